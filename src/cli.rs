@@ -1,0 +1,78 @@
+//! Floor 5: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
+
+mod config;
+mod demo;
+mod mailbox;
+mod migrate;
+mod run;
+mod sink;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Warms up e-mail mailboxes: each day, each mailbox its quota.
+#[derive(Debug, Parser)]
+#[command(name = "warmup", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a worker until SIGTERM or Ctrl-C.
+    Run(run::Args),
+    /// Send a whole day for 48 mailboxes through the real path in about a minute, and prove the sums.
+    Demo(demo::Args),
+    /// Bring the database to this release.
+    Migrate(migrate::Args),
+    /// Enrol and look at mailboxes.
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
+    /// Show how today is going.
+    Status(status::Args),
+    /// Check, show and document the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// A small SMTP server that journals what it accepts, for the demo and for tests.
+    #[command(hide = true)]
+    Sink(sink::Args),
+}
+
+/// The exit status for a bad configuration (sysexits.h `EX_USAGE`).
+const BAD_CONFIGURATION: u8 = 64;
+
+/// Parses the command line, runs the command and returns its exit status.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Mailbox(command) => mailbox::run(command).await,
+            Command::Status(args) => status::run(args).await,
+            Command::Config(command) => config::run(command).await,
+            Command::Sink(args) => sink::run(args).await,
+        }
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref::<crate::config::Faults>() {
+                Some(_) => ExitCode::from(BAD_CONFIGURATION),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}

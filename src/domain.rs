@@ -1,0 +1,16 @@
+//! Floor 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
+//! here can be tested against the sentence that states it.
+
+pub mod caps;
+pub mod content;
+pub mod id;
+pub mod lease;
+pub mod mailbox;
+pub mod outcome;
+pub mod pairing;
+pub mod plan;
+pub mod progress;
+pub mod ramp;
+pub mod shard;
+pub mod time;
+pub mod urgency;

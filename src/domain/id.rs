@@ -1,0 +1,61 @@
+//! The names by which things are known. Newtypes, so that a mailbox is never passed where its user is meant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// An enrolled account that sends and receives: `mailboxes.id`.
+    MailboxId(i64)
+);
+id!(
+    /// The owner of mailboxes: `users.id`.
+    UserId(i64)
+);
+id!(
+    /// One reservation, from reserve to its log row or its release: `in_flight.id`, later `logs.id`.
+    FlightId(i64)
+);
+id!(
+    /// The mails that were reserved together: `batches.id`.
+    BatchId(i64)
+);
+id!(
+    /// A group of mailboxes by hash of their id, 0 to `WARMUP_SHARDS` - 1.
+    ShardId(i32)
+);
+id!(
+    /// The term of a shard's owner, raised in Postgres by each new one. A reserve with an earlier epoch finds nothing.
+    Epoch(i64)
+);
+id!(
+    /// One life of one worker process. A restarted worker keeps its name and gets a new run.
+    RunId(Uuid)
+);
+
+/// The name of a worker, `WARMUP_WORKER_ID`: stable over restarts where the operator sets it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub String);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

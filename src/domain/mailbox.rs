@@ -1,0 +1,76 @@
+//! What a mailbox is: where it submits, how it is spoken to, whose it is.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// How the connection to a mail host is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// TLS from the first byte (RFC 8314 section 3.3), port 465.
+    Tls,
+    /// Plain until STARTTLS (RFC 3207), never falling back, port 587.
+    Starttls,
+    /// No encryption: only with `WARMUP_ALLOW_PLAINTEXT`, port 25.
+    None,
+}
+
+impl Security {
+    /// Returns the usual security of an SMTP `port`, or `None` where there is no usual one.
+    pub fn of_smtp_port(port: u16) -> Option<Security> {
+        match port {
+            465 => Some(Security::Tls),
+            587 => Some(Security::Starttls),
+            25 => Some(Security::None),
+            _ => None,
+        }
+    }
+
+    /// The word for it in CSV files, in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Security::Tls => "tls",
+            Security::Starttls => "starttls",
+            Security::None => "none",
+        }
+    }
+}
+
+impl FromStr for Security {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Security, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "tls" => Ok(Security::Tls),
+            "starttls" => Ok(Security::Starttls),
+            "none" => Ok(Security::None),
+            _ => Err(format!("`{text}` is not a security: write tls, starttls or none")),
+        }
+    }
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A mail host as it is connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+    pub security: Security,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} ({})", self.host, self.port, self.security)
+    }
+}
+
+/// Returns the domain of an address in lower case: what stands behind its last `@`.
+pub fn domain_of(address: &str) -> String {
+    address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
+}

@@ -1,0 +1,110 @@
+//! What became of one mail, and what its answer says about whom.
+//!
+//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How far the dialogue had come when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Name resolution and TCP.
+    Connect,
+    /// TLS handshake, implicit or after STARTTLS.
+    Tls,
+    /// Greeting and EHLO.
+    Greeting,
+    Auth,
+    Mail,
+    Rcpt,
+    /// DATA was sent, 354 not yet read; or the body was being written. The final dot has not begun.
+    Data,
+    /// The write of the final dot has begun: from here only a complete reply is definite (RFC 5321 section 4.5.3.2.6).
+    Dot,
+}
+
+impl Stage {
+    /// The word for it in `logs.notes`, metrics and spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Connect => "connect",
+            Stage::Tls => "tls",
+            Stage::Greeting => "greeting",
+            Stage::Auth => "auth",
+            Stage::Mail => "mail",
+            Stage::Rcpt => "rcpt",
+            Stage::Data => "data",
+            Stage::Dot => "dot",
+        }
+    }
+}
+
+/// A complete reply of a server (RFC 5321 section 4.2), with its enhanced code (RFC 3463) where it had one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Three digits: 200 to 599.
+    pub code: u16,
+    /// `class.subject.detail`, as `[5, 1, 1]`.
+    pub enhanced: Option<[u16; 3]>,
+    /// All lines joined by a space, without codes.
+    pub text: String,
+}
+
+impl Reply {
+    /// The enhanced code as it is written, `5.1.1`.
+    pub fn enhanced_text(&self) -> Option<String> {
+        self.enhanced.map(|[class, subject, detail]| format!("{class}.{subject}.{detail}"))
+    }
+}
+
+/// What is certain about the mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// A server answered 2yz to the final dot, completely: one SENT row, the place stays taken.
+    Sent,
+    /// It was definitely not accepted: one FAILED row, the place is given back.
+    Refused,
+    /// Nobody knows: one FAILED row with reason `uncertain`, the place stays taken, never sent again.
+    Uncertain,
+    /// No connection was opened: the reservation is released without a row.
+    Unstarted,
+}
+
+/// How long somebody is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measure {
+    /// Ends by itself after this long on the day clock.
+    Pause(Duration),
+    /// Ends when the operator says so (`resume`).
+    Disable,
+}
+
+/// Whom a reply concerns, and what follows for each. Nobody else is touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effects {
+    /// The mailbox that was sending stops sending.
+    pub sender: Option<Measure>,
+    /// The mailbox that was written to stops receiving.
+    pub partner: Option<Measure>,
+    /// All mailboxes that submit through this SMTP host stop sending.
+    pub host: Option<Measure>,
+    /// All mailboxes of the sender's domain stop sending.
+    pub domain: Option<Measure>,
+}
+
+/// The judgement on one mail: what is certain, why, and what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub fate: Fate,
+    pub stage: Stage,
+    /// A short stable code for `logs.reason`, events and metrics, e.g. `auth-refused`; empty for `Sent` and
+    /// `Unstarted`, `uncertain` for `Uncertain`.
+    pub reason: &'static str,
+    pub reply: Option<Reply>,
+    pub effects: Effects,
+    /// What a person should read beside the reason: the server's text or the fault, never a secret.
+    pub note: String,
+}

@@ -1,0 +1,93 @@
+//! Where a mailbox should be by a moment of its day, and what it therefore owes.
+//!
+//! The plan fills the quota over the first 7/8 of the window, evenly; the last eighth is room for what failed. All
+//! arithmetic is in whole microseconds, so that two workers never disagree by a rounding.
+
+use chrono::{DateTime, Utc};
+
+use super::time::Span;
+
+/// The part of the quota that should have gone by a moment, as an exact fraction from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    part: i64,
+    whole: i64,
+}
+
+impl Share {
+    /// Returns the share at `at` of a day whose window is `window`: 0 until it opens, 1 from 7/8 of it on.
+    pub fn at(at: DateTime<Utc>, window: Span) -> Share {
+        let length = (window.end - window.start).num_microseconds().unwrap_or(i64::MAX);
+        let whole = (length / 8 * 7).max(1);
+        let part = (at - window.start).num_microseconds().unwrap_or(i64::MAX).clamp(0, whole);
+        Share { part, whole }
+    }
+
+    /// Returns the mails of `quota` that should have started by then, rounded up.
+    pub fn of(self, quota: u16) -> u16 {
+        let scaled = i128::from(quota) * i128::from(self.part);
+        let whole = i128::from(self.whole);
+        ((scaled + whole - 1) / whole) as u16
+    }
+
+    /// Says whether `sent` mails are fewer than this share of `quota`.
+    pub fn is_ahead_of(self, sent: u16, quota: u16) -> bool {
+        i128::from(sent) * i128::from(self.whole) < i128::from(quota) * i128::from(self.part)
+    }
+}
+
+/// Returns how many mails to start before the next tick, where `share` is the one *at* the next tick.
+///
+/// `clamp(ceil(quota x share) - reserved, 0, quota - reserved)`; a quota that was lowered below what is reserved owes
+/// nothing.
+pub fn due(quota: u16, reserved: u16, share: Share) -> u16 {
+    share.of(quota).saturating_sub(reserved).min(quota.saturating_sub(reserved))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeDelta, TimeZone};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window() -> Span {
+        let start = Utc.with_ymd_and_hms(2026, 11, 24, 9, 0, 0).unwrap();
+        Span { start, end: start + TimeDelta::hours(8) }
+    }
+
+    #[test]
+    fn the_whole_quota_is_planned_by_seven_eighths_of_the_window() {
+        let share = |minutes| Share::at(window().start + TimeDelta::minutes(minutes), window());
+        assert_eq!(share(-60).of(30), 0);
+        assert_eq!(share(0).of(30), 0);
+        assert_eq!(share(15).of(30), 2);
+        assert_eq!(share(7 * 60).of(30), 30);
+        assert_eq!(share(14 * 60).of(30), 30);
+        assert!(share(7 * 60 - 1).is_ahead_of(29, 30));
+        assert!(!share(7 * 60).is_ahead_of(30, 30));
+    }
+
+    proptest! {
+        #[test]
+        fn due_never_passes_the_quota(quota in 0u16..500, reserved in 0u16..500, minutes in -600i64..1200) {
+            let share = Share::at(window().start + TimeDelta::minutes(minutes), window());
+            let due = due(quota, reserved, share);
+            prop_assert!(due == 0 || reserved + due <= quota);
+            prop_assert!(share.of(quota) <= quota);
+        }
+
+        #[test]
+        fn the_share_only_grows(quota in 0u16..500, minutes in -600i64..1200) {
+            let share = |m| Share::at(window().start + TimeDelta::minutes(m), window()).of(quota);
+            prop_assert!(share(minutes) <= share(minutes + 1));
+        }
+
+        #[test]
+        fn due_brings_the_mailbox_exactly_to_its_share(quota in 1u16..500, minutes in 0i64..480, behind in 0u16..500) {
+            let share = Share::at(window().start + TimeDelta::minutes(minutes), window());
+            let reserved = share.of(quota).saturating_sub(behind);
+            prop_assert_eq!(reserved + due(quota, reserved, share), share.of(quota));
+        }
+    }
+}

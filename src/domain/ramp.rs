@@ -1,0 +1,61 @@
+//! How many mails a mailbox owes on a day.
+//!
+//! A new mailbox starts low and grows by a step for each earlier day on which at least half of its quota went out; a
+//! day that failed leaves it where it was. The count of those days is stored, so a mailbox that rested keeps its place.
+
+/// How a mailbox's quota grows. All in mails a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ramp {
+    pub start: u16,
+    pub step: u16,
+    pub daily_max: u16,
+}
+
+impl Ramp {
+    /// Returns the quota after `grown` days that counted: `start + grown x step`, never more than `daily_max`.
+    ///
+    /// A start at or above the maximum means no ramp.
+    pub fn quota(&self, grown: u16) -> u16 {
+        let ramp = u32::from(self.start) + u32::from(grown) * u32::from(self.step);
+        ramp.min(u32::from(self.daily_max)) as u16
+    }
+}
+
+/// Says whether a day with this `quota` counts for the ramp: at least half of it was `sent`.
+pub fn day_counts(sent: u16, quota: u16) -> bool {
+    quota > 0 && u32::from(sent) * 2 >= u32::from(quota)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_default_ramp_reaches_thirty_on_the_tenth_day() {
+        let ramp = Ramp { start: 3, step: 3, daily_max: 30 };
+        let week: Vec<u16> = (0..11).map(|grown| ramp.quota(grown)).collect();
+        assert_eq!(week, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 30]);
+    }
+
+    #[test]
+    fn half_a_day_counts_and_less_does_not() {
+        assert!(day_counts(15, 30) && day_counts(2, 3));
+        assert!(!day_counts(14, 30) && !day_counts(1, 3) && !day_counts(0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_quota_never_passes_the_maximum_and_never_shrinks(
+            start in 0u16..200, step in 0u16..50, daily_max in 0u16..200, grown in 0u16..u16::MAX,
+        ) {
+            let ramp = Ramp { start, step, daily_max };
+            prop_assert!(ramp.quota(grown) <= daily_max);
+            prop_assert!(ramp.quota(grown) <= ramp.quota(grown.saturating_add(1)));
+            if start >= daily_max {
+                prop_assert_eq!(ramp.quota(0), daily_max);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Which shard a mailbox belongs to: a fixed hash of its id over fixed bytes, the same on every machine and in every
+//! release, because the shard is stored in the mailbox's row and leased by its number.
+
+use super::id::{MailboxId, ShardId};
+
+/// Returns the shard of `mailbox` among `shards` (1 to 4,096).
+///
+/// SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) spreads the
+/// consecutive ids of an import evenly; the multiplication maps it to the range without a modulo's bias.
+pub fn shard_of(mailbox: MailboxId, shards: u16) -> ShardId {
+    let mut x = mailbox.0 as u64;
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^= x >> 31;
+    ShardId(((u128::from(x) * u128::from(shards)) >> 64) as i32)
+}
+
+/// Returns every shard of a fleet.
+pub fn all_shards(shards: u16) -> Vec<ShardId> {
+    (0..i32::from(shards)).map(ShardId).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consecutive_ids_spread_evenly() {
+        let mut counts = vec![0u32; 256];
+        for id in 1..=100_000 {
+            counts[shard_of(MailboxId(id), 256).0 as usize] += 1;
+        }
+        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+        assert!(*least > 300 && *most < 480, "{least}..{most} of 390");
+    }
+
+    #[test]
+    fn a_shard_never_changes_between_releases() {
+        let known: Vec<i32> = (1..=6).map(|id| shard_of(MailboxId(id), 256).0).collect();
+        assert_eq!(known, GOLDEN);
+    }
+
+    const GOLDEN: [i32; 6] = [86, 219, 30, 183, 182, 209];
+}

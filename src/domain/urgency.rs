@@ -1,0 +1,98 @@
+//! Who goes first: the mailbox furthest from its quota, more so when it is behind; ties by longest silence, then id.
+
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
+
+use super::{id::MailboxId, progress::Share};
+
+/// A mailbox's place in the queue. The greatest goes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Urgency {
+    score: f64,
+    last_sent_at: Option<DateTime<Utc>>,
+    mailbox: MailboxId,
+}
+
+/// What urgency is computed from, for one mailbox on one day.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub mailbox: MailboxId,
+    pub quota: u16,
+    pub reserved: u16,
+    pub sent: u16,
+    pub last_sent_at: Option<DateTime<Utc>>,
+}
+
+impl Urgency {
+    /// Returns (quota - reserved) / quota, times `boost` (`WARMUP_QUOTA_PRIORITY_BOOST`) when sent is less than quota
+    /// x share at `now`.
+    pub fn of(standing: &Standing, now: Share, boost: f64) -> Urgency {
+        let Standing { mailbox, quota, reserved, sent, last_sent_at } = *standing;
+        let open = f64::from(quota.saturating_sub(reserved)) / f64::from(quota.max(1));
+        let behind = now.is_ahead_of(sent, quota);
+        Urgency { score: if behind { open * boost } else { open }, last_sent_at, mailbox }
+    }
+
+    /// The score alone: 0 (nothing owed) to `boost`.
+    pub fn score(&self) -> f64 {
+        self.score
+    }
+}
+
+impl Eq for Urgency {}
+
+impl PartialOrd for Urgency {
+    fn partial_cmp(&self, other: &Urgency) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Urgency {
+    fn cmp(&self, other: &Urgency) -> Ordering {
+        self.score
+            .total_cmp(&other.score)
+            // `None` is the longest silence of all, and the smaller of two options: reversed, it comes out greater.
+            .then_with(|| other.last_sent_at.cmp(&self.last_sent_at))
+            .then_with(|| other.mailbox.cmp(&self.mailbox))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeDelta, TimeZone};
+
+    use super::*;
+    use crate::domain::time::Span;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 11, 24, 9, 0, 0).unwrap() + TimeDelta::minutes(minute)
+    }
+
+    fn urgency(id: i64, reserved: u16, sent: u16, last: Option<i64>) -> Urgency {
+        let share = Share::at(at(210), Span { start: at(0), end: at(480) });
+        let standing = Standing { mailbox: MailboxId(id), quota: 30, reserved, sent, last_sent_at: last.map(at) };
+        Urgency::of(&standing, share, 2.0)
+    }
+
+    #[test]
+    fn the_furthest_from_its_quota_goes_first() {
+        assert!(urgency(1, 10, 10, None) > urgency(2, 12, 12, None));
+    }
+
+    #[test]
+    fn behind_is_boosted() {
+        // Half the quota should be out: 14 is behind and doubled, 16 is not.
+        assert!((urgency(1, 14, 14, None).score() - 32.0 / 30.0).abs() < 1e-9);
+        assert!((urgency(1, 16, 16, None).score() - 14.0 / 30.0).abs() < 1e-9);
+        // In flight is not sent: still behind.
+        assert!((urgency(1, 16, 14, None).score() - 28.0 / 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ties_go_to_the_longest_silence_then_the_lowest_id() {
+        assert!(urgency(2, 10, 10, Some(5)) > urgency(1, 10, 10, Some(6)));
+        assert!(urgency(2, 10, 10, None) > urgency(1, 10, 10, Some(6)));
+        assert!(urgency(1, 10, 10, Some(5)) > urgency(2, 10, 10, Some(5)));
+    }
+}

@@ -1,0 +1,9 @@
+//! The binary: installs the TLS provider and hands over to the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Two providers in one process is the only way this can fail, and it was just started.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    warmup::cli::main()
+}

@@ -1,0 +1,20 @@
+//! Floor 1: what the worker needs of the world, as traits. Each has two implementations that pass one conformance
+//! suite: the real one, and a memory one for the simulation. Errors say what the caller can *do*.
+
+pub mod caps;
+pub mod clock;
+pub mod entropy;
+pub mod error;
+pub mod leases;
+pub mod ledger;
+pub mod mailboxes;
+pub mod mailer;
+
+pub use caps::{CapKind, Caps, Grant};
+pub use clock::Clock;
+pub use entropy::Entropy;
+pub use error::PortError;
+pub use leases::{LeaseKey, Leases};
+pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
+pub use mailboxes::{Candidate, Mailboxes, RosterMember};
+pub use mailer::{Delivery, Gate, Mailer, Outgoing};

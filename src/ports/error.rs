@@ -1,0 +1,23 @@
+//! One error for all ports, sorted by what the caller can do about it.
+
+use thiserror::Error;
+
+/// Why a port did not do what was asked.
+#[derive(Debug, Error)]
+pub enum PortError {
+    /// The service is away or overloaded and did nothing: back off and ask again.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// What was relied on is no longer ours (a lease, an epoch): stop.
+    #[error("lost: {0}")]
+    Lost(String),
+    /// Somebody else did it meanwhile: read again.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// It will never work as asked: record it, do not repeat.
+    #[error("permanent: {0}")]
+    Permanent(String),
+    /// It may or may not have happened: find out, never blindly repeat what is not repeatable.
+    #[error("unknown outcome: {0}")]
+    Unknown(String),
+}

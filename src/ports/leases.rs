@@ -1,0 +1,39 @@
+//! Leases: who may act on a shard. A courtesy that keeps workers out of each other's way; the fence is the epoch in the
+//! ledger.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::PortError;
+use crate::domain::id::{RunId, ShardId};
+
+/// What a lease is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeaseKey {
+    /// The whole fleet, for one worker alone (`WARMUP_DISTRIBUTED_MODE=false`).
+    Solo,
+    /// One shard.
+    Shard(ShardId),
+}
+
+/// Leases that run out by themselves.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes each of `keys` that is free, or already `owner`'s, for `ttl`. Returns for each, in order, whether
+    /// `owner` holds it now. One atomic step.
+    ///
+    /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that it holds nothing
+    /// new.
+    async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError>;
+
+    /// Extends each of `keys` that `owner` still holds to `ttl` from now. Returns for each, in order, whether it was
+    /// still held; one that ran out is not taken again. One atomic step, however many there are.
+    async fn renew(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError>;
+
+    /// Gives back those of `keys` that `owner` still holds.
+    async fn release(&self, owner: RunId, keys: &[LeaseKey]) -> Result<(), PortError>;
+
+    /// Returns how far the service's clock is ahead of the Unix time `now` (microseconds), in microseconds.
+    async fn skew(&self, now: i64) -> Result<i64, PortError>;
+}

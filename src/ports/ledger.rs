@@ -1,0 +1,209 @@
+//! The ledger: every mail from its reservation to its one log row. Each operation is one atomic statement.
+//!
+//! ```text
+//!            reserve                    settle(sent | refused | uncertain)
+//!   place ────────────▶ in flight ───────────────────────────────────────▶ one log row
+//!                           │  └──────────── sweep (orphans) ────────────▶ one log row, uncertain
+//!                           └── release (no connection was opened) ──────▶ no row, the place given back
+//!                                 a late definite answer corrects its own uncertain row, never adds one
+//! ```
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::error::PortError;
+use crate::domain::{
+    id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+    mailbox::Endpoint,
+    outcome::Outcome,
+};
+
+/// A partner that would do, and the round of the day's pairing in which it counts as used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice {
+    pub partner: MailboxId,
+    pub round: i16,
+}
+
+/// One mail that should go out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    pub mailbox: MailboxId,
+    pub shard: ShardId,
+    pub day: NaiveDate,
+    /// The attempts today as the planner knows them; any other number in the row refuses with `Stale`.
+    pub attempts: u16,
+    /// Partners in order of preference: the first that can receive and is not used yet in its round is taken.
+    pub choices: Vec<Choice>,
+    /// Without angle brackets, `<uuid@sender's domain>` inside.
+    pub message_id: String,
+    pub subject: String,
+}
+
+/// Mails to reserve together. A mailbox stands in it at most once.
+#[derive(Clone, Debug)]
+pub struct ReserveBatch {
+    pub worker: WorkerId,
+    pub run: RunId,
+    /// The shards of the mails with the epoch under which this worker owns them.
+    pub epochs: Vec<(ShardId, Epoch)>,
+    /// Day clock.
+    pub now: DateTime<Utc>,
+    /// In order of urgency.
+    pub asks: Vec<Ask>,
+}
+
+/// Why a mail was not reserved. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The fleet is stopped by order.
+    FleetStopped,
+    /// The shard's epoch has passed: another worker owns it.
+    ShardLost,
+    /// The sender is paused, disabled or removed, or its host or domain is paused.
+    SenderPaused,
+    /// The mailbox still has its cooldown, or another mail or reply in flight.
+    NotCool,
+    /// Sent + uncertain + in flight has reached the quota.
+    QuotaFull,
+    /// The row's attempts differ from the asked ones, or 2 x quota attempts are used.
+    Stale,
+    /// None of the choices can receive and is unused.
+    NoPartner,
+    /// The owner's daily limit is reached.
+    UserDailyLimit,
+}
+
+impl Refusal {
+    /// The word for it in metrics, events and the database's answer.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::FleetStopped => "fleet-stopped",
+            Refusal::ShardLost => "shard-lost",
+            Refusal::SenderPaused => "sender-paused",
+            Refusal::NotCool => "not-cool",
+            Refusal::QuotaFull => "quota-full",
+            Refusal::Stale => "stale",
+            Refusal::NoPartner => "no-partner",
+            Refusal::UserDailyLimit => "user-daily-limit",
+        }
+    }
+
+    /// Every refusal, for tables and tests.
+    pub const ALL: [Refusal; 8] = [
+        Refusal::FleetStopped,
+        Refusal::ShardLost,
+        Refusal::SenderPaused,
+        Refusal::NotCool,
+        Refusal::QuotaFull,
+        Refusal::Stale,
+        Refusal::NoPartner,
+        Refusal::UserDailyLimit,
+    ];
+}
+
+/// One end of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    pub mailbox: MailboxId,
+    pub email: String,
+    pub display_name: String,
+}
+
+/// A reserved mail with what sending it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flight {
+    pub id: FlightId,
+    pub batch: BatchId,
+    pub shard: ShardId,
+    pub day: NaiveDate,
+    pub user: UserId,
+    pub sender: Party,
+    pub recipient: Party,
+    pub message_id: String,
+    pub subject: String,
+    pub endpoint: Endpoint,
+    pub username: String,
+    /// Sealed under the master key with the sender's id; only the mailer opens it.
+    pub sealed_password: Vec<u8>,
+}
+
+/// The answer to one ask.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reservation {
+    Reserved(Box<Flight>),
+    Refused(Refusal),
+}
+
+/// What became of one flight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    pub flight: FlightId,
+    pub batch: BatchId,
+    pub mailbox: MailboxId,
+    pub partner: MailboxId,
+    pub day: NaiveDate,
+    /// When the verdict was known, day clock.
+    pub at: DateTime<Utc>,
+    pub latency: Duration,
+    /// The end of the sender's cooldown, day clock.
+    pub next_at: DateTime<Utc>,
+    pub outcome: Outcome,
+}
+
+/// Which flights a sweep takes.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub worker: WorkerId,
+    pub run: RunId,
+    pub shards: Vec<ShardId>,
+    /// This run's own flights that are on their way or wait to be settled: never taken.
+    pub running: Vec<FlightId>,
+    /// Only flights older than this by the database's clock: the whole mail's deadline + 10 s.
+    pub older_than: Duration,
+    /// Day clock.
+    pub now: DateTime<Utc>,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Flights of other runs: nobody knows, one FAILED row each with reason `uncertain`.
+    pub uncertain: u64,
+    /// Flights of this run that it never started (a lost answer to a reserve): released.
+    pub released: u64,
+}
+
+/// The record of every mail. Postgres, or memory in the simulation.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Returns the epochs of `shards`, in order. Read *before* the lease is asked for.
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError>;
+
+    /// Raises each shard's epoch by one where it still is as given, and names `worker` as its owner. Returns the new
+    /// epoch for each, in order, or `None` where somebody raised it meanwhile.
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError>;
+
+    /// Reserves what may go: takes a place in the day's quota, uses the pair, opens a flight. Returns an answer for
+    /// each ask, in order.
+    ///
+    /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `abandon`.
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
+
+    /// Releases flights that no connection was opened for: the place and the pair are given back, attempts are not.
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError>;
+
+    /// Releases whatever a reserve of `run` with these Message-IDs may have opened. Repeatable.
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
+
+    /// Closes flights with one log row each, moves the counters, sets the cooldown and the standings that the outcome
+    /// asks for. A flight that was swept meanwhile has its uncertain row corrected by a definite outcome. Repeatable:
+    /// a flight that is settled already is left alone. Outcomes with fate `Unstarted` are released. Returns how many
+    /// flights or rows it changed.
+    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError>;
+
+    /// Settles as uncertain the flights of `shards` that nobody works on any more.
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError>;
+}

@@ -1,0 +1,62 @@
+//! Sending one mail, up to a verdict.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::Flight;
+use crate::domain::outcome::Outcome;
+
+/// A flight and its message as it goes over the wire.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub flight: Flight,
+    /// The body as plain text; the subject is the flight's. The mailer makes an RFC 5322 message of them.
+    pub text: String,
+    /// The `Date` header: day clock, at submission.
+    pub date: DateTime<Utc>,
+}
+
+/// Asked before the connection is opened and again before the final dot: may this worker still send this?
+#[derive(Clone)]
+pub struct Gate {
+    /// False once the lease of the mail's shard can have run out.
+    pub open: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Cancelled when the drain's patience is over: end at the next step, with a verdict.
+    pub cancel: CancellationToken,
+}
+
+impl Gate {
+    /// A gate that never closes, for tests and connection checks.
+    pub fn always() -> Gate {
+        Gate { open: Arc::new(|| true), cancel: CancellationToken::new() }
+    }
+
+    /// Says whether the mail may go on.
+    pub fn is_open(&self) -> bool {
+        !self.cancel.is_cancelled() && (self.open)()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("open", &self.is_open()).finish()
+    }
+}
+
+/// The verdict on one mail and how long it took from the first packet to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    pub outcome: Outcome,
+    pub latency: Duration,
+}
+
+/// The SMTP client.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Submits one mail and returns the verdict, always within the whole mail's deadline. Never panics on what a
+    /// server says, never retries.
+    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery;
+}
