@@ -16,5 +16,5 @@ pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
-pub use mailboxes::{Candidate, Mailboxes, RosterMember};
+pub use mailboxes::Mailboxes;
 pub use mailer::{Delivery, Gate, Mailer, Outgoing};

@@ -1,1 +1,237 @@
-//! The plan of a tick.
+//! The plan of one tick: which mailboxes owe how many mails before the next tick, who first, and from when.
+//!
+//! The *spread* orders the releases: the most urgent mailbox may start at once, the last one after the spread. A
+//! mailbox that owes several gets them one after another, as its cooldown allows.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
+use super::{
+    id::{MailboxId, ShardId, UserId},
+    progress::{Share, due},
+    ramp::Ramp,
+    time::{Schedule, Span, Window},
+    urgency::{Standing, Urgency},
+};
+
+/// A mailbox that may send now (enabled, neither paused nor disabled), with its own today.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub id: MailboxId,
+    pub user: UserId,
+    pub shard: ShardId,
+    /// What stands behind the `@` of its address: its Message-IDs end in it.
+    pub domain: String,
+    pub schedule: Schedule,
+    pub ramp: Ramp,
+    /// Earlier days that counted for the ramp.
+    pub grown: u16,
+    /// The date in its own zone at the moment of reading.
+    pub day: NaiveDate,
+    /// Sent + uncertain + in flight today.
+    pub reserved: u16,
+    pub sent: u16,
+    /// Attempts today; the next partner is the one of level `attempts + 1`. Never goes back.
+    pub attempts: u16,
+    /// The end of its cooldown.
+    pub next_at: Option<DateTime<Utc>>,
+    pub last_sent_at: Option<DateTime<Utc>>,
+}
+
+/// The instants and settings of one tick.
+#[derive(Clone, Copy, Debug)]
+pub struct Tick {
+    pub now: DateTime<Utc>,
+    pub next: DateTime<Utc>,
+    /// `WARMUP_CRON_SPREAD_MINUTES`.
+    pub spread: TimeDelta,
+    /// `WARMUP_ACTIVE_HOURS`: until when a mailbox may catch up.
+    pub active: Window,
+    /// `WARMUP_QUOTA_PRIORITY_BOOST`.
+    pub boost: f64,
+}
+
+/// What one mailbox owes before the next tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    pub mailbox: MailboxId,
+    pub user: UserId,
+    pub shard: ShardId,
+    pub domain: String,
+    pub day: NaiveDate,
+    pub attempts: u16,
+    /// Mails still to start; at least 1.
+    pub owed: u16,
+    pub urgency: Urgency,
+    /// Not before this.
+    pub release_at: DateTime<Utc>,
+    /// Not at or after this: the next tick, or the end of the day's sending.
+    pub until: DateTime<Utc>,
+    standing: Standing,
+    window: Span,
+    boost: f64,
+}
+
+impl Planned {
+    /// Returns what is left after one mail was attempted and the mailbox cools down until `next_at`, as seen at `now`;
+    /// `None` when nothing is.
+    pub fn after_one(mut self, now: DateTime<Utc>, next_at: DateTime<Utc>) -> Option<Planned> {
+        self.owed = self.owed.checked_sub(1).filter(|left| *left > 0)?;
+        self.attempts += 1;
+        self.standing.reserved += 1;
+        self.standing.last_sent_at = Some(now);
+        self.urgency = Urgency::of(&self.standing, Share::at(now, self.window), self.boost);
+        self.release_at = next_at;
+        (next_at < self.until).then_some(self)
+    }
+}
+
+/// Returns what is owed, the most urgent first, with releases spread in that order.
+pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
+    let mut planned: Vec<Planned> = candidates.iter().filter_map(|candidate| owed(candidate, tick)).collect();
+    planned.sort_unstable_by_key(|mail| std::cmp::Reverse(mail.urgency));
+    let count = planned.len().max(1) as i64;
+    let spread = tick.spread.num_microseconds().unwrap_or(0);
+    for (mail, place) in planned.iter_mut().zip(0i64..) {
+        let turn =
+            tick.now + TimeDelta::microseconds((i128::from(spread) * i128::from(place) / i128::from(count)) as i64);
+        mail.release_at = mail.release_at.max(turn);
+    }
+    planned.retain(|mail| mail.release_at < mail.until);
+    planned
+}
+
+fn owed(candidate: &Candidate, tick: &Tick) -> Option<Planned> {
+    let sending = candidate.schedule.sending(candidate.day, tick.active).filter(|span| span.contains(tick.now))?;
+    let window = candidate.schedule.window.on(candidate.schedule.zone, candidate.day);
+    let quota = candidate.ramp.quota(candidate.grown);
+    let owed = due(quota, candidate.reserved, Share::at(tick.next, window));
+    if owed == 0 || u32::from(candidate.attempts) >= u32::from(quota) * 2 {
+        return None;
+    }
+    let Candidate { id, reserved, sent, last_sent_at, .. } = *candidate;
+    let standing = Standing { mailbox: id, quota, reserved, sent, last_sent_at };
+    Some(Planned {
+        mailbox: id,
+        user: candidate.user,
+        shard: candidate.shard,
+        domain: candidate.domain.clone(),
+        day: candidate.day,
+        attempts: candidate.attempts,
+        owed,
+        urgency: Urgency::of(&standing, Share::at(tick.now, window), tick.boost),
+        release_at: candidate.next_at.unwrap_or(tick.now).max(tick.now),
+        until: tick.next.min(sending.end),
+        standing,
+        window,
+        boost: tick.boost,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(hour: u32, minute: u32) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 11, 24, hour, minute, 0).unwrap()
+    }
+
+    fn tick(hour: u32, minute: u32) -> Tick {
+        let now = at(hour, minute);
+        Tick {
+            now,
+            next: now + TimeDelta::minutes(15),
+            spread: TimeDelta::minutes(10),
+            active: "07:00-22:00".parse().unwrap(),
+            boost: 2.0,
+        }
+    }
+
+    fn candidate(id: i64, reserved: u16) -> Candidate {
+        Candidate {
+            id: MailboxId(id),
+            user: UserId(1),
+            shard: ShardId(0),
+            domain: "a.test".into(),
+            schedule: Schedule {
+                zone: chrono_tz::UTC,
+                window: "09:00-17:00".parse().unwrap(),
+                days: crate::domain::time::Weekdays::ALL,
+            },
+            ramp: Ramp { start: 30, step: 0, daily_max: 30 },
+            grown: 0,
+            day: at(0, 0).date_naive(),
+            reserved,
+            sent: reserved,
+            attempts: reserved,
+            next_at: None,
+            last_sent_at: None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_due_before_the_window_opens() {
+        assert!(plan(&[candidate(1, 0)], &tick(8, 45)).is_empty());
+        assert!(plan(&[candidate(1, 0)], &tick(6, 0)).is_empty());
+    }
+
+    #[test]
+    fn the_first_tick_owes_the_share_of_the_next() {
+        let planned = plan(&[candidate(1, 0)], &tick(9, 0));
+        assert_eq!((planned[0].owed, planned[0].until), (2, at(9, 15)));
+    }
+
+    #[test]
+    fn what_is_short_at_the_windows_end_is_caught_up_until_the_active_hours_end() {
+        assert_eq!(plan(&[candidate(1, 28)], &tick(17, 0))[0].owed, 2);
+        assert_eq!(plan(&[candidate(1, 28)], &tick(21, 50))[0].until, at(22, 0));
+        assert!(plan(&[candidate(1, 28)], &tick(22, 0)).is_empty());
+    }
+
+    #[test]
+    fn the_most_urgent_is_released_first_and_the_last_within_the_spread() {
+        let planned = plan(&[candidate(1, 10), candidate(2, 0), candidate(3, 5)], &tick(13, 0));
+        let order: Vec<i64> = planned.iter().map(|mail| mail.mailbox.0).collect();
+        assert_eq!(order, [2, 3, 1]);
+        assert_eq!(planned[0].release_at, at(13, 0));
+        assert_eq!(planned[2].release_at, at(13, 6) + TimeDelta::seconds(40));
+    }
+
+    #[test]
+    fn a_cooldown_delays_the_release_and_may_pass_the_tick() {
+        let mut cooling = candidate(1, 0);
+        cooling.next_at = Some(at(13, 4));
+        assert_eq!(plan(std::slice::from_ref(&cooling), &tick(13, 0))[0].release_at, at(13, 4));
+        cooling.next_at = Some(at(13, 15));
+        assert!(plan(&[cooling], &tick(13, 0)).is_empty());
+    }
+
+    #[test]
+    fn twice_the_quota_in_attempts_is_the_end() {
+        let mut failing = candidate(1, 0);
+        failing.attempts = 60;
+        assert!(plan(&[failing], &tick(13, 0)).is_empty());
+    }
+
+    #[test]
+    fn several_owed_mails_come_one_after_another() {
+        let mail = plan(&[candidate(1, 0)], &tick(9, 0)).remove(0);
+        let next = mail.after_one(at(9, 1), at(9, 6)).unwrap();
+        assert_eq!((next.owed, next.attempts, next.release_at), (1, 1, at(9, 6)));
+        assert_eq!(next.after_one(at(9, 7), at(9, 12)), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_plan_never_owes_more_than_the_quota(reserved in 0u16..40, hour in 0u32..24, quarter in 0u32..4) {
+            for mail in plan(&[candidate(1, reserved)], &tick(hour, quarter * 15)) {
+                prop_assert!(mail.owed + reserved <= 30);
+                prop_assert!(mail.release_at >= at(hour, quarter * 15) && mail.release_at < mail.until);
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ pub struct Urgency {
 }
 
 /// What urgency is computed from, for one mailbox on one day.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
     pub mailbox: MailboxId,
     pub quota: u16,

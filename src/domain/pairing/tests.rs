@@ -1,0 +1,208 @@
+//! The sentences of the module's head, each for many pools.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `groups`: (owner, domain, how many), all with the quota that `quota` gives for the mailbox's number.
+fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Member> {
+    let each = groups.iter().flat_map(|(user, domain, count)| (0..*count).map(move |_| (*user, *domain)));
+    each.zip(0..)
+        .map(|((user, domain), i)| Member {
+            mailbox: MailboxId(i as i64 + 1),
+            user: UserId(user),
+            domain: domain.to_owned(),
+            quota: quota(i),
+        })
+        .collect()
+}
+
+fn same(n: usize, quota: u16) -> Vec<Member> {
+    pool(&[(1, "a.test", n)], |_| quota)
+}
+
+/// Serves every member up to its quota, by plan or by walk, as the database would.
+fn serve(members: &[Member]) -> Vec<(MailboxId, Partner, bool)> {
+    let pairing = Pairing::new(members.to_vec());
+    let mut pairs = Vec::new();
+    for member in members {
+        let mut used = HashSet::new();
+        for k in 1..=member.quota {
+            let planned = pairing.planned(member.mailbox, k);
+            let walk = || pairing.walk(member.mailbox, k, u64::from(k) << 58, usize::MAX).into_iter();
+            let fresh = planned.into_iter().find(|p| !used.contains(p));
+            let by_plan = fresh.is_some();
+            let partner = fresh.or_else(|| walk().find(|p| !used.contains(p)));
+            let Some(partner) = partner else { continue };
+            assert_ne!(partner.mailbox, member.mailbox, "nobody writes to itself");
+            assert!(used.insert(partner));
+            pairs.push((member.mailbox, partner, by_plan));
+        }
+    }
+    pairs
+}
+
+fn received(pairs: &[(MailboxId, Partner, bool)]) -> HashMap<MailboxId, u16> {
+    let mut received = HashMap::new();
+    for (_, partner, _) in pairs {
+        *received.entry(partner.mailbox).or_default() += 1;
+    }
+    received
+}
+
+fn assert_balanced(members: &[Member]) {
+    let pairs = serve(members);
+    let received = received(&pairs);
+    for member in members {
+        assert_eq!(received.get(&member.mailbox), Some(&member.quota), "{:?}", member.mailbox);
+    }
+}
+
+fn repeats(members: &[Member]) -> usize {
+    let pairs = serve(members);
+    let distinct: HashSet<_> = pairs.iter().map(|(from, to, _)| (from, to.mailbox)).collect();
+    pairs.len() - distinct.len()
+}
+
+#[test]
+fn forty_eight_in_six_domains_always_cross_the_domain() {
+    let domains: Vec<(i64, &str, usize)> = ["a", "b", "c", "d", "e", "f"].iter().map(|d| (1, *d, 8)).collect();
+    let members = pool(&domains, |_| 30);
+    let domain: HashMap<_, _> = members.iter().map(|m| (m.mailbox, m.domain.clone())).collect();
+    assert!(serve(&members).iter().all(|(from, to, planned)| *planned && domain[from] != domain[&to.mailbox]));
+    assert_balanced(&members);
+    assert_eq!(repeats(&members), 0);
+}
+
+#[test]
+fn owners_small_enough_are_always_crossed() {
+    // g <= (n + 1 - quota) / 2: 5 x 8 + 10 = 50 mailboxes, largest owner 10, quota 30.
+    let owners: Vec<(i64, &str, usize)> =
+        [(1, "a", 8), (2, "b", 8), (3, "c", 8), (4, "d", 8), (5, "e", 8), (6, "f", 10)].to_vec();
+    let members = pool(&owners, |_| 30);
+    let user: HashMap<_, _> = members.iter().map(|m| (m.mailbox, m.user)).collect();
+    assert!(serve(&members).iter().all(|(from, to, _)| user[from] != user[&to.mailbox]));
+    assert_balanced(&members);
+}
+
+#[test]
+fn two_halves_have_one_crossing_shift_and_stay_balanced() {
+    let members = pool(&[(1, "a", 24), (2, "b", 24)], |_| 30);
+    let user: HashMap<_, _> = members.iter().map(|m| (m.mailbox, m.user)).collect();
+    let crossing = serve(&members).iter().filter(|(from, to, _)| user[from] != user[&to.mailbox]).count();
+    // All of one shift, and most of the mails of the longest others.
+    assert!(crossing >= 48, "{crossing}");
+    let first = Pairing::new(members.clone());
+    assert!(members.iter().all(|m| user[&first.planned(m.mailbox, 1).unwrap().mailbox] != m.user));
+    assert_balanced(&members);
+    assert_eq!(repeats(&members), 0);
+}
+
+#[test]
+fn small_pools_begin_a_new_round_only_when_everybody_was_used() {
+    for (n, quota) in [(2, 30), (3, 30), (10, 30), (20, 30)] {
+        let members = same(n, quota);
+        assert_balanced(&members);
+        let mut counts: HashMap<(MailboxId, MailboxId), u16> = HashMap::new();
+        for (from, to, _) in serve(&members) {
+            *counts.entry((from, to.mailbox)).or_default() += 1;
+        }
+        let others = n as u16 - 1;
+        assert!(counts.values().all(|count| *count == quota / others || *count == quota.div_ceil(others)), "{n}");
+    }
+}
+
+#[test]
+fn a_lone_mailbox_has_no_partner() {
+    let pairing = Pairing::new(same(1, 30));
+    assert_eq!(pairing.planned(MailboxId(1), 1), None);
+    assert!(pairing.walk(MailboxId(1), 1, 7, 64).is_empty());
+    assert!(Pairing::new(Vec::new()).walk(MailboxId(1), 1, 7, 64).is_empty());
+}
+
+#[test]
+fn ramps_mixed_from_three_to_thirty_repeat_nobody() {
+    let members = pool(&[(1, "a", 16), (2, "b", 16), (3, "c", 16)], |i| 3 + 3 * (i as u16 % 10));
+    assert_eq!(repeats(&members), 0);
+    assert!(serve(&members).len() == members.iter().map(|m| usize::from(m.quota)).sum::<usize>());
+}
+
+#[test]
+fn a_mailbox_enrolled_at_noon_walks_over_everybody() {
+    let pairing = Pairing::new(same(48, 30));
+    let walk = pairing.walk(MailboxId(1_000), 1, u64::MAX / 2, usize::MAX);
+    let first_round: HashSet<_> = walk.iter().filter(|p| p.round == 0).map(|p| p.mailbox).collect();
+    assert_eq!(first_round.len(), 48);
+}
+
+#[test]
+fn an_attempt_beyond_the_quota_walks() {
+    let pairing = Pairing::new(same(48, 30));
+    assert!(pairing.planned(MailboxId(1), 30).is_some());
+    assert_eq!(pairing.planned(MailboxId(1), 31), None);
+    assert_eq!(pairing.planned(MailboxId(1), 0), None);
+}
+
+#[test]
+fn a_walk_prefers_other_owners_then_other_domains() {
+    let pairing = Pairing::new(pool(&[(1, "a", 2), (1, "b", 2), (2, "c", 2)], |_| 3));
+    let walk: Vec<i64> = pairing.walk(MailboxId(1), 4, 0, 64).iter().take(5).map(|p| p.mailbox.0).collect();
+    assert_eq!(walk, [5, 6, 3, 4, 2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn equal_quotas_are_always_balanced_and_never_repeat_within_a_round(
+        sizes in proptest::collection::vec(1usize..12, 1..8), quota in 1u16..40,
+    ) {
+        const DOMAINS: [&str; 4] = ["a", "b", "c", "d"];
+        let groups: Vec<_> =
+            sizes.iter().zip(0..).map(|(size, i)| (i as i64 / 2, DOMAINS[i % 4], *size)).collect();
+        let members = pool(&groups, |_| quota);
+        let pairs = serve(&members);
+        if members.len() > 1 {
+            let received = received(&pairs);
+            prop_assert!(members.iter().all(|m| received.get(&m.mailbox) == Some(&quota)));
+            prop_assert!(pairs.iter().all(|(_, _, planned)| *planned));
+        }
+    }
+
+    #[test]
+    fn levels_never_repeat_a_pair_within_a_round_whatever_the_quotas(quotas in proptest::collection::vec(1u16..40, 2..60)) {
+        let members = pool(&[(1, "a", quotas.len())], |i| quotas[i]);
+        let pairing = Pairing::new(members.clone());
+        for member in &members {
+            let planned: Vec<Partner> = (1..=member.quota).filter_map(|k| pairing.planned(member.mailbox, k)).collect();
+            let distinct: HashSet<_> = planned.iter().collect();
+            prop_assert_eq!(distinct.len(), planned.len());
+            prop_assert!(planned.iter().all(|p| p.mailbox != member.mailbox));
+        }
+    }
+
+    #[test]
+    fn a_level_sends_one_and_receives_one(quotas in proptest::collection::vec(1u16..40, 2..60), k in 1u16..40) {
+        let members = pool(&[(1, "a", quotas.len())], |i| quotas[i]);
+        let pairing = Pairing::new(members.clone());
+        let level: HashSet<_> = members.iter().filter(|m| m.quota >= k).map(|m| m.mailbox).collect();
+        let targets: Vec<_> = level.iter().filter_map(|m| pairing.planned(*m, k)).map(|p| p.mailbox).collect();
+        if !targets.is_empty() {
+            prop_assert_eq!(targets.iter().copied().collect::<HashSet<_>>(), level);
+            prop_assert_eq!(targets.len(), targets.iter().collect::<HashSet<_>>().len());
+        }
+    }
+
+    #[test]
+    fn the_order_of_reading_does_not_matter(quotas in proptest::collection::vec(1u16..40, 2..40), seed in any::<u64>()) {
+        let members = pool(&[(1, "a", quotas.len() / 2), (2, "b", quotas.len() - quotas.len() / 2)], |i| quotas[i]);
+        let mut shuffled = members.clone();
+        shuffled.sort_by_key(|m| (m.mailbox.0 as u64).wrapping_mul(seed | 1));
+        let (one, other) = (Pairing::new(members.clone()), Pairing::new(shuffled));
+        for member in &members {
+            prop_assert_eq!(one.planned(member.mailbox, 1), other.planned(member.mailbox, 1));
+        }
+    }
+}
