@@ -179,6 +179,9 @@ pub struct Swept {
 /// The record of every mail. Postgres, or memory in the simulation.
 #[async_trait]
 pub trait Ledger: Send + Sync {
+    /// Makes sure that rows of the next days can be written: at every start, and daily.
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError>;
+
     /// Returns the epochs of `shards`, in order. Read *before* the lease is asked for.
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError>;
 

@@ -9,9 +9,10 @@ use crate::domain::{id::ShardId, pairing::Member, plan::Candidate, time::Todays}
 /// The enrolled mailboxes as the planner sees them.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
-    /// Closes the earlier days of the mailboxes in `shards`: a day of which at least half the quota was sent raises
-    /// the mailbox's ramp by one, exactly once; a day that fell short is marked `late`. Returns how many days closed.
-    async fn close_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError>;
+    /// Closes the earlier days of the mailboxes in `shards`, each exactly once, and opens their today: a day of which
+    /// at least half the quota was sent raises the mailbox's ramp by one; a day that fell short is marked `late`.
+    /// Returns how many days closed.
+    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Reads the mailboxes of `shards` that may send at `now`, ordered by id.
     async fn candidates(

@@ -1,0 +1,78 @@
+//! What a Postgres error means for whoever asked.
+
+use crate::ports::PortError;
+
+/// Sorts an error that came while a statement was under way.
+///
+/// A statement that the server reports as failed was rolled back, so nothing happened. A connection that broke leaves
+/// the commit unknown. SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub(super) fn classify(error: sqlx::Error) -> PortError {
+    let text = error.to_string();
+    match &error {
+        sqlx::Error::Database(database) => by_sqlstate(database.code().as_deref().unwrap_or_default(), text),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => PortError::Unavailable(text),
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::TypeNotFound { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_)
+        | sqlx::Error::Configuration(_) => PortError::Permanent(text),
+        _ => PortError::Unknown(text),
+    }
+}
+
+fn by_sqlstate(code: &str, text: String) -> PortError {
+    match code {
+        // Deadlock, serialization failure, and a unique key that a concurrent statement took first.
+        "40P01" | "40001" | "23505" => PortError::Conflict(text),
+        // Time-outs and cancels roll back; so does a server that is shutting down, starting or full.
+        "55P03" | "57014" | "57P01" | "57P02" | "57P03" => PortError::Unavailable(text),
+        _ if code.starts_with("53") || code.starts_with("08") || code.starts_with("58") => PortError::Unavailable(text),
+        // A read-only server is a standby that we were sent to by mistake.
+        "25006" => PortError::Unavailable(text),
+        _ => PortError::Permanent(format!("{text} (SQLSTATE {code})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sqlstate_says_what_the_caller_can_do() {
+        let kind = |code: &str| match by_sqlstate(code, String::new()) {
+            PortError::Unavailable(_) => "unavailable",
+            PortError::Conflict(_) => "conflict",
+            PortError::Permanent(_) => "permanent",
+            PortError::Unknown(_) => "unknown",
+            PortError::Lost(_) => "lost",
+        };
+        let table = [
+            ("40P01", "conflict"),
+            ("40001", "conflict"),
+            ("23505", "conflict"),
+            ("57014", "unavailable"),
+            ("55P03", "unavailable"),
+            ("57P01", "unavailable"),
+            ("57P03", "unavailable"),
+            ("53300", "unavailable"),
+            ("08006", "unavailable"),
+            ("25006", "unavailable"),
+            ("23514", "permanent"),
+            ("42P01", "permanent"),
+            ("", "permanent"),
+        ];
+        for (code, expected) in table {
+            assert_eq!(kind(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_broke_leaves_the_outcome_unknown() {
+        let broken = sqlx::Error::Io(std::io::Error::other("reset"));
+        assert!(matches!(classify(broken), PortError::Unknown(_)));
+        assert!(matches!(classify(sqlx::Error::PoolTimedOut), PortError::Unavailable(_)));
+        assert!(matches!(classify(sqlx::Error::RowNotFound), PortError::Permanent(_)));
+    }
+}

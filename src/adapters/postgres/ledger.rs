@@ -1,0 +1,93 @@
+//! The ledger in Postgres: one statement an operation. What each does stands at the head of its SQL file.
+
+mod reserve;
+mod settle;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Days, Utc};
+use sqlx::{PgPool, Row};
+
+use super::{classify::classify, session::Session};
+use crate::{
+    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    ports::{Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+};
+
+/// Days for which `logs` has partitions ahead, so that a fleet that runs on without its leader still writes.
+const PARTITIONS_AHEAD: u64 = 14;
+
+/// A mail may settle after its day ended, also in the zone furthest behind.
+const PARTITIONS_BEHIND: u64 = 3;
+
+/// The record of every mail.
+#[derive(Clone, Debug)]
+pub struct PostgresLedger {
+    session: Session,
+    user_daily_cap: f64,
+}
+
+impl PostgresLedger {
+    /// Writes through `pool`; a user's own daily limit may be stretched `user_daily_cap` times.
+    pub fn new(pool: PgPool, user_daily_cap: f64) -> PostgresLedger {
+        PostgresLedger { session: Session::new(pool), user_daily_cap }
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
+        let (first, last) =
+            (now.date_naive() - Days::new(PARTITIONS_BEHIND), now.date_naive() + Days::new(PARTITIONS_AHEAD));
+        self.session.row(|| sqlx::query("SELECT ensure_log_partitions($1, $2)").bind(first).bind(last)).await?;
+        Ok(())
+    }
+
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
+        const READ: &str = "SELECT s.epoch FROM unnest($1::int[]) WITH ORDINALITY AS asked (shard, place)
+            JOIN shards s ON s.shard = asked.shard ORDER BY asked.place";
+        let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
+        let rows = self.session.rows(|| sqlx::query(READ).bind(asked.clone())).await?;
+        if rows.len() != shards.len() {
+            let known = rows.len();
+            return Err(PortError::Permanent(format!(
+                "the database knows {known} of {} shards: run `warmup migrate` with this WARMUP_SHARDS",
+                shards.len()
+            )));
+        }
+        rows.iter().map(|row| row.try_get(0).map(Epoch).map_err(classify)).collect()
+    }
+
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
+        let (shards, epochs): (Vec<i32>, Vec<i64>) = read.iter().map(|(shard, epoch)| (shard.0, epoch.0)).unzip();
+        let build = || {
+            sqlx::query(include_str!("sql/raise.sql")).bind(worker.0.clone()).bind(shards.clone()).bind(epochs.clone())
+        };
+        let rows = self.session.rows(build).await?;
+        rows.iter().map(|row| Ok(row.try_get::<Option<i64>, _>(0).map_err(classify)?.map(Epoch))).collect()
+    }
+
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
+        let rows = self.session.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
+        reserve::reservations(batch, &rows)
+    }
+
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let row = self.session.row(|| settle::release(flights, now)).await?;
+        settle::count(&row, "released")
+    }
+
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let row = self.session.row(|| settle::abandon(run, message_ids, now)).await?;
+        settle::count(&row, "released")
+    }
+
+    async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        let row = self.session.row(|| settle::settle(results)).await?;
+        settle::count(&row, "changed")
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+        let row = self.session.row(|| settle::sweep(sweep)).await?;
+        Ok(Swept { uncertain: settle::count(&row, "uncertain")?, released: settle::count(&row, "released")? })
+    }
+}

@@ -1,0 +1,98 @@
+//! The reserve's arrays out, its rows in.
+
+use std::collections::HashMap;
+
+use sqlx::{Row, postgres::PgRow};
+
+use super::super::{classify::classify, session::Statement};
+use crate::{
+    domain::{
+        id::{BatchId, FlightId, MailboxId, UserId},
+        mailbox::Endpoint,
+    },
+    ports::{Ask, Flight, Party, PortError, Refusal, Reservation, ReserveBatch},
+};
+
+/// Builds the one statement for a batch.
+pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement {
+    let (shards, epochs): (Vec<i32>, Vec<i64>) = batch.epochs.iter().map(|(shard, epoch)| (shard.0, epoch.0)).unzip();
+    let asks = &batch.asks;
+    let choices: Vec<(i32, i64, i32)> = (0..)
+        .zip(asks)
+        .flat_map(|(n, ask)| ask.choices.iter().map(move |choice| (n, choice.partner.0, i32::from(choice.round))))
+        .collect();
+    sqlx::query(include_str!("../sql/reserve.sql"))
+        .bind(batch.worker.0.clone())
+        .bind(batch.run.0)
+        .bind(batch.now)
+        .bind(shards)
+        .bind(epochs)
+        .bind((0..asks.len() as i32).collect::<Vec<_>>())
+        .bind(column(asks, |ask| ask.mailbox.0))
+        .bind(column(asks, |ask| ask.shard.0))
+        .bind(column(asks, |ask| ask.day))
+        .bind(column(asks, |ask| i32::from(ask.attempts)))
+        .bind(column(asks, |ask| ask.message_id.clone()))
+        .bind(column(asks, |ask| ask.subject.clone()))
+        .bind(choices.iter().map(|choice| choice.0).collect::<Vec<_>>())
+        .bind(choices.iter().map(|choice| choice.1).collect::<Vec<_>>())
+        .bind(choices.iter().map(|choice| choice.2).collect::<Vec<_>>())
+        .bind(user_daily_cap)
+}
+
+fn column<T>(asks: &[Ask], of: impl Fn(&Ask) -> T) -> Vec<T> {
+    asks.iter().map(of).collect()
+}
+
+/// Reads an answer for each ask, in order.
+pub(super) fn reservations(batch: &ReserveBatch, rows: &[PgRow]) -> Result<Vec<Reservation>, PortError> {
+    let mut by_place = HashMap::new();
+    for row in rows {
+        let n: i32 = row.try_get("n").map_err(classify)?;
+        by_place.insert(n, row);
+    }
+    let answer = |(n, ask)| {
+        let row = by_place.get(&n).ok_or_else(|| PortError::Permanent("the reserve left an ask unanswered".into()))?;
+        reservation(ask, row).map_err(classify)
+    };
+    (0..).zip(&batch.asks).map(answer).collect()
+}
+
+fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
+    if let Some(refusal) = row.try_get::<Option<&str>, _>("refusal")? {
+        let known = Refusal::ALL.into_iter().find(|known| known.as_str() == refusal);
+        return Ok(Reservation::Refused(known.unwrap_or(Refusal::Stale)));
+    }
+    Ok(Reservation::Reserved(Box::new(Flight {
+        id: FlightId(row.try_get("flight")?),
+        batch: BatchId(row.try_get("batch_id")?),
+        shard: ask.shard,
+        day: ask.day,
+        user: UserId(row.try_get("user_id")?),
+        sender: Party {
+            mailbox: ask.mailbox,
+            email: row.try_get("email")?,
+            display_name: row.try_get("display_name")?,
+        },
+        recipient: Party {
+            mailbox: MailboxId(row.try_get("partner_id")?),
+            email: row.try_get("recipient")?,
+            display_name: row.try_get("recipient_name")?,
+        },
+        message_id: ask.message_id.clone(),
+        subject: ask.subject.clone(),
+        endpoint: endpoint(row)?,
+        username: row.try_get("username")?,
+        sealed_password: row.try_get::<Option<Vec<u8>>, _>("sealed_password")?.unwrap_or_default(),
+    })))
+}
+
+fn endpoint(row: &PgRow) -> Result<Endpoint, sqlx::Error> {
+    let security: &str = row.try_get("smtp_security")?;
+    let port: i32 = row.try_get("smtp_port")?;
+    Ok(Endpoint {
+        host: row.try_get("smtp_host")?,
+        port: u16::try_from(port).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        security: security.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))?,
+    })
+}

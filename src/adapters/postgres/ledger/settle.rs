@@ -1,0 +1,98 @@
+//! The ways in which a flight ends: four heads that say which flights and how, and one body that closes them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{
+    Row,
+    postgres::{PgRow, types::PgInterval},
+};
+
+use super::super::{classify::classify, session::Statement};
+use crate::{
+    domain::{
+        id::{FlightId, RunId},
+        outcome::{Fate, Measure, Outcome},
+    },
+    ports::{PortError, Settlement, Sweep},
+};
+
+const SETTLE: &str = concat!(include_str!("../sql/settle_results.sql"), include_str!("../sql/close.sql"));
+const RELEASE: &str = concat!(include_str!("../sql/release_results.sql"), include_str!("../sql/close.sql"));
+const ABANDON: &str = concat!(include_str!("../sql/abandon_results.sql"), include_str!("../sql/close.sql"));
+const SWEEP: &str = concat!(include_str!("../sql/sweep_results.sql"), include_str!("../sql/close.sql"));
+
+pub(super) fn release(flights: &[FlightId], now: DateTime<Utc>) -> Statement {
+    let flights: Vec<i64> = flights.iter().map(|flight| flight.0).collect();
+    sqlx::query(RELEASE).bind(flights).bind(now)
+}
+
+pub(super) fn abandon(run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Statement {
+    sqlx::query(ABANDON).bind(run.0).bind(message_ids.to_vec()).bind(now)
+}
+
+pub(super) fn sweep(sweep: &Sweep) -> Statement {
+    let shards: Vec<i32> = sweep.shards.iter().map(|shard| shard.0).collect();
+    let running: Vec<i64> = sweep.running.iter().map(|flight| flight.0).collect();
+    sqlx::query(SWEEP).bind(sweep.run.0).bind(shards).bind(running).bind(interval(sweep.older_than)).bind(sweep.now)
+}
+
+pub(super) fn settle(results: &[Settlement]) -> Statement {
+    let until = |of: fn(&Outcome) -> Option<Measure>| -> Vec<Option<String>> {
+        results.iter().map(|result| of(&result.outcome).map(|measure| end_of(measure, result.at))).collect()
+    };
+    sqlx::query(SETTLE)
+        .bind(column(results, |r| r.flight.0))
+        .bind(column(results, |r| r.day))
+        .bind(column(results, |r| fate(r.outcome.fate).to_owned()))
+        .bind(column(results, |r| r.at))
+        .bind(column(results, |r| i32::try_from(r.latency.as_millis()).unwrap_or(i32::MAX)))
+        .bind(column(results, |r| r.next_at))
+        .bind(column(results, reason))
+        .bind(column(results, |r| r.outcome.reply.as_ref().map(|reply| i32::from(reply.code))))
+        .bind(column(results, |r| r.outcome.reply.as_ref().and_then(|reply| reply.enhanced_text())))
+        .bind(column(results, notes))
+        .bind(until(|outcome| outcome.effects.sender))
+        .bind(until(|outcome| outcome.effects.partner))
+        .bind(until(|outcome| outcome.effects.host))
+        .bind(until(|outcome| outcome.effects.domain))
+}
+
+/// Reads one of the counts that the body returns.
+pub(super) fn count(row: &PgRow, column: &str) -> Result<u64, PortError> {
+    row.try_get::<i64, _>(column).map(i64::unsigned_abs).map_err(classify)
+}
+
+fn column<T>(results: &[Settlement], of: impl Fn(&Settlement) -> T) -> Vec<T> {
+    results.iter().map(of).collect()
+}
+
+fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Sent => "sent",
+        Fate::Refused => "refused",
+        Fate::Uncertain => "uncertain",
+        Fate::Unstarted => "unstarted",
+    }
+}
+
+fn reason(result: &Settlement) -> Option<String> {
+    (result.outcome.fate != Fate::Sent).then(|| result.outcome.reason.to_owned())
+}
+
+fn notes(result: &Settlement) -> Option<String> {
+    let Outcome { stage, note, .. } = &result.outcome;
+    (!note.is_empty()).then(|| format!("{}: {}", stage.as_str(), note.replace('\0', "")))
+}
+
+/// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
+fn end_of(measure: Measure, at: DateTime<Utc>) -> String {
+    match measure {
+        Measure::Pause(time) => (at + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)).to_rfc3339(),
+        Measure::Disable => "infinity".to_owned(),
+    }
+}
+
+fn interval(time: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(time.as_micros()).unwrap_or(i64::MAX) }
+}

@@ -1,0 +1,72 @@
+//! One statement on one connection, with patience and the one kind of repeat that is always safe.
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+
+use super::classify::classify;
+use crate::ports::PortError;
+
+/// The statements a deadlock's victim may cost; each was rolled back whole.
+const REPEATS: usize = 8;
+
+/// Longer than the server's own `statement_timeout` (30 s), so that this one only speaks when the network is gone.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+pub(super) type Statement = Query<'static, Postgres, PgArguments>;
+
+/// Runs statements, each its own transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pool: PgPool,
+}
+
+impl Session {
+    pub(super) fn new(pool: PgPool) -> Session {
+        Session { pool }
+    }
+
+    /// Runs the statement that `build` makes and returns its rows. Repeats it after a deadlock, a serialization failure
+    /// or a lost race for a unique key.
+    ///
+    /// Returns `Unavailable` when it did not happen, `Unknown` when the answer was lost.
+    pub(super) async fn rows(&self, build: impl Fn() -> Statement) -> Result<Vec<PgRow>, PortError> {
+        let mut conflict = String::new();
+        for _ in 0..REPEATS {
+            match self.once(build()).await {
+                Err(PortError::Conflict(text)) => {
+                    tracing::debug!(error = text, "a statement lost a race and is repeated");
+                    conflict = text;
+                }
+                answer => return answer,
+            }
+        }
+        Err(PortError::Conflict(conflict))
+    }
+
+    /// Runs a statement that returns exactly one row.
+    pub(super) async fn row(&self, build: impl Fn() -> Statement) -> Result<PgRow, PortError> {
+        let mut rows = self.rows(build).await?;
+        rows.pop().ok_or_else(|| PortError::Permanent("the statement returned no row".into()))
+    }
+
+    async fn once(&self, statement: Statement) -> Result<Vec<PgRow>, PortError> {
+        // Nothing has been sent before there is a connection, whatever the error.
+        let mut connection = self.pool.acquire().await.map_err(|error| match classify(error) {
+            PortError::Unknown(text) => PortError::Unavailable(text),
+            other => other,
+        })?;
+        match tokio::time::timeout(PATIENCE, statement.fetch_all(&mut *connection)).await {
+            Ok(answer) => answer.map_err(classify),
+            Err(_) => {
+                // Its answer may still come: it must not meet the next statement.
+                drop(connection.detach());
+                Err(PortError::Unknown(format!("no answer within {} s", PATIENCE.as_secs())))
+            }
+        }
+    }
+}

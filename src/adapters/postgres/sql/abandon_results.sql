@@ -1,0 +1,9 @@
+-- Abandon: whatever a reserve whose answer was lost may have opened. $1 run uuid, $2 message_id text[], $3 now timestamptz.
+WITH results AS MATERIALIZED (
+    SELECT id AS flight, day, 'unstarted' AS fate, $3::timestamptz AS at, NULL::int AS latency_ms,
+           NULL::timestamptz AS next_at, NULL::text AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
+           NULL::text AS notes, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
+           NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until
+    FROM in_flight
+    WHERE run = $1 AND message_id = ANY ($2::text[])
+),

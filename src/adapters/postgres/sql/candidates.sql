@@ -1,0 +1,18 @@
+-- The mailboxes of some shards that may send now, each with its own today.
+--
+-- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz
+SELECT m.id, m.user_id, m.shard, m.domain, m.timezone, m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step,
+       m.daily_max, m.grown, today.day, COALESCE(d.reserved, 0::smallint) AS reserved, COALESCE(d.sent, 0::smallint) AS sent,
+       COALESCE(d.attempts, 0::smallint) AS attempts, d.next_at, d.last_sent_at
+FROM mailboxes m
+JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone
+LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day
+WHERE m.shard = ANY ($1::int[])
+  AND m.enabled
+  AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
+  AND NOT EXISTS (
+      SELECT FROM pauses p
+      WHERE p.until > $4
+        AND ((p.scope = 'host' AND p.key = lower(m.smtp_host)) OR (p.scope = 'domain' AND p.key = m.domain))
+  )
+ORDER BY m.id

@@ -1,0 +1,162 @@
+-- Reserve: a place in the day's quota, a pair and a flight for each mail that may go. One statement, one transaction.
+--
+-- $1 worker text, $2 run uuid, $3 now timestamptz (day clock)
+-- $4 shards int[], $5 epochs bigint[]: what this worker owns
+-- $6 n int[] (place in the batch, from 0), $7 mailbox bigint[], $8 shard int[], $9 day date[], $10 attempts int[],
+-- $11 message_id text[], $12 subject text[]: the asks, in order of urgency
+-- $13 n int[], $14 partner bigint[], $15 round int[]: the choices of each ask, best first
+-- $16 user_daily_cap float8: how far a user's own limit may be stretched
+-- Returns a row for each ask: n, and either the flight or `refusal`.
+WITH asks AS MATERIALIZED (
+    SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[])
+        AS ask (n, mailbox_id, shard, day, attempts, message_id, subject)
+),
+choices AS MATERIALIZED (
+    SELECT * FROM unnest($13::int[], $14::bigint[], $15::int[]) WITH ORDINALITY
+        AS choice (n, partner_id, round, rank)
+),
+-- The fence: a shard whose epoch has passed is not in here, and one that is can't be raised until we commit.
+owned AS MATERIALIZED (
+    SELECT shards.shard, shards.epoch
+    FROM shards
+    JOIN unnest($4::int[], $5::bigint[]) AS mine (shard, epoch) ON shards.shard = mine.shard AND shards.epoch = mine.epoch
+    ORDER BY shards.shard
+    FOR SHARE OF shards
+),
+senders AS MATERIALIZED (
+    SELECT m.id, m.user_id, m.domain, m.email, m.display_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
+           m.sealed_password, m.shard,
+           LEAST(m.daily_max, m.ramp_start + m.grown * m.ramp_step) AS quota,
+           m.enabled
+               AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $3))
+               AND NOT EXISTS (
+                   SELECT FROM pauses p
+                   WHERE p.until > $3
+                     AND ((p.scope = 'host' AND p.key = lower(m.smtp_host)) OR (p.scope = 'domain' AND p.key = m.domain))
+               ) AS active
+    FROM mailboxes m
+    WHERE m.id = ANY ($7::bigint[])
+),
+-- The conditions are looked at again on the newest version of each row once its lock is ours.
+days AS MATERIALIZED (
+    SELECT d.mailbox_id, d.day, asks.n, senders.quota
+    FROM asks
+    JOIN owned ON owned.shard = asks.shard
+    JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
+    JOIN mailbox_days d ON d.mailbox_id = asks.mailbox_id AND d.day = asks.day
+    WHERE (SELECT running FROM fleet_orders)
+      AND d.reserved < senders.quota
+      AND d.attempts = asks.attempts
+      AND d.attempts < 2 * senders.quota
+      AND (d.next_at IS NULL OR d.next_at <= $3)
+      AND NOT EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id)
+      AND NOT EXISTS (
+          SELECT FROM mailbox_days eve
+          WHERE eve.mailbox_id = asks.mailbox_id AND eve.day = asks.day - 1 AND eve.next_at > $3
+      )
+    ORDER BY d.mailbox_id, d.day
+    FOR UPDATE OF d
+),
+-- No other statement can use a pair of a day that we hold: whoever did since our snapshot raised `attempts`.
+chosen AS MATERIALIZED (
+    SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, senders.user_id,
+           partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name
+    FROM days
+    JOIN senders ON senders.id = days.mailbox_id
+    JOIN choices ON choices.n = days.n
+    JOIN mailboxes partner ON partner.id = choices.partner_id
+    WHERE partner.id <> days.mailbox_id
+      AND partner.enabled
+      AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
+      AND (partner.receives OR partner.receive_until <= $3)
+      AND NOT EXISTS (
+          SELECT FROM pairs
+          WHERE pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
+            AND pairs.partner_id = partner.id AND pairs.round = choices.round
+      )
+    ORDER BY days.n, choices.rank
+),
+limits AS (
+    SELECT id, floor(daily_limit * $16::float8)::int AS most FROM users WHERE daily_limit IS NOT NULL
+),
+-- How many of a user's mails still fit into its day; the row is locked and raised in the same step.
+user_grants AS (
+    INSERT INTO user_days AS ud (user_id, day, reserved, granted)
+    SELECT chosen.user_id, chosen.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most)
+    FROM chosen
+    JOIN limits ON limits.id = chosen.user_id
+    GROUP BY chosen.user_id, chosen.day, limits.most
+    ORDER BY chosen.user_id, chosen.day
+    ON CONFLICT (user_id, day) DO UPDATE SET
+        granted = GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved)),
+        reserved = ud.reserved
+            + GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved))
+    RETURNING ud.user_id, ud.day, ud.granted
+),
+accepted AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT chosen.*, limits.id IS NOT NULL AS limited, user_grants.granted,
+               row_number() OVER (PARTITION BY chosen.user_id, chosen.day ORDER BY chosen.n) AS place
+        FROM chosen
+        LEFT JOIN limits ON limits.id = chosen.user_id
+        LEFT JOIN user_grants ON user_grants.user_id = chosen.user_id AND user_grants.day = chosen.day
+    ) AS ranked
+    WHERE NOT limited OR place <= granted
+),
+batch AS (
+    INSERT INTO batches (worker_id, started_at, processed)
+    SELECT $1, $3, count(*) FROM accepted HAVING count(*) > 0
+    RETURNING id
+),
+used AS (
+    INSERT INTO pairs (day, mailbox_id, partner_id, round)
+    SELECT day, mailbox_id, partner_id, round FROM accepted
+),
+raised AS (
+    UPDATE mailbox_days d
+    SET reserved = d.reserved + 1, attempts = d.attempts + 1, quota = accepted.quota
+    FROM accepted
+    WHERE d.mailbox_id = accepted.mailbox_id AND d.day = accepted.day AND d.reserved < accepted.quota
+    RETURNING d.mailbox_id, d.day
+),
+flights AS (
+    INSERT INTO in_flight (mailbox_id, partner_id, user_id, day, round, shard, epoch, worker_id, run, batch_id,
+                           message_id, subject, sender, recipient, limited)
+    SELECT accepted.mailbox_id, accepted.partner_id, accepted.user_id, accepted.day, accepted.round, asks.shard,
+           owned.epoch, $1, $2, batch.id, asks.message_id, asks.subject, senders.email, accepted.recipient,
+           accepted.limited
+    FROM accepted
+    JOIN raised ON raised.mailbox_id = accepted.mailbox_id AND raised.day = accepted.day
+    JOIN asks ON asks.n = accepted.n
+    JOIN owned ON owned.shard = asks.shard
+    JOIN senders ON senders.id = accepted.mailbox_id
+    CROSS JOIN batch
+    RETURNING id, mailbox_id, batch_id, message_id
+)
+SELECT asks.n, flights.id AS flight, flights.batch_id, senders.user_id, senders.email, senders.display_name,
+       senders.smtp_host, senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password,
+       accepted.partner_id, accepted.recipient, accepted.recipient_name,
+       CASE
+           WHEN flights.id IS NOT NULL THEN NULL
+           WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
+           WHEN owned.shard IS NULL THEN 'shard-lost'
+           WHEN senders.active IS NOT TRUE THEN 'sender-paused'
+           WHEN d.mailbox_id IS NULL THEN 'stale'
+           WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
+           WHEN d.reserved >= senders.quota THEN 'quota-full'
+           WHEN d.attempts <> asks.attempts OR d.attempts >= 2 * senders.quota THEN 'stale'
+           WHEN d.next_at > $3 OR eve.next_at > $3 THEN 'not-cool'
+           WHEN days.n IS NULL THEN 'stale'
+           WHEN chosen.n IS NULL THEN 'no-partner'
+           ELSE 'user-daily-limit'
+       END AS refusal
+FROM asks
+LEFT JOIN owned ON owned.shard = asks.shard
+LEFT JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard
+LEFT JOIN mailbox_days d ON d.mailbox_id = asks.mailbox_id AND d.day = asks.day
+LEFT JOIN mailbox_days eve ON eve.mailbox_id = asks.mailbox_id AND eve.day = asks.day - 1
+LEFT JOIN days ON days.n = asks.n
+LEFT JOIN chosen ON chosen.n = asks.n
+LEFT JOIN accepted ON accepted.n = asks.n
+LEFT JOIN flights ON flights.message_id = asks.message_id
+ORDER BY asks.n
