@@ -1,1 +1,4 @@
-//! observe
+//! Floor 1: how the process shows itself.
+
+pub mod liveness;
+pub mod logging;

@@ -1,1 +1,190 @@
-//! worker
+//! The worker: it plans its shards at every tick, asks the caps, reserves, sends in parallel, settles.
+//!
+//! ```text
+//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew leases, acquire, raise)
+//!                        │
+//!   tick ──reads, plans──▶ queue ──most urgent──▶ batch ─caps─▶ ─reserve─▶ lanes ──results──▶ settler ──▶ ledger
+//!                            ▲                                              │                   │
+//!                            └───────────── next mail of a mailbox, once its last one is settled┘
+//! ```
+//!
+//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it. What stops:
+//!
+//! - *intake*: no more batches. Cancelled first.
+//! - *sending*: what is on its way ends at its next step, with a verdict. Cancelled when the drain's patience is over.
+//! - *keeping*: leases are renewed until everything is settled, then given back.
+
+mod batch;
+mod drain;
+mod holdings;
+mod keeper;
+mod lanes;
+mod queue;
+mod send;
+mod settings;
+mod settler;
+mod tick;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, NaiveDate, Utc};
+pub use drain::Report;
+pub use keeper::KeeperError;
+pub use settings::WorkerSettings;
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    holdings::Holdings,
+    keeper::Keeper,
+    lanes::Lanes,
+    queue::Queue,
+    settler::{Settler, Unsettled},
+};
+use crate::{
+    domain::{id::RunId, pairing::Pairing},
+    observe::liveness::Liveness,
+    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer},
+};
+
+/// Everything the worker needs of the world.
+#[derive(Clone)]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub mailboxes: Arc<dyn Mailboxes>,
+    pub ledger: Arc<dyn Ledger>,
+    pub caps: Arc<dyn Caps>,
+    pub leases: Arc<dyn Leases>,
+    pub mailer: Arc<dyn Mailer>,
+}
+
+/// What the tasks around the loop tell it.
+#[derive(Debug)]
+enum Event {
+    /// A mail has its verdict: its lane may rest.
+    LaneDone,
+    /// Its end is in the ledger: its mailbox may send again from then on.
+    Settled { mailbox: crate::domain::id::MailboxId, next_at: DateTime<Utc> },
+}
+
+/// One worker. `run` it once.
+pub struct Worker {
+    ports: Ports,
+    settings: Arc<WorkerSettings>,
+    run: RunId,
+    holdings: Arc<Holdings>,
+    liveness: Arc<Liveness>,
+    queue: Queue,
+    lanes: Lanes,
+    /// The pairs of the days that are being served.
+    pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
+    unsettled: Arc<Unsettled>,
+    tracker: TaskTracker,
+    sending: CancellationToken,
+    events: mpsc::UnboundedReceiver<Event>,
+    tell: mpsc::UnboundedSender<Event>,
+    prepared: Option<NaiveDate>,
+    /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
+    not_before: DateTime<Utc>,
+}
+
+impl Worker {
+    /// Makes a worker over `ports`. Nothing happens before `run`.
+    pub fn new(ports: Ports, settings: WorkerSettings, liveness: Arc<Liveness>) -> Worker {
+        let run = RunId(ports.entropy.uuid());
+        let (tell, events) = mpsc::unbounded_channel();
+        Worker {
+            run,
+            holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
+            liveness,
+            queue: Queue::default(),
+            lanes: Lanes::new(settings.max_concurrent),
+            pairings: BTreeMap::new(),
+            unsettled: Arc::new(Unsettled::default()),
+            tracker: TaskTracker::new(),
+            sending: CancellationToken::new(),
+            events,
+            tell,
+            prepared: None,
+            not_before: DateTime::<Utc>::MIN_UTC,
+            settings: Arc::new(settings),
+            ports,
+        }
+    }
+
+    /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
+    ///
+    /// Returns `AnotherWorker` when it may not run beside the one that is running.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<Report, KeeperError> {
+        let keeping = CancellationToken::new();
+        let keeper = Keeper::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.holdings));
+        if !keeper.take_solo(&stop).await? {
+            return Ok(Report::default());
+        }
+        tracing::info!(worker = %self.settings.worker, run = %self.run, "worker started");
+        let keeper = tokio::spawn(keeper.keep(stop.clone(), keeping.clone(), Arc::clone(&self.liveness)));
+        let (settler, results) = Settler::new(
+            self.ports.clone(),
+            self.settings.worker.clone(),
+            Arc::clone(&self.unsettled),
+            self.tell.clone(),
+        );
+        let settler = tokio::spawn(settler.run());
+        self.serve(&stop, &results).await;
+        Ok(self.drain(results, settler, keeping, keeper).await)
+    }
+
+    /// The loop, until `stop`.
+    async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
+        let mut next_tick = self.ports.clock.now();
+        loop {
+            let wake = self.next_batch_at();
+            let clock = Arc::clone(&self.ports.clock);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some(event) = self.events.recv() => self.on_event(event),
+                () = self.holdings.acquired() => self.plan_acquired().await,
+                () = clock.sleep_until(next_tick) => next_tick = self.on_tick().await,
+                () = sleep_until_some(&*clock, wake) => self.dispatch(results).await,
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let now = self.ports.clock.now();
+        match event {
+            Event::LaneDone => {
+                let (min, max) = (self.settings.stagger_min, self.settings.stagger_max);
+                self.lanes.rest_until(now + self.between(crate::ports::entropy::Purpose::LaneRest, 0, min, max));
+            }
+            Event::Settled { mailbox, next_at } => self.queue.done(mailbox, now, next_at),
+        }
+    }
+
+    /// When the next batch could start: a lane is free, a mail is released, nothing holds us back.
+    fn next_batch_at(&self) -> Option<DateTime<Utc>> {
+        let (lane, mail) = (self.lanes.next_free_at()?, self.queue.next_at()?);
+        Some(lane.max(mail).max(self.not_before))
+    }
+
+    fn between(
+        &self,
+        purpose: crate::ports::entropy::Purpose,
+        key: u64,
+        min: std::time::Duration,
+        max: std::time::Duration,
+    ) -> chrono::TimeDelta {
+        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let rolled = self.ports.entropy.between(purpose, key, micros(min), micros(max));
+        chrono::TimeDelta::microseconds(i64::try_from(rolled).unwrap_or(i64::MAX))
+    }
+}
+
+async fn sleep_until_some(clock: &dyn Clock, at: Option<DateTime<Utc>>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

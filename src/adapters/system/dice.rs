@@ -1,0 +1,97 @@
+//! Dice: one stream for each purpose and key, all from one seed.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use rand::RngCore;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::ports::{Entropy, entropy::Purpose};
+
+/// Seeded dice. With the same seed every stream rolls the same numbers, in whatever order streams are asked.
+pub struct Dice {
+    seed: [u8; 32],
+    rolled: Mutex<HashMap<(u8, u64), u64>>,
+}
+
+/// The stream that unique ids come from, beside those of [`Purpose`].
+const IDS: u8 = u8::MAX;
+
+impl Dice {
+    /// Dice whose seed nobody knows.
+    pub fn random() -> Dice {
+        Dice::new(rand::random())
+    }
+
+    /// Dice that roll the same every time.
+    pub fn seeded(seed: u64) -> Dice {
+        Dice::new(Sha256::digest(seed.to_be_bytes()).into())
+    }
+
+    fn new(seed: [u8; 32]) -> Dice {
+        Dice { seed, rolled: Mutex::default() }
+    }
+
+    fn next(&self, stream: u8, key: u64) -> u64 {
+        let place = {
+            let mut rolled = self.rolled.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = rolled.entry((stream, key)).or_default();
+            *place += 1;
+            *place
+        };
+        let digest = Sha256::new().chain_update(self.seed).chain_update([stream]).chain_update(key.to_be_bytes());
+        let mut rng = ChaCha8Rng::from_seed(digest.finalize().into());
+        rng.set_word_pos(u128::from(place) * 2);
+        rng.next_u64()
+    }
+}
+
+impl Entropy for Dice {
+    fn roll(&self, purpose: Purpose, key: u64) -> u64 {
+        self.next(purpose as u8, key)
+    }
+
+    fn uuid(&self) -> Uuid {
+        let bits = (u128::from(self.next(IDS, 0)) << 64) | u128::from(self.next(IDS, 1));
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_do_not_disturb_each_other_and_replay() {
+        let (one, other) = (Dice::seeded(7), Dice::seeded(7));
+        let first: Vec<u64> = (0..5).map(|_| one.roll(Purpose::Content, 3)).collect();
+        let second: Vec<u64> = (0..5)
+            .map(|_| {
+                other.roll(Purpose::Walk, 3);
+                other.roll(Purpose::Content, 3)
+            })
+            .collect();
+        assert_eq!(first, second);
+        assert_ne!(first[0], first[1]);
+        assert_ne!(Dice::seeded(8).roll(Purpose::Content, 3), first[0]);
+    }
+
+    #[test]
+    fn a_range_reaches_both_its_ends_and_nothing_beyond() {
+        let dice = Dice::seeded(1);
+        let rolled: Vec<u64> = (0..200).map(|_| dice.between(Purpose::Cooldown, 0, 3, 5)).collect();
+        assert!(rolled.iter().all(|n| (3..=5).contains(n)));
+        assert!([3, 4, 5].iter().all(|n| rolled.contains(n)));
+        assert_eq!(dice.between(Purpose::Cooldown, 0, 9, 9), 9);
+    }
+
+    #[test]
+    fn ids_are_unique() {
+        let dice = Dice::random();
+        assert_ne!(dice.uuid(), dice.uuid());
+    }
+}

@@ -1,0 +1,82 @@
+//! The ordered stop: intake closed, in-flight finished, the rest cancelled and settled, leases given back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Worker, settler::Results};
+use crate::observe::liveness::Phase;
+
+/// How often the log says what is waited for.
+const SAY: Duration = Duration::from_secs(5);
+
+/// What a stop left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Mails whose end is not in the ledger: a sweep settles them as uncertain. 0 after a clean stop.
+    pub abandoned: usize,
+}
+
+impl Worker {
+    /// Finishes or settles all that was started, within `WARMUP_DRAIN_TIMEOUT_MS`.
+    pub(super) async fn drain(
+        mut self,
+        results: Results,
+        settler: JoinHandle<()>,
+        keeping: CancellationToken,
+        keeper: JoinHandle<()>,
+    ) -> Report {
+        self.liveness.set(Phase::Draining);
+        let budget = self.settings.drain_timeout;
+        tracing::info!(
+            in_flight = self.unsettled.len(),
+            queued = self.queue.len(),
+            ?budget,
+            "stopping: no more mails are started"
+        );
+        self.tracker.close();
+        drop(results);
+        self.finish(self.settings.mail_deadline.min(budget * 5 / 6)).await;
+        if !self.tracker.is_empty() {
+            tracing::warn!(in_flight = self.unsettled.len(), "stopping: the rest is cancelled");
+            self.sending.cancel();
+            self.finish(budget / 12).await;
+        }
+        self.wait_for("results to be written", settler, budget / 12).await;
+        keeping.cancel();
+        self.wait_for("leases to be given back", keeper, Duration::from_secs(3)).await;
+        let report = Report { abandoned: self.unsettled.len() };
+        tracing::info!(abandoned = report.abandoned, "stopped");
+        report
+    }
+
+    /// Waits until nothing is on its way, at most `most`, saying what is waited for.
+    async fn finish(&mut self, most: Duration) {
+        let clock = Arc::clone(&self.ports.clock);
+        let tracker = self.tracker.clone();
+        let deadline = clock.pause(most);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                biased;
+                () = tracker.wait() => return,
+                () = &mut deadline => return,
+                () = clock.pause(SAY) => tracing::info!(in_flight = self.unsettled.len(), "stopping: waiting for mails on their way"),
+                Some(_) = self.events.recv() => {}
+            }
+        }
+    }
+
+    async fn wait_for(&self, what: &str, task: JoinHandle<()>, most: Duration) {
+        let abort = task.abort_handle();
+        tokio::select! {
+            biased;
+            ended = task => if let Err(error) = ended { tracing::error!(%error, what, "a task ended badly") },
+            () = self.ports.clock.pause(most) => {
+                tracing::error!(what, "stopping: not waiting any longer");
+                abort.abort();
+            }
+        }
+    }
+}

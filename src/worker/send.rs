@@ -1,0 +1,45 @@
+//! One mail on its way: from the reservation to a result for the settler.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::sync::mpsc;
+
+use super::{Event, settler::Results};
+use crate::ports::{Clock, Flight, Gate, Mailer, Outgoing, Settlement};
+
+pub(super) struct Send {
+    pub(super) mailer: Arc<dyn Mailer>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) gate: Gate,
+    pub(super) text: String,
+    pub(super) flight: Flight,
+    pub(super) cooldown: TimeDelta,
+    pub(super) results: Results,
+    pub(super) tell: mpsc::UnboundedSender<Event>,
+}
+
+impl Send {
+    /// Sends and hands the verdict on.
+    pub(super) async fn run(self) {
+        let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
+        let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
+        let outgoing = Outgoing { flight: self.flight, text: self.text, date: self.clock.now() };
+        let delivery = self.mailer.send(&outgoing, &self.gate).await;
+        let at = self.clock.now();
+        tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
+        self.results.push(Settlement {
+            flight,
+            batch,
+            mailbox,
+            partner,
+            day,
+            at,
+            latency: delivery.latency,
+            next_at: at + self.cooldown,
+            outcome: delivery.outcome,
+        });
+        // The loop is gone only when the drain is over, and then no lane matters.
+        let _ = self.tell.send(Event::LaneDone);
+    }
+}

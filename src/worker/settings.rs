@@ -1,0 +1,38 @@
+//! The settings that the loop reads, in the units that it thinks in.
+
+use std::time::Duration;
+
+use crate::domain::{id::WorkerId, time::Window};
+
+/// One worker's settings. The app makes them from the configuration.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    pub worker: WorkerId,
+    /// Several workers share the fleet; otherwise one alone, by the `solo` lease.
+    pub distributed: bool,
+    pub shards: u16,
+    /// Lanes.
+    pub max_concurrent: usize,
+    pub batch_size: usize,
+    /// Day clock.
+    pub batch_delay: Duration,
+    /// The rest of a lane after a mail; day clock.
+    pub stagger_min: Duration,
+    pub stagger_max: Duration,
+    /// The cooldown of a mailbox after a mail; day clock.
+    pub cooldown_min: Duration,
+    pub cooldown_max: Duration,
+    /// Upper bound of the wait after a cap refused; day clock.
+    pub rate_limit_backoff: Duration,
+    pub quota_priority_boost: f64,
+    /// Day clock.
+    pub tick_interval: Duration,
+    pub tick_spread: Duration,
+    pub active_hours: Window,
+    /// Machine clock, like all that follow.
+    pub lease_ttl: Duration,
+    pub heartbeat: Duration,
+    /// From the first packet of a mail to its verdict, at most.
+    pub mail_deadline: Duration,
+    pub drain_timeout: Duration,
+}

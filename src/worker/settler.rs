@@ -1,0 +1,174 @@
+//! Writes what became of the mails, one statement for all that is finished.
+//!
+//! A batch is written when its last mail is finished, or when its first result has waited for [`LINGER`]: so a batch costs
+//! one statement, and a mail that stalls does not keep its neighbours' results in memory. While Postgres is away the
+//! results wait here; the loop starts nothing new meanwhile, so they are at most as many as there are lanes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{Event, Ports};
+use crate::{
+    domain::id::{BatchId, FlightId, WorkerId},
+    ports::{PortError, Settlement, entropy::Purpose},
+};
+
+/// How long a result waits for the others of its batch, at most. Machine clock.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// The flights between their reservation and their settlement.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    flights: Mutex<BTreeMap<FlightId, Flying>>,
+    stuck: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flying {
+    batch: BatchId,
+    finished: bool,
+}
+
+impl Unsettled {
+    pub(super) fn started(&self, flight: FlightId, batch: BatchId) {
+        self.lock().insert(flight, Flying { batch, finished: false });
+    }
+
+    /// Returns the flights that a sweep must leave alone.
+    pub(super) fn running(&self) -> Vec<FlightId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Returns how many flights are not settled.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Says whether finished results can't be written right now.
+    pub(super) fn stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Marks a flight as finished and says whether its batch now is.
+    fn finished(&self, flight: FlightId, batch: BatchId) -> bool {
+        let mut flights = self.lock();
+        flights.insert(flight, Flying { batch, finished: true });
+        flights.values().filter(|flying| flying.batch == batch).all(|flying| flying.finished)
+    }
+
+    fn settled(&self, results: &[Settlement]) {
+        let mut flights = self.lock();
+        for result in results {
+            flights.remove(&result.flight);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FlightId, Flying>> {
+        // Poisoned only by a panic between two plain writes; the map is whole.
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where finished mails are handed in. When the last clone is gone, the settler writes the rest and ends.
+#[derive(Clone, Debug)]
+pub(super) struct Results(mpsc::UnboundedSender<Settlement>);
+
+impl Results {
+    pub(super) fn push(&self, result: Settlement) {
+        if self.0.send(result).is_err() {
+            tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
+        }
+    }
+}
+
+pub(super) struct Settler {
+    ports: Ports,
+    worker: WorkerId,
+    unsettled: std::sync::Arc<Unsettled>,
+    results: mpsc::UnboundedReceiver<Settlement>,
+    tell: mpsc::UnboundedSender<Event>,
+}
+
+impl Settler {
+    pub(super) fn new(
+        ports: Ports,
+        worker: WorkerId,
+        unsettled: std::sync::Arc<Unsettled>,
+        tell: mpsc::UnboundedSender<Event>,
+    ) -> (Settler, Results) {
+        let (push, results) = mpsc::unbounded_channel();
+        (Settler { ports, worker, unsettled, results, tell }, Results(push))
+    }
+
+    /// Writes results until the last `Results` is gone and all are written.
+    pub(super) async fn run(mut self) {
+        while let Some(first) = self.results.recv().await {
+            let mut finished = vec![first];
+            self.collect(&mut finished).await;
+            self.write(finished).await;
+        }
+    }
+
+    /// Waits until the batch of any result is complete, or the first one has waited long enough.
+    async fn collect(&mut self, finished: &mut Vec<Settlement>) {
+        let mut complete = finished.iter().any(|result| self.unsettled.finished(result.flight, result.batch));
+        let clock = std::sync::Arc::clone(&self.ports.clock);
+        let patience = clock.pause(LINGER);
+        tokio::pin!(patience);
+        while !complete {
+            tokio::select! {
+                biased;
+                result = self.results.recv() => match result {
+                    Some(result) => {
+                        complete = self.unsettled.finished(result.flight, result.batch);
+                        finished.push(result);
+                    }
+                    None => return,
+                },
+                () = &mut patience => break,
+            }
+        }
+        while let Ok(result) = self.results.try_recv() {
+            self.unsettled.finished(result.flight, result.batch);
+            finished.push(result);
+        }
+    }
+
+    /// Writes until it is written; nothing is dropped.
+    async fn write(&mut self, finished: Vec<Settlement>) {
+        let mut tries = 0;
+        while let Err(error) = self.settle(&finished).await {
+            self.unsettled.stuck.store(true, Ordering::Relaxed);
+            tries += 1;
+            tracing::warn!(%error, results = finished.len(), tries, "results wait in memory");
+            self.ports.clock.pause(self.backoff(tries)).await;
+        }
+        self.unsettled.stuck.store(false, Ordering::Relaxed);
+        self.unsettled.settled(&finished);
+        for result in finished {
+            let _ = self.tell.send(Event::Settled { mailbox: result.mailbox, next_at: result.next_at });
+        }
+    }
+
+    /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.
+    async fn settle(&self, finished: &[Settlement]) -> Result<(), PortError> {
+        let changed = self.ports.ledger.settle(&self.worker, finished).await?;
+        if changed < finished.len() as u64 {
+            self.ports.ledger.settle(&self.worker, finished).await?;
+        }
+        Ok(())
+    }
+
+    fn backoff(&self, tries: u32) -> Duration {
+        let most = 100u64 << tries.min(5);
+        Duration::from_millis(self.ports.entropy.between(Purpose::Backoff, 0, most / 2, most))
+    }
+}

@@ -1,0 +1,129 @@
+//! One tick: turn the days, sweep the orphans, read the candidates, plan.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use super::Worker;
+use crate::{
+    domain::{
+        id::ShardId,
+        pairing::Pairing,
+        plan::{Planned, Tick, plan},
+        time::{Todays, next_tick},
+    },
+    ports::{PortError, Sweep},
+};
+
+/// How long after a failed tick the next one is tried, on the machine clock's scale.
+const RETRY: TimeDelta = TimeDelta::seconds(5);
+
+/// Added to the whole mail's deadline before a flight of a run that is gone counts as orphaned.
+const ORPHANED_AFTER: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// Plans all owned shards and returns when the next tick is.
+    pub(super) async fn on_tick(&mut self) -> DateTime<Utc> {
+        let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
+        self.sweep();
+        let now = self.ports.clock.now();
+        match self.plan_shards(&shards).await {
+            Ok(()) => next_tick(now, self.interval()),
+            Err(error) => {
+                tracing::warn!(%error, "tick failed: it is repeated");
+                self.ports.clock.pause(Duration::from_millis(500)).await;
+                now + RETRY
+            }
+        }
+    }
+
+    /// Plans the shards that were acquired since the last tick at once.
+    pub(super) async fn plan_acquired(&mut self) {
+        let fresh = self.holdings.take_fresh();
+        self.sweep();
+        if let Err(error) = self.plan_shards(&fresh).await {
+            tracing::warn!(%error, "acquired shards are not planned: the next tick does it");
+        }
+    }
+
+    async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
+        let now = self.ports.clock.now();
+        self.prepare(now).await?;
+        let list: Vec<ShardId> = shards.iter().copied().collect();
+        let todays = Todays::at(now);
+        let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
+        let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
+        let plan = plan(&candidates, &self.tick_at(now));
+        self.load_pairings(&plan, now).await?;
+        let mails: u32 = plan.iter().map(|mail| u32::from(mail.owed)).sum();
+        tracing::info!(
+            at = %now.format("%Y-%m-%d %H:%M"),
+            shards = list.len(),
+            candidates = candidates.len(),
+            mailboxes = plan.len(),
+            mails,
+            closed,
+            "tick"
+        );
+        self.queue.replace(shards, plan);
+        Ok(())
+    }
+
+    fn tick_at(&self, now: DateTime<Utc>) -> Tick {
+        Tick {
+            now,
+            next: next_tick(now, self.interval()),
+            spread: TimeDelta::from_std(self.settings.tick_spread).unwrap_or(TimeDelta::zero()),
+            active: self.settings.active_hours,
+            boost: self.settings.quota_priority_boost,
+        }
+    }
+
+    fn interval(&self) -> TimeDelta {
+        TimeDelta::from_std(self.settings.tick_interval).unwrap_or(TimeDelta::minutes(15))
+    }
+
+    /// Sees to it that the coming days' rows can be written, once a date.
+    async fn prepare(&mut self, now: DateTime<Utc>) -> Result<(), PortError> {
+        if self.prepared != Some(now.date_naive()) {
+            self.ports.ledger.prepare(now).await?;
+            self.prepared = Some(now.date_naive());
+        }
+        Ok(())
+    }
+
+    /// Reads the roster of each day in the plan that is not known yet, and forgets the days that are over.
+    async fn load_pairings(&mut self, plan: &[Planned], now: DateTime<Utc>) -> Result<(), PortError> {
+        let over = now.date_naive() - Days::new(3);
+        self.pairings.retain(|day, _| *day > over);
+        let days: BTreeSet<NaiveDate> = plan.iter().map(|mail| mail.day).collect();
+        for day in days.into_iter().filter(|day| !self.pairings.contains_key(day)).collect::<Vec<_>>() {
+            let members = self.ports.mailboxes.roster(day, now).await?;
+            tracing::info!(%day, mailboxes = members.len(), "roster");
+            self.pairings.insert(day, Arc::new(Pairing::new(members)));
+        }
+        Ok(())
+    }
+
+    /// Settles the orphans of our shards beside the loop; sending does not wait for it.
+    fn sweep(&self) {
+        let sweep = Sweep {
+            worker: self.settings.worker.clone(),
+            run: self.run,
+            shards: self.holdings.owned(),
+            running: self.unsettled.running(),
+            older_than: self.settings.mail_deadline + ORPHANED_AFTER,
+            now: self.ports.clock.now(),
+        };
+        let ledger = Arc::clone(&self.ports.ledger);
+        self.tracker.spawn(async move {
+            match ledger.sweep(&sweep).await {
+                Ok(swept) if swept.uncertain + swept.released > 0 => {
+                    tracing::warn!(uncertain = swept.uncertain, released = swept.released, "swept orphaned mails");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "sweep failed: the next tick repeats it"),
+            }
+        });
+    }
+}
