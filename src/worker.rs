@@ -25,9 +25,9 @@ mod settings;
 mod settler;
 mod tick;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub use drain::Report;
 pub use keeper::KeeperError;
 pub use settings::WorkerSettings;
@@ -42,9 +42,12 @@ use self::{
     settler::{Settler, Unsettled},
 };
 use crate::{
-    domain::{id::RunId, pairing::Pairing},
+    domain::{
+        id::{MailboxId, RunId},
+        pairing::Pairing,
+    },
     observe::liveness::Liveness,
-    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer},
+    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -64,8 +67,8 @@ pub struct Ports {
 enum Event {
     /// A mail has its verdict: its lane may rest.
     LaneDone,
-    /// Its end is in the ledger: its mailbox may send again from then on.
-    Settled { mailbox: crate::domain::id::MailboxId, next_at: DateTime<Utc> },
+    /// Its end is in the ledger: its mailbox may send again from `next_at` on, unless its answer stopped it.
+    Settled { mailbox: MailboxId, next_at: DateTime<Utc>, stopped: bool },
 }
 
 /// One worker. `run` it once.
@@ -157,9 +160,10 @@ impl Worker {
         match event {
             Event::LaneDone => {
                 let (min, max) = (self.settings.stagger_min, self.settings.stagger_max);
-                self.lanes.rest_until(now + self.between(crate::ports::entropy::Purpose::LaneRest, 0, min, max));
+                self.lanes.rest_until(now + self.between(Purpose::LaneRest, 0, min, max));
             }
-            Event::Settled { mailbox, next_at } => self.queue.done(mailbox, now, next_at),
+            Event::Settled { mailbox, stopped: true, .. } => self.queue.stopped(mailbox),
+            Event::Settled { mailbox, next_at, .. } => self.queue.done(mailbox, next_at),
         }
     }
 
@@ -169,16 +173,10 @@ impl Worker {
         Some(lane.max(mail).max(self.not_before))
     }
 
-    fn between(
-        &self,
-        purpose: crate::ports::entropy::Purpose,
-        key: u64,
-        min: std::time::Duration,
-        max: std::time::Duration,
-    ) -> chrono::TimeDelta {
-        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let rolled = self.ports.entropy.between(purpose, key, micros(min), micros(max));
-        chrono::TimeDelta::microseconds(i64::try_from(rolled).unwrap_or(i64::MAX))
+        TimeDelta::microseconds(i64::try_from(rolled).unwrap_or(i64::MAX))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing is granted or reserved for what can't start at once. At most one EVALSHA and one statement here, and one
 //! statement when the batch settles.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,7 +11,7 @@ use super::{Worker, queue::Mail, send::Send, settler::Results};
 use crate::{
     domain::{
         content::{Draft, draft},
-        id::{Epoch, ShardId, UserId},
+        id::{Epoch, FlightId, ShardId, UserId},
         lease::MachineTime,
     },
     ports::{
@@ -24,11 +24,14 @@ use crate::{
 const GATHER: TimeDelta = TimeDelta::milliseconds(200);
 
 /// A grant older than this is thrown away: the window it was granted in is passing. Machine clock.
-const GRANT_HOLDS: std::time::Duration = std::time::Duration::from_secs(3);
+const GRANT_HOLDS: Duration = Duration::from_secs(3);
 
 /// Partners offered beside the planned one, and when those would not do either.
 const ALTERNATIVES: usize = 8;
 const EVERYBODY: usize = 512;
+
+/// How long everything waits when a service is away; machine clock.
+const AWAY: Duration = Duration::from_millis(500);
 
 /// How long a mail waits that was refused for a cause that passes by itself.
 const SOON: TimeDelta = TimeDelta::seconds(30);
@@ -48,10 +51,7 @@ impl Worker {
         self.not_before = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
         if self.unsettled.stuck() {
             // What is finished can't be written: nothing new starts meanwhile.
-            self.not_before = now + SOON;
-            self.ports.clock.pause(std::time::Duration::from_millis(200)).await;
-            self.not_before = self.ports.clock.now();
-            return;
+            return self.ports.clock.pause(AWAY).await;
         }
         let most = self.lanes.free(now).min(self.settings.batch_size);
         let (mails, epochs) = self.owned_only(now, most);
@@ -69,8 +69,8 @@ impl Worker {
     /// Waits a moment for more lanes and mails, unless the batch is full already.
     async fn gather(&mut self) {
         let now = self.ports.clock.now();
-        let full = self.lanes.free(now).min(self.settings.batch_size);
-        if self.lanes.busy() + full == 0 || self.queue.released(now, full) < full || self.lanes.busy() > 0 {
+        let full = self.settings.max_concurrent.min(self.settings.batch_size);
+        if self.lanes.free(now) < full || self.queue.released(now, full) < full {
             self.ports.clock.sleep_until(now + GATHER).await;
         }
     }
@@ -128,7 +128,7 @@ impl Worker {
         for mail in mails {
             self.queue.put_back(mail, now);
         }
-        self.ports.clock.pause(std::time::Duration::from_millis(500)).await;
+        self.ports.clock.pause(AWAY).await;
     }
 
     async fn reserve_and_start(
@@ -139,7 +139,7 @@ impl Worker {
         results: &Results,
     ) {
         let now = self.ports.clock.now();
-        let mut granted: Vec<Granted> = mails.into_iter().map(|mail| self.words(mail)).collect();
+        let granted: Vec<Granted> = mails.into_iter().map(|mail| self.words(mail)).collect();
         let batch = ReserveBatch {
             worker: self.settings.worker.clone(),
             run: self.run,
@@ -151,28 +151,35 @@ impl Worker {
             Ok(reservations) => reservations,
             Err(error) => return self.reserve_failed(error, granted, now).await,
         };
-        let late = self.ports.clock.machine().since(asked) > GRANT_HOLDS;
-        let mut thrown_away = Vec::new();
-        for (granted, reservation) in granted.drain(..).zip(reservations) {
+        let mut reserved = Vec::new();
+        for (granted, reservation) in granted.into_iter().zip(reservations) {
             match reservation {
-                Reservation::Reserved(flight) if late => {
-                    thrown_away.push(flight.id);
-                    let mut mail = granted.mail;
-                    mail.planned.attempts += 1;
-                    self.queue.put_back(mail, now);
-                }
-                Reservation::Reserved(flight) => self.start(granted, *flight, &epochs, results),
+                Reservation::Reserved(flight) => reserved.push((granted, *flight)),
                 Reservation::Refused(refusal) => self.refused(granted.mail, refusal, now),
             }
         }
-        if late {
-            tracing::warn!(
-                mails = thrown_away.len(),
-                "the ledger answered too late for the grants: nothing was started"
-            );
-            if let Err(error) = self.ports.ledger.release(&thrown_away, now).await {
-                tracing::warn!(%error, "the places are given back by the next sweep");
-            }
+        if self.ports.clock.machine().since(asked) > GRANT_HOLDS {
+            return self.throw_away(reserved, now).await;
+        }
+        // All of a batch are known before the first can finish: so it settles as one.
+        for (_, flight) in &reserved {
+            self.unsettled.started(flight.id, flight.batch);
+        }
+        for (granted, flight) in reserved {
+            self.start(granted, flight, &epochs, results);
+        }
+    }
+
+    /// Gives back what was reserved under grants that are too old to be used.
+    async fn throw_away(&mut self, reserved: Vec<(Granted, Flight)>, now: DateTime<Utc>) {
+        tracing::warn!(mails = reserved.len(), "the ledger answered too late for the grants: nothing was started");
+        let flights: Vec<FlightId> = reserved.iter().map(|(_, flight)| flight.id).collect();
+        if let Err(error) = self.ports.ledger.release(&flights, now).await {
+            tracing::warn!(%error, "the places are given back by the next sweep");
+        }
+        for (mut granted, _) in reserved {
+            granted.mail.planned.attempts += 1;
+            self.queue.put_back(granted.mail, now);
         }
     }
 
@@ -258,7 +265,6 @@ impl Worker {
             self.queue.owes_more(more);
         }
         self.lanes.occupy();
-        self.unsettled.started(flight.id, flight.batch);
         let send = Send {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),

@@ -8,14 +8,13 @@ use chrono::{DateTime, Utc};
 #[derive(Debug)]
 pub(super) struct Lanes {
     idle: usize,
-    busy: usize,
     /// How many lanes rest until when.
     resting: BTreeMap<DateTime<Utc>, usize>,
 }
 
 impl Lanes {
     pub(super) fn new(lanes: usize) -> Lanes {
-        Lanes { idle: lanes, busy: 0, resting: BTreeMap::new() }
+        Lanes { idle: lanes, resting: BTreeMap::new() }
     }
 
     /// Returns how many lanes may start a mail at `now`.
@@ -38,24 +37,11 @@ impl Lanes {
     pub(super) fn occupy(&mut self) {
         debug_assert!(self.idle > 0, "a mail was started without a free lane");
         self.idle = self.idle.saturating_sub(1);
-        self.busy += 1;
-    }
-
-    /// Gives back a lane whose mail was not started after all.
-    pub(super) fn vacate(&mut self) {
-        self.busy = self.busy.saturating_sub(1);
-        self.idle += 1;
     }
 
     /// Lets a lane rest after its mail.
     pub(super) fn rest_until(&mut self, at: DateTime<Utc>) {
-        self.busy = self.busy.saturating_sub(1);
         *self.resting.entry(at).or_default() += 1;
-    }
-
-    /// Returns how many mails are on their way.
-    pub(super) fn busy(&self) -> usize {
-        self.busy
     }
 }
 
@@ -75,7 +61,7 @@ mod tests {
         assert_eq!((lanes.free(at(0)), lanes.next_free_at()), (0, None));
         lanes.rest_until(at(5));
         assert_eq!((lanes.free(at(4)), lanes.next_free_at()), (0, Some(at(5))));
-        assert_eq!((lanes.free(at(5)), lanes.busy()), (1, 1));
+        assert_eq!(lanes.free(at(5)), 1);
     }
 
     #[test]

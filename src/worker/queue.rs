@@ -56,12 +56,14 @@ impl Queue {
                 self.mails.remove(&mailbox);
                 continue;
             }
-            match self.held.get(&mail.planned.user).filter(|until| **until > now) {
-                Some(until) => _ = self.waiting.insert((*until, mailbox)),
-                None => {
-                    self.busy.insert(mailbox);
-                    taken.extend(self.mails.remove(&mailbox));
-                }
+            let held = self.held.get(&mail.planned.user).copied().filter(|until| *until > now);
+            let Some(mut mail) = self.mails.remove(&mailbox) else { continue };
+            if let Some(until) = held {
+                mail.planned.release_at = until;
+                self.insert(mail);
+            } else {
+                self.busy.insert(mailbox);
+                taken.push(mail);
             }
         }
         taken
@@ -85,14 +87,20 @@ impl Queue {
     }
 
     /// Notes that the mail of `mailbox` is settled; what it still owes is released once it has cooled down.
-    pub(super) fn done(&mut self, mailbox: MailboxId, now: DateTime<Utc>, next_at: DateTime<Utc>) {
+    pub(super) fn done(&mut self, mailbox: MailboxId, next_at: DateTime<Utc>) {
         self.busy.remove(&mailbox);
         if let Some(mut mail) = self.mails.remove(&mailbox) {
             mail.planned.release_at = mail.planned.release_at.max(next_at);
-            if mail.planned.release_at < mail.planned.until && now < mail.planned.until {
+            if mail.planned.release_at < mail.planned.until {
                 self.insert(mail);
             }
         }
+    }
+
+    /// Notes that the mail of `mailbox` is settled and that its answer stops the mailbox.
+    pub(super) fn stopped(&mut self, mailbox: MailboxId) {
+        self.busy.remove(&mailbox);
+        self.remove(mailbox);
     }
 
     /// Hands out nothing of `user` before `until`.
@@ -140,7 +148,7 @@ impl Queue {
     fn remove(&mut self, mailbox: MailboxId) {
         if let Some(mail) = self.mails.remove(&mailbox) {
             self.ready.remove(&(mail.planned.urgency, mailbox));
-            self.waiting.retain(|(_, waiting)| *waiting != mailbox);
+            self.waiting.remove(&(mail.planned.release_at, mailbox));
         }
     }
 }

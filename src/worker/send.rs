@@ -1,12 +1,15 @@
 //! One mail on its way: from the reservation to a result for the settler.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
 use super::{Event, settler::Results};
-use crate::ports::{Clock, Flight, Gate, Mailer, Outgoing, Settlement};
+use crate::{
+    domain::outcome::{Effects, Fate, Outcome, Stage},
+    ports::{Clock, Delivery, Flight, Gate, Mailer, Outgoing, Settlement},
+};
 
 pub(super) struct Send {
     pub(super) mailer: Arc<dyn Mailer>,
@@ -25,7 +28,7 @@ impl Send {
         let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
         let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
         let outgoing = Outgoing { flight: self.flight, text: self.text, date: self.clock.now() };
-        let delivery = self.mailer.send(&outgoing, &self.gate).await;
+        let delivery = deliver(self.mailer, outgoing, self.gate).await;
         let at = self.clock.now();
         tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
         self.results.push(Settlement {
@@ -42,4 +45,20 @@ impl Send {
         // The loop is gone only when the drain is over, and then no lane matters.
         let _ = self.tell.send(Event::LaneDone);
     }
+}
+
+/// Sends in a task of its own: should it panic, nobody knows what the server has, and the lane comes back all the same.
+async fn deliver(mailer: Arc<dyn Mailer>, outgoing: Outgoing, gate: Gate) -> Delivery {
+    let task = tokio::spawn(async move { mailer.send(&outgoing, &gate).await });
+    task.await.unwrap_or_else(|error| Delivery {
+        outcome: Outcome {
+            fate: Fate::Uncertain,
+            stage: Stage::Dot,
+            reason: "uncertain",
+            reply: None,
+            effects: Effects::default(),
+            note: format!("the sending task ended badly: {error}"),
+        },
+        latency: Duration::ZERO,
+    })
 }

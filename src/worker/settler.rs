@@ -154,7 +154,8 @@ impl Settler {
         self.unsettled.stuck.store(false, Ordering::Relaxed);
         self.unsettled.settled(&finished);
         for result in finished {
-            let _ = self.tell.send(Event::Settled { mailbox: result.mailbox, next_at: result.next_at });
+            let stopped = result.outcome.effects.sender.is_some();
+            let _ = self.tell.send(Event::Settled { mailbox: result.mailbox, next_at: result.next_at, stopped });
         }
     }
 

@@ -15,8 +15,8 @@ use crate::{
     ports::{PortError, Sweep},
 };
 
-/// How long after a failed tick the next one is tried, on the machine clock's scale.
-const RETRY: TimeDelta = TimeDelta::seconds(5);
+/// How long after a failed tick the next one is tried; machine clock.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Added to the whole mail's deadline before a flight of a run that is gone counts as orphaned.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
@@ -27,12 +27,15 @@ impl Worker {
         let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
         self.sweep();
         let now = self.ports.clock.now();
+        if shards.is_empty() {
+            return next_tick(now, self.interval());
+        }
         match self.plan_shards(&shards).await {
             Ok(()) => next_tick(now, self.interval()),
             Err(error) => {
                 tracing::warn!(%error, "tick failed: it is repeated");
-                self.ports.clock.pause(Duration::from_millis(500)).await;
-                now + RETRY
+                self.ports.clock.pause(RETRY).await;
+                now
             }
         }
     }
