@@ -1,21 +1,25 @@
 //! What is certain: a complete 2yz to the dot is sent, every fault before the dot is a refusal.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::Add,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
 use warmup::{
+    adapters::smtp::SmtpConfig,
     domain::{
         mailbox::Security,
-        outcome::{Effects, Fate, Measure, Stage},
+        outcome::{Effects, Fate, Measure, Outcome, Stage},
     },
     ports::{Gate, Mailer},
 };
 use warmup_support::smtp::{Act, FaultyHost, Moment, Script};
 
-use crate::world::{config, mail, mailer, send_impatiently_to, send_to, send_with};
+use crate::world::{config, impatient, mail, mailer, send_impatiently_to, send_to, send_with};
 
 #[tokio::test]
 async fn a_250_to_the_dot_is_sent() {
@@ -103,6 +107,24 @@ async fn silence_before_the_dot_is_definite() {
     }
 }
 
+/// More than all socket buffers on the way hold: its dot can't be written before the host has read most of it.
+const LARGE: usize = 4 << 20;
+
+async fn send_large_to(config: SmtpConfig, script: Script) -> Outcome {
+    let host = FaultyHost::start(script).await;
+    let mut mail = mail(host.port(), Security::None);
+    mail.text = "x".repeat(63).add("\n").repeat(LARGE / 64);
+    mailer(config).send(&mail, &Gate::always()).await.outcome
+}
+
+#[tokio::test]
+async fn a_connection_lost_or_stalled_in_the_body_is_definite() {
+    let reset = send_large_to(config(), Script::usual().at(Moment::Body, [Act::Reset])).await;
+    assert_eq!((reset.fate, reset.stage, reset.reason), (Fate::Refused, Stage::Data, "connection-lost"));
+    let stalled = send_large_to(impatient(), Script::usual().at(Moment::Body, [Act::Hang])).await;
+    assert_eq!((stalled.fate, stalled.stage, stalled.reason), (Fate::Refused, Stage::Data, "timeout"));
+}
+
 #[tokio::test]
 async fn wrong_credentials_disable_the_sender_and_are_not_tried_again() {
     let seen = send_to(Script::usual().at(Moment::Auth, [Act::say("535 5.7.8 Bad credentials\r\n")])).await;
@@ -161,7 +183,7 @@ async fn a_stopping_worker_ends_at_the_next_step() {
 #[tokio::test]
 async fn a_private_host_is_refused_without_the_setting() {
     let host = FaultyHost::start(Script::usual()).await;
-    let strict = warmup::adapters::smtp::SmtpConfig { allow_private_hosts: false, ..config() };
+    let strict = SmtpConfig { allow_private_hosts: false, ..config() };
     let outcome = mailer(strict).send(&mail(host.port(), Security::None), &Gate::always()).await.outcome;
     assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "private-host"));
     assert_eq!(host.connections(), 0);

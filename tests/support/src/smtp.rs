@@ -11,12 +11,13 @@ pub mod postfix;
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use warmup::local::sink::certificate::Identity;
@@ -125,7 +126,7 @@ pub struct FaultyHost {
 impl FaultyHost {
     /// Starts a host on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> FaultyHost {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback address has a free port");
+        let listener = listen().expect("the loopback address has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (heard, connections) = (Arc::default(), Arc::default());
         let serving = tokio::spawn(serve(listener, script, Arc::clone(&heard), Arc::clone(&connections)));
@@ -151,6 +152,14 @@ impl Drop for FaultyHost {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Listens with small buffers, so that a client can't hand over much more than the host has read.
+fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(8192)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.listen(1024)
 }
 
 async fn serve(listener: TcpListener, script: Script, heard: Arc<Mutex<Vec<u8>>>, connections: Arc<Mutex<usize>>) {
