@@ -149,6 +149,13 @@ async fn a_host_that_answers_before_the_dot_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_ask_for_the_body_gets_none() {
+    let seen = send_to(Script::usual().at(Moment::Data, [Act::say("250 2.0.0 Ok\r\n")])).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+    assert!(!seen.host.heard().contains("Subject"));
+}
+
+#[tokio::test]
 async fn a_lost_lease_stops_the_send_before_the_dot() {
     let held = Arc::new(AtomicBool::new(true));
     let (lease, lost) = (Arc::clone(&held), Arc::clone(&held));
