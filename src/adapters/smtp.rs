@@ -1,1 +1,170 @@
-//! smtp
+//! The mailer over SMTP: lettre's connection, driven command by command over a stream that we open.
+//!
+//! lettre's own `send()` has no read time-outs, takes half a reply for a definite one, leaves Nagle on and waits in its
+//! QUIT for ever; `wire.rs` says what is watched instead. What each end of a dialogue means is decided in
+//! `domain::outcome`; here it is only brought about:
+//!
+//! gate -> seal -> message -> resolve, check, connect -> TLS -> greeting, EHLO -> AUTH -> MAIL -> RCPT -> DATA -> body
+//! -> gate -> dot -> reply -> verdict -> QUIT
+
+mod address;
+mod connect;
+mod dialogue;
+mod link;
+mod message;
+mod patience;
+mod redact;
+mod reply;
+mod tls;
+mod wire;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lettre::{message::header::HeaderName, transport::smtp::authentication::Credentials};
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+use self::{
+    dialogue::{Dialogue, Terms},
+    message::Letter,
+    patience::Patience,
+};
+use crate::{
+    domain::{
+        mailbox::Security,
+        outcome::{
+            Reply,
+            judge::{Evidence, judge},
+        },
+    },
+    ports::{Clock, Delivery, Gate, Mailer, Outgoing, PasswordOpener},
+};
+
+/// How mails are submitted.
+#[derive(Clone, Debug)]
+pub struct SmtpConfig {
+    /// For each step; the reply to the final dot has twice as long.
+    pub smtp_timeout: Duration,
+    /// For the whole mail, shorter than the drain's deadline.
+    pub mail_deadline: Duration,
+    /// Whether mailboxes with security `none` may send.
+    pub allow_plaintext: bool,
+    /// Whether mail hosts may have private addresses.
+    pub allow_private_hosts: bool,
+    /// PEM file of further roots to trust.
+    pub tls_ca_file: Option<PathBuf>,
+    /// The name of the header that marks our mails.
+    pub header: String,
+    /// The name for EHLO; the host's own where `None`.
+    pub hello_name: Option<String>,
+}
+
+/// Why a mailer can't be made of its configuration.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    #[error("WARMUP_TLS_CA_FILE {path}: {fault}; give a PEM file with at least one certificate", path = .path.display())]
+    CaFile { path: PathBuf, fault: String },
+    #[error("WARMUP_HEADER `{0}` is no header name: letters, digits and hyphens, such as X-Warmup")]
+    Header(String),
+    #[error("`{0}` is no host name for EHLO: letters, digits, dots and hyphens")]
+    HelloName(String),
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// Submits mails over SMTP.
+pub struct SmtpMailer {
+    terms: Terms,
+    header: HeaderName,
+    smtp_timeout: Duration,
+    mail_deadline: Duration,
+    allow_plaintext: bool,
+    opener: Arc<dyn PasswordOpener>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SmtpMailer {
+    /// Makes a mailer; reads the file of further roots.
+    pub fn new(
+        config: SmtpConfig,
+        opener: Arc<dyn PasswordOpener>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SmtpMailer, SetupError> {
+        let tls = tls::client_config(config.tls_ca_file.as_deref())?;
+        if let Some(name) = config.hello_name.as_ref().filter(|name| !is_name(name, ".-")) {
+            return Err(SetupError::HelloName(name.clone()));
+        }
+        let header = Some(&config.header)
+            .filter(|name| is_name(name, "-"))
+            .and_then(|name| HeaderName::new_from_ascii(name.clone()).ok())
+            .ok_or_else(|| SetupError::Header(config.header.clone()))?;
+        Ok(SmtpMailer {
+            terms: Terms { tls, allow_private: config.allow_private_hosts, hello: config.hello_name },
+            header,
+            smtp_timeout: config.smtp_timeout,
+            mail_deadline: config.mail_deadline,
+            allow_plaintext: config.allow_plaintext,
+            opener,
+            clock,
+        })
+    }
+
+    /// Does all that needs no connection, then the dialogue.
+    async fn submit(
+        &self,
+        mail: &Outgoing,
+        dialogue: &mut Dialogue<'_>,
+        secret: &mut Option<SecretString>,
+    ) -> Result<Reply, Evidence> {
+        let flight = &mail.flight;
+        if !dialogue.gate.is_open() {
+            return Err(Evidence::NotStarted);
+        }
+        if flight.endpoint.security == Security::None && !self.allow_plaintext {
+            return Err(Evidence::PlaintextRefused);
+        }
+        let opened = self.opener.open(flight.sender.mailbox, &flight.sealed_password);
+        let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+        let credentials = credentials(&flight.username, password);
+        let letter: Letter = message::compose(mail, &self.header)?;
+        dialogue.submit(&flight.endpoint, credentials, &letter).await
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+        let started = self.clock.machine();
+        let patience = Patience {
+            clock: Arc::clone(&self.clock),
+            step: self.smtp_timeout,
+            deadline: started.after(self.mail_deadline),
+            cancel: gate.cancel.clone(),
+        };
+        let mut dialogue = Dialogue::new(&self.terms, patience, gate);
+        let mut secret = None;
+        let evidence = match self.submit(mail, &mut dialogue, &mut secret).await {
+            Ok(reply) => Evidence::Reply(reply),
+            Err(evidence) => evidence,
+        };
+        let mut outcome = judge(dialogue.stage, evidence);
+        if let Some(password) = &secret {
+            redact::redact(&mut outcome, &mail.flight.username, password);
+        }
+        let latency = self.clock.machine().since(started);
+        dialogue.part(&outcome).await;
+        Delivery { outcome, latency }
+    }
+}
+
+/// A mailbox without user name or password submits without AUTH.
+fn credentials(username: &str, password: &SecretString) -> Option<Credentials> {
+    let password = password.expose_secret();
+    let has_both = !username.is_empty() && !password.is_empty();
+    has_both.then(|| Credentials::new(username.to_owned(), password.to_owned()))
+}
+
+fn is_name(name: &str, marks: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
+}

@@ -1,8 +1,56 @@
-use std::process::ExitCode;
+//! `warmup sink`: the demo's mail host as a process. Hidden, because only the demo and tests start it.
+
+use std::{io::Read, path::PathBuf, process::ExitCode};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+use crate::local::sink::{Options, serve};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Where to write what was accepted, one JSON line a mail.
+    #[arg(long, value_name = "FILE")]
+    journal: PathBuf,
+    /// Where to write the certificate to trust (PEM).
+    #[arg(long, value_name = "FILE")]
+    ca: PathBuf,
+    /// Let this share of all mails meet a scenario.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    faults: u8,
+    /// Repeat which mails those are.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Take only the password in this file, from any user.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { journal, ca, faults, seed, password_file } = args;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let orphaned = stdin_closed();
+    let ended = async {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => {}
+            _ = orphaned => {}
+        }
+    };
+    let ready = |port| println!("{}", serde_json::json!({ "port": port }));
+    serve(&Options { journal, ca, faults, seed, password_file }, ready, ended).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves when stdin ends: the parent is gone or wants no more. A thread of its own, because the runtime would wait
+/// at its end for a read that may never return.
+fn stdin_closed() -> oneshot::Receiver<()> {
+    let (closed, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
+        drop(closed);
+    });
+    receiver
 }

@@ -2,6 +2,9 @@
 //!
 //! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`.
 
+pub mod judge;
+pub mod table;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::Flight;
-use crate::domain::outcome::Outcome;
+use super::{error::PortError, ledger::Flight};
+use crate::domain::{id::MailboxId, outcome::Outcome};
 
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
@@ -59,4 +60,12 @@ pub trait Mailer: Send + Sync {
     /// Submits one mail and returns the verdict, always within the whole mail's deadline. Never panics on what a
     /// server says, never retries.
     async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery;
+}
+
+/// Opens what the enrolment sealed. Only the mailer asks, for the time of one dialogue.
+pub trait PasswordOpener: Send + Sync {
+    /// Returns the password of `mailbox`. A value that was sealed for another mailbox does not open.
+    ///
+    /// Returns `Permanent` when it does not open under any known master key; the error never holds the secret.
+    fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError>;
 }

@@ -1,3 +1,4 @@
 //! Test worlds.
 
 pub mod world;
+pub mod smtp;

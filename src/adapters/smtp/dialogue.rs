@@ -1,0 +1,257 @@
+//! One mail's dialogue, command by command, so that the stage of every fault is known.
+//!
+//! The library writes; what was answered is read off the wire (`wire.rs`). Each step either lets the dialogue go on
+//! or ends it with the evidence that `judge` needs; the stage stands in `self.stage` by then.
+
+use std::{fmt::Display, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+
+use lettre::transport::smtp::{
+    authentication::{Credentials, DEFAULT_MECHANISMS},
+    client::AsyncSmtpConnection,
+    commands::{Data, Mail, Rcpt, Starttls},
+    extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+
+use super::{connect, message::Letter, patience::Patience, tls, wire::Wire};
+use crate::{
+    domain::{
+        mailbox::{Endpoint, Security},
+        outcome::{Outcome, Reply, Stage, judge::Evidence},
+    },
+    ports::Gate,
+};
+
+/// What the server may take for its reply to the dot, in steps: it may be checking the mail (RFC 5321 section
+/// 4.5.3.2.6 grants it ten minutes, against two to five for other commands).
+const FINAL_REPLY_STEPS: u32 = 2;
+
+/// QUIT has a time of its own; the verdict stands already.
+const QUIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a dialogue needs to know of the world.
+pub(super) struct Terms {
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) allow_private: bool,
+    pub(super) hello: Option<String>,
+}
+
+/// A dialogue in progress.
+pub(super) struct Dialogue<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) patience: Patience,
+    pub(super) gate: &'a Gate,
+    pub(super) stage: Stage,
+    line: Option<Line>,
+}
+
+/// An open connection on which commands can be given.
+struct Line {
+    wire: Wire,
+    connection: AsyncSmtpConnection,
+}
+
+impl<'a> Dialogue<'a> {
+    pub(super) fn new(terms: &'a Terms, patience: Patience, gate: &'a Gate) -> Dialogue<'a> {
+        Dialogue { terms, patience, gate, stage: Stage::Connect, line: None }
+    }
+
+    /// Submits `letter` and returns the complete reply to its final dot.
+    pub(super) async fn submit(
+        &mut self,
+        endpoint: &Endpoint,
+        credentials: Option<Credentials>,
+        letter: &Letter,
+    ) -> Result<Reply, Evidence> {
+        let tcp = self.connect(endpoint).await?;
+        self.secure(endpoint, tcp).await?;
+        if let Some(credentials) = credentials {
+            self.authenticate(&credentials).await?;
+        }
+        let parameters = self.mail_parameters(letter)?;
+        self.command(Stage::Mail, Mail::new(Some(letter.from.clone()), parameters), is_2yz).await?;
+        self.command(Stage::Rcpt, Rcpt::new(letter.to.clone(), vec![]), is_2yz).await?;
+        self.command(Stage::Data, Data, |code| code == 354).await?;
+        self.body(&letter.bytes).await
+    }
+
+    /// Says goodbye where there is somebody to say it to. Changes nothing.
+    pub(super) async fn part(mut self, outcome: &Outcome) {
+        let listens = outcome.reply.as_ref().is_some_and(|reply| reply.code != 421);
+        if let Some(line) = self.line.as_mut().filter(|line| listens && line.wire.takes_commands()) {
+            line.wire.part();
+            let goodbye = tokio::time::timeout(QUIT_PATIENCE, line.connection.quit());
+            let _ = self.patience.cancel.run_until_cancelled(goodbye).await;
+        }
+    }
+
+    async fn connect(&mut self, endpoint: &Endpoint) -> Result<TcpStream, Evidence> {
+        let resolving = connect::resolve(&endpoint.host, endpoint.port, self.terms.allow_private);
+        let mut fault = Evidence::Timeout;
+        for address in self.patience.step(resolving).await?? {
+            match self.patience.step(connect::open(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(lost)) => fault = lost,
+                Err(Evidence::Cancelled) => return Err(Evidence::Cancelled),
+                Err(late) => fault = late,
+            }
+        }
+        Err(fault)
+    }
+
+    /// Brings the connection to where commands can be given: TLS as the mailbox asks for it, greeting, EHLO.
+    async fn secure(&mut self, endpoint: &Endpoint, tcp: TcpStream) -> Result<(), Evidence> {
+        match endpoint.security {
+            Security::Tls => {
+                let wire = self.handshake(endpoint, tcp).await?;
+                self.greet(wire).await
+            }
+            Security::None => self.greet(Wire::plain(tcp)?).await,
+            Security::Starttls => {
+                self.greet(Wire::plain(tcp)?).await?;
+                let tcp = self.starttls().await?;
+                let wire = self.handshake(endpoint, tcp).await?;
+                self.hello(wire).await
+            }
+        }
+    }
+
+    async fn handshake(&mut self, endpoint: &Endpoint, tcp: TcpStream) -> Result<Wire, Evidence> {
+        self.stage = Stage::Tls;
+        let handshake = tls::handshake(Arc::clone(&self.terms.tls), &endpoint.host, tcp);
+        Wire::tls(self.patience.step(handshake).await??)
+    }
+
+    /// Asks for TLS and takes the stream back. The library's connection goes, and with it whatever was sent along in
+    /// plain text: nothing said before TLS counts after it (RFC 3207 section 4.2).
+    async fn starttls(&mut self) -> Result<TcpStream, Evidence> {
+        self.stage = Stage::Tls;
+        if !self.line()?.connection.server_info().supports_feature(Extension::StartTls) {
+            return Err(Evidence::StarttlsMissing);
+        }
+        self.command(Stage::Tls, Starttls, |code| code == 220).await?;
+        self.line.take().and_then(|line| line.wire.take_tcp()).ok_or_else(gone)
+    }
+
+    async fn greet(&mut self, wire: Wire) -> Result<(), Evidence> {
+        self.stage = Stage::Greeting;
+        let greeting = self.patience.step(wire.reply()).await??;
+        if !is_2yz(greeting.code) {
+            return Err(Evidence::Reply(greeting));
+        }
+        self.hello(wire).await
+    }
+
+    async fn hello(&mut self, wire: Wire) -> Result<(), Evidence> {
+        self.stage = Stage::Greeting;
+        let name = self.client_id(&wire);
+        let opening = async {
+            let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name).await;
+            (opened, wire.reply().await)
+        };
+        match self.patience.step(opening).await? {
+            (_, Err(fault)) => Err(fault),
+            (_, Ok(reply)) if !is_2yz(reply.code) => Err(Evidence::Reply(reply)),
+            (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),
+            (Ok(connection), Ok(_)) => {
+                self.line = Some(Line { wire, connection });
+                Ok(())
+            }
+        }
+    }
+
+    /// The name to say: the operator's, this host's where it has a full one, else the address (RFC 5321 section 4.1.4).
+    fn client_id(&self, wire: &Wire) -> ClientId {
+        match (&self.terms.hello, ClientId::default()) {
+            (Some(name), _) => ClientId::Domain(name.clone()),
+            (None, ClientId::Domain(name)) if name.contains('.') => ClientId::Domain(name),
+            (None, _) => match wire.local_ip() {
+                IpAddr::V4(ip) => ClientId::Ipv4(ip),
+                IpAddr::V6(ip) => ClientId::Ipv6(ip),
+            },
+        }
+    }
+
+    async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {
+        self.stage = Stage::Auth;
+        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
+        if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
+            return Err(Evidence::AuthMissing);
+        }
+        let asking = async {
+            let _ = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            wire.reply().await
+        };
+        accept(self.patience.step(asking).await??, is_2yz).map(drop)
+    }
+
+    fn mail_parameters(&mut self, letter: &Letter) -> Result<Vec<MailParameter>, Evidence> {
+        self.stage = Stage::Mail;
+        if !letter.needs_utf8() {
+            return Ok(vec![]);
+        }
+        if !self.line()?.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Err(Evidence::Unsendable("an address is not ASCII and the host does not offer SMTPUTF8".into()));
+        }
+        Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
+    }
+
+    async fn command(
+        &mut self,
+        stage: Stage,
+        command: impl Display,
+        wanted: fn(u16) -> bool,
+    ) -> Result<Reply, Evidence> {
+        self.stage = stage;
+        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
+        let asking = async {
+            // What the library makes of the answer does not matter: the wire has it.
+            let _ = connection.command(command).await;
+            wire.reply().await
+        };
+        accept(self.patience.step(asking).await??, wanted)
+    }
+
+    /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
+    async fn body(&mut self, bytes: &[u8]) -> Result<Reply, Evidence> {
+        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
+        wire.arm(self.gate.clone());
+        let mut sending = pin!(async {
+            let _ = connection.message(bytes).await;
+            wire.reply().await
+        });
+        let writing = async {
+            tokio::select! {
+                biased;
+                answer = &mut sending => Some(answer),
+                () = wire.dot_begins() => None,
+            }
+        };
+        let answer = match self.patience.step(writing).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => self.patience.wait(self.patience.step * FINAL_REPLY_STEPS, sending).await.and_then(|a| a),
+            Err(ended) => Err(ended),
+        };
+        if wire.has_dot_begun() {
+            self.stage = Stage::Dot;
+        }
+        answer
+    }
+
+    fn line(&self) -> Result<&Line, Evidence> {
+        self.line.as_ref().ok_or_else(gone)
+    }
+}
+
+fn is_2yz(code: u16) -> bool {
+    code / 100 == 2
+}
+
+fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {
+    if wanted(reply.code) { Ok(reply) } else { Err(Evidence::Reply(reply)) }
+}
+
+fn gone() -> Evidence {
+    Evidence::Lost("the connection was given up".into())
+}

@@ -1,0 +1,157 @@
+//! When is a reply complete? Decided here, from the raw bytes, and not by the client library: the verdict on a mail
+//! hangs on it.
+//!
+//! RFC 5321 section 4.2: lines of `ddd-text CRLF`, then one of `ddd SP text CRLF` or `ddd CRLF`, all with the same
+//! code, whose first digit is 2 to 5. Half of one is no reply, whatever its digits say.
+
+use crate::domain::outcome::Reply;
+
+/// What the bytes read so far amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Not yet a whole reply.
+    Partial,
+    /// A whole reply, and whether more bytes came with it.
+    Complete { reply: Reply, more: bool },
+    /// No reply, however much more comes.
+    Garbled(String),
+}
+
+/// More than any server has to say, and a bound on what one may make us remember.
+const MAX_REPLY_BYTES: usize = 100_000;
+
+/// How much of a garbled line goes into a note.
+const EXCERPT_CHARS: usize = 80;
+
+/// Reads the first reply in `bytes`.
+pub(super) fn read(bytes: &[u8]) -> Reading {
+    let mut code = None;
+    let mut texts = Vec::new();
+    let mut rest = bytes;
+    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        let (line, tail) = (&rest[..end], &rest[end + 2..]);
+        let Some((digits, last, text)) = split(line) else { return garbled(line) };
+        if *code.get_or_insert(digits) != digits {
+            return garbled(line);
+        }
+        texts.push(text);
+        if last {
+            return Reading::Complete { reply: reply(digits, &texts), more: !tail.is_empty() };
+        }
+        rest = tail;
+    }
+    if bytes.len() > MAX_REPLY_BYTES { garbled(rest) } else { Reading::Partial }
+}
+
+/// Splits a line into its code, whether it is the last one, and its text.
+fn split(line: &[u8]) -> Option<(u16, bool, String)> {
+    let (digits, rest) = line.split_at_checked(3)?;
+    if !digits.iter().all(u8::is_ascii_digit) || !(b'2'..=b'5').contains(&digits[0]) {
+        return None;
+    }
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    match rest.split_first() {
+        None => Some((code, true, String::new())),
+        Some((b' ', text)) => Some((code, true, clean(text))),
+        Some((b'-', text)) => Some((code, false, clean(text))),
+        Some(_) => None,
+    }
+}
+
+fn reply(code: u16, texts: &[String]) -> Reply {
+    let enhanced = texts.iter().find_map(|text| enhanced(code, text).map(|(enhanced, _)| enhanced));
+    let bare = texts.iter().map(|text| match enhanced.and(self::enhanced(code, text)) {
+        Some((_, rest)) => rest,
+        None => text.as_str(),
+    });
+    let text = bare.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    Reply { code, enhanced, text }
+}
+
+/// The enhanced code at the head of a text, where its class agrees with the reply's (RFC 2034 section 4).
+fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let mut parts = word.split('.').map(|part| part.parse::<u16>().ok().filter(|_| part.len() <= 3));
+    let enhanced = [parts.next()??, parts.next()??, parts.next()??];
+    (parts.next().is_none() && enhanced[0] == code / 100).then_some((enhanced, rest.trim_start()))
+}
+
+/// Text for logs: what is not UTF-8 or is a control character is replaced.
+fn clean(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn garbled(line: &[u8]) -> Reading {
+    Reading::Garbled(clean(line).chars().take(EXCERPT_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn complete(bytes: &[u8]) -> Reply {
+        match read(bytes) {
+            Reading::Complete { reply, more: false } => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_reply_is_read_with_its_enhanced_code_and_all_its_text() {
+        let one = complete(b"250 2.0.0 Ok: queued as 4XyZ\r\n");
+        assert_eq!((one.code, one.enhanced, one.text.as_str()), (250, Some([2, 0, 0]), "Ok: queued as 4XyZ"));
+        let many =
+            complete(b"550-5.7.26 This mail is unauthenticated\r\n550-5.7.26 see the page\r\n550 5.7.26 bye\r\n");
+        assert_eq!(many.enhanced, Some([5, 7, 26]));
+        assert_eq!(many.text, "This mail is unauthenticated see the page bye");
+        assert_eq!(complete(b"250\r\n").code, 250);
+        assert_eq!(complete(b"250 \r\n").text, "");
+        assert_eq!(complete(b"550 gr\xfc\xdfe\r\n").text, "gr\u{fffd}\u{fffd}e");
+    }
+
+    #[test]
+    fn an_enhanced_code_of_another_class_is_text() {
+        let reply = complete(b"535 4.7.0 odd\r\n");
+        assert_eq!((reply.enhanced, reply.text.as_str()), (None, "4.7.0 odd"));
+        assert_eq!(complete(b"250 1.2.3.4 says hello\r\n").enhanced, None);
+    }
+
+    #[test]
+    fn half_a_reply_is_none() {
+        for half in ["", "2", "250", "250 ok", "250 ok\r", "250-ok\r\n", "250-ok\r\n250", "250 ok\n"] {
+            assert_eq!(read(half.as_bytes()), Reading::Partial, "{half:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_garbled() {
+        for bad in ["hello\r\n", "25\r\n", "150 wait\r\n", "650 no\r\n", "250-a\r\n251 b\r\n", "250+ok\r\n", "\r\n"] {
+            assert!(matches!(read(bad.as_bytes()), Reading::Garbled(_)), "{bad:?}");
+        }
+        assert!(matches!(read(&vec![b'2'; MAX_REPLY_BYTES + 1]), Reading::Garbled(_)));
+    }
+
+    #[test]
+    fn bytes_after_the_reply_are_noticed() {
+        assert!(matches!(read(b"354 go\r\n250 ok\r\n"), Reading::Complete { more: true, .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_prefix_of_a_reply_is_complete(code in 200u16..600, lines in proptest::collection::vec("[ -~]{0,20}", 1..4)) {
+            let last = lines.len() - 1;
+            let text: String = lines
+                .iter()
+                .enumerate()
+                .map(|(at, line)| format!("{code}{}{line}\r\n", if at == last { ' ' } else { '-' }))
+                .collect();
+            for cut in 0..text.len() {
+                prop_assert_eq!(read(&text.as_bytes()[..cut]), Reading::Partial);
+            }
+            let is_complete = matches!(read(text.as_bytes()), Reading::Complete { more: false, .. });
+            prop_assert!(is_complete);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! TLS to a mail host: the public roots and the operator's own, the name of the host, and nothing less.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::SetupError;
+use crate::domain::outcome::judge::Evidence;
+
+/// Makes the one client configuration that all connections share.
+pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SetupError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = ca_file {
+        add_roots(&mut roots, path)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SetupError::Tls(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
+    let unreadable = |fault: String| SetupError::CaFile { path: path.to_owned(), fault };
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unreadable(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unreadable("it holds no certificate".into()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Speaks TLS on `stream` with the host called `host`, and checks that it is that host.
+pub(super) async fn handshake(
+    config: Arc<ClientConfig>,
+    host: &str,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, Evidence> {
+    let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
+        .map_err(|error| Evidence::TlsFailed(format!("{host}: {error}")))?;
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| classify(&error))
+}
+
+/// A certificate that does not hold is another matter than a handshake that broke off.
+fn classify(error: &std::io::Error) -> Evidence {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(fault @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {
+            Evidence::CertificateBad(fault.to_string())
+        }
+        _ => Evidence::TlsFailed(error.to_string()),
+    }
+}

@@ -1,0 +1,280 @@
+//! The stream under the client library and above TLS. Everything a verdict rests on is seen here.
+//!
+//! ```text
+//!   lettre ──commands, body, dot──▶ ┌──────┐ ──▶ TLS ──▶ TCP (Nagle off)
+//!          ◀──────replies────────── │ Wire │ ◀──
+//!                                   └──────┘
+//!   the dialogue asks it: which reply is complete? has the final dot begun?
+//! ```
+//!
+//! - *Replies.* The raw bytes since the last write are kept and read by our own rule (`reply.rs`): the library takes
+//!   half a reply for a definite one, and stumbles over text that is not UTF-8.
+//! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
+//!   stuffing keeps that sequence out of every body. Before its first byte the gate is asked; a closed gate fails the
+//!   write, and the dot never leaves.
+//! - *No QUIT but ours.* On errors the library sends a QUIT and waits for its answer without a time-out, which would
+//!   also overwrite the reply that we judge. Until the dialogue parts, a QUIT is refused here.
+//! - *A greeting for the library.* It wants to read one at its start, but after STARTTLS none comes (RFC 3207 section
+//!   4.2), and we read the real one ourselves. So each wire begins with a made-up one.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use super::{
+    link::Link,
+    reply::{Reading, read},
+};
+use crate::{
+    domain::outcome::{Reply, judge::Evidence},
+    ports::Gate,
+};
+use lettre::transport::smtp::client::AsyncTokioStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Notify,
+};
+use tokio_rustls::client::TlsStream;
+
+const GREETING: &[u8] = b"220 wire\r\n";
+const FINAL_DOT: &[u8] = b"\r\n.\r\n";
+
+/// Where the final dot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dot {
+    /// Not asked for yet.
+    Ahead,
+    /// Its write has begun: nothing but a complete reply is definite any more.
+    Begun,
+    /// The gate was closed; it never left.
+    Withheld,
+}
+
+struct State {
+    /// `None` once STARTTLS has taken it out.
+    link: Option<Link>,
+    greeting: &'static [u8],
+    reply: Vec<u8>,
+    gate: Option<Gate>,
+    dot: Dot,
+    parting: bool,
+    /// The first fault of the connection: later reads only say "closed".
+    fault: Option<String>,
+}
+
+/// One end is the library's, its clone the dialogue's.
+#[derive(Clone)]
+pub(super) struct Wire {
+    state: Arc<Mutex<State>>,
+    dot_begun: Arc<Notify>,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+fn ends(stream: &TcpStream) -> Result<(SocketAddr, SocketAddr), Evidence> {
+    let ends = stream.local_addr().and_then(|local| Ok((local, stream.peer_addr()?)));
+    ends.map_err(|error| Evidence::Lost(error.to_string()))
+}
+
+impl Wire {
+    /// A wire over TCP as it is.
+    pub(super) fn plain(stream: TcpStream) -> Result<Wire, Evidence> {
+        let (local, peer) = ends(&stream)?;
+        Ok(Wire::new(Link::Plain(stream), local, peer))
+    }
+
+    /// A wire over TLS.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Result<Wire, Evidence> {
+        let (local, peer) = ends(stream.get_ref().0)?;
+        Ok(Wire::new(Link::Tls(Box::new(stream)), local, peer))
+    }
+
+    fn new(link: Link, local: SocketAddr, peer: SocketAddr) -> Wire {
+        let state = State {
+            link: Some(link),
+            greeting: GREETING,
+            reply: Vec::new(),
+            gate: None,
+            dot: Dot::Ahead,
+            parting: false,
+            fault: None,
+        };
+        Wire { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()), local, peer }
+    }
+
+    pub(super) fn local_ip(&self) -> IpAddr {
+        self.local.ip()
+    }
+
+    /// Waits for the complete reply to what was written last.
+    ///
+    /// Bytes after it are a fault while the dialogue goes on: the host answers what was not asked.
+    pub(super) async fn reply(&self) -> Result<Reply, Evidence> {
+        loop {
+            if let Some(answer) = self.state().answer() {
+                return answer;
+            }
+            std::future::poll_fn(|cx| self.state().poll_more(cx)).await?;
+        }
+    }
+
+    /// From now on a write that ends in the final dot asks `gate` first.
+    pub(super) fn arm(&self, gate: Gate) {
+        self.state().gate = Some(gate);
+    }
+
+    /// Says whether the host takes commands now, and not the lines of a body.
+    pub(super) fn takes_commands(&self) -> bool {
+        let state = self.state();
+        state.gate.is_none() || state.dot == Dot::Begun
+    }
+
+    /// Says whether the write of the final dot has begun.
+    pub(super) fn has_dot_begun(&self) -> bool {
+        self.state().dot == Dot::Begun
+    }
+
+    /// Waits until the write of the final dot begins.
+    pub(super) async fn dot_begins(&self) {
+        self.dot_begun.notified().await;
+    }
+
+    /// Lets the library's QUIT through.
+    pub(super) fn part(&self) {
+        self.state().parting = true;
+    }
+
+    /// Takes the TCP stream out, for TLS to go between. Whatever the library has read ahead stays behind with it.
+    pub(super) fn take_tcp(&self) -> Option<TcpStream> {
+        match self.state().link.take() {
+            Some(Link::Plain(stream)) => Some(stream),
+            Some(Link::Tls(_)) | None => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere left nothing half done here: each field is set in one step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The answer so far, or `None` while more has to be read.
+    fn answer(&self) -> Option<Result<Reply, Evidence>> {
+        if self.dot == Dot::Withheld {
+            let cancelled = self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled());
+            return Some(Err(if cancelled { Evidence::Cancelled } else { Evidence::LeaseLost }));
+        }
+        match read(&self.reply) {
+            Reading::Partial => None,
+            Reading::Garbled(text) => Some(Err(Evidence::Garbled(text))),
+            Reading::Complete { more: true, .. } if self.dot == Dot::Ahead => {
+                Some(Err(Evidence::Garbled("the host spoke out of turn".into())))
+            }
+            Reading::Complete { reply, .. } => Some(Ok(reply)),
+        }
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Evidence>> {
+        let mut bytes = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match ready!(self.poll_link(cx, &mut buffer)) {
+            Ok(()) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Err(Evidence::Lost(self.fault.clone().unwrap_or_default()))),
+        }
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = ready!(Pin::new(self.link()?).poll_read(cx, buffer));
+        match &outcome {
+            Ok(()) if buffer.filled().len() == before => self.note("the host closed the connection"),
+            Ok(()) => self.reply.extend_from_slice(&buffer.filled()[before..]),
+            Err(error) => self.note(&error.to_string()),
+        }
+        Poll::Ready(outcome)
+    }
+
+    fn note(&mut self, fault: &str) {
+        self.fault.get_or_insert_with(|| fault.to_owned());
+    }
+
+    fn link(&mut self) -> io::Result<&mut Link> {
+        self.link.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Decides about a write before any of its bytes leave.
+    fn admit(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.parting && bytes == b"QUIT\r\n" {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if self.dot == Dot::Ahead
+            && bytes.ends_with(FINAL_DOT)
+            && let Some(gate) = &self.gate
+        {
+            self.dot = if gate.is_open() { Dot::Begun } else { Dot::Withheld };
+        }
+        match self.dot {
+            Dot::Withheld => Err(io::ErrorKind::PermissionDenied.into()),
+            Dot::Ahead | Dot::Begun => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        if !state.greeting.is_empty() {
+            let (now, later) = state.greeting.split_at(state.greeting.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            state.greeting = later;
+            return Poll::Ready(Ok(()));
+        }
+        state.poll_link(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.state();
+        state.admit(bytes)?;
+        state.reply.clear();
+        if state.dot == Dot::Begun {
+            self.dot_begun.notify_one();
+        }
+        let written = ready!(Pin::new(state.link()?).poll_write(cx, bytes));
+        if let Err(error) = &written {
+            state.note(&error.to_string());
+        }
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.state().link()?).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        match state.parting {
+            true => Pin::new(state.link()?).poll_shutdown(cx),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncTokioStream for Wire {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

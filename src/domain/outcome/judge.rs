@@ -1,0 +1,267 @@
+//! From what was seen on the wire to a verdict.
+//!
+//! The final dot is the border (RFC 5321 section 6.1). Before its write has begun the server has to discard whatever it
+//! was given, so every fault is definite. From then on only a complete reply is: 2yz sent, 4yz and 5yz refused; all
+//! else, from a reset to half a reply, leaves the mail uncertain for good.
+
+use std::time::Duration;
+
+use super::{Effects, Fate, Measure, Outcome, Reply, Stage, table};
+
+/// How a dialogue ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A complete reply (RFC 5321 section 4.2), not the one that would let the dialogue go on; or the one to the dot.
+    Reply(Reply),
+    /// Nothing, or half a reply, within the time of the step.
+    Timeout,
+    /// The connection was refused, closed or reset, or the host's name not found.
+    Lost(String),
+    /// Something that is not an SMTP reply.
+    Garbled(String),
+    /// The certificate is not for this host, not from a trusted root, or out of date.
+    CertificateBad(String),
+    /// The TLS handshake failed for another reason.
+    TlsFailed(String),
+    /// The host does not offer STARTTLS to a mailbox that asks for it.
+    StarttlsMissing,
+    /// The host offers no AUTH mechanism that we speak.
+    AuthMissing,
+    /// All addresses of the host are private and those are not allowed.
+    PrivateHost(String),
+    /// The mailbox asks for no encryption and that is not allowed.
+    PlaintextRefused,
+    /// The stored password does not open under the master key.
+    SealBroken,
+    /// No message can be made of what was given, or not one that this host takes.
+    Unsendable(String),
+    /// The worker's patience was over.
+    Cancelled,
+    /// The lease of the mail's shard can have run out.
+    LeaseLost,
+    /// The mail was given up before anything was done for it.
+    NotStarted,
+}
+
+/// Judges a dialogue that ended at `stage` with `evidence`.
+pub fn judge(stage: Stage, evidence: Evidence) -> Outcome {
+    let note = evidence.note();
+    match (stage, evidence) {
+        (_, Evidence::NotStarted) | (Stage::Connect, Evidence::Cancelled | Evidence::LeaseLost) => {
+            Outcome { fate: Fate::Unstarted, stage, reason: "", reply: None, effects: Effects::default(), note }
+        }
+        (_, Evidence::Reply(reply)) => judge_reply(stage, reply),
+        (Stage::Dot, _) => uncertain(None, note),
+        (_, evidence) => {
+            let (reason, effects) = evidence.says(stage);
+            Outcome { fate: Fate::Refused, stage, reason, reply: None, effects, note }
+        }
+    }
+}
+
+fn judge_reply(stage: Stage, reply: Reply) -> Outcome {
+    let row = table::row_for(stage, &reply);
+    let note = reply.text.clone();
+    match row.fate {
+        Fate::Uncertain => uncertain(Some(reply), note),
+        fate => Outcome { fate, stage, reason: row.reason, reply: Some(reply), effects: row.effects, note },
+    }
+}
+
+fn uncertain(reply: Option<Reply>, note: String) -> Outcome {
+    let effects = Effects::default();
+    Outcome { fate: Fate::Uncertain, stage: Stage::Dot, reason: "uncertain", reply, effects, note }
+}
+
+impl Evidence {
+    /// The reason and the consequences of what is not a reply, before the dot.
+    fn says(&self, stage: Stage) -> (&'static str, Effects) {
+        match self {
+            Evidence::Timeout => ("timeout", trouble(stage)),
+            Evidence::Lost(_) if stage == Stage::Connect => ("host-unreachable", trouble(stage)),
+            Evidence::Lost(_) => ("connection-lost", trouble(stage)),
+            Evidence::Garbled(_) | Evidence::Reply(_) => ("protocol-error", trouble(stage)),
+            Evidence::TlsFailed(_) => ("tls-failed", trouble(stage)),
+            // Configuration or attack: neither gets better by trying, and nothing is sent meanwhile.
+            Evidence::CertificateBad(_) => ("certificate-bad", sender(Measure::Disable)),
+            Evidence::StarttlsMissing => ("starttls-missing", sender(Measure::Disable)),
+            Evidence::AuthMissing => ("auth-missing", sender(Measure::Disable)),
+            // Ours to set right: ends by itself once the setting is changed.
+            Evidence::PrivateHost(_) => ("private-host", host(HOUR)),
+            Evidence::PlaintextRefused => ("plaintext-refused", sender(HOUR)),
+            Evidence::SealBroken => ("seal-broken", Effects::default()),
+            Evidence::Unsendable(_) => ("message-unsendable", Effects::default()),
+            Evidence::Cancelled => ("cancelled", Effects::default()),
+            Evidence::LeaseLost | Evidence::NotStarted => ("lease-lost", Effects::default()),
+        }
+    }
+
+    fn note(&self) -> String {
+        match self {
+            Evidence::Reply(reply) => reply.text.clone(),
+            Evidence::Lost(text)
+            | Evidence::Garbled(text)
+            | Evidence::CertificateBad(text)
+            | Evidence::TlsFailed(text)
+            | Evidence::PrivateHost(text)
+            | Evidence::Unsendable(text) => text.clone(),
+            Evidence::Timeout => "no complete reply in time".into(),
+            Evidence::StarttlsMissing => "the host does not offer STARTTLS; use security tls if it has port 465".into(),
+            Evidence::AuthMissing => "the host offers neither AUTH PLAIN nor AUTH LOGIN".into(),
+            Evidence::PlaintextRefused => "security none needs WARMUP_ALLOW_PLAINTEXT=true".into(),
+            Evidence::SealBroken => {
+                "the password does not open under WARMUP_MASTER_KEY; import the mailbox again".into()
+            }
+            Evidence::Cancelled => "the worker was stopping".into(),
+            Evidence::LeaseLost => "the lease of the shard can have run out".into(),
+            Evidence::NotStarted => String::new(),
+        }
+    }
+}
+
+/// Trouble while nobody was named is the host's, for a minute; later it is this mail's bad luck.
+fn trouble(stage: Stage) -> Effects {
+    match stage {
+        Stage::Connect | Stage::Tls | Stage::Greeting => host(Measure::Pause(Duration::from_mins(1))),
+        Stage::Auth | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot => Effects::default(),
+    }
+}
+
+const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
+
+fn sender(measure: Measure) -> Effects {
+    Effects { sender: Some(measure), ..Effects::default() }
+}
+
+fn host(measure: Measure) -> Effects {
+    Effects { host: Some(measure), ..Effects::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STAGES: [Stage; 8] =
+        [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
+
+    fn faults() -> Vec<Evidence> {
+        vec![
+            Evidence::Timeout,
+            Evidence::Lost("reset".into()),
+            Evidence::Garbled("hello".into()),
+            Evidence::CertificateBad("expired".into()),
+            Evidence::TlsFailed("alert".into()),
+            Evidence::StarttlsMissing,
+            Evidence::AuthMissing,
+            Evidence::PrivateHost("10.0.0.1".into()),
+            Evidence::PlaintextRefused,
+            Evidence::SealBroken,
+            Evidence::Unsendable("no address".into()),
+            Evidence::Cancelled,
+            Evidence::LeaseLost,
+        ]
+    }
+
+    #[test]
+    fn before_the_dot_every_fault_is_definite_and_after_it_none_is() {
+        for fault in faults() {
+            for stage in &STAGES[1..7] {
+                assert_eq!(judge(*stage, fault.clone()).fate, Fate::Refused, "{stage:?} {fault:?}");
+            }
+            let after = judge(Stage::Dot, fault.clone());
+            assert_eq!((after.fate, after.reason), (Fate::Uncertain, "uncertain"), "{fault:?}");
+            assert_eq!(after.effects, Effects::default());
+        }
+    }
+
+    #[test]
+    fn a_mail_given_up_before_a_connection_was_opened_leaves_no_row() {
+        for evidence in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::NotStarted] {
+            assert_eq!(judge(Stage::Connect, evidence).fate, Fate::Unstarted);
+        }
+        let cancelled = judge(Stage::Data, Evidence::Cancelled);
+        assert_eq!((cancelled.fate, cancelled.reason), (Fate::Refused, "cancelled"));
+        let lost = judge(Stage::Data, Evidence::LeaseLost);
+        assert_eq!((lost.fate, lost.reason), (Fate::Refused, "lease-lost"));
+    }
+
+    #[test]
+    fn giving_up_and_trouble_on_the_way_disable_nobody() {
+        for stage in STAGES {
+            for fault in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::SealBroken] {
+                assert_eq!(judge(stage, fault).effects, Effects::default());
+            }
+            for fault in [Evidence::Timeout, Evidence::Lost("reset".into()), Evidence::TlsFailed("alert".into())] {
+                let effects = judge(stage, fault).effects;
+                assert_eq!((effects.sender, effects.partner, effects.domain), (None, None, None));
+                assert_ne!(effects.host, Some(Measure::Disable));
+            }
+        }
+    }
+
+    fn any_reply() -> impl Strategy<Value = Reply> {
+        let enhanced = proptest::option::of((0u16..12, prop_oneof![0u16..60, Just(139), Just(232), Just(750)]));
+        let text = prop_oneof![
+            Just("ok".to_owned()),
+            Just("STOREDRV quota exceeded".to_owned()),
+            Just("user unknown".to_owned()),
+            Just("recipient thread limit exceeded".to_owned()),
+        ];
+        (200u16..600, enhanced, text).prop_map(|(code, enhanced, text)| Reply {
+            code,
+            enhanced: enhanced.map(|(subject, detail)| [code / 100, subject, detail]),
+            text,
+        })
+    }
+
+    fn any_stage() -> impl Strategy<Value = Stage> {
+        (0usize..8).prop_map(|index| STAGES[index])
+    }
+
+    proptest! {
+        #[test]
+        fn only_a_2yz_to_the_dot_is_sent(stage in any_stage(), reply in any_reply()) {
+            let sent = judge(stage, Evidence::Reply(reply.clone())).fate == Fate::Sent;
+            prop_assert_eq!(sent, stage == Stage::Dot && reply.code / 100 == 2);
+        }
+
+        #[test]
+        fn a_complete_refusal_is_definite_at_every_stage(stage in any_stage(), reply in any_reply()) {
+            let outcome = judge(stage, Evidence::Reply(reply.clone()));
+            if reply.code >= 400 {
+                prop_assert_eq!(outcome.fate, Fate::Refused);
+            }
+            if stage != Stage::Dot {
+                prop_assert_eq!(outcome.fate, Fate::Refused);
+            }
+            prop_assert_eq!(outcome.reason.is_empty(), outcome.fate == Fate::Sent);
+        }
+
+        #[test]
+        fn a_partner_is_touched_only_by_what_was_said_to_its_address(stage in any_stage(), reply in any_reply()) {
+            let effects = judge(stage, Evidence::Reply(reply.clone())).effects;
+            let provider = reply.code == 432 && reply.enhanced == Some([4, 3, 2]);
+            prop_assert!(effects.partner.is_none() || stage == Stage::Rcpt || provider);
+        }
+
+        #[test]
+        fn one_reply_punishes_one_side(stage in any_stage(), reply in any_reply()) {
+            let Effects { sender, partner, host, domain } = judge(stage, Evidence::Reply(reply)).effects;
+            let sides = [sender, partner, host, domain].into_iter().flatten().count();
+            prop_assert!(sides <= 1);
+        }
+
+        #[test]
+        fn a_535_disables_and_a_454_never_does(subject in 0u16..8, detail in 0u16..800) {
+            let reply = |code: u16| Reply { code, enhanced: Some([code / 100, subject, detail]), text: String::new() };
+            let refused = judge(Stage::Auth, Evidence::Reply(reply(535)));
+            prop_assert_eq!(refused.effects, sender(Measure::Disable));
+            for stage in STAGES {
+                let temporary = judge(stage, Evidence::Reply(reply(454)));
+                prop_assert_ne!(temporary.effects.sender, Some(Measure::Disable));
+            }
+        }
+    }
+}

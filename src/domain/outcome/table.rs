@@ -1,0 +1,166 @@
+//! What each SMTP reply means, as data.
+//!
+//! A reply is read in this order, and the first row that fits decides:
+//!
+//! 1. `provider`: codes with which one provider says one thing, at whatever stage they turn up;
+//! 2. `enhanced`: RFC 3463 codes in the light of the stage, because some change sides with it (5.2.2 at RCPT is the
+//!    partner's full mailbox, after the dot at Exchange it is the sender's own);
+//! 3. `basic`: three digits and the stage; its last rows take whatever is unknown.
+//!
+//! Text refines a code and never decides alone. A quota or an AUTH reply concerns the sender, an address reply the
+//! partner, trouble before anybody was named the host; what follows for somebody never follows for anybody else.
+//! Where a provider's page says "retry", the place is given back and the named side is left alone for that long: a
+//! later tick plans another mail with its own Message-ID, because no message is submitted twice.
+
+mod basic;
+mod enhanced;
+mod provider;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::{Effects, Fate, Measure, Reply, Stage};
+
+/// The basic codes of a row (RFC 5321 section 4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Is(u16),
+    OneOf(&'static [u16]),
+    /// All codes that begin with this digit.
+    Class(u16),
+}
+
+/// The enhanced codes of a row (RFC 3463).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enhanced {
+    /// With or without one.
+    Any,
+    Is(u16, u16, u16),
+    OneOf(&'static [[u16; 3]]),
+    /// Class, subject, and the details from first to last.
+    Details(u16, u16, u16, u16),
+    /// Class and subject, any detail.
+    Subject(u16, u16),
+}
+
+/// What the text of a reply must hold besides, in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    Any,
+    All(&'static [&'static str]),
+    OneOf(&'static [&'static str]),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub stages: &'static [Stage],
+    pub code: Code,
+    pub enhanced: Enhanced,
+    pub text: Text,
+    /// The code for `logs.reason`; empty where the mail was sent.
+    pub reason: &'static str,
+    pub fate: Fate,
+    pub effects: Effects,
+}
+
+impl Row {
+    fn fits(&self, stage: Stage, reply: &Reply) -> bool {
+        self.stages.contains(&stage)
+            && self.code.fits(reply.code)
+            && self.enhanced.fits(reply.enhanced)
+            && self.text.fits(&reply.text)
+    }
+
+    const fn when_text(self, text: Text) -> Row {
+        Row { text, ..self }
+    }
+}
+
+/// Returns the row that decides about a complete `reply` read at `stage`. There is one for every reply.
+pub fn row_for(stage: Stage, reply: &Reply) -> &'static Row {
+    rows().find(|row| row.fits(stage, reply)).unwrap_or(&basic::UNKNOWN)
+}
+
+/// All rows, in the order in which they are asked.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    provider::ROWS.iter().chain(enhanced::ROWS).chain(basic::ROWS)
+}
+
+impl Code {
+    fn fits(self, code: u16) -> bool {
+        match self {
+            Code::Is(wanted) => code == wanted,
+            Code::OneOf(wanted) => wanted.contains(&code),
+            Code::Class(digit) => code / 100 == digit,
+        }
+    }
+}
+
+impl Enhanced {
+    fn fits(self, enhanced: Option<[u16; 3]>) -> bool {
+        match (self, enhanced) {
+            (Enhanced::Any, _) => true,
+            (_, None) => false,
+            (Enhanced::Is(class, subject, detail), Some(code)) => code == [class, subject, detail],
+            (Enhanced::OneOf(wanted), Some(code)) => wanted.contains(&code),
+            (Enhanced::Details(class, subject, first, last), Some(code)) => {
+                code[..2] == [class, subject] && (first..=last).contains(&code[2])
+            }
+            (Enhanced::Subject(class, subject), Some(code)) => code[..2] == [class, subject],
+        }
+    }
+}
+
+impl Text {
+    fn fits(self, text: &str) -> bool {
+        let holds = |needle: &&str| text.to_lowercase().contains(*needle);
+        match self {
+            Text::Any => true,
+            Text::All(needles) => needles.iter().all(holds),
+            Text::OneOf(needles) => needles.iter().any(holds),
+        }
+    }
+}
+
+const MINUTE: Measure = Measure::Pause(Duration::from_mins(1));
+const FIVE_MINUTES: Measure = Measure::Pause(Duration::from_mins(5));
+const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
+const DAY: Measure = Measure::Pause(Duration::from_hours(24));
+const DISABLE: Measure = Measure::Disable;
+
+const NOBODY: Effects = Effects { sender: None, partner: None, host: None, domain: None };
+
+const fn sender(measure: Measure) -> Effects {
+    Effects { sender: Some(measure), ..NOBODY }
+}
+
+const fn partner(measure: Measure) -> Effects {
+    Effects { partner: Some(measure), ..NOBODY }
+}
+
+const fn host(measure: Measure) -> Effects {
+    Effects { host: Some(measure), ..NOBODY }
+}
+
+const fn domain(measure: Measure) -> Effects {
+    Effects { domain: Some(measure), ..NOBODY }
+}
+
+const ANY: &[Stage] =
+    &[Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
+const BEFORE_DOT: &[Stage] =
+    &[Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
+/// Nobody was named yet: what fails here is the host's.
+const NAMELESS: &[Stage] = &[Stage::Connect, Stage::Tls, Stage::Greeting];
+const AUTH: &[Stage] = &[Stage::Auth];
+const MAIL: &[Stage] = &[Stage::Mail];
+const RCPT: &[Stage] = &[Stage::Rcpt];
+const DOT: &[Stage] = &[Stage::Dot];
+/// The mail's own dialogue: sender and recipient are known to the server.
+const MAIL_TO_DOT: &[Stage] = &[Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
+
+const fn row(stages: &'static [Stage], code: Code, enhanced: Enhanced, reason: &'static str, effects: Effects) -> Row {
+    Row { stages, code, enhanced, text: Text::Any, reason, fate: Fate::Refused, effects }
+}

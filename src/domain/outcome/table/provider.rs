@@ -1,0 +1,40 @@
+//! Replies with which one provider says one thing. They count at whatever stage they appear: a daily quota that is
+//! announced at MAIL today is announced after the dot tomorrow.
+//!
+//! Sources: Gmail's SMTP errors (support.google.com/a/answer/3726730), Exchange Online's non-delivery reports and SMTP
+//! submission limits (learn.microsoft.com), Zoho's SMTP errors.
+
+use super::{Code::*, Enhanced, Text, *};
+
+/// AUTH has named the sender, or MAIL.
+const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
+
+pub(super) static ROWS: &[Row] = &[
+    // Quotas look permanent and clear by themselves: never a reason to disable.
+    row(ANY, Is(550), Enhanced::Is(5, 4, 5), "sender-daily-limit", sender(DAY)),
+    row(ANY, Is(550), Enhanced::OneOf(&[[5, 7, 232], [5, 7, 233]]), "tenant-limit", domain(DAY)),
+    // 5.2.0 alone is generic; SendAsDenied and others come as STOREDRV too.
+    row(ANY, Is(554), Enhanced::Is(5, 2, 0), "sender-daily-limit", sender(DAY))
+        .when_text(Text::All(&["storedrv", "quota"])),
+    row(ANY, OneOf(&[550, 554]), Enhanced::Is(5, 1, 8), "sender-blocked", sender(DISABLE)),
+    row(ANY, Class(5), Enhanced::Is(5, 7, 750), "sender-blocked", sender(DISABLE)),
+    // Zoho's 5.4.6 is "unusual sending activity"; elsewhere it is a routing loop, which is nobody's fault here.
+    row(ANY, Is(550), Enhanced::Is(5, 4, 6), "routing-loop", NOBODY).when_text(Text::OneOf(&[
+        "loop",
+        "hop count",
+        "too many hops",
+    ])),
+    row(ANY, Is(550), Enhanced::Is(5, 4, 6), "sender-blocked", sender(DISABLE)),
+    // SMTP AUTH is off for the mailbox or the tenant, or passwords are no longer taken.
+    row(ANY, Class(5), Enhanced::OneOf(&[[5, 7, 139], [5, 7, 30]]), "auth-method-retired", sender(DISABLE)),
+    // 4.3.2 has two meanings at Exchange: who has too many threads stands in the text.
+    row(SENDER_KNOWN, Is(432), Enhanced::Is(4, 3, 2), "partner-busy", partner(FIVE_MINUTES))
+        .when_text(Text::OneOf(&["recipient thread limit", "storedrv.deliver"])),
+    row(SENDER_KNOWN, Is(432), Enhanced::Is(4, 3, 2), "sender-concurrency", sender(FIVE_MINUTES)),
+    row(MAIL_TO_DOT, Class(5), Enhanced::Is(5, 7, 38), "sender-rate", sender(HOUR)),
+    row(SENDER_KNOWN, Is(421), Enhanced::Is(4, 7, 28), "sender-rate", sender(HOUR)),
+    row(SENDER_KNOWN, Class(4), Enhanced::Is(4, 7, 500), "sender-rate", sender(HOUR)),
+    // SPF, DKIM or DMARC fail: the domain's DNS, so each mailbox of it would fare the same.
+    row(MAIL_TO_DOT, Is(550), Enhanced::OneOf(&[[5, 7, 26], [5, 7, 515]]), "domain-unauthenticated", domain(DAY)),
+    row(MAIL_TO_DOT, Class(5), Enhanced::Details(5, 7, 20, 25), "domain-unauthenticated", domain(DAY)),
+];

@@ -1,0 +1,154 @@
+//! One example a row, at least: a row without one, or an example that another row takes, fails.
+
+use super::*;
+use Stage::*;
+
+fn reply(line: &str) -> Reply {
+    let (code, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let (word, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let parts: Vec<u16> = word.split('.').filter_map(|part| part.parse().ok()).collect();
+    match <[u16; 3]>::try_from(parts) {
+        Ok(enhanced) => Reply { code: code.parse().unwrap(), enhanced: Some(enhanced), text: text.into() },
+        Err(_) => Reply { code: code.parse().unwrap(), enhanced: None, text: rest.into() },
+    }
+}
+
+const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
+    // Provider-specific, at whatever stage.
+    (Mail, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
+    (Rcpt, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
+    (Dot, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
+    (Mail, "550 5.7.232 trial tenant exceeded its limit", "tenant-limit", domain(DAY)),
+    (Dot, "550 5.7.233 tenant exceeded its limit", "tenant-limit", domain(DAY)),
+    (Mail, "554 5.2.0 STOREDRV.Submission; submission quota exceeded", "sender-daily-limit", sender(DAY)),
+    (Dot, "554 5.2.0 STOREDRV.Submission; submission quota exceeded", "sender-daily-limit", sender(DAY)),
+    (Mail, "550 5.1.8 Access denied, bad outbound sender", "sender-blocked", sender(DISABLE)),
+    (Dot, "554 5.1.8 Email outgoing blocked", "sender-blocked", sender(DISABLE)),
+    (Rcpt, "550 5.7.750 unregistered domain", "sender-blocked", sender(DISABLE)),
+    (Dot, "550 5.4.6 Unusual sending activity detected", "sender-blocked", sender(DISABLE)),
+    (Dot, "550 5.4.6 Routing loop detected", "routing-loop", NOBODY),
+    (Auth, "535 5.7.139 SmtpClientAuthentication is disabled", "auth-method-retired", sender(DISABLE)),
+    (Auth, "550 5.7.30 Basic authentication is not supported", "auth-method-retired", sender(DISABLE)),
+    (Dot, "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", "sender-concurrency", sender(FIVE_MINUTES)),
+    (Dot, "432 4.3.2 STOREDRV.Deliver; recipient thread limit exceeded", "partner-busy", partner(FIVE_MINUTES)),
+    (Dot, "550 5.7.38 Mail flood detected", "sender-rate", sender(HOUR)),
+    (Mail, "421 4.7.28 unusual rate of mail", "sender-rate", sender(HOUR)),
+    (Dot, "451 4.7.500 Server busy", "sender-rate", sender(HOUR)),
+    (Dot, "550 5.7.26 unauthenticated sender", "domain-unauthenticated", domain(DAY)),
+    (Rcpt, "550 5.7.515 does not meet the required authentication level", "domain-unauthenticated", domain(DAY)),
+    (Dot, "550 5.7.23 SPF validation failed", "domain-unauthenticated", domain(DAY)),
+    // AUTH.
+    (Auth, "454 4.7.0 Temporary authentication failure", "auth-temporary", sender(HOUR)),
+    (Auth, "421 4.7.0 Try again later", "auth-throttled", sender(HOUR)),
+    (Auth, "432 4.7.12 A password transition is needed", "password-change-needed", sender(DISABLE)),
+    (Auth, "534 5.7.9 Application-specific password required", "auth-needs-operator", sender(DISABLE)),
+    (Auth, "534 5.7.14 Please log in via your web browser", "auth-needs-operator", sender(DISABLE)),
+    (Auth, "535 5.7.8 Username and password not accepted", "auth-refused", sender(DISABLE)),
+    (Auth, "535 5.7.3 Authentication unsuccessful", "auth-refused", sender(DISABLE)),
+    (Auth, "535 no", "auth-refused", sender(DISABLE)),
+    (Mail, "530 5.7.0 Authentication required", "auth-required", sender(DISABLE)),
+    (Mail, "530 5.7.57 Client was not authenticated", "auth-required", sender(DISABLE)),
+    (Mail, "530 Log in first", "auth-required", sender(DISABLE)),
+    (Auth, "538 5.7.11 Encryption required", "encryption-required", sender(DISABLE)),
+    (Auth, "538 Encryption required", "encryption-required", sender(DISABLE)),
+    (Auth, "534 too weak", "auth-needs-operator", sender(DISABLE)),
+    (Auth, "432 change it", "password-change-needed", sender(DISABLE)),
+    (Auth, "454 busy", "auth-temporary", sender(HOUR)),
+    (Auth, "504 5.5.4 Unrecognized authentication type", "auth-failed", sender(HOUR)),
+    (Auth, "421 4.3.2 shutting down", "host-trouble", host(MINUTE)),
+    // The host, while nobody was named.
+    (Greeting, "421 too many connections", "host-trouble", host(MINUTE)),
+    (Tls, "454 4.7.0 TLS not available", "host-trouble", host(MINUTE)),
+    (Greeting, "554 5.7.1 you are listed", "host-refuses-us", host(HOUR)),
+    // MAIL and DATA.
+    (Mail, "553 5.7.1 not your address", "sender-address", sender(DISABLE)),
+    (Rcpt, "553 5.7.1 <a@b.c>: Sender address rejected: not owned by user x", "sender-address", sender(DISABLE)),
+    (Rcpt, "553 5.7.1 relaying denied", "policy-refused", NOBODY),
+    (Mail, "550 5.1.7 Invalid address", "sender-address", sender(DISABLE)),
+    (Dot, "550 5.7.27 Sender address has null MX", "sender-address", sender(DISABLE)),
+    (Mail, "452 4.3.1 Insufficient system storage", "host-trouble", host(MINUTE)),
+    (Data, "451 4.3.0 Temporary failure", "host-trouble", host(MINUTE)),
+    (Mail, "452 full", "host-trouble", host(MINUTE)),
+    (Data, "421 closing", "host-trouble", host(MINUTE)),
+    (Mail, "552 5.2.2 over quota", "sender-full", sender(DAY)),
+    (Mail, "550 5.7.1 not today", "policy-refused", NOBODY),
+    // RCPT.
+    (Rcpt, "550 5.1.1 User unknown", "partner-unknown", partner(DISABLE)),
+    (Rcpt, "550 5.1.2 Domain not found", "partner-unknown", partner(DISABLE)),
+    (Rcpt, "550 5.1.6 Moved", "partner-unknown", partner(DISABLE)),
+    (Rcpt, "550 5.1.10 Recipient not found", "partner-unknown", partner(DISABLE)),
+    (Rcpt, "550 No such user here", "partner-unknown", partner(DISABLE)),
+    (Rcpt, "550 Sender domain does not exist", "sender-refused", NOBODY),
+    (Rcpt, "550 5.2.1 Mailbox disabled", "partner-disabled", partner(DISABLE)),
+    (Rcpt, "525 5.7.13 User account disabled", "partner-disabled", partner(DISABLE)),
+    (Rcpt, "452 4.2.2 Over quota", "partner-full", partner(DAY)),
+    (Rcpt, "552 5.2.2 Over quota", "partner-full", partner(DAY)),
+    (Rcpt, "552 Over quota", "partner-full", partner(DAY)),
+    (Rcpt, "450 4.2.1 Receiving mail too quickly", "partner-busy", partner(HOUR)),
+    (Rcpt, "450 4.7.1 Come back later", "greylisted", partner(FIVE_MINUTES)),
+    (Rcpt, "451 4.7.0 Come back later", "greylisted", partner(FIVE_MINUTES)),
+    (Rcpt, "451 Greylisted for 300 s", "greylisted", partner(FIVE_MINUTES)),
+    (Rcpt, "452 4.5.3 Too many recipients", "too-many-recipients", NOBODY),
+    (Rcpt, "550 5.5.3 Too many recipients", "too-many-recipients", NOBODY),
+    (Rcpt, "550 5.7.1 Policy", "policy-refused", NOBODY),
+    // After the dot.
+    (Dot, "250 2.0.0 Ok: queued as 4XyZ", "", NOBODY),
+    (Dot, "354 go on", "uncertain", NOBODY),
+    (Dot, "451 4.3.0 queue file write error", "transient", NOBODY),
+    (Dot, "421 closing", "transient", NOBODY),
+    (Dot, "554 5.2.2 mailbox full; STOREDRV.Submission", "sender-full", sender(DAY)),
+    (Dot, "552 5.2.2 over quota", "mailbox-full", NOBODY),
+    (Dot, "552 5.3.4 Message too big", "content-refused", NOBODY),
+    (Dot, "554 5.6.0 Bad message", "content-refused", NOBODY),
+    (Dot, "555 5.5.2 Syntax error", "content-refused", NOBODY),
+    (Dot, "552 too big", "content-refused", NOBODY),
+    (Dot, "550 5.7.1 Looks like spam", "policy-refused", NOBODY),
+    (Dot, "554 5.7.0 Looks like spam", "policy-refused", NOBODY),
+    (Dot, "554 5.2.0 generic", "refused", NOBODY),
+    (Dot, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException", "refused", NOBODY),
+    (Dot, "554 5.0.0 no", "refused", NOBODY),
+    (Dot, "550 5.1.1 User unknown", "refused", NOBODY),
+    // Not what was asked.
+    (Data, "250 ok", "protocol-error", NOBODY),
+    (Mail, "354 go on", "protocol-error", NOBODY),
+];
+
+#[test]
+fn every_example_meets_its_row() {
+    for (stage, line, reason, effects) in EXAMPLES {
+        let row = row_for(*stage, &reply(line));
+        assert_eq!((row.reason, row.effects), (*reason, *effects), "{stage:?} {line}");
+    }
+}
+
+#[test]
+fn every_row_has_an_example() {
+    for row in rows() {
+        let met = EXAMPLES.iter().any(|(stage, line, ..)| std::ptr::eq(row_for(*stage, &reply(line)), row));
+        assert!(met, "no example meets {row:?}");
+    }
+}
+
+#[test]
+fn a_quota_full_mailbox_is_the_partners_at_rcpt_and_the_senders_after_the_dot() {
+    let full = reply("554 5.2.2 mailbox full");
+    assert_eq!(row_for(Rcpt, &full).effects, partner(DAY));
+    assert_eq!(row_for(Dot, &full).effects, sender(DAY));
+}
+
+#[test]
+fn no_daily_limit_disables() {
+    for row in rows().filter(|row| row.reason.ends_with("-limit")) {
+        assert_eq!(row.effects.sender.or(row.effects.domain), Some(DAY), "{row:?}");
+    }
+}
+
+#[test]
+fn every_reply_has_a_row() {
+    for stage in ANY {
+        for code in 200..600 {
+            let plain = Reply { code, enhanced: None, text: String::new() };
+            assert!(rows().any(|row| row.fits(*stage, &plain)), "{stage:?} {code}");
+        }
+    }
+}

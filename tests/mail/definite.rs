@@ -1,0 +1,209 @@
+//! What is certain: a complete 2yz to the dot is sent, every fault before the dot is a refusal.
+
+use std::{
+    ops::Add,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::smtp::SmtpConfig,
+    domain::{
+        mailbox::Security,
+        outcome::{Effects, Fate, Measure, Outcome, Stage},
+    },
+    ports::{Gate, Mailer},
+};
+use warmup_support::smtp::{Act, FaultyHost, Moment, Script};
+
+use crate::world::{config, impatient, mail, mailer, send_impatiently_to, send_to, send_with};
+
+#[tokio::test]
+async fn a_250_to_the_dot_is_sent() {
+    let seen = send_to(Script::usual()).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Sent, ""), "{:?}", seen.outcome);
+    let reply = seen.outcome.reply.unwrap();
+    assert_eq!((reply.code, reply.enhanced), (250, Some([2, 0, 0])));
+    assert_eq!(reply.text, "Ok: queued as 4XyZ");
+    assert!(seen.host.heard().ends_with("\r\n.\r\nQUIT\r\n"));
+}
+
+#[tokio::test]
+async fn a_whole_multi_line_250_is_sent() {
+    let dot = [Act::say("250-2.0.0 Ok\r\n"), Act::say("250-2.0.0 queued\r\n250 2.0.0 as 4XyZ\r\n")];
+    let seen = send_to(Script::usual().at(Moment::Dot, dot)).await;
+    assert_eq!(seen.outcome.fate, Fate::Sent);
+    assert_eq!(seen.outcome.note, "Ok queued as 4XyZ");
+}
+
+#[tokio::test]
+async fn a_250_that_the_library_would_not_read_is_sent() {
+    for said in ["250\r\n", "250-gr\u{fc}\u{df}e\r\n250 ok\r\n"] {
+        let latin1 = said.chars().map(|c| c as u8).collect();
+        let seen = send_to(Script::usual().at(Moment::Dot, [Act::Say(latin1)])).await;
+        assert_eq!(seen.outcome.fate, Fate::Sent, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quit_without_an_answer_changes_nothing() {
+    let hanging = Script::usual().at(Moment::Quit, [Act::Hang]);
+    assert_eq!(send_to(hanging).await.outcome.fate, Fate::Sent);
+    let closing = Script::usual().at(Moment::Quit, [Act::Reset]);
+    assert_eq!(send_to(closing).await.outcome.fate, Fate::Sent);
+}
+
+#[tokio::test]
+async fn a_refusal_at_any_stage_is_definite() {
+    let stages = [
+        (Moment::Greeting, Stage::Greeting),
+        (Moment::Ehlo, Stage::Greeting),
+        (Moment::Auth, Stage::Auth),
+        (Moment::Mail, Stage::Mail),
+        (Moment::Rcpt, Stage::Rcpt),
+        (Moment::Data, Stage::Data),
+        (Moment::Dot, Stage::Dot),
+    ];
+    for (moment, stage) in stages {
+        for code in [451, 554] {
+            let said = Act::say(&format!("{code}-no\r\n{code} never\r\n"));
+            let seen = send_to(Script::usual().at(moment, [said])).await;
+            let reply = seen.outcome.reply.clone().unwrap();
+            assert_eq!((seen.outcome.fate, seen.outcome.stage), (Fate::Refused, stage), "{moment:?} {code}");
+            assert_eq!((reply.code, reply.text.as_str()), (code, "no never"));
+            let dots = usize::from(moment == Moment::Dot);
+            assert_eq!(seen.host.heard().matches("\r\n.\r\n").count(), dots, "{moment:?} {code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_and_then_silence_is_a_refusal() {
+    let script = Script::usual().at(Moment::Dot, [Act::say("554 5.0.0 no\r\n"), Act::Hang]);
+    let seen = send_to(script).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "refused"));
+    assert_eq!(seen.outcome.effects, Effects::default());
+}
+
+#[tokio::test]
+async fn a_connection_lost_before_the_dot_is_definite() {
+    let moments = [Moment::Greeting, Moment::Ehlo, Moment::Auth, Moment::Mail, Moment::Rcpt, Moment::Data];
+    for moment in moments {
+        for act in [Act::Close, Act::Reset] {
+            let seen = send_to(Script::usual().at(moment, [act])).await;
+            assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "connection-lost"), "{moment:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_before_the_dot_is_definite() {
+    for moment in [Moment::Greeting, Moment::Ehlo, Moment::Mail, Moment::Data] {
+        let seen = send_impatiently_to(Script::usual().at(moment, [Act::Hang])).await;
+        assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "timeout"), "{moment:?}");
+    }
+}
+
+/// More than all socket buffers on the way hold: its dot can't be written before the host has read most of it.
+const LARGE: usize = 4 << 20;
+
+async fn send_large_to(config: SmtpConfig, script: Script) -> Outcome {
+    let host = FaultyHost::start(script).await;
+    let mut mail = mail(host.port(), Security::None);
+    mail.text = "x".repeat(63).add("\n").repeat(LARGE / 64);
+    mailer(config).send(&mail, &Gate::always()).await.outcome
+}
+
+#[tokio::test]
+async fn a_connection_lost_or_stalled_in_the_body_is_definite() {
+    let reset = send_large_to(config(), Script::usual().at(Moment::Body, [Act::Reset])).await;
+    assert_eq!((reset.fate, reset.stage, reset.reason), (Fate::Refused, Stage::Data, "connection-lost"));
+    let stalled = send_large_to(impatient(), Script::usual().at(Moment::Body, [Act::Hang])).await;
+    assert_eq!((stalled.fate, stalled.stage, stalled.reason), (Fate::Refused, Stage::Data, "timeout"));
+}
+
+#[tokio::test]
+async fn wrong_credentials_disable_the_sender_and_are_not_tried_again() {
+    let seen = send_to(Script::usual().at(Moment::Auth, [Act::say("535 5.7.8 Bad credentials\r\n")])).await;
+    assert_eq!(seen.outcome.reason, "auth-refused");
+    assert_eq!(seen.outcome.effects.sender, Some(Measure::Disable));
+    assert_eq!(seen.host.heard().matches("AUTH").count(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_partner_is_the_partners_matter() {
+    let seen = send_to(Script::usual().at(Moment::Rcpt, [Act::say("550 5.1.1 User unknown\r\n")])).await;
+    assert_eq!(seen.outcome.reason, "partner-unknown");
+    assert_eq!(seen.outcome.effects, Effects { partner: Some(Measure::Disable), ..Effects::default() });
+}
+
+#[tokio::test]
+async fn a_host_that_answers_before_the_dot_is_not_believed() {
+    let script = Script::usual().at(Moment::Data, [Act::say("354 Go on\r\n250 2.0.0 Ok: queued\r\n")]);
+    let seen = send_to(script).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+    assert!(!seen.host.heard().contains("\r\n.\r\n"));
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_ask_for_the_body_gets_none() {
+    let seen = send_to(Script::usual().at(Moment::Data, [Act::say("250 2.0.0 Ok\r\n")])).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+    assert!(!seen.host.heard().contains("Subject"));
+}
+
+#[tokio::test]
+async fn a_lost_lease_stops_the_send_before_the_dot() {
+    let held = Arc::new(AtomicBool::new(true));
+    let (lease, lost) = (Arc::clone(&held), Arc::clone(&held));
+    let data = [Act::run(move || lost.store(false, Ordering::SeqCst)), Act::say("354 Go on\r\n")];
+    let gate = Gate { open: Arc::new(move || lease.load(Ordering::SeqCst)), cancel: CancellationToken::new() };
+    let seen = send_with(config(), Script::usual().at(Moment::Data, data), gate, Security::None).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "lease-lost"));
+    assert_eq!(seen.outcome.effects, Effects::default());
+    assert!(!seen.host.heard().contains("\r\n.\r\n"), "the dot left");
+    assert!(!seen.host.heard().contains("QUIT"), "a QUIT in the body");
+}
+
+#[tokio::test]
+async fn a_mail_whose_gate_is_closed_opens_no_connection() {
+    let host = FaultyHost::start(Script::usual()).await;
+    let gate = Gate { open: Arc::new(|| false), cancel: CancellationToken::new() };
+    let outcome = mailer(config()).send(&mail(host.port(), Security::None), &gate).await.outcome;
+    assert_eq!(outcome.fate, Fate::Unstarted);
+    assert_eq!(host.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_stopping_worker_ends_at_the_next_step() {
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let script = Script::usual().at(Moment::Rcpt, [Act::run(move || stop.cancel()), Act::Hang]);
+    let gate = Gate { open: Arc::new(|| true), cancel };
+    let seen = send_with(config(), script, gate, Security::None).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "cancelled"));
+}
+
+#[tokio::test]
+async fn a_private_host_is_refused_without_the_setting() {
+    let host = FaultyHost::start(Script::usual()).await;
+    let strict = SmtpConfig { allow_private_hosts: false, ..config() };
+    let outcome = mailer(strict).send(&mail(host.port(), Security::None), &Gate::always()).await.outcome;
+    assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "private-host"));
+    assert_eq!(host.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_listen_is_the_hosts_trouble() {
+    // Bound and not listening: nobody else can take the port meanwhile.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = closed.local_addr().unwrap().port();
+    let outcome = mailer(config()).send(&mail(port, Security::None), &Gate::always()).await.outcome;
+    assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "host-unreachable"));
+    assert_eq!((outcome.effects.sender, outcome.effects.partner), (None, None));
+    assert!(matches!(outcome.effects.host, Some(Measure::Pause(_))));
+}

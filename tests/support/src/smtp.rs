@@ -1,0 +1,291 @@
+//! A mail host that does at each moment what its script says, and remembers all it heard.
+//!
+//! By default it is well-behaved; a test overrides the moments that it is about:
+//!
+//! ```ignore
+//! let host = FaultyHost::start(Script::usual().at(Moment::Dot, [Act::say("250-half\r\n"), Act::Close])).await;
+//! ```
+
+pub mod postfix;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinHandle,
+};
+use warmup::local::sink::certificate::Identity;
+
+/// When the host has a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Moment {
+    Greeting,
+    Ehlo,
+    Starttls,
+    Auth,
+    /// The line after a 334 to AUTH.
+    AuthFirst,
+    /// The line after a 334 to that.
+    AuthSecond,
+    Mail,
+    Rcpt,
+    Data,
+    /// Some of the body has come; the final dot has not been looked for.
+    Body,
+    Dot,
+    Quit,
+}
+
+/// What the host does.
+#[derive(Clone)]
+pub enum Act {
+    Say(Vec<u8>),
+    /// Closes the connection in order (FIN).
+    Close,
+    /// Tears the connection down (RST).
+    Reset,
+    /// Says and hears nothing more, and leaves the connection open.
+    Hang,
+    /// Runs a piece of the test.
+    Do(Arc<dyn Fn() + Send + Sync>),
+    /// Begins TLS.
+    Tls,
+}
+
+impl Act {
+    pub fn say(text: &str) -> Act {
+        Act::Say(text.as_bytes().to_vec())
+    }
+
+    pub fn run(work: impl Fn() + Send + Sync + 'static) -> Act {
+        Act::Do(Arc::new(work))
+    }
+}
+
+/// What the host does at each moment.
+#[derive(Clone)]
+pub struct Script {
+    acts: HashMap<Moment, Vec<Act>>,
+    identity: Option<Identity>,
+    implicit_tls: bool,
+}
+
+impl Script {
+    /// A host that takes every mail, offers AUTH and no TLS.
+    pub fn usual() -> Script {
+        let script = Script { acts: HashMap::new(), identity: None, implicit_tls: false };
+        script
+            .at(Moment::Greeting, [Act::say("220 host.test ESMTP\r\n")])
+            .at(Moment::Ehlo, [Act::say("250-host.test\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n")])
+            .at(Moment::Starttls, [Act::say("502 5.5.1 Not implemented\r\n")])
+            .at(Moment::Auth, [Act::say("235 2.7.0 Welcome\r\n")])
+            .at(Moment::AuthFirst, [Act::say("334 UGFzc3dvcmQ6\r\n")])
+            .at(Moment::AuthSecond, [Act::say("235 2.7.0 Welcome\r\n")])
+            .at(Moment::Mail, [Act::say("250 2.1.0 Ok\r\n")])
+            .at(Moment::Rcpt, [Act::say("250 2.1.5 Ok\r\n")])
+            .at(Moment::Data, [Act::say("354 Go on\r\n")])
+            .at(Moment::Body, [])
+            .at(Moment::Dot, [Act::say("250 2.0.0 Ok: queued as 4XyZ\r\n")])
+            .at(Moment::Quit, [Act::say("221 2.0.0 Bye\r\n"), Act::Close])
+    }
+
+    /// The same host with STARTTLS, under `identity`.
+    pub fn starttls(identity: Identity) -> Script {
+        let script = Script { identity: Some(identity), ..Script::usual() };
+        script
+            .at(Moment::Ehlo, [Act::say("250-host.test\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n")])
+            .at(Moment::Starttls, [Act::say("220 2.0.0 Go ahead\r\n"), Act::Tls])
+    }
+
+    /// The same host with TLS from the first byte, under `identity`.
+    pub fn tls(identity: Identity) -> Script {
+        Script { identity: Some(identity), implicit_tls: true, ..Script::usual() }
+    }
+
+    /// Replaces what happens at `moment`.
+    pub fn at(mut self, moment: Moment, acts: impl IntoIterator<Item = Act>) -> Script {
+        self.acts.insert(moment, acts.into_iter().collect());
+        self
+    }
+}
+
+/// A running host. Ends when dropped.
+pub struct FaultyHost {
+    port: u16,
+    heard: Arc<Mutex<Vec<u8>>>,
+    connections: Arc<Mutex<usize>>,
+    serving: JoinHandle<()>,
+}
+
+impl FaultyHost {
+    /// Starts a host on a free port of 127.0.0.1.
+    pub async fn start(script: Script) -> FaultyHost {
+        let listener = listen().expect("the loopback address has a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let (heard, connections) = (Arc::default(), Arc::default());
+        let serving = tokio::spawn(serve(listener, script, Arc::clone(&heard), Arc::clone(&connections)));
+        FaultyHost { port, heard, connections, serving }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// All that was said to it over all connections, decrypted, in order of arrival.
+    pub fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().expect("no session panics")).into_owned()
+    }
+
+    /// How many connections it took.
+    pub fn connections(&self) -> usize {
+        *self.connections.lock().expect("no session panics")
+    }
+}
+
+impl Drop for FaultyHost {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Listens with small buffers, so that a client can't hand over much more than the host has read.
+fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(8192)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.listen(1024)
+}
+
+async fn serve(listener: TcpListener, script: Script, heard: Arc<Mutex<Vec<u8>>>, connections: Arc<Mutex<usize>>) {
+    let mut sessions = tokio::task::JoinSet::new();
+    while let Ok((tcp, _)) = listener.accept().await {
+        *connections.lock().expect("no session panics") += 1;
+        let session = Session { script: script.clone(), heard: Arc::clone(&heard), pending: Vec::new(), moment: None };
+        sessions.spawn(session.attend(tcp));
+    }
+}
+
+/// How a session goes on after its acts.
+enum Then {
+    Listen,
+    Close,
+    Reset,
+    Tls,
+}
+
+struct Session {
+    script: Script,
+    heard: Arc<Mutex<Vec<u8>>>,
+    pending: Vec<u8>,
+    /// Where lines belong that are not commands: an AUTH exchange or a body.
+    moment: Option<Moment>,
+}
+
+impl Session {
+    async fn attend(mut self, mut tcp: TcpStream) -> io::Result<()> {
+        if self.script.implicit_tls {
+            return self.encrypted(tcp, true).await;
+        }
+        match self.talk(&mut tcp, true).await? {
+            Then::Reset => tcp.set_zero_linger(),
+            Then::Tls => self.encrypted(tcp, false).await,
+            Then::Close | Then::Listen => tcp.shutdown().await,
+        }
+    }
+
+    async fn encrypted(&mut self, tcp: TcpStream, greet: bool) -> io::Result<()> {
+        let identity = self.script.identity.clone().expect("a script with TLS has an identity");
+        let mut stream = identity.acceptor.accept(tcp).await?;
+        self.pending.clear();
+        self.talk(&mut stream, greet).await?;
+        stream.shutdown().await
+    }
+
+    async fn talk(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), greet: bool) -> io::Result<Then> {
+        let mut next = if greet { self.act(Moment::Greeting, stream).await? } else { Then::Listen };
+        while matches!(next, Then::Listen) {
+            let moment = self.listen(stream).await?;
+            next = self.act(moment, stream).await?;
+        }
+        Ok(next)
+    }
+
+    async fn act(&mut self, moment: Moment, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<Then> {
+        self.moment = None;
+        for act in self.script.acts.get(&moment).cloned().unwrap_or_default() {
+            match act {
+                Act::Say(bytes) => {
+                    stream.write_all(&bytes).await?;
+                    stream.flush().await?;
+                    self.moment = follows(moment, &bytes);
+                }
+                Act::Close => return Ok(Then::Close),
+                Act::Reset => return Ok(Then::Reset),
+                Act::Hang => std::future::pending().await,
+                Act::Do(work) => work(),
+                Act::Tls => return Ok(Then::Tls),
+            }
+        }
+        if moment == Moment::Body {
+            self.moment = Some(Moment::Dot);
+        }
+        Ok(Then::Listen)
+    }
+
+    /// Reads until the host has a turn, and says which.
+    async fn listen(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Moment> {
+        loop {
+            if let Some(moment) = self.turn() {
+                return Ok(moment);
+            }
+            let before = self.pending.len();
+            if stream.read_buf(&mut self.pending).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.heard.lock().expect("no session panics").extend_from_slice(&self.pending[before..]);
+        }
+    }
+
+    fn turn(&mut self) -> Option<Moment> {
+        match self.moment {
+            Some(Moment::Body) => (!self.pending.is_empty()).then_some(Moment::Body),
+            Some(Moment::Dot) => self.take_until(b"\r\n.\r\n").map(|_| Moment::Dot),
+            Some(moment) => self.take_until(b"\r\n").map(|_| moment),
+            None => self.take_until(b"\r\n").map(|line| of_command(&line)),
+        }
+    }
+
+    fn take_until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        let at = self.pending.windows(end.len()).position(|window| window == end)?;
+        Some(self.pending.drain(..at + end.len()).collect())
+    }
+}
+
+/// What the lines after a reply belong to.
+fn follows(moment: Moment, said: &[u8]) -> Option<Moment> {
+    match moment {
+        Moment::Data if said.starts_with(b"354") => Some(Moment::Body),
+        Moment::Auth if said.starts_with(b"334") => Some(Moment::AuthFirst),
+        Moment::AuthFirst if said.starts_with(b"334") => Some(Moment::AuthSecond),
+        _ => None,
+    }
+}
+
+fn of_command(line: &[u8]) -> Moment {
+    let verb = String::from_utf8_lossy(line).chars().take(4).collect::<String>().to_ascii_uppercase();
+    match verb.as_str() {
+        "EHLO" => Moment::Ehlo,
+        "STAR" => Moment::Starttls,
+        "AUTH" => Moment::Auth,
+        "MAIL" => Moment::Mail,
+        "RCPT" => Moment::Rcpt,
+        "DATA" => Moment::Data,
+        _ => Moment::Quit,
+    }
+}

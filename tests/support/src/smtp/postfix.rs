@@ -1,0 +1,92 @@
+//! Postfix's own `smtp-sink`: takes every mail and counts. A machine without it fails the test.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::NamedTempFile;
+use tokio::net::TcpStream;
+
+/// A running `smtp-sink` on 127.0.0.1. Killed when dropped.
+pub struct SmtpSink {
+    port: u16,
+    child: Child,
+    counters: NamedTempFile,
+}
+
+impl SmtpSink {
+    /// Starts one on a free port.
+    ///
+    /// `smtp-sink` can't choose a port itself, so one that was free a moment ago is tried until it got one.
+    pub async fn start() -> SmtpSink {
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+            let port = port.expect("the loopback address has a free port").port();
+            let mut sink = SmtpSink::on(port);
+            if sink.listens().await {
+                return sink;
+            }
+        }
+        panic!("smtp-sink does not start: try `{} -c 127.0.0.1:2525 1024` by hand", program().display());
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many mails it has taken. It counts a mail before it answers to the dot.
+    pub fn taken(&self) -> u64 {
+        let text = std::fs::read_to_string(self.counters.path()).expect("the counters are a file of ours");
+        let last = text.rsplit("mesg=").next().filter(|_| text.contains("mesg="));
+        last.map_or(0, |count| count.trim().parse().expect("mesg= is followed by a number"))
+    }
+
+    fn on(port: u16) -> SmtpSink {
+        let counters = NamedTempFile::new().expect("a temporary file can be made");
+        let stdout = File::create(counters.path()).expect("the temporary file can be written");
+        let mut command = Command::new(program());
+        // Only root can become nobody, and only root must.
+        if is_root() {
+            command.args(["-u", "nobody"]);
+        }
+        command.args(["-c", &format!("127.0.0.1:{port}"), "1024"]);
+        let child = command.stdout(Stdio::from(stdout)).stderr(Stdio::null()).spawn().expect("smtp-sink starts");
+        SmtpSink { port, child, counters }
+    }
+
+    /// Waits until it takes connections, or has ended because the port was taken meanwhile.
+    async fn listens(&mut self) -> bool {
+        for _ in 0..1000 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return false;
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+}
+
+impl Drop for SmtpSink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
+fn program() -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into(), "/usr/libexec/postfix".into()]);
+    let mut programs = folders.map(|folder| folder.join("smtp-sink"));
+    programs.find(|path| path.exists()).expect("smtp-sink is missing: install Postfix")
+}
