@@ -1,1 +1,6 @@
 //! Test worlds.
+
+pub mod conformance;
+pub mod hand_clock;
+pub mod redis_server;
+pub mod rolling;
