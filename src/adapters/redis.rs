@@ -1,1 +1,18 @@
-//! redis
+//! Redis: the caps and the leases, each operation one script that Redis runs as one step.
+//!
+//! The scripts are in `lua/`, compiled into the binary, and called by their hash (EVALSHA); a server that does not know
+//! one yet answers NOSCRIPT, is given it, and is asked again. Nothing that must last is kept here: a Redis that comes
+//! back empty makes the fleet slow for a while and nothing else.
+
+mod caps;
+mod classify;
+mod keys;
+mod leases;
+mod pool;
+
+pub use caps::RedisCaps;
+pub use classify::classify;
+pub use deadpool_redis::Pool;
+pub use keys::Keys;
+pub use leases::RedisLeases;
+pub use pool::{CALL_TIMEOUT, check_version, connect, open};

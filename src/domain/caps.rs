@@ -1,1 +1,105 @@
-//! The model of the bucket.
+//! The caps: at most so many mails an hour and a minute, for the fleet and for each user, in *any* rolling window.
+//!
+//! ```text
+//!              ┌ global hour ┐ ┌ global minute ┐ ┌ user hour ┐ ┌ user minute ┐
+//!   a mail ──▶ │  a token?   │ │   a token?    │ │ a token?  │ │  a token?   │ ──▶ all four: granted, one taken of each
+//!              └─────────────┘ └───────────────┘ └───────────┘ └─────────────┘     else: nothing taken, and when to ask
+//! ```
+//!
+//! **Why it holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens and gains one every
+//! T = ceil((window + 5 s) / max(1, limit - B)). Between the first and the last of n grants at most the B tokens that
+//! were there and the time's own floor(time / T) were taken, so a window never sees more than B + floor(window / T),
+//! which is below the limit; and still at most the limit when a window is stretched by the 5 s that a mail may need to
+//! arrive. A bucket about which nothing is known holds exactly 0: whatever it held before, that is not more, so a
+//! service that lost or rolled back its data can only make the fleet slower.
+//!
+//! **Time that goes back** adds nothing and grants nothing until it has caught up: a token that was saved in the future
+//! must not be spent in the past, where its window may be full. The price is a wait as long as the step.
+//!
+//! **What fails.** A limit that is raised applies from the next mail. Two services that both think they are the one
+//! (two Redis masters) grant twice.
+//!
+//! This is the model; `lua/caps.lua` is the same in Redis, and a test compares them on random histories.
+
+mod bucket;
+mod fleet;
+
+use std::time::Duration;
+
+pub use bucket::{Bucket, CapOutOfRange, Period, Rate, SLACK_MICROS};
+pub use fleet::Buckets;
+
+/// The limits as they are configured: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. 0 lets nothing through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CapLimits {
+    pub global_hour: u32,
+    pub global_minute: u32,
+    pub user_hour: u32,
+    pub user_minute: u32,
+    /// `WARMUP_CAP_BURST`, 0 to 1: the share of a limit that may go at once.
+    pub burst: f64,
+}
+
+/// Which of the four caps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CapKind {
+    GlobalHour,
+    GlobalMinute,
+    UserHour,
+    UserMinute,
+}
+
+impl CapKind {
+    /// All four in the order in which the script numbers them, from 1; of equal waits the first is named.
+    pub const ALL: [CapKind; 4] = [CapKind::GlobalHour, CapKind::GlobalMinute, CapKind::UserHour, CapKind::UserMinute];
+
+    /// The word for it in metrics, events, logs and keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CapKind::GlobalHour => "global_hour",
+            CapKind::GlobalMinute => "global_minute",
+            CapKind::UserHour => "user_hour",
+            CapKind::UserMinute => "user_minute",
+        }
+    }
+
+    /// Says whether each user has its own bucket of this kind, or the fleet one together.
+    pub fn is_per_user(self) -> bool {
+        matches!(self, CapKind::UserHour | CapKind::UserMinute)
+    }
+}
+
+/// The answer to one mail's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// A token was taken from all four buckets. It is lost when it is not used at once; there is no refund.
+    Granted,
+    /// No token was taken; `wait` is when the slowest of the short ones will have a token, on the day clock, and
+    /// `cap` names that one.
+    Refused { cap: CapKind, wait: Duration },
+}
+
+/// The four rates of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates([Rate; 4]);
+
+impl Rates {
+    /// Computes the rates of `limits`. Returns an error when one can't be counted exactly.
+    pub fn of(limits: &CapLimits) -> Result<Rates, CapOutOfRange> {
+        let rate = |limit, period| Rate::new(limit, period, limits.burst);
+        Ok(Rates([
+            rate(limits.global_hour, Period::Hour)?,
+            rate(limits.global_minute, Period::Minute)?,
+            rate(limits.user_hour, Period::Hour)?,
+            rate(limits.user_minute, Period::Minute)?,
+        ]))
+    }
+
+    /// Returns the rate of one cap.
+    pub fn rate(&self, kind: CapKind) -> Rate {
+        self.0[kind as usize]
+    }
+}
+
+#[cfg(test)]
+mod properties;

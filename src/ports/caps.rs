@@ -1,42 +1,10 @@
 //! The caps: at most so many mails an hour and a minute, for the fleet and for each user.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::error::PortError;
+pub use crate::domain::caps::{CapKind, Grant};
 use crate::domain::id::UserId;
-
-/// Which of the four caps refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CapKind {
-    GlobalHour,
-    GlobalMinute,
-    UserHour,
-    UserMinute,
-}
-
-impl CapKind {
-    /// The word for it in metrics, events and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CapKind::GlobalHour => "global_hour",
-            CapKind::GlobalMinute => "global_minute",
-            CapKind::UserHour => "user_hour",
-            CapKind::UserMinute => "user_minute",
-        }
-    }
-}
-
-/// The answer to one mail's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// A token was taken from all four buckets. It is lost when it is not used at once; there is no refund.
-    Granted,
-    /// No bucket was touched; `wait` is when the slowest of the short ones will have a token, on the day clock, and
-    /// `cap` names that one.
-    Refused { cap: CapKind, wait: Duration },
-}
 
 /// The token buckets of the fleet.
 #[async_trait]

@@ -1,0 +1,158 @@
+//! What an error of the Redis library means for the caller.
+//!
+//! The one question is whether the server may have done what it was asked. An answer that is an error says that it did
+//! not; a connection that fell silent says nothing.
+
+use std::fmt::Display;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::ports::PortError;
+
+/// Translates an error of a command that may have been sent.
+///
+/// Returns `Unavailable` when the server did nothing and may do it later, `Permanent` when it never will, and `Unknown`
+/// when the answer was lost.
+pub fn classify(error: RedisError) -> PortError {
+    match error.kind() {
+        ErrorKind::Io if error.is_connection_refusal() => unavailable(error),
+        ErrorKind::Io | ErrorKind::Parse | ErrorKind::UnexpectedReturnType => PortError::Unknown(says(error)),
+        ErrorKind::Server(kind) => of_server(kind, error),
+        ErrorKind::Extension => of_code(error),
+        ErrorKind::AuthenticationFailed => {
+            PortError::Permanent(format!("{}; check the user and the password in REDIS_URL", says(error)))
+        }
+        _ => PortError::Permanent(says(error)),
+    }
+}
+
+/// Translates an error that came before anything was sent: whatever the network did, nothing happened.
+pub(super) fn classify_unsent(error: RedisError) -> PortError {
+    match classify(error) {
+        PortError::Unknown(text) => PortError::Unavailable(text),
+        certain => certain,
+    }
+}
+
+fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
+    match kind {
+        ServerErrorKind::NoPerm => PortError::Permanent(format!(
+            "{}; give the user of REDIS_URL the right to EVALSHA, SCRIPT, GET, SET, DEL, PEXPIRE, TIME and INFO",
+            says(error)
+        )),
+        ServerErrorKind::CrossSlot => PortError::Permanent(says(error)),
+        // The catch-all "ERR": a request that the server can't serve, but for this one, which passes.
+        ServerErrorKind::ResponseError if !says(&error).contains("max number of clients") => {
+            PortError::Permanent(says(error))
+        }
+        _ => unavailable(error),
+    }
+}
+
+/// The codes that the library has no kind for. One that we do not know is a refusal too: nothing was done.
+fn of_code(error: RedisError) -> PortError {
+    match error.code().unwrap_or_default() {
+        "NOAUTH" | "WRONGPASS" | "DENIED" => {
+            PortError::Permanent(format!("{}; put the user and the password into REDIS_URL", says(error)))
+        }
+        "WRONGTYPE" => PortError::Permanent(format!(
+            "{}; something else uses our keys: choose another WARMUP_REDIS_PREFIX",
+            says(error)
+        )),
+        "NORUNID" => PortError::Permanent(says(error)),
+        _ => unavailable(error),
+    }
+}
+
+fn unavailable(error: RedisError) -> PortError {
+    PortError::Unavailable(says(error))
+}
+
+fn says(error: impl Display) -> String {
+    format!("Redis: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn io_error(kind: io::ErrorKind) -> RedisError {
+        RedisError::from(io::Error::from(kind))
+    }
+
+    /// As the parser makes it of a reply: a code that it knows becomes a kind, any other an extension.
+    fn reply(text: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+        value.extract_error().unwrap_err()
+    }
+
+    fn word(error: PortError) -> &'static str {
+        match error {
+            PortError::Unavailable(_) => "unavailable",
+            PortError::Permanent(_) => "permanent",
+            PortError::Unknown(_) => "unknown",
+            PortError::Lost(_) | PortError::Conflict(_) => "never said by Redis",
+        }
+    }
+
+    #[test]
+    fn a_network_that_failed_after_the_request_leaves_the_outcome_unknown() {
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, "unavailable"),
+            (io::ErrorKind::TimedOut, "unknown"),
+            (io::ErrorKind::BrokenPipe, "unknown"),
+            (io::ErrorKind::ConnectionReset, "unknown"),
+            (io::ErrorKind::ConnectionAborted, "unknown"),
+            (io::ErrorKind::UnexpectedEof, "unknown"),
+        ] {
+            assert_eq!(word(classify(io_error(kind))), expected, "{kind}");
+            assert_eq!(word(classify_unsent(io_error(kind))), "unavailable", "{kind} before anything was sent");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_an_error_says_that_nothing_was_done() {
+        for (text, expected) in [
+            ("LOADING Redis is loading the dataset in memory", "unavailable"),
+            ("BUSY Redis is busy running a script", "unavailable"),
+            ("OOM command not allowed when used memory > 'maxmemory'", "unavailable"),
+            ("MISCONF Redis is configured to save RDB snapshots", "unavailable"),
+            ("NOREPLICAS Not enough good replicas to write", "unavailable"),
+            ("READONLY You can't write against a read only replica", "unavailable"),
+            ("MASTERDOWN Link with MASTER is down", "unavailable"),
+            ("CLUSTERDOWN Hash slot not served", "unavailable"),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", "unavailable"),
+            ("MOVED 3999 127.0.0.1:6381", "unavailable"),
+            ("ASK 3999 127.0.0.1:6381", "unavailable"),
+            ("NOSCRIPT No matching script", "unavailable"),
+            ("ERR max number of clients reached", "unavailable"),
+            ("THROTTLED of some provider", "unavailable"),
+            ("NOAUTH Authentication required.", "permanent"),
+            ("WRONGPASS invalid username-password pair or user is disabled.", "permanent"),
+            ("NOPERM this user has no permissions to run the 'info' command", "permanent"),
+            ("CROSSSLOT Keys in request don't hash to the same slot", "permanent"),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", "permanent"),
+            ("DENIED Redis is running in protected mode", "permanent"),
+            ("NORUNID this server hides its run_id", "permanent"),
+            ("ERR unknown command 'EVALSHA'", "permanent"),
+        ] {
+            assert_eq!(word(classify(reply(text))), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_library_finds_by_itself_is_told_apart() {
+        for (kind, expected) in [
+            (ErrorKind::Parse, "unknown"),
+            (ErrorKind::UnexpectedReturnType, "unknown"),
+            (ErrorKind::AuthenticationFailed, "permanent"),
+            (ErrorKind::InvalidClientConfig, "permanent"),
+            (ErrorKind::Client, "permanent"),
+            (ErrorKind::RESP3NotSupported, "permanent"),
+        ] {
+            assert_eq!(word(classify(RedisError::from((kind, "as it says")))), expected, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Every key that we use in Redis, built in one place. All carry one hash tag, the prefix in braces, so that a script
+//! may touch several of them on a Redis Cluster too, and two fleets with different prefixes can share a server.
+
+use crate::{
+    domain::{caps::CapKind, id::UserId},
+    ports::LeaseKey,
+};
+
+/// The keys of one fleet.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    /// Builds keys under `prefix` (`WARMUP_REDIS_PREFIX`).
+    pub fn new(prefix: &str) -> Keys {
+        Keys { tag: format!("{{{prefix}}}") }
+    }
+
+    /// The bucket of a cap of the whole fleet.
+    pub fn fleet_cap(&self, kind: CapKind) -> String {
+        format!("{}:cap:{}", self.tag, kind.as_str())
+    }
+
+    /// The bucket of a cap of one user.
+    pub fn user_cap(&self, kind: CapKind, user: UserId) -> String {
+        format!("{}:cap:{}:{user}", self.tag, kind.as_str())
+    }
+
+    /// The lease on `key`.
+    pub fn lease(&self, key: LeaseKey) -> String {
+        match key {
+            LeaseKey::Solo => format!("{}:lease:solo", self.tag),
+            LeaseKey::Shard(shard) => format!("{}:lease:shard:{shard}", self.tag),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::ShardId;
+
+    #[test]
+    fn every_key_carries_the_prefix_as_its_hash_tag() {
+        let keys = Keys::new("warmup");
+        assert_eq!(keys.fleet_cap(CapKind::GlobalHour), "{warmup}:cap:global_hour");
+        assert_eq!(keys.user_cap(CapKind::UserMinute, UserId(7)), "{warmup}:cap:user_minute:7");
+        assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
+        assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
+    }
+}

@@ -1,0 +1,172 @@
+//! One bucket: an integer level, the instant up to which it was filled, and nothing else. All times are microseconds, so
+//! that the same numbers are exact here and as the doubles of Redis' Lua.
+
+use thiserror::Error;
+
+/// Added to each window, because a grant is not yet an arrival: a grant older than 3 s is thrown away and a mail takes
+/// under 2 s, so what a mail host counts in its window was granted in a window longer by at most this.
+pub const SLACK_MICROS: i64 = 5_000_000;
+
+/// No level may pass this: half of 2^53, below which a double counts every integer, so that sums stay exact too.
+const EXACT_MICROS: i64 = 1 << 52;
+
+/// The length of a cap's rolling window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    Hour,
+    Minute,
+}
+
+impl Period {
+    /// Its length in microseconds.
+    pub fn micros(self) -> i64 {
+        match self {
+            Period::Hour => 3_600_000_000,
+            Period::Minute => 60_000_000,
+        }
+    }
+}
+
+/// A limit that can't be counted exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[error(
+    "a cap of {limit} with WARMUP_CAP_BURST {burst} can't be counted exactly: set the burst between 0 and 1 and the limit \
+     to what a mail server could ever take"
+)]
+pub struct CapOutOfRange {
+    limit: u32,
+    burst: f64,
+}
+
+/// How large a bucket is and how fast it fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    capacity_micros: i64,
+    token_micros: i64,
+}
+
+impl Rate {
+    /// Computes the rate for at most `limit` in any `period`, a share `burst` of which may go at once.
+    ///
+    /// Returns an error when `burst` is not within 0 to 1, or the numbers pass what a double holds exactly.
+    pub fn new(limit: u32, period: Period, burst: f64) -> Result<Rate, CapOutOfRange> {
+        let fault = CapOutOfRange { limit, burst };
+        if !(0.0..=1.0).contains(&burst) {
+            return Err(fault);
+        }
+        let tokens = burst_tokens(limit, burst);
+        let steady = (i64::from(limit) - tokens).max(1);
+        let token_micros = (period.micros() + SLACK_MICROS + steady - 1) / steady;
+        match tokens.checked_mul(token_micros) {
+            Some(capacity_micros) if capacity_micros <= EXACT_MICROS => Ok(Rate { capacity_micros, token_micros }),
+            _ => Err(fault),
+        }
+    }
+
+    /// The level of a full bucket: burst x token.
+    pub fn capacity_micros(self) -> i64 {
+        self.capacity_micros
+    }
+
+    /// The time in which one token comes, and so what one token is worth.
+    pub fn token_micros(self) -> i64 {
+        self.token_micros
+    }
+}
+
+fn burst_tokens(limit: u32, burst: f64) -> i64 {
+    let share = (f64::from(limit) * burst).floor() as i64;
+    share.max(1).min(i64::from(limit))
+}
+
+/// The state of one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    level_micros: i64,
+    at_micros: i64,
+}
+
+impl Bucket {
+    /// A bucket about which nothing is known: it holds exactly 0 and fills from `now`.
+    pub fn cold(now: i64) -> Bucket {
+        Bucket { level_micros: 0, at_micros: now }
+    }
+
+    /// Returns the bucket as it stands at `now`. Time that goes back adds nothing, and the instant stays.
+    pub fn filled(self, rate: Rate, now: i64) -> Bucket {
+        let gained = now.saturating_sub(self.at_micros).max(0);
+        let level_micros = self.level_micros.saturating_add(gained).min(rate.capacity_micros);
+        Bucket { level_micros, at_micros: self.at_micros.max(now) }
+    }
+
+    /// Returns how long after `now` a filled bucket has a token, in microseconds: 0 when it has one. A bucket that was
+    /// filled up to a later instant has none before it. With a limit of 0 there never is one; the wait is then a
+    /// window, after which the limit may have been changed.
+    pub fn wait(self, rate: Rate, now: i64) -> i64 {
+        let ahead = self.at_micros.saturating_sub(now).max(0);
+        ahead.saturating_add((rate.token_micros - self.level_micros).max(0))
+    }
+
+    /// Takes one token, which is there: `wait` was 0.
+    pub fn take(&mut self, rate: Rate) {
+        self.level_micros -= rate.token_micros;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(limit: u32, burst: f64) -> Rate {
+        Rate::new(limit, Period::Minute, burst).unwrap()
+    }
+
+    #[test]
+    fn a_burst_is_its_share_of_the_limit_and_at_least_one() {
+        for (limit, tokens) in [(0, 0), (1, 1), (2, 1), (5, 1), (39, 1), (40, 2), (200, 10), (10_000, 500)] {
+            let rate = rate(limit, 0.05);
+            assert_eq!(rate.capacity_micros(), tokens * rate.token_micros(), "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn the_other_tokens_come_evenly_over_the_window_and_five_seconds() {
+        for (limit, token_micros) in [(1, 65_000_000), (2, 65_000_000), (5, 16_250_000), (200, 342_106)] {
+            assert_eq!(rate(limit, 0.05).token_micros(), token_micros, "limit {limit}");
+        }
+        assert_eq!(Rate::new(10_000, Period::Hour, 0.05).unwrap().token_micros(), 379_474);
+    }
+
+    #[test]
+    fn a_burst_of_the_whole_limit_comes_back_one_a_window() {
+        assert_eq!(rate(200, 1.0), Rate { capacity_micros: 200 * 65_000_000, token_micros: 65_000_000 });
+    }
+
+    #[test]
+    fn what_a_double_does_not_hold_exactly_is_refused() {
+        assert!(Rate::new(1_000_000, Period::Hour, 1.0).is_ok());
+        assert!(Rate::new(2_000_000, Period::Hour, 1.0).is_err());
+        assert!(Rate::new(u32::MAX, Period::Hour, 1.0).is_err());
+        assert!(Rate::new(u32::MAX, Period::Hour, 0.5).is_ok());
+        for burst in [-0.1, 1.1, f64::NAN] {
+            assert!(Rate::new(200, Period::Minute, burst).is_err(), "burst {burst}");
+        }
+    }
+
+    #[test]
+    fn time_that_goes_back_adds_nothing_and_the_instant_stays() {
+        let rate = rate(200, 0.05);
+        let full = Bucket::cold(0).filled(rate, 60_000_000);
+        let back = full.filled(rate, 50_000_000);
+        assert_eq!(back, full);
+        assert_eq!(back.wait(rate, 50_000_000), 10_000_000, "a token of the future is not spent in the past");
+        assert_eq!(back.filled(rate, 60_000_000).wait(rate, 60_000_000), 0);
+    }
+
+    #[test]
+    fn a_lower_limit_takes_effect_on_a_full_bucket() {
+        let full = Bucket::cold(0).filled(rate(200, 0.5), 100_000_000);
+        let none = rate(0, 0.5);
+        assert_eq!(full.filled(none, 100_000_000).wait(none, 100_000_000), 65_000_000);
+    }
+}

@@ -1,0 +1,18 @@
+//! The caps and leases against a real Redis that each test starts, damages and throws away; and the same conformance
+//! suite against their counterparts in memory.
+
+// So that clippy takes the whole binary for a test, not only the functions that are marked as one.
+#![cfg(test)]
+
+#[path = "redis/conformance.rs"]
+mod conformance;
+#[path = "redis/differential.rs"]
+mod differential;
+#[path = "redis/failures.rs"]
+mod failures;
+#[path = "redis/proxy.rs"]
+mod proxy;
+#[path = "redis/rolling_windows.rs"]
+mod rolling_windows;
+#[path = "redis/scripts.rs"]
+mod scripts;

@@ -1,0 +1,130 @@
+//! How the scripts are called, and which keys they touch.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use warmup::{
+    adapters::redis::{Pool, RedisCaps, RedisLeases, connect},
+    domain::id::{RunId, ShardId, UserId},
+    ports::{Caps, Grant, LeaseKey, Leases},
+};
+use warmup_support::{conformance::caps::WIDE, redis_server::RedisServer};
+
+const START: i64 = 1_700_000_000_000_000;
+const TTL: Duration = Duration::from_secs(15);
+const LEASES: [LeaseKey; 3] = [LeaseKey::Solo, LeaseKey::Shard(ShardId(0)), LeaseKey::Shard(ShardId(255))];
+
+fn caps(pool: &Pool) -> RedisCaps {
+    RedisCaps::new(pool.clone(), "warmup", WIDE).unwrap()
+}
+
+/// Runs every script once, over several keys.
+async fn run_all(pool: &Pool) {
+    let (caps, leases) = (caps(pool), RedisLeases::new(pool.clone(), "warmup"));
+    let users: Vec<UserId> = (1..20).map(UserId).collect();
+    caps.grant(Some(START), &users).await.unwrap();
+    caps.grant(None, &users).await.unwrap();
+    let owner = RunId(Uuid::nil());
+    assert_eq!(leases.acquire(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
+    assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
+    leases.release(owner, &LEASES[1..]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_costs_one_evalsha_however_many_users_it_has() {
+    let server = RedisServer::start().await;
+    let caps = caps(&connect(&server.url(), 4).await.unwrap());
+    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
+    let before = (server.calls("evalsha").await, server.calls("eval").await);
+    for batch in 1..=20 {
+        let users: Vec<UserId> = (0..100).map(|mail| UserId(mail % batch)).collect();
+        caps.grant(Some(START + batch), &users).await.unwrap();
+    }
+    assert_eq!((server.calls("evalsha").await, server.calls("eval").await), (before.0 + 20, before.1));
+}
+
+#[tokio::test]
+async fn all_of_a_workers_leases_are_renewed_by_one_evalsha() {
+    let server = RedisServer::start().await;
+    let leases = RedisLeases::new(connect(&server.url(), 4).await.unwrap(), "warmup");
+    let (owner, shards) = (RunId(Uuid::now_v7()), (0..256).map(|shard| LeaseKey::Shard(ShardId(shard))));
+    let shards: Vec<LeaseKey> = shards.collect();
+    leases.acquire(owner, &shards, TTL).await.unwrap();
+    leases.renew(owner, &shards, TTL).await.unwrap();
+    let before = server.calls("evalsha").await;
+    leases.renew(owner, &shards, TTL).await.unwrap();
+    assert_eq!(server.calls("evalsha").await, before + 1);
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_given_them_again() {
+    let server = RedisServer::start().await;
+    let pool = connect(&server.url(), 4).await.unwrap();
+    run_all(&pool).await;
+    server.run::<()>(redis::cmd("SCRIPT").arg("FLUSH")).await;
+    run_all(&pool).await;
+}
+
+#[tokio::test]
+async fn every_key_is_under_the_prefix_and_ends_by_itself() {
+    let server = RedisServer::start().await;
+    run_all(&connect(&server.url(), 4).await.unwrap()).await;
+    let keys: Vec<String> = server.run(redis::cmd("KEYS").arg("*")).await;
+    assert_eq!(keys.len(), 2 + 19 * 2 + 1);
+    for key in keys {
+        assert!(key.starts_with("{warmup}:"), "{key}");
+        let left: i64 = server.run(redis::cmd("PTTL").arg(&key)).await;
+        assert!(left > 0, "{key} stays forever");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_outlives_the_week_of_a_rare_sender() {
+    let server = RedisServer::start().await;
+    run_all(&connect(&server.url(), 4).await.unwrap()).await;
+    let left: i64 = server.run(redis::cmd("PTTL").arg("{warmup}:cap:user_minute:7")).await;
+    assert!(left > 7 * 24 * 60 * 60 * 1_000, "{left} ms");
+}
+
+#[tokio::test]
+async fn a_bucket_says_what_it_holds_and_who_wrote_it() {
+    let server = RedisServer::start().await;
+    let caps = caps(&connect(&server.url(), 4).await.unwrap());
+    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(START + 1), &[UserId(1)]).await.unwrap();
+    let told: String = server.run(redis::cmd("INFO").arg("server")).await;
+    let run_id = told.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap();
+    let stored: String = server.run(redis::cmd("GET").arg("{warmup}:cap:global_minute")).await;
+    assert_eq!(stored, format!("1 {} {run_id}", START + 1));
+}
+
+#[tokio::test]
+async fn two_prefixes_on_one_server_are_two_fleets() {
+    let server = RedisServer::start().await;
+    let pool = connect(&server.url(), 4).await.unwrap();
+    let (one, other) = (caps(&pool), RedisCaps::new(pool.clone(), "staging", WIDE).unwrap());
+    one.grant(Some(START), &[UserId(1)]).await.unwrap();
+    let later = START + 60_000_000;
+    assert_eq!(one.grant(Some(later), &[UserId(1)]).await.unwrap(), [Grant::Granted]);
+    assert!(
+        matches!(other.grant(Some(later), &[UserId(1)]).await.unwrap()[0], Grant::Refused { .. }),
+        "its own is cold"
+    );
+}
+
+#[tokio::test]
+async fn the_scripts_run_on_a_cluster_with_a_user_who_may_touch_only_the_prefix() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).await;
+    server.run::<()>(redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16383)).await;
+    let serves = async {
+        while !server.run::<String>(redis::cmd("CLUSTER").arg("INFO")).await.contains("cluster_state:ok") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), serves).await.expect("one node has all slots");
+    let rights =
+        ["~{warmup}:*", "-@all", "+evalsha", "+script|load", "+get", "+set", "+del", "+pexpire", "+time", "+info"];
+    let rights = [&rights[..], &["+ping", "+unwatch"]].concat();
+    server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("fleet").arg("on").arg(">secret").arg(rights)).await;
+    run_all(&connect(&server.url().replace("//", "//fleet:secret@"), 4).await.unwrap()).await;
+}

@@ -1,0 +1,19 @@
+//! What every implementation of a port must do, once. A test binary implements the port's `World` for its service and
+//! expands the list of cases into tests of its own: `caps_conformance!(my_world);`.
+
+pub mod caps;
+pub mod leases;
+
+/// Makes a test of each named case, in a fresh world each.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($suite:path, $world:path, $($case:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                use $suite as suite;
+                suite::$case(&$world().await).await;
+            }
+        )+
+    };
+}

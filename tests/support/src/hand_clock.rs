@@ -1,0 +1,65 @@
+//! A clock that a test moves by hand. Both its clocks go alike.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use warmup::{domain::lease::MachineTime, ports::Clock};
+
+/// Starts in November 2023 and stands still until it is moved.
+#[derive(Debug, Default)]
+pub struct HandClock {
+    passed_micros: AtomicU64,
+    moved: Notify,
+}
+
+const START_MICROS: i64 = 1_700_000_000_000_000;
+
+impl HandClock {
+    /// Moves the clock on and wakes who waits for it.
+    pub fn pass(&self, time: Duration) {
+        self.passed_micros.fetch_add(time.as_micros() as u64, Ordering::SeqCst);
+        self.moved.notify_waiters();
+    }
+
+    /// Now, in microseconds since the epoch.
+    pub fn micros(&self) -> i64 {
+        START_MICROS + self.passed_micros.load(Ordering::SeqCst) as i64
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.micros()).expect("the test does not pass 260,000 years")
+    }
+
+    fn machine(&self) -> MachineTime {
+        MachineTime(Duration::from_micros(self.passed_micros.load(Ordering::SeqCst)))
+    }
+
+    fn caps_now(&self) -> Option<i64> {
+        Some(self.micros())
+    }
+
+    async fn sleep_until(&self, at: DateTime<Utc>) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            // Registered before it looks, so that a move in between is not missed.
+            moved.as_mut().enable();
+            if self.now() >= at {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    async fn pause(&self, time: Duration) {
+        self.sleep_until(self.now() + time).await;
+    }
+}
