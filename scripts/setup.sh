@@ -45,21 +45,19 @@ EXPLAIN
 services=(postgresql.service redis-server.service postfix.service dovecot.service dovecot.socket)
 policy=/usr/sbin/policy-rc.d
 clusters=/etc/postgresql-common/createcluster.conf
+as_root=(env) made_policy='' made_clusters='' log=''
+
+has_unit() { [[ -e /lib/systemd/system/$1 || -e /usr/lib/systemd/system/$1 ]]; }
 
 # Debian starts and enables what it installs. Four things keep it from that: no service may start while policy-rc.d
-# says so; Postgres makes no cluster of its own; Postfix asks for no configuration; what was enabled is disabled again.
+# says so; Postgres makes no cluster of its own; Postfix gets no configuration; what was enabled is disabled again.
 install_on_debian() {
-    local as_root=("$@") new_services=() unit made_policy='' made_clusters=''
+    local unit new_services=()
     for unit in "${services[@]}"; do
-        [[ -e /lib/systemd/system/$unit || -e /usr/lib/systemd/system/$unit ]] || new_services+=("$unit")
+        has_unit "$unit" || new_services+=("$unit")
     done
     echo "setup: installing ${missing[*]} with apt-get; no service is started or enabled"
-    undo() {
-        [[ -z $made_policy ]] || "${as_root[@]}" rm -f "$policy"
-        # What the package would have put there.
-        [[ -z $made_clusters ]] || "${as_root[@]}" cp "/usr/share/postgresql-common/${clusters##*/}" "$clusters" 2>/dev/null ||
-            "${as_root[@]}" rm -f "$clusters"
-    }
+    log=$(mktemp)
     trap undo EXIT
     if [[ ! -e $policy ]]; then
         made_policy=yes
@@ -72,14 +70,31 @@ install_on_debian() {
     if [[ " ${missing[*]} " == *" postfix "* ]]; then
         echo 'postfix postfix/main_mailer_type select No configuration' | "${as_root[@]}" debconf-set-selections
     fi
-    local quiet=(env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get -qq -o Dpkg::Use-Pty=0)
-    "${as_root[@]}" "${quiet[@]}" update </dev/null
-    "${as_root[@]}" "${quiet[@]}" install --yes --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+    apt update
+    apt install --yes --no-install-recommends "${missing[@]}"
     for unit in "${new_services[@]}"; do
-        [[ -e /lib/systemd/system/$unit || -e /usr/lib/systemd/system/$unit ]] || continue
+        has_unit "$unit" || continue
         "${as_root[@]}" deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
         [[ ! -e /etc/init.d/${unit%.*} ]] || "${as_root[@]}" update-rc.d "${unit%.*}" disable >/dev/null 2>&1 || true
     done
+}
+
+apt() {
+    local quiet=(env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get -qq -o Dpkg::Use-Pty=0)
+    if ! "${as_root[@]}" "${quiet[@]}" "$@" </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "setup: apt-get $1 failed" >&2
+        exit 1
+    fi
+}
+
+# Puts back what was there, or what the package would have put there.
+undo() {
+    rm -f "$log"
+    [[ -z $made_policy ]] || "${as_root[@]}" rm -f "$policy"
+    [[ -n $made_clusters ]] || return 0
+    "${as_root[@]}" cp "/usr/share/postgresql-common/${clusters##*/}" "$clusters" 2>/dev/null ||
+        "${as_root[@]}" rm -f "$clusters"
 }
 
 case ${1:-} in
@@ -92,10 +107,11 @@ esac
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 command -v apt-get >/dev/null || explain "This machine has no apt-get, so setup can't install by itself."
 if [[ $EUID -eq 0 ]]; then
-    install_on_debian env
+    install_on_debian
 elif command -v sudo >/dev/null; then
     echo "setup: sudo may ask for your password"
-    install_on_debian sudo
+    as_root=(sudo)
+    install_on_debian
 else
     explain "Installing needs root, and there is no sudo."
 fi
