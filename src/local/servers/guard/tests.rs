@@ -17,14 +17,10 @@ fn patient(folder: &Path) -> Guarded {
 }
 
 fn lives(pid: u32) -> bool {
-    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-    rustix::process::test_kill_process(pid).is_ok() && !is_zombie(pid.as_raw_nonzero().get())
-}
-
-/// Where nobody reaps orphans, as in a container without an init, a dead one stays as an entry.
-fn is_zombie(pid: i32) -> bool {
-    let state = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap().stdout;
-    state.first() == Some(&b'Z')
+    let known = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    // Where nobody reaps orphans, as in a container without an init, a dead one stays as an entry.
+    let state = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    rustix::process::test_kill_process(known).is_ok() && !state.contains("State:\tZ")
 }
 
 async fn eventually_dead(pid: u32) {

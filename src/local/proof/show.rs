@@ -1,0 +1,53 @@
+//! The proof as people read it: a line for each sentence, and under a failed one what contradicts it.
+
+use std::fmt;
+
+use super::{Claim, Sentence, Verdict};
+
+/// How many contradictions of one sentence are printed. The first few say what kind of fault it is.
+const SHOWN: usize = 5;
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Claim::QuotaFilled => "every mailbox filled its quota (sent + uncertain)",
+            Claim::TotalSent => "all mailboxes together",
+            Claim::AcceptedIsAccountedFor => "accepted = SENT + REPLIED + uncertain that arrived",
+            Claim::SentArrived => "every SENT and REPLIED row is in the journal",
+            Claim::ArrivedIsLogged => "every acceptance has its one row",
+            Claim::NothingTwice => "no Message-ID twice",
+            Claim::NoPairTwice => "no pair twice",
+            Claim::ReceivedEvenly => "every mailbox received as many",
+            Claim::CountersAreRows => "counters = rows",
+            Claim::NothingInFlight => "reserved = sent + uncertain, nothing in flight",
+        })
+    }
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sentence { claim, figure, contradictions } = self;
+        let word = if self.holds() { "ok" } else { "FAILED" };
+        write!(f, "  {word:<6}  {claim:<52}{figure}")?;
+        for contradiction in contradictions.iter().take(SHOWN) {
+            write!(f, "\n            {contradiction}")?;
+        }
+        match contradictions.len().checked_sub(SHOWN) {
+            Some(more) if more > 0 => write!(f, "\n            and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "proof: the server's journal against the ledger")?;
+        for sentence in &self.sentences {
+            writeln!(f, "{sentence}")?;
+        }
+        match self.violated().len() {
+            0 => write!(f, "the proof holds"),
+            violated => write!(f, "THE PROOF FAILS: {violated} of {} sentences", self.sentences.len()),
+        }
+    }
+}
