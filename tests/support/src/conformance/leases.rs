@@ -155,8 +155,8 @@ pub async fn many_leases_are_answered_in_order_and_none_with_nothing(world: &dyn
     assert_eq!(leases.renew(one, &keys, TTL).await.unwrap(), [true, false, true]);
     leases.release(one, &keys).await.unwrap();
     assert_eq!(leases.renew(other, &keys, TTL).await.unwrap(), [false, true, false]);
-    assert_eq!(leases.acquire(one, &[], TTL).await.unwrap(), []);
-    assert_eq!(leases.renew(one, &[], TTL).await.unwrap(), []);
+    assert!(leases.acquire(one, &[], TTL).await.unwrap().is_empty());
+    assert!(leases.renew(one, &[], TTL).await.unwrap().is_empty());
     leases.release(one, &[]).await.unwrap();
 }
 
