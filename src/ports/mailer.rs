@@ -4,10 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::Flight;
-use crate::domain::outcome::Outcome;
+use super::{error::PortError, ledger::Flight};
+use crate::domain::{id::MailboxId, outcome::Outcome};
 
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
@@ -59,4 +60,12 @@ pub trait Mailer: Send + Sync {
     /// Submits one mail and returns the verdict, always within the whole mail's deadline. Never panics on what a
     /// server says, never retries.
     async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery;
+}
+
+/// Opens sealed passwords.
+pub trait PasswordOpener: Send + Sync {
+    /// Returns the password of `mailbox`.
+    ///
+    /// Returns `Permanent` when it was sealed under another master key, was tampered with, or is another mailbox's.
+    fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError>;
 }
