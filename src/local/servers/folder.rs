@@ -1,0 +1,79 @@
+//! The folder of one server: made for it, entered by its user and by nobody else.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{ServerError, random_password, servant::Servant};
+
+/// A folder that exists and belongs to the server's user.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub path: PathBuf,
+    pub servant: Servant,
+    /// Whether it goes away with its server.
+    pub swept: bool,
+}
+
+impl Folder {
+    /// Makes `dir/name` where it is not there yet.
+    pub fn within(dir: &Path, name: &str) -> Result<Folder, ServerError> {
+        let path = std::path::absolute(dir).map_err(fault(dir, "finding it"))?.join(name);
+        fs::create_dir_all(&path).map_err(fault(&path, "creating it"))?;
+        let servant = Servant::of_this_process()?;
+        servant.admit(path.parent().unwrap_or(dir))?;
+        servant.own(&path, 0o700)?;
+        Ok(Folder { path, servant, swept: false })
+    }
+
+    /// Makes a folder among the system's temporary ones. It goes away with its server, also when we are killed.
+    pub fn temporary(name: &str) -> Result<Folder, ServerError> {
+        let dir = std::env::temp_dir();
+        let made = tempfile::Builder::new().prefix(&format!("warmup-{name}-")).tempdir_in(&dir);
+        let path = made.map_err(fault(&dir, "creating a temporary folder in it"))?.keep();
+        let servant = Servant::of_this_process()?;
+        servant.own(&path, 0o700)?;
+        Ok(Folder { path, servant, swept: true })
+    }
+
+    /// What the guard should sweep.
+    pub fn swept(&self) -> Option<&Path> {
+        self.swept.then_some(&self.path)
+    }
+
+    /// Writes a file that only the server's user reads, and returns its path.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, ServerError> {
+        let path = self.path.join(name);
+        fs::write(&path, "").map_err(fault(&path, "creating it"))?;
+        self.servant.own(&path, 0o600)?;
+        fs::write(&path, text).map_err(fault(&path, "writing it"))?;
+        Ok(path)
+    }
+
+    /// Returns the password that was made when the folder was, making it now if there is none.
+    pub fn password(&self) -> Result<String, ServerError> {
+        match fs::read_to_string(self.path.join("password")) {
+            Ok(password) => Ok(password.trim().to_owned()),
+            Err(_) => {
+                let password = random_password();
+                self.write("password", &password)?;
+                Ok(password)
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.swept {
+            // The watcher may have been quicker.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Makes an error of what failed while `doing` something to `path`.
+pub(super) fn fault(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
+    move |source| ServerError::Folder { path: path.to_owned(), doing, source }
+}

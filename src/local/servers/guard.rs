@@ -1,0 +1,171 @@
+//! A server that ends with us, however we end.
+//!
+//! ```text
+//!   this process ──(write end: the lifeline)── pipe ──(read end)── watcher (sh)
+//!        │ parent of                                                  │ signals when the pipe ends
+//!        └──────────────▶ server, which was the shell until its exec ◀┘
+//! ```
+//!
+//! The kernel closes the lifeline when we end, also by SIGKILL, and the watcher, blocked in `read`, sees the end of
+//! file: it asks the server to stop, and kills it if it has not by then. `prctl(PR_SET_PDEATHSIG)` would not do: it
+//! fires when the *thread* ends that made the child, and a test's thread ends with its test. To stop a server on
+//! purpose is therefore the same act: close the lifeline, and wait.
+//!
+//! A server stands in a process group of its own, so that the Ctrl-C that asks us to drain does not stop the database
+//! under the drain.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+};
+
+use super::{ServerError, folder::fault, servant::Servant};
+
+/// A line through the pipe says that the server is gone already: its process id may be another's by now, and whoever
+/// wrote the line is alive to remove what it made.
+const SCRIPT: &str = r#"
+stop=$1 swept=$2 server=$$
+shift 2
+exec 3<&0 </dev/null
+# In a container whose first process reaps no orphans, a dead server keeps its entry.
+dead() { grep -q '^State:.Z' "/proc/$server/status"; }
+(
+    if read -r _ <&3; then exit; fi
+    kill -s "$stop" "$server"
+    patience=100
+    while kill -s 0 "$server" && ! dead && [ "$patience" -gt 0 ]; do
+        sleep 0.1
+        patience=$((patience - 1))
+    done
+    kill -s KILL "$server"
+    [ -z "$swept" ] || rm -rf -- "$swept"
+) >/dev/null 2>&1 &
+exec 3<&-
+exec "$@"
+"#;
+
+/// What the servers and `initdb` get as PATH, and nothing else of our environment: it holds secrets.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How to run one server.
+pub(super) struct Plan<'a> {
+    pub name: &'static str,
+    pub program: &'a Path,
+    pub args: Vec<OsString>,
+    pub servant: &'a Servant,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// The signal that asks it to stop: `INT`, `QUIT`, `TERM`.
+    pub stop: &'static str,
+    /// A folder that goes away with us, also when we are killed.
+    pub swept: Option<&'a Path>,
+}
+
+/// A running server and the lifeline that keeps it so.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    name: &'static str,
+    log: PathBuf,
+    child: Child,
+    lifeline: Option<ChildStdin>,
+}
+
+impl Guarded {
+    /// Starts the server. It is not ready yet.
+    pub fn start(plan: Plan<'_>) -> Result<Guarded, ServerError> {
+        let log = File::create(&plan.log).map_err(fault(&plan.log, "creating the log"))?;
+        let errors = log.try_clone().map_err(fault(&plan.log, "creating the log"))?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", SCRIPT, "warmup-guard", plan.stop]).arg(plan.swept.unwrap_or(Path::new("")));
+        command.arg(plan.program).args(&plan.args);
+        command.stdin(Stdio::piped()).stdout(log).stderr(errors).process_group(0);
+        bare(&mut command, plan.servant);
+        let mut child = command.spawn().map_err(fault(plan.program, "starting it under /bin/sh"))?;
+        let lifeline = child.stdin.take();
+        Ok(Guarded { name: plan.name, log: plan.log, child, lifeline })
+    }
+
+    /// Returns how the server ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().ok().flatten()?;
+        if let Some(mut lifeline) = self.lifeline.take() {
+            // A failed write means that the watcher is gone: then nobody needs to be told.
+            let _ = lifeline.write_all(b"gone\n");
+        }
+        Some(status)
+    }
+
+    /// Returns what the server wrote, or nothing where it can't be read.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Says that the server `what` ("did not answer within 30 s"), with the end of its log.
+    pub fn failed(&self, what: impl Into<String>) -> ServerError {
+        ServerError::Failed { name: self.name, what: what.into(), log: tail(&self.log()) }
+    }
+
+    /// Stops the server as the plan says and returns when it is gone, at most 10 s later.
+    pub async fn stop(self) {
+        // Waiting blocks, so it goes to a thread that may; a runtime that is going down drops the task and so stops too.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    /// Kills the server, as an outage does, and returns when it is gone.
+    pub async fn kill(mut self) {
+        let killed = tokio::task::spawn_blocking(move || {
+            if self.child.kill().is_ok() {
+                // It can't refuse, so this ends.
+                let _ = self.child.wait();
+            }
+            self.ended();
+        });
+        let _ = killed.await;
+    }
+
+    /// The process id of the server.
+    #[cfg(test)]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.lifeline = None;
+            // The watcher kills what does not stop, so this ends.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Makes `command` run as the servant, from the root folder, with an environment that holds nothing of ours.
+pub(super) fn bare(command: &mut Command, servant: &Servant) {
+    command.current_dir("/").env_clear().env("PATH", PATH).env("LC_ALL", "C");
+    servant.run(command);
+}
+
+/// Runs a program to its end as the servant and returns its output when it fails.
+pub(super) async fn run(program: &Path, args: &[OsString], servant: &Servant) -> io::Result<Result<(), String>> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null());
+    bare(&mut command, servant);
+    let output = tokio::process::Command::from(command).output().await?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok(output.status.success().then_some(()).ok_or_else(|| tail(&String::from_utf8_lossy(&said))))
+}
+
+/// Returns the last lines of a log, enough to hold the reason.
+fn tail(log: &str) -> String {
+    const LINES: usize = 15;
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests;

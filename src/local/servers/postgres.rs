@@ -1,0 +1,189 @@
+//! A Postgres of our own: `initdb`, start, wait until it answers, make the database.
+
+use std::{ffi::OsString, fmt, path::Path, time::Duration};
+
+use sqlx::{Connection, PgConnection};
+
+use super::{
+    ServerError, binaries,
+    binaries::PostgresPrograms,
+    folder::{Folder, fault},
+    free_port,
+    guard::{self, Guarded, Plan},
+};
+
+/// What a crash of the machine may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was committed: Postgres's own defaults.
+    Durable,
+    /// Everything: no fsync, no waiting for the disk. For demo and tests.
+    Throwaway,
+}
+
+/// A running private Postgres with an empty database `warmup` of the user `warmup`.
+pub struct PrivatePostgres {
+    url: String,
+    server: Guarded,
+    /// Dropped after the server: it may go away with it.
+    _folder: Folder,
+}
+
+const NAME: &str = "Postgres";
+
+/// A port may be lost between finding and binding it.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// Long, because a durable folder may have a crash to recover from.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// The longest folder whose socket still fits `sockaddr_un` (104 bytes on macOS) with Postgres's own file name.
+const LONGEST_SOCKET_FOLDER: usize = 80;
+
+const THROWAWAY: [&str; 5] =
+    ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
+
+impl PrivatePostgres {
+    /// Starts Postgres in `dir/postgres`, making the cluster and the database where they are not there yet.
+    ///
+    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log when it does not come
+    /// up.
+    pub async fn start(dir: &Path, durability: Durability) -> Result<PrivatePostgres, ServerError> {
+        Self::start_in(Folder::within(dir, "postgres")?, durability).await
+    }
+
+    /// Starts a throw-away Postgres in a temporary folder that vanishes with it.
+    pub async fn temporary() -> Result<PrivatePostgres, ServerError> {
+        Self::start_in(Folder::temporary("postgres")?, Durability::Throwaway).await
+    }
+
+    async fn start_in(folder: Folder, durability: Durability) -> Result<PrivatePostgres, ServerError> {
+        let programs = binaries::postgres()?;
+        let password = folder.password()?;
+        make_cluster(&programs, &folder, durability).await?;
+        for attempt in 1.. {
+            let port = free_port().map_err(fault(&folder.path, "finding a free port"))?;
+            let base = format!("postgres://warmup:{password}@127.0.0.1:{port}");
+            let mut server = launch(&programs, &folder, durability, port)?;
+            match ready(&mut server, &base).await {
+                Ok(()) => return Ok(PrivatePostgres { url: format!("{base}/warmup"), server, _folder: folder }),
+                Err(_) if attempt < PORT_ATTEMPTS && server.log().contains("could not bind") => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the loop returns at its last attempt")
+    }
+
+    /// `postgres://warmup:<password>@127.0.0.1:<port>/warmup`. It holds the password: not for logs.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops Postgres and returns when it is gone. Dropping does the same, blocking.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+impl fmt::Debug for PrivatePostgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivatePostgres").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Runs `initdb` beside the place and moves the whole cluster there, so that a broken-off one is never started.
+async fn make_cluster(programs: &PostgresPrograms, folder: &Folder, durability: Durability) -> Result<(), ServerError> {
+    let (data, unfinished) = (folder.path.join("data"), folder.path.join("data.unfinished"));
+    if data.exists() {
+        return Ok(());
+    }
+    if unfinished.exists() {
+        std::fs::remove_dir_all(&unfinished).map_err(fault(&unfinished, "removing what an earlier start left"))?;
+    }
+    let mut args: Vec<OsString> = vec!["-D".into(), unfinished.clone().into(), "--pwfile".into()];
+    args.push(folder.path.join("password").into());
+    args.extend(["--username=warmup", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"].map(OsString::from));
+    if durability == Durability::Throwaway {
+        args.push("--no-sync".into());
+    }
+    let made = guard::run(&programs.initdb, &args, &folder.servant).await;
+    made.map_err(fault(&programs.initdb, "running it"))?.map_err(|log| ServerError::Failed {
+        name: NAME,
+        what: "could not make its cluster".to_owned(),
+        log,
+    })?;
+    std::fs::rename(&unfinished, &data).map_err(fault(&data, "moving the new cluster there"))
+}
+
+fn launch(
+    programs: &PostgresPrograms,
+    folder: &Folder,
+    durability: Durability,
+    port: u16,
+) -> Result<Guarded, ServerError> {
+    let path = folder.path.display().to_string();
+    let socket = if path.len() <= LONGEST_SOCKET_FOLDER { path } else { String::new() };
+    let mut settings = vec![
+        format!("port={port}"),
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("unix_socket_directories={socket}"),
+        "max_connections=300".to_owned(),
+        "timezone=UTC".to_owned(),
+        "log_timezone=UTC".to_owned(),
+    ];
+    if programs.counts_statements {
+        settings.push("shared_preload_libraries=pg_stat_statements".to_owned());
+    }
+    if durability == Durability::Throwaway {
+        settings.extend(THROWAWAY.map(str::to_owned));
+    }
+    let mut args: Vec<OsString> = vec!["-D".into(), folder.path.join("data").into()];
+    args.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
+    Guarded::start(Plan {
+        name: NAME,
+        program: &programs.postgres,
+        args,
+        servant: &folder.servant,
+        log: folder.path.join("log"),
+        // Fast shutdown, with a checkpoint; or immediate, where nothing has to be kept.
+        stop: if durability == Durability::Durable { "INT" } else { "QUIT" },
+        swept: folder.swept(),
+    })
+}
+
+/// Waits until the server answers, and makes the database if this is its first start.
+async fn ready(server: &mut Guarded, base: &str) -> Result<(), ServerError> {
+    let answer = tokio::time::timeout(READY_WITHIN, async {
+        loop {
+            if let Some(status) = server.ended() {
+                return Err(server.failed(format!("ended while it started ({status})")));
+            }
+            match PgConnection::connect(&format!("{base}/postgres")).await {
+                Ok(connection) => return Ok(connection),
+                // Still starting, recovering, or another process took the port: then ours ends.
+                Err(_) => tokio::time::sleep(ASK_EVERY).await,
+            }
+        }
+    });
+    let mut connection = match answer.await {
+        Ok(connected) => connected?,
+        Err(_) => return Err(server.failed(format!("did not answer within {} s", READY_WITHIN.as_secs()))),
+    };
+    match make_database(&mut connection).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(server.failed(format!("did not make the database `warmup`: {error}"))),
+    }
+}
+
+async fn make_database(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let known =
+        sqlx::query("SELECT FROM pg_database WHERE datname = 'warmup'").fetch_optional(&mut *connection).await?;
+    if known.is_none() {
+        sqlx::query("CREATE DATABASE warmup").execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

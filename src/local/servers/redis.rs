@@ -1,0 +1,137 @@
+//! A Redis of our own. It keeps nothing: whatever must last is in Postgres.
+
+use std::{fmt, path::Path, time::Duration};
+
+use super::{
+    ServerError, binaries,
+    folder::{Folder, fault},
+    free_port,
+    guard::{Guarded, Plan},
+};
+
+/// A running private Redis, empty unless a `dump.rdb` lay in its folder.
+pub struct PrivateRedis {
+    /// `None` between `halt` and `start_again`.
+    server: Option<Guarded>,
+    port: u16,
+    password: String,
+    /// Dropped after the server: it may go away with it.
+    folder: Folder,
+}
+
+const NAME: &str = "Redis";
+const PORT_ATTEMPTS: u32 = 5;
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
+impl PrivateRedis {
+    /// Starts Redis in `dir/redis`, without persistence.
+    ///
+    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log when it does not come
+    /// up.
+    pub async fn start(dir: &Path) -> Result<PrivateRedis, ServerError> {
+        Self::start_in(Folder::within(dir, "redis")?).await
+    }
+
+    /// Starts Redis in a temporary folder that vanishes with it.
+    pub async fn temporary() -> Result<PrivateRedis, ServerError> {
+        Self::start_in(Folder::temporary("redis")?).await
+    }
+
+    async fn start_in(folder: Folder) -> Result<PrivateRedis, ServerError> {
+        let password = folder.password()?;
+        let mut redis = PrivateRedis { server: None, port: 0, password, folder };
+        for attempt in 1.. {
+            redis.port = free_port().map_err(fault(&redis.folder.path, "finding a free port"))?;
+            match redis.launch().await {
+                Ok(()) => return Ok(redis),
+                Err(ServerError::Failed { log, .. })
+                    if attempt < PORT_ATTEMPTS && log.contains("Address already in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the loop returns at its last attempt")
+    }
+
+    /// `redis://:<password>@127.0.0.1:<port>`. It holds the password: not for logs.
+    pub fn url(&self) -> String {
+        format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
+    }
+
+    /// The folder in which it looks for a `dump.rdb` when it starts, and writes one on `SAVE`.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Stops Redis and returns when it is gone. Dropping does the same, blocking.
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Kills Redis, as an outage does: whatever it held is lost, its port answers no more.
+    pub async fn halt(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Brings a halted Redis back at the same address, empty unless a `dump.rdb` lies in its folder.
+    pub async fn start_again(&mut self) -> Result<(), ServerError> {
+        self.halt().await;
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), ServerError> {
+        let program = binaries::redis()?;
+        let config = format!(
+            "port {}\nbind 127.0.0.1\nrequirepass {}\nsave \"\"\nappendonly no\ndir \"{}\"\n",
+            self.port,
+            self.password,
+            self.folder.path.display()
+        );
+        let config = self.folder.write("redis.conf", &config)?;
+        let mut server = Guarded::start(Plan {
+            name: NAME,
+            program: &program,
+            args: vec![config.into()],
+            servant: &self.folder.servant,
+            log: self.folder.path.join("log"),
+            stop: "TERM",
+            swept: self.folder.swept(),
+        })?;
+        ready(&mut server, &self.url()).await?;
+        self.server = Some(server);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PrivateRedis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateRedis").field("port", &self.port).field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+async fn ready(server: &mut Guarded, url: &str) -> Result<(), ServerError> {
+    let answered = tokio::time::timeout(READY_WITHIN, async {
+        loop {
+            if let Some(status) = server.ended() {
+                return Err(server.failed(format!("ended while it started ({status})")));
+            }
+            if ping(url).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    });
+    answered.await.unwrap_or_else(|_| Err(server.failed(format!("did not answer within {} s", READY_WITHIN.as_secs()))))
+}
+
+async fn ping(url: &str) -> redis::RedisResult<()> {
+    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    redis::cmd("PING").query_async(&mut connection).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Real services for a test: a database of its own, a Redis of its own, and a way to wait for what should become true.
+//!
+//! All databases of a test binary live in one throw-away cluster, copied from a template that is migrated once. The
+//! cluster hangs in a static, which Rust never drops; it ends, and its folder goes, because its watcher sees this
+//! process end (`warmup::local::servers`). Redis is up in 25 ms, so every test that wants one has its own.
+//!
+//! A server that does not start is a failed test, never a skipped one.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::OnceCell;
+use warmup::local::servers::{PrivatePostgres, PrivateRedis};
+
+/// A migrated database that no other test sees.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+    pool: PgPool,
+}
+
+impl TestDatabase {
+    /// The address with its password, for what opens its own connections.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A pool of up to 20 connections, for the test itself and for adapters.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// A Redis that no other test sees: `url()`, `halt()` for an outage, `start_again()` after it.
+pub type TestRedis = PrivateRedis;
+
+struct Cluster {
+    server: PrivatePostgres,
+    made: AtomicU32,
+}
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+
+/// What every test's database is a copy of: the cluster's own, migrated.
+const TEMPLATE: &str = "warmup";
+
+/// Returns a fresh database, migrated to this release.
+pub async fn postgres() -> TestDatabase {
+    let database = database_like(TEMPLATE).await;
+    sqlx::query("SELECT FROM mailboxes").execute(database.pool()).await.expect("the copy holds the migrated tables");
+    database
+}
+
+/// Returns a fresh database with nothing in it, for tests of the migrations themselves.
+pub async fn empty_postgres() -> TestDatabase {
+    database_like("template0").await
+}
+
+/// Returns a fresh, empty Redis.
+pub async fn redis() -> TestRedis {
+    PrivateRedis::temporary().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Waits until `holds` answers true, asking again every few milliseconds, and fails the test after `deadline`.
+pub async fn eventually<F, Fut>(deadline: Duration, mut holds: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let asked = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let held = tokio::time::timeout(deadline, asked).await;
+    assert!(held.is_ok(), "what should become true did not within {deadline:?}");
+}
+
+async fn database_like(template: &str) -> TestDatabase {
+    let cluster = CLUSTER.get_or_init(start_cluster).await;
+    let name = format!("test_{}", cluster.made.fetch_add(1, Ordering::Relaxed));
+    // A connection of this test's own: a pool in a static would belong to the runtime of the first test.
+    let mut admin = PgConnection::connect(&sibling(cluster.server.url(), "postgres")).await.expect("the cluster is up");
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.expect("a name of our own is free");
+    admin.close().await.expect("the cluster is up");
+
+    let url = sibling(cluster.server.url(), &name);
+    let options: PgConnectOptions = url.parse().expect("a private server's address is well-formed");
+    let pool = PgPoolOptions::new().max_connections(20).connect_lazy_with(options);
+    TestDatabase { url, pool }
+}
+
+async fn start_cluster() -> Cluster {
+    let server = PrivatePostgres::temporary().await.unwrap_or_else(|error| panic!("{error}"));
+    let mut connection = PgConnection::connect(server.url()).await.expect("the cluster is up");
+    sqlx::migrate!("../../migrations").run(&mut connection).await.expect("the migrations run on an empty database");
+    // Copying a database refuses while anybody is connected to it.
+    connection.close().await.expect("the cluster is up");
+    Cluster { server, made: AtomicU32::new(0) }
+}
+
+/// Returns the address of another database of the same cluster.
+fn sibling(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').expect("a private server's address ends in its database");
+    format!("{server}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn databases_are_separate_and_migrated() {
+        let (one, other) = tokio::join!(postgres(), postgres());
+        sqlx::query("INSERT INTO users (email) VALUES ('a@example.org')").execute(one.pool()).await.unwrap();
+        let count = async |database: &TestDatabase| -> i64 {
+            sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(database.pool()).await.unwrap()
+        };
+        assert_eq!(count(&one).await, 2);
+        assert_eq!(count(&other).await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_empty_database_is_empty() {
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        let count: i64 = sqlx::query_scalar(tables).fetch_one(empty_postgres().await.pool()).await.unwrap();
+        assert_eq!(count, 0);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "did not within")]
+    async fn what_never_becomes_true_fails_the_test() {
+        eventually(Duration::from_millis(20), || async { false }).await;
+    }
+}
