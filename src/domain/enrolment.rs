@@ -38,6 +38,18 @@ const DEFAULT_RAMP_START: u16 = 3;
 const DEFAULT_RAMP_STEP: u16 = 3;
 const DEFAULT_REPLY_RATE: u8 = 35;
 
+/// Why a mailbox was disabled that only its access concerns: it is active again once that was changed. The words are
+/// those of the reply table (`domain::outcome`).
+pub const REASONS_OF_ACCESS: &[&str] = &[
+    "auth-refused",
+    "auth-required",
+    "auth-needs-operator",
+    "auth-method-retired",
+    "password-change-needed",
+    "encryption-required",
+    "sender-address",
+];
+
 /// What the settings say about enrolment.
 #[derive(Clone, Debug)]
 pub struct Rules {
