@@ -3,11 +3,14 @@
 
 pub mod caps;
 pub mod content;
+pub mod enrolment;
 pub mod id;
 pub mod lease;
 pub mod mailbox;
 pub mod outcome;
+pub mod outlook;
 pub mod pairing;
+pub mod partners;
 pub mod plan;
 pub mod progress;
 pub mod ramp;

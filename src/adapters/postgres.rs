@@ -1,9 +1,14 @@
-//! The record of everything that lasts, in Postgres. SQL stands in files of its own under `postgres/sql`.
+//! The record of everything that lasts, in Postgres. Longer SQL stands in files of its own under `postgres/sql`.
 
 mod classify;
+pub mod enrol;
+pub mod keyring;
 mod ledger;
 mod mailboxes;
+pub mod migrate;
+pub mod pool;
 mod session;
+pub mod view;
 
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;

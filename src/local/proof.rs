@@ -9,23 +9,8 @@ mod sentences;
 mod show;
 mod snapshot;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
+pub use super::sink::Acceptance;
 pub use snapshot::{DayRow, LogRow, MailboxRow, Snapshot, Status};
-
-/// One mail that a server answered 2yz to, after its final dot: a line of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acceptance {
-    /// The server's own clock.
-    pub at: DateTime<Utc>,
-    /// The envelope's sender.
-    pub from: String,
-    /// The envelope's recipient.
-    pub to: String,
-    /// The Message-ID header, with or without its angle brackets.
-    pub message_id: String,
-}
 
 /// What the day should have come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,267 @@
+//! Enrolment in the database: what is stored of mailboxes, and many of them written in few statements.
+//!
+//! All of an import is one transaction under one advisory lock. Rows of mailboxes are locked only while they are being
+//! written, in the order of their ids, as every statement of the ledger locks them.
+
+mod arrays;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection, Row};
+
+use self::arrays::Arrays;
+use crate::domain::{
+    enrolment::{Profile, REASONS_OF_ACCESS},
+    id::{MailboxId, UserId},
+    mailbox::Endpoint,
+    ramp::Ramp,
+    time::{Schedule, Weekdays, Window},
+};
+
+/// A mailbox as it is stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub id: MailboxId,
+    pub user: UserId,
+    pub profile: Profile,
+    /// None once it was removed.
+    pub sealed_password: Option<Vec<u8>>,
+    pub state: String,
+    pub reason: Option<String>,
+}
+
+/// A mailbox to be written.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: MailboxId,
+    pub user: UserId,
+    pub profile: Profile,
+    /// None leaves the stored one.
+    pub sealed_password: Option<Vec<u8>>,
+    /// What it logs in with was changed: where its old access had disabled it, it becomes active again.
+    pub new_access: bool,
+}
+
+/// Something that changed, for `events`.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub kind: &'static str,
+    pub mailbox: Option<MailboxId>,
+    pub user: Option<UserId>,
+    pub reason: String,
+    pub detail: String,
+}
+
+/// Makes this transaction the only one that enrols, and keeps the number of shards as it is. Returns that number; 0 in a
+/// database that was never migrated by `warmup migrate`.
+pub async fn begin(connection: &mut PgConnection) -> Result<u16, sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup enrolment'))").execute(&mut *connection).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock_shared(hashtext('warmup shards'))").execute(&mut *connection).await?;
+    let shards: i64 = sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(connection).await?;
+    Ok(shards.clamp(0, i64::from(u16::MAX)) as u16)
+}
+
+/// Returns the stored mailboxes among `keys` (addresses in lower case), by key.
+pub async fn stored(connection: &mut PgConnection, keys: &[String]) -> Result<HashMap<String, Stored>, sqlx::Error> {
+    let rows: Vec<StoredRow> = sqlx::query_as(STORED).bind(keys).fetch_all(connection).await?;
+    rows.into_iter().map(|row| row.stored()).collect()
+}
+
+const STORED: &str = "
+    SELECT lower(m.email) AS key, m.id, m.user_id, m.email, u.email AS user_email, m.display_name, m.username,
+           m.sealed_password, m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security,
+           m.timezone, m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.reply_rate,
+           m.enabled, m.state, m.reason
+    FROM mailboxes m JOIN users u ON u.id = m.user_id
+    WHERE lower(m.email) = ANY ($1)";
+
+#[derive(FromRow)]
+struct StoredRow {
+    key: String,
+    id: i64,
+    user_id: i64,
+    email: String,
+    user_email: String,
+    display_name: String,
+    username: String,
+    sealed_password: Option<Vec<u8>>,
+    smtp_host: String,
+    smtp_port: i32,
+    smtp_security: String,
+    imap_host: Option<String>,
+    imap_port: Option<i32>,
+    imap_security: Option<String>,
+    timezone: String,
+    window_start: i16,
+    window_end: i16,
+    days: i16,
+    ramp_start: i16,
+    ramp_step: i16,
+    daily_max: i16,
+    reply_rate: i16,
+    enabled: bool,
+    state: String,
+    reason: Option<String>,
+}
+
+impl StoredRow {
+    fn stored(self) -> Result<(String, Stored), sqlx::Error> {
+        let smtp = endpoint(self.smtp_host, self.smtp_port, &self.smtp_security)?;
+        let imap = match (self.imap_host, self.imap_port, self.imap_security) {
+            (Some(host), Some(port), Some(security)) => Some(endpoint(host, port, &security)?),
+            _ => None,
+        };
+        let profile = Profile {
+            email: self.email,
+            user: self.user_email,
+            display_name: self.display_name,
+            username: self.username,
+            smtp,
+            imap,
+            schedule: schedule(&self.timezone, self.window_start, self.window_end, self.days)?,
+            ramp: Ramp { start: self.ramp_start as u16, step: self.ramp_step as u16, daily_max: self.daily_max as u16 },
+            reply_rate: self.reply_rate as u8,
+            enabled: self.enabled,
+        };
+        let stored = Stored {
+            id: MailboxId(self.id),
+            user: UserId(self.user_id),
+            profile,
+            sealed_password: self.sealed_password,
+            state: self.state,
+            reason: self.reason,
+        };
+        Ok((self.key, stored))
+    }
+}
+
+/// Reads a schedule from its columns. Returns `Decode` for a zone that this release does not know.
+pub(super) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Schedule, sqlx::Error> {
+    let unknown =
+        |what: &str| sqlx::Error::Decode(format!("{what} in table mailboxes is unknown to this release").into());
+    Ok(Schedule {
+        zone: zone.parse().map_err(|_| unknown(&format!("time zone {zone}")))?,
+        window: Window::new(start as u16, end as u16).ok_or_else(|| unknown("a window"))?,
+        days: Weekdays::from_bits(days as u8).ok_or_else(|| unknown("a set of weekdays"))?,
+    })
+}
+
+/// Reads an endpoint from its columns.
+pub(super) fn endpoint(host: String, port: i32, security: &str) -> Result<Endpoint, sqlx::Error> {
+    Ok(Endpoint {
+        host,
+        port: port as u16,
+        security: security.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))?,
+    })
+}
+
+/// Returns the ids of the users `emails` (lower case), of which those that did not exist are made. The second answer
+/// names those.
+pub async fn users(
+    connection: &mut PgConnection,
+    emails: &[String],
+) -> Result<(HashMap<String, UserId>, Vec<String>), sqlx::Error> {
+    const MAKE: &str = "
+        INSERT INTO users (email) SELECT unnest($1::text[]) ON CONFLICT (lower(email)) DO NOTHING RETURNING email";
+    let made: Vec<String> = sqlx::query_scalar(MAKE).bind(emails).fetch_all(&mut *connection).await?;
+    const FIND: &str = "SELECT lower(email), id FROM users WHERE lower(email) = ANY ($1)";
+    let found: Vec<(String, i64)> = sqlx::query_as(FIND).bind(emails).fetch_all(connection).await?;
+    Ok((found.into_iter().map(|(email, id)| (email, UserId(id))).collect(), made))
+}
+
+/// Draws ids for `count` new mailboxes, in ascending order: the password is sealed with the id before the row is there.
+pub async fn draw_ids(connection: &mut PgConnection, count: usize) -> Result<Vec<MailboxId>, sqlx::Error> {
+    const DRAW: &str = "
+        SELECT nextval(pg_get_serial_sequence('mailboxes', 'id')) FROM generate_series(1, $1)";
+    let mut ids: Vec<i64> = sqlx::query_scalar(DRAW).bind(count as i64).fetch_all(connection).await?;
+    ids.sort_unstable();
+    Ok(ids.into_iter().map(MailboxId).collect())
+}
+
+/// Writes new mailboxes, spread over `shards`.
+pub async fn insert(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    shards: u16,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    Arrays::of(entries, shards).bind_to(sqlx::query(INSERT).bind(now)).execute(connection).await.map(drop)
+}
+
+const INSERT: &str = "
+    INSERT INTO mailboxes (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
+                           smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
+                           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at)
+    SELECT id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
+           smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
+           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1
+    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[],
+                $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[], $16::smallint[],
+                $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[],
+                $23::boolean[], $24::integer[], $25::boolean[])
+         AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
+                 smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
+                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)";
+
+/// Writes what is known of mailboxes over what was stored. The entries stand in the order of their ids. Returns those
+/// that became active again: the removed ones, and those whose old access had disabled them.
+pub async fn update(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    now: DateTime<Utc>,
+) -> Result<Vec<MailboxId>, sqlx::Error> {
+    let query = Arrays::of(entries, 1).bind_to(sqlx::query(UPDATE).bind(now)).bind(REASONS_OF_ACCESS);
+    query.fetch_all(connection).await?.iter().map(|row| row.try_get(0).map(MailboxId)).collect()
+}
+
+const UPDATE: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+                $9::text[], $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[],
+                $16::smallint[], $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[],
+                $22::smallint[], $23::boolean[], $24::integer[], $25::boolean[])
+         AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
+                 smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
+                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)),
+    old AS MATERIALIZED (
+        SELECT m.id, m.state = 'removed' AS removed,
+               m.state = 'removed'
+               OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($26) AS reactivate
+        FROM mailboxes m JOIN new USING (id) ORDER BY m.id FOR UPDATE OF m),
+    written AS (
+        UPDATE mailboxes m SET
+            user_id = new.user_id, display_name = new.display_name, username = new.username,
+            sealed_password = coalesce(new.sealed_password, m.sealed_password),
+            smtp_host = new.smtp_host, smtp_port = new.smtp_port, smtp_security = new.smtp_security,
+            imap_host = new.imap_host, imap_port = new.imap_port, imap_security = new.imap_security,
+            timezone = new.timezone, window_start = new.window_start, window_end = new.window_end, days = new.days,
+            ramp_start = new.ramp_start, ramp_step = new.ramp_step, daily_max = new.daily_max,
+            reply_rate = new.reply_rate, enabled = new.enabled,
+            state = CASE WHEN old.reactivate THEN 'active' ELSE m.state END,
+            reason = CASE WHEN NOT old.reactivate THEN m.reason END,
+            paused_until = CASE WHEN NOT old.reactivate THEN m.paused_until END,
+            receives = m.receives OR old.removed,
+            receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
+            receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,
+            changed_at = $1
+        FROM new JOIN old USING (id) WHERE m.id = new.id
+        RETURNING m.id, old.reactivate)
+    SELECT id FROM written WHERE reactivate ORDER BY id";
+
+/// Writes events.
+pub async fn record(connection: &mut PgConnection, events: &[Event], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    const RECORD: &str = "
+        INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+        SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])";
+    sqlx::query(RECORD)
+        .bind(now)
+        .bind(events.iter().map(|event| event.kind).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.mailbox.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.user.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.reason.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.detail.as_str()).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,72 @@
+//! A sealed known value in the database, so that a wrong master key is found at the start, by itself, instead of at
+//! the first password of each mailbox. It disables nobody.
+
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+
+use crate::adapters::seal::{KeyId, SealError, Sealer};
+
+/// Why the master key was not accepted.
+#[derive(Debug, Error)]
+pub enum KeyringError {
+    /// The database's passwords were sealed under another key.
+    #[error(
+        "WARMUP_MASTER_KEY is not this database's: its passwords are sealed under key {stored}, but the given key is \
+         {given}; set the key that belongs to this database, or use another database. Nothing was changed"
+    )]
+    OtherKey { stored: String, given: KeyId },
+    /// The check value of this very key does not open.
+    #[error(
+        "the check value of master key {given} in table `keyring` was damaged ({fault}); restore that row from a backup"
+    )]
+    Damaged { given: KeyId, fault: SealError },
+    /// The database did not answer.
+    #[error("the keyring cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whether the key had been seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The database had a check value of this key, and it opened.
+    Before,
+    /// The database had no key yet; this one is now its own.
+    FromNow,
+}
+
+/// Checks that `sealer` works with the key of this database; a database without one takes this key as its own.
+///
+/// Returns `OtherKey` with both key ids when the database belongs to another key.
+pub async fn check(pool: &PgPool, sealer: &Sealer) -> Result<Known, KeyringError> {
+    let mut transaction = pool.begin().await?;
+    let known = check_in(&mut transaction, sealer).await?;
+    transaction.commit().await?;
+    Ok(known)
+}
+
+/// The same within the caller's transaction: rolled back with it.
+pub async fn check_in(connection: &mut PgConnection, sealer: &Sealer) -> Result<Known, KeyringError> {
+    // Two first starters with different keys: the second must see what the first stored.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup keyring'))").execute(&mut *connection).await?;
+    let ring: Vec<(Vec<u8>, Vec<u8>)> =
+        sqlx::query_as("SELECT key_id, sealed FROM keyring ORDER BY created_at").fetch_all(&mut *connection).await?;
+    let given = sealer.key_id();
+    if let Some((_, sealed)) = ring.iter().find(|(key_id, _)| key_id == given.as_bytes()) {
+        sealer.open_check(sealed).map_err(|fault| KeyringError::Damaged { given, fault })?;
+        return Ok(Known::Before);
+    }
+    if !ring.is_empty() {
+        let stored: Vec<String> = ring.iter().map(|(key_id, _)| hex(key_id)).collect();
+        return Err(KeyringError::OtherKey { stored: stored.join(", "), given });
+    }
+    sqlx::query("INSERT INTO keyring (key_id, sealed) VALUES ($1, $2)")
+        .bind(given.as_bytes())
+        .bind(sealer.seal_check())
+        .execute(connection)
+        .await?;
+    Ok(Known::FromNow)
+}
+
+fn hex(key_id: &[u8]) -> String {
+    KeyId::from_bytes(key_id).map_or_else(|| "unreadable".to_owned(), |id| id.to_string())
+}

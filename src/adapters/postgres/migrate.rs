@@ -1,0 +1,207 @@
+//! Brings the database to this release and keeps its standing parts: a row for each shard, a log partition for each day.
+//!
+//! The number of shards may change between releases of the settings. Then every mailbox, and every mail in flight, is
+//! moved to its new shard in one transaction that first takes all shards' rows and raises their epochs: a worker that
+//! still runs with the old number loses its shards at once (its reserves find an epoch that has passed) and nothing
+//! needs to be stopped before.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
+use thiserror::Error;
+
+use crate::domain::{id::MailboxId, shard::shard_of};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Partitions are made this far ahead: a fleet whose leader is away keeps its log for two weeks.
+const DAYS_AHEAD: u64 = 14;
+/// A mailbox's day can be one behind the UTC date, and what ends in its night one more.
+const DAYS_BEHIND: u64 = 2;
+/// Rows in one statement.
+const CHUNK: usize = 5_000;
+
+/// Why the database was not brought to this release.
+#[derive(Debug, Error)]
+pub enum MigrateError {
+    /// sqlx found that a migration that was applied is not the one of this release.
+    #[error("the database was migrated by another release: {0}; use the release that it belongs to, or a newer one")]
+    Foreign(String),
+    /// A migration did not go through; its transaction was rolled back.
+    #[error("a migration failed and was rolled back: {0}")]
+    Failed(String),
+    /// The database did not answer.
+    #[error("the database cannot be migrated: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What `migrate` did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// The newest migration of this release.
+    pub version: i64,
+    /// How many migrations were applied now.
+    pub applied: usize,
+    /// Log partitions that were made now.
+    pub partitions: i32,
+    /// The number of shards before, where it was another.
+    pub shards_before: Option<i64>,
+    /// Mailboxes that moved to another shard.
+    pub moved: usize,
+}
+
+/// Brings the database to this release, to `shards` shards, and makes its log partitions around `now`. Repeatable, and
+/// safe to run from several pods at once.
+pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<Migrated, MigrateError> {
+    // A connection of its own: a migration may take longer than a statement should, and so may waiting for another pod.
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    let before = applied(&mut connection).await?.len();
+    MIGRATOR.run_direct(None, &mut connection, false).await.map_err(explain)?;
+    let applied = applied(&mut connection).await?.len() - before;
+    let (shards_before, moved) = ensure_shards(&mut connection, shards).await?;
+    let partitions = partitions_around(&mut connection, now.date_naive()).await?;
+    connection.close().await?;
+    Ok(Migrated { version: newest(), applied, partitions, shards_before, moved })
+}
+
+async fn partitions_around(connection: &mut PgConnection, today: NaiveDate) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("SELECT ensure_log_partitions($1, $2)")
+        .bind(today - Days::new(DAYS_BEHIND))
+        .bind(today + Days::new(DAYS_AHEAD))
+        .fetch_one(connection)
+        .await
+}
+
+fn explain(error: sqlx::migrate::MigrateError) -> MigrateError {
+    use sqlx::migrate::MigrateError as Fault;
+    match error {
+        Fault::Execute(error) => MigrateError::Database(error),
+        Fault::ExecuteMigration(..) => MigrateError::Failed(error.to_string()),
+        Fault::VersionMissing(_) | Fault::VersionMismatch(_) | Fault::VersionTooNew(..) | Fault::Dirty(_) => {
+            MigrateError::Foreign(error.to_string())
+        }
+        other => MigrateError::Failed(other.to_string()),
+    }
+}
+
+/// Why this release must not work on the database.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    #[error("the database has no tables of warmup yet: run `warmup migrate`")]
+    Empty,
+    #[error("the database is at migration {found}, this release needs {needed}: run `warmup migrate`")]
+    Behind { found: i64, needed: i64 },
+    #[error(
+        "this release is older than the database (migration {found}, this release knows {known}): use a newer warmup"
+    )]
+    Newer { found: i64, known: i64 },
+    #[error(
+        "migration {0} in the database is not the one of this release: use the release that the database belongs to"
+    )]
+    Foreign(i64),
+    #[error(
+        "the database has {found} shards, WARMUP_SHARDS says {wanted}: run `warmup migrate` to move the mailboxes, or set WARMUP_SHARDS={found}"
+    )]
+    Shards { found: i64, wanted: u16 },
+    #[error("the database's release cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Says whether this release may work on the database as it is.
+pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
+    let applied = applied(&mut *pool.acquire().await?).await?;
+    let known = newest();
+    let found = applied.last().ok_or(SchemaError::Empty)?.0;
+    if found > known {
+        return Err(SchemaError::Newer { found, known });
+    }
+    for migration in MIGRATOR.iter() {
+        match applied.iter().find(|(version, ..)| *version == migration.version) {
+            Some((_, true, checksum)) if migration.checksum == *checksum => {}
+            Some((version, true, _)) => return Err(SchemaError::Foreign(*version)),
+            _ => return Err(SchemaError::Behind { found, needed: known }),
+        }
+    }
+    Ok(())
+}
+
+/// Says whether the database has as many shards as the settings say. A worker asks this at its start.
+pub async fn check_shards(pool: &PgPool, shards: u16) -> Result<(), SchemaError> {
+    match sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(pool).await? {
+        found if found == i64::from(shards) => Ok(()),
+        found => Err(SchemaError::Shards { found, wanted: shards }),
+    }
+}
+
+fn newest() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// The migrations that the database has seen: version, whether it went through, checksum; in order.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, bool, Vec<u8>)>, sqlx::Error> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version")
+        .fetch_all(connection)
+        .await
+}
+
+/// Makes exactly `shards` rows, and moves the mailboxes where that is another number than before. Returns the number
+/// before, where there was another, and how many mailboxes moved.
+async fn ensure_shards(connection: &mut PgConnection, shards: u16) -> Result<(Option<i64>, usize), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    // Imports give new mailboxes their shard under the shared side of this lock.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup shards'))").execute(&mut *transaction).await?;
+    let before: i64 = sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(&mut *transaction).await?;
+    if before == i64::from(shards) {
+        return Ok((None, 0));
+    }
+    // All rows in key order, as a reserve takes them; the raised epoch shuts out whoever computed with the old number.
+    sqlx::query("SELECT 1 FROM shards ORDER BY shard FOR UPDATE").execute(&mut *transaction).await?;
+    sqlx::query(RAISE_ALL).execute(&mut *transaction).await?;
+    sqlx::query("DELETE FROM shards WHERE shard >= $1").bind(i32::from(shards)).execute(&mut *transaction).await?;
+    sqlx::query(FILL_UP).bind(i32::from(shards)).execute(&mut *transaction).await?;
+    let moved = move_mailboxes(&mut transaction, shards).await?;
+    transaction.commit().await?;
+    Ok(((before > 0).then_some(before), moved))
+}
+
+async fn move_mailboxes(connection: &mut PgConnection, shards: u16) -> Result<usize, sqlx::Error> {
+    let stored: Vec<(i64, i32)> =
+        sqlx::query_as("SELECT id, shard FROM mailboxes ORDER BY id").fetch_all(&mut *connection).await?;
+    let moved: Vec<(i64, i32)> = stored
+        .into_iter()
+        .map(|(id, shard)| (id, shard, shard_of(MailboxId(id), shards).0))
+        .filter_map(|(id, from, to)| (from != to).then_some((id, to)))
+        .collect();
+    // First all of in_flight, then all of mailboxes: the lock order of the schema.
+    for table in [MOVE_FLIGHTS, MOVE_MAILBOXES] {
+        for chunk in moved.chunks(CHUNK) {
+            let (ids, shards): (Vec<i64>, Vec<i32>) = chunk.iter().copied().unzip();
+            sqlx::query(table).bind(ids).bind(shards).execute(&mut *connection).await?;
+        }
+    }
+    Ok(moved.len())
+}
+
+// One epoch above all: a shard that is removed here and made again later must not meet an epoch it once had.
+const RAISE_ALL: &str = "UPDATE shards SET epoch = (SELECT max(epoch) FROM shards) + 1, worker_id = NULL";
+
+const FILL_UP: &str = "
+    INSERT INTO shards (shard, epoch)
+    SELECT generate_series(0, $1 - 1), (SELECT coalesce(max(epoch), 0) FROM shards) ON CONFLICT DO NOTHING";
+
+const MOVE_FLIGHTS: &str = "
+    WITH moved AS MATERIALIZED (
+        SELECT f.id, moved.shard FROM unnest($1::bigint[], $2::integer[]) AS moved (mailbox_id, shard)
+        JOIN in_flight f USING (mailbox_id) ORDER BY f.id FOR UPDATE OF f)
+    UPDATE in_flight f SET shard = moved.shard FROM moved WHERE f.id = moved.id";
+
+const MOVE_MAILBOXES: &str = "
+    WITH moved AS MATERIALIZED (
+        SELECT m.id, moved.shard FROM unnest($1::bigint[], $2::integer[]) AS moved (id, shard)
+        JOIN mailboxes m USING (id) ORDER BY m.id FOR UPDATE OF m)
+    UPDATE mailboxes m SET shard = moved.shard FROM moved WHERE m.id = moved.id";

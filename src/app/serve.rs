@@ -1,0 +1,40 @@
+//! One process: the probes and the worker, until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::world;
+use crate::{
+    api,
+    config::Settings,
+    observe::liveness::Liveness,
+    ports::{Clock, Entropy},
+    worker::{Report, Worker},
+};
+
+/// Runs a worker and its probes until `stop` is cancelled, then ends in order: readiness off, intake closed, what is on
+/// its way finished, leases given back, probes last.
+pub async fn serve(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+) -> anyhow::Result<Report> {
+    let (ports, database) = world::ports(settings, Arc::clone(&clock), entropy).await?;
+    let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
+        format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
+    })?;
+    tracing::info!(address = %listener.local_addr()?, "probes are answered on /healthz and /readyz");
+    let liveness = Arc::new(Liveness::default());
+    let probing = CancellationToken::new();
+    let probes = tokio::spawn(api::probes(listener, Arc::clone(&liveness), clock, settings.lease_ttl, probing.clone()));
+    let worker = Worker::new(ports, world::worker_settings(settings), liveness);
+    let report = worker.run(stop).await;
+    probing.cancel();
+    let _ = probes.await;
+    database.close().await;
+    Ok(report?)
+}

@@ -1,0 +1,124 @@
+//! Makes the real ports of a configuration.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+
+use crate::{
+    adapters::{
+        postgres::{PostgresLedger, PostgresMailboxes, keyring, migrate, pool},
+        redis::{self, RedisCaps, RedisLeases},
+        seal::Sealer,
+        smtp::{SmtpConfig, SmtpMailer},
+    },
+    config::Settings,
+    domain::{caps::CapLimits, enrolment::Rules, id::WorkerId},
+    ports::{Clock, Entropy},
+    worker::{Ports, WorkerSettings},
+};
+
+/// Connections to Redis: the heartbeat, the caps and a reader.
+const REDIS_CONNECTIONS: usize = 8;
+
+/// Connects to Postgres.
+pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
+    Ok(pool::connect(settings.require_database()?, settings.db_pool).await?)
+}
+
+/// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
+/// right master key, a Redis that is new enough.
+pub async fn ports(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<(Ports, PgPool)> {
+    // All that is missing is said before anything is connected to.
+    let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
+    let database = database(settings).await?;
+    migrate::check_schema(&database).await?;
+    migrate::check_shards(&database, settings.shards).await?;
+    let sealer = Arc::new(Sealer::new(master_key.expose()));
+    keyring::check(&database, &sealer).await?;
+    let redis = match redis::connect(redis_url.expose_secret(), REDIS_CONNECTIONS).await {
+        Ok(redis) => redis,
+        Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL and that the server runs"),
+    };
+    let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
+    let ports = Ports {
+        clock,
+        entropy,
+        mailboxes: Arc::new(PostgresMailboxes::new(database.clone())),
+        ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
+        caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
+        leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
+        mailer: Arc::new(mailer),
+    };
+    Ok((ports, database))
+}
+
+fn smtp(settings: &Settings) -> SmtpConfig {
+    SmtpConfig {
+        smtp_timeout: settings.smtp_timeout,
+        mail_deadline: settings.mail_deadline(),
+        allow_plaintext: settings.allow_plaintext,
+        allow_private_hosts: settings.allow_private_hosts,
+        tls_ca_file: settings.tls_ca_file.clone(),
+        header: settings.header.clone(),
+        hello_name: None,
+    }
+}
+
+/// The caps of a configuration.
+pub fn caps(settings: &Settings) -> CapLimits {
+    CapLimits {
+        global_hour: settings.global_hourly_limit,
+        global_minute: settings.global_minute_limit,
+        user_hour: settings.user_hourly_limit,
+        user_minute: settings.user_minute_limit,
+        burst: settings.cap_burst,
+    }
+}
+
+/// What the settings say about enrolment.
+pub fn enrolment_rules(settings: &Settings) -> Rules {
+    Rules {
+        timezone: settings.timezone,
+        daily_max: settings.min_daily_quota,
+        allow_plaintext: settings.allow_plaintext,
+        allow_private_hosts: settings.allow_private_hosts,
+    }
+}
+
+/// The worker's part of the settings. A worker without a name takes the host's and a random part.
+pub fn worker_settings(settings: &Settings) -> WorkerSettings {
+    WorkerSettings {
+        worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
+        distributed: settings.distributed_mode,
+        shards: settings.shards,
+        max_concurrent: settings.max_concurrent as usize,
+        batch_size: settings.batch_size as usize,
+        batch_delay: settings.batch_delay,
+        stagger_min: settings.stagger_min,
+        stagger_max: settings.stagger_max,
+        cooldown_min: settings.mailbox_cooldown_min,
+        cooldown_max: settings.mailbox_cooldown_max,
+        rate_limit_backoff: settings.rate_limit_backoff,
+        quota_priority_boost: settings.quota_priority_boost,
+        tick_interval: settings.cron_interval,
+        tick_spread: settings.cron_spread,
+        active_hours: settings.active_hours,
+        lease_ttl: settings.lease_ttl,
+        heartbeat: settings.heartbeat,
+        mail_deadline: settings.mail_deadline(),
+        drain_timeout: settings.drain_timeout,
+    }
+}
+
+fn random_name() -> WorkerId {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    let host = host.split('.').next().unwrap_or("worker");
+    WorkerId(format!("{host}-{:04x}", rand::random::<u16>()))
+}

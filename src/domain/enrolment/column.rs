@@ -1,0 +1,161 @@
+//! The columns, and the header that names them in any order.
+
+use super::Fault;
+
+macro_rules! columns {
+    ($($variant:ident $name:literal)*) => {
+        /// A column of the file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Column { $($variant),* }
+
+        impl Column {
+            /// Every column.
+            pub const ALL: &'static [Column] = &[$(Column::$variant),*];
+
+            /// Its name in the header.
+            pub fn name(self) -> &'static str {
+                match self { $(Column::$variant => $name),* }
+            }
+        }
+    };
+}
+
+columns! {
+    Email "email"
+    Password "password"
+    SmtpHost "smtp_host"
+    SmtpPort "smtp_port"
+    User "user"
+    DisplayName "display_name"
+    Username "username"
+    SmtpSecurity "smtp_security"
+    ImapHost "imap_host"
+    ImapPort "imap_port"
+    ImapSecurity "imap_security"
+    Timezone "timezone"
+    Window "window"
+    Days "days"
+    RampStart "ramp_start"
+    RampStep "ramp_step"
+    DailyMax "daily_max"
+    ReplyRate "reply_rate"
+    Enabled "enabled"
+}
+
+impl Column {
+    /// The columns that a header must name.
+    pub const REQUIRED: [Column; 4] = [Column::Email, Column::Password, Column::SmtpHost, Column::SmtpPort];
+
+    fn named(name: &str) -> Option<Column> {
+        Column::ALL.iter().copied().find(|column| column.name() == name)
+    }
+}
+
+/// Which column stands where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub(super) columns: Vec<Column>,
+}
+
+impl Header {
+    /// Reads the header from the cells of `line`. Names may be written in any case.
+    pub fn read(line: u64, cells: &[&str]) -> Result<Header, Vec<Fault>> {
+        let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
+        let known: Vec<Option<Column>> = names.iter().map(|name| Column::named(name)).collect();
+        let mut faults: Vec<Fault> = Vec::new();
+        if !known.contains(&Some(Column::Email)) && known.iter().flatten().next().is_none() {
+            return Err(vec![no_header(line, cells)]);
+        }
+        for (place, (name, column)) in names.iter().zip(&known).enumerate() {
+            match column {
+                None => faults.push(unknown(line, place, name)),
+                Some(column) if known[..place].contains(&Some(*column)) => {
+                    faults.push(Fault::of_cell(line, *column, "stands in the header twice: keep one"));
+                }
+                Some(_) => {}
+            }
+        }
+        for column in Column::REQUIRED {
+            if !known.contains(&Some(column)) {
+                faults.push(Fault::of_cell(line, column, "is missing in the header: add the column"));
+            }
+        }
+        if faults.is_empty() { Ok(Header { columns: known.into_iter().flatten().collect() }) } else { Err(faults) }
+    }
+}
+
+/// A first line in which nothing is known is no header but data, and is not repeated.
+fn no_header(line: u64, cells: &[&str]) -> Fault {
+    let separator = match cells {
+        [one] if one.contains(';') => "; the values are separated by semicolons: save the file with commas",
+        [one] if one.contains('\t') => "; the values are separated by tabs: save the file with commas",
+        _ => "",
+    };
+    let required = Column::REQUIRED.map(Column::name).join(",");
+    Fault::of_line(line, format!("is no header: the first line must name the columns, at least {required}{separator}"))
+}
+
+fn unknown(line: u64, place: usize, name: &str) -> Fault {
+    let place = place + 1;
+    let message = match nearest(name) {
+        Some(column) => {
+            format!("column {place} of the header, `{name}`, is unknown: did you mean `{}`?", column.name())
+        }
+        None if name.is_empty() => format!("column {place} of the header has no name: name it or remove it"),
+        None => {
+            let all: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
+            format!("column {place} of the header, `{name}`, is unknown: remove it; known are {}", all.join(", "))
+        }
+    };
+    Fault::of_line(line, message)
+}
+
+fn nearest(name: &str) -> Option<Column> {
+    let name: String = name.chars().map(|c| if matches!(c, ' ' | '-' | '.') { '_' } else { c }).collect();
+    let distance = |column: &Column| strsim::damerau_levenshtein(&name, column.name());
+    Column::ALL.iter().copied().min_by_key(distance).filter(|column| distance(column) <= column.name().len() / 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(cells: &[&str]) -> Vec<String> {
+        Header::read(1, cells).unwrap_err().iter().map(Fault::to_string).collect()
+    }
+
+    #[test]
+    fn columns_stand_in_any_order_and_case() {
+        let header = Header::read(1, &["SMTP_Port", " password", "days", "smtp_host", "Email "]).unwrap();
+        use Column::*;
+        assert_eq!(header.columns, [SmtpPort, Password, Days, SmtpHost, Email]);
+    }
+
+    #[test]
+    fn every_fault_of_a_header_is_told_at_once() {
+        assert_eq!(
+            messages(&["e-mail", "passwort", "email", "smtp host", "email", "colour"]),
+            [
+                "line 1: column 1 of the header, `e-mail`, is unknown: did you mean `email`?",
+                "line 1: column 2 of the header, `passwort`, is unknown: did you mean `password`?",
+                "line 1: column 4 of the header, `smtp host`, is unknown: did you mean `smtp_host`?",
+                "line 1, email: stands in the header twice: keep one",
+                "line 1: column 6 of the header, `colour`, is unknown: remove it; known are email, password, \
+                 smtp_host, smtp_port, user, display_name, username, smtp_security, imap_host, imap_port, \
+                 imap_security, timezone, window, days, ramp_start, ramp_step, daily_max, reply_rate, enabled",
+                "line 1, password: is missing in the header: add the column",
+                "line 1, smtp_host: is missing in the header: add the column",
+                "line 1, smtp_port: is missing in the header: add the column",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_without_header_does_not_show_its_first_password() {
+        for cells in [&["a@example.com", "canary", "mail.example.com", "587"][..], &["a@example.com;canary;h;587"]] {
+            let told = messages(cells).concat();
+            assert!(told.contains("is no header") && !told.contains("canary"), "{told}");
+        }
+        assert!(messages(&["email;password;smtp_host;smtp_port"]).concat().contains("semicolons"));
+    }
+}

@@ -1,0 +1,158 @@
+//! One line of the file: the cells that are filled, each checked by itself.
+
+use chrono_tz::Tz;
+use secrecy::SecretString;
+
+use super::{Column, Fault, Header, host, value};
+use crate::domain::{
+    mailbox::Security,
+    time::{Weekdays, Window},
+};
+
+/// What a line says about one mailbox. `None` is a column that is not there or not filled.
+#[derive(Debug)]
+pub struct Row {
+    pub line: u64,
+    /// As written, its domain in lower case.
+    pub email: String,
+    pub password: Option<SecretString>,
+    /// In lower case.
+    pub user: Option<String>,
+    pub display_name: Option<String>,
+    pub username: Option<String>,
+    pub smtp_host: Option<String>,
+    pub smtp_port: Option<u16>,
+    pub smtp_security: Option<Security>,
+    pub imap_host: Option<String>,
+    pub imap_port: Option<u16>,
+    pub imap_security: Option<Security>,
+    pub timezone: Option<Tz>,
+    pub window: Option<Window>,
+    pub days: Option<Weekdays>,
+    pub ramp_start: Option<u16>,
+    pub ramp_step: Option<u16>,
+    pub daily_max: Option<u16>,
+    pub reply_rate: Option<u8>,
+    pub enabled: Option<bool>,
+}
+
+impl Row {
+    /// The address by which a mailbox is known: any case is the same mailbox.
+    pub fn key(&self) -> String {
+        self.email.to_ascii_lowercase()
+    }
+
+    /// Reads the cells of `line` under `header`. All faults of the line at once.
+    pub fn read(header: &Header, line: u64, cells: &[&str]) -> Result<Row, Vec<Fault>> {
+        let (found, wanted) = (cells.len(), header.columns.len());
+        if found != wanted {
+            let message = format!("has {found} values, the header {wanted}: put values with a comma in quotes");
+            return Err(vec![Fault::of_line(line, message)]);
+        }
+        let mut cells = Cells { header, line, cells, faults: Vec::new() };
+        let row = cells.row();
+        if cells.faults.is_empty() { Ok(row) } else { Err(cells.faults) }
+    }
+}
+
+struct Cells<'a> {
+    header: &'a Header,
+    line: u64,
+    cells: &'a [&'a str],
+    faults: Vec<Fault>,
+}
+
+impl Cells<'_> {
+    fn row(&mut self) -> Row {
+        Row {
+            line: self.line,
+            email: self.email(),
+            // Blanks at the ends may belong to it.
+            password: self.read_raw(Column::Password, value::password),
+            user: self.read(Column::User, value::user),
+            display_name: self.read(Column::DisplayName, value::line_of_text),
+            username: self.read(Column::Username, value::line_of_text),
+            smtp_host: self.read(Column::SmtpHost, host::host),
+            smtp_port: self.read(Column::SmtpPort, value::port),
+            smtp_security: self.read(Column::SmtpSecurity, value::security),
+            imap_host: self.read(Column::ImapHost, host::host),
+            imap_port: self.read(Column::ImapPort, value::port),
+            imap_security: self.read(Column::ImapSecurity, value::security),
+            timezone: self.read(Column::Timezone, value::timezone),
+            window: self.read(Column::Window, value::window),
+            days: self.read(Column::Days, value::days),
+            ramp_start: self.read(Column::RampStart, value::mails),
+            ramp_step: self.read(Column::RampStep, value::mails),
+            daily_max: self.read(Column::DailyMax, value::mails),
+            reply_rate: self.read(Column::ReplyRate, value::percent),
+            enabled: self.read(Column::Enabled, value::yes_or_no),
+        }
+    }
+
+    fn email(&mut self) -> String {
+        let faults = self.faults.len();
+        let email = self.read(Column::Email, value::email);
+        if email.is_none() && self.faults.len() == faults {
+            self.faults.push(Fault::of_cell(self.line, Column::Email, "is empty: write the mailbox's address"));
+        }
+        email.unwrap_or_default()
+    }
+
+    fn read<T>(&mut self, column: Column, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.read_raw(column, |cell| parse(cell.trim()))
+    }
+
+    fn read_raw<T>(&mut self, column: Column, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let cell = self.raw(column);
+        if cell.trim().is_empty() {
+            return None;
+        }
+        match parse(cell) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.faults.push(Fault::of_cell(self.line, column, message));
+                None
+            }
+        }
+    }
+
+    fn raw(&self, column: Column) -> &str {
+        self.header.columns.iter().position(|at| *at == column).map_or("", |place| self.cells[place])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const HEADER: [&str; 6] = ["email", "password", "smtp_host", "smtp_port", "days", "enabled"];
+
+    fn read(cells: &[&str]) -> Result<Row, Vec<Fault>> {
+        Row::read(&Header::read(1, &HEADER).unwrap(), 7, cells)
+    }
+
+    #[test]
+    fn only_what_is_filled_is_set() {
+        let row = read(&[" a@Example.com ", " pass word ", "mail.example.com", "587", "  ", ""]).unwrap();
+        assert_eq!((row.line, row.email.as_str(), row.smtp_port), (7, "a@example.com", Some(587)));
+        assert_eq!(row.password.unwrap().expose_secret(), " pass word ");
+        assert!(row.days.is_none() && row.enabled.is_none() && row.timezone.is_none());
+    }
+
+    #[test]
+    fn all_faults_of_a_line_come_at_once_and_repeat_no_cell() {
+        let faults = read(&["", "canary\n", "canary canary", "canary", "canary", "canary"]).unwrap_err();
+        let columns: Vec<_> = faults.iter().filter_map(|fault| fault.column).collect();
+        assert_eq!(columns, ["email", "password", "smtp_host", "smtp_port", "days", "enabled"]);
+        assert!(!format!("{faults:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_line_with_another_number_of_values_is_told_so_once() {
+        let faults = read(&["a@example.com", "pass", "word", "mail.example.com", "587", "", ""]).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].to_string(), "line 7: has 7 values, the header 6: put values with a comma in quotes");
+    }
+}
