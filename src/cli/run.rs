@@ -1,8 +1,22 @@
-use std::process::ExitCode;
+//! `warmup run`: a worker and its probes, until SIGTERM or Ctrl-C.
+
+use std::{process::ExitCode, sync::Arc};
+
+use super::context;
+use crate::{
+    adapters::system::{Dice, SystemClock},
+    app::serve,
+    config::LogFormat,
+    observe::logging,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
 pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+    let settings = context::settings()?;
+    logging::start(settings.log_format == LogFormat::Json);
+    let stop = context::stop_signal()?;
+    let report = serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), stop).await?;
+    Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

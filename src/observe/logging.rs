@@ -1,13 +1,28 @@
 //! Logs: to stderr, as text for people or JSON for machines; `RUST_LOG` filters (default `info`).
 
+use std::{fs::File, io, path::Path, sync::Mutex};
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. A second call in one process is ignored.
 pub fn start(json: bool) {
-    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr);
     let started = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was started before");
     }
+}
+
+/// Starts logging into a file, where the terminal is needed for something else.
+pub fn start_in_file(path: &Path) -> io::Result<()> {
+    let file = Mutex::new(File::create(path)?);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_target(false);
+    if let Err(error) = builder.with_writer(file).try_init() {
+        tracing::debug!(%error, "logging was started before");
+    }
+    Ok(())
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"))
 }
