@@ -1,6 +1,145 @@
-//! Settings.
+//! Floor 1: the settings.
+//!
+//! `table` is the one place where a setting is named; everything else comes from it or judges it:
+//!
+//! ```text
+//!   environment ─▶ row (reader) ─▶ kind (number, text) ─▶ Settings ─▶ rules ─▶ warnings (carry: the arithmetic)
+//!                      └────────────── names (unknown ones) ─▶ all Faults at once
+//! ```
+//!
+//! The environment comes in as a map, so that a test, the demo and `warmup local` bring their own.
 
-/// All faults of a configuration at once.
-#[derive(Debug, thiserror::Error)]
-#[error("bad configuration")]
-pub struct Faults;
+mod carry;
+mod doc;
+mod fault;
+mod kind;
+mod names;
+mod row;
+mod rules;
+mod secret;
+mod show;
+mod table;
+mod warnings;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::SecretString;
+
+pub use doc::markdown;
+pub use fault::{Fault, Faults, Warning};
+pub use secret::MasterKey;
+pub use show::{Override, Shown, Source};
+pub use table::Settings;
+
+/// How the program's own log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For a collector: one object a line.
+    Json,
+}
+
+impl std::fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
+/// Returns the environment of this process. What is not UTF-8 in it is marked, and is a fault where a setting uses it.
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+impl Settings {
+    /// Reads the settings from `vars`, and returns them with the warnings that they give.
+    ///
+    /// Returns every fault at once: values that can't be read or are out of range, unknown `WARMUP_*` names, broken
+    /// rules between settings.
+    pub fn from_vars(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
+        let (settings, faults) = Settings::judged(vars);
+        let warnings = warnings::of(&settings);
+        faults.or((settings, warnings))
+    }
+
+    /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault.
+    pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
+        let (settings, mut faults) = Settings::judged(vars);
+        settings.open_files(&mut faults);
+        let warnings = warnings::of(&settings);
+        faults.or((settings, warnings))
+    }
+
+    /// Returns the settings, with defaults in the place of faulty values, and all faults.
+    fn judged(vars: &BTreeMap<String, String>) -> (Settings, Faults) {
+        let mut reader = row::Reader { vars, faults: Faults::default() };
+        let settings = Settings::read(&mut reader);
+        let mut faults = reader.faults;
+        rules::judge(&settings, &mut faults);
+        names::unknown(vars, &mut faults);
+        (settings, faults)
+    }
+
+    /// Reads the settings from the environment, as `from_vars` does.
+    pub fn from_env() -> Result<(Settings, Vec<Warning>), Faults> {
+        Settings::from_vars(&environment())
+    }
+
+    /// The deadline of a whole mail, from connecting to its verdict: 5/6 of the drain's, so that a stopping worker can
+    /// finish the mail that it began last, and has a sixth left to settle it and give its shards back.
+    pub fn mail_deadline(&self) -> Duration {
+        self.drain_timeout * 5 / 6
+    }
+
+    /// Returns the URL of the database, or the fault that it is not set.
+    pub fn require_database(&self) -> Result<&SecretString, Faults> {
+        self.database_url.as_ref().ok_or_else(|| {
+            let instead =
+                "write postgres://user:password@host:5432/database, or use `warmup local`, which brings its own";
+            Faults::one("DATABASE_URL", "is not set", instead)
+        })
+    }
+
+    /// Returns the URL of Redis, or the fault that it is not set.
+    pub fn require_redis(&self) -> Result<&SecretString, Faults> {
+        self.redis_url.as_ref().ok_or_else(|| {
+            let instead = "write redis://user:password@host:6379/0, or use `warmup local`, which brings its own";
+            Faults::one("REDIS_URL", "is not set", instead)
+        })
+    }
+
+    /// Returns the key under which passwords are sealed, or the fault that it is not set.
+    pub fn require_master_key(&self) -> Result<&MasterKey, Faults> {
+        self.master_key.as_ref().ok_or_else(|| {
+            let instead = "make one with `openssl rand -base64 32`, keep it safe, and use the same one on every worker";
+            Faults::one("WARMUP_MASTER_KEY", "is not set", instead)
+        })
+    }
+
+    /// Returns the names of the settings without which `warmup run` does not start, and which are not set.
+    pub fn missing_to_run(&self) -> Vec<String> {
+        let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
+        missing.iter().flatten().flat_map(Faults::iter).map(|fault| fault.name.clone()).collect()
+    }
+
+    fn open_files(&self, faults: &mut Faults) {
+        let files = [
+            ("WARMUP_TLS_CA_FILE", &self.tls_ca_file),
+            ("WARMUP_TEMPLATES_FILE", &self.templates_file),
+            ("WARMUP_HOST_LIMITS_FILE", &self.host_limits_file),
+        ];
+        for (name, path) in files.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+            if let Err(error) = std::fs::File::open(path) {
+                let wrong = format!("`{}` can't be read: {error}", path.display());
+                faults.add(name, wrong, "write the path of a file that is there, or leave it out");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

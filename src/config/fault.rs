@@ -1,0 +1,85 @@
+//! What is wrong with a configuration (a fault: nothing starts), and what is legal but won't do what it is meant to (a
+//! warning: it is obeyed).
+
+use std::fmt;
+
+/// One fault: which setting, what is wrong with its value, what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub name: String,
+    pub wrong: String,
+    pub instead: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.name, self.wrong, self.instead)
+    }
+}
+
+/// All faults of a configuration at once, one a line. The exit status for it is 64.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn one(name: &str, wrong: impl Into<String>, instead: impl Into<String>) -> Faults {
+        let mut faults = Faults::default();
+        faults.add(name, wrong, instead);
+        faults
+    }
+
+    pub(super) fn add(&mut self, name: &str, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.0.push(Fault { name: name.to_owned(), wrong: wrong.into(), instead: instead.into() });
+    }
+
+    /// Says whether a fault of the setting `name` is already known.
+    pub(super) fn name(&self, name: &str) -> bool {
+        self.0.iter().any(|fault| fault.name == name)
+    }
+
+    /// Says whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults, in the order of the table of settings.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+
+    /// Returns `Ok(value)` when nothing is wrong, else these faults.
+    pub(super) fn or<T>(self, value: T) -> Result<T, Faults> {
+        if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("the configuration has a fault")?,
+            n => write!(f, "the configuration has {n} faults")?,
+        }
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// A setting that is legal and won't do what it is meant to, with the arithmetic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    pub name: &'static str,
+    pub text: String,
+}
+
+impl Warning {
+    pub(super) fn new(name: &'static str, text: impl Into<String>) -> Warning {
+        Warning { name, text: text.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.text)
+    }
+}

@@ -1,0 +1,107 @@
+//! The kinds of values a setting can have: how each is read, shown and described.
+//!
+//! What is wrong with a value is said by a `&'static str`, so that no kind can put the value itself, which may be a
+//! secret, into a message.
+
+mod number;
+mod text;
+
+pub(super) use number::{decimal, milliseconds, minutes, whole};
+pub(super) use text::{
+    active_hours, choice, database_url, file, folder, header, master_key, name, prefix, redis_url, socket, time_zone,
+    token,
+};
+
+/// One kind of value.
+pub(super) trait Kind {
+    type Value;
+
+    /// Reads a value as people write it; the error completes the sentence "`value` ...".
+    fn read(&self, text: &str) -> Result<Self::Value, &'static str>;
+
+    /// Shows a value in the one way that `read` takes back; of a secret only that it is set; nothing for one not set.
+    fn show(&self, value: &Self::Value) -> String;
+
+    fn facts(&self) -> Facts;
+}
+
+/// What the documentation and the faults say about a kind.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The type in a word or two.
+    pub word: &'static str,
+    /// Empty where there is none.
+    pub unit: &'static str,
+    /// The legal values.
+    pub range: String,
+    /// What to write: completes "write ...".
+    pub write: String,
+    pub secret: bool,
+}
+
+/// A setting that may be left out.
+pub(super) struct Optional<K>(K);
+
+pub(super) fn optional<K: Kind>(kind: K) -> Optional<K> {
+    Optional(kind)
+}
+
+impl<K: Kind> Kind for Optional<K> {
+    type Value = Option<K::Value>;
+
+    fn read(&self, text: &str) -> Result<Self::Value, &'static str> {
+        if text.is_empty() { Ok(None) } else { self.0.read(text).map(Some) }
+    }
+
+    fn show(&self, value: &Self::Value) -> String {
+        value.as_ref().map(|value| self.0.show(value)).unwrap_or_default()
+    }
+
+    fn facts(&self) -> Facts {
+        self.0.facts()
+    }
+}
+
+/// A yes or no.
+pub(super) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(&self, text: &str) -> Result<bool, &'static str> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
+            _ => Err("is neither yes nor no"),
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+
+    fn facts(&self) -> Facts {
+        let write = "true or false (also yes, no, on, off, 1, 0)".to_owned();
+        Facts { word: "yes or no", unit: "", range: "true, false".to_owned(), write, secret: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_and_no_are_read_as_people_write_them() {
+        for (texts, value) in [(["true", "1", "YES", "on"], true), (["False", "0", "no", "OFF"], false)] {
+            assert!(texts.iter().all(|text| Flag.read(text) == Ok(value)), "{texts:?}");
+        }
+        assert!(Flag.read("2").is_err() && Flag.read("").is_err());
+    }
+
+    #[test]
+    fn what_may_be_left_out_shows_nothing_when_it_is() {
+        let kind = optional(Flag);
+        assert_eq!(kind.read(""), Ok(None));
+        assert_eq!((kind.show(&None), kind.show(&Some(true))), (String::new(), "true".to_owned()));
+    }
+}

@@ -1,0 +1,231 @@
+//! Values with a form of their own: URLs, names, zones, addresses, paths, secrets.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use chrono_tz::Tz;
+use redis::IntoConnectionInfo;
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+
+use super::{Facts, Kind};
+use crate::{
+    config::{LogFormat, MasterKey},
+    domain::time::Window,
+};
+
+/// A value that is read and shown by a function.
+pub(in crate::config) struct Text<T> {
+    word: &'static str,
+    write: &'static str,
+    secret: bool,
+    read: fn(&str) -> Result<T, &'static str>,
+    show: fn(&T) -> String,
+}
+
+impl<T> Kind for Text<T> {
+    type Value = T;
+
+    fn read(&self, text: &str) -> Result<T, &'static str> {
+        (self.read)(text)
+    }
+
+    fn show(&self, value: &T) -> String {
+        if self.secret { "set".to_owned() } else { (self.show)(value) }
+    }
+
+    fn facts(&self) -> Facts {
+        let Text { word, write, secret, .. } = *self;
+        Facts { word, unit: "", range: write.to_owned(), write: write.to_owned(), secret }
+    }
+}
+
+fn text<T: ToString>(word: &'static str, write: &'static str, read: fn(&str) -> Result<T, &'static str>) -> Text<T> {
+    Text { word, write, secret: false, read, show: T::to_string }
+}
+
+fn secret<T>(word: &'static str, write: &'static str, read: fn(&str) -> Result<T, &'static str>) -> Text<T> {
+    Text { word, write, secret: true, read, show: |_| String::new() }
+}
+
+pub(in crate::config) fn database_url() -> Text<SecretString> {
+    secret("URL", "postgres://user:password@host:5432/database", |text| {
+        let scheme = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        match text.parse::<PgConnectOptions>() {
+            Ok(_) if scheme => Ok(text.into()),
+            _ => Err("is not the URL of a Postgres database"),
+        }
+    })
+}
+
+pub(in crate::config) fn redis_url() -> Text<SecretString> {
+    secret("URL", "redis://user:password@host:6379/0", |text| {
+        if text.starts_with("rediss://") || text.starts_with("valkeys://") {
+            return Err("asks for TLS, which this build does not speak to Redis");
+        }
+        text.into_connection_info().map(|_| text.into()).map_err(|_| "is not the URL of a Redis server")
+    })
+}
+
+pub(in crate::config) fn master_key() -> Text<MasterKey> {
+    secret("key", "32 bytes in base64, as `openssl rand -base64 32` makes them", |text| {
+        MasterKey::from_base64(text).ok_or("is not 32 bytes in base64")
+    })
+}
+
+pub(in crate::config) fn token() -> Text<SecretString> {
+    secret("token", "printable ASCII without spaces, as `openssl rand -hex 32` makes it", |text| {
+        // It travels in `Authorization: Bearer ...` (RFC 6750).
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(text.into())
+        } else {
+            Err("can't be sent in a header: it holds spaces or characters that are not ASCII")
+        }
+    })
+}
+
+pub(in crate::config) fn time_zone() -> Text<Tz> {
+    text("time zone", "an IANA name such as Europe/Berlin or UTC", |text| {
+        text.parse().map_err(|_| "is not a time zone")
+    })
+}
+
+pub(in crate::config) fn active_hours() -> Text<Window> {
+    text("hours", "HH:MM-HH:MM, start before end, not across midnight", |text| {
+        text.parse().map_err(|_| "is not a span of a day")
+    })
+}
+
+pub(in crate::config) fn socket() -> Text<SocketAddr> {
+    text("address", "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080", |text| {
+        text.parse().map_err(|_| "is not an IP address with a port")
+    })
+}
+
+pub(in crate::config) fn file() -> Text<PathBuf> {
+    path("the path of a file")
+}
+
+pub(in crate::config) fn folder() -> Text<PathBuf> {
+    path("the path of a folder")
+}
+
+fn path(write: &'static str) -> Text<PathBuf> {
+    Text {
+        word: "path",
+        write,
+        secret: false,
+        read: |text| Ok(PathBuf::from(text)),
+        show: |path| path.display().to_string(),
+    }
+}
+
+pub(in crate::config) fn choice() -> Text<LogFormat> {
+    text("choice", "text or json", |text| match text.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is not a format of the log"),
+    })
+}
+
+/// A worker's name: it becomes part of Redis keys and of metrics.
+pub(in crate::config) fn name() -> Text<String> {
+    text("name", "1 to 100 letters, digits, dots, hyphens and underscores", |text| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        if text.len() <= 100 && text.chars().all(legal) { Ok(text.to_owned()) } else { Err("is not a worker's name") }
+    })
+}
+
+/// What the names of our Redis keys begin with. Braces would be a hash tag of a Redis Cluster, which is ours to set.
+pub(in crate::config) fn prefix() -> Text<String> {
+    text("name", "1 to 64 letters, digits, colons, dots, hyphens and underscores", |text| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || ":.-_".contains(c);
+        if text.len() <= 64 && text.chars().all(legal) { Ok(text.to_owned()) } else { Err("is not a prefix of keys") }
+    })
+}
+
+/// Fields that a mail has anyway (RFC 5322 section 3.6, RFC 2045): marking it with one would damage it.
+const FIELDS_OF_EVERY_MAIL: [&str; 18] = [
+    "bcc",
+    "cc",
+    "comments",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "from",
+    "in-reply-to",
+    "keywords",
+    "message-id",
+    "mime-version",
+    "received",
+    "references",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "to",
+];
+
+/// A field name of RFC 5322 section 2.2: printable ASCII without the colon; short enough for a line with its value.
+pub(in crate::config) fn header() -> Text<String> {
+    text("header field", "1 to 64 printable ASCII characters without colon or space, such as X-Warmup", |text| {
+        let legal = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if text.len() > 64 || !text.bytes().all(legal) {
+            return Err("is not the name of a header field");
+        }
+        if FIELDS_OF_EVERY_MAIL.contains(&text.to_ascii_lowercase().as_str()) {
+            return Err("is a field that every mail has");
+        }
+        Ok(text.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T>(kind: Text<T>, text: &str) -> Result<String, &'static str> {
+        kind.read(text).map(|value| kind.show(&value))
+    }
+
+    #[test]
+    fn a_secret_shows_only_that_it_is_set() {
+        assert_eq!(read(database_url(), "postgres://me:hunter2@db/warmup").as_deref(), Ok("set"));
+        assert_eq!(read(redis_url(), "redis://:hunter2@cache").as_deref(), Ok("set"));
+        assert_eq!(read(token(), "hunter2").as_deref(), Ok("set"));
+    }
+
+    #[test]
+    fn a_url_is_what_its_client_takes() {
+        for wrong in ["db", "mysql://db/warmup", "postgres://db:port/warmup", "postgres://db/w?sslmode=perhaps"] {
+            assert!(read(database_url(), wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["cache:6379", "http://cache", "redis://cache/first"] {
+            assert!(read(redis_url(), wrong).is_err(), "{wrong}");
+        }
+        assert!(read(redis_url(), "rediss://cache").unwrap_err().contains("TLS"));
+    }
+
+    #[test]
+    fn a_header_field_can_be_written_and_damages_no_mail() {
+        assert_eq!(read(header(), "X-Warmup").as_deref(), Ok("X-Warmup"));
+        for wrong in ["X Warmup", "X-Warmup:", "X-Wärmup", "Subject", "message-id"] {
+            assert!(read(header(), wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_fit_into_keys() {
+        assert_eq!(read(name(), "warmup-0.fleet").as_deref(), Ok("warmup-0.fleet"));
+        assert!(read(name(), "warmup 0").is_err() && read(prefix(), "{warmup}").is_err());
+        assert_eq!(read(prefix(), "team:warmup").as_deref(), Ok("team:warmup"));
+    }
+
+    #[test]
+    fn zones_hours_addresses_and_formats_are_read_as_people_write_them() {
+        assert_eq!(read(time_zone(), "Europe/Berlin").as_deref(), Ok("Europe/Berlin"));
+        assert_eq!(read(active_hours(), "7:00-22:00").as_deref(), Ok("07:00-22:00"));
+        assert_eq!(read(socket(), "[::]:8080").as_deref(), Ok("[::]:8080"));
+        assert_eq!(read(choice(), "JSON").as_deref(), Ok("json"));
+        assert!(read(time_zone(), "Berlin").is_err() && read(socket(), "localhost:8080").is_err());
+    }
+}
