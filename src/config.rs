@@ -1,42 +1,47 @@
-//! Floor 1: the settings. One table (`config/table.rs`) names each of them; all else follows from it.
+//! Floor 1: the settings.
 //!
-//! A configuration is read whole: every fault is reported at once, and what is legal but self-defeating is a warning
-//! with its arithmetic. The environment comes in as a map, so that tests, the demo and `warmup local` pass their own.
+//! `table` is the one place where a setting is named; everything else comes from it or judges it:
+//!
+//! ```text
+//!   environment ─▶ row (reader) ─▶ kind (number, text) ─▶ Settings ─▶ rules ─▶ warnings (carry: the arithmetic)
+//!                      └────────────── names (unknown ones) ─▶ all Faults at once
+//! ```
+//!
+//! The environment comes in as a map, so that a test, the demo and `warmup local` bring their own.
 
 mod carry;
-mod document;
+mod doc;
 mod fault;
 mod kind;
 mod names;
 mod row;
 mod rules;
 mod secret;
+mod show;
 mod table;
 mod warnings;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-pub use document::markdown;
-pub use fault::{Fault, Faults, Warning};
-pub(crate) use row::Row;
 use secrecy::SecretString;
-pub use secret::MasterKey;
-pub use table::Settings;
-pub(crate) use table::rows;
 
-use self::row::{Reader, given};
+pub use doc::markdown;
+pub use fault::{Fault, Faults, Warning};
+pub use secret::MasterKey;
+pub use show::{Override, Shown, Source};
+pub use table::Settings;
 
 /// How the program's own log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// For collectors.
+    /// For a collector: one object a line.
     Json,
 }
 
-impl fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -44,83 +49,96 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// A setting that differs from its default, as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
-    pub name: &'static str,
-    /// `set` for a secret.
-    pub value: String,
-    /// Empty where there is none.
-    pub default: &'static str,
+/// Returns the environment of this process. What is not UTF-8 in it is marked, and is a fault where a setting uses it.
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 impl Settings {
-    /// Reads the settings from `vars`, names to values; an empty value counts as not set.
+    /// Reads the settings from `vars`, and returns them with the warnings that they give.
     ///
-    /// Returns every fault at once, or the settings with what is legal and self-defeating about them.
+    /// Returns every fault at once: values that can't be read or are out of range, unknown `WARMUP_*` names, broken
+    /// rules between settings.
     pub fn from_vars(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
-        let mut reader = Reader { vars, faults: Faults::default() };
-        let settings = Settings::read(&mut reader);
-        let mut faults = reader.faults;
-        rules::judge(&settings, &mut faults);
-        names::unknown(vars, &mut faults);
+        let (settings, faults) = Settings::judged(vars);
         let warnings = warnings::of(&settings);
         faults.or((settings, warnings))
     }
 
-    /// Reads the settings from the environment of this process.
+    /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault.
+    pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
+        let (settings, mut faults) = Settings::judged(vars);
+        settings.open_files(&mut faults);
+        let warnings = warnings::of(&settings);
+        faults.or((settings, warnings))
+    }
+
+    /// Returns the settings, with defaults in the place of faulty values, and all faults.
+    fn judged(vars: &BTreeMap<String, String>) -> (Settings, Faults) {
+        let mut reader = row::Reader { vars, faults: Faults::default() };
+        let settings = Settings::read(&mut reader);
+        let mut faults = reader.faults;
+        rules::judge(&settings, &mut faults);
+        names::unknown(vars, &mut faults);
+        (settings, faults)
+    }
+
+    /// Reads the settings from the environment, as `from_vars` does.
     pub fn from_env() -> Result<(Settings, Vec<Warning>), Faults> {
         Settings::from_vars(&environment())
     }
 
-    /// Returns what differs from its default, in the order of the table.
-    pub fn overrides(&self) -> Vec<Override> {
-        let differing = |row: Row| {
-            let value = (row.value)(self);
-            (value != row.default).then_some(Override { name: row.name, value, default: row.default })
-        };
-        rows().into_iter().filter_map(differing).collect()
-    }
-
-    /// The deadline of a whole mail: five sixths of the drain's, so that a stopping worker can finish and settle it.
+    /// The deadline of a whole mail, from connecting to its verdict: 5/6 of the drain's, so that a stopping worker can
+    /// finish the mail that it began last, and has a sixth left to settle it and give its shards back.
     pub fn mail_deadline(&self) -> Duration {
         self.drain_timeout * 5 / 6
     }
 
-    /// Returns what the caps and lanes can't carry of `quota` mails a day over all `mailboxes`, of which the largest
-    /// user owes `largest_user`.
-    pub fn warnings_for(&self, quota: u64, mailboxes: u64, largest_user: u64) -> Vec<Warning> {
-        warnings::of_quota(self, quota, mailboxes, largest_user)
-    }
-
-    /// Returns `DATABASE_URL`, or the fault that it is not set.
+    /// Returns the URL of the database, or the fault that it is not set.
     pub fn require_database(&self) -> Result<&SecretString, Faults> {
-        let instead = "write postgres://user:password@host:5432/database";
-        self.database_url.as_ref().ok_or_else(|| Faults::one("DATABASE_URL", "is not set", instead))
+        self.database_url.as_ref().ok_or_else(|| {
+            let instead =
+                "write postgres://user:password@host:5432/database, or use `warmup local`, which brings its own";
+            Faults::one("DATABASE_URL", "is not set", instead)
+        })
     }
 
-    /// Returns `REDIS_URL`, or the fault that it is not set.
+    /// Returns the URL of Redis, or the fault that it is not set.
     pub fn require_redis(&self) -> Result<&SecretString, Faults> {
-        let instead = "write redis://host:6379/0";
-        self.redis_url.as_ref().ok_or_else(|| Faults::one("REDIS_URL", "is not set", instead))
+        self.redis_url.as_ref().ok_or_else(|| {
+            let instead = "write redis://user:password@host:6379/0, or use `warmup local`, which brings its own";
+            Faults::one("REDIS_URL", "is not set", instead)
+        })
     }
 
-    /// Returns `WARMUP_MASTER_KEY`, or the fault that it is not set.
+    /// Returns the key under which passwords are sealed, or the fault that it is not set.
     pub fn require_master_key(&self) -> Result<&MasterKey, Faults> {
-        let instead = "make one with `openssl rand -base64 32`, once, and keep it: passwords are sealed under it";
-        self.master_key.as_ref().ok_or_else(|| Faults::one("WARMUP_MASTER_KEY", "is not set", instead))
+        self.master_key.as_ref().ok_or_else(|| {
+            let instead = "make one with `openssl rand -base64 32`, keep it safe, and use the same one on every worker";
+            Faults::one("WARMUP_MASTER_KEY", "is not set", instead)
+        })
     }
-}
 
-/// The environment, what is not UTF-8 in it marked as such.
-pub(crate) fn environment() -> BTreeMap<String, String> {
-    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
-}
+    /// Returns the names of the settings without which `warmup run` does not start, and which are not set.
+    pub fn missing_to_run(&self) -> Vec<String> {
+        let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
+        missing.iter().flatten().flat_map(Faults::iter).map(|fault| fault.name.clone()).collect()
+    }
 
-/// Says whether `name` has a value in `vars`.
-pub(crate) fn is_given(vars: &BTreeMap<String, String>, name: &str) -> bool {
-    given(vars, name).is_some()
+    fn open_files(&self, faults: &mut Faults) {
+        let files = [
+            ("WARMUP_TLS_CA_FILE", &self.tls_ca_file),
+            ("WARMUP_TEMPLATES_FILE", &self.templates_file),
+            ("WARMUP_HOST_LIMITS_FILE", &self.host_limits_file),
+        ];
+        for (name, path) in files.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+            if let Err(error) = std::fs::File::open(path) {
+                let wrong = format!("`{}` can't be read: {error}", path.display());
+                faults.add(name, wrong, "write the path of a file that is there, or leave it out");
+            }
+        }
+    }
 }
 
 #[cfg(test)]

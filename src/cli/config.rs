@@ -1,73 +1,111 @@
-//! `warmup config`: is the configuration sound, what is in force, and what can be set.
+//! `warmup config`: check, show and document the settings. Nothing is connected to.
 
-use std::process::ExitCode;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Result;
 use comfy_table::{Table, presets};
-use serde::Serialize;
 
-use crate::config::{Settings, environment, is_given, markdown, rows};
+use crate::config::{self, Faults, Settings, Shown, Source};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Report every fault of the configuration at once, and what is legal but self-defeating.
+    /// List every fault (exit status 64) and every warning.
     Check,
-    /// Show every setting, its value and where it comes from; secrets only as set or not.
+    /// List every setting, its value and where it comes from; of secrets only whether they are set.
     Show {
+        /// As JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Print the settings as Markdown: docs/CONFIG.md.
+    /// Print the documentation of all settings in Markdown.
     Doc,
 }
 
-pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Check => check(),
-        Command::Show { json } => show(json),
-        Command::Doc => {
-            print!("{}", markdown());
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn check() -> anyhow::Result<ExitCode> {
-    let (_, warnings) = Settings::from_env()?;
-    for warning in &warnings {
-        println!("warning: {warning}");
-    }
-    match warnings.len() {
-        0 => println!("the configuration is sound"),
-        n => println!("the configuration is legal, with {n} warning{}", if n == 1 { "" } else { "s" }),
-    }
+pub(super) async fn run(command: Command) -> Result<ExitCode> {
+    let vars = config::environment();
+    let text = match command {
+        Command::Check => check(&vars)?,
+        Command::Show { json } => show(&vars, json)?,
+        Command::Doc => config::markdown(),
+    };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-#[derive(Serialize)]
-struct Shown {
-    name: &'static str,
-    value: String,
-    source: &'static str,
+fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
+    let (settings, warnings) = Settings::with_files(vars)?;
+    let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    let missing = settings.missing_to_run();
+    if !missing.is_empty() {
+        text += &format!("note: not set, and needed by `warmup run`: {}\n", missing.join(", "));
+    }
+    let given = settings.listing(vars).iter().filter(|shown| shown.source == Source::Environment).count();
+    text += &format!("no fault; set by the environment: {given}, warnings: {}\n", warnings.len());
+    Ok(text)
 }
 
-fn show(json: bool) -> anyhow::Result<ExitCode> {
-    let (settings, _) = Settings::from_env()?;
-    let vars = environment();
-    let source = |name| if is_given(&vars, name) { "environment" } else { "default" };
-    let shown = rows().into_iter().map(|row| {
-        let value = (row.value)(&settings);
-        let value = if row.is_secret() && value.is_empty() { "not set".to_owned() } else { value };
-        Shown { name: row.name, value, source: source(row.name) }
-    });
+fn show(vars: &BTreeMap<String, String>, json: bool) -> Result<String> {
+    let listing = Settings::from_vars(vars)?.0.listing(vars);
     if json {
-        println!("{}", serde_json::to_string_pretty(&shown.collect::<Vec<_>>())?);
-    } else {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["setting", "value", "from"]);
-        for Shown { name, value, source } in shown {
-            table.add_row([name, &value, source]);
-        }
-        println!("{table}");
+        return Ok(serde_json::to_string_pretty(&listing)? + "\n");
     }
-    Ok(ExitCode::SUCCESS)
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["setting", "value", "unit", "from"]);
+    table.add_rows(listing.iter().map(cells));
+    Ok(table.trim_fmt() + "\n")
+}
+
+fn cells(shown: &Shown) -> [&str; 4] {
+    let from = match shown.source {
+        Source::Default => "default",
+        Source::Environment => "environment",
+    };
+    [shown.name, shown.value.as_deref().unwrap_or("not set"), shown.unit, from]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(vars: &[(&str, &str)]) -> BTreeMap<String, String> {
+        vars.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn a_check_prints_warnings_and_what_is_missing_and_passes() {
+        let text = check(&vars(&[("WARMUP_MIN_DAILY_QUOTA", "10")])).unwrap();
+        assert!(text.contains("warning: WARMUP_MIN_DAILY_QUOTA: 10 is obeyed"), "{text}");
+        assert!(text.contains("DATABASE_URL, REDIS_URL, WARMUP_MASTER_KEY"), "{text}");
+        assert!(text.ends_with("no fault; set by the environment: 1, warnings: 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_check_finds_files_that_are_not_there_among_the_other_faults() {
+        let faults =
+            check(&vars(&[("WARMUP_TLS_CA_FILE", "/nowhere/ca.pem"), ("WARMUP_SHARDS", "0")])).unwrap_err().to_string();
+        assert!(faults.contains("WARMUP_TLS_CA_FILE: `/nowhere/ca.pem` can't be read"), "{faults}");
+        assert!(faults.contains("WARMUP_SHARDS: `0` is out of range"), "{faults}");
+    }
+
+    #[test]
+    fn a_bad_configuration_is_known_by_its_type() {
+        let error = show(&vars(&[("WARMUP_SHARDS", "0")]), false).unwrap_err();
+        assert!(error.downcast_ref::<Faults>().is_some());
+    }
+
+    #[test]
+    fn the_listing_is_for_people_or_json() {
+        let given = vars(&[("WARMUP_ADMIN_TOKEN", "hunter2-hunter2-hunter2")]);
+        let (text, json) = (show(&given, false).unwrap(), show(&given, true).unwrap());
+        assert!(!text.contains("hunter2") && !json.contains("hunter2"));
+        let line = text.lines().find(|line| line.contains("WARMUP_ADMIN_TOKEN")).unwrap();
+        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["WARMUP_ADMIN_TOKEN", "set", "environment"]);
+        let json: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+        let pool = json.iter().find(|row| row["name"] == "WARMUP_DB_POOL").unwrap();
+        assert_eq!((&pool["value"], &pool["source"]), (&"10".into(), &"default".into()));
+    }
 }

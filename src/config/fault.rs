@@ -33,7 +33,7 @@ impl Faults {
     }
 
     /// Says whether a fault of the setting `name` is already known.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(super) fn name(&self, name: &str) -> bool {
         self.0.iter().any(|fault| fault.name == name)
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Faults, row::given, table};
+use super::{Faults, row::given, table::rows};
 
 const OURS: &str = "WARMUP_";
 
 /// Notes each `WARMUP_*` name with a value that is not in the table. `OTEL_*` and all others are not ours to judge.
 pub(super) fn unknown(vars: &BTreeMap<String, String>, faults: &mut Faults) {
-    let known: Vec<&str> = table::rows().iter().map(|row| row.name).collect();
+    let known: Vec<&str> = rows().iter().map(|row| row.name).collect();
     let ours = vars.keys().filter(|name| name.starts_with(OURS) && given(vars, name).is_some());
     for name in ours.filter(|name| !known.contains(&name.as_str()) && !injected(name, vars)) {
         let instead = match closest(name, &known) {

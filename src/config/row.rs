@@ -19,13 +19,6 @@ pub(crate) struct Row {
     pub value: fn(&Settings) -> String,
 }
 
-impl Row {
-    /// Says whether its value must never be shown.
-    pub(crate) fn is_secret(&self) -> bool {
-        self.facts.secret
-    }
-}
-
 /// Takes values from the environment. A value with a fault is noted and its default stands in, so that the search for
 /// faults goes on.
 pub(super) struct Reader<'a> {
@@ -45,13 +38,14 @@ impl Reader<'_> {
                 Err(wrong) => self.fault(name, text, wrong, &kind.facts(), default),
             }
         }
-        kind.read(default).ok().expect("every default is legal: a test reads them all")
+        kind.read(default).expect("every default is legal: a test reads them all")
     }
 
     fn fault(&mut self, name: &str, text: &str, wrong: &str, facts: &Facts, default: &str) {
         let wrong =
             if facts.secret { format!("the value {wrong}") } else { format!("`{}` {wrong}", text.escape_debug()) };
-        let example = if default.is_empty() { String::new() } else { format!(", for example {default}") };
+        // What has no unit says itself what a value looks like.
+        let example = if facts.unit.is_empty() { String::new() } else { format!(", for example {default}") };
         self.faults.add(name, wrong, format!("write {}{example}", facts.write));
     }
 }

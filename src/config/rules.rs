@@ -62,7 +62,7 @@ pub(super) const RULES: [Rule; 7] = [
 pub(super) fn judge(settings: &Settings, faults: &mut Faults) {
     let broken: Vec<_> = RULES
         .iter()
-        .filter(|rule| !rule.names.iter().any(|name| faults.has(name)))
+        .filter(|rule| !rule.names.iter().any(|name| faults.name(name)))
         .filter_map(|rule| (rule.broken)(settings).map(|broken| (rule.names[0], broken)))
         .collect();
     for (name, (wrong, instead)) in broken {

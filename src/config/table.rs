@@ -19,7 +19,7 @@ use super::{
 use crate::domain::time::Window;
 
 /// The largest cap whose bucket is still counted exactly by a double, at any burst.
-const LARGEST_CAP: u32 = 1_000_000;
+pub(super) const LARGEST_CAP: u32 = 1_000_000;
 
 settings! {
     "Servers and secrets" {
@@ -30,7 +30,7 @@ settings! {
         // Several fleets may share one Redis; each needs its own.
         /// What the name of every Redis key of this fleet begins with.
         redis_prefix: String = "WARMUP_REDIS_PREFIX", "warmup", prefix();
-        /// The key under which the mailboxes' passwords are sealed; lost with it, they must be enrolled again.
+        /// The key under which the mailboxes' passwords are sealed; without it they must be enrolled again.
         master_key: Option<MasterKey> = "WARMUP_MASTER_KEY", "", optional(master_key());
         /// A bearer token with all rights on the API, for the first steps; `warmup token create` makes lesser ones.
         admin_token: Option<SecretString> = "WARMUP_ADMIN_TOKEN", "", optional(token());
@@ -129,7 +129,7 @@ settings! {
         // A third of the lease: one renewal may be lost, a second late, and the lease still holds.
         /// The time from one renewal of a worker's leases to the next.
         heartbeat: Duration = "WARMUP_HEARTBEAT_MS", "5000", milliseconds(100..=60_000);
-        // Half of the 120 s that the pod is given, and room for one whole mail that began just before.
+        // Room for the one mail that began just before (50 s), and less than the grace period of the pod.
         /// How long a stopping worker may take to finish and settle what it started.
         drain_timeout: Duration = "WARMUP_DRAIN_TIMEOUT_MS", "60000", milliseconds(1_000..=3_600_000);
     }

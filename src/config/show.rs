@@ -1,0 +1,67 @@
+//! What the settings are, for people: every one with its source, and those that differ from their default. A secret is
+//! only ever `set` or `not set`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    Settings,
+    row::{Row, given},
+    table::rows,
+};
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    Default,
+    Environment,
+}
+
+/// One setting as `warmup config show` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    pub name: &'static str,
+    /// `None` when it is not set and has no default; of a secret `set` or `not set`.
+    pub value: Option<String>,
+    /// Empty where there is none.
+    pub unit: &'static str,
+    pub source: Source,
+}
+
+/// A setting whose value is not its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    pub name: &'static str,
+    pub value: String,
+    pub default: String,
+}
+
+impl Settings {
+    /// Lists every setting, in the order of the table; `vars` are those from which the settings were read.
+    pub fn listing(&self, vars: &BTreeMap<String, String>) -> Vec<Shown> {
+        let source = |name| if given(vars, name).is_some() { Source::Environment } else { Source::Default };
+        let shown = |row: Row| {
+            let value = (row.value)(self);
+            let value = match (value.is_empty(), row.facts.secret) {
+                (false, _) => Some(value),
+                (true, true) => Some("not set".to_owned()),
+                (true, false) => None,
+            };
+            Shown { name: row.name, value, unit: row.facts.unit, source: source(row.name) }
+        };
+        rows().into_iter().map(shown).collect()
+    }
+
+    /// Lists the settings that differ from their default, in the order of the table.
+    pub fn overrides(&self) -> Vec<Override> {
+        let or_not_set = |text: &str| if text.is_empty() { "not set".to_owned() } else { text.to_owned() };
+        let differs = |row: Row| {
+            let value = (row.value)(self);
+            let (name, default) = (row.name, or_not_set(row.default));
+            (value != row.default).then(|| Override { name, value: or_not_set(&value), default })
+        };
+        rows().into_iter().filter_map(differs).collect()
+    }
+}
