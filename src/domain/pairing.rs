@@ -42,6 +42,13 @@ pub struct Partner {
     pub round: u16,
 }
 
+impl Partner {
+    /// The same partner once more, for a mailbox that has nobody left in this round.
+    pub fn again(self) -> Partner {
+        Partner { round: self.round + 1, ..self }
+    }
+}
+
 /// The pairs of one day.
 #[derive(Debug)]
 pub struct Pairing {
@@ -83,10 +90,9 @@ impl Pairing {
         Some(Partner { mailbox: self.members[partner as usize].mailbox, round: self.round(k) })
     }
 
-    /// Returns partners for a `k`-th attempt that can't be served by its level, best first: everybody else once,
-    /// starting at a place that `dice` chooses, other owners before other domains before the rest; first those of this
-    /// round, then the same again as the next round. At most `most` of each, out of the next 8 x `most` places, so
-    /// that a pool of 100,000 is not sorted for one mail.
+    /// Returns partners of this round for a `k`-th attempt that can't be served by its level, best first: everybody else
+    /// once, starting at a place that `dice` chooses, other owners before other domains before the rest. At most `most`,
+    /// out of the next 8 x `most` places, so that a pool of 100,000 is not sorted for one mail.
     pub fn walk(&self, mailbox: MailboxId, k: u16, dice: u64, most: usize) -> Vec<Partner> {
         let n = self.members.len();
         if n == 0 {
@@ -103,8 +109,7 @@ impl Pairing {
         });
         others.truncate(most);
         let round = self.round(k);
-        let as_round = |round| others.iter().map(move |m| Partner { mailbox: m.mailbox, round }).collect::<Vec<_>>();
-        [as_round(round), as_round(round + 1)].concat()
+        others.into_iter().map(|m| Partner { mailbox: m.mailbox, round }).collect()
     }
 
     /// The round of the k-th attempt: a member has used all others once after n - 1 attempts.

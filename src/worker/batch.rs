@@ -13,6 +13,7 @@ use crate::{
         content::{Draft, draft},
         id::{Epoch, FlightId, ShardId, UserId},
         lease::MachineTime,
+        pairing::Partner,
     },
     ports::{
         Ask, CapKind, Choice, Flight, Gate, Grant, PortError, Refusal, Reservation, ReserveBatch,
@@ -26,7 +27,8 @@ const GATHER: TimeDelta = TimeDelta::milliseconds(200);
 /// A grant older than this is thrown away: the window it was granted in is passing. Machine clock.
 const GRANT_HOLDS: Duration = Duration::from_secs(3);
 
-/// Partners offered beside the planned one, and when those would not do either.
+/// Partners offered beside the planned one; and how many more than it has attempted when those would not do either, so
+/// that a repeat is offered only behind everybody that is left.
 const ALTERNATIVES: usize = 8;
 const EVERYBODY: usize = 512;
 
@@ -205,10 +207,16 @@ impl Worker {
         let Some(pairing) = self.pairings.get(&planned.day) else { return Vec::new() };
         let k = planned.attempts + 1;
         let dice = self.ports.entropy.roll(Purpose::Walk, mailbox_key(planned.mailbox));
-        let most = if mail.walk { EVERYBODY } else { ALTERNATIVES };
-        let walk = pairing.walk(planned.mailbox, k, dice, most);
-        let partners = pairing.planned(planned.mailbox, k).into_iter().chain(walk);
-        partners.map(|partner| Choice { partner: partner.mailbox, round: partner.round as i16 }).collect()
+        let planned_partner = pairing.planned(planned.mailbox, k).into_iter();
+        let partners: Vec<Partner> = if mail.walk {
+            let everybody = pairing.walk(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
+            let again: Vec<Partner> = everybody.iter().copied().map(Partner::again).collect();
+            planned_partner.chain(everybody).chain(again).collect()
+        } else {
+            planned_partner.chain(pairing.walk(planned.mailbox, k, dice, ALTERNATIVES)).collect()
+        };
+        let choice = |partner: Partner| Choice { partner: partner.mailbox, round: partner.round as i16 };
+        partners.into_iter().map(choice).collect()
     }
 
     /// The answer to a reserve did not come: give back whatever it may have opened.

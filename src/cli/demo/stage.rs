@@ -84,7 +84,7 @@ impl Stage {
             self.enrolled
         );
         for differing in self.settings.overrides() {
-            let default = if differing.default.is_empty() { "none" } else { differing.default };
+            let default = if differing.default.is_empty() { "none" } else { &differing.default };
             text.push_str(&format!("  {}={} (default {default})\n", differing.name, differing.value));
         }
         text

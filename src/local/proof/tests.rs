@@ -1,6 +1,6 @@
 //! Doctored journals and ledgers: each tampering must break the sentence that forbids it.
 
-use chrono::TimeZone;
+use chrono::{TimeZone, Utc};
 
 use super::{Claim::*, *};
 
