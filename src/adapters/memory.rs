@@ -2,9 +2,13 @@
 //! holds, driven by whatever clock they are given, with faults on demand.
 
 pub mod caps;
+mod clock;
 mod fault;
 pub mod leases;
+mod mailer;
 
 pub use caps::MemoryCaps;
+pub use clock::VirtualClock;
 pub use fault::{Fault, Faults};
 pub use leases::MemoryLeases;
+pub use mailer::{MemoryMailer, Weather};

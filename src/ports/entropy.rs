@@ -18,6 +18,8 @@ pub enum Purpose {
     Walk,
     /// Waits between attempts at a service that is away.
     Backoff,
+    /// How a simulation's mail hosts behave.
+    Weather,
 }
 
 /// Random numbers and fresh names.
