@@ -5,10 +5,14 @@ pub mod caps;
 mod clock;
 mod fault;
 pub mod leases;
+mod ledger;
+mod mailboxes;
 mod mailer;
+pub mod world;
 
 pub use caps::MemoryCaps;
 pub use clock::VirtualClock;
 pub use fault::{Fault, Faults};
 pub use leases::MemoryLeases;
 pub use mailer::{MemoryMailer, Weather};
+pub use world::{MemoryMailbox, MemoryWorld};

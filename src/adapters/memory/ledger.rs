@@ -1,0 +1,256 @@
+//! The ledger in memory: the same conditions in the same order as `postgres/sql`.
+
+mod close;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use self::close::{Ending, close};
+use super::world::{BatchRow, DayRow, FlightRow, MemoryMailbox, MemoryWorld, Tables};
+use crate::{
+    domain::{
+        id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        outcome::Fate,
+    },
+    ports::{
+        Ask, Choice, Flight, Ledger, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept,
+    },
+};
+
+#[async_trait]
+impl Ledger for MemoryWorld {
+    async fn prepare(&self, _now: DateTime<Utc>) -> Result<(), PortError> {
+        self.statement(|_| ())
+    }
+
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
+        let epochs: Option<Vec<Epoch>> =
+            self.statement(|tables| shards.iter().map(|s| Some(tables.shards.get(s)?.0)).collect())?;
+        epochs.ok_or_else(|| PortError::Permanent("a shard that does not exist".into()))
+    }
+
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
+        self.statement(|tables| read.iter().map(|(shard, epoch)| tables.raise(worker, *shard, *epoch)).collect())
+    }
+
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
+        let now = self.clock.machine();
+        self.statement(|tables| {
+            let checked: Vec<Result<Accepted, Refusal>> =
+                batch.asks.iter().map(|ask| tables.check(batch, ask)).collect();
+            let accepted = tables.within_limits(checked, self.user_daily_cap);
+            let id = tables.open_batch(accepted.iter().flatten().count());
+            let pairs = batch.asks.iter().zip(accepted);
+            pairs
+                .map(|(ask, accepted)| match accepted {
+                    Ok(accepted) => {
+                        let flight = tables.take_off(batch, ask, accepted, id, now);
+                        Reservation::Reserved(Box::new(flight))
+                    }
+                    Err(refusal) => Reservation::Refused(refusal),
+                })
+                .collect()
+        })
+    }
+
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.statement(|tables| {
+            let ends = flights.iter().map(|flight| Ending::unstarted(*flight, now)).collect();
+            close(tables, ends).released
+        })
+    }
+
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.statement(|tables| {
+            let asked = |row: &FlightRow| row.run == run && message_ids.contains(&row.message_id);
+            let flights = tables.flights.iter().filter(|(_, row)| asked(row));
+            let ends = flights.map(|(flight, _)| Ending::unstarted(*flight, now)).collect();
+            close(tables, ends).released
+        })
+    }
+
+    async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        self.statement(|tables| close(tables, results.iter().map(Ending::settled).collect()).changed)
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+        let now = self.clock.machine();
+        self.statement(|tables| {
+            let orphaned = |id: &FlightId, row: &FlightRow| {
+                sweep.shards.contains(&row.shard)
+                    && !(row.run == sweep.run && sweep.running.contains(id))
+                    && now.since(row.reserved_at) > sweep.older_than
+            };
+            let ends = tables
+                .flights
+                .iter()
+                .filter(|(id, row)| orphaned(id, row))
+                .map(|(id, row)| match row.run == sweep.run {
+                    true => Ending::unstarted(*id, sweep.now),
+                    false => Ending::orphaned(*id, sweep.now),
+                })
+                .collect();
+            let closed = close(tables, ends);
+            Swept { uncertain: closed.uncertain, released: closed.released }
+        })
+    }
+}
+
+/// An ask that fulfils everything but its user's limit.
+#[derive(Clone, Copy)]
+struct Accepted {
+    user: UserId,
+    choice: Choice,
+    quota: u16,
+    limited: bool,
+}
+
+impl Tables {
+    fn raise(&mut self, worker: &WorkerId, shard: ShardId, read: Epoch) -> Option<Epoch> {
+        let (epoch, owner) = self.shards.get_mut(&shard).filter(|(epoch, _)| *epoch == read)?;
+        *epoch = Epoch(epoch.0 + 1);
+        *owner = Some(worker.clone());
+        Some(*epoch)
+    }
+
+    fn check(&self, batch: &ReserveBatch, ask: &Ask) -> Result<Accepted, Refusal> {
+        if !self.running {
+            return Err(Refusal::FleetStopped);
+        }
+        let epoch = self.shards.get(&ask.shard).map(|(epoch, _)| *epoch);
+        if !batch.epochs.iter().any(|(shard, mine)| *shard == ask.shard && Some(*mine) == epoch) {
+            return Err(Refusal::ShardLost);
+        }
+        let sender = self.mailboxes.get(&ask.mailbox).filter(|m| self.shard(m.id) == ask.shard);
+        let sender = sender.filter(|m| self.may_send(m, batch.now)).ok_or(Refusal::SenderPaused)?;
+        let quota = self.check_day(sender, ask, batch.now)?;
+        let choice =
+            ask.choices.iter().find(|choice| self.would_do(ask, choice, batch.now)).ok_or(Refusal::NoPartner)?;
+        Ok(Accepted { user: sender.user, choice: *choice, quota, limited: self.limits.contains_key(&sender.user) })
+    }
+
+    fn check_day(&self, sender: &MemoryMailbox, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
+        let day = self.days.get(&(ask.mailbox, ask.day)).ok_or(Refusal::Stale)?;
+        let quota = sender.quota();
+        if self.flights.values().any(|flight| flight.mailbox == ask.mailbox) {
+            return Err(Refusal::NotCool);
+        }
+        if day.reserved >= quota {
+            return Err(Refusal::QuotaFull);
+        }
+        if day.attempts != ask.attempts || u32::from(day.attempts) >= 2 * u32::from(quota) {
+            return Err(Refusal::Stale);
+        }
+        let eve = ask.day.pred_opt().and_then(|eve| self.days.get(&(ask.mailbox, eve)));
+        let cooling = |row: &DayRow| row.next_at.is_some_and(|at| at > now);
+        if cooling(day) || eve.is_some_and(cooling) {
+            return Err(Refusal::NotCool);
+        }
+        Ok(quota)
+    }
+
+    fn would_do(&self, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
+        choice.partner != ask.mailbox
+            && self.mailboxes.get(&choice.partner).is_some_and(|partner| Tables::may_receive(partner, now))
+            && !self.pairs.contains(&(ask.day, ask.mailbox, choice.partner, choice.round))
+    }
+
+    /// Takes from each user's day what still fits, in order of urgency.
+    fn within_limits(
+        &mut self,
+        checked: Vec<Result<Accepted, Refusal>>,
+        stretch: f64,
+    ) -> Vec<Result<Accepted, Refusal>> {
+        let mut granted: std::collections::BTreeMap<UserId, u32> = std::collections::BTreeMap::new();
+        checked
+            .into_iter()
+            .map(|checked| {
+                let accepted = checked?;
+                let Some(limit) = self.limits.get(&accepted.user) else { return Ok(accepted) };
+                let most = (f64::from(*limit) * stretch).floor() as u32;
+                let taken: u32 =
+                    self.user_days.iter().filter(|((user, _), _)| *user == accepted.user).map(|(_, n)| *n).sum();
+                let now = granted.entry(accepted.user).or_default();
+                if taken + *now >= most {
+                    return Err(Refusal::UserDailyLimit);
+                }
+                *now += 1;
+                Ok(accepted)
+            })
+            .collect()
+    }
+
+    fn open_batch(&mut self, processed: usize) -> BatchId {
+        if processed > 0 {
+            self.last_batch += 1;
+            let row = BatchRow { processed: processed as u16, ..BatchRow::default() };
+            self.batches.insert(BatchId(self.last_batch), row);
+        }
+        BatchId(self.last_batch)
+    }
+
+    fn take_off(
+        &mut self,
+        batch: &ReserveBatch,
+        ask: &Ask,
+        accepted: Accepted,
+        id: BatchId,
+        now: crate::domain::lease::MachineTime,
+    ) -> Flight {
+        let Accepted { user, choice, quota, limited } = accepted;
+        self.pairs.insert((ask.day, ask.mailbox, choice.partner, choice.round));
+        let day = self.days.entry((ask.mailbox, ask.day)).or_default();
+        day.reserved += 1;
+        day.attempts += 1;
+        day.quota = quota;
+        if limited {
+            *self.user_days.entry((user, ask.day)).or_default() += 1;
+        }
+        self.last_flight += 1;
+        let flight = FlightId(self.last_flight);
+        let row = FlightRow {
+            mailbox: ask.mailbox,
+            partner: choice.partner,
+            user,
+            day: ask.day,
+            round: choice.round,
+            shard: ask.shard,
+            run: batch.run,
+            batch: id,
+            message_id: ask.message_id.clone(),
+            limited,
+            reserved_at: now,
+        };
+        self.flights.insert(flight, row);
+        let sender = &self.mailboxes[&ask.mailbox];
+        Flight {
+            id: flight,
+            batch: id,
+            shard: ask.shard,
+            day: ask.day,
+            user,
+            sender: self.party(ask.mailbox),
+            recipient: self.party(choice.partner),
+            message_id: ask.message_id.clone(),
+            subject: ask.subject.clone(),
+            endpoint: sender.endpoint.clone(),
+            username: sender.email.clone(),
+            sealed_password: Vec::new(),
+        }
+    }
+
+    fn party(&self, mailbox: MailboxId) -> Party {
+        let MemoryMailbox { email, display_name, .. } = self.mailboxes[&mailbox].clone();
+        Party { mailbox, email, display_name }
+    }
+}
+
+impl Ending {
+    fn settled(result: &Settlement) -> Ending {
+        Ending { flight: result.flight, outcome: result.outcome.clone(), at: result.at, next_at: Some(result.next_at) }
+    }
+
+    fn is(&self, fate: Fate) -> bool {
+        self.outcome.fate == fate
+    }
+}

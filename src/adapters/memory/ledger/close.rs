@@ -1,0 +1,179 @@
+//! The one way in which a flight ends, as `close.sql` has it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    adapters::memory::world::{FlightRow, LogRow, Standing, Tables},
+    domain::{
+        id::{FlightId, MailboxId},
+        outcome::{Effects, Fate, Measure, Outcome, Stage},
+    },
+};
+
+/// How one flight ends.
+pub(super) struct Ending {
+    pub(super) flight: FlightId,
+    pub(super) outcome: Outcome,
+    pub(super) at: DateTime<Utc>,
+    pub(super) next_at: Option<DateTime<Utc>>,
+}
+
+/// What closing did.
+#[derive(Default)]
+pub(super) struct Closed {
+    pub(super) changed: u64,
+    pub(super) uncertain: u64,
+    pub(super) released: u64,
+}
+
+impl Ending {
+    pub(super) fn unstarted(flight: FlightId, at: DateTime<Utc>) -> Ending {
+        Ending::without_reply(flight, at, Fate::Unstarted, "")
+    }
+
+    pub(super) fn orphaned(flight: FlightId, at: DateTime<Utc>) -> Ending {
+        Ending::without_reply(flight, at, Fate::Uncertain, "uncertain")
+    }
+
+    fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate, reason: &'static str) -> Ending {
+        let outcome =
+            Outcome { fate, stage: Stage::Dot, reason, reply: None, effects: Effects::default(), note: String::new() };
+        Ending { flight, outcome, at, next_at: None }
+    }
+}
+
+/// Ends flights. One that is gone and whose row is not uncertain is left alone.
+pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
+    let mut closed = Closed::default();
+    for end in ends {
+        if let Some(row) = tables.flights.remove(&end.flight) {
+            closed.changed += 1;
+            closed.uncertain += u64::from(end.is(Fate::Uncertain));
+            closed.released += u64::from(end.is(Fate::Unstarted));
+            tables.land(&end, &row);
+        } else if tables.correct(&end) {
+            closed.changed += 1;
+        }
+    }
+    closed
+}
+
+impl Tables {
+    fn land(&mut self, end: &Ending, row: &FlightRow) {
+        let given_back = end.is(Fate::Refused) || end.is(Fate::Unstarted);
+        let day = self.days.entry((row.mailbox, row.day)).or_default();
+        day.sent += u16::from(end.is(Fate::Sent));
+        day.failed += u16::from(end.is(Fate::Refused));
+        day.uncertain += u16::from(end.is(Fate::Uncertain));
+        day.reserved -= u16::from(given_back);
+        day.next_at = day.next_at.max(end.next_at);
+        if !end.is(Fate::Unstarted) {
+            day.last_sent_at = day.last_sent_at.max(Some(end.at));
+        }
+        if row.limited && given_back {
+            *self.user_days.entry((row.user, row.day)).or_default() -= 1;
+        }
+        self.count_in_batch(end, row);
+        if end.is(Fate::Unstarted) {
+            self.pairs.remove(&(row.day, row.mailbox, row.partner, row.round));
+            return;
+        }
+        let (status, reason) = status(&end.outcome);
+        let log = LogRow {
+            day: row.day,
+            mailbox: row.mailbox,
+            partner: row.partner,
+            message_id: row.message_id.clone(),
+            status,
+            reason,
+        };
+        self.logs.insert(end.flight, log);
+        self.take_measures(end, row.mailbox, row.partner);
+    }
+
+    fn count_in_batch(&mut self, end: &Ending, row: &FlightRow) {
+        let Some(batch) = self.batches.get_mut(&row.batch) else { return };
+        match end.outcome.fate {
+            Fate::Sent => batch.sent += 1,
+            Fate::Refused => batch.failed += 1,
+            Fate::Uncertain => batch.uncertain += 1,
+            Fate::Unstarted => batch.released += 1,
+        }
+        batch.finished = batch.sent + batch.failed + batch.uncertain + batch.released >= batch.processed;
+    }
+
+    /// A late definite answer corrects its own uncertain row. Returns whether it did.
+    fn correct(&mut self, end: &Ending) -> bool {
+        let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some("uncertain");
+        let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
+        let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
+        (row.status, row.reason) = status(&end.outcome);
+        let (mailbox, partner, date) = (row.mailbox, row.partner, row.day);
+        let day = self.days.entry((mailbox, date)).or_default();
+        day.uncertain -= 1;
+        day.sent += u16::from(end.is(Fate::Sent));
+        day.failed += u16::from(end.is(Fate::Refused));
+        day.reserved -= u16::from(end.is(Fate::Refused));
+        self.take_measures(end, mailbox, partner);
+        true
+    }
+
+    /// Whom the answer concerns.
+    fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId) {
+        let Effects { sender: on_sender, partner: on_partner, host, domain } = end.outcome.effects;
+        let reason = end.outcome.reason;
+        if let Some((measure, mailbox)) = on_sender.zip(self.mailboxes.get_mut(&sender)) {
+            stand(&mut mailbox.sending, measure, end.at, reason);
+            self.tell(kind("sender", "disabled", measure), Some(sender), reason);
+        }
+        if let Some((measure, mailbox)) = on_partner.zip(self.mailboxes.get_mut(&partner)) {
+            stand(&mut mailbox.receiving, measure, end.at, reason);
+            self.tell(kind("partner", "excluded", measure), Some(partner), reason);
+        }
+        let Some(mailbox) = self.mailboxes.get(&sender).cloned() else { return };
+        let names = [("host", mailbox.endpoint.host.to_lowercase(), host), ("domain", mailbox.domain(), domain)];
+        for (scope, name, measure) in names {
+            if let Some(measure) = measure {
+                let until = self.pauses.entry((scope, name)).or_insert(end.at);
+                *until = (*until).max(end_of(measure, end.at));
+                self.tell(format!("{scope}-paused"), None, reason);
+            }
+        }
+    }
+}
+
+fn status(outcome: &Outcome) -> (&'static str, Option<String>) {
+    match outcome.fate {
+        Fate::Sent => ("SENT", None),
+        _ => ("FAILED", Some(outcome.reason.to_owned())),
+    }
+}
+
+fn kind(whom: &str, for_good: &str, measure: Measure) -> String {
+    match measure {
+        Measure::Pause(_) => format!("{whom}-paused"),
+        Measure::Disable => format!("{whom}-{for_good}"),
+    }
+}
+
+/// A longer measure stays; what the operator or a disabling stopped stays stopped.
+fn stand(standing: &mut Standing, measure: Measure, at: DateTime<Utc>, reason: &str) {
+    match (&*standing, measure) {
+        (Standing::Stopped { by_operator: false, .. }, _) | (Standing::Stopped { .. }, Measure::Pause(_)) => {}
+        (_, Measure::Disable) => *standing = Standing::Stopped { reason: reason.to_owned(), by_operator: false },
+        (before, Measure::Pause(_)) => {
+            let until = match before {
+                Standing::Paused { until, .. } => end_of(measure, at).max(*until),
+                _ => end_of(measure, at),
+            };
+            *standing = Standing::Paused { until, reason: reason.to_owned() };
+        }
+    }
+}
+
+fn end_of(measure: Measure, at: DateTime<Utc>) -> DateTime<Utc> {
+    match measure {
+        Measure::Pause(time) => at + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX),
+        Measure::Disable => DateTime::<Utc>::MAX_UTC,
+    }
+}

@@ -1,0 +1,117 @@
+//! What a tick reads, from memory.
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::world::{DayRow, MemoryMailbox, MemoryWorld, Tables};
+use crate::{
+    domain::{
+        id::{MailboxId, ShardId},
+        pairing::Member,
+        plan::Candidate,
+        ramp::day_counts,
+        time::{Todays, today},
+    },
+    ports::{Mailboxes, PortError},
+};
+
+#[async_trait]
+impl Mailboxes for MemoryWorld {
+    async fn turn_days(&self, shards: &[ShardId], _todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.statement(|tables| {
+            let mine: Vec<MailboxId> =
+                tables.mailboxes.keys().copied().filter(|id| shards.contains(&tables.shard(*id))).collect();
+            mine.into_iter().map(|id| tables.turn(id, now)).sum()
+        })
+    }
+
+    async fn candidates(
+        &self,
+        shards: &[ShardId],
+        _todays: &Todays,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Candidate>, PortError> {
+        self.statement(|tables| {
+            let mine = tables.mailboxes.values().filter(|m| shards.contains(&tables.shard(m.id)));
+            mine.filter(|m| tables.may_send(m, now)).map(|m| tables.candidate(m, now)).collect()
+        })
+    }
+
+    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
+        self.statement(|tables| {
+            if let Some(roster) = tables.rosters.get(&day) {
+                return roster.clone();
+            }
+            let roster = tables.make_roster(day, now);
+            tables.rosters.insert(day, roster.clone());
+            roster
+        })
+    }
+}
+
+impl Tables {
+    /// Closes the earlier days of a mailbox and opens its today. Returns how many days closed.
+    fn turn(&mut self, id: MailboxId, now: DateTime<Utc>) -> u64 {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return 0 };
+        let day = today(mailbox.schedule.zone, now);
+        let (mut closed, mut late) = (0, 0);
+        for ((_, _), row) in self.days.range_mut((id, NaiveDate::MIN)..(id, day)).filter(|(_, row)| !row.closed) {
+            row.closed = true;
+            row.late = row.reserved < row.quota;
+            closed += 1;
+            late += u64::from(row.late);
+            mailbox.grown += u16::from(day_counts(row.sent, row.quota));
+        }
+        let owes = mailbox.enabled
+            && !matches!(mailbox.sending, super::world::Standing::Stopped { by_operator: false, .. })
+            && mailbox.schedule.days.contains(day);
+        let quota = mailbox.quota();
+        if owes {
+            self.days.entry((id, day)).or_insert_with(|| DayRow { quota, ..DayRow::default() });
+        }
+        for _ in 0..late {
+            self.tell("day-short", Some(id), "late");
+        }
+        closed
+    }
+
+    fn candidate(&self, mailbox: &MemoryMailbox, now: DateTime<Utc>) -> Candidate {
+        let day = today(mailbox.schedule.zone, now);
+        let row = self.days.get(&(mailbox.id, day)).cloned().unwrap_or_default();
+        Candidate {
+            id: mailbox.id,
+            user: mailbox.user,
+            shard: self.shard(mailbox.id),
+            domain: mailbox.domain(),
+            schedule: mailbox.schedule,
+            ramp: mailbox.ramp,
+            grown: mailbox.grown,
+            day,
+            reserved: row.reserved,
+            sent: row.sent,
+            attempts: row.attempts,
+            next_at: row.next_at,
+            last_sent_at: row.last_sent_at,
+        }
+    }
+
+    fn make_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
+        let takes_part = |m: &&MemoryMailbox| Tables::may_receive(m, now) && m.schedule.days.contains(day);
+        let mut roster: Vec<Member> = self
+            .mailboxes
+            .values()
+            .filter(takes_part)
+            .map(|m| Member { mailbox: m.id, user: m.user, domain: m.domain(), quota: self.quota_on(m, day) })
+            .filter(|member| member.quota > 0)
+            .collect();
+        roster.sort_by(|a, b| (a.user, &a.domain, a.mailbox).cmp(&(b.user, &b.domain, b.mailbox)));
+        roster
+    }
+
+    /// The quota of `day`, with earlier days that are not closed yet counted as they will be.
+    fn quota_on(&self, mailbox: &MemoryMailbox, day: NaiveDate) -> u16 {
+        let open = self.days.range((mailbox.id, NaiveDate::MIN)..(mailbox.id, day));
+        let counting = open.filter(|(_, row)| !row.closed && day_counts(row.sent, row.quota)).count() as u16;
+        mailbox.ramp.quota(mailbox.grown + counting)
+    }
+}

@@ -1,0 +1,282 @@
+//! What the ledger and the mailboxes keep in memory: the tables of the schema as ordered maps, so that no hash order shows
+//! in a replay.
+
+mod audit;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+
+use super::{Fault, Faults};
+use crate::{
+    domain::{
+        id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        lease::MachineTime,
+        mailbox::{Endpoint, domain_of},
+        pairing::Member,
+        ramp::Ramp,
+        shard::{all_shards, shard_of},
+        time::Schedule,
+    },
+    ports::{Clock, PortError},
+};
+
+/// The standing of a mailbox as a sender or as a partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    #[default]
+    Active,
+    /// Until then, by itself.
+    Paused { until: DateTime<Utc>, reason: String },
+    /// Until the operator resumes it. `by_operator` tells a pause from a disabling.
+    Stopped { reason: String, by_operator: bool },
+}
+
+impl Standing {
+    pub(super) fn holds(&self, now: DateTime<Utc>) -> bool {
+        match self {
+            Standing::Active => false,
+            Standing::Paused { until, .. } => *until > now,
+            Standing::Stopped { .. } => true,
+        }
+    }
+}
+
+/// An enrolled mailbox.
+#[derive(Clone, Debug)]
+pub struct MemoryMailbox {
+    pub id: MailboxId,
+    pub user: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub endpoint: Endpoint,
+    pub schedule: Schedule,
+    pub ramp: Ramp,
+    pub grown: u16,
+    pub enabled: bool,
+    pub sending: Standing,
+    pub receiving: Standing,
+}
+
+impl MemoryMailbox {
+    pub(super) fn domain(&self) -> String {
+        domain_of(&self.email)
+    }
+
+    pub(super) fn quota(&self) -> u16 {
+        self.ramp.quota(self.grown)
+    }
+}
+
+/// A row of `mailbox_days`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayRow {
+    pub quota: u16,
+    pub reserved: u16,
+    pub sent: u16,
+    pub failed: u16,
+    pub uncertain: u16,
+    pub attempts: u16,
+    pub next_at: Option<DateTime<Utc>>,
+    pub last_sent_at: Option<DateTime<Utc>>,
+    pub closed: bool,
+    pub late: bool,
+}
+
+/// A row of `logs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    pub day: NaiveDate,
+    pub mailbox: MailboxId,
+    pub partner: MailboxId,
+    pub message_id: String,
+    /// `SENT` or `FAILED`.
+    pub status: &'static str,
+    pub reason: Option<String>,
+}
+
+/// A row of `events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    pub kind: String,
+    pub mailbox: Option<MailboxId>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct FlightRow {
+    pub(super) mailbox: MailboxId,
+    pub(super) partner: MailboxId,
+    pub(super) user: UserId,
+    pub(super) day: NaiveDate,
+    pub(super) round: i16,
+    pub(super) shard: ShardId,
+    pub(super) run: RunId,
+    pub(super) batch: BatchId,
+    pub(super) message_id: String,
+    pub(super) limited: bool,
+    pub(super) reserved_at: MachineTime,
+}
+
+/// A row of `batches`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchRow {
+    pub processed: u16,
+    pub sent: u16,
+    pub failed: u16,
+    pub uncertain: u16,
+    pub released: u16,
+    pub finished: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) running: bool,
+    pub(super) mailboxes: BTreeMap<MailboxId, MemoryMailbox>,
+    pub(super) limits: BTreeMap<UserId, u32>,
+    pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
+    pub(super) pairs: BTreeSet<(NaiveDate, MailboxId, MailboxId, i16)>,
+    pub(super) user_days: BTreeMap<(UserId, NaiveDate), u32>,
+    pub(super) rosters: BTreeMap<NaiveDate, Vec<Member>>,
+    pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
+    pub(super) flights: BTreeMap<FlightId, FlightRow>,
+    pub(super) logs: BTreeMap<FlightId, LogRow>,
+    pub(super) batches: BTreeMap<BatchId, BatchRow>,
+    /// End and reason by (`host` or `domain`, name).
+    pub(super) pauses: BTreeMap<(&'static str, String), DateTime<Utc>>,
+    pub(super) events: Vec<EventRow>,
+    pub(super) last_flight: i64,
+    pub(super) last_batch: i64,
+}
+
+impl Tables {
+    pub(super) fn shard(&self, mailbox: MailboxId) -> ShardId {
+        shard_of(mailbox, u16::try_from(self.shards.len()).unwrap_or(u16::MAX))
+    }
+
+    /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
+    pub(super) fn may_send(&self, mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
+        let held = |scope, name: String| self.pauses.get(&(scope, name)).is_some_and(|until| *until > now);
+        mailbox.enabled
+            && !mailbox.sending.holds(now)
+            && !held("host", mailbox.endpoint.host.to_lowercase())
+            && !held("domain", mailbox.domain())
+    }
+
+    /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
+    pub(super) fn may_receive(mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
+        mailbox.enabled && !mailbox.sending.holds(now) && !mailbox.receiving.holds(now)
+    }
+
+    pub(super) fn tell(&mut self, kind: impl Into<String>, mailbox: Option<MailboxId>, reason: &str) {
+        self.events.push(EventRow { kind: kind.into(), mailbox, reason: reason.to_owned() });
+    }
+}
+
+/// The whole record of a simulated fleet. Clones share it.
+#[derive(Clone)]
+pub struct MemoryWorld {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) user_daily_cap: f64,
+    faults: Arc<Faults>,
+    tables: Arc<Mutex<Tables>>,
+}
+
+impl MemoryWorld {
+    /// An empty record of a fleet of `shards`. Flights age by the machine clock, as Postgres ages them by its own.
+    pub fn new(clock: Arc<dyn Clock>, shards: u16, user_daily_cap: f64) -> MemoryWorld {
+        let shards = all_shards(shards).into_iter().map(|shard| (shard, (Epoch(0), None))).collect();
+        let tables = Tables { running: true, shards, ..Tables::default() };
+        MemoryWorld { clock, user_daily_cap, faults: Arc::default(), tables: Arc::new(Mutex::new(tables)) }
+    }
+
+    /// From here on every call fails so; `None` mends it.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.faults.set(fault);
+    }
+
+    /// Enrols a mailbox, or changes a known one.
+    pub fn enrol(&self, mailbox: MemoryMailbox) {
+        self.tables().mailboxes.insert(mailbox.id, mailbox);
+    }
+
+    /// Changes a mailbox in place.
+    pub fn change(&self, mailbox: MailboxId, change: impl FnOnce(&mut MemoryMailbox)) {
+        if let Some(mailbox) = self.tables().mailboxes.get_mut(&mailbox) {
+            change(mailbox);
+        }
+    }
+
+    /// Sets a user's own daily limit.
+    pub fn limit(&self, user: UserId, limit: u32) {
+        self.tables().limits.insert(user, limit);
+    }
+
+    /// Starts or stops the fleet by order.
+    pub fn order(&self, running: bool) {
+        self.tables().running = running;
+    }
+
+    /// Returns a mailbox as it stands.
+    pub fn mailbox(&self, mailbox: MailboxId) -> Option<MemoryMailbox> {
+        self.tables().mailboxes.get(&mailbox).cloned()
+    }
+
+    /// Returns a mailbox's day.
+    pub fn day(&self, mailbox: MailboxId, day: NaiveDate) -> Option<DayRow> {
+        self.tables().days.get(&(mailbox, day)).cloned()
+    }
+
+    /// Returns all days of all mailboxes.
+    pub fn days(&self) -> Vec<(MailboxId, NaiveDate, DayRow)> {
+        self.tables().days.iter().map(|((mailbox, day), row)| (*mailbox, *day, row.clone())).collect()
+    }
+
+    /// Returns the log, by flight.
+    pub fn logs(&self) -> Vec<(FlightId, LogRow)> {
+        self.tables().logs.iter().map(|(flight, row)| (*flight, row.clone())).collect()
+    }
+
+    /// Returns how often each pair of a day was used.
+    pub fn pairs(&self) -> Vec<(NaiveDate, MailboxId, MailboxId, i16)> {
+        self.tables().pairs.iter().copied().collect()
+    }
+
+    /// Returns a batch.
+    pub fn batch(&self, batch: BatchId) -> Option<BatchRow> {
+        self.tables().batches.get(&batch).copied()
+    }
+
+    /// Returns what was told so far.
+    pub fn events(&self) -> Vec<EventRow> {
+        self.tables().events.clone()
+    }
+
+    /// Returns the flights that are not settled.
+    pub fn in_flight(&self) -> Vec<FlightId> {
+        self.tables().flights.keys().copied().collect()
+    }
+
+    /// Returns every invariant that does not hold right now, as sentences.
+    pub fn audit(&self) -> Vec<String> {
+        audit::violations(&self.tables())
+    }
+
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs one statement, as the fault of the moment allows.
+    pub(super) fn statement<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
+        self.faults.around(|| statement(&mut self.tables()))
+    }
+}
+
+/// A run id of the simulation's own making.
+pub fn run(number: u128) -> RunId {
+    RunId(Uuid::from_u128(number))
+}
