@@ -5,6 +5,7 @@ mod demo;
 mod mailbox;
 mod migrate;
 mod run;
+mod session;
 mod sink;
 mod status;
 

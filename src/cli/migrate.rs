@@ -1,8 +1,42 @@
+//! `warmup migrate`: brings the database to this release.
+
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+use super::session::{Session, count, print, print_json};
+use crate::adapters::postgres::migrate::{Migrated, migrate};
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let session = Session::connect().await?;
+    let shards = session.settings.shards;
+    let migrated = migrate(&session.pool, shards, session.now).await?;
+    if args.json {
+        print_json(&migrated)?;
+    } else {
+        print(&told(&migrated, shards))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn told(migrated: &Migrated, shards: u16) -> String {
+    let Migrated { version, applied, partitions, shards_before, moved } = migrated;
+    let mut text = format!(
+        "the database is at migration {version}: {} applied now, {} made\n",
+        count(*applied, "migration", "migrations"),
+        count(*partitions as usize, "log partition", "log partitions")
+    );
+    if let Some(before) = shards_before {
+        let moved = count(*moved, "mailbox", "mailboxes");
+        text.push_str(&format!(
+            "{shards} shards instead of {before}: {moved} moved; workers that still run with WARMUP_SHARDS={before} \
+             have lost their shards, restart them\n"
+        ));
+    }
+    text
 }

@@ -1,8 +1,83 @@
-use std::process::ExitCode;
+//! `warmup status`: how today is going, from the database alone.
+
+use std::{
+    fmt::{self, Write},
+    process::ExitCode,
+};
+
+use super::session::{Session, count, instant, print, print_json, table};
+use crate::app::overview::{FleetStatus, fleet_status};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let session = Session::open().await?;
+    let status = fleet_status(&session.pool, session.now).await?;
+    if args.json {
+        print_json(&status)?
+    } else {
+        print(&told(&status)?)?
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    let order = match (status.running, &status.ordered_by) {
+        (true, _) => "may send".to_owned(),
+        (false, Some(by)) => format!("stopped by {by}"),
+        (false, None) => "stopped".to_owned(),
+    };
+    let FleetStatus { mailboxes, enabled, off, paused, disabled, today, .. } = status;
+    writeln!(text, "{:10} {order}", "fleet")?;
+    writeln!(
+        text,
+        "{:10} {mailboxes}: {enabled} enabled, {paused} paused, {disabled} disabled, {off} off",
+        "mailboxes"
+    )?;
+    let rest = [(today.replied, "replied"), (today.failed, "failed"), (today.uncertain, "uncertain")];
+    let rest: Vec<String> = rest.iter().map(|(number, what)| format!("{number} {what}")).collect();
+    writeln!(text, "{:10} {} of {} sent, {}", "today", today.sent, today.quota, rest.join(", "))?;
+    writeln!(
+        text,
+        "{:10} {} complete, {} behind, {} in flight",
+        "plan", today.complete, today.behind, status.in_flight
+    )?;
+    writeln!(text, "{:10} {}", "shards", owners(status))?;
+    for warning in &status.warnings {
+        writeln!(text, "{:10} {warning}", "warning")?;
+    }
+    if !status.last_batches.is_empty() {
+        write!(text, "\n{}", batches(status))?;
+    }
+    Ok(text)
+}
+
+fn owners(status: &FleetStatus) -> String {
+    let owner = |worker: &Option<String>| worker.clone().unwrap_or_else(|| "nobody".to_owned());
+    let owners: Vec<String> = status
+        .shards
+        .iter()
+        .map(|shards| format!("{} of {}", count(shards.shards as usize, "shard", "shards"), owner(&shards.worker_id)))
+        .collect();
+    if owners.is_empty() { "none: run `warmup migrate`".to_owned() } else { owners.join(", ") }
+}
+
+fn batches(status: &FleetStatus) -> String {
+    let headings = ["BATCH", "STARTED", "WORKER", "MAILS", "SENT", "FAILED", "UNCERTAIN", "RELEASED", "TOOK"];
+    let mut table = table(&headings, &[0, 3, 4, 5, 6, 7, 8]);
+    for batch in &status.last_batches {
+        let took = batch.finished_at.map(|finished| (finished - batch.started_at).num_milliseconds());
+        let numbers = [batch.processed, batch.sent, batch.failed, batch.uncertain, batch.released];
+        let mut row = vec![batch.id.to_string(), instant(batch.started_at), batch.worker_id.clone()];
+        row.extend(numbers.iter().map(ToString::to_string));
+        row.push(took.map_or_else(|| "running".to_owned(), |millis| format!("{millis} ms")));
+        table.add_row(row);
+    }
+    table.trim_fmt()
 }

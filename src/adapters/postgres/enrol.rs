@@ -8,7 +8,7 @@ mod arrays;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Row};
 
 use self::arrays::Arrays;
 use crate::domain::{
@@ -29,6 +29,13 @@ pub struct Stored {
     pub sealed_password: Option<Vec<u8>>,
     pub state: String,
     pub reason: Option<String>,
+}
+
+impl Stored {
+    /// Says whether it was removed: only its log is kept, and its settings.
+    pub fn is_removed(&self) -> bool {
+        self.state == "removed"
+    }
 }
 
 /// A mailbox to be written.
@@ -137,7 +144,12 @@ impl StoredRow {
 }
 
 /// Reads a schedule from its columns. Returns `Decode` for a zone that this release does not know.
-pub(super) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Schedule, sqlx::Error> {
+pub(in crate::adapters::postgres) fn schedule(
+    zone: &str,
+    start: i16,
+    end: i16,
+    days: i16,
+) -> Result<Schedule, sqlx::Error> {
     let unknown =
         |what: &str| sqlx::Error::Decode(format!("{what} in table mailboxes is unknown to this release").into());
     Ok(Schedule {
@@ -148,7 +160,11 @@ pub(super) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Sc
 }
 
 /// Reads an endpoint from its columns.
-pub(super) fn endpoint(host: String, port: i32, security: &str) -> Result<Endpoint, sqlx::Error> {
+pub(in crate::adapters::postgres) fn endpoint(
+    host: String,
+    port: i32,
+    security: &str,
+) -> Result<Endpoint, sqlx::Error> {
     Ok(Endpoint {
         host,
         port: port as u16,
@@ -211,9 +227,9 @@ pub async fn update(
     entries: &[Entry],
     now: DateTime<Utc>,
 ) -> Result<Vec<MailboxId>, sqlx::Error> {
-    let query = Arrays::of(entries, 1).bind_to(sqlx::query_scalar(UPDATE).bind(now)).bind(REASONS_OF_ACCESS);
-    let reactivated: Vec<i64> = query.fetch_all(connection).await?;
-    Ok(reactivated.into_iter().map(MailboxId).collect())
+    let query = Arrays::of(entries, 1).bind_to(sqlx::query(UPDATE).bind(now)).bind(REASONS_OF_ACCESS);
+    let reactivated = query.fetch_all(connection).await?;
+    reactivated.iter().map(|row| row.try_get("id").map(MailboxId)).collect()
 }
 
 const UPDATE: &str = "

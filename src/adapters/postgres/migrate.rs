@@ -6,6 +6,7 @@
 //! needs to be stopped before.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 use thiserror::Error;
 
@@ -35,7 +36,8 @@ pub enum MigrateError {
 }
 
 /// What `migrate` did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Migrated {
     /// The newest migration of this release.
     pub version: i64,

@@ -1,6 +1,6 @@
 //! Mailboxes as columns: one array a column, for `unnest`.
 
-use sqlx::{Encode, Postgres, Type, postgres::PgArguments, query::{Query, QueryScalar}};
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use super::Entry;
 use crate::domain::shard::shard_of;

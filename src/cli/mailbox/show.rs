@@ -1,0 +1,104 @@
+//! `warmup mailbox show EMAIL|ID`.
+
+use std::{fmt::Write, process::ExitCode};
+
+use anyhow::bail;
+
+use super::list::state;
+use crate::{
+    adapters::postgres::view::Selection,
+    app::overview::{MailboxDetail, mailbox_detail},
+    cli::session::{Session, instant, print, print_json, table},
+    domain::id::MailboxId,
+};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Its address, in any case, or its id.
+    mailbox: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let session = Session::open().await?;
+    let selection = match args.mailbox.parse() {
+        Ok(id) => Selection::Id(MailboxId(id)),
+        Err(_) => Selection::Email(&args.mailbox),
+    };
+    let active = session.settings.active_hours;
+    let Some(detail) = mailbox_detail(&session.pool, selection, active, session.now).await? else {
+        bail!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox);
+    };
+    if args.json {
+        print_json(&detail)?
+    } else {
+        print(&told(&detail)?)?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for (name, value) in lines(detail) {
+        writeln!(text, "{name:14} {value}")?;
+    }
+    if !detail.last_days.is_empty() {
+        write!(text, "\n{}", days(detail))?;
+    }
+    Ok(text)
+}
+
+fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
+    let status = &detail.status;
+    let next = match detail.sends_next_at {
+        Some(at) => format!("{} ({})", instant(at), detail.because),
+        None => format!("never, as things are: {}", detail.because),
+    };
+    let receives = match (&detail.receives, &detail.receive_reason) {
+        (true, _) => "yes".to_owned(),
+        (false, reason) => format!("no: {}", reason.as_deref().unwrap_or("no reason is stored")),
+    };
+    let missing = || "-".to_owned();
+    vec![
+        ("id", status.id.to_string()),
+        ("email", status.email.clone()),
+        ("user", status.user.clone()),
+        ("state", state(status)),
+        ("sends next", next),
+        ("receives", receives),
+        ("today", format!("{}: {} of {} sent, {} left", status.day, status.sent, status.quota, status.left)),
+        ("last sent", detail.last_sent_at.map_or_else(missing, instant)),
+        ("in flight", if detail.in_flight { "one mail" } else { "nothing" }.to_owned()),
+        ("display name", detail.display_name.clone()),
+        ("username", detail.username.clone()),
+        ("password", detail.sealed_under.as_ref().map_or_else(missing, |key| format!("sealed under key {key}"))),
+        ("smtp", detail.smtp.clone()),
+        ("imap", detail.imap.clone().unwrap_or_else(missing)),
+        ("window", format!("{} {} ({})", detail.window, detail.days, detail.timezone)),
+        ("ramp", ramp(detail)),
+        ("reply rate", format!("{} %", detail.reply_rate)),
+        ("shard", detail.shard.to_string()),
+        ("enrolled", instant(detail.enrolled_at)),
+        ("changed", instant(detail.changed_at)),
+    ]
+}
+
+fn ramp(detail: &MailboxDetail) -> String {
+    let MailboxDetail { ramp_start, ramp_step, daily_max, days_grown, .. } = detail;
+    format!("{ramp_start} + {ramp_step} a day, at most {daily_max}; {days_grown} days counted so far")
+}
+
+fn days(detail: &MailboxDetail) -> String {
+    let headings = ["DAY", "QUOTA", "RESERVED", "SENT", "FAILED", "UNCERTAIN", "REPLIED", "REASON"];
+    let mut table = table(&headings, &[1, 2, 3, 4, 5, 6]);
+    for day in &detail.last_days {
+        let numbers = [day.quota, day.reserved, day.sent, day.failed, day.uncertain, day.replied];
+        let mut row = vec![day.day.to_string()];
+        row.extend(numbers.iter().map(ToString::to_string));
+        row.push(day.reason.clone().unwrap_or_default());
+        table.add_row(row);
+    }
+    table.trim_fmt()
+}
