@@ -56,23 +56,30 @@ pub fn outlook(facts: &Facts, now: DateTime<Utc>, active: Window) -> Outlook {
         return Outlook::Sends { at: now, because: "a mail is on its way".to_owned() };
     }
     let pause = facts.pauses.iter().filter(|pause| pause.until > now).max_by_key(|pause| pause.until);
-    let ready = pause.map_or(now, |pause| pause.until);
-    let first = today(facts.schedule.zone, ready).max(facts.day);
-    let mut past = None;
-    for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)) {
-        match facts.on(day, ready, active) {
-            Ok((at, because)) if at == ready => {
-                let because = pause.map_or(because, |pause| pause.why.clone());
-                return Outlook::Sends { at, because };
-            }
-            Ok((at, because)) => return Outlook::Sends { at, because: past.unwrap_or(because) },
-            Err(because) => past = past.or(Some(because)),
+    let unhindered = facts.soonest(now, active);
+    let Some(pause) = pause else { return unhindered };
+    match (facts.soonest(pause.until, active), unhindered) {
+        // The pause is the reason only where it makes a difference.
+        (Outlook::Sends { at, .. }, Outlook::Sends { at: sooner, .. }) if at > sooner => {
+            Outlook::Sends { at, because: pause.why.clone() }
         }
+        (hindered, _) => hindered,
     }
-    Outlook::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
 }
 
 impl Facts {
+    fn soonest(&self, ready: DateTime<Utc>, active: Window) -> Outlook {
+        let first = today(self.schedule.zone, ready).max(self.day);
+        let mut past = None;
+        for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)) {
+            match self.on(day, ready, active) {
+                Ok((at, because)) => return Outlook::Sends { at, because: past.unwrap_or(because) },
+                Err(because) => past = past.or(Some(because)),
+            }
+        }
+        Outlook::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
+    }
+
     /// Returns the first moment of `day`, from `ready` on, at which a mail is planned; or why there is none.
     fn on(&self, day: NaiveDate, ready: DateTime<Utc>, active: Window) -> Result<(DateTime<Utc>, String), String> {
         let Some(span) = self.schedule.sending(day, active) else {

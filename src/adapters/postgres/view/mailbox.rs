@@ -108,9 +108,9 @@ const MAILBOXES: &str = "
            domain.reason AS domain_reason, domain.until AS domain_until,
            EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight,
            today.day AS today, d.day IS NOT NULL AS begun,
-           coalesce(d.quota, 0) AS quota, coalesce(d.reserved, 0) AS reserved, coalesce(d.sent, 0) AS sent,
-           coalesce(d.failed, 0) AS failed, coalesce(d.uncertain, 0) AS uncertain, coalesce(d.replied, 0) AS replied,
-           coalesce(d.attempts, 0) AS attempts, d.next_at, d.last_sent_at, d.reason AS day_reason
+           coalesce(d.quota, 0::smallint) AS quota, coalesce(d.reserved, 0::smallint) AS reserved, coalesce(d.sent, 0::smallint) AS sent,
+           coalesce(d.failed, 0::smallint) AS failed, coalesce(d.uncertain, 0::smallint) AS uncertain, coalesce(d.replied, 0::smallint) AS replied,
+           coalesce(d.attempts, 0::smallint) AS attempts, d.next_at, d.last_sent_at, d.reason AS day_reason
     FROM mailboxes m
     JOIN users u ON u.id = m.user_id
     JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone
