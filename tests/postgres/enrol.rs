@@ -87,3 +87,23 @@ async fn dump(pool: &PgPool) -> String {
     }
     text
 }
+
+/// Lets everybody read `table` but nobody write it, runs `racers`, and lets them write only once `waiting` of them wait
+/// for some lock: so they all have read before any has written, unless something holds them apart.
+async fn all_read_before_any_writes<T>(
+    pool: &PgPool,
+    table: &'static str,
+    waiting: i64,
+    racers: impl Future<Output = T>,
+) -> T {
+    const WAITING: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut gate = pool.begin().await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("LOCK TABLE {table} IN SHARE MODE"))).execute(&mut *gate).await.unwrap();
+    let open = async {
+        let all_wait = async || sqlx::query_scalar::<_, i64>(WAITING).fetch_one(pool).await.unwrap() == waiting;
+        world::eventually(std::time::Duration::from_secs(20), all_wait).await;
+        gate.rollback().await.unwrap();
+    };
+    tokio::join!(racers, open).0
+}

@@ -32,7 +32,8 @@ async fn another_key_is_refused_with_both_ids_and_changes_nothing() {
 async fn of_two_first_keys_at_once_one_wins() {
     let database = database().await;
     let (one, two) = (sealer(), Sealer::new(&[12; 32]));
-    let (first, second) = tokio::join!(check(database.pool(), &one), check(database.pool(), &two));
+    let racers = async { tokio::join!(check(database.pool(), &one), check(database.pool(), &two)) };
+    let (first, second) = all_read_before_any_writes(database.pool(), "keyring", 2, racers).await;
     assert!(first.is_ok() != second.is_ok());
     assert_eq!(count(database.pool(), "keyring").await, 1);
 }
