@@ -62,10 +62,10 @@ pub trait Mailer: Send + Sync {
     async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery;
 }
 
-/// Opens sealed passwords.
+/// Opens what the enrolment sealed. Only the mailer asks, for the time of one dialogue.
 pub trait PasswordOpener: Send + Sync {
-    /// Returns the password of `mailbox`.
+    /// Returns the password of `mailbox`. A value that was sealed for another mailbox does not open.
     ///
-    /// Returns `Permanent` when it was sealed under another master key, was tampered with, or is another mailbox's.
+    /// Returns `Permanent` when it does not open under any known master key; the error never holds the secret.
     fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError>;
 }
