@@ -1,13 +1,14 @@
 //! Floor 5: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
 mod config;
-mod context;
 mod demo;
 mod mailbox;
 mod migrate;
 mod run;
+mod session;
 mod sink;
 mod status;
+mod stop;
 
 use std::process::ExitCode;
 

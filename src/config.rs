@@ -126,6 +126,12 @@ impl Settings {
         missing.iter().flatten().flat_map(Faults::iter).map(|fault| fault.name.clone()).collect()
     }
 
+    /// Returns `Ok` when everything is set without which a worker does not start, or all that is missing at once.
+    pub fn require_all(&self) -> Result<(), Faults> {
+        let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
+        missing.into_iter().flatten().fold(Faults::default(), Faults::and).or(())
+    }
+
     fn open_files(&self, faults: &mut Faults) {
         let files = [
             ("WARMUP_TLS_CA_FILE", &self.tls_ca_file),

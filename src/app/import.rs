@@ -1,110 +1,199 @@
-//! Enrols the mailboxes of a CSV file: all of them or, with any fault, none.
+//! Enrolment from a CSV file: all of it or nothing, in one transaction.
 //!
-//! A known address, in any case, changes only in columns that are there and filled. A removed mailbox that is imported
-//! again becomes active with its new password. A dry run does everything and rolls it back.
+//! ```text
+//! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read what is stored ─▶ resolve every row
+//!     any fault anywhere: nothing is written, all faults are told
+//!     dry run:            the report, and the transaction is rolled back
+//!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, commit
+//! ```
+//!
+//! A known address (any case) changes only in columns that are there and filled. A password is compared by opening the
+//! stored one, and sealed again only when it differs. An address that was *removed* becomes active again, with the
+//! password of the file and its earlier settings and ramp. A mailbox that was *disabled because of its access* becomes
+//! active again when the file changes what it logs in with; any other state is left as it is.
 
+mod file;
 mod plan;
-mod read;
+mod report;
 
-use std::io::Read;
+use std::{collections::HashMap, io::Read};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use self::plan::Plan;
+pub use self::report::{Changed, ImportReport};
+use self::{
+    file::File,
+    plan::{Plan, Planned},
+};
 use crate::{
     adapters::{
-        postgres::{enrol, keyring},
+        postgres::{
+            enrol::{self, Entry, Event, Stored},
+            keyring::{self, KeyringError},
+            view,
+        },
         seal::Sealer,
     },
-    domain::enrolment::{Fault, Row, Rules},
+    config::Settings,
+    domain::{
+        enrolment::{Fault, Rules},
+        id::UserId,
+    },
 };
 
-/// Rows in one statement.
-const CHUNK: usize = 5_000;
+/// Rows in one statement: large enough that the round trips do not count, small enough to show progress.
+const CHUNK: usize = 2_000;
 
-/// What an import did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportReport {
-    pub new: usize,
-    pub changed: usize,
-    pub unchanged: usize,
-    /// Addresses of users that did not exist.
-    pub new_users: Vec<String>,
-    /// What is obeyed but should be known.
-    pub warnings: Vec<String>,
+impl From<&Settings> for Rules {
+    fn from(settings: &Settings) -> Rules {
+        Rules {
+            timezone: settings.timezone,
+            daily_max: settings.min_daily_quota,
+            allow_plaintext: settings.allow_plaintext,
+            allow_private_hosts: settings.allow_private_hosts,
+        }
+    }
+}
+
+/// How to import.
+pub struct Options<'a> {
+    /// Day clock.
+    pub now: DateTime<Utc>,
+    /// Report only.
     pub dry_run: bool,
+    /// Told now and then how many mailboxes of how many are written.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
 /// Why nothing was imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// Everything that has to be written differently, in the order of the file.
-    #[error("nothing was imported: {}", listed(.0))]
+    /// The file has faults: all of them.
+    #[error("{}", report::told(.0))]
     Faults(Vec<Fault>),
-    #[error("nothing was imported: the database has no shards: run `warmup migrate`")]
+    /// The file could not be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// The database was never migrated.
+    #[error("the database has no shards yet: run `warmup migrate`")]
     NotMigrated,
-    #[error("nothing was imported: {0}")]
-    Keyring(#[from] keyring::KeyringError),
-    #[error("nothing was imported: the database said: {0}")]
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error("the database did not take the mailboxes, nothing was imported: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("nothing was imported: the file can't be read: {0}")]
-    File(#[from] csv::Error),
 }
 
-fn listed(faults: &[Fault]) -> String {
-    let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-    format!("{} fault{}{}", faults.len(), if faults.len() == 1 { "" } else { "s" }, lines.concat())
-}
-
-/// Imports `csv` in one transaction. Returns every fault at once, and then has changed nothing.
+/// Enrols the mailboxes of a CSV file, or updates them.
+///
+/// Returns `Faults` with every fault of the file when there is any; then, as after every other error, nothing was
+/// changed.
 pub async fn import(
     pool: &PgPool,
     sealer: &Sealer,
     rules: &Rules,
     csv: impl Read,
-    dry_run: bool,
-    now: DateTime<Utc>,
+    options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
-    let (rows, faults) = read::rows(csv)?;
+    let file = File::read(csv).map_err(ImportError::Unreadable)?;
     let mut transaction = pool.begin().await?;
     let shards = enrol::begin(&mut transaction).await?;
     if shards == 0 {
         return Err(ImportError::NotMigrated);
     }
     keyring::check_in(&mut transaction, sealer).await?;
-    let keys: Vec<String> = rows.iter().map(Row::key).collect();
-    let stored = enrol::stored(&mut transaction, &keys).await?;
-    let profiles = plan::profiles(&rows, &stored, rules, faults).map_err(ImportError::Faults)?;
-    let (users, new_users) = enrol::users(&mut transaction, &plan::users(&profiles)).await?;
-    let fresh = profiles.iter().filter(|(row, _)| !stored.contains_key(&row.key())).count();
-    let ids = enrol::draw_ids(&mut transaction, fresh).await?;
-    let plan = Plan::of(profiles, stored, &users, ids, sealer);
-    for chunk in plan.new.chunks(CHUNK) {
-        enrol::insert(&mut transaction, chunk, shards, now).await?;
-    }
-    let mut active_again = Vec::new();
-    for chunk in plan.changed.chunks(CHUNK) {
-        active_again.extend(enrol::update(&mut transaction, chunk, now).await?);
-    }
-    for chunk in plan.events(&new_users, &users, &active_again).chunks(CHUNK) {
-        enrol::record(&mut transaction, chunk, now).await?;
-    }
-    let report = ImportReport {
-        new: plan.new.len(),
-        changed: plan.changed.len(),
-        unchanged: plan.unchanged,
-        new_users,
-        warnings: plan.warnings(rules),
-        dry_run,
-    };
-    if dry_run {
-        transaction.rollback().await?
-    } else {
-        transaction.commit().await?
+    let mut stored = stored(&mut transaction, &file).await?;
+    let plan = Plan::of(file, &mut stored, rules, sealer).map_err(ImportError::Faults)?;
+    let members = view::members(&mut transaction).await?;
+    let mut report = report::report(&plan, members, rules, options.dry_run);
+    if !options.dry_run {
+        report.users_created = write(&mut transaction, plan, sealer, shards, options).await?;
+        transaction.commit().await?;
     }
     Ok(report)
+}
+
+async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, Stored>, sqlx::Error> {
+    let keys: Vec<String> = file.rows.iter().map(|row| row.key()).collect();
+    let mut stored = HashMap::new();
+    for chunk in keys.chunks(CHUNK) {
+        stored.extend(enrol::stored(connection, chunk).await?);
+    }
+    Ok(stored)
+}
+
+/// Writes the plan and returns the users that it made.
+async fn write(
+    connection: &mut PgConnection,
+    plan: Plan,
+    sealer: &Sealer,
+    shards: u16,
+    options: &Options<'_>,
+) -> Result<Vec<String>, sqlx::Error> {
+    let (users, created) = users(connection, &plan, options.now).await?;
+    let total = plan.new.len() + plan.changed.len();
+    let mut done = 0;
+    let ids = enrol::draw_ids(connection, plan.new.len()).await?;
+    let mut new: Vec<_> = ids.into_iter().zip(&plan.new).collect();
+    while !new.is_empty() {
+        let rest = new.split_off(CHUNK.min(new.len()));
+        let entries: Vec<Entry> = new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer)).collect();
+        enrol::insert(connection, &entries, shards, options.now).await?;
+        let events: Vec<Event> = entries.iter().map(|entry| event("mailbox-enrolled", entry, String::new())).collect();
+        enrol::record(connection, &events, options.now).await?;
+        done += entries.len();
+        (options.progress)(done, total);
+        new = rest;
+    }
+    for chunk in plan.changed.chunks(CHUNK) {
+        change(connection, chunk, &users, sealer, options.now).await?;
+        done += chunk.len();
+        (options.progress)(done, total);
+    }
+    Ok(created)
+}
+
+async fn users(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    now: DateTime<Utc>,
+) -> Result<(HashMap<String, UserId>, Vec<String>), sqlx::Error> {
+    let (users, created) = enrol::users(connection, &plan.users()).await?;
+    let events: Vec<Event> = created
+        .iter()
+        .map(|email| Event {
+            kind: "user-created",
+            mailbox: None,
+            user: users.get(&email.to_lowercase()).copied(),
+            reason: "import".to_owned(),
+            detail: email.clone(),
+        })
+        .collect();
+    enrol::record(connection, &events, now).await?;
+    Ok((users, created))
+}
+
+async fn change(
+    connection: &mut PgConnection,
+    chunk: &[(Stored, Planned)],
+    users: &HashMap<String, UserId>,
+    sealer: &Sealer,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let entries: Vec<Entry> = chunk.iter().map(|(stored, planned)| planned.entry(stored.id, users, sealer)).collect();
+    let reactivated = enrol::update(connection, &entries, now).await?;
+    let mut events = Vec::new();
+    for (entry, (stored, planned)) in entries.iter().zip(chunk) {
+        events.push(event("mailbox-changed", entry, planned.columns.join(", ")));
+        if reactivated.binary_search(&entry.id).is_ok() {
+            let was = stored.reason.as_deref().unwrap_or_default();
+            events.push(event("mailbox-reactivated", entry, format!("was {}: {was}", stored.state)));
+        }
+    }
+    enrol::record(connection, &events, now).await
+}
+
+fn event(kind: &'static str, entry: &Entry, detail: String) -> Event {
+    Event { kind, mailbox: Some(entry.id), user: Some(entry.user), reason: "import".to_owned(), detail }
 }

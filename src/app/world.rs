@@ -14,7 +14,7 @@ use crate::{
         smtp::{SmtpConfig, SmtpMailer},
     },
     config::Settings,
-    domain::{caps::CapLimits, enrolment::Rules, id::WorkerId},
+    domain::{caps::CapLimits, id::WorkerId},
     ports::{Clock, Entropy},
     worker::{Ports, WorkerSettings},
 };
@@ -34,7 +34,7 @@ pub async fn ports(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<(Ports, PgPool)> {
-    // All that is missing is said before anything is connected to.
+    settings.require_all()?;
     let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
     let database = database(settings).await?;
     migrate::check_schema(&database).await?;
@@ -78,16 +78,6 @@ pub fn caps(settings: &Settings) -> CapLimits {
         user_hour: settings.user_hourly_limit,
         user_minute: settings.user_minute_limit,
         burst: settings.cap_burst,
-    }
-}
-
-/// What the settings say about enrolment.
-pub fn enrolment_rules(settings: &Settings) -> Rules {
-    Rules {
-        timezone: settings.timezone,
-        daily_max: settings.min_daily_quota,
-        allow_plaintext: settings.allow_plaintext,
-        allow_private_hosts: settings.allow_private_hosts,
     }
 }
 

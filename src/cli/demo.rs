@@ -13,7 +13,7 @@ use anyhow::Context;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use self::{screen::Screen, stage::Stage};
-use super::context;
+use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
     app::serve,
@@ -75,13 +75,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn perform(args: &Args, folder: &Kept) -> anyhow::Result<ExitCode> {
     let faults = if args.faults { FAULTS } else { 0 };
-    let begins = context::now()
+    let begins = session::now()
         .date_naive()
         .and_time(NaiveTime::from_hms_opt(BEGINS.0, BEGINS.1, 0).unwrap_or_default())
         .and_utc();
     let stage = Stage::set(folder.path(), args.mailboxes, faults, args.seed, begins).await?;
     print!("{}", stage.programme(args.speed));
-    let stop = context::stop_signal()?;
+    let stop = stop::on_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, args.speed));
     let ends = begins + LASTS;
     let curtain = {

@@ -1,41 +1,25 @@
-//! `warmup mailbox`: enrol mailboxes and look at them.
+//! `warmup mailbox`: enrols mailboxes and shows them.
 
 mod import;
 mod list;
 mod show;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Enrol the mailboxes of a CSV file; importing again updates. With any fault nothing is imported.
-    Import {
-        /// The file; `-` reads from stdin.
-        file: PathBuf,
-        /// Say what would be done, and do nothing.
-        #[arg(long)]
-        dry_run: bool,
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the mailboxes with their today.
-    List {
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show all of one mailbox but its password, and when it sends next or why not.
-    Show {
-        /// Its address or id.
-        mailbox: String,
-        #[arg(long)]
-        json: bool,
-    },
+    /// Enrol the mailboxes of a CSV file, or update them: all of it, or nothing when there is any fault.
+    Import(import::Args),
+    /// List all mailboxes with their today.
+    List(list::Args),
+    /// Show everything about one mailbox, and when it sends next or why not.
+    Show(show::Args),
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Import { file, dry_run, json } => import::run(file, dry_run, json).await,
-        Command::List { json } => list::run(json).await,
-        Command::Show { mailbox, json } => show::run(&mailbox, json).await,
+        Command::Import(args) => import::run(args).await,
+        Command::List(args) => list::run(args).await,
+        Command::Show(args) => show::run(args).await,
     }
 }

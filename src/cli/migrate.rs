@@ -2,20 +2,41 @@
 
 use std::process::ExitCode;
 
-use super::context;
-use crate::{adapters::postgres::migrate, app::world};
+use super::session::{Session, count, print, print_json};
+use crate::adapters::postgres::migrate::{Migrated, migrate};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
-    let database = world::database(&settings).await?;
-    let done = migrate::migrate(&database, settings.shards, context::now()).await?;
-    println!("the database is at migration {} ({} applied now)", done.version, done.applied);
-    if let Some(before) = done.shards_before {
-        println!("{before} shards became {}: {} mailboxes moved", settings.shards, done.moved);
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let session = Session::connect().await?;
+    let shards = session.settings.shards;
+    let migrated = migrate(&session.pool, shards, session.now).await?;
+    if args.json {
+        print_json(&migrated)?;
+    } else {
+        print(&told(&migrated, shards))?;
     }
-    println!("{} log partitions made", done.partitions);
     Ok(ExitCode::SUCCESS)
+}
+
+fn told(migrated: &Migrated, shards: u16) -> String {
+    let Migrated { version, applied, partitions, shards_before, moved } = migrated;
+    let mut text = format!(
+        "the database is at migration {version}: {} applied now, {} made\n",
+        count(*applied, "migration", "migrations"),
+        count(*partitions as usize, "log partition", "log partitions")
+    );
+    if let Some(before) = shards_before {
+        let moved = count(*moved, "mailbox", "mailboxes");
+        text.push_str(&format!(
+            "{shards} shards instead of {before}: {moved} moved; workers that still run with WARMUP_SHARDS={before} \
+             have lost their shards, restart them\n"
+        ));
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use super::context;
+use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
     app::serve,
@@ -14,9 +14,9 @@ use crate::{
 pub(super) struct Args {}
 
 pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
+    let settings = session::settings()?;
     logging::start(settings.log_format == LogFormat::Json);
-    let stop = context::stop_signal()?;
+    let stop = stop::on_signal()?;
     let report = serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,76 +1,83 @@
 //! `warmup status`: how today is going, from the database alone.
 
-use std::process::ExitCode;
-
-use comfy_table::{Table, presets};
-use serde::Serialize;
-
-use super::context;
-use crate::{
-    adapters::postgres::view::{self, BatchLine, FleetToday, ShardOwner},
-    app::{partners, world},
+use std::{
+    fmt::{self, Write},
+    process::ExitCode,
 };
 
-const BATCHES: i64 = 5;
+use super::session::{Session, count, instant, print, print_json, table};
+use crate::app::overview::{FleetStatus, fleet_status};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    #[serde(flatten)]
-    fleet: FleetToday,
-    shards: Vec<ShardOwner>,
-    batches: Vec<BatchLine>,
-    warnings: Vec<String>,
-}
-
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
-    let database = world::database(&settings).await?;
-    let status = Status {
-        fleet: view::fleet(&database, context::now()).await?,
-        shards: view::shard_owners(&database).await?,
-        batches: view::last_batches(&database, BATCHES).await?,
-        warnings: partners::warnings(&database).await?,
-    };
+    let session = Session::open().await?;
+    let status = fleet_status(&session.pool, session.now).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&status)?)
+        print_json(&status)?
     } else {
-        print(&status)
+        print(&told(&status)?)?
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(status: &Status) {
-    let fleet = &status.fleet;
+fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    let order = match (status.running, &status.ordered_by) {
+        (true, _) => "may send".to_owned(),
+        (false, Some(by)) => format!("stopped by {by}"),
+        (false, None) => "stopped".to_owned(),
+    };
+    let FleetStatus { mailboxes, enabled, off, paused, disabled, today, .. } = status;
+    writeln!(text, "{:10} {order}", "fleet")?;
+    writeln!(
+        text,
+        "{:10} {mailboxes}: {enabled} enabled, {paused} paused, {disabled} disabled, {off} off",
+        "mailboxes"
+    )?;
+    let rest = [(today.replied, "replied"), (today.failed, "failed"), (today.uncertain, "uncertain")];
+    let rest: Vec<String> = rest.iter().map(|(number, what)| format!("{number} {what}")).collect();
+    writeln!(text, "{:10} {} of {} sent, {}", "today", today.sent, today.quota, rest.join(", "))?;
+    writeln!(
+        text,
+        "{:10} {} complete, {} behind, {} in flight",
+        "plan", today.complete, today.behind, status.in_flight
+    )?;
+    writeln!(text, "{:10} {}", "shards", owners(status))?;
     for warning in &status.warnings {
-        println!("warning: {warning}");
+        writeln!(text, "{:10} {warning}", "warning")?;
     }
-    println!("fleet      {}", if fleet.running { "running" } else { "stopped by order" });
-    println!("mailboxes  {} enrolled, {} enabled, {} of them stopped", fleet.mailboxes, fleet.enabled, fleet.stopped);
-    println!(
-        "today      {} of {} sent, {} replied, {} failed, {} uncertain, {} on their way",
-        fleet.sent, fleet.quota, fleet.replied, fleet.failed, fleet.uncertain, fleet.in_flight
-    );
-    println!("quota      {} of {} mailboxes complete", fleet.complete, fleet.owing);
-    for owner in &status.shards {
-        println!("shards     {} last owned by {}", owner.shards, owner.worker.as_deref().unwrap_or("nobody yet"));
+    if !status.last_batches.is_empty() {
+        write!(text, "\n{}", batches(status))?;
     }
-    if !status.batches.is_empty() {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(["batch", "worker", "started", "mails", "sent", "failed", "uncertain"]);
-        for batch in &status.batches {
-            let counts = [batch.processed, batch.sent, batch.failed, batch.uncertain].map(|count| count.to_string());
-            let mut row = vec![batch.id.to_string(), batch.worker_id.clone(), batch.started_at.to_rfc3339()];
-            row.extend(counts);
-            table.add_row(row);
-        }
-        println!("\n{table}");
+    Ok(text)
+}
+
+fn owners(status: &FleetStatus) -> String {
+    let owner = |worker: &Option<String>| worker.clone().unwrap_or_else(|| "nobody".to_owned());
+    let owners: Vec<String> = status
+        .shards
+        .iter()
+        .map(|shards| format!("{} of {}", count(shards.shards as usize, "shard", "shards"), owner(&shards.worker_id)))
+        .collect();
+    if owners.is_empty() { "none: run `warmup migrate`".to_owned() } else { owners.join(", ") }
+}
+
+fn batches(status: &FleetStatus) -> String {
+    let headings = ["BATCH", "STARTED", "WORKER", "MAILS", "SENT", "FAILED", "UNCERTAIN", "RELEASED", "TOOK"];
+    let mut table = table(&headings, &[0, 3, 4, 5, 6, 7, 8]);
+    for batch in &status.last_batches {
+        let took = batch.finished_at.map(|finished| (finished - batch.started_at).num_milliseconds());
+        let numbers = [batch.processed, batch.sent, batch.failed, batch.uncertain, batch.released];
+        let mut row = vec![batch.id.to_string(), instant(batch.started_at), batch.worker_id.clone()];
+        row.extend(numbers.iter().map(ToString::to_string));
+        row.push(took.map_or_else(|| "running".to_owned(), |millis| format!("{millis} ms")));
+        table.add_row(row);
     }
+    table.trim_fmt()
 }

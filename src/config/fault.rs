@@ -37,6 +37,11 @@ impl Faults {
         self.0.iter().any(|fault| fault.name == name)
     }
 
+    pub(super) fn and(mut self, mut others: Faults) -> Faults {
+        self.0.append(&mut others.0);
+        self
+    }
+
     /// Says whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,1 +1,203 @@
-//! x
+//! When a mailbox sends next, or why it does not.
+//!
+//! The worker never asks this: it asks the ledger. It is the answer for a person, from the same rules: standing,
+//! cooldown, window, plan, quota.
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use super::{
+    ramp::Ramp,
+    time::{Schedule, Span, Window, today},
+};
+
+/// How far ahead a day with a window is looked for: every weekday once, and today's remainder.
+const DAYS_AHEAD: u64 = 8;
+
+/// Something that ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub until: DateTime<Utc>,
+    pub why: String,
+}
+
+/// What is known of a mailbox.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub schedule: Schedule,
+    pub ramp: Ramp,
+    pub grown: u16,
+    /// Why it sends nothing until somebody changes that.
+    pub block: Option<String>,
+    /// What keeps it for a while: its own pause, its host's, its domain's, its cooldown.
+    pub pauses: Vec<Pause>,
+    /// Its own date, and how far it is on it.
+    pub day: NaiveDate,
+    pub quota: u16,
+    pub reserved: u16,
+    pub attempts: u16,
+    pub in_flight: bool,
+}
+
+/// What to expect of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It may send from this moment on.
+    Sends { at: DateTime<Utc>, because: String },
+    /// It sends nothing until something is changed.
+    Blocked { because: String },
+}
+
+/// Says when the mailbox sends next at or after `now`, where mails of a day may go until `active` ends.
+pub fn outlook(facts: &Facts, now: DateTime<Utc>, active: Window) -> Outlook {
+    if let Some(because) = &facts.block {
+        return Outlook::Blocked { because: because.clone() };
+    }
+    if facts.in_flight {
+        return Outlook::Sends { at: now, because: "a mail is on its way".to_owned() };
+    }
+    let pause = facts.pauses.iter().filter(|pause| pause.until > now).max_by_key(|pause| pause.until);
+    let unhindered = facts.soonest(now, active);
+    let Some(pause) = pause else { return unhindered };
+    match (facts.soonest(pause.until, active), unhindered) {
+        // The pause is the reason only where it makes a difference.
+        (Outlook::Sends { at, .. }, Outlook::Sends { at: sooner, .. }) if at > sooner => {
+            Outlook::Sends { at, because: pause.why.clone() }
+        }
+        (hindered, _) => hindered,
+    }
+}
+
+impl Facts {
+    fn soonest(&self, ready: DateTime<Utc>, active: Window) -> Outlook {
+        let first = today(self.schedule.zone, ready).max(self.day);
+        let mut past = None;
+        for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)) {
+            match self.on(day, ready, active) {
+                Ok((at, because)) => return Outlook::Sends { at, because: past.unwrap_or(because) },
+                Err(because) => past = past.or(Some(because)),
+            }
+        }
+        Outlook::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
+    }
+
+    /// Returns the first moment of `day`, from `ready` on, at which a mail is planned; or why there is none.
+    fn on(&self, day: NaiveDate, ready: DateTime<Utc>, active: Window) -> Result<(DateTime<Utc>, String), String> {
+        let Some(span) = self.schedule.sending(day, active) else {
+            return Err("the weekday has no window".to_owned());
+        };
+        let (quota, reserved, attempts) = match day == self.day {
+            true => (self.quota, self.reserved, self.attempts),
+            false => (self.ramp.quota(self.grown), 0, 0),
+        };
+        if quota == 0 {
+            return Err("its quota is 0: raise daily_max or ramp_start".to_owned());
+        }
+        if reserved >= quota {
+            return Err(format!("the day's quota of {quota} is full"));
+        }
+        if u32::from(attempts) >= 2 * u32::from(quota) {
+            return Err(format!("the day's {attempts} attempts, twice its quota, are used"));
+        }
+        let planned = planned(self.schedule.window.on(self.schedule.zone, day), reserved, quota);
+        let at = ready.max(planned).max(span.start);
+        match () {
+            () if !span.contains(at) => Err("the day's sending hours are over".to_owned()),
+            () if at == ready => Ok((at, "it is due".to_owned())),
+            () if at == span.start => Ok((at, "the window opens".to_owned())),
+            () => Ok((at, format!("mail {} of {quota} is planned", reserved + 1))),
+        }
+    }
+}
+
+/// The moment at which the plan asks for one more than `reserved`: the quota goes out over the first 7/8 of the window.
+fn planned(window: Span, reserved: u16, quota: u16) -> DateTime<Utc> {
+    let whole = (window.end - window.start).num_microseconds().unwrap_or_default() / 8 * 7;
+    window.start + TimeDelta::microseconds(whole / i64::from(quota.max(1)) * i64::from(reserved))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Europe::Berlin;
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// A Tuesday in Berlin, an hour ahead of UTC: the window is 08:00-16:00 UTC.
+    fn facts() -> Facts {
+        Facts {
+            schedule: Schedule {
+                zone: Berlin,
+                window: "09:00-17:00".parse().unwrap(),
+                days: "mon-fri".parse().unwrap(),
+            },
+            ramp: Ramp { start: 30, step: 0, daily_max: 28 },
+            grown: 0,
+            block: None,
+            pauses: Vec::new(),
+            day: "2026-11-24".parse().unwrap(),
+            quota: 28,
+            reserved: 0,
+            attempts: 0,
+            in_flight: false,
+        }
+    }
+
+    fn told(facts: &Facts, now: &str) -> String {
+        match outlook(facts, at(now), "07:00-22:00".parse().unwrap()) {
+            Outlook::Sends { at, because } => format!("{} {because}", at.format("%d %H:%M")),
+            Outlook::Blocked { because } => format!("never {because}"),
+        }
+    }
+
+    #[test]
+    fn the_next_mail_is_due_planned_or_waits_for_the_window() {
+        assert_eq!(told(&facts(), "2026-11-24T05:00:00Z"), "24 08:00 the window opens");
+        assert_eq!(told(&facts(), "2026-11-24T09:00:00Z"), "24 09:00 it is due");
+        assert_eq!(told(&Facts { reserved: 8, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 mail 9 of 28 is planned");
+        assert_eq!(
+            told(&Facts { in_flight: true, ..facts() }, "2026-11-24T09:00:00Z"),
+            "24 09:00 a mail is on its way"
+        );
+    }
+
+    #[test]
+    fn what_is_short_is_made_up_until_the_active_hours_end() {
+        assert_eq!(told(&Facts { reserved: 20, ..facts() }, "2026-11-24T20:59:00Z"), "24 20:59 it is due");
+        let late = told(&Facts { reserved: 20, ..facts() }, "2026-11-24T21:00:00Z");
+        assert_eq!(late, "25 08:00 the day's sending hours are over");
+    }
+
+    #[test]
+    fn a_full_day_waits_for_the_next_one_with_a_window() {
+        let full = Facts { reserved: 28, ..facts() };
+        assert_eq!(told(&full, "2026-11-24T12:00:00Z"), "25 08:00 the day's quota of 28 is full");
+        let friday = Facts { day: "2026-11-27".parse().unwrap(), ..full };
+        assert_eq!(told(&friday, "2026-11-27T12:00:00Z"), "30 08:00 the day's quota of 28 is full");
+        assert_eq!(
+            told(&Facts { attempts: 56, ..facts() }, "2026-11-24T12:00:00Z"),
+            "25 08:00 the day's 56 attempts, twice its quota, are used"
+        );
+    }
+
+    #[test]
+    fn the_longest_pause_is_named() {
+        let pause = |until: &str, why: &str| Pause { until: at(until), why: why.to_owned() };
+        let pauses = vec![
+            pause("2026-11-24T09:05:00Z", "cooling down"),
+            pause("2026-11-24T10:00:00Z", "paused: sender-daily-limit"),
+            pause("2026-11-24T08:00:00Z", "over"),
+        ];
+        assert_eq!(told(&Facts { pauses, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 paused: sender-daily-limit");
+    }
+
+    #[test]
+    fn a_block_and_a_quota_of_nothing_never_end_by_themselves() {
+        let blocked = Facts { block: Some("disabled: auth-refused".to_owned()), ..facts() };
+        assert_eq!(told(&blocked, "2026-11-24T09:00:00Z"), "never disabled: auth-refused");
+        let nothing = Facts { quota: 0, ramp: Ramp { daily_max: 0, ..facts().ramp }, ..facts() };
+        assert!(told(&nothing, "2026-11-24T09:00:00Z").starts_with("never its quota is 0"));
+    }
+}

@@ -5,15 +5,17 @@
 //! another owner is promised only for q <= n + 1 - 2g; the same holds for domains, and beyond n - 1 partners repeat
 //! within the day. A lone mailbox sends nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-use super::id::{MailboxId, UserId};
+/// How many mailboxes are named before the rest is counted.
+const NAMED: usize = 5;
 
 /// A mailbox that takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    pub mailbox: MailboxId,
-    pub user: UserId,
+    pub email: String,
+    /// The owner's address.
+    pub owner: String,
     pub domain: String,
     /// What it owes, or will owe, a day.
     pub quota: u16,
@@ -23,31 +25,31 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shortage {
     /// There is nobody to write to.
-    Lone(MailboxId),
-    /// These owe more than there are other mailboxes: partners come again within the day.
-    Repeats { mailboxes: Vec<MailboxId>, partners: usize },
+    Lone(String),
+    /// These owe more than there are other mailboxes: they write to the same partner again within the day.
+    Repeats { mailboxes: Vec<String>, partners: usize },
     /// These are not promised partners of other owners only, because one owner has `largest` of all.
-    Owners { mailboxes: Vec<MailboxId>, promised: usize, largest: usize },
+    Owners { mailboxes: Vec<String>, promised: usize, largest: usize },
     /// There is one owner, or too few: and these are not promised partners of other domains only.
-    Domains { mailboxes: Vec<MailboxId>, promised: usize, largest: usize, domain: String },
+    Domains { mailboxes: Vec<String>, promised: usize, largest: usize, domain: String },
 }
 
 /// Returns what the pool of `members` cannot give. The owners' sum is asked only where there is more than one owner.
 pub fn shortages(members: &[Member]) -> Vec<Shortage> {
     if let [lone] = members {
-        return vec![Shortage::Lone(lone.mailbox)];
+        return vec![Shortage::Lone(lone.email.clone())];
     }
     let n = members.len();
     let mut short = Vec::new();
-    let mut note = |promised: usize, shortage: &dyn Fn(Vec<MailboxId>) -> Shortage| {
+    let mut note = |promised: usize, shortage: &dyn Fn(Vec<String>) -> Shortage| {
         let owing = members.iter().filter(|member| usize::from(member.quota) > promised);
-        let mailboxes: Vec<MailboxId> = owing.map(|member| member.mailbox).collect();
+        let mailboxes: Vec<String> = owing.map(|member| member.email.clone()).collect();
         if !mailboxes.is_empty() {
             short.push(shortage(mailboxes));
         }
     };
     note(n.saturating_sub(1), &|mailboxes| Shortage::Repeats { mailboxes, partners: n - 1 });
-    let owners = largest(members.iter().map(|member| member.user));
+    let owners = largest(members.iter().map(|member| member.owner.as_str()));
     if let Some((_, largest)) = owners.filter(|(_, largest)| *largest < n) {
         let promised = promised(n, largest);
         note(promised, &|mailboxes| Shortage::Owners { mailboxes, promised, largest });
@@ -58,6 +60,42 @@ pub fn shortages(members: &[Member]) -> Vec<Shortage> {
         note(promised, &|mailboxes| Shortage::Domains { mailboxes, promised, largest, domain: domain.clone() });
     }
     short
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shortage::Lone(email) => write!(f, "{email} is the only mailbox: it sends nothing until there is another"),
+            Shortage::Repeats { mailboxes, partners } => write!(
+                f,
+                "too few partners: with {partners} other mailboxes these write to one more than once a day: {}",
+                Names(mailboxes)
+            ),
+            Shortage::Owners { mailboxes, promised, largest } => write!(
+                f,
+                "too few partners of other owners: as one owner has {largest} mailboxes, {promised} a day are sure to \
+                 go to another owner; these owe more: {}",
+                Names(mailboxes)
+            ),
+            Shortage::Domains { mailboxes, promised, largest, domain } => write!(
+                f,
+                "too few partners in other domains: as {domain} has {largest} mailboxes, {promised} a day are sure to \
+                 go to another domain; these owe more: {}",
+                Names(mailboxes)
+            ),
+        }
+    }
+}
+
+/// A list of which the first few are written and the rest is counted.
+pub struct Names<'a>(pub &'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (named, rest) = self.0.split_at(NAMED.min(self.0.len()));
+        f.write_str(&named.join(", "))?;
+        if rest.is_empty() { Ok(()) } else { write!(f, " and {} more", rest.len()) }
+    }
 }
 
 fn promised(n: usize, largest: usize) -> usize {
@@ -75,27 +113,27 @@ fn largest<K: std::hash::Hash + Ord + Copy>(keys: impl Iterator<Item = K>) -> Op
 mod tests {
     use super::*;
 
-    /// `groups` owners with so many mailboxes each, every owner with one domain.
-    fn pool(groups: &[i64], quota: u16) -> Vec<Member> {
-        let owners = groups.iter().enumerate().flat_map(|(owner, size)| (0..*size).map(move |_| owner as i64));
+    /// So many mailboxes for each owner, every owner with one domain.
+    fn pool(groups: &[usize], quota: u16) -> Vec<Member> {
+        let owners = groups.iter().enumerate().flat_map(|(owner, size)| vec![owner; *size]);
         owners
             .enumerate()
             .map(|(id, owner)| Member {
-                mailbox: MailboxId(id as i64 + 1),
-                user: UserId(owner),
+                email: format!("m{id}@d{owner}.example"),
+                owner: format!("u{owner}@example.com"),
                 domain: format!("d{owner}.example"),
                 quota,
             })
             .collect()
     }
 
-    fn one_owner(groups: &[i64], quota: u16) -> Vec<Member> {
-        pool(groups, quota).into_iter().map(|member| Member { user: UserId(1), ..member }).collect()
+    fn one_owner(groups: &[usize], quota: u16) -> Vec<Member> {
+        pool(groups, quota).into_iter().map(|member| Member { owner: "u@example.com".to_owned(), ..member }).collect()
     }
 
     #[test]
     fn a_lone_mailbox_is_named_and_an_empty_pool_lacks_nothing() {
-        assert_eq!(shortages(&pool(&[1], 30)), [Shortage::Lone(MailboxId(1))]);
+        assert_eq!(shortages(&pool(&[1], 30)), [Shortage::Lone("m0@d0.example".to_owned())]);
         assert_eq!(shortages(&[]), []);
     }
 
@@ -121,7 +159,7 @@ mod tests {
         let mut members = one_owner(&[5, 5, 5, 5], 11);
         assert_eq!(shortages(&members), []);
         members[3].quota = 25;
-        let named = vec![MailboxId(4)];
+        let named = vec!["m3@d0.example".to_owned()];
         assert_eq!(
             shortages(&members),
             [
@@ -129,5 +167,12 @@ mod tests {
                 Shortage::Domains { mailboxes: named, promised: 11, largest: 5, domain: "d0.example".to_owned() },
             ]
         );
+    }
+
+    #[test]
+    fn the_first_few_are_named_and_the_rest_is_counted() {
+        let told = shortages(&one_owner(&[4, 3], 2))[0].to_string();
+        assert!(told.contains("as d0.example has 4 mailboxes, 0 a day"), "{told}");
+        assert!(told.ends_with("m0@d0.example, m1@d0.example, m2@d0.example, m3@d0.example, m4@d1.example and 2 more"));
     }
 }

@@ -31,6 +31,13 @@ pub struct Stored {
     pub reason: Option<String>,
 }
 
+impl Stored {
+    /// Says whether it was removed: only its log is kept, and its settings.
+    pub fn is_removed(&self) -> bool {
+        self.state == "removed"
+    }
+}
+
 /// A mailbox to be written.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -137,7 +144,12 @@ impl StoredRow {
 }
 
 /// Reads a schedule from its columns. Returns `Decode` for a zone that this release does not know.
-pub(super) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Schedule, sqlx::Error> {
+pub(in crate::adapters::postgres) fn schedule(
+    zone: &str,
+    start: i16,
+    end: i16,
+    days: i16,
+) -> Result<Schedule, sqlx::Error> {
     let unknown =
         |what: &str| sqlx::Error::Decode(format!("{what} in table mailboxes is unknown to this release").into());
     Ok(Schedule {
@@ -148,7 +160,11 @@ pub(super) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Sc
 }
 
 /// Reads an endpoint from its columns.
-pub(super) fn endpoint(host: String, port: i32, security: &str) -> Result<Endpoint, sqlx::Error> {
+pub(in crate::adapters::postgres) fn endpoint(
+    host: String,
+    port: i32,
+    security: &str,
+) -> Result<Endpoint, sqlx::Error> {
     Ok(Endpoint {
         host,
         port: port as u16,
@@ -189,20 +205,30 @@ pub async fn insert(
     Arrays::of(entries, shards).bind_to(sqlx::query(INSERT).bind(now)).execute(connection).await.map(drop)
 }
 
-const INSERT: &str = "
+/// The mailboxes of [`Arrays`], which are the parameters from the second on, as rows.
+macro_rules! new_mailboxes {
+    () => {
+        "unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[],
+                $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[], $16::smallint[],
+                $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[],
+                $23::boolean[], $24::integer[], $25::boolean[])
+         AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
+                 smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
+                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)"
+    };
+}
+
+const INSERT: &str = concat!(
+    "
     INSERT INTO mailboxes (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
                            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
                            ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at)
     SELECT id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
            ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1
-    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[],
-                $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[], $16::smallint[],
-                $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[],
-                $23::boolean[], $24::integer[], $25::boolean[])
-         AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
-                 smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)";
+    FROM ",
+    new_mailboxes!()
+);
 
 /// Writes what is known of mailboxes over what was stored. The entries stand in the order of their ids. Returns those
 /// that became active again: the removed ones, and those whose old access had disabled them.
@@ -212,18 +238,15 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Vec<MailboxId>, sqlx::Error> {
     let query = Arrays::of(entries, 1).bind_to(sqlx::query(UPDATE).bind(now)).bind(REASONS_OF_ACCESS);
-    query.fetch_all(connection).await?.iter().map(|row| row.try_get(0).map(MailboxId)).collect()
+    let reactivated = query.fetch_all(connection).await?;
+    reactivated.iter().map(|row| row.try_get("id").map(MailboxId)).collect()
 }
 
-const UPDATE: &str = "
-    WITH new AS MATERIALIZED (
-        SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                $9::text[], $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[],
-                $16::smallint[], $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[],
-                $22::smallint[], $23::boolean[], $24::integer[], $25::boolean[])
-         AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
-                 smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)),
+const UPDATE: &str = concat!(
+    "
+    WITH new AS MATERIALIZED (SELECT * FROM ",
+    new_mailboxes!(),
+    "),
     old AS MATERIALIZED (
         SELECT m.id, m.state = 'removed' AS removed,
                m.state = 'removed'
@@ -247,7 +270,8 @@ const UPDATE: &str = "
             changed_at = $1
         FROM new JOIN old USING (id) WHERE m.id = new.id
         RETURNING m.id, old.reactivate)
-    SELECT id FROM written WHERE reactivate ORDER BY id";
+    SELECT id FROM written WHERE reactivate ORDER BY id"
+);
 
 /// Writes events.
 pub async fn record(connection: &mut PgConnection, events: &[Event], now: DateTime<Utc>) -> Result<(), sqlx::Error> {

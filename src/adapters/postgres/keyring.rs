@@ -46,25 +46,38 @@ pub async fn check(pool: &PgPool, sealer: &Sealer) -> Result<Known, KeyringError
 
 /// The same within the caller's transaction: rolled back with it.
 pub async fn check_in(connection: &mut PgConnection, sealer: &Sealer) -> Result<Known, KeyringError> {
-    // Two first starters with different keys: the second must see what the first stored.
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup keyring'))").execute(&mut *connection).await?;
-    let ring: Vec<(Vec<u8>, Vec<u8>)> =
-        sqlx::query_as("SELECT key_id, sealed FROM keyring ORDER BY created_at").fetch_all(&mut *connection).await?;
-    let given = sealer.key_id();
-    if let Some((_, sealed)) = ring.iter().find(|(key_id, _)| key_id == given.as_bytes()) {
-        sealer.open_check(sealed).map_err(|fault| KeyringError::Damaged { given, fault })?;
+    if judge(&ring(connection).await?, sealer)? {
         return Ok(Known::Before);
     }
-    if !ring.is_empty() {
-        let stored: Vec<String> = ring.iter().map(|(key_id, _)| hex(key_id)).collect();
-        return Err(KeyringError::OtherKey { stored: stored.join(", "), given });
+    // Two first starters with different keys: the second must see what the first stored. Only first ones wait here.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup keyring'))").execute(&mut *connection).await?;
+    if judge(&ring(connection).await?, sealer)? {
+        return Ok(Known::Before);
     }
     sqlx::query("INSERT INTO keyring (key_id, sealed) VALUES ($1, $2)")
-        .bind(given.as_bytes())
+        .bind(sealer.key_id().as_bytes())
         .bind(sealer.seal_check())
         .execute(connection)
         .await?;
     Ok(Known::FromNow)
+}
+
+async fn ring(connection: &mut PgConnection) -> Result<Vec<(Vec<u8>, Vec<u8>)>, sqlx::Error> {
+    sqlx::query_as("SELECT key_id, sealed FROM keyring ORDER BY created_at").fetch_all(connection).await
+}
+
+/// Says whether the key is in the `ring`; false only where that is empty.
+fn judge(ring: &[(Vec<u8>, Vec<u8>)], sealer: &Sealer) -> Result<bool, KeyringError> {
+    let given = sealer.key_id();
+    if let Some((_, sealed)) = ring.iter().find(|(key_id, _)| key_id == given.as_bytes()) {
+        sealer.open_check(sealed).map_err(|fault| KeyringError::Damaged { given, fault })?;
+        return Ok(true);
+    }
+    if ring.is_empty() {
+        return Ok(false);
+    }
+    let stored: Vec<String> = ring.iter().map(|(key_id, _)| hex(key_id)).collect();
+    Err(KeyringError::OtherKey { stored: stored.join(", "), given })
 }
 
 fn hex(key_id: &[u8]) -> String {

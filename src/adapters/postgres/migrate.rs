@@ -6,6 +6,7 @@
 //! needs to be stopped before.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 use thiserror::Error;
 
@@ -35,7 +36,8 @@ pub enum MigrateError {
 }
 
 /// What `migrate` did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Migrated {
     /// The newest migration of this release.
     pub version: i64,
@@ -62,6 +64,11 @@ pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<M
     let partitions = partitions_around(&mut connection, now.date_naive()).await?;
     connection.close().await?;
     Ok(Migrated { version: newest(), applied, partitions, shards_before, moved })
+}
+
+/// Makes the log partitions from two days before `today` (UTC) to 14 days after. Returns how many were missing.
+pub async fn ensure_log_partitions(pool: &PgPool, today: NaiveDate) -> Result<i32, sqlx::Error> {
+    partitions_around(&mut *pool.acquire().await?, today).await
 }
 
 async fn partitions_around(connection: &mut PgConnection, today: NaiveDate) -> Result<i32, sqlx::Error> {

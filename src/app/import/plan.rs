@@ -1,138 +1,125 @@
-//! What an import comes to: new mailboxes, changed ones, and what should be said about them.
+//! What an import will do: which mailboxes are new, which change in what, which stay as they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::file::File;
 use crate::{
     adapters::{
-        postgres::enrol::{Entry, Event, Stored},
+        postgres::enrol::{Entry, Stored},
         seal::Sealer,
     },
     domain::{
-        enrolment::{Column, Fault, Profile, Row, Rules},
+        enrolment::{Column, Fault, Profile, REASONS_OF_ACCESS, Row, Rules},
         id::{MailboxId, UserId},
     },
 };
 
-/// Lays each row onto what is stored. Returns all faults, also those found before, in the order of the file.
-pub(super) fn profiles<'a>(
-    rows: &'a [Row],
-    stored: &HashMap<String, Stored>,
-    rules: &Rules,
-    mut faults: Vec<Fault>,
-) -> Result<Vec<(&'a Row, Profile)>, Vec<Fault>> {
-    let mut profiles = Vec::with_capacity(rows.len());
-    for row in rows {
-        let known = stored.get(&row.key());
-        let has_password = known.is_some_and(|known| known.sealed_password.is_some());
-        match Profile::resolve(row, known.map(|known| &known.profile), has_password, rules) {
-            Ok(profile) => profiles.push((row, profile)),
-            Err(mut of_row) => faults.append(&mut of_row),
-        }
-    }
-    faults.sort();
-    if faults.is_empty() { Ok(profiles) } else { Err(faults) }
-}
-
-/// The owners of the mailboxes, each once, in lower case.
-pub(super) fn users(profiles: &[(&Row, Profile)]) -> Vec<String> {
-    let mut users: Vec<String> = profiles.iter().map(|(_, profile)| profile.user.to_ascii_lowercase()).collect();
-    users.sort_unstable();
-    users.dedup();
-    users
-}
-
-/// See the module.
+/// Everything that will be written.
+#[derive(Debug, Default)]
 pub(super) struct Plan {
-    pub(super) new: Vec<Entry>,
-    pub(super) changed: Vec<Entry>,
-    pub(super) unchanged: usize,
-    /// Which columns changed, by mailbox.
-    details: Vec<(MailboxId, String)>,
+    pub(super) new: Vec<Planned>,
+    /// In the order of their ids.
+    pub(super) changed: Vec<(Stored, Planned)>,
+    pub(super) unchanged: Vec<Profile>,
+}
+
+/// One mailbox as it shall be.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) profile: Profile,
+    /// To be sealed; none where the stored one stays.
+    password: Option<SecretString>,
+    /// What differs from what is stored.
+    pub(super) columns: Vec<&'static str>,
 }
 
 impl Plan {
+    /// Resolves all rows of `file`. Returns all faults, those of reading included, in the order of the lines.
     pub(super) fn of(
-        profiles: Vec<(&Row, Profile)>,
-        stored: HashMap<String, Stored>,
-        users: &HashMap<String, UserId>,
-        ids: Vec<MailboxId>,
+        file: File,
+        stored: &mut HashMap<String, Stored>,
+        rules: &Rules,
         sealer: &Sealer,
-    ) -> Plan {
-        let mut plan = Plan { new: Vec::new(), changed: Vec::new(), unchanged: 0, details: Vec::new() };
-        let mut ids = ids.into_iter();
-        for (row, profile) in profiles {
-            let Some(user) = users.get(&profile.user.to_ascii_lowercase()).copied() else { continue };
-            match stored.get(&row.key()) {
-                Some(known) => plan.change(row, profile, user, known, sealer),
-                None => plan.new.extend(ids.next().map(|id| Entry {
-                    id,
-                    user,
-                    sealed_password: row.password.as_ref().map(|password| sealer.seal(id, password)),
-                    profile,
-                    new_access: true,
-                })),
+    ) -> Result<Plan, Vec<Fault>> {
+        let File { rows, mut faults } = file;
+        let mut plan = Plan::default();
+        for row in rows {
+            let stored = stored.remove(&row.key());
+            let has_password = stored.as_ref().is_some_and(|stored| stored.sealed_password.is_some());
+            match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), has_password, rules) {
+                Ok(profile) => plan.add(row, profile, stored, sealer),
+                Err(more) => faults.extend(more),
             }
         }
-        plan.changed.sort_unstable_by_key(|entry| entry.id);
-        plan
+        plan.changed.sort_unstable_by_key(|(stored, _)| stored.id);
+        if faults.is_empty() { Ok(plan) } else { Err(in_order(faults)) }
     }
 
-    fn change(&mut self, row: &Row, profile: Profile, user: UserId, known: &Stored, sealer: &Sealer) {
-        let mut columns = known.profile.differences(&profile);
-        let password = row.password.as_ref().filter(|password| {
-            let sealed = known.sealed_password.as_deref().unwrap_or_default();
-            // What does not open any more is sealed anew.
-            !sealer.open(known.id, sealed).is_ok_and(|old| old.expose_secret() == password.expose_secret())
-        });
-        columns.extend(password.map(|_| Column::Password));
-        if columns.is_empty() && known.state != "removed" {
-            self.unchanged += 1;
-            return;
-        }
-        const ACCESS: [Column; 5] =
-            [Column::Password, Column::Username, Column::SmtpHost, Column::SmtpPort, Column::SmtpSecurity];
-        let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-        self.details.push((known.id, names.join(", ")));
-        self.changed.push(Entry {
-            id: known.id,
-            user,
-            sealed_password: password.map(|password| sealer.seal(known.id, password)),
-            profile,
-            new_access: columns.iter().any(|column| ACCESS.contains(column)),
-        });
-    }
-
-    /// One event for each user and mailbox that is new or changed.
-    pub(super) fn events(
-        &self,
-        new_users: &[String],
-        users: &HashMap<String, UserId>,
-        active_again: &[MailboxId],
-    ) -> Vec<Event> {
-        let event = |kind, mailbox, user, detail: &str| Event {
-            kind,
-            mailbox,
-            user,
-            reason: "import".into(),
-            detail: detail.to_owned(),
+    fn add(&mut self, row: Row, profile: Profile, stored: Option<Stored>, sealer: &Sealer) {
+        let Some(stored) = stored else {
+            return self.new.push(Planned { profile, password: row.password, columns: Vec::new() });
         };
-        let made = new_users.iter().map(|email| event("user-created", None, users.get(email).copied(), email));
-        let new = self.new.iter().map(|entry| event("mailbox-enrolled", Some(entry.id), Some(entry.user), ""));
-        let changed = self.details.iter().map(|(id, columns)| event("mailbox-changed", Some(*id), None, columns));
-        let again = active_again.iter().map(|id| event("mailbox-resumed", Some(*id), None, "its access was changed"));
-        made.chain(new).chain(changed).chain(again).collect()
+        let mut columns: Vec<&str> = stored.profile.differences(&profile).into_iter().map(Column::name).collect();
+        let password = row.password.filter(|given| !is_stored(given, &stored, sealer));
+        if password.is_some() {
+            columns.push(Column::Password.name());
+        }
+        if columns.is_empty() && !stored.is_removed() {
+            self.unchanged.push(profile);
+        } else {
+            self.changed.push((stored, Planned { profile, password, columns }));
+        }
     }
 
-    pub(super) fn warnings(&self, rules: &Rules) -> Vec<String> {
-        let low = |entry: &&Entry| entry.profile.ramp.daily_max < rules.daily_max;
-        let low: Vec<&str> =
-            self.new.iter().chain(&self.changed).filter(low).map(|entry| entry.profile.email.as_str()).collect();
-        let named = low.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        let more = if low.len() > 5 { format!(" and {} more", low.len() - 5) } else { String::new() };
-        let text =
-            format!("{named}{more}: daily_max is below WARMUP_MIN_DAILY_QUOTA {}; it is obeyed", rules.daily_max);
-        (!low.is_empty()).then_some(text).into_iter().collect()
+    /// The owners that the plan names, in lower case, each once.
+    pub(super) fn users(&self) -> Vec<String> {
+        let planned = self.new.iter().chain(self.changed.iter().map(|(_, planned)| planned));
+        let users: HashSet<String> = planned.map(|planned| planned.owner()).collect();
+        users.into_iter().collect()
     }
+}
+
+impl Planned {
+    fn owner(&self) -> String {
+        self.profile.user.to_lowercase()
+    }
+
+    /// Says whether what the mailbox logs in with will be another.
+    fn has_new_access(&self) -> bool {
+        let access = [Column::Password, Column::Username, Column::SmtpHost, Column::SmtpPort, Column::SmtpSecurity];
+        access.iter().any(|column| self.columns.contains(&column.name()))
+    }
+
+    /// Says whether the mailbox, stored like this, will be active again.
+    pub(super) fn reactivates(&self, stored: &Stored) -> bool {
+        let of_access = stored.reason.as_deref().is_some_and(|reason| REASONS_OF_ACCESS.contains(&reason));
+        stored.is_removed() || stored.state == "disabled" && of_access && self.has_new_access()
+    }
+
+    /// The mailbox as it is written, its password sealed.
+    pub(super) fn entry(&self, id: MailboxId, users: &HashMap<String, UserId>, sealer: &Sealer) -> Entry {
+        Entry {
+            id,
+            user: *users.get(&self.owner()).expect("every owner of the plan was found or made"),
+            profile: self.profile.clone(),
+            sealed_password: self.password.as_ref().map(|password| sealer.seal(id, password)),
+            new_access: self.has_new_access(),
+        }
+    }
+}
+
+/// A stored password that does not open is not the given one: sealing it again mends it.
+fn is_stored(given: &SecretString, stored: &Stored, sealer: &Sealer) -> bool {
+    let opened = stored.sealed_password.as_ref().and_then(|sealed| sealer.open(stored.id, sealed).ok());
+    opened.is_some_and(|opened| opened.expose_secret() == given.expose_secret())
+}
+
+/// By line; of two faults of one cell the first, which says what is wrong with what was written.
+fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.sort_by_key(|fault| fault.line);
+    let mut seen = HashSet::new();
+    faults.retain(|fault| fault.column.is_none() || seen.insert((fault.line, fault.column)));
+    faults
 }

@@ -15,8 +15,9 @@ use crate::{
         postgres::{migrate, pool},
         seal::Sealer,
     },
-    app::{import, world},
+    app::import,
     config::Settings,
+    domain::enrolment::Rules,
     local::{
         servers::{Durability, PrivatePostgres, PrivateRedis},
         sink::{self, SinkHandle},
@@ -59,9 +60,9 @@ impl Stage {
         migrate::migrate(&database, settings.shards, begins).await?;
         let sealer = Sealer::new(settings.require_master_key()?.expose());
         let csv = cast::csv(mailboxes, sink.port(), &password, QUOTA);
-        let rules = world::enrolment_rules(&settings);
-        let report = import::import(&database, &sealer, &rules, csv.as_bytes(), false, begins).await?;
-        Ok(Stage { settings, database, postgres, redis, sink, enrolled: report.new })
+        let options = import::Options { now: begins, dry_run: false, progress: &|_, _| {} };
+        let report = import::import(&database, &sealer, &Rules::from(&settings), csv.as_bytes(), &options).await?;
+        Ok(Stage { settings, database, postgres, redis, sink, enrolled: report.new.len() })
     }
 
     pub(super) fn settings(&self) -> &Settings {

@@ -1,46 +1,98 @@
 //! `warmup mailbox import FILE.csv`.
 
-use std::{fs::File, io::Read, path::PathBuf, process::ExitCode};
-
-use anyhow::Context;
-
-use super::super::context;
-use crate::{
-    adapters::{postgres::migrate, seal::Sealer},
-    app::{
-        import::{self, ImportReport},
-        partners, world,
-    },
+use std::{
+    fmt::Write,
+    fs,
+    io::{self, Read},
+    process::ExitCode,
+    time::Duration,
 };
 
-pub(super) async fn run(file: PathBuf, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
-    let sealer = Sealer::new(settings.require_master_key()?.expose());
-    let csv: Box<dyn Read + Send> = match file.as_os_str() == "-" {
-        true => Box::new(std::io::stdin()),
-        false => Box::new(File::open(&file).with_context(|| format!("{} can't be read", file.display()))?),
-    };
-    let database = world::database(&settings).await?;
-    migrate::check_schema(&database).await?;
-    migrate::check_shards(&database, settings.shards).await?;
-    let rules = world::enrolment_rules(&settings);
-    let mut report = import::import(&database, &sealer, &rules, csv, dry_run, context::now()).await?;
-    report.warnings.extend(partners::warnings(&database).await?);
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?)
-    } else {
-        print(&report)
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::{
+    adapters::seal::Sealer,
+    app::import::{ImportError, ImportReport, Options, import},
+    cli::session::{Session, count, print, print_json},
+    domain::enrolment::Rules,
+};
+
+/// What takes longer shows a bar, on a terminal.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Changed mailboxes that are named before the rest is counted; `--json` names all.
+const NAMED: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The file, or `-` for standard input. Its first line names the columns, in any order; required are
+    /// email,password,smtp_host,smtp_port.
+    file: String,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let file = open(&args.file)?;
+    let session = Session::open().await?;
+    let sealer = Sealer::new(session.settings.require_master_key()?.expose());
+    let rules = Rules::from(&session.settings);
+    let bar = bar();
+    let progress = |done: usize, total: usize| advance(&bar, done, total);
+    let options = Options { now: session.now, dry_run: args.dry_run, progress: &progress };
+    let imported = import(&session.pool, &sealer, &rules, file, &options).await;
+    bar.finish_and_clear();
+    match imported {
+        Ok(report) if args.json => print_json(&report)?,
+        Ok(report) => print(&told(&report))?,
+        Err(ImportError::Faults(faults)) if args.json => {
+            print_json(&json!({ "faults": faults }))?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(report: &ImportReport) {
-    for warning in &report.warnings {
-        eprintln!("warning: {warning}");
+fn open(file: &str) -> anyhow::Result<Box<dyn Read>> {
+    match file {
+        "-" => Ok(Box::new(io::stdin())),
+        path => Ok(Box::new(fs::File::open(path).with_context(|| format!("{path} cannot be opened"))?)),
     }
-    let would = if report.dry_run { "dry run, nothing was changed: " } else { "" };
-    println!("{would}{} new, {} changed, {} unchanged", report.new, report.changed, report.unchanged);
-    if !report.new_users.is_empty() {
-        println!("new users: {}", report.new_users.join(", "));
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} mailboxes").expect("the template is one");
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style)
+}
+
+fn advance(bar: &ProgressBar, done: usize, total: usize) {
+    if bar.is_hidden() && bar.elapsed() > PATIENCE {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
     }
+    bar.set_length(total as u64);
+    bar.set_position(done as u64);
+}
+
+fn told(report: &ImportReport) -> String {
+    let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run } = report;
+    let total = count(new.len() + changed.len() + unchanged, "mailbox", "mailboxes");
+    let what = if *dry_run { "dry run, nothing was written" } else { "imported" };
+    let mut text = format!("{what}: {total}, {} new, {} changed, {unchanged} unchanged\n", new.len(), changed.len());
+    let mut line = |words: String| writeln!(text, "{words}").expect("a string takes all that is written");
+    for changed in changed.iter().take(NAMED).filter(|changed| !changed.columns.is_empty()) {
+        line(format!("changed: {}: {}", changed.email, changed.columns.join(", ")));
+    }
+    if changed.len() > NAMED {
+        line(format!("changed: {} more (--json names all)", changed.len() - NAMED));
+    }
+    reactivated.iter().for_each(|email| line(format!("active again: {email}")));
+    users_created.iter().for_each(|email| line(format!("user created: {email}")));
+    warnings.iter().for_each(|warning| line(format!("warning: {warning}")));
+    text
 }

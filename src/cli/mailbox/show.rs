@@ -1,166 +1,104 @@
-//! `warmup mailbox show`: all of one mailbox, and when it sends next, or why not.
+//! `warmup mailbox show EMAIL|ID`.
 
-use std::process::ExitCode;
+use std::{fmt::Write, process::ExitCode};
 
 use anyhow::bail;
-use chrono::{DateTime, TimeDelta, Utc};
-use comfy_table::{Table, presets};
-use serde::Serialize;
 
-use super::{super::context, list::state};
+use super::list::state;
 use crate::{
-    adapters::postgres::view::{self, DayLine, MailboxLine},
-    app::world,
-    config::Settings,
-    domain::{
-        progress::{Share, due},
-        time::{instant, next_tick},
-    },
+    adapters::postgres::view::Selection,
+    app::overview::{MailboxDetail, mailbox_detail},
+    cli::session::{Session, instant, print, print_json, table},
+    domain::id::MailboxId,
 };
 
-const DAYS: i64 = 7;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown {
-    #[serde(flatten)]
-    mailbox: MailboxLine,
-    window: String,
-    days: String,
-    next: String,
-    last_days: Vec<DayLine>,
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Its address, in any case, or its id.
+    mailbox: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) async fn run(wanted: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
-    let database = world::database(&settings).await?;
-    let now = context::now();
-    let Some(mailbox) = view::mailboxes(&database, now, Some(wanted)).await?.pop() else {
-        bail!("there is no mailbox `{wanted}`: `warmup mailbox list` names them all");
+pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let session = Session::open().await?;
+    let selection = match args.mailbox.parse() {
+        Ok(id) => Selection::Id(MailboxId(id)),
+        Err(_) => Selection::Email(&args.mailbox),
     };
-    let schedule = mailbox.schedule()?;
-    let partners = view::groups(&database).await?.first().map_or(0, |group| group.pool);
-    let shown = Shown {
-        window: schedule.window.to_string(),
-        days: schedule.days.to_string(),
-        next: next(&mailbox, partners, &settings, now)?,
-        last_days: view::last_days(&database, mailbox.id, DAYS).await?,
-        mailbox,
+    let active = session.settings.active_hours;
+    let Some(detail) = mailbox_detail(&session.pool, selection, active, session.now).await? else {
+        bail!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox);
     };
-    if json {
-        println!("{}", serde_json::to_string_pretty(&shown)?)
+    if args.json {
+        print_json(&detail)?
     } else {
-        print(&shown)
+        print(&told(&detail)?)?
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// When it sends next, or why not, in a sentence.
-fn next(mailbox: &MailboxLine, partners: i64, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<String> {
-    if let Some(why) = held(mailbox, partners, now) {
-        return Ok(why);
+fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for (name, value) in lines(detail) {
+        writeln!(text, "{name:14} {value}")?;
     }
-    let schedule = mailbox.schedule()?;
-    let (zone, today) = (schedule.zone, mailbox.today);
-    let local = |at: DateTime<Utc>| at.with_timezone(&zone).format("%a %H:%M").to_string();
-    let Some(sending) = schedule.sending(today, settings.active_hours) else {
-        return Ok("not today: its weekdays leave today out".to_owned());
-    };
-    if i32::from(mailbox.reserved) >= mailbox.quota {
-        return Ok(format!("not today: its quota of {} is full", mailbox.quota));
+    if !detail.last_days.is_empty() {
+        write!(text, "\n{}", days(detail))?;
     }
-    if i32::from(mailbox.attempts) >= 2 * mailbox.quota {
-        return Ok(format!("not today: {} attempts were made for a quota of {}", mailbox.attempts, mailbox.quota));
-    }
-    if now < sending.start {
-        return Ok(format!("from {} on, when its window opens", local(sending.start)));
-    }
-    if now >= sending.end {
-        return Ok(format!(
-            "from {} on: today's hours are over",
-            local(instant(zone, today.succ_opt().unwrap_or(today), schedule.window.start()))
-        ));
-    }
-    let interval = TimeDelta::from_std(settings.cron_interval)?;
-    let window = schedule.window.on(zone, today);
-    let mut tick = next_tick(now, interval);
-    let quota = u16::try_from(mailbox.quota).unwrap_or(0);
-    let reserved = u16::try_from(mailbox.reserved).unwrap_or(0);
-    while due(quota, reserved, Share::at(tick, window)) == 0 && tick < sending.end {
-        tick += interval;
-    }
-    let planned = (tick - interval).max(now);
-    Ok(match mailbox.next_at.filter(|cool| *cool > planned) {
-        Some(cool) => format!("from {} on, when it has cooled down", local(cool)),
-        None => format!("within the quarter of an hour from {} on, as the caps allow", local(planned)),
-    })
+    Ok(text)
 }
 
-/// Why it does not send at all.
-fn held(mailbox: &MailboxLine, partners: i64, now: DateTime<Utc>) -> Option<String> {
-    let reason = mailbox.reason.as_deref().unwrap_or("no reason given");
-    if !mailbox.enabled {
-        return Some("never: it is not enabled".to_owned());
-    }
-    match (mailbox.state.as_str(), mailbox.paused_until) {
-        ("removed", _) => return Some("never: it was removed".to_owned()),
-        ("disabled", _) => return Some(format!("not before the operator resumes it: {reason}")),
-        ("paused", None) => return Some(format!("not before the operator resumes it: paused, {reason}")),
-        ("paused", Some(until)) if until > now => return Some(format!("not before {until}: paused, {reason}")),
-        _ => {}
-    }
-    if let Some(held_by) = &mailbox.held_by {
-        return Some(format!("not now: paused with its {held_by}"));
-    }
-    (partners < 2).then(|| "never: there is no other mailbox to write to".to_owned())
+fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
+    let status = &detail.status;
+    let next = match detail.sends_next_at {
+        Some(at) => format!("{} ({})", instant(at), detail.because),
+        None => format!("never, as things are: {}", detail.because),
+    };
+    let receives = match (&detail.receives, &detail.receive_reason) {
+        (true, _) => "yes".to_owned(),
+        (false, reason) => format!("no: {}", reason.as_deref().unwrap_or("no reason is stored")),
+    };
+    let missing = || "-".to_owned();
+    vec![
+        ("id", status.id.to_string()),
+        ("email", status.email.clone()),
+        ("user", status.user.clone()),
+        ("state", state(status)),
+        ("sends next", next),
+        ("receives", receives),
+        ("today", format!("{}: {} of {} sent, {} left", status.day, status.sent, status.quota, status.left)),
+        ("last sent", detail.last_sent_at.map_or_else(missing, instant)),
+        ("in flight", if detail.in_flight { "one mail" } else { "nothing" }.to_owned()),
+        ("display name", detail.display_name.clone()),
+        ("username", detail.username.clone()),
+        ("password", detail.sealed_under.as_ref().map_or_else(missing, |key| format!("sealed under key {key}"))),
+        ("smtp", detail.smtp.clone()),
+        ("imap", detail.imap.clone().unwrap_or_else(missing)),
+        ("window", format!("{} {} ({})", detail.window, detail.days, detail.timezone)),
+        ("ramp", ramp(detail)),
+        ("reply rate", format!("{} %", detail.reply_rate)),
+        ("shard", detail.shard.to_string()),
+        ("enrolled", instant(detail.enrolled_at)),
+        ("changed", instant(detail.changed_at)),
+    ]
 }
 
-fn print(shown: &Shown) {
-    let mailbox = &shown.mailbox;
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    let smtp =
-        format!("{}:{} ({}) as {}", mailbox.smtp_host, mailbox.smtp_port, mailbox.smtp_security, mailbox.username);
-    let imap = match (&mailbox.imap_host, mailbox.imap_port, &mailbox.imap_security) {
-        (Some(host), Some(port), Some(security)) => format!("{host}:{port} ({security})"),
-        _ => "none".to_owned(),
-    };
-    for (name, value) in [
-        ("mailbox", format!("{} {} <{}>", mailbox.id, mailbox.display_name, mailbox.email)),
-        ("owner", mailbox.user_email.clone()),
-        ("smtp", smtp),
-        ("imap", imap),
-        ("hours", format!("{} {} {}", shown.window, shown.days, mailbox.timezone)),
-        (
-            "ramp",
-            format!(
-                "{} + {} x {}, at most {}",
-                mailbox.ramp_start, mailbox.grown, mailbox.ramp_step, mailbox.daily_max
-            ),
-        ),
-        ("state", state(mailbox)),
-        (
-            "today",
-            format!(
-                "{} of {} sent, {} failed, {} uncertain",
-                mailbox.sent, mailbox.quota, mailbox.failed, mailbox.uncertain
-            ),
-        ),
-        ("sends next", shown.next.clone()),
-    ] {
-        table.add_row([name.to_owned(), value]);
-    }
-    println!("{table}");
-    let mut days = Table::new();
-    days.load_preset(presets::NOTHING).set_header(["day", "quota", "sent", "failed", "uncertain", "replied", ""]);
-    for day in &shown.last_days {
-        let counts = [day.quota, day.sent, day.failed, day.uncertain, day.replied].map(|count| count.to_string());
+fn ramp(detail: &MailboxDetail) -> String {
+    let MailboxDetail { ramp_start, ramp_step, daily_max, days_grown, .. } = detail;
+    format!("{ramp_start} + {ramp_step} a day, at most {daily_max}; {days_grown} days counted so far")
+}
+
+fn days(detail: &MailboxDetail) -> String {
+    let headings = ["DAY", "QUOTA", "RESERVED", "SENT", "FAILED", "UNCERTAIN", "REPLIED", "REASON"];
+    let mut table = table(&headings, &[1, 2, 3, 4, 5, 6]);
+    for day in &detail.last_days {
+        let numbers = [day.quota, day.reserved, day.sent, day.failed, day.uncertain, day.replied];
         let mut row = vec![day.day.to_string()];
-        row.extend(counts);
+        row.extend(numbers.iter().map(ToString::to_string));
         row.push(day.reason.clone().unwrap_or_default());
-        days.add_row(row);
+        table.add_row(row);
     }
-    if !shown.last_days.is_empty() {
-        println!("\n{days}");
-    }
+    table.trim_fmt()
 }

@@ -42,16 +42,16 @@ impl Row {
         self.email.to_ascii_lowercase()
     }
 
-    /// Reads the cells of `line` under `header`. All faults of the line at once.
-    pub fn read(header: &Header, line: u64, cells: &[&str]) -> Result<Row, Vec<Fault>> {
+    /// Reads the cells of `line` under `header`. All faults of the line at once; the row holds what was right, or is
+    /// none where the cells can't be told apart.
+    pub fn read(header: &Header, line: u64, cells: &[&str]) -> (Option<Row>, Vec<Fault>) {
         let (found, wanted) = (cells.len(), header.columns.len());
         if found != wanted {
             let message = format!("has {found} values, the header {wanted}: put values with a comma in quotes");
-            return Err(vec![Fault::of_line(line, message)]);
+            return (None, vec![Fault::of_line(line, message)]);
         }
         let mut cells = Cells { header, line, cells, faults: Vec::new() };
-        let row = cells.row();
-        if cells.faults.is_empty() { Ok(row) } else { Err(cells.faults) }
+        (Some(cells.row()), cells.faults)
     }
 }
 
@@ -129,13 +129,15 @@ mod tests {
 
     const HEADER: [&str; 6] = ["email", "password", "smtp_host", "smtp_port", "days", "enabled"];
 
-    fn read(cells: &[&str]) -> Result<Row, Vec<Fault>> {
+    fn read(cells: &[&str]) -> (Option<Row>, Vec<Fault>) {
         Row::read(&Header::read(1, &HEADER).unwrap(), 7, cells)
     }
 
     #[test]
     fn only_what_is_filled_is_set() {
-        let row = read(&[" a@Example.com ", " pass word ", "mail.example.com", "587", "  ", ""]).unwrap();
+        let (row, faults) = read(&[" a@Example.com ", " pass word ", "mail.example.com", "587", "  ", ""]);
+        let row = row.unwrap();
+        assert!(faults.is_empty());
         assert_eq!((row.line, row.email.as_str(), row.smtp_port), (7, "a@example.com", Some(587)));
         assert_eq!(row.password.unwrap().expose_secret(), " pass word ");
         assert!(row.days.is_none() && row.enabled.is_none() && row.timezone.is_none());
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn all_faults_of_a_line_come_at_once_and_repeat_no_cell() {
-        let faults = read(&["", "canary\n", "canary canary", "canary", "canary", "canary"]).unwrap_err();
+        let (_, faults) = read(&["", "canary\n", "canary canary", "canary", "canary", "canary"]);
         let columns: Vec<_> = faults.iter().filter_map(|fault| fault.column).collect();
         assert_eq!(columns, ["email", "password", "smtp_host", "smtp_port", "days", "enabled"]);
         assert!(!format!("{faults:?}").contains("canary"));
@@ -151,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_line_with_another_number_of_values_is_told_so_once() {
-        let faults = read(&["a@example.com", "pass", "word", "mail.example.com", "587", "", ""]).unwrap_err();
-        assert_eq!(faults.len(), 1);
+        let (row, faults) = read(&["a@example.com", "pass", "word", "mail.example.com", "587", "", ""]);
+        assert!(row.is_none() && faults.len() == 1);
         assert_eq!(faults[0].to_string(), "line 7: has 7 values, the header 6: put values with a comma in quotes");
     }
 }

@@ -17,7 +17,9 @@ fn row(cells: &[(&str, &str)]) -> Row {
         }
     }
     let (names, values): (Vec<&str>, Vec<&str>) = all.into_iter().unzip();
-    Row::read(&Header::read(1, &names).unwrap(), 2, &values).unwrap()
+    let (row, faults) = Row::read(&Header::read(1, &names).unwrap(), 2, &values);
+    assert_eq!(faults, []);
+    row.unwrap()
 }
 
 fn new(cells: &[(&str, &str)]) -> Result<Profile, Vec<String>> {

@@ -1,0 +1,51 @@
+//! The fleet as the database knows it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgPool};
+
+/// What the database knows of the fleet.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// What was ordered, by whom.
+    pub running: bool,
+    pub ordered_by: Option<String>,
+    pub in_flight: i64,
+    /// Workers with the number of shards that each owned last; none for shards that nobody ever owned.
+    pub shards: Vec<(Option<String>, i64)>,
+    /// The latest first.
+    pub batches: Vec<Batch>,
+}
+
+/// Mails that were reserved together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[serde(rename_all = "camelCase")]
+pub struct Batch {
+    pub id: i64,
+    pub worker_id: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub processed: i16,
+    pub sent: i16,
+    pub failed: i16,
+    pub uncertain: i16,
+    pub released: i16,
+}
+
+/// Reads the fleet with its last `batches` batches.
+pub async fn fleet(pool: &PgPool, batches: i64) -> Result<Fleet, sqlx::Error> {
+    const LAST: &str = "
+        SELECT id, worker_id, started_at, finished_at, processed, sent, failed, uncertain, released
+        FROM batches ORDER BY id DESC LIMIT $1";
+    let (running, ordered_by) =
+        sqlx::query_as("SELECT running, ordered_by FROM fleet_orders WHERE id = 1").fetch_one(pool).await?;
+    Ok(Fleet {
+        running,
+        ordered_by,
+        in_flight: sqlx::query_scalar("SELECT count(*) FROM in_flight").fetch_one(pool).await?,
+        shards: sqlx::query_as("SELECT worker_id, count(*) FROM shards GROUP BY worker_id ORDER BY worker_id")
+            .fetch_all(pool)
+            .await?,
+        batches: sqlx::query_as(LAST).bind(batches).fetch_all(pool).await?,
+    })
+}

@@ -1,0 +1,122 @@
+//! What an import did, or would do, and what should be known about it.
+
+use std::{collections::HashMap, fmt::Write};
+
+use serde::Serialize;
+
+use super::plan::Plan;
+use crate::domain::{
+    enrolment::{Fault, Profile, Rules},
+    partners::{Member, Names, shortages},
+};
+
+/// What an import did, or, in a dry run, would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportReport {
+    pub dry_run: bool,
+    /// Addresses that were not known.
+    pub new: Vec<String>,
+    pub changed: Vec<Changed>,
+    /// How many were as the file says already.
+    pub unchanged: usize,
+    /// Of the changed: active again, because they had been removed, or disabled for an access that is another now.
+    pub reactivated: Vec<String>,
+    /// Empty in a dry run.
+    pub users_created: Vec<String>,
+    /// Legal, but perhaps not meant.
+    pub warnings: Vec<String>,
+}
+
+/// A mailbox that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    pub email: String,
+    /// The names of the columns that differ.
+    pub columns: Vec<&'static str>,
+}
+
+/// Makes the report of `plan`, where `members` are the mailboxes that take part already.
+pub(super) fn report(plan: &Plan, members: Vec<Member>, rules: &Rules, dry_run: bool) -> ImportReport {
+    let changed = plan.changed.iter();
+    let reactivated = changed.clone().filter(|(stored, planned)| planned.reactivates(stored));
+    ImportReport {
+        dry_run,
+        new: plan.new.iter().map(|planned| planned.profile.email.clone()).collect(),
+        changed: changed
+            .clone()
+            .map(|(_, planned)| Changed { email: planned.profile.email.clone(), columns: planned.columns.clone() })
+            .collect(),
+        unchanged: plan.unchanged.len(),
+        reactivated: reactivated.map(|(stored, _)| stored.profile.email.clone()).collect(),
+        users_created: Vec::new(),
+        warnings: warnings(plan, members, rules),
+    }
+}
+
+fn warnings(plan: &Plan, members: Vec<Member>, rules: &Rules) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let least = rules.daily_max;
+    let low: Vec<String> = profiles(plan)
+        .filter(|profile| profile.ramp.daily_max < least)
+        .map(|profile| format!("{} ({})", profile.email, profile.ramp.daily_max))
+        .collect();
+    if !low.is_empty() {
+        warnings.push(format!("daily_max below WARMUP_MIN_DAILY_QUOTA ({least}) is obeyed: {}", Names(&low)));
+    }
+    warnings.extend(shortages(&joined(plan, members)).iter().map(ToString::to_string));
+    warnings.extend(still_down(plan));
+    warnings
+}
+
+fn profiles(plan: &Plan) -> impl Iterator<Item = &Profile> {
+    let changed = plan.changed.iter().map(|(_, planned)| &planned.profile);
+    plan.new.iter().map(|planned| &planned.profile).chain(changed).chain(&plan.unchanged)
+}
+
+/// The mailboxes that take part, as they are after the plan.
+fn joined(plan: &Plan, members: Vec<Member>) -> Vec<Member> {
+    let mut pool: HashMap<String, Member> = members.into_iter().map(|member| (member.email.clone(), member)).collect();
+    for (stored, planned) in &plan.changed {
+        let takes_part =
+            pool.contains_key(&stored.profile.email) || !stored.profile.enabled || planned.reactivates(stored);
+        if takes_part && planned.profile.enabled {
+            pool.insert(stored.profile.email.clone(), member(&planned.profile));
+        } else {
+            pool.remove(&stored.profile.email);
+        }
+    }
+    let new = plan.new.iter().map(|planned| &planned.profile).filter(|profile| profile.enabled);
+    pool.extend(new.map(|profile| (profile.email.clone(), member(profile))));
+    let mut pool: Vec<Member> = pool.into_values().collect();
+    pool.sort_unstable_by(|a, b| a.email.cmp(&b.email));
+    pool
+}
+
+fn member(profile: &Profile) -> Member {
+    Member {
+        email: profile.email.clone(),
+        owner: profile.user.clone(),
+        domain: profile.domain(),
+        quota: profile.ramp.daily_max,
+    }
+}
+
+fn still_down(plan: &Plan) -> Option<String> {
+    let down =
+        plan.changed.iter().filter(|(stored, planned)| stored.state == "disabled" && !planned.reactivates(stored));
+    let names: Vec<String> = down
+        .map(|(stored, _)| format!("{} ({})", stored.profile.email, stored.reason.as_deref().unwrap_or_default()))
+        .collect();
+    (!names.is_empty()).then(|| format!("changed, but still disabled: {}", Names(&names)))
+}
+
+/// All faults, a line each.
+pub(super) fn told(faults: &[Fault]) -> String {
+    let mut text = match faults.len() {
+        1 => "the file has a fault, nothing was imported:".to_owned(),
+        faults => format!("the file has {faults} faults, nothing was imported:"),
+    };
+    faults.iter().for_each(|fault| write!(text, "\n  {fault}").expect("a string takes all that is written"));
+    text
+}

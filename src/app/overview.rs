@@ -1,0 +1,9 @@
+//! How mailboxes and fleet stand, as commands and API show it. Holds no secret.
+
+mod fleet;
+mod mailbox;
+
+pub use self::{
+    fleet::{FleetStatus, fleet_status},
+    mailbox::{DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_statuses},
+};

@@ -1,0 +1,122 @@
+//! The whole fleet today: the sum of each mailbox's own today.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::mailbox::Standing;
+use crate::{
+    adapters::postgres::view::{self, Batch, MailboxView, Selection},
+    domain::{
+        partners::{Member, shortages},
+        progress::Share,
+    },
+};
+
+/// How many batches are shown.
+const BATCHES_SHOWN: i64 = 5;
+
+/// How the fleet stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetStatus {
+    /// The standing order: whether the fleet may send.
+    pub running: bool,
+    pub ordered_by: Option<String>,
+    /// All that are enrolled and not removed.
+    pub mailboxes: usize,
+    /// Those that may send: neither switched off nor paused nor disabled.
+    pub enabled: usize,
+    pub off: usize,
+    pub paused: usize,
+    pub disabled: usize,
+    pub today: TodayStatus,
+    pub in_flight: i64,
+    pub shards: Vec<ShardOwner>,
+    pub last_batches: Vec<Batch>,
+    /// Mailboxes with too few partners, by name.
+    pub warnings: Vec<String>,
+}
+
+/// Each mailbox's own today, summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TodayStatus {
+    /// Of the mailboxes that may send.
+    pub quota: i64,
+    pub sent: i64,
+    pub failed: i64,
+    pub uncertain: i64,
+    pub replied: i64,
+    /// Mailboxes that sent their whole quota.
+    pub complete: usize,
+    /// Mailboxes that sent less than their plan asks for by now.
+    pub behind: usize,
+}
+
+/// How many shards a worker owned last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardOwner {
+    /// None for shards that nobody owned yet.
+    pub worker_id: Option<String>,
+    pub shards: i64,
+}
+
+/// Reads how the fleet stands at `now`.
+pub async fn fleet_status(pool: &PgPool, now: DateTime<Utc>) -> Result<FleetStatus, sqlx::Error> {
+    let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
+    let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
+    let mut status = FleetStatus {
+        running: fleet.running,
+        ordered_by: fleet.ordered_by,
+        mailboxes: mailboxes.len(),
+        in_flight: fleet.in_flight,
+        shards: fleet.shards.into_iter().map(|(worker_id, shards)| ShardOwner { worker_id, shards }).collect(),
+        last_batches: fleet.batches,
+        ..FleetStatus::default()
+    };
+    mailboxes.iter().for_each(|mailbox| status.count(mailbox, now));
+    let members: Vec<Member> = mailboxes.iter().filter(|mailbox| takes_part(mailbox)).map(member).collect();
+    status.warnings = shortages(&members).iter().map(ToString::to_string).collect();
+    Ok(status)
+}
+
+impl FleetStatus {
+    fn count(&mut self, mailbox: &MailboxView, now: DateTime<Utc>) {
+        let today = &mailbox.today;
+        self.today.sent += i64::from(today.sent);
+        self.today.failed += i64::from(today.failed);
+        self.today.uncertain += i64::from(today.uncertain);
+        self.today.replied += i64::from(today.replied);
+        match Standing::of(mailbox, now).state {
+            "off" => self.off += 1,
+            "paused" => self.paused += 1,
+            "disabled" => self.disabled += 1,
+            _ => {
+                self.enabled += 1;
+                self.today.quota += i64::from(today.quota);
+            }
+        }
+        let window = mailbox.schedule.window.on(mailbox.schedule.zone, today.day);
+        match (today.sent, today.quota) {
+            (_, 0) => {}
+            (sent, quota) if sent >= quota => self.today.complete += 1,
+            (sent, quota) if Share::at(now, window).is_ahead_of(sent as u16, quota as u16) => self.today.behind += 1,
+            _ => {}
+        }
+    }
+}
+
+fn takes_part(mailbox: &MailboxView) -> bool {
+    mailbox.enabled && matches!(mailbox.state.as_str(), "active" | "paused")
+}
+
+fn member(mailbox: &MailboxView) -> Member {
+    Member {
+        email: mailbox.email.clone(),
+        owner: mailbox.user.clone(),
+        domain: mailbox.domain.clone(),
+        quota: mailbox.today.quota as u16,
+    }
+}

@@ -1,0 +1,86 @@
+//! What the commands on the database have in common: settings, pool, the time, and output that a pipe may cut short.
+
+use std::io::{self, ErrorKind, Write};
+
+use chrono::{DateTime, Utc};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::{
+    adapters::postgres::{migrate, pool},
+    config::{Settings, environment},
+};
+
+/// One command's way to the database.
+pub(super) struct Session {
+    pub(super) settings: Settings,
+    pub(super) pool: PgPool,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Session {
+    /// Connects, whatever release the database is at.
+    pub(super) async fn connect() -> anyhow::Result<Session> {
+        let settings = settings()?;
+        let pool = pool::connect(settings.require_database()?, settings.db_pool).await?;
+        Ok(Session { settings, pool, now: now() })
+    }
+
+    /// Connects to a database that is at this release.
+    pub(super) async fn open() -> anyhow::Result<Session> {
+        let session = Session::connect().await?;
+        migrate::check_schema(&session.pool).await?;
+        Ok(session)
+    }
+}
+
+/// Reads the settings, and says what is legal and self-defeating about them.
+pub(super) fn settings() -> anyhow::Result<Settings> {
+    let (settings, warnings) = Settings::with_files(&environment())?;
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(settings)
+}
+
+/// The time at which a command began.
+#[expect(clippy::disallowed_methods, reason = "a command reads the time once, at its start; a worker has its clock")]
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// Writes `text` and a line end to standard output. A reader that has seen enough (`| head`) is no failure.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes `value` as JSON to standard output.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(print(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// A table with these headings; the columns in `numbers` are aligned to the right.
+pub(super) fn table(headings: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(headings);
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if numbers.contains(&place) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// An instant to the second, in UTC.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A number with its noun.
+pub(super) fn count(number: usize, noun: &str, plural: &str) -> String {
+    format!("{number} {}", if number == 1 { noun } else { plural })
+}

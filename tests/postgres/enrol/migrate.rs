@@ -1,0 +1,88 @@
+//! The database is brought to this release, and says when it is not.
+
+use warmup::{
+    adapters::postgres::migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+    domain::shard::shard_of,
+};
+
+use super::*;
+
+#[tokio::test]
+async fn an_empty_database_is_brought_up_once() {
+    let database = world::empty_postgres().await;
+    assert!(matches!(check_schema(database.pool()).await.unwrap_err(), SchemaError::Empty));
+    let first = bring_up(database.pool(), 16, now()).await.unwrap();
+    assert!(first.applied > 0 && first.partitions == 17 && first.shards_before.is_none());
+    check_schema(database.pool()).await.unwrap();
+    check_shards(database.pool(), 16).await.unwrap();
+    let again = bring_up(database.pool(), 16, now()).await.unwrap();
+    assert_eq!((again.applied, again.partitions, again.moved), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn several_pods_may_migrate_at_once() {
+    let database = world::empty_postgres().await;
+    let pool = database.pool();
+    let all = tokio::join!(bring_up(pool, 16, now()), bring_up(pool, 16, now()), bring_up(pool, 16, now()));
+    all.0.unwrap();
+    all.1.unwrap();
+    all.2.unwrap();
+    assert_eq!(count(pool, "shards").await, 16);
+}
+
+#[tokio::test]
+async fn a_database_of_another_release_is_refused() {
+    let database = database().await;
+    let pool = database.pool();
+    let run = |sql: &'static str| sqlx::query(sql).execute(pool);
+    run("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
+    assert!(matches!(check_schema(pool).await.unwrap_err(), SchemaError::Foreign(1)));
+    assert!(matches!(bring_up(pool, 256, now()).await.unwrap_err(), MigrateError::Foreign(_)));
+    run("UPDATE _sqlx_migrations SET version = 9999").await.unwrap();
+    let error = check_schema(pool).await.unwrap_err();
+    assert!(error.to_string().contains("this release is older than the database"), "{error}");
+    run("UPDATE _sqlx_migrations SET version = 0").await.unwrap();
+    let error = check_schema(pool).await.unwrap_err();
+    assert!(error.to_string().contains("run `warmup migrate`"), "{error}");
+}
+
+#[tokio::test]
+async fn log_partitions_reach_from_two_days_ago_to_a_fortnight_ahead() {
+    let database = database().await;
+    let pool = database.pool();
+    let bounds: (String, String) =
+        sqlx::query_as("SELECT min(relname)::text, max(relname)::text FROM pg_class WHERE relname ~ '^logs_[0-9]{8}$'")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    assert_eq!(bounds, ("logs_20261122".to_owned(), "logs_20261208".to_owned()));
+    let today = now().date_naive() + chrono::Days::new(3);
+    assert_eq!(ensure_log_partitions(pool, today).await.unwrap(), 3);
+    assert_eq!(ensure_log_partitions(pool, today).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn another_number_of_shards_moves_every_mailbox_and_shuts_out_old_owners() {
+    let database = database().await;
+    let pool = database.pool();
+    import(pool, &many(40)).await.unwrap();
+    sqlx::query("UPDATE shards SET epoch = 7, worker_id = 'old'").execute(pool).await.unwrap();
+    let flight = "INSERT INTO in_flight (mailbox_id, partner_id, user_id, day, round, shard, epoch, worker_id, run, batch_id, \
+                  message_id, subject, sender, recipient, limited) \
+                  SELECT id, 1, 1, '2026-11-24', 1, shard, 7, 'old', gen_random_uuid(), 1, email, '', '', '', false FROM mailboxes";
+    sqlx::query(flight).execute(pool).await.unwrap();
+    assert!(matches!(check_shards(pool, 8).await.unwrap_err(), SchemaError::Shards { found: 256, wanted: 8 }));
+
+    let migrated = bring_up(pool, 8, now()).await.unwrap();
+    assert_eq!((migrated.shards_before, migrated.moved > 30), (Some(256), true));
+    for table in ["SELECT id, shard FROM mailboxes", "SELECT mailbox_id, shard FROM in_flight"] {
+        let rows: Vec<(i64, i32)> = sqlx::query_as(table).fetch_all(pool).await.unwrap();
+        assert!(rows.len() == 40 && rows.iter().all(|(id, shard)| shard_of(MailboxId(*id), 8).0 == *shard), "{table}");
+    }
+    // A shard that goes and comes back must not meet an epoch that somebody may still hold.
+    bring_up(pool, 256, now()).await.unwrap();
+    let shards: Vec<(i32, i64, Option<String>)> =
+        sqlx::query_as("SELECT shard, epoch, worker_id FROM shards ORDER BY shard").fetch_all(pool).await.unwrap();
+    assert_eq!(shards.len(), 256);
+    assert!(shards.iter().all(|(_, epoch, worker)| *epoch > 7 && worker.is_none()), "{shards:?}");
+}

@@ -1,0 +1,124 @@
+//! What is told of mailboxes and fleet: sums over each mailbox's own today, and why one does not send.
+
+use chrono_tz::Tz;
+use warmup::{
+    adapters::postgres::view::Selection,
+    app::overview::{MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
+    domain::time::{Window, today},
+};
+
+use super::*;
+
+fn active() -> Window {
+    "07:00-22:00".parse().unwrap()
+}
+
+async fn detail(pool: &PgPool, email: &str) -> MailboxDetail {
+    mailbox_detail(pool, Selection::Email(email), active(), now()).await.unwrap().unwrap()
+}
+
+/// Three mailboxes whose todays are three dates or zones, with a day's row each.
+async fn around_the_world() -> TestDatabase {
+    let database = database().await;
+    let file = format!(
+        "{HEADER},timezone,ramp_start,window\n\
+         a@x.org,{CANARY},h.org,587,Europe/Berlin,30,00:00-24:00\n\
+         b@y.org,{CANARY},h.org,587,Pacific/Kiritimati,30,00:00-24:00\n\
+         c@z.org,{CANARY},h.org,587,Pacific/Pago_Pago,30,00:00-24:00\n"
+    );
+    import(database.pool(), &file).await.unwrap();
+    // 13:00 UTC: the 25th has begun in Kiritimati; at 09:00 the 23rd has not ended in Pago Pago.
+    for (email, zone) in
+        [("a@x.org", Tz::Europe__Berlin), ("b@y.org", Tz::Pacific__Kiritimati), ("c@z.org", Tz::Pacific__Pago_Pago)]
+    {
+        for (at, sent) in [(now(), 10i16), (now() - chrono::Days::new(1), 1)] {
+            let row = "INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent, failed, uncertain, attempts) \
+                       VALUES ($1, $2, 30, $3 + 2, $3, 1, 1, $3 + 3)";
+            let id = id_of(database.pool(), email).await;
+            sqlx::query(row).bind(id.0).bind(today(zone, at)).bind(sent).execute(database.pool()).await.unwrap();
+        }
+    }
+    database
+}
+
+#[tokio::test]
+async fn today_is_each_mailboxs_own() {
+    let database = around_the_world().await;
+    let status = fleet_status(database.pool(), now()).await.unwrap();
+    assert_eq!((status.today.sent, status.today.failed, status.today.uncertain), (30, 3, 3));
+    assert_eq!((status.today.quota, status.mailboxes, status.enabled), (90, 3, 3));
+    let days: Vec<String> =
+        mailbox_statuses(database.pool(), now()).await.unwrap().iter().map(|mailbox| mailbox.day.to_string()).collect();
+    assert_eq!(days, ["2026-11-24", "2026-11-24", "2026-11-23"]);
+}
+
+#[tokio::test]
+async fn complete_and_behind_are_counted_against_the_plan() {
+    let database = around_the_world().await;
+    sqlx::query("UPDATE mailbox_days SET sent = 30, reserved = 31 WHERE mailbox_id = $1 AND day = '2026-11-24'")
+        .bind(id_of(database.pool(), "b@y.org").await.0)
+        .execute(database.pool())
+        .await
+        .unwrap();
+    // a: 10:00 of a day, 10/21 of the plan, 15 owed, 10 sent. b: all sent. c: 22:00 of its day, past the plan.
+    let today = fleet_status(database.pool(), now()).await.unwrap().today;
+    assert_eq!((today.complete, today.behind), (1, 2));
+}
+
+#[tokio::test]
+async fn a_mailbox_says_when_it_sends_next_or_why_not() {
+    let database = database().await;
+    let pool = database.pool();
+    let run = |sql: &'static str| sqlx::query(sql).execute(pool);
+    import(pool, &many(1)).await.unwrap();
+    let because = async || detail(pool, "M0@d0.example").await.because;
+    assert_eq!(because().await, "it is the only mailbox: too few partners");
+    import(pool, &many(3)).await.unwrap();
+    assert_eq!(because().await, "it is due");
+    run("INSERT INTO mailbox_days (mailbox_id, day, quota, next_at) SELECT id, '2026-11-24', 3, '2026-11-24T09:07:00Z' FROM mailboxes")
+        .await
+        .unwrap();
+    assert_eq!(because().await, "it cools down after its last mail");
+    assert_eq!(detail(pool, "m0@d0.example").await.sends_next_at.unwrap().to_rfc3339(), "2026-11-24T09:07:00+00:00");
+    run("UPDATE mailbox_days SET reserved = 3, sent = 3").await.unwrap();
+    let full = detail(pool, "m0@d0.example").await;
+    assert_eq!((full.because.as_str(), full.status.left), ("the day's quota of 3 is full", 0));
+    assert_eq!(full.sends_next_at.unwrap().to_rfc3339(), "2026-11-25T08:00:00+00:00");
+    run("INSERT INTO pauses VALUES ('host', 'smtp.d0.example', 'connect-refused', '2026-11-24', '2026-11-26')")
+        .await
+        .unwrap();
+    assert_eq!(because().await, "paused: host: connect-refused");
+    run("UPDATE fleet_orders SET running = false").await.unwrap();
+    assert_eq!(because().await, "the fleet is stopped");
+    run("UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused'").await.unwrap();
+    let disabled = detail(pool, "m0@d0.example").await;
+    assert_eq!((disabled.because.as_str(), disabled.sends_next_at), ("disabled: auth-refused", None));
+}
+
+#[tokio::test]
+async fn a_pause_that_is_over_is_no_pause() {
+    let database = database().await;
+    let pool = database.pool();
+    import(pool, &many(2)).await.unwrap();
+    let pause = "UPDATE mailboxes SET state = 'paused', reason = 'sender-daily-limit', paused_until = $1";
+    sqlx::query(pause).bind(now() + chrono::TimeDelta::hours(1)).execute(pool).await.unwrap();
+    let status = fleet_status(pool, now()).await.unwrap();
+    assert_eq!((status.paused, status.enabled), (2, 0));
+    sqlx::query(pause).bind(now()).execute(pool).await.unwrap();
+    let status = fleet_status(pool, now()).await.unwrap();
+    assert_eq!((status.paused, status.enabled), (0, 2));
+}
+
+#[tokio::test]
+async fn removed_mailboxes_are_not_listed_but_shown() {
+    let database = database().await;
+    import(database.pool(), &many(2)).await.unwrap();
+    let remove =
+        "UPDATE mailboxes SET state = 'removed', reason = 'operator', sealed_password = NULL WHERE email LIKE 'm1@%'";
+    sqlx::query(remove).execute(database.pool()).await.unwrap();
+    assert_eq!(mailbox_statuses(database.pool(), now()).await.unwrap().len(), 1);
+    let status = fleet_status(database.pool(), now()).await.unwrap();
+    assert_eq!(status.warnings, ["m0@d0.example is the only mailbox: it sends nothing until there is another"]);
+    let removed = detail(database.pool(), "m1@d0.example").await;
+    assert_eq!((removed.because.as_str(), removed.sealed_under), ("removed: operator", None));
+}
