@@ -1,0 +1,7 @@
+//! The production worker on memory adapters under virtual time: a day takes a moment, and a failing seed replays.
+#![cfg(test)]
+
+#[path = "sim/fleet.rs"]
+mod fleet;
+#[path = "sim/one_day.rs"]
+mod one_day;
