@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod hand_clock;
+pub mod mutants;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;

@@ -1,0 +1,5 @@
+//! Whole days and dying workers, over real services.
+#![cfg(test)]
+
+#[path = "fleet/kill.rs"]
+mod kill;
