@@ -10,6 +10,9 @@ const LIMIT: usize = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// A grant holds for three seconds.
+const TOO_OLD: Duration = Duration::from_millis(3_500);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_minute_passes_the_cap_when_the_ledger_is_locked_and_redis_forgets() {
     let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
@@ -41,7 +44,16 @@ async fn no_minute_passes_the_cap_when_the_ledger_is_locked_and_redis_forgets() 
     assert_eq!(host.taken(), locked, "nothing goes out while nothing can be reserved");
     holder.rollback().await.unwrap();
 
-    eventually(PATIENCE, || async { host.taken() >= locked + 20 }).await;
+    eventually(PATIENCE, || async { host.taken() >= locked + 10 }).await;
+    // Once more, only for as long as it takes a grant to become too old.
+    let mut holder = database.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM mailbox_days FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    eventually(PATIENCE, || async { reserves_waiting(database.pool()).await > 0 }).await;
+    tokio::time::sleep(TOO_OLD).await;
+    holder.rollback().await.unwrap();
+    worker.says("too late for the grants").await;
+    let before = host.taken();
+    eventually(PATIENCE, || async { host.taken() >= before + 10 }).await;
     worker.stop().await;
     let instants: Vec<Instant> = host.journal().into_iter().map(|(at, _)| at).collect();
     let most = (0..instants.len())
@@ -60,12 +72,15 @@ async fn no_minute_passes_the_cap_when_the_ledger_is_locked_and_redis_forgets() 
     assert_eq!(lost, 0, "no place is lost");
 }
 
-async fn flush(url: &str) {
-    let client = redis_client(url);
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let _: () = ::redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+async fn reserves_waiting(pool: &sqlx::PgPool) -> i64 {
+    const WAITING: &str = "
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '-- Reserve:%'";
+    sqlx::query_scalar(WAITING).fetch_one(pool).await.unwrap()
 }
 
-fn redis_client(url: &str) -> ::redis::Client {
-    ::redis::Client::open(url).unwrap()
+async fn flush(url: &str) {
+    let client = ::redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: () = ::redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
 }
