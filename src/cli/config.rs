@@ -103,18 +103,20 @@ mod tests {
         vars.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 
-    #[test]
-    fn a_check_prints_warnings_and_what_is_missing_and_passes() {
-        let text = check(&vars(&[("WARMUP_MIN_DAILY_QUOTA", "10")])).unwrap();
+    #[tokio::test]
+    async fn a_check_prints_warnings_and_what_is_missing_and_passes() {
+        let text = check(&vars(&[("WARMUP_MIN_DAILY_QUOTA", "10")])).await.unwrap();
         assert!(text.contains("warning: WARMUP_MIN_DAILY_QUOTA: 10 is obeyed"), "{text}");
         assert!(text.contains("DATABASE_URL, REDIS_URL, WARMUP_MASTER_KEY"), "{text}");
         assert!(text.ends_with("no fault; set by the environment: 1, warnings: 1\n"), "{text}");
     }
 
-    #[test]
-    fn a_check_finds_files_that_are_not_there_among_the_other_faults() {
-        let faults =
-            check(&vars(&[("WARMUP_TLS_CA_FILE", "/nowhere/ca.pem"), ("WARMUP_SHARDS", "0")])).unwrap_err().to_string();
+    #[tokio::test]
+    async fn a_check_finds_files_that_are_not_there_among_the_other_faults() {
+        let faults = check(&vars(&[("WARMUP_TLS_CA_FILE", "/nowhere/ca.pem"), ("WARMUP_SHARDS", "0")]))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(faults.contains("WARMUP_TLS_CA_FILE: `/nowhere/ca.pem` can't be read"), "{faults}");
         assert!(faults.contains("WARMUP_SHARDS: `0` is out of range"), "{faults}");
     }
