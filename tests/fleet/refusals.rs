@@ -163,11 +163,17 @@ async fn a_certificate_that_does_not_hold_gets_no_password_and_no_mail() {
             failed: 1,
             ..Stored::usual()
         };
+        let idle = Stored { reserved: 0, sent: 0, ..Stored::usual() };
+        let mut tried = 0;
         for n in 0..MAILBOXES {
-            assert_eq!(Stored::of(pool, &address(n)).await, disabled, "{}", address(n));
+            let stored = Stored::of(pool, &address(n)).await;
+            tried += usize::from(stored == disabled);
+            assert!(stored == disabled || stored == idle, "{}: {stored:?}", address(n));
         }
+        // When all others are disabled, the last has nobody to write to.
+        assert!(tried >= MAILBOXES - 1, "{tried} mailboxes tried");
         let notes: Vec<String> = sqlx::query_scalar("SELECT notes FROM logs").fetch_all(pool).await.unwrap();
-        assert_eq!(notes.len(), MAILBOXES);
+        assert_eq!(notes.len(), tried);
         assert!(notes.iter().all(|note| note.starts_with("tls: ") && note.contains(says)), "{notes:?}");
         assert_nothing_in_flight(day);
     }

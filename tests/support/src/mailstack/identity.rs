@@ -7,6 +7,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 use tempfile::NamedTempFile;
+use uuid::Uuid;
 
 /// An authority whose certificate is a file for `WARMUP_TLS_CA_FILE`.
 #[derive(Clone)]
@@ -21,7 +22,8 @@ impl Authority {
     /// Makes an authority that nobody knows yet.
     pub fn new() -> Authority {
         let key = KeyPair::generate().expect("a key can be made");
-        let mut params = named("warmup test authority");
+        // A name of its own: two of one name look like one that signs badly.
+        let mut params = named(&format!("warmup test authority {}", Uuid::now_v7()));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let certificate: Certificate = params.self_signed(&key).expect("a key signs");
