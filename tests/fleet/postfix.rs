@@ -29,7 +29,7 @@ async fn sixty_mailboxes_log_in_to_postfix_and_every_mail_is_in_its_partners_mai
         writeln!(csv, "{},{},localhost,{port},{security},{QUOTA}", address(n), password(n)).unwrap();
     }
 
-    let day = Plan::of(csv).with("WARMUP_TLS_CA_FILE", authority.file().display()).speed(400.0).run().await;
+    let day = Plan::of(csv).with("WARMUP_TLS_CA_FILE", authority.file().display()).speed(500.0).run().await;
 
     eventually(DELIVERY, async || stack.queued() == 0).await;
     let delivered = stack.delivered();
