@@ -5,3 +5,7 @@
 
 #[path = "postgres/enrol.rs"]
 mod enrol;
+#[path = "postgres/gate.rs"]
+mod gate;
+#[path = "postgres/ledger.rs"]
+mod ledger;

@@ -1,6 +1,8 @@
 //! The production worker on memory adapters under virtual time: a day takes a moment, and a failing seed replays.
 #![cfg(test)]
 
+#[path = "sim/conformance.rs"]
+mod conformance;
 #[path = "sim/fleet.rs"]
 mod fleet;
 #[path = "sim/one_day.rs"]

@@ -9,7 +9,6 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
-use uuid::Uuid;
 
 use super::{Fault, Faults};
 use crate::{
@@ -199,6 +198,11 @@ impl MemoryWorld {
         self.faults.set(fault);
     }
 
+    /// The next statement is done and its answer lost.
+    pub fn lose_next_answer(&self) {
+        self.faults.set_once(Fault::AnswerLost);
+    }
+
     /// Enrols a mailbox, or changes a known one.
     pub fn enrol(&self, mailbox: MemoryMailbox) {
         self.tables().mailboxes.insert(mailbox.id, mailbox);
@@ -274,9 +278,4 @@ impl MemoryWorld {
     pub(super) fn statement<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
         self.faults.around(|| statement(&mut self.tables()))
     }
-}
-
-/// A run id of the simulation's own making.
-pub fn run(number: u128) -> RunId {
-    RunId(Uuid::from_u128(number))
 }

@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod leases;
+pub mod ledger;
 
 /// Makes a test of each named case, in a fresh world each.
 #[macro_export]

@@ -1,0 +1,155 @@
+//! The ledger's conformance suite in memory: what the simulation stands on.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use warmup::{
+    adapters::memory::{Fault, MemoryMailbox, MemoryWorld, world::Standing as Sending},
+    domain::{
+        id::{BatchId, MailboxId, UserId},
+        mailbox::{Endpoint, Security},
+        ramp::Ramp,
+        time::{Schedule, Weekdays, Window},
+    },
+    ports::{Ledger, Mailboxes},
+};
+use warmup_support::{
+    conformance::ledger::{DayCounts, LedgerWorld, LogLine, Standing},
+    hand_clock::HandClock,
+};
+
+struct InMemory {
+    clock: Arc<HandClock>,
+    world: MemoryWorld,
+}
+
+async fn world() -> InMemory {
+    let clock = Arc::new(HandClock::default());
+    // One shard, so that every mailbox stands in it, and a second number that nobody has.
+    InMemory { world: MemoryWorld::new(clock.clone(), 1, 1.5), clock }
+}
+
+#[async_trait]
+impl LedgerWorld for InMemory {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(self.world.clone())
+    }
+
+    fn mailboxes(&self) -> Arc<dyn Mailboxes> {
+        Arc::new(self.world.clone())
+    }
+
+    async fn enrol(&self, id: i64, user: i64, quota: u16, domain: &str, weekdays: u8) {
+        self.world.enrol(MemoryMailbox {
+            id: MailboxId(id),
+            user: UserId(user),
+            email: format!("box{id}@{domain}"),
+            display_name: String::new(),
+            endpoint: Endpoint { host: "mail.test".into(), port: 465, security: Security::Tls },
+            schedule: Schedule {
+                zone: chrono_tz::UTC,
+                window: Window::new(0, 1440).unwrap(),
+                days: Weekdays::from_bits(weekdays).unwrap(),
+            },
+            ramp: Ramp { start: quota, step: 0, daily_max: quota },
+            grown: 0,
+            enabled: true,
+            sending: Sending::Active,
+            receiving: Sending::Active,
+        });
+    }
+
+    async fn limit(&self, user: i64, limit: u32) {
+        self.world.limit(UserId(user), limit);
+    }
+
+    async fn order(&self, running: bool) {
+        self.world.order(running);
+    }
+
+    async fn pause(&self, mailbox: i64) {
+        let stopped = Sending::Stopped { reason: "operator".into(), by_operator: true };
+        self.world.change(MailboxId(mailbox), |mailbox| mailbox.sending = stopped);
+    }
+
+    async fn set_quota(&self, mailbox: i64, quota: u16) {
+        self.world.change(MailboxId(mailbox), |mailbox| {
+            mailbox.ramp = Ramp { start: quota, step: 0, daily_max: quota };
+        });
+    }
+
+    async fn age(&self, by: Duration) {
+        self.clock.pass(by);
+    }
+
+    async fn day(&self, mailbox: i64, day: NaiveDate) -> DayCounts {
+        let row = self.world.day(MailboxId(mailbox), day).unwrap_or_default();
+        DayCounts {
+            quota: row.quota.into(),
+            reserved: row.reserved.into(),
+            sent: row.sent.into(),
+            failed: row.failed.into(),
+            uncertain: row.uncertain.into(),
+            attempts: row.attempts.into(),
+            closed: row.closed,
+            late: row.late,
+        }
+    }
+
+    async fn grown(&self, mailbox: i64) -> i64 {
+        self.world.mailbox(MailboxId(mailbox)).unwrap().grown.into()
+    }
+
+    async fn logs(&self) -> Vec<LogLine> {
+        let line = |(flight, row): (warmup::domain::id::FlightId, warmup::adapters::memory::world::LogRow)| LogLine {
+            flight: flight.0,
+            mailbox: row.mailbox.0,
+            partner: row.partner.0,
+            status: row.status.to_owned(),
+            reason: row.reason,
+        };
+        self.world.logs().into_iter().map(line).collect()
+    }
+
+    async fn pairs(&self) -> Vec<(i64, i64, i64)> {
+        self.world.pairs().into_iter().map(|(_, from, to, round)| (from.0, to.0, round.into())).collect()
+    }
+
+    async fn in_flight(&self) -> usize {
+        self.world.in_flight().len()
+    }
+
+    async fn standing(&self, mailbox: i64) -> Standing {
+        let mailbox = self.world.mailbox(MailboxId(mailbox)).unwrap();
+        let words = |standing: &Sending| match standing {
+            Sending::Active => ("active", None),
+            Sending::Paused { reason, .. } => ("paused", Some(reason.clone())),
+            Sending::Stopped { reason, .. } => ("stopped", Some(reason.clone())),
+        };
+        let (sending, sending_reason) = words(&mailbox.sending);
+        let (receiving, receive_reason) = words(&mailbox.receiving);
+        Standing { sending: sending.into(), sending_reason, receives: receiving == "active", receive_reason }
+    }
+
+    async fn events(&self) -> Vec<(String, Option<i64>, String)> {
+        let events = self.world.events().into_iter();
+        events.map(|event| (event.kind, event.mailbox.map(|mailbox| mailbox.0), event.reason)).collect()
+    }
+
+    async fn batch(&self, batch: i64) -> (i64, i64, i64, i64, i64, bool) {
+        let row = self.world.batch(BatchId(batch)).unwrap();
+        let counts = [row.processed, row.sent, row.failed, row.uncertain, row.released].map(i64::from);
+        (counts[0], counts[1], counts[2], counts[3], counts[4], row.finished)
+    }
+
+    async fn go_away(&self) {
+        self.world.set_fault(Some(Fault::Unavailable));
+    }
+
+    async fn lose_next_answer(&self) {
+        self.world.lose_next_answer();
+    }
+}
+
+warmup_support::ledger_conformance!(world);

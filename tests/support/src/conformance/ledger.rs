@@ -1,0 +1,309 @@
+//! What every ledger must do, with the mailboxes that it reads: a case for each invariant and each refusal.
+//!
+//! Every mailbox of a world stands in shard 0, owes what it is enrolled with from the first day on, and may send at any
+//! hour. The day is [`DAY`], noon.
+
+pub mod effects;
+pub mod endings;
+pub mod racing;
+pub mod refusals;
+pub mod turning;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use uuid::Uuid;
+use warmup::{
+    domain::{
+        id::{Epoch, FlightId, MailboxId, RunId, ShardId, WorkerId},
+        outcome::{Effects, Fate, Outcome, Reply, Stage},
+        time::Todays,
+    },
+    ports::{Ask, Choice, Flight, Ledger, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+};
+
+/// A row of a mailbox's day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayCounts {
+    pub quota: i64,
+    pub reserved: i64,
+    pub sent: i64,
+    pub failed: i64,
+    pub uncertain: i64,
+    pub attempts: i64,
+    pub closed: bool,
+    pub late: bool,
+}
+
+/// A row of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    pub flight: i64,
+    pub mailbox: i64,
+    pub partner: i64,
+    pub status: String,
+    pub reason: Option<String>,
+}
+
+/// How a mailbox stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// `active`, `paused`, or `stopped` until the operator resumes it.
+    pub sending: String,
+    pub sending_reason: Option<String>,
+    pub receives: bool,
+    pub receive_reason: Option<String>,
+}
+
+/// One implementation's world.
+#[async_trait]
+pub trait LedgerWorld: Send + Sync {
+    fn ledger(&self) -> Arc<dyn Ledger>;
+    fn mailboxes(&self) -> Arc<dyn Mailboxes>;
+    /// Enrols mailbox `id` of `user` with this quota, on `mail.test`, in `domain`, for these weekdays (Monday lowest).
+    async fn enrol(&self, id: i64, user: i64, quota: u16, domain: &str, weekdays: u8);
+    async fn limit(&self, user: i64, limit: u32);
+    async fn order(&self, running: bool);
+    /// Pauses a mailbox as the operator does.
+    async fn pause(&self, mailbox: i64);
+    async fn set_quota(&self, mailbox: i64, quota: u16);
+    /// Lets all flights be older by this.
+    async fn age(&self, by: Duration);
+    async fn day(&self, mailbox: i64, day: NaiveDate) -> DayCounts;
+    async fn grown(&self, mailbox: i64) -> i64;
+    async fn logs(&self) -> Vec<LogLine>;
+    /// (mailbox, partner, round), in order.
+    async fn pairs(&self) -> Vec<(i64, i64, i64)>;
+    async fn in_flight(&self) -> usize;
+    async fn standing(&self, mailbox: i64) -> Standing;
+    /// (kind, mailbox, reason), in order.
+    async fn events(&self) -> Vec<(String, Option<i64>, String)>;
+    /// (processed, sent, failed, uncertain, released, finished) of a batch.
+    async fn batch(&self, batch: i64) -> (i64, i64, i64, i64, i64, bool);
+    /// The service is away from here on.
+    async fn go_away(&self);
+    /// The next statement is done and its answer lost.
+    async fn lose_next_answer(&self);
+}
+
+pub const DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
+pub const SHARD: ShardId = ShardId(0);
+
+/// Noon of the day, a Tuesday.
+pub fn noon() -> DateTime<Utc> {
+    DAY.and_hms_opt(12, 0, 0).expect("noon exists").and_utc()
+}
+
+pub fn minutes(minutes: i64) -> TimeDelta {
+    TimeDelta::minutes(minutes)
+}
+
+/// One worker's life on a world.
+pub struct Life<'a> {
+    pub world: &'a dyn LedgerWorld,
+    pub ledger: Arc<dyn Ledger>,
+    pub worker: WorkerId,
+    pub run: RunId,
+    pub epoch: Epoch,
+}
+
+impl<'a> Life<'a> {
+    /// Takes shard 0 and opens the day.
+    pub async fn begin(world: &'a dyn LedgerWorld) -> Life<'a> {
+        let ledger = world.ledger();
+        ledger.prepare(noon()).await.unwrap();
+        world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+        let worker = WorkerId("conformance".into());
+        let read = ledger.epochs(&[SHARD]).await.unwrap()[0];
+        let epoch = ledger.raise(&worker, &[(SHARD, read)]).await.unwrap()[0].expect("nobody else raises");
+        Life { world, ledger, worker, run: RunId(Uuid::now_v7()), epoch }
+    }
+
+    pub fn batch(&self, asks: Vec<Ask>) -> ReserveBatch {
+        self.batch_at(noon(), asks)
+    }
+
+    pub fn batch_at(&self, now: DateTime<Utc>, asks: Vec<Ask>) -> ReserveBatch {
+        ReserveBatch { worker: self.worker.clone(), run: self.run, epochs: vec![(SHARD, self.epoch)], now, asks }
+    }
+
+    pub async fn reserve(&self, asks: Vec<Ask>) -> Vec<Reservation> {
+        self.ledger.reserve(&self.batch(asks)).await.unwrap()
+    }
+
+    /// Reserves one mail that must go.
+    pub async fn fly(&self, ask: Ask) -> Flight {
+        self.fly_at(noon(), ask).await
+    }
+
+    pub async fn fly_at(&self, now: DateTime<Utc>, ask: Ask) -> Flight {
+        match self.ledger.reserve(&self.batch_at(now, vec![ask])).await.unwrap().remove(0) {
+            Reservation::Reserved(flight) => *flight,
+            Reservation::Refused(refusal) => panic!("refused: {refusal:?}"),
+        }
+    }
+
+    /// Asks for one mail that must be refused.
+    pub async fn refusal(&self, ask: Ask) -> Refusal {
+        match self.reserve(vec![ask]).await.remove(0) {
+            Reservation::Refused(refusal) => refusal,
+            Reservation::Reserved(flight) => panic!("reserved: {flight:?}"),
+        }
+    }
+
+    pub async fn settle(&self, results: &[Settlement]) -> u64 {
+        self.ledger.settle(&self.worker, results).await.unwrap()
+    }
+
+    pub async fn sweep(&self, run: RunId, running: Vec<FlightId>) -> Swept {
+        let sweep = Sweep {
+            worker: self.worker.clone(),
+            run,
+            shards: vec![SHARD],
+            running,
+            older_than: Duration::from_secs(60),
+            now: noon(),
+        };
+        self.ledger.sweep(&sweep).await.unwrap()
+    }
+
+    pub async fn day(&self, mailbox: i64) -> DayCounts {
+        self.world.day(mailbox, DAY).await
+    }
+}
+
+/// A mail of `mailbox` to the first of `partners` that will do, as its `attempts + 1`-th attempt.
+pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> Ask {
+    Ask {
+        mailbox: MailboxId(mailbox),
+        shard: SHARD,
+        day: DAY,
+        attempts,
+        choices: partners.iter().map(|partner| Choice { partner: MailboxId(*partner), round: 0 }).collect(),
+        message_id: format!("{}@example.test", Uuid::now_v7()),
+        subject: "Notes from this morning".into(),
+    }
+}
+
+/// The end of a flight without effects on anybody, and without a cooldown.
+pub fn end(flight: &Flight, fate: Fate) -> Settlement {
+    let (reason, reply) = match fate {
+        Fate::Sent => ("", Some(Reply { code: 250, enhanced: Some([2, 0, 0]), text: "ok".into() })),
+        Fate::Refused => ("message-refused", Some(Reply { code: 554, enhanced: None, text: "no".into() })),
+        Fate::Uncertain => ("uncertain", None),
+        Fate::Unstarted => ("", None),
+    };
+    let outcome = Outcome { fate, stage: Stage::Dot, reason, reply, effects: Effects::default(), note: String::new() };
+    Settlement {
+        flight: flight.id,
+        batch: flight.batch,
+        mailbox: flight.sender.mailbox,
+        partner: flight.recipient.mailbox,
+        day: flight.day,
+        at: noon(),
+        latency: Duration::from_millis(40),
+        next_at: noon(),
+        outcome,
+    }
+}
+
+/// Enrols mailboxes 1 to `count` of user 1 with this quota.
+pub async fn enrol(world: &dyn LedgerWorld, count: i64, quota: u16) {
+    for id in 1..=count {
+        world.enrol(id, 1, quota, &format!("d{}.test", id % 3), 127).await;
+    }
+}
+
+/// What must hold after anything, for one mailbox's day.
+pub async fn assert_true(world: &dyn LedgerWorld, mailbox: i64, in_flight: i64) {
+    let day = world.day(mailbox, DAY).await;
+    assert_eq!(day.reserved, day.sent + day.uncertain + in_flight, "reserved = sent + uncertain + in flight: {day:?}");
+    assert!(day.reserved <= day.quota, "{day:?}");
+    let logs = world.logs().await;
+    let count = |status: &str, uncertain: bool| {
+        let of_it = |row: &&LogLine| {
+            row.mailbox == mailbox && row.status == status && (row.reason.as_deref() == Some("uncertain")) == uncertain
+        };
+        logs.iter().filter(of_it).count() as i64
+    };
+    let rows = (count("SENT", false), count("FAILED", false), count("FAILED", true));
+    assert_eq!((day.sent, day.failed, day.uncertain), rows, "counters = rows");
+}
+
+/// The list of cases for one world: `ledger_conformance!(my_world);`.
+#[macro_export]
+macro_rules! ledger_conformance {
+    ($world:ident) => {
+        mod refusals {
+            $crate::conformance_cases!($crate::conformance::ledger::refusals, super::$world,
+                a_reserve_takes_a_place_a_pair_and_opens_a_flight
+                a_full_quota_refuses
+                a_lowered_quota_applies_from_the_next_reservation
+                a_raised_quota_applies_from_the_next_reservation
+                a_passed_epoch_reserves_nothing
+                an_epoch_is_raised_by_compare_and_set
+                a_stopped_fleet_reserves_nothing
+                a_paused_sender_reserves_nothing
+                a_cooling_mailbox_reserves_nothing
+                a_mailbox_has_one_mail_on_its_way
+                other_attempts_than_asked_are_stale
+                twice_the_quota_in_attempts_is_the_end
+                the_first_partner_that_can_receive_and_is_unused_is_taken
+                nobody_writes_to_itself_or_twice_to_a_partner_in_a_round
+                a_users_daily_limit_is_kept_in_order_of_urgency
+                a_refused_ask_does_not_hold_up_the_others
+            );
+        }
+        mod endings {
+            $crate::conformance_cases!($crate::conformance::ledger::endings, super::$world,
+                sent_is_one_row_and_keeps_the_place
+                a_definite_failure_gives_its_place_back_but_not_its_attempt
+                uncertain_is_one_row_and_keeps_the_place
+                unstarted_leaves_no_row_and_gives_back_place_and_pair
+                a_release_leaves_no_row_and_gives_back_place_and_pair
+                an_abandoned_batch_is_found_by_its_message_ids_and_only_once
+                a_settle_that_is_repeated_changes_nothing
+                a_late_answer_corrects_its_uncertain_row_to_sent
+                a_late_answer_corrects_its_uncertain_row_to_refused
+                a_late_answer_changes_no_row_that_is_certain
+                a_sweep_takes_only_old_flights_of_other_runs
+                a_sweep_releases_what_its_own_run_never_started
+                a_sweep_leaves_other_shards_alone
+                a_batch_counts_its_ends
+                a_users_place_is_given_back_with_the_mail
+            );
+        }
+        mod effects {
+            $crate::conformance_cases!($crate::conformance::ledger::effects, super::$world,
+                a_disabled_sender_stops_with_a_reason_and_an_event
+                a_paused_sender_stops_until_its_pause_is_over
+                an_excluded_partner_is_not_written_to_and_its_sender_goes_on
+                a_partners_pause_ends_by_itself
+                a_paused_host_stops_all_its_mailboxes
+                a_paused_domain_stops_its_mailboxes_and_no_others
+                an_operators_pause_is_not_shortened
+                a_mailbox_can_be_one_mails_sender_and_another_ones_partner
+                a_cooldown_holds_until_its_end
+            );
+        }
+        mod turning {
+            $crate::conformance_cases!($crate::conformance::ledger::turning, super::$world,
+                a_day_closes_once_and_a_good_one_raises_the_ramp
+                a_short_day_is_late_with_an_event
+                a_weekday_without_a_window_owes_nothing
+                a_roster_is_made_once_and_does_not_change
+                candidates_are_those_that_may_send
+            );
+        }
+        mod racing {
+            $crate::conformance_cases!($crate::conformance::ledger::racing, super::$world,
+                one_of_many_racers_gets_the_last_place
+                racers_on_overlapping_batches_pass_no_quota
+                racing_raises_have_one_winner
+                a_service_that_is_away_is_unavailable
+                a_lost_answer_is_unknown_and_can_be_abandoned
+            );
+        }
+    };
+}

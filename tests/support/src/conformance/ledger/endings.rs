@@ -1,0 +1,230 @@
+//! How flights end: each in exactly one row, or, unstarted, in none.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use warmup::{
+    domain::{
+        id::{RunId, ShardId},
+        outcome::Fate,
+    },
+    ports::{Refusal, Sweep, Swept},
+};
+
+use super::{LedgerWorld, Life, LogLine, ask, assert_true, end, enrol, noon};
+
+const OLD: Duration = Duration::from_secs(61);
+
+async fn row(world: &dyn LedgerWorld) -> LogLine {
+    let mut logs = world.logs().await;
+    assert_eq!(logs.len(), 1, "exactly one row");
+    logs.remove(0)
+}
+
+pub async fn sent_is_one_row_and_keeps_the_place(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    assert_eq!(life.settle(&[end(&flight, Fate::Sent)]).await, 1);
+    let row = row(world).await;
+    assert_eq!((row.flight, row.status.as_str(), row.reason), (flight.id.0, "SENT", None));
+    assert_eq!((life.day(1).await.reserved, world.in_flight().await), (1, 0));
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn a_definite_failure_gives_its_place_back_but_not_its_attempt(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Refused)]).await;
+    assert_eq!(row(world).await.reason.as_deref(), Some("message-refused"));
+    let day = life.day(1).await;
+    assert_eq!((day.reserved, day.failed, day.attempts), (0, 1, 1));
+    assert_true(world, 1, 0).await;
+    life.fly(ask(1, 1, &[2, 3])).await;
+    assert_eq!(world.pairs().await, [(1, 2, 0), (1, 3, 0)], "a failed pair stays used");
+}
+
+pub async fn uncertain_is_one_row_and_keeps_the_place(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Uncertain)]).await;
+    let row = row(world).await;
+    assert_eq!((row.status.as_str(), row.reason.as_deref()), ("FAILED", Some("uncertain")));
+    assert_true(world, 1, 0).await;
+    assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::QuotaFull, "it is never sent again");
+}
+
+pub async fn unstarted_leaves_no_row_and_gives_back_place_and_pair(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Unstarted)]).await;
+    given_back(world, &life).await;
+}
+
+pub async fn a_release_leaves_no_row_and_gives_back_place_and_pair(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 1);
+    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 0, "once");
+    given_back(world, &life).await;
+}
+
+async fn given_back(world: &dyn LedgerWorld, life: &Life<'_>) {
+    assert!(world.logs().await.is_empty() && world.pairs().await.is_empty());
+    let day = life.day(1).await;
+    assert_eq!((day.reserved, day.attempts, world.in_flight().await), (0, 1, 0));
+    life.fly(ask(1, 1, &[2])).await;
+    assert_true(world, 1, 1).await;
+}
+
+pub async fn an_abandoned_batch_is_found_by_its_message_ids_and_only_once(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let (asked, other) = (ask(1, 0, &[2]), ask(2, 0, &[3]));
+    let ids = vec![asked.message_id.clone(), "never@asked.test".to_owned()];
+    life.reserve(vec![asked, other]).await;
+    let abandon = |run| life.ledger.abandon(run, &ids, noon());
+    assert_eq!(abandon(RunId(Uuid::now_v7())).await.unwrap(), 0, "another run's are not ours");
+    assert_eq!(abandon(life.run).await.unwrap(), 1);
+    assert_eq!(abandon(life.run).await.unwrap(), 0);
+    assert_eq!((life.day(1).await.reserved, life.day(2).await.reserved), (0, 1));
+    assert!(world.logs().await.is_empty());
+}
+
+pub async fn a_settle_that_is_repeated_changes_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    for (mailbox, fate) in [(1, Fate::Sent), (2, Fate::Refused), (3, Fate::Uncertain)] {
+        let flight = life.fly(ask(mailbox, 0, &[4])).await;
+        let results = [end(&flight, fate)];
+        assert_eq!(life.settle(&results).await, 1);
+        let (rows, day) = (world.logs().await, life.day(mailbox).await);
+        assert_eq!(life.settle(&results).await, 0);
+        assert_eq!((world.logs().await, life.day(mailbox).await), (rows, day));
+        assert_true(world, mailbox, 0).await;
+    }
+}
+
+pub async fn a_late_answer_corrects_its_uncertain_row_to_sent(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    assert_eq!(life.sweep(RunId(Uuid::now_v7()), vec![]).await.uncertain, 1);
+    assert_eq!(life.settle(&[end(&flight, Fate::Sent)]).await, 1);
+    let row = row(world).await;
+    assert_eq!((row.flight, row.status.as_str(), row.reason), (flight.id.0, "SENT", None));
+    let day = life.day(1).await;
+    assert_eq!((day.reserved, day.sent, day.uncertain), (1, 1, 0));
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn a_late_answer_corrects_its_uncertain_row_to_refused(world: &dyn LedgerWorld) {
+    enrol(world, 3, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    life.sweep(RunId(Uuid::now_v7()), vec![]).await;
+    life.settle(&[end(&flight, Fate::Refused)]).await;
+    assert_eq!(row(world).await.reason.as_deref(), Some("message-refused"));
+    let day = life.day(1).await;
+    assert_eq!((day.reserved, day.failed, day.uncertain), (0, 1, 0));
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn a_late_answer_changes_no_row_that_is_certain(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    for fate in [Fate::Refused, Fate::Uncertain, Fate::Unstarted, Fate::Sent] {
+        assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
+    }
+    assert_eq!(row(world).await.status, "SENT");
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn a_sweep_takes_only_old_flights_of_other_runs(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    life.fly(ask(2, 0, &[3])).await;
+    let swept = life.sweep(RunId(Uuid::now_v7()), vec![]).await;
+    assert_eq!(swept, Swept { uncertain: 1, released: 0 });
+    assert_eq!((row(world).await.mailbox, world.in_flight().await), (1, 1));
+    assert_eq!(row(world).await.reason.as_deref(), Some("uncertain"));
+    assert_true(world, 1, 0).await;
+    assert_true(world, 2, 1).await;
+}
+
+pub async fn a_sweep_releases_what_its_own_run_never_started(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    let running = life.fly(ask(1, 0, &[2])).await;
+    life.fly(ask(2, 0, &[3])).await;
+    world.age(OLD).await;
+    let swept = life.sweep(life.run, vec![running.id]).await;
+    assert_eq!(swept, Swept { uncertain: 0, released: 1 });
+    assert!(world.logs().await.is_empty());
+    assert_true(world, 1, 1).await;
+    assert_true(world, 2, 0).await;
+}
+
+pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    let elsewhere = Sweep {
+        worker: life.worker.clone(),
+        run: RunId(Uuid::now_v7()),
+        shards: vec![ShardId(1)],
+        running: vec![],
+        older_than: Duration::from_secs(60),
+        now: noon(),
+    };
+    assert_eq!(life.ledger.sweep(&elsewhere).await.unwrap(), Swept::default());
+    assert_eq!(world.in_flight().await, 1);
+}
+
+pub async fn a_batch_counts_its_ends(world: &dyn LedgerWorld) {
+    enrol(world, 5, 5).await;
+    let life = Life::begin(world).await;
+    let asks = (1..=4).map(|mailbox| ask(mailbox, 0, &[5])).collect();
+    let flights: Vec<_> = life
+        .reserve(asks)
+        .await
+        .into_iter()
+        .map(|answer| match answer {
+            warmup::ports::Reservation::Reserved(flight) => *flight,
+            warmup::ports::Reservation::Refused(refusal) => panic!("{refusal:?}"),
+        })
+        .collect();
+    let fates = [Fate::Sent, Fate::Refused, Fate::Uncertain, Fate::Unstarted];
+    let ends: Vec<_> = flights.iter().zip(fates).map(|(flight, fate)| end(flight, fate)).collect();
+    life.settle(&ends[..2]).await;
+    assert_eq!(world.batch(flights[0].batch.0).await, (4, 1, 1, 0, 0, false));
+    life.settle(&ends[2..]).await;
+    assert_eq!(world.batch(flights[0].batch.0).await, (4, 1, 1, 1, 1, true));
+}
+
+pub async fn a_users_place_is_given_back_with_the_mail(world: &dyn LedgerWorld) {
+    for id in 1..=2 {
+        world.enrol(id, 7, 5, "seven.test", 127).await;
+    }
+    world.limit(7, 1).await;
+    let life = Life::begin(world).await;
+    for (attempts, fate) in [(0, Fate::Refused), (1, Fate::Unstarted), (2, Fate::Uncertain)] {
+        let mut asked = ask(1, attempts, &[2]);
+        asked.choices[0].round = attempts as i16;
+        let flight = life.fly(asked).await;
+        assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::UserDailyLimit);
+        life.settle(&[end(&flight, fate)]).await;
+    }
+    assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::UserDailyLimit, "uncertain keeps its place");
+}

@@ -1,0 +1,180 @@
+//! What a reserve takes, and each reason for which it takes nothing.
+
+use warmup::{
+    domain::{id::Epoch, outcome::Fate},
+    ports::{Refusal, Reservation},
+};
+
+use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon};
+
+pub async fn a_reserve_takes_a_place_a_pair_and_opens_a_flight(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let asked = ask(1, 0, &[2]);
+    let flight = life.fly(asked.clone()).await;
+    assert_eq!((flight.sender.mailbox.0, flight.recipient.mailbox.0, flight.day), (1, 2, DAY));
+    assert_eq!((&flight.message_id, &flight.subject), (&asked.message_id, &asked.subject));
+    let day = life.day(1).await;
+    assert_eq!((day.quota, day.reserved, day.attempts, day.sent), (5, 1, 1, 0));
+    assert_eq!((world.pairs().await, world.in_flight().await), (vec![(1, 2, 0)], 1));
+    assert!(world.logs().await.is_empty());
+    assert_true(world, 1, 1).await;
+}
+
+pub async fn a_full_quota_refuses(world: &dyn LedgerWorld) {
+    enrol(world, 5, 2).await;
+    let life = Life::begin(world).await;
+    for (attempts, partner) in [(0, 2), (1, 3)] {
+        let flight = life.fly(ask(1, attempts, &[partner])).await;
+        life.settle(&[end(&flight, Fate::Sent)]).await;
+    }
+    assert_eq!(life.refusal(ask(1, 2, &[4])).await, Refusal::QuotaFull);
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn a_lowered_quota_applies_from_the_next_reservation(world: &dyn LedgerWorld) {
+    enrol(world, 5, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    world.set_quota(1, 1).await;
+    assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::QuotaFull);
+}
+
+pub async fn a_raised_quota_applies_from_the_next_reservation(world: &dyn LedgerWorld) {
+    enrol(world, 5, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    world.set_quota(1, 2).await;
+    life.fly(ask(1, 1, &[3])).await;
+    assert_eq!(life.day(1).await.quota, 2);
+    assert_true(world, 1, 1).await;
+}
+
+pub async fn a_passed_epoch_reserves_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    life.ledger.raise(&life.worker, &[(SHARD, life.epoch)]).await.unwrap();
+    assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::ShardLost);
+    let mut unowned = life.batch(vec![ask(1, 0, &[2])]);
+    unowned.epochs.clear();
+    assert_eq!(life.ledger.reserve(&unowned).await.unwrap(), [Reservation::Refused(Refusal::ShardLost)]);
+    assert_eq!((life.day(1).await.reserved, world.in_flight().await), (0, 0));
+}
+
+pub async fn an_epoch_is_raised_by_compare_and_set(world: &dyn LedgerWorld) {
+    let life = Life::begin(world).await;
+    let next = Epoch(life.epoch.0 + 1);
+    assert_eq!(life.ledger.raise(&life.worker, &[(SHARD, life.epoch)]).await.unwrap(), [Some(next)]);
+    assert_eq!(life.ledger.raise(&life.worker, &[(SHARD, life.epoch)]).await.unwrap(), [None]);
+    assert_eq!(life.ledger.epochs(&[SHARD]).await.unwrap(), [next]);
+}
+
+pub async fn a_stopped_fleet_reserves_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    world.order(false).await;
+    assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::FleetStopped);
+    world.order(true).await;
+    life.fly(ask(1, 0, &[2])).await;
+}
+
+pub async fn a_paused_sender_reserves_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    world.pause(1).await;
+    assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::SenderPaused);
+    assert_eq!(life.day(1).await.attempts, 0);
+}
+
+pub async fn a_cooling_mailbox_reserves_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    let mut settlement = end(&flight, Fate::Sent);
+    settlement.next_at = noon() + minutes(5);
+    life.settle(&[settlement]).await;
+    assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::NotCool);
+}
+
+pub async fn a_mailbox_has_one_mail_on_its_way(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    life.fly(ask(1, 0, &[2])).await;
+    assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::NotCool);
+    assert_true(world, 1, 1).await;
+}
+
+pub async fn other_attempts_than_asked_are_stale(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    assert_eq!(life.refusal(ask(1, 1, &[2])).await, Refusal::Stale);
+    assert_eq!(life.day(1).await.reserved, 0);
+}
+
+pub async fn twice_the_quota_in_attempts_is_the_end(world: &dyn LedgerWorld) {
+    enrol(world, 4, 1).await;
+    let life = Life::begin(world).await;
+    for (attempts, partner) in [(0, 2), (1, 3)] {
+        let flight = life.fly(ask(1, attempts, &[partner])).await;
+        life.settle(&[end(&flight, Fate::Refused)]).await;
+    }
+    assert_eq!(life.refusal(ask(1, 2, &[4])).await, Refusal::Stale);
+    assert_true(world, 1, 0).await;
+}
+
+pub async fn the_first_partner_that_can_receive_and_is_unused_is_taken(world: &dyn LedgerWorld) {
+    enrol(world, 5, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    world.pause(3).await;
+    let flight = life.fly(ask(1, 1, &[2, 3, 99, 5, 4])).await;
+    assert_eq!(flight.recipient.mailbox.0, 5, "2 is used, 3 is paused, 99 does not exist");
+}
+
+pub async fn nobody_writes_to_itself_or_twice_to_a_partner_in_a_round(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    assert_eq!(life.refusal(ask(1, 0, &[1])).await, Refusal::NoPartner);
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    assert_eq!(life.refusal(ask(1, 1, &[2])).await, Refusal::NoPartner);
+    let mut again = ask(1, 1, &[2]);
+    again.choices[0].round = 1;
+    life.fly(again).await;
+    assert_eq!(world.pairs().await, [(1, 2, 0), (1, 2, 1)]);
+}
+
+pub async fn a_users_daily_limit_is_kept_in_order_of_urgency(world: &dyn LedgerWorld) {
+    for id in 1..=4 {
+        world.enrol(id, 7, 5, "seven.test", 127).await;
+    }
+    world.enrol(5, 8, 5, "eight.test", 127).await;
+    world.limit(7, 2).await;
+    let life = Life::begin(world).await;
+    // A limit of 2, stretched 1.5 times: 3 mails.
+    let asks = vec![ask(3, 0, &[5]), ask(1, 0, &[5]), ask(4, 0, &[5]), ask(2, 0, &[5]), ask(5, 0, &[1])];
+    let reserved: Vec<bool> =
+        life.reserve(asks).await.iter().map(|answer| matches!(answer, Reservation::Reserved(_))).collect();
+    assert_eq!(reserved, [true, true, true, false, true]);
+    assert_eq!(life.refusal(ask(2, 0, &[5])).await, Refusal::UserDailyLimit);
+    assert_eq!(world.pairs().await.len(), 4, "a refused mail uses no pair");
+}
+
+pub async fn a_refused_ask_does_not_hold_up_the_others(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    world.pause(2).await;
+    let answers = life.reserve(vec![ask(1, 0, &[3]), ask(2, 0, &[3]), ask(3, 7, &[4]), ask(4, 0, &[1])]).await;
+    let refusals: Vec<Option<Refusal>> = answers
+        .iter()
+        .map(|answer| match answer {
+            Reservation::Refused(refusal) => Some(*refusal),
+            Reservation::Reserved(_) => None,
+        })
+        .collect();
+    assert_eq!(refusals, [None, Some(Refusal::SenderPaused), Some(Refusal::Stale), None]);
+    assert_eq!(world.in_flight().await, 2);
+}

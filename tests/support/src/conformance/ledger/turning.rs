@@ -1,0 +1,75 @@
+//! What a tick reads and does: days turn, rosters are made.
+
+use chrono::{Days, NaiveDate};
+use warmup::domain::{outcome::Fate, time::Todays};
+
+use super::{DAY, LedgerWorld, Life, SHARD, ask, end, enrol, noon};
+
+fn next_day() -> NaiveDate {
+    DAY + Days::new(1)
+}
+
+async fn turn(world: &dyn LedgerWorld) -> u64 {
+    let tomorrow = noon() + Days::new(1);
+    world.mailboxes().turn_days(&[SHARD], &Todays::at(tomorrow), tomorrow).await.unwrap()
+}
+
+pub async fn a_day_closes_once_and_a_good_one_raises_the_ramp(world: &dyn LedgerWorld) {
+    enrol(world, 3, 2).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    assert_eq!(turn(world).await, 3);
+    assert_eq!(turn(world).await, 0, "once");
+    assert_eq!((world.grown(1).await, world.grown(2).await), (1, 0), "half a quota counts, none does not");
+    assert!(world.day(1, DAY).await.closed);
+    let today = world.day(1, next_day()).await;
+    assert_eq!((today.quota, today.reserved, today.closed), (2, 0, false));
+}
+
+pub async fn a_short_day_is_late_with_an_event(world: &dyn LedgerWorld) {
+    enrol(world, 2, 1).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    turn(world).await;
+    assert_eq!((world.day(1, DAY).await.late, world.day(2, DAY).await.late), (false, true));
+    let late: Vec<_> = world.events().await.into_iter().filter(|(kind, ..)| kind == "day-short").collect();
+    assert_eq!(late, [("day-short".to_owned(), Some(2), "late".to_owned())]);
+}
+
+pub async fn a_weekday_without_a_window_owes_nothing(world: &dyn LedgerWorld) {
+    world.enrol(1, 1, 5, "a.test", 127).await;
+    // Every day but Tuesday.
+    world.enrol(2, 1, 5, "a.test", 127 & !2).await;
+    Life::begin(world).await;
+    assert_eq!((world.day(1, DAY).await.quota, world.day(2, DAY).await.quota), (5, 0));
+    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
+    assert_eq!(roster.iter().map(|member| member.mailbox.0).collect::<Vec<_>>(), [1]);
+}
+
+pub async fn a_roster_is_made_once_and_does_not_change(world: &dyn LedgerWorld) {
+    world.enrol(2, 1, 5, "b.test", 127).await;
+    world.enrol(1, 1, 3, "c.test", 127).await;
+    world.enrol(3, 1, 4, "a.test", 127).await;
+    world.enrol(4, 1, 0, "a.test", 127).await;
+    Life::begin(world).await;
+    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
+    let lines: Vec<_> = roster.iter().map(|m| (m.mailbox.0, m.domain.as_str(), m.quota)).collect();
+    assert_eq!(lines, [(3, "a.test", 4), (2, "b.test", 5), (1, "c.test", 3)]);
+    world.enrol(5, 1, 5, "a.test", 127).await;
+    world.set_quota(1, 9).await;
+    assert_eq!(world.mailboxes().roster(DAY, noon()).await.unwrap(), roster);
+}
+
+pub async fn candidates_are_those_that_may_send(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    world.pause(2).await;
+    let flight = life.fly(ask(3, 0, &[1])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    let read = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    let lines: Vec<_> = read.iter().map(|c| (c.id.0, c.reserved, c.sent, c.attempts)).collect();
+    assert_eq!(lines, [(1, 0, 0, 0), (3, 1, 1, 1), (4, 0, 0, 0)]);
+    assert_eq!((read[1].last_sent_at, read[1].day), (Some(noon()), DAY));
+}
