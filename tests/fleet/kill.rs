@@ -4,13 +4,6 @@
 //! instants are reached for certain, not by chance: the host or a gate before Postgres holds the worker there until it is
 //! dead.
 
-#[path = "kill/gate.rs"]
-mod gate;
-#[path = "kill/host.rs"]
-mod host;
-#[path = "kill/worker.rs"]
-mod worker;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -23,10 +16,10 @@ use std::{
 use sqlx::{PgPool, Row};
 use warmup_support::world::{eventually, postgres, redis};
 
-use self::{
+use crate::{
     gate::{Gate, Hold},
     host::{Host, Moment},
-    worker::{Fleet, Running},
+    process::{Fleet, Running},
 };
 
 const MAILBOXES: usize = 100;
@@ -73,7 +66,7 @@ const INSTANTS: [Instant; 20] = [
 async fn twenty_kills_double_nothing_lose_nothing_and_pass_no_quota() {
     let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
     let gate = Gate::before(database.url()).await;
-    let fleet = Fleet::enrol(&database, &gate, &cache, host.port(), MAILBOXES, QUOTA).await;
+    let fleet = Fleet::enrol(&database, gate.url(), &cache, host.port(), MAILBOXES, QUOTA, &[]).await;
     let (watch, looked) = watch(database.pool().clone());
     for (number, instant) in (1..).zip(INSTANTS) {
         let worker = fleet.start();
@@ -87,7 +80,7 @@ async fn twenty_kills_double_nothing_lose_nothing_and_pass_no_quota() {
     watch.abort();
     assert!(looked.load(Ordering::Relaxed) > 100, "the numbers were looked at all the time");
     assert_eq!(broken(database.pool()).await, [""; 0]);
-    assert_agreement(database.pool(), &host.journal()).await;
+    assert_agreement(database.pool(), &host.message_ids()).await;
 }
 
 /// Arms the trap, waits until the worker is in it.

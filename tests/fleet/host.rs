@@ -1,6 +1,9 @@
 //! A mail host that holds a dialogue at a moment, and journals what it takes at the moment it decides so.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -32,7 +35,7 @@ struct State {
     armed: Mutex<Option<Moment>>,
     reached: Notify,
     released: Notify,
-    journal: Mutex<Vec<String>>,
+    journal: Mutex<Vec<(Instant, String)>>,
 }
 
 /// A running host; it ends when it is dropped.
@@ -66,9 +69,19 @@ impl Host {
         self.state.released.notify_waiters();
     }
 
-    /// The Message-IDs that were taken, in order.
-    pub fn journal(&self) -> Vec<String> {
+    /// What was taken when, in order.
+    pub fn journal(&self) -> Vec<(Instant, String)> {
         self.state.journal.lock().unwrap().clone()
+    }
+
+    /// The Message-IDs that were taken, in order.
+    pub fn message_ids(&self) -> Vec<String> {
+        self.journal().into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// How many mails were taken.
+    pub fn taken(&self) -> usize {
+        self.state.journal.lock().unwrap().len()
     }
 }
 
@@ -132,7 +145,7 @@ impl Dialogue {
         if self.at(Moment::DotDropped).await {
             return Err(std::io::ErrorKind::ConnectionAborted.into());
         }
-        self.state.journal.lock().unwrap().push(id);
+        self.state.journal.lock().unwrap().push((now(), id));
         self.at(Moment::DotTaken).await;
         self.say("250 2.0.0 taken\r\n").await
     }
@@ -169,4 +182,9 @@ impl Dialogue {
     async fn say(&mut self, text: &str) -> std::io::Result<()> {
         self.client.get_mut().write_all(text.as_bytes()).await
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a foreign server has a clock of its own")]
+fn now() -> Instant {
+    Instant::now()
 }

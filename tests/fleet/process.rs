@@ -10,22 +10,21 @@ use tokio::{
 };
 use warmup_support::world::{TestDatabase, TestRedis};
 
-use super::gate::Gate;
-
 /// Settings under which everything is due at once and nothing waits.
 pub struct Fleet {
     vars: Vec<(&'static str, String)>,
 }
 
 impl Fleet {
-    /// Migrates and enrols by the commands that an operator has.
+    /// Migrates and enrols by the commands that an operator has. The workers reach the database at `worker_database`.
     pub async fn enrol(
         database: &TestDatabase,
-        gate: &Gate,
+        worker_database: &str,
         redis: &TestRedis,
         smtp: u16,
         mailboxes: usize,
         quota: usize,
+        overrides: &[(&'static str, &str)],
     ) -> Fleet {
         let mut fleet = Fleet { vars: vars(database.url(), &redis.url()) };
         fleet.command(&["migrate"], "").await;
@@ -38,8 +37,10 @@ impl Fleet {
                 &format!("box{n}@kill.test,secret,127.0.0.1,{smtp},none,{zone},00:00-24:00,{quota},{quota},Box {n}\n");
         }
         fleet.command(&["mailbox", "import", "-"], &csv).await;
-        fleet.vars.retain(|(name, _)| *name != "DATABASE_URL");
-        fleet.vars.push(("DATABASE_URL", gate.url().to_owned()));
+        for (name, value) in overrides.iter().chain(&[("DATABASE_URL", worker_database)]) {
+            fleet.vars.retain(|(known, _)| known != name);
+            fleet.vars.push((name, (*value).to_owned()));
+        }
         fleet
     }
 

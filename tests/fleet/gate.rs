@@ -2,7 +2,10 @@
 //!
 //! Statements are known by what they bind: a reserve carries the Message-IDs it asks for, a settle the word `sent`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
@@ -26,6 +29,7 @@ struct State {
     armed: Mutex<Option<Hold>>,
     reached: Notify,
     opened: Notify,
+    shut: AtomicBool,
 }
 
 /// A running gate; it ends with its connections when it is dropped.
@@ -56,8 +60,14 @@ impl Gate {
         self.state.reached.notified().await;
     }
 
+    /// Breaks connections as soon as they are used, and makes no new ones.
+    pub fn shut(&self) {
+        self.state.shut.store(true, Ordering::SeqCst);
+    }
+
     /// Holds nothing any more; connections that were held break.
     pub fn open(&self) {
+        self.state.shut.store(false, Ordering::SeqCst);
         *self.state.armed.lock().unwrap() = None;
         self.state.opened.notify_waiters();
     }
@@ -72,6 +82,9 @@ impl Drop for Gate {
 async fn accept(listener: TcpListener, upstream: u16, state: Arc<State>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        if state.shut.load(Ordering::SeqCst) {
+            continue;
+        }
         let server = TcpStream::connect(("127.0.0.1", upstream)).await.unwrap();
         connections.spawn(relay(client, server, Arc::clone(&state)));
     }
@@ -83,7 +96,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) 
         tokio::select! {
             length = client.read(&mut asked) => {
                 let length = length?;
-                if length == 0 {
+                if length == 0 || state.shut.load(Ordering::SeqCst) {
                     return Ok(());
                 }
                 let opened = state.opened.notified();
