@@ -110,7 +110,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) 
                     Some(Hold::AfterReserve | Hold::AfterSettle) => {
                         server.write_all(&asked[..length]).await?;
                         // Postgres answers after its commit.
-                        server.read(&mut answered).await?;
+                        let _ = server.read(&mut answered).await?;
                         state.reached.notify_one();
                         opened.await;
                         return Ok(());

@@ -79,8 +79,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, state: Arc<AtomicU8
                 let statement = length > LONGEST_PING;
                 if statement && state.compare_exchange(SWALLOW, OPEN, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     // Postgres answers after its commit.
-                    server.read(&mut answered).await?;
-                    return Ok(());
+                    return server.read(&mut answered).await.map(drop);
                 }
             }
             length = server.read(&mut answered) => {
