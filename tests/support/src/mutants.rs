@@ -14,7 +14,7 @@ pub struct Mutants {
 #[derive(Debug, Deserialize)]
 pub struct Mutant {
     pub name: String,
-    /// The invariant that it guards, `I1` to `I9`.
+    /// The invariant that it guards, `I1` to `I9`, or `safety`.
     pub invariant: String,
     pub file: String,
     pub edits: Vec<Edit>,
