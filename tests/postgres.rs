@@ -9,3 +9,11 @@ mod enrol;
 mod gate;
 #[path = "postgres/ledger.rs"]
 mod ledger;
+#[path = "postgres/locks.rs"]
+mod locks;
+#[path = "postgres/outages.rs"]
+mod outages;
+#[path = "postgres/plans.rs"]
+mod plans;
+#[path = "postgres/sessions.rs"]
+mod sessions;
