@@ -7,7 +7,7 @@
 //!                      └────────────── names (unknown ones) ─▶ all Faults at once
 //! ```
 //!
-//! The environment comes in as a map, so that a test, the demo and `warmup local` bring their own.
+//! The environment comes in as a map, so that tests and the demo bring their own.
 
 mod carry;
 mod doc;
@@ -98,8 +98,7 @@ impl Settings {
     /// Returns the URL of the database, or the fault that it is not set.
     pub fn require_database(&self) -> Result<&SecretString, Faults> {
         self.database_url.as_ref().ok_or_else(|| {
-            let instead =
-                "write postgres://user:password@host:5432/database, or use `warmup local`, which brings its own";
+            let instead = "write postgres://user:password@host:5432/database";
             Faults::one("DATABASE_URL", "is not set", instead)
         })
     }
@@ -107,7 +106,7 @@ impl Settings {
     /// Returns the URL of Redis, or the fault that it is not set.
     pub fn require_redis(&self) -> Result<&SecretString, Faults> {
         self.redis_url.as_ref().ok_or_else(|| {
-            let instead = "write redis://user:password@host:6379/0, or use `warmup local`, which brings its own";
+            let instead = "write redis://user:password@host:6379/0";
             Faults::one("REDIS_URL", "is not set", instead)
         })
     }

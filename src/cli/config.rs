@@ -1,4 +1,5 @@
-//! `warmup config`: check, show and document the settings. Nothing is connected to.
+//! `warmup config`: check, show and document the settings. Only `check` looks into the database, where one is set, for what
+//! the enrolled mailboxes owe.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,11 @@ use std::{
 use anyhow::Result;
 use comfy_table::{Table, presets};
 
-use crate::config::{self, Faults, Settings, Shown, Source};
+use crate::{
+    adapters::postgres::{migrate, pool, view},
+    config::{self, Faults, Settings, Shown, Source, Warning},
+    domain::partners,
+};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -28,7 +33,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let vars = config::environment();
     let text = match command {
-        Command::Check => check(&vars)?,
+        Command::Check => check(&vars).await?,
         Command::Show { json } => show(&vars, json)?,
         Command::Doc => config::markdown(),
     };
@@ -36,9 +41,15 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
-    let (settings, warnings) = Settings::with_files(vars)?;
+async fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
+    let (settings, mut warnings) = Settings::with_files(vars)?;
+    let mut notes = String::new();
+    match enrolled(&settings).await {
+        Ok(more) => warnings.extend(more),
+        Err(fault) => notes += &format!("note: what is enrolled was not looked at: {fault:#}\n"),
+    }
     let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    text += &notes;
     let missing = settings.missing_to_run();
     if !missing.is_empty() {
         text += &format!("note: not set, and needed by `warmup run`: {}\n", missing.join(", "));
@@ -46,6 +57,23 @@ fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
     let given = settings.listing(vars).iter().filter(|shown| shown.source == Source::Environment).count();
     text += &format!("no fault; set by the environment: {given}, warnings: {}\n", warnings.len());
     Ok(text)
+}
+
+/// What caps, lanes and partners can't carry of the enrolled mailboxes. Nothing where no database is set.
+async fn enrolled(settings: &Settings) -> Result<Vec<Warning>> {
+    let Some(url) = &settings.database_url else { return Ok(Vec::new()) };
+    let database = pool::connect(url, 1).await?;
+    migrate::check_schema(&database).await?;
+    let members = view::members(&mut *database.acquire().await?).await?;
+    let mut owners: BTreeMap<&str, u64> = BTreeMap::new();
+    for member in &members {
+        *owners.entry(&member.owner).or_default() += u64::from(member.quota);
+    }
+    let (quota, largest) = (owners.values().sum(), owners.values().copied().max().unwrap_or(0));
+    let mut warnings = settings.warnings_for(quota, members.len() as u64, largest);
+    let shortages = partners::shortages(&members);
+    warnings.extend(shortages.iter().map(|shortage| Warning { name: "mailboxes", text: shortage.to_string() }));
+    Ok(warnings)
 }
 
 fn show(vars: &BTreeMap<String, String>, json: bool) -> Result<String> {
@@ -75,18 +103,20 @@ mod tests {
         vars.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 
-    #[test]
-    fn a_check_prints_warnings_and_what_is_missing_and_passes() {
-        let text = check(&vars(&[("WARMUP_MIN_DAILY_QUOTA", "10")])).unwrap();
+    #[tokio::test]
+    async fn a_check_prints_warnings_and_what_is_missing_and_passes() {
+        let text = check(&vars(&[("WARMUP_MIN_DAILY_QUOTA", "10")])).await.unwrap();
         assert!(text.contains("warning: WARMUP_MIN_DAILY_QUOTA: 10 is obeyed"), "{text}");
         assert!(text.contains("DATABASE_URL, REDIS_URL, WARMUP_MASTER_KEY"), "{text}");
         assert!(text.ends_with("no fault; set by the environment: 1, warnings: 1\n"), "{text}");
     }
 
-    #[test]
-    fn a_check_finds_files_that_are_not_there_among_the_other_faults() {
-        let faults =
-            check(&vars(&[("WARMUP_TLS_CA_FILE", "/nowhere/ca.pem"), ("WARMUP_SHARDS", "0")])).unwrap_err().to_string();
+    #[tokio::test]
+    async fn a_check_finds_files_that_are_not_there_among_the_other_faults() {
+        let faults = check(&vars(&[("WARMUP_TLS_CA_FILE", "/nowhere/ca.pem"), ("WARMUP_SHARDS", "0")]))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(faults.contains("WARMUP_TLS_CA_FILE: `/nowhere/ca.pem` can't be read"), "{faults}");
         assert!(faults.contains("WARMUP_SHARDS: `0` is out of range"), "{faults}");
     }

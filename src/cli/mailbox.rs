@@ -6,9 +6,28 @@ mod show;
 
 use std::process::ExitCode;
 
+/// The file's columns. A test holds it to those that are read.
+const COLUMNS: &str = "\
+Columns (a known address changes only in those that are there and filled):
+  email, password, smtp_host, smtp_port   required in the header
+  user            owner's address; made when new (operator@localhost)
+  display_name    as recipients see it
+  username        for AUTH (the email)
+  smtp_security   tls, starttls or none (by the port: 465, 587, 25)
+  imap_host, imap_port, imap_security   checked and kept for later
+  timezone        IANA name (WARMUP_TIMEZONE)
+  window          when it sends (09:00-17:00)
+  days            weekdays (mon-sun)
+  ramp_start      mails on the first day (3)
+  ramp_step       more on each further one (3)
+  daily_max       at most (WARMUP_MIN_DAILY_QUOTA)
+  reply_rate      percent of its mails that are answered (35)
+  enabled         true or false (true)";
+
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Enrol the mailboxes of a CSV file, or update them: all of it, or nothing when there is any fault.
+    #[command(after_help = COLUMNS)]
     Import(import::Args),
     /// List all mailboxes with their today.
     List(list::Args),
@@ -21,5 +40,18 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::COLUMNS;
+    use crate::domain::enrolment::Column;
+
+    #[test]
+    fn every_column_is_explained() {
+        for column in Column::ALL {
+            assert!(COLUMNS.contains(column.name()), "{}", column.name());
+        }
     }
 }

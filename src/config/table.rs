@@ -39,7 +39,7 @@ settings! {
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");
         /// A PEM file with further roots to trust besides the public ones, for a private CA.
         tls_ca_file: Option<PathBuf> = "WARMUP_TLS_CA_FILE", "", optional(file());
-        /// The folder of `warmup local`: its Postgres, its Redis and its keys.
+        /// The folder in which private servers keep their data and keys.
         data_dir: Option<PathBuf> = "WARMUP_DATA_DIR", "", optional(folder());
     }
 

@@ -95,3 +95,60 @@ impl Holdings {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{adapters::memory::VirtualClock, domain::lease::MachineTime};
+
+    const TTL: Duration = Duration::from_secs(15);
+
+    fn holdings() -> (Arc<dyn Clock>, Holdings) {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(chrono::DateTime::UNIX_EPOCH));
+        (Arc::clone(&clock), Holdings::new(clock))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_is_ours_only_as_long_as_its_lease_is_certain() {
+        let (clock, holdings) = holdings();
+        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
+        clock.pause(TTL - Duration::from_millis(1)).await;
+        assert_eq!(holdings.epoch(ShardId(1)), Some(Epoch(7)));
+        clock.pause(Duration::from_millis(1)).await;
+        assert_eq!((holdings.epoch(ShardId(1)), holdings.owned()), (None, vec![]));
+        assert_eq!(holdings.all().len(), 1, "it may still be renewed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_epoch_is_another_ownership() {
+        let (clock, holdings) = holdings();
+        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
+        assert!(holdings.still(ShardId(1), Epoch(7)) && !holdings.still(ShardId(1), Epoch(6)));
+        holdings.lose(&[ShardId(1)]);
+        assert!(!holdings.still(ShardId(1), Epoch(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_counts_from_before_it_was_asked() {
+        let (clock, holdings) = holdings();
+        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
+        let asked = clock.machine();
+        clock.pause(Duration::from_secs(9)).await;
+        holdings.extend(&[ShardId(1), ShardId(2)], Trust::from_asked(asked, TTL));
+        clock.pause(Duration::from_secs(6)).await;
+        assert_eq!(holdings.epoch(ShardId(1)), None);
+        assert_eq!(holdings.epoch(ShardId(2)), None, "what is not held is not extended");
+        assert!(asked < MachineTime(TTL));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_gained_is_planned_once() {
+        let (clock, holdings) = holdings();
+        holdings.gain(&[(ShardId(1), Epoch(1)), (ShardId(2), Epoch(1))], Trust::from_asked(clock.machine(), TTL));
+        holdings.acquired().await;
+        assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1), ShardId(2)]));
+        assert!(holdings.take_fresh().is_empty());
+    }
+}

@@ -152,3 +152,115 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::{
+        plan::{Candidate, Tick, plan},
+        ramp::Ramp,
+        time::{Schedule, Weekdays},
+    };
+
+    const QUARTER: TimeDelta = TimeDelta::minutes(15);
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
+    }
+
+    /// A plan of noon: (mailbox, user, mails reserved so far).
+    fn planned(mailboxes: &[(i64, i64, u16)]) -> Vec<Planned> {
+        let candidate = |(id, user, reserved): &(i64, i64, u16)| Candidate {
+            id: MailboxId(*id),
+            user: UserId(*user),
+            shard: ShardId(0),
+            domain: "a.test".into(),
+            schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
+            ramp: Ramp { start: 30, step: 0, daily_max: 30 },
+            grown: 0,
+            day: at(0).date_naive(),
+            reserved: *reserved,
+            sent: *reserved,
+            attempts: *reserved,
+            next_at: None,
+            last_sent_at: None,
+        };
+        let candidates: Vec<Candidate> = mailboxes.iter().map(candidate).collect();
+        let tick = Tick {
+            now: at(0),
+            next: at(0) + QUARTER,
+            spread: TimeDelta::zero(),
+            active: "07:00-22:00".parse().unwrap(),
+            boost: 2.0,
+        };
+        plan(&candidates, &tick)
+    }
+
+    fn queue(mailboxes: &[(i64, i64, u16)]) -> Queue {
+        let mut queue = Queue::default();
+        queue.replace(&BTreeSet::from([ShardId(0)]), planned(mailboxes));
+        queue
+    }
+
+    fn ids(mails: &[Mail]) -> Vec<i64> {
+        mails.iter().map(|mail| mail.planned.mailbox.0).collect()
+    }
+
+    #[test]
+    fn the_most_urgent_go_first() {
+        let mut queue = queue(&[(1, 1, 9), (2, 1, 0), (3, 1, 5)]);
+        assert_eq!(ids(&queue.take(at(0), 2)), [2, 3]);
+        assert_eq!(ids(&queue.take(at(0), 2)), [1]);
+        assert!(queue.take(at(0), 2).is_empty());
+    }
+
+    #[test]
+    fn a_mailbox_on_its_way_is_not_handed_out_again() {
+        let mut queue = queue(&[(1, 1, 0)]);
+        let mail = queue.take(at(0), 1).remove(0);
+        queue.owes_more(mail.planned.after_one(at(0), at(0)).unwrap());
+        queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 1)]));
+        assert!(queue.take(at(1), 1).is_empty());
+        queue.done(MailboxId(1), at(4));
+        assert!(queue.take(at(3), 1).is_empty(), "it cools down");
+        assert_eq!(ids(&queue.take(at(4), 1)), [1]);
+    }
+
+    #[test]
+    fn a_held_user_waits_and_the_others_go() {
+        let mut queue = queue(&[(1, 1, 0), (2, 2, 5)]);
+        queue.hold(UserId(1), at(2));
+        assert_eq!(ids(&queue.take(at(0), 5)), [2]);
+        assert_eq!(queue.next_at(), Some(at(2)));
+        assert_eq!(ids(&queue.take(at(2), 5)), [1]);
+    }
+
+    #[test]
+    fn nothing_starts_after_the_next_tick() {
+        let mut queue = queue(&[(1, 1, 0)]);
+        assert!(queue.take(at(15), 1).is_empty());
+        assert_eq!((queue.len(), queue.next_at()), (0, None));
+    }
+
+    #[test]
+    fn a_mailbox_whose_answer_stopped_it_owes_nothing_more() {
+        let mut queue = queue(&[(1, 1, 0)]);
+        let mail = queue.take(at(0), 1).remove(0);
+        queue.owes_more(mail.planned.after_one(at(0), at(0)).unwrap());
+        queue.stopped(MailboxId(1));
+        assert_eq!(queue.next_at(), None);
+        queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 1)]));
+        assert_eq!(ids(&queue.take(at(0), 1)), [1], "a later plan counts again");
+    }
+
+    #[test]
+    fn a_mail_that_is_put_back_waits_as_long_as_it_is_told() {
+        let mut queue = queue(&[(1, 1, 0)]);
+        let mail = queue.take(at(0), 1).remove(0);
+        queue.put_back(mail, at(3));
+        assert!(queue.take(at(2), 1).is_empty());
+        assert_eq!(queue.released(at(3), 9), 1);
+    }
+}

@@ -88,8 +88,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, state: Arc<AtomicU8
                 server.write_all(&asked[..length]).await?;
                 if statement && state.compare_exchange(SWALLOW, OPEN, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     // Postgres answers after its commit.
-                    server.read(&mut answered).await?;
-                    return Ok(());
+                    return server.read(&mut answered).await.map(drop);
                 }
             }
             length = server.read(&mut answered) => {

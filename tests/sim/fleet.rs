@@ -127,7 +127,6 @@ async fn live(scenario: Scenario) -> Day {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "an outage reaches into every service")]
 async fn trouble(
     clock: Arc<dyn Clock>,
     world: MemoryWorld,

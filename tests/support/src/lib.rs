@@ -1,7 +1,11 @@
 //! Test worlds.
 
 pub mod conformance;
+pub mod day;
 pub mod hand_clock;
+pub mod headers;
+pub mod mailstack;
+pub mod mutants;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;

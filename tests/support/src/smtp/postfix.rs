@@ -1,21 +1,35 @@
 //! Postfix's own `smtp-sink`: takes every mail and counts. A machine without it fails the test.
 
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::net::TcpStream;
+
+use crate::headers::{bare, header};
 
 /// A running `smtp-sink` on 127.0.0.1. Killed when dropped.
 pub struct SmtpSink {
     port: u16,
     child: Child,
     counters: NamedTempFile,
+    dumps: Option<TempDir>,
+}
+
+/// A mail that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The envelope's sender and recipient.
+    pub from: String,
+    pub to: String,
+    /// Without angle brackets.
+    pub message_id: String,
 }
 
 impl SmtpSink {
@@ -23,10 +37,19 @@ impl SmtpSink {
     ///
     /// `smtp-sink` can't choose a port itself, so one that was free a moment ago is tried until it got one.
     pub async fn start() -> SmtpSink {
+        SmtpSink::start_with(false).await
+    }
+
+    /// Starts one that keeps the mails it takes, for `mails`.
+    pub async fn keeping() -> SmtpSink {
+        SmtpSink::start_with(true).await
+    }
+
+    async fn start_with(keeping: bool) -> SmtpSink {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             let port = port.expect("the loopback address has a free port").port();
-            let mut sink = SmtpSink::on(port);
+            let mut sink = SmtpSink::on(port, keeping.then(dump_folder));
             if sink.listens().await {
                 return sink;
             }
@@ -45,7 +68,17 @@ impl SmtpSink {
         last.map_or(0, |count| count.trim().parse().expect("mesg= is followed by a number"))
     }
 
-    fn on(port: u16) -> SmtpSink {
+    /// The mails that were taken, with their envelopes. It writes a mail before it answers to the dot.
+    pub fn mails(&self) -> Vec<Taken> {
+        let dumps = self.dumps.as_ref().expect("only a sink that was started by `keeping` keeps mails");
+        let files = std::fs::read_dir(dumps.path()).expect("the folder is ours");
+        let text = |file: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read(file.expect("the folder can be listed").path()).expect("a dump of ours can be read")
+        };
+        files.map(|file| Taken::read(&String::from_utf8_lossy(&text(file)))).collect()
+    }
+
+    fn on(port: u16, dumps: Option<TempDir>) -> SmtpSink {
         let counters = NamedTempFile::new().expect("a temporary file can be made");
         let stdout = File::create(counters.path()).expect("the temporary file can be written");
         let mut command = Command::new(program());
@@ -53,9 +86,12 @@ impl SmtpSink {
         if is_root() {
             command.args(["-u", "nobody"]);
         }
+        if let Some(dumps) = &dumps {
+            command.arg("-d").arg(dumps.path().join("mail."));
+        }
         command.args(["-c", &format!("127.0.0.1:{port}"), "1024"]);
         let child = command.stdout(Stdio::from(stdout)).stderr(Stdio::null()).spawn().expect("smtp-sink starts");
-        SmtpSink { port, child, counters }
+        SmtpSink { port, child, counters, dumps }
     }
 
     /// Waits until it takes connections, or has ended because the port was taken meanwhile.
@@ -73,11 +109,26 @@ impl SmtpSink {
     }
 }
 
+impl Taken {
+    /// Reads a dump: the envelope in headers of smtp-sink's own, then the mail as it came.
+    fn read(dump: &str) -> Taken {
+        let value = |name| bare(header(dump, name));
+        Taken { from: value("X-Mail-Args"), to: value("X-Rcpt-Args"), message_id: value("Message-ID") }
+    }
+}
+
 impl Drop for SmtpSink {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A folder into which smtp-sink can write also as nobody.
+fn dump_folder() -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("the folder is ours");
+    folder
 }
 
 fn is_root() -> bool {

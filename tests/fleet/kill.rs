@@ -1,0 +1,201 @@
+//! kill -9 at twenty instants of a worker's life, over one ledger and one mail host that outlive it.
+//!
+//! The host journals a mail when it decides to take it; the ledger must agree with that journal whatever was cut off. The
+//! instants are reached for certain, not by chance: the host or a gate before Postgres holds the worker there until it is
+//! dead.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{PgPool, Row};
+use warmup_support::world::{eventually, postgres, redis};
+
+use crate::{
+    gate::{Gate, Hold},
+    host::{Host, Moment},
+    process::{Fleet, Running},
+};
+
+const MAILBOXES: usize = 100;
+const QUOTA: usize = 2;
+
+/// Longer than anything here takes; only a fault waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a worker is killed.
+#[derive(Clone, Copy, Debug)]
+enum Instant {
+    /// When its log says this.
+    Said(&'static str),
+    /// While Postgres has its request, or has answered it.
+    AtGate(Hold),
+    /// While the mail host holds it.
+    AtHost(Moment),
+}
+
+const INSTANTS: [Instant; 20] = [
+    Instant::Said("worker started"),
+    Instant::Said("acquired shards"),
+    Instant::Said("tick"),
+    Instant::AtGate(Hold::BeforeReserve),
+    Instant::AtGate(Hold::AfterReserve),
+    Instant::AtHost(Moment::Greeting),
+    Instant::AtHost(Moment::Ehlo),
+    Instant::AtHost(Moment::Auth),
+    Instant::AtHost(Moment::Mail),
+    Instant::AtHost(Moment::Rcpt),
+    Instant::AtHost(Moment::Data),
+    Instant::AtHost(Moment::Body),
+    Instant::AtHost(Moment::DotTaken),
+    Instant::AtHost(Moment::DotDropped),
+    Instant::AtHost(Moment::DotTaken),
+    Instant::AtHost(Moment::DotDropped),
+    Instant::AtGate(Hold::BeforeSettle),
+    Instant::AtGate(Hold::AfterSettle),
+    Instant::AtGate(Hold::AfterReserve),
+    Instant::AtGate(Hold::BeforeSettle),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_double_nothing_lose_nothing_and_pass_no_quota() {
+    let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
+    let gate = Gate::before(database.url()).await;
+    let fleet = Fleet::enrol(&database, gate.url(), &cache, host.port(), MAILBOXES, QUOTA, &[]).await;
+    let (watch, looked) = watch(database.pool().clone());
+    for (number, instant) in (1..).zip(INSTANTS) {
+        let worker = fleet.start();
+        reach(instant, &worker, &gate, &host).await;
+        worker.kill().await;
+        gate.open();
+        host.go_on();
+        println!("{number:>2}  {instant:?}: {}", state(database.pool()).await);
+    }
+    finish(&fleet, database.pool()).await;
+    watch.abort();
+    assert!(looked.load(Ordering::Relaxed) > 100, "the numbers were looked at all the time");
+    assert_eq!(broken(database.pool()).await, [""; 0]);
+    assert_agreement(database.pool(), &host.message_ids()).await;
+}
+
+/// Arms the trap, waits until the worker is in it.
+async fn reach(instant: Instant, worker: &Running, gate: &Gate, host: &Host) {
+    let reached = async {
+        match instant {
+            Instant::Said(words) => worker.says(words).await,
+            Instant::AtGate(hold) => gate.hold(hold).await,
+            Instant::AtHost(moment) => host.hold(moment).await,
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{instant:?} was never reached"));
+}
+
+/// Starts workers until all that is owed has gone and nothing is in flight. Each start sweeps what became old.
+async fn finish(fleet: &Fleet, pool: &PgPool) {
+    let owed = (MAILBOXES * QUOTA) as i64;
+    let done = async {
+        loop {
+            let worker = fleet.start();
+            worker.says("acquired shards").await;
+            let quiet = tokio::time::timeout(Duration::from_secs(4), async {
+                eventually(PATIENCE, || async { counts(pool).await == (owed, 0) }).await;
+            });
+            let done = quiet.await.is_ok();
+            worker.stop().await;
+            if done {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE * 2, done).await.expect("what is owed goes out in the end");
+}
+
+/// (places taken, mails in flight).
+async fn counts(pool: &PgPool) -> (i64, i64) {
+    const COUNT: &str = "SELECT COALESCE(sum(reserved), 0)::bigint, (SELECT count(*) FROM in_flight) FROM mailbox_days";
+    let row = sqlx::query(COUNT).fetch_one(pool).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+async fn state(pool: &PgPool) -> String {
+    const STATE: &str = "
+        SELECT COALESCE(sum(sent), 0)::bigint, COALESCE(sum(failed), 0)::bigint, COALESCE(sum(uncertain), 0)::bigint,
+               (SELECT count(*) FROM in_flight)
+        FROM mailbox_days";
+    let row = sqlx::query(STATE).fetch_one(pool).await.unwrap();
+    let [sent, failed, uncertain, in_flight] = [0, 1, 2, 3].map(|column| row.get::<i64, _>(column));
+    format!("sent {sent}, failed {failed}, uncertain {uncertain}, in flight {in_flight}")
+}
+
+/// Looks at the invariants all the time, and fails the test at the first one that does not hold.
+fn watch(pool: PgPool) -> (tokio::task::JoinHandle<()>, Arc<AtomicUsize>) {
+    let looked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&looked);
+    let task = tokio::spawn(async move {
+        loop {
+            let broken = broken(&pool).await;
+            if !broken.is_empty() {
+                eprintln!("broken: {broken:?}");
+                std::process::abort();
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    (task, looked)
+}
+
+/// The days on which a number is not true, read in one snapshot.
+async fn broken(pool: &PgPool) -> Vec<String> {
+    const BROKEN: &str = "
+        SELECT format('%s: %s', d.mailbox_id, row_to_json(d))
+        FROM mailbox_days d
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE status = 'SENT') AS sent,
+                   count(*) FILTER (WHERE status = 'FAILED' AND reason <> 'uncertain') AS failed,
+                   count(*) FILTER (WHERE reason = 'uncertain') AS uncertain
+            FROM logs l WHERE l.mailbox_id = d.mailbox_id AND l.day = d.day
+        ) AS rows ON true
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS in_flight FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND f.day = d.day
+        ) AS flights ON true
+        WHERE d.reserved > d.quota OR d.reserved <> d.sent + d.uncertain + flights.in_flight
+           OR d.sent <> rows.sent OR d.failed <> rows.failed OR d.uncertain <> rows.uncertain";
+    sqlx::query_scalar(BROKEN).fetch_all(pool).await.unwrap()
+}
+
+/// The host's journal against the ledger, Message-ID by Message-ID.
+async fn assert_agreement(pool: &PgPool, journal: &[String]) {
+    let rows: Vec<(String, String, Option<String>)> =
+        sqlx::query_as("SELECT message_id, status, reason FROM logs").fetch_all(pool).await.unwrap();
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for id in journal {
+        *times.entry(id).or_default() += 1;
+    }
+    assert!(times.values().all(|times| *times == 1), "no Message-ID twice at the host");
+    let logged: BTreeSet<&str> = rows.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(logged.len(), rows.len(), "no Message-ID twice in the log");
+    let of = |wanted: fn(&str, Option<&str>) -> bool| -> BTreeSet<&str> {
+        let wanted = |row: &&(String, String, Option<String>)| wanted(&row.1, row.2.as_deref());
+        rows.iter().filter(wanted).map(|(id, ..)| id.as_str()).collect()
+    };
+    let sent = of(|status, _| status == "SENT");
+    let uncertain = of(|_, reason| reason == Some("uncertain"));
+    assert!(sent.iter().all(|id| times.contains_key(id)), "only what the host took is SENT");
+    let within = times.keys().all(|id| sent.contains(id) || uncertain.contains(id));
+    assert!(within, "what the host took is SENT or uncertain");
+    let arrived = uncertain.iter().filter(|id| times.contains_key(*id)).count();
+    println!(
+        "host {} = SENT {} + uncertain that arrived {arrived} (of {} uncertain); failed {}",
+        times.len(),
+        sent.len(),
+        uncertain.len(),
+        rows.len() - sent.len() - uncertain.len()
+    );
+    assert!(arrived > 0 && arrived < uncertain.len(), "one uncertain mail had arrived and one had not");
+}

@@ -1,0 +1,146 @@
+//! The real binary, started, listened to, and killed.
+
+use std::{process::Stdio, time::Duration};
+
+use chrono::{Timelike, Utc};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+use warmup_support::world::{TestDatabase, TestRedis};
+
+/// Settings under which everything is due at once and nothing waits.
+pub struct Fleet {
+    vars: Vec<(&'static str, String)>,
+}
+
+impl Fleet {
+    /// Migrates and enrols by the commands that an operator has. The workers reach the database at `worker_database`.
+    pub async fn enrol(
+        database: &TestDatabase,
+        worker_database: &str,
+        redis: &TestRedis,
+        smtp: u16,
+        mailboxes: usize,
+        quota: usize,
+        overrides: &[(&'static str, &str)],
+    ) -> Fleet {
+        let mut fleet = Fleet { vars: vars(database.url(), &redis.url()) };
+        fleet.command(&["migrate"], "").await;
+        let zone = late_zone();
+        let mut csv = String::from(
+            "email,password,smtp_host,smtp_port,smtp_security,timezone,window,ramp_start,daily_max,display_name\n",
+        );
+        for n in 0..mailboxes {
+            csv +=
+                &format!("box{n}@kill.test,secret,127.0.0.1,{smtp},none,{zone},00:00-24:00,{quota},{quota},Box {n}\n");
+        }
+        fleet.command(&["mailbox", "import", "-"], &csv).await;
+        for (name, value) in overrides.iter().chain(&[("DATABASE_URL", worker_database)]) {
+            fleet.vars.retain(|(known, _)| known != name);
+            fleet.vars.push((name, (*value).to_owned()));
+        }
+        fleet
+    }
+
+    /// Starts a worker.
+    pub fn start(&self) -> Running {
+        let mut child = self.binary(&["run"]).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (heard, said) = watch::channel(String::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                heard.send_modify(|all| {
+                    all.push_str(&line);
+                    all.push('\n');
+                });
+            }
+        });
+        Running { child, said }
+    }
+
+    async fn command(&self, args: &[&str], input: &str) {
+        let mut child =
+            self.binary(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn binary(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_warmup"));
+        command.args(args).env_clear().envs(self.vars.iter().map(|(name, value)| (*name, value))).kill_on_drop(true);
+        command
+    }
+}
+
+fn vars(database: &str, redis: &str) -> Vec<(&'static str, String)> {
+    [
+        ("DATABASE_URL", database),
+        ("REDIS_URL", redis),
+        ("WARMUP_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        ("WARMUP_ALLOW_PLAINTEXT", "true"),
+        ("WARMUP_ALLOW_PRIVATE_HOSTS", "true"),
+        ("WARMUP_HTTP_ADDR", "127.0.0.1:0"),
+        ("WARMUP_SHARDS", "8"),
+        ("WARMUP_ACTIVE_HOURS", "00:00-24:00"),
+        ("WARMUP_MAX_CONCURRENT", "4"),
+        ("WARMUP_STAGGER_MIN_MS", "0"),
+        ("WARMUP_STAGGER_MAX_MS", "0"),
+        // More mailboxes than twenty kills can leave in flight, so that nobody waits for a sweep.
+        ("WARMUP_MAILBOX_COOLDOWN_MIN_MS", "2000"),
+        ("WARMUP_MAILBOX_COOLDOWN_MAX_MS", "2000"),
+        ("WARMUP_CRON_INTERVAL_MINUTES", "1"),
+        ("WARMUP_CRON_SPREAD_MINUTES", "0"),
+        ("WARMUP_GLOBAL_MINUTE_LIMIT", "100000"),
+        ("WARMUP_GLOBAL_HOURLY_LIMIT", "1000000"),
+        ("WARMUP_USER_MINUTE_LIMIT", "100000"),
+        ("WARMUP_USER_HOURLY_LIMIT", "1000000"),
+        ("WARMUP_LEASE_TTL_MS", "1500"),
+        ("WARMUP_HEARTBEAT_MS", "500"),
+        ("WARMUP_SMTP_TIMEOUT_MS", "1500"),
+        ("WARMUP_DRAIN_TIMEOUT_MS", "2400"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
+/// A zone where it is past 22:00 now: all of a day's quota is due, and the day is not over.
+#[expect(clippy::disallowed_methods, reason = "the binary under test runs on the real clock")]
+fn late_zone() -> String {
+    let ahead = 22 - Utc::now().hour() as i32;
+    let ahead = if ahead > 14 { ahead - 24 } else { ahead };
+    // The sign of these names is the wrong way round, by POSIX.
+    format!("Etc/GMT{}{}", if ahead > 0 { '-' } else { '+' }, ahead.abs())
+}
+
+/// A running worker. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    said: watch::Receiver<String>,
+}
+
+impl Running {
+    /// Waits until its log holds `words`.
+    pub async fn says(&self, words: &str) {
+        let mut said = self.said.clone();
+        if said.wait_for(|all| all.contains(words)).await.is_err() {
+            panic!("the worker ended without saying `{words}`: {}", *self.said.borrow());
+        }
+    }
+
+    /// SIGKILL.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and the end it takes by itself.
+    pub async fn stop(mut self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
+        let status = ended.expect("a worker ends within its deadline").unwrap();
+        assert!(status.success(), "{status}: {}", *self.said.borrow());
+    }
+}

@@ -1,0 +1,111 @@
+//! One compressed day in this process, through the production path: import of a CSV, `serve` with its real adapters
+//! over a private Postgres and Redis, and an ordered stop when the day is over. Only the day clock is not the
+//! machine's.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::{
+        postgres::migrate,
+        seal::Sealer,
+        system::{Dice, SystemClock},
+    },
+    app::{import, serve},
+    config::Settings,
+    domain::enrolment::Rules,
+    local::proof::Snapshot,
+    ports::Clock,
+    worker::Report,
+};
+
+use crate::world::{self, TestDatabase, TestRedis};
+
+/// 32 bytes as `WARMUP_MASTER_KEY` takes them.
+pub const MASTER_KEY: &str = "d2FybXVwIHRlc3QgbWFzdGVyIGtleSwgMzIgYnl0ZXM=";
+
+/// A Tuesday.
+pub const DATE: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
+
+/// A day that is to be run. All times are UTC, which is also the mailboxes' zone where the CSV gives none.
+pub struct Plan {
+    csv: String,
+    settings: BTreeMap<String, String>,
+    begins: NaiveTime,
+    ends: NaiveTime,
+    speed: f64,
+}
+
+/// A day that is over, and the services that hold what it left behind.
+pub struct Day {
+    pub report: Report,
+    pub snapshot: Snapshot,
+    pub database: TestDatabase,
+    pub redis: TestRedis,
+}
+
+impl Plan {
+    /// The mailboxes of `csv` from 08:45 to 17:15, 510 times as fast: a minute. Mail hosts may be on this machine.
+    pub fn of(csv: String) -> Plan {
+        let settings = [
+            ("WARMUP_MASTER_KEY", MASTER_KEY),
+            ("WARMUP_ALLOW_PRIVATE_HOSTS", "true"),
+            ("WARMUP_HTTP_ADDR", "127.0.0.1:0"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Plan { csv, settings: settings.into(), begins: time(8, 45), ends: time(17, 15), speed: 510.0 }
+    }
+
+    /// Sets what the environment would.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Plan {
+        self.settings.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Runs the day clock `speed` times as fast as the machine's.
+    pub fn speed(self, speed: f64) -> Plan {
+        Plan { speed, ..self }
+    }
+
+    /// Stops the worker at another hour than 17:15.
+    pub fn until(self, hour: u32, minute: u32) -> Plan {
+        Plan { ends: time(hour, minute), ..self }
+    }
+
+    /// Imports the mailboxes, works until the day clock shows its end, stops in order, and reads the ledger.
+    pub async fn run(mut self) -> Day {
+        let (database, redis) = tokio::join!(world::postgres(), world::redis());
+        self.settings.insert("DATABASE_URL".to_owned(), database.url().to_owned());
+        self.settings.insert("REDIS_URL".to_owned(), redis.url());
+        let (settings, _) = Settings::from_vars(&self.settings).expect("the test's settings are sound");
+        let (begins, ends) = (DATE.and_time(self.begins).and_utc(), DATE.and_time(self.ends).and_utc());
+        migrate::migrate(database.pool(), settings.shards, begins)
+            .await
+            .expect("a fresh copy of the template migrates");
+        import_csv(&database, &settings, &self.csv, begins).await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, self.speed));
+        let stop = CancellationToken::new();
+        let serving = serve::serve(&settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), stop.clone());
+        let ending = async {
+            clock.sleep_until(ends).await;
+            stop.cancel();
+        };
+        let (report, ()) = tokio::join!(serving, ending);
+        let report = report.expect("the worker starts, and stops in order");
+        let snapshot = Snapshot::read(database.pool(), DATE).await.expect("the ledger is there");
+        Day { report, snapshot, database, redis }
+    }
+}
+
+/// Imports `csv` as `warmup mailbox import` does.
+pub async fn import_csv(database: &TestDatabase, settings: &Settings, csv: &str, now: DateTime<Utc>) {
+    let sealer = Sealer::new(settings.require_master_key().expect("the master key is set").expose());
+    let options = import::Options { now, dry_run: false, progress: &|_, _| {} };
+    let imported = import::import(database.pool(), &sealer, &Rules::from(settings), csv.as_bytes(), &options).await;
+    imported.expect("the test's CSV is sound");
+}
+
+fn time(hour: u32, minute: u32) -> NaiveTime {
+    NaiveTime::from_hms_opt(hour, minute, 0).expect("a time of day that exists")
+}

@@ -1,0 +1,228 @@
+//! Real mail servers: a private Postfix with AUTH that delivers by LMTP to a private Dovecot, on free loopback ports.
+//!
+//! ```text
+//!   warmup ──STARTTLS or TLS, AUTH──▶ Postfix ──queue──▶ LMTP ──▶ Dovecot ──▶ vmail/<domain>/<user>/Maildir
+//!                                        └──AUTH──▶ Dovecot's auth socket
+//! ```
+//!
+//! Both put themselves into the background, so nothing of them is our child. A watcher is: when its stdin ends, which
+//! the kernel sees to also when this process is killed, it stops both by their own means (Postfix' ends in SIGKILL), and
+//! Dovecot by SIGKILL where that was not enough.
+//!
+//! Postfix' master runs as root only. Where that, Postfix or Dovecot is missing, the test fails and says so.
+
+mod identity;
+mod store;
+mod text;
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+pub use self::{identity::Authority, store::Delivered};
+
+/// Who may log in and who is delivered to.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    /// Address and password of each login.
+    pub logins: Vec<(String, String)>,
+    /// Those that may log in, but that the server does not know as a recipient.
+    pub unknown: Vec<String>,
+}
+
+/// A running Postfix and Dovecot. Both end when it is dropped.
+pub struct MailStack {
+    ports: Ports,
+    watcher: Option<Child>,
+    folder: TempDir,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    starttls: u16,
+    tls: u16,
+    lmtp: u16,
+}
+
+/// Stops what the folder `$1` holds, once nobody holds our other end any more.
+const WATCHER: &str = r#"
+dir=$1
+while read -r _; do :; done
+postfix -c "$dir/postfix" stop
+doveadm -c "$dir/dovecot.conf" stop
+pid=$(cat "$dir/run/master.pid") && kill -s KILL "$pid"
+rm -rf -- "$dir"
+"#;
+
+/// A port that was free may be taken by another process before its server binds it.
+const ATTEMPTS: u32 = 5;
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const INSTALL: &str = "install them: make setup, or apt install postfix dovecot-imapd dovecot-lmtpd dovecot-sieve";
+
+impl MailStack {
+    /// Starts both servers under a certificate of `authority` for the host name `localhost`, and no other name.
+    pub async fn start(authority: &Authority, accounts: Accounts) -> MailStack {
+        let authority = authority.clone();
+        // All that follows blocks: processes that put themselves into the background.
+        let started = tokio::task::spawn_blocking(move || {
+            check_machine();
+            let mut complaint = String::new();
+            for _ in 0..ATTEMPTS {
+                match MailStack::try_start(&authority, &accounts) {
+                    Ok(stack) => return stack,
+                    Err(log) => complaint = log,
+                }
+            }
+            panic!("Postfix and Dovecot do not start:\n{complaint}");
+        });
+        started.await.expect("the servers start")
+    }
+
+    /// The port that offers STARTTLS, as 587 does.
+    pub fn starttls_port(&self) -> u16 {
+        self.ports.starttls
+    }
+
+    /// The port that speaks TLS from the first byte, as 465 does.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
+    /// What Postfix logged so far.
+    pub fn postfix_log(&self) -> String {
+        self.read("postfix.log")
+    }
+
+    /// What Dovecot logged so far, with every login that failed.
+    pub fn dovecot_log(&self) -> String {
+        self.read("dovecot.log")
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn try_start(authority: &Authority, accounts: &Accounts) -> Result<MailStack, String> {
+        let folder = tempfile::Builder::new().prefix("warmup-mail-").tempdir().expect("a temporary folder");
+        let ports = free_ports();
+        lay_out(folder.path(), ports, authority, accounts);
+        // The watcher comes first, so that whatever starts is stopped.
+        let stack = MailStack { ports, watcher: Some(watch(folder.path())), folder };
+        let (dovecot, postfix) = (stack.path().join("dovecot.conf"), stack.path().join("postfix"));
+        let started = run(stack.path(), "dovecot", &["-c".as_ref(), &dovecot])
+            && run(stack.path(), "postfix", &["-c".as_ref(), &postfix, "start".as_ref()]);
+        match started {
+            true => Ok(stack),
+            false => Err([stack.read("start.log"), stack.dovecot_log(), stack.postfix_log()].concat()),
+        }
+    }
+}
+
+impl Drop for MailStack {
+    fn drop(&mut self) {
+        if let Some(mut watcher) = self.watcher.take() {
+            drop(watcher.stdin.take());
+            let _ = watcher.wait();
+        }
+    }
+}
+
+fn check_machine() {
+    for program in ["postfix", "dovecot", "doveadm"] {
+        let found = PATH.split(':').any(|folder| Path::new(folder).join(program).exists());
+        assert!(found, "{program} is missing; these tests run on a real Postfix and Dovecot: {INSTALL}");
+    }
+    let root = fs::metadata("/proc/self").is_ok_and(|us| std::os::unix::fs::MetadataExt::uid(&us) == 0);
+    assert!(root, "these tests start a private Postfix, whose master runs as root only: run them as root");
+}
+
+fn lay_out(dir: &Path, ports: Ports, authority: &Authority, accounts: &Accounts) {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("the folder is ours");
+    for name in ["postfix", "spool", "data", "run", "state", "vmail"] {
+        fs::create_dir(dir.join(name)).expect("a fresh folder takes folders");
+    }
+    give(&dir.join("data"), user("postfix"));
+    give(&dir.join("vmail"), user("nobody"));
+    let (certificate, key) = authority.issue("localhost");
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text).expect("a fresh folder takes files");
+    write("certificate.pem", &certificate);
+    write("key.pem", &key);
+    write("passwd", &text::passwd(accounts));
+    write("dovecot.conf", &text::dovecot(dir, ports, user("nobody")));
+    write("postfix/main.cf", &text::main_cf(dir, ports, &daemon_folder()));
+    write("postfix/master.cf", &text::master_cf(ports));
+    write("postfix/domains", &text::domains(accounts));
+    write("postfix/mailboxes", &text::mailboxes(accounts));
+}
+
+fn give(path: &Path, (uid, gid): (u32, u32)) {
+    chown(path, Some(uid), Some(gid)).expect("root gives its folders away");
+}
+
+/// User and group ids of `name` in `passwd(5)`.
+fn user(name: &str) -> (u32, u32) {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let ours = fields.next()? == name;
+        let ids = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        ours.then_some(ids)
+    });
+    found.unwrap_or_else(|| panic!("this machine has no user {name}: {INSTALL}"))
+}
+
+/// Where this Postfix keeps its daemons; by its own defaults, since it may have no configuration.
+fn daemon_folder() -> String {
+    let asked = Command::new("postconf").args(["-d", "-h", "daemon_directory"]).env("PATH", PATH).output();
+    let told = asked.expect("postconf comes with Postfix").stdout;
+    String::from_utf8_lossy(&told).trim().to_owned()
+}
+
+fn watch(dir: &Path) -> Child {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", WATCHER, "warmup-mailstack"]).arg(dir).env("PATH", PATH).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("there is a shell")
+}
+
+/// Runs a program that puts itself into the background. Its output goes to a file: a daemon keeps it open.
+fn run(dir: &Path, program: &str, args: &[&Path]) -> bool {
+    let log = || fs::OpenOptions::new().create(true).append(true).open(dir.join("start.log")).expect("our folder");
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", PATH).stdin(Stdio::null()).stdout(log()).stderr(log());
+    command.status().expect("the program was found a moment ago").success()
+}
+
+/// Ports that were all free at one moment, so that they are different.
+fn free_ports() -> Ports {
+    let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [starttls, tls, lmtp] = sockets.each_ref().map(|socket| socket.local_addr().expect("a bound socket").port());
+    Ports { starttls, tls, lmtp }
+}
+
+/// Returns all files below `dir`.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files(&entry.path()),
+            Ok(kind) if kind.is_file() => vec![entry.path()],
+            _ => vec![],
+        })
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! A certificate authority of a test's own.
+
+use std::{path::Path, sync::Arc};
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+/// An authority whose certificate is a file for `WARMUP_TLS_CA_FILE`.
+#[derive(Clone)]
+pub struct Authority(Arc<Inner>);
+
+struct Inner {
+    issuer: Issuer<'static, KeyPair>,
+    file: NamedTempFile,
+}
+
+impl Authority {
+    /// Makes an authority that nobody knows yet.
+    pub fn new() -> Authority {
+        let key = KeyPair::generate().expect("a key can be made");
+        // A name of its own: two of one name look like one that signs badly.
+        let mut params = named(&format!("warmup test authority {}", Uuid::now_v7()));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let certificate: Certificate = params.self_signed(&key).expect("a key signs");
+        let file = NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), certificate.pem()).expect("a temporary file is written");
+        Authority(Arc::new(Inner { issuer: Issuer::new(params, key), file }))
+    }
+
+    /// The PEM file of the authority's certificate. It lives as long as the authority.
+    pub fn file(&self) -> &Path {
+        self.0.file.path()
+    }
+
+    /// Returns the certificate of a server called `host`, and its key, as PEM.
+    pub(super) fn issue(&self, host: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key can be made");
+        let mut params = named(host);
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into().expect("a host name is ASCII"))];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.0.issuer).expect("the authority signs");
+        (certificate.pem(), key.serialize_pem())
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Authority {
+        Authority::new()
+    }
+}
+
+fn named(name: &str) -> CertificateParams {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    let mut params = CertificateParams::default();
+    params.distinguished_name = distinguished;
+    params
+}

@@ -1,0 +1,53 @@
+//! What has arrived: Postfix' queue and Dovecot's Maildirs, read as files.
+
+use std::{fs, path::Path};
+
+use super::{MailStack, files};
+use crate::headers::{bare, header};
+
+/// A mail in a Maildir.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The envelope's sender (Return-Path).
+    pub from: String,
+    /// The mailbox that it lies in.
+    pub to: String,
+    /// Without angle brackets.
+    pub message_id: String,
+    pub text: String,
+}
+
+/// Postfix' queues of mails that are not delivered yet.
+const QUEUES: [&str; 5] = ["maildrop", "incoming", "active", "deferred", "hold"];
+
+impl MailStack {
+    /// How many mails Postfix has accepted and not delivered yet. It lets go of a mail only when Dovecot has it.
+    pub fn queued(&self) -> usize {
+        QUEUES.iter().map(|queue| files(&self.path().join("spool").join(queue)).len()).sum()
+    }
+
+    /// All mails in all mailboxes.
+    pub fn delivered(&self) -> Vec<Delivered> {
+        let vmail = self.path().join("vmail");
+        let mails = files(&vmail).into_iter().filter(|file| file.parent().is_some_and(is_mail_folder));
+        mails.filter_map(|file| read(&vmail, &file)).collect()
+    }
+}
+
+/// A Maildir's `tmp` is not looked at: what lies there has not arrived.
+fn is_mail_folder(folder: &Path) -> bool {
+    folder.ends_with("Maildir/new") || folder.ends_with("Maildir/cur")
+}
+
+/// Reads a mail. `None` when it was moved meanwhile.
+fn read(vmail: &Path, file: &Path) -> Option<Delivered> {
+    let text = String::from_utf8_lossy(&fs::read(file).ok()?).into_owned();
+    let mut owner = file.strip_prefix(vmail).ok()?.iter().map(|part| part.to_string_lossy());
+    let (domain, local) = (owner.next()?, owner.next()?);
+    Some(Delivered {
+        from: bare(header(&text, "Return-Path")),
+        to: format!("{local}@{domain}"),
+        message_id: bare(header(&text, "Message-ID")),
+        text,
+    })
+}
