@@ -5,6 +5,8 @@
 
 #[path = "postgres/enrol.rs"]
 mod enrol;
+#[path = "postgres/fence.rs"]
+mod fence;
 #[path = "postgres/gate.rs"]
 mod gate;
 #[path = "postgres/ledger.rs"]

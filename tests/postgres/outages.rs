@@ -13,12 +13,9 @@ use warmup::{
     local::servers::PrivatePostgres,
     ports::{Ledger, PortError},
 };
-use warmup_support::{
-    conformance::ledger::{LedgerWorld, Life, ask, assert_true, end, enrol},
-    world::eventually,
-};
+use warmup_support::conformance::ledger::{LedgerWorld, Life, ask, assert_true, end, enrol};
 
-use crate::ledger::{PostgresWorld, racing_world};
+use crate::{ledger::racing_world, sessions::waiting};
 
 #[tokio::test]
 async fn a_server_that_stopped_is_unavailable() {
@@ -48,24 +45,14 @@ async fn a_late_answer_finds_the_row_of_a_sweep_that_it_waited_for() {
     sqlx::query("SELECT FROM in_flight FOR UPDATE").execute(&mut *held).await.unwrap();
     let (ledger, sweep) = (world.ledger(), life.sweep_of(RunId(Uuid::now_v7()), vec![]));
     let sweeping = tokio::spawn(async move { ledger.sweep(&sweep).await.unwrap() });
-    waiting(&world, 1).await;
+    waiting(world.pool(), 1).await;
     let (ledger, worker, results) = (world.ledger(), life.worker.clone(), [end(&flight, Fate::Sent)]);
     let settling = tokio::spawn(async move { ledger.settle(&worker, &results).await.unwrap() });
-    waiting(&world, 2).await;
+    waiting(world.pool(), 2).await;
     held.rollback().await.unwrap();
 
     assert_eq!(sweeping.await.unwrap().uncertain, 1);
     assert_eq!(settling.await.unwrap(), 1);
     assert_eq!(world.logs().await[0].status, "SENT");
     assert_true(&world, 1, 0).await;
-}
-
-/// Returns when so many sessions wait for a lock. The first to wait is the first to get it.
-async fn waiting(world: &PostgresWorld, sessions: i64) {
-    const WAITING: &str = "
-        SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    eventually(Duration::from_secs(10), async || {
-        sqlx::query_scalar::<_, i64>(WAITING).fetch_one(world.pool()).await.unwrap() == sessions
-    })
-    .await;
 }

@@ -1,4 +1,5 @@
-//! A session reports what it counted (scans, deadlocks) at its end.
+//! What a test asks about the sessions of its database: who waits, and whether all have ended and so reported what they
+//! counted (scans, deadlocks).
 
 use std::time::Duration;
 
@@ -19,4 +20,11 @@ pub async fn end_all_but(asking: &mut PgConnection, pool: &PgPool) {
         sqlx::query_scalar::<_, i64>(OTHERS).fetch_one(&mut **asking.lock().await).await.unwrap() == 0
     })
     .await;
+}
+
+/// Returns when so many sessions wait for a lock. The first to wait is the first to get it.
+pub async fn waiting(pool: &PgPool, sessions: i64) {
+    const WAITING: &str = "
+        SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually(WITHIN, async || sqlx::query_scalar::<_, i64>(WAITING).fetch_one(pool).await.unwrap() == sessions).await;
 }
