@@ -80,7 +80,7 @@ chosen AS MATERIALIZED (
     ORDER BY days.n, choices.rank
 ),
 limits AS (
-    SELECT id, floor(daily_limit * $16::float8)::int AS most
+    SELECT id, LEAST(floor(daily_limit * $16::float8), 2147483647)::int AS most
     FROM users
     WHERE daily_limit IS NOT NULL AND id IN (SELECT user_id FROM senders)
 ),

@@ -269,6 +269,7 @@ macro_rules! ledger_conformance {
                 nobody_writes_to_itself_or_twice_to_a_partner_in_a_round
                 a_users_daily_limit_is_kept_in_order_of_urgency
                 a_users_daily_limit_holds_over_batches_and_for_one_day
+                a_limit_beyond_all_numbers_is_none
                 a_closed_day_takes_nothing_more
                 a_mail_on_its_way_since_yesterday_holds_up_today
                 a_cooldown_goes_on_over_midnight

@@ -176,6 +176,12 @@ pub async fn a_users_daily_limit_holds_over_batches_and_for_one_day(world: &dyn 
     life.fly_at(tomorrow, ask).await;
 }
 
+pub async fn a_limit_beyond_all_numbers_is_none(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    world.limit(1, i32::MAX as u32).await;
+    Life::begin(world).await.fly(ask(1, 0, &[2])).await;
+}
+
 pub async fn a_closed_day_takes_nothing_more(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
