@@ -83,7 +83,8 @@ fn dies(copy: &Path, mutant: &Mutant) -> bool {
 /// Runs a test binary and returns which of its tests failed.
 fn failures(copy: &Path, binary: &str, filter: &str) -> Result<BTreeSet<String>, String> {
     let target = if binary == "lib" { vec!["--lib"] } else { vec!["--test", binary] };
-    let output = Command::new(env!("CARGO"))
+    // By its name, so that the toolchain is chosen here once and not by each crate that brings a toolchain file.
+    let output = Command::new("cargo")
         .args(["test", "--locked", "--package", "warmup", "--no-fail-fast"])
         .args(target)
         .args((!filter.is_empty()).then_some(filter))
