@@ -5,7 +5,17 @@
 
 #[path = "postgres/enrol.rs"]
 mod enrol;
+#[path = "postgres/fence.rs"]
+mod fence;
 #[path = "postgres/gate.rs"]
 mod gate;
 #[path = "postgres/ledger.rs"]
 mod ledger;
+#[path = "postgres/locks.rs"]
+mod locks;
+#[path = "postgres/outages.rs"]
+mod outages;
+#[path = "postgres/plans.rs"]
+mod plans;
+#[path = "postgres/sessions.rs"]
+mod sessions;

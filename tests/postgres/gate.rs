@@ -1,4 +1,4 @@
-//! A TCP gate before Postgres: open, shut, or swallowing one answer.
+//! A TCP gate before Postgres: open, shut, or swallowing one request or one answer.
 
 use std::sync::{
     Arc,
@@ -17,6 +17,7 @@ const LONGEST_PING: usize = 64;
 const OPEN: u8 = 0;
 const SWALLOW: u8 = 1;
 const SHUT: u8 = 2;
+const LOSE: u8 = 3;
 
 /// A running gate; it ends with its connections when it is dropped.
 pub struct Gate {
@@ -40,6 +41,11 @@ impl Gate {
     /// The next request is done, its answer lost with the connection.
     pub fn swallow_next_answer(&self) {
         self.state.store(SWALLOW, Ordering::SeqCst);
+    }
+
+    /// The next request is lost with its connection, before it is passed on.
+    pub fn swallow_next_request(&self) {
+        self.state.store(LOSE, Ordering::SeqCst);
     }
 
     /// Connections break as soon as they are used, and new ones are not made.
@@ -75,8 +81,11 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, state: Arc<AtomicU8
                 if length == 0 || state.load(Ordering::SeqCst) == SHUT {
                     return Ok(());
                 }
-                server.write_all(&asked[..length]).await?;
                 let statement = length > LONGEST_PING;
+                if statement && state.compare_exchange(LOSE, OPEN, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    return Ok(());
+                }
+                server.write_all(&asked[..length]).await?;
                 if statement && state.compare_exchange(SWALLOW, OPEN, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     // Postgres answers after its commit.
                     return server.read(&mut answered).await.map(drop);

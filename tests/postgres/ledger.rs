@@ -10,7 +10,10 @@ use sqlx::{
 };
 use warmup::{
     adapters::postgres::{PostgresLedger, PostgresMailboxes},
-    domain::id::{RunId, WorkerId},
+    domain::{
+        id::{RunId, WorkerId},
+        ramp::Ramp,
+    },
     ports::{Ledger, Mailboxes, ReserveBatch},
 };
 use warmup_support::{
@@ -20,8 +23,8 @@ use warmup_support::{
 
 use crate::gate::Gate;
 
-struct PostgresWorld {
-    database: TestDatabase,
+pub struct PostgresWorld {
+    pub database: TestDatabase,
     gate: Gate,
     ledger: Arc<PostgresLedger>,
 }
@@ -45,14 +48,14 @@ async fn world() -> PostgresWorld {
 }
 
 /// The same ledger for racing callers: many connections.
-async fn racing_world() -> PostgresWorld {
+pub async fn racing_world() -> PostgresWorld {
     let mut world = world().await;
     world.ledger = Arc::new(PostgresLedger::new(world.database.pool().clone(), 1.5));
     world
 }
 
 impl PostgresWorld {
-    fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &PgPool {
         self.database.pool()
     }
 
@@ -113,6 +116,18 @@ impl LedgerWorld for PostgresWorld {
     async fn set_quota(&self, mailbox: i64, quota: u16) {
         const SET: &str = "UPDATE mailboxes SET ramp_start = $2::int, daily_max = $2::int WHERE id = $1";
         self.run(SET, mailbox, i64::from(quota)).await;
+    }
+
+    async fn set_ramp(&self, mailbox: i64, ramp: Ramp, grown: u16) {
+        sqlx::query("UPDATE mailboxes SET ramp_start = $2, ramp_step = $3, daily_max = $4, grown = $5 WHERE id = $1")
+            .bind(mailbox)
+            .bind(ramp.start as i16)
+            .bind(ramp.step as i16)
+            .bind(ramp.daily_max as i16)
+            .bind(grown as i16)
+            .execute(self.pool())
+            .await
+            .unwrap();
     }
 
     async fn age(&self, by: Duration) {
@@ -203,7 +218,20 @@ impl LedgerWorld for PostgresWorld {
         let _ = self.ledger.prepare(noon()).await;
     }
 
+    async fn lose_next_request(&self) {
+        self.warm().await;
+        self.gate.swallow_next_request();
+    }
+
     async fn lose_next_answer(&self) {
+        self.warm().await;
+        self.gate.swallow_next_answer();
+    }
+}
+
+impl PostgresWorld {
+    /// Lets the connection know the statement, so that the next thing it sends is the statement itself.
+    async fn warm(&self) {
         let nothing = ReserveBatch {
             worker: WorkerId("conformance".into()),
             run: RunId(uuid::Uuid::now_v7()),
@@ -212,7 +240,6 @@ impl LedgerWorld for PostgresWorld {
             asks: vec![],
         };
         self.ledger.reserve(&nothing).await.unwrap();
-        self.gate.swallow_next_answer();
     }
 }
 
@@ -225,6 +252,7 @@ mod with_many_connections {
         one_of_many_racers_gets_the_last_place
         racers_on_overlapping_batches_pass_no_quota
         racing_raises_have_one_winner
+        racing_ends_of_one_flight_write_one_row
     );
 }
 

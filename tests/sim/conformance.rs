@@ -79,6 +79,10 @@ impl LedgerWorld for InMemory {
         });
     }
 
+    async fn set_ramp(&self, mailbox: i64, ramp: Ramp, grown: u16) {
+        self.world.change(MailboxId(mailbox), |mailbox| (mailbox.ramp, mailbox.grown) = (ramp, grown));
+    }
+
     async fn age(&self, by: Duration) {
         self.clock.pass(by);
     }
@@ -145,6 +149,10 @@ impl LedgerWorld for InMemory {
 
     async fn go_away(&self) {
         self.world.set_fault(Some(Fault::Unavailable));
+    }
+
+    async fn lose_next_request(&self) {
+        self.world.fail_next(Fault::RequestLost);
     }
 
     async fn lose_next_answer(&self) {

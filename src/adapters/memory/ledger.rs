@@ -2,14 +2,17 @@
 
 mod close;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use self::close::{Ending, close};
 use super::world::{BatchRow, DayRow, FlightRow, MemoryMailbox, MemoryWorld, Tables};
 use crate::{
     domain::{
         id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        lease::MachineTime,
         outcome::Fate,
     },
     ports::{
@@ -100,6 +103,7 @@ impl Ledger for MemoryWorld {
 #[derive(Clone, Copy)]
 struct Accepted {
     user: UserId,
+    day: NaiveDate,
     choice: Choice,
     quota: u16,
     limited: bool,
@@ -126,11 +130,12 @@ impl Tables {
         let quota = self.check_day(sender, ask, batch.now)?;
         let choice =
             ask.choices.iter().find(|choice| self.would_do(ask, choice, batch.now)).ok_or(Refusal::NoPartner)?;
-        Ok(Accepted { user: sender.user, choice: *choice, quota, limited: self.limits.contains_key(&sender.user) })
+        let limited = self.limits.contains_key(&sender.user);
+        Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited })
     }
 
     fn check_day(&self, sender: &MemoryMailbox, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
-        let day = self.days.get(&(ask.mailbox, ask.day)).ok_or(Refusal::Stale)?;
+        let day = self.days.get(&(ask.mailbox, ask.day)).filter(|day| !day.closed).ok_or(Refusal::Stale)?;
         let quota = sender.quota();
         if self.flights.values().any(|flight| flight.mailbox == ask.mailbox) {
             return Err(Refusal::NotCool);
@@ -156,21 +161,17 @@ impl Tables {
     }
 
     /// Takes from each user's day what still fits, in order of urgency.
-    fn within_limits(
-        &mut self,
-        checked: Vec<Result<Accepted, Refusal>>,
-        stretch: f64,
-    ) -> Vec<Result<Accepted, Refusal>> {
-        let mut granted: std::collections::BTreeMap<UserId, u32> = std::collections::BTreeMap::new();
+    fn within_limits(&self, checked: Vec<Result<Accepted, Refusal>>, stretch: f64) -> Vec<Result<Accepted, Refusal>> {
+        let mut granted: BTreeMap<(UserId, NaiveDate), u32> = BTreeMap::new();
         checked
             .into_iter()
             .map(|checked| {
                 let accepted = checked?;
+                let key = (accepted.user, accepted.day);
                 let Some(limit) = self.limits.get(&accepted.user) else { return Ok(accepted) };
                 let most = (f64::from(*limit) * stretch).floor() as u32;
-                let taken: u32 =
-                    self.user_days.iter().filter(|((user, _), _)| *user == accepted.user).map(|(_, n)| *n).sum();
-                let now = granted.entry(accepted.user).or_default();
+                let taken = self.user_days.get(&key).copied().unwrap_or_default();
+                let now = granted.entry(key).or_default();
                 if taken + *now >= most {
                     return Err(Refusal::UserDailyLimit);
                 }
@@ -195,9 +196,9 @@ impl Tables {
         ask: &Ask,
         accepted: Accepted,
         id: BatchId,
-        now: crate::domain::lease::MachineTime,
+        now: MachineTime,
     ) -> Flight {
-        let Accepted { user, choice, quota, limited } = accepted;
+        let Accepted { user, choice, quota, limited, .. } = accepted;
         self.pairs.insert((ask.day, ask.mailbox, choice.partner, choice.round));
         let day = self.days.entry((ask.mailbox, ask.day)).or_default();
         day.reserved += 1;
@@ -247,7 +248,8 @@ impl Tables {
 
 impl Ending {
     fn settled(result: &Settlement) -> Ending {
-        Ending { flight: result.flight, outcome: result.outcome.clone(), at: result.at, next_at: Some(result.next_at) }
+        let Settlement { flight, batch, at, next_at, .. } = *result;
+        Ending { flight, batch: Some(batch), outcome: result.outcome.clone(), at, next_at: Some(next_at) }
     }
 
     fn is(&self, fate: Fate) -> bool {

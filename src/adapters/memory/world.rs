@@ -198,6 +198,11 @@ impl MemoryWorld {
         self.faults.set(fault);
     }
 
+    /// The next statement fails so, and the ones behind it do not.
+    pub fn fail_next(&self, fault: Fault) {
+        self.faults.set_once(fault);
+    }
+
     /// The next statement is done and its answer lost.
     pub fn lose_next_answer(&self) {
         self.faults.set_once(Fault::AnswerLost);

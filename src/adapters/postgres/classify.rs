@@ -5,7 +5,7 @@ use crate::ports::PortError;
 /// Sorts an error that came while a statement was under way.
 ///
 /// A statement that the server reports as failed was rolled back, so nothing happened. A connection that broke leaves
-/// the commit unknown. SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// the commit unknown, whoever says that it broke: the network, the server's own crash, or a pooler between (class 08). SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn classify(error: sqlx::Error) -> PortError {
     let text = error.to_string();
     match &error {
@@ -27,8 +27,11 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
         // Deadlock, serialization failure, and a unique key that a concurrent statement took first.
         "40P01" | "40001" | "23505" => PortError::Conflict(text),
         // Time-outs and cancels roll back; so does a server that is shutting down, starting or full.
-        "55P03" | "57014" | "57P01" | "57P02" | "57P03" => PortError::Unavailable(text),
-        _ if code.starts_with("53") || code.starts_with("08") || code.starts_with("58") => PortError::Unavailable(text),
+        "55P03" | "57014" | "57P01" | "57P03" => PortError::Unavailable(text),
+        // A crash, or a connection lost behind a pooler, may have come after the commit.
+        "40003" | "57P02" => PortError::Unknown(text),
+        _ if code.starts_with("08") => PortError::Unknown(text),
+        _ if code.starts_with("53") || code.starts_with("58") => PortError::Unavailable(text),
         // A read-only server is a standby that we were sent to by mistake.
         "25006" => PortError::Unavailable(text),
         _ => PortError::Permanent(format!("{text} (SQLSTATE {code})")),
@@ -57,7 +60,10 @@ mod tests {
             ("57P01", "unavailable"),
             ("57P03", "unavailable"),
             ("53300", "unavailable"),
-            ("08006", "unavailable"),
+            ("08006", "unknown"),
+            ("08P01", "unknown"),
+            ("40003", "unknown"),
+            ("57P02", "unknown"),
             ("25006", "unavailable"),
             ("23514", "permanent"),
             ("42P01", "permanent"),

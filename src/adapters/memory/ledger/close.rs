@@ -5,14 +5,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     adapters::memory::world::{FlightRow, LogRow, Standing, Tables},
     domain::{
-        id::{FlightId, MailboxId},
+        id::{BatchId, FlightId, MailboxId},
         outcome::{Effects, Fate, Measure, Outcome, Stage},
     },
 };
 
+/// The word by which a late answer finds the row that it may correct.
+const UNCERTAIN: &str = "uncertain";
+
 /// How one flight ends.
 pub(super) struct Ending {
     pub(super) flight: FlightId,
+    /// Known for a result that may come late, after its flight is gone.
+    pub(super) batch: Option<BatchId>,
     pub(super) outcome: Outcome,
     pub(super) at: DateTime<Utc>,
     pub(super) next_at: Option<DateTime<Utc>>,
@@ -28,17 +33,17 @@ pub(super) struct Closed {
 
 impl Ending {
     pub(super) fn unstarted(flight: FlightId, at: DateTime<Utc>) -> Ending {
-        Ending::without_reply(flight, at, Fate::Unstarted, "")
+        Ending::without_reply(flight, at, Fate::Unstarted)
     }
 
     pub(super) fn orphaned(flight: FlightId, at: DateTime<Utc>) -> Ending {
-        Ending::without_reply(flight, at, Fate::Uncertain, "uncertain")
+        Ending::without_reply(flight, at, Fate::Uncertain)
     }
 
-    fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate, reason: &'static str) -> Ending {
-        let outcome =
-            Outcome { fate, stage: Stage::Dot, reason, reply: None, effects: Effects::default(), note: String::new() };
-        Ending { flight, outcome, at, next_at: None }
+    fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
+        let (effects, note) = (Effects::default(), String::new());
+        let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
+        Ending { flight, batch: None, outcome, at, next_at: None }
     }
 }
 
@@ -66,14 +71,16 @@ impl Tables {
         day.failed += u16::from(end.is(Fate::Refused));
         day.uncertain += u16::from(end.is(Fate::Uncertain));
         day.reserved -= u16::from(given_back);
-        day.next_at = day.next_at.max(end.next_at);
         if !end.is(Fate::Unstarted) {
+            day.next_at = day.next_at.max(end.next_at);
+        }
+        if end.is(Fate::Sent) {
             day.last_sent_at = day.last_sent_at.max(Some(end.at));
         }
         if row.limited && given_back {
             *self.user_days.entry((row.user, row.day)).or_default() -= 1;
         }
-        self.count_in_batch(end, row);
+        self.count_in_batch(end, Some(row.batch), false);
         if end.is(Fate::Unstarted) {
             self.pairs.remove(&(row.day, row.mailbox, row.partner, row.round));
             return;
@@ -91,20 +98,21 @@ impl Tables {
         self.take_measures(end, row.mailbox, row.partner);
     }
 
-    fn count_in_batch(&mut self, end: &Ending, row: &FlightRow) {
-        let Some(batch) = self.batches.get_mut(&row.batch) else { return };
+    fn count_in_batch(&mut self, end: &Ending, batch: Option<BatchId>, late: bool) {
+        let Some(batch) = batch.and_then(|batch| self.batches.get_mut(&batch)) else { return };
+        batch.uncertain -= u16::from(late);
         match end.outcome.fate {
             Fate::Sent => batch.sent += 1,
             Fate::Refused => batch.failed += 1,
             Fate::Uncertain => batch.uncertain += 1,
             Fate::Unstarted => batch.released += 1,
         }
-        batch.finished = batch.sent + batch.failed + batch.uncertain + batch.released >= batch.processed;
+        batch.finished |= batch.sent + batch.failed + batch.uncertain + batch.released >= batch.processed;
     }
 
     /// A late definite answer corrects its own uncertain row. Returns whether it did.
     fn correct(&mut self, end: &Ending) -> bool {
-        let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some("uncertain");
+        let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN);
         let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
         let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
         (row.status, row.reason) = status(&end.outcome);
@@ -114,6 +122,10 @@ impl Tables {
         day.sent += u16::from(end.is(Fate::Sent));
         day.failed += u16::from(end.is(Fate::Refused));
         day.reserved -= u16::from(end.is(Fate::Refused));
+        if end.is(Fate::Sent) {
+            day.last_sent_at = day.last_sent_at.max(Some(end.at));
+        }
+        self.count_in_batch(end, end.batch, true);
         self.take_measures(end, mailbox, partner);
         true
     }
@@ -122,20 +134,22 @@ impl Tables {
     fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId) {
         let Effects { sender: on_sender, partner: on_partner, host, domain } = end.outcome.effects;
         let reason = end.outcome.reason;
-        if let Some((measure, mailbox)) = on_sender.zip(self.mailboxes.get_mut(&sender)) {
-            stand(&mut mailbox.sending, measure, end.at, reason);
+        if let Some((measure, mailbox)) = on_sender.zip(self.mailboxes.get_mut(&sender))
+            && stand(&mut mailbox.sending, measure, end.at, reason)
+        {
             self.tell(kind("sender", "disabled", measure), Some(sender), reason);
         }
-        if let Some((measure, mailbox)) = on_partner.zip(self.mailboxes.get_mut(&partner)) {
-            stand(&mut mailbox.receiving, measure, end.at, reason);
+        if let Some((measure, mailbox)) = on_partner.zip(self.mailboxes.get_mut(&partner))
+            && stand(&mut mailbox.receiving, measure, end.at, reason)
+        {
             self.tell(kind("partner", "excluded", measure), Some(partner), reason);
         }
         let Some(mailbox) = self.mailboxes.get(&sender).cloned() else { return };
         let names = [("host", mailbox.endpoint.host.to_lowercase(), host), ("domain", mailbox.domain(), domain)];
         for (scope, name, measure) in names {
-            if let Some(measure) = measure {
-                let until = self.pauses.entry((scope, name)).or_insert(end.at);
-                *until = (*until).max(end_of(measure, end.at));
+            let Some(until) = measure.map(|measure| end_of(measure, end.at)) else { continue };
+            if self.pauses.get(&(scope, name.clone())).is_none_or(|before| *before < until) {
+                self.pauses.insert((scope, name), until);
                 self.tell(format!("{scope}-paused"), None, reason);
             }
         }
@@ -145,6 +159,7 @@ impl Tables {
 fn status(outcome: &Outcome) -> (&'static str, Option<String>) {
     match outcome.fate {
         Fate::Sent => ("SENT", None),
+        Fate::Uncertain => ("FAILED", Some(UNCERTAIN.to_owned())),
         _ => ("FAILED", Some(outcome.reason.to_owned())),
     }
 }
@@ -156,24 +171,27 @@ fn kind(whom: &str, for_good: &str, measure: Measure) -> String {
     }
 }
 
-/// A longer measure stays; what the operator or a disabling stopped stays stopped.
-fn stand(standing: &mut Standing, measure: Measure, at: DateTime<Utc>, reason: &str) {
-    match (&*standing, measure) {
-        (Standing::Stopped { by_operator: false, .. }, _) | (Standing::Stopped { .. }, Measure::Pause(_)) => {}
-        (_, Measure::Disable) => *standing = Standing::Stopped { reason: reason.to_owned(), by_operator: false },
-        (before, Measure::Pause(_)) => {
-            let until = match before {
-                Standing::Paused { until, .. } => end_of(measure, at).max(*until),
-                _ => end_of(measure, at),
-            };
-            *standing = Standing::Paused { until, reason: reason.to_owned() };
-        }
+/// Only what ends later than what is there changes anything. Returns whether it did.
+fn stand(standing: &mut Standing, measure: Measure, at: DateTime<Utc>, reason: &str) -> bool {
+    let (end, reason) = (end_of(measure, at), reason.to_owned());
+    let changes = match &*standing {
+        Standing::Active => true,
+        Standing::Paused { until, .. } => *until < end,
+        Standing::Stopped { by_operator, .. } => *by_operator && measure == Measure::Disable,
+    };
+    if changes {
+        *standing = match measure {
+            Measure::Pause(_) => Standing::Paused { until: end, reason },
+            Measure::Disable => Standing::Stopped { reason, by_operator: false },
+        };
     }
+    changes
 }
 
 fn end_of(measure: Measure, at: DateTime<Utc>) -> DateTime<Utc> {
-    match measure {
-        Measure::Pause(time) => at + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX),
-        Measure::Disable => DateTime::<Utc>::MAX_UTC,
-    }
+    let end = match measure {
+        Measure::Pause(time) => TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time)),
+        Measure::Disable => None,
+    };
+    end.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -1,4 +1,5 @@
-//! The ways in which a flight ends: four heads that say which flights and how, and one body that closes them.
+//! The ways in which a flight ends: four heads that say which flights and how, and one body that closes them. Only a
+//! settle can come late.
 
 use std::time::Duration;
 
@@ -17,10 +18,21 @@ use crate::{
     ports::{PortError, Settlement, Sweep},
 };
 
-const SETTLE: &str = concat!(include_str!("../sql/settle_results.sql"), include_str!("../sql/close.sql"));
-const RELEASE: &str = concat!(include_str!("../sql/release_results.sql"), include_str!("../sql/close.sql"));
-const ABANDON: &str = concat!(include_str!("../sql/abandon_results.sql"), include_str!("../sql/close.sql"));
-const SWEEP: &str = concat!(include_str!("../sql/sweep_results.sql"), include_str!("../sql/close.sql"));
+macro_rules! closing {
+    ($results:literal, $late:literal) => {
+        concat!(
+            include_str!($results),
+            include_str!("../sql/flights.sql"),
+            include_str!($late),
+            include_str!("../sql/close.sql")
+        )
+    };
+}
+
+const SETTLE: &str = closing!("../sql/settle_results.sql", "../sql/late.sql");
+const RELEASE: &str = closing!("../sql/release_results.sql", "../sql/none_late.sql");
+const ABANDON: &str = closing!("../sql/abandon_results.sql", "../sql/none_late.sql");
+const SWEEP: &str = closing!("../sql/sweep_results.sql", "../sql/none_late.sql");
 
 pub(super) fn release(flights: &[FlightId], now: DateTime<Utc>) -> Statement {
     let flights: Vec<i64> = flights.iter().map(|flight| flight.0).collect();
@@ -52,6 +64,7 @@ pub(super) fn settle(results: &[Settlement]) -> Statement {
         .bind(column(results, |r| r.outcome.reply.as_ref().map(|reply| i32::from(reply.code))))
         .bind(column(results, |r| r.outcome.reply.as_ref().and_then(|reply| reply.enhanced_text())))
         .bind(column(results, notes))
+        .bind(column(results, |r| r.batch.0))
         .bind(until(|outcome| outcome.effects.sender))
         .bind(until(|outcome| outcome.effects.partner))
         .bind(until(|outcome| outcome.effects.host))
@@ -76,8 +89,15 @@ fn fate(fate: Fate) -> &'static str {
     }
 }
 
+/// The word by which a late answer finds the row that it may correct.
+const UNCERTAIN: &str = "uncertain";
+
 fn reason(result: &Settlement) -> Option<String> {
-    (result.outcome.fate != Fate::Sent).then(|| result.outcome.reason.to_owned())
+    match result.outcome.fate {
+        Fate::Sent => None,
+        Fate::Uncertain => Some(UNCERTAIN.to_owned()),
+        Fate::Refused | Fate::Unstarted => Some(result.outcome.reason.to_owned()),
+    }
 }
 
 fn notes(result: &Settlement) -> Option<String> {
@@ -87,10 +107,11 @@ fn notes(result: &Settlement) -> Option<String> {
 
 /// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
 fn end_of(measure: Measure, at: DateTime<Utc>) -> String {
-    match measure {
-        Measure::Pause(time) => (at + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)).to_rfc3339(),
-        Measure::Disable => "infinity".to_owned(),
-    }
+    let end = match measure {
+        Measure::Pause(time) => TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time)),
+        Measure::Disable => None,
+    };
+    end.map_or_else(|| "infinity".to_owned(), |end| end.to_rfc3339())
 }
 
 fn interval(time: Duration) -> PgInterval {

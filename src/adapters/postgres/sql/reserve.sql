@@ -26,7 +26,7 @@ owned AS MATERIALIZED (
 senders AS MATERIALIZED (
     SELECT m.id, m.user_id, m.domain, m.email, m.display_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
            m.sealed_password, m.shard,
-           LEAST(m.daily_max, m.ramp_start + m.grown * m.ramp_step) AS quota,
+           LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota,
            m.enabled
                AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $3))
                AND NOT EXISTS (
@@ -45,6 +45,9 @@ days AS MATERIALIZED (
     JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
     JOIN mailbox_days d ON d.mailbox_id = asks.mailbox_id AND d.day = asks.day
     WHERE (SELECT running FROM fleet_orders)
+      -- Not before all shards are locked.
+      AND (SELECT count(*) FROM owned) >= 0
+      AND NOT d.closed
       AND d.reserved < senders.quota
       AND d.attempts = asks.attempts
       AND d.attempts < 2 * senders.quota
@@ -77,7 +80,9 @@ chosen AS MATERIALIZED (
     ORDER BY days.n, choices.rank
 ),
 limits AS (
-    SELECT id, floor(daily_limit * $16::float8)::int AS most FROM users WHERE daily_limit IS NOT NULL
+    SELECT id, LEAST(floor(daily_limit * $16::float8), 2147483647)::int AS most
+    FROM users
+    WHERE daily_limit IS NOT NULL AND id IN (SELECT user_id FROM senders)
 ),
 -- How many of a user's mails still fit into its day; the row is locked and raised in the same step.
 user_grants AS (
@@ -141,7 +146,7 @@ SELECT asks.n, flights.id AS flight, flights.batch_id, senders.user_id, senders.
            WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
            WHEN owned.shard IS NULL THEN 'shard-lost'
            WHEN senders.active IS NOT TRUE THEN 'sender-paused'
-           WHEN d.mailbox_id IS NULL THEN 'stale'
+           WHEN d.closed IS NOT FALSE THEN 'stale'
            WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
            WHEN d.reserved >= senders.quota THEN 'quota-full'
            WHEN d.attempts <> asks.attempts OR d.attempts >= 2 * senders.quota THEN 'stale'

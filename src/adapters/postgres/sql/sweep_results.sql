@@ -6,8 +6,8 @@ WITH results AS MATERIALIZED (
     SELECT id AS flight, day, CASE WHEN run = $1 THEN 'unstarted' ELSE 'uncertain' END AS fate, $5::timestamptz AS at,
            NULL::int AS latency_ms, NULL::timestamptz AS next_at,
            CASE WHEN run = $1 THEN NULL ELSE 'uncertain' END AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
-           'orphaned: its worker ended before it was settled' AS notes, NULL::timestamptz AS sender_until,
-           NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until
+           'orphaned: its worker ended before it was settled' AS notes, NULL::bigint AS batch,
+           NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until
     FROM in_flight
     WHERE shard = ANY ($2::int[])
       AND NOT (run = $1 AND id = ANY ($3::bigint[]))

@@ -1,7 +1,7 @@
 -- Turn the days of some shards: close each mailbox's earlier days, once, and open its today.
 --
 -- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz
--- A closed day of which at least half the quota was sent raises the ramp; one that fell short is `late`.
+-- Locks mailbox_days, then mailboxes, each by key. A closed day of which at least half the quota was sent raises the ramp; one that fell short is `late`.
 WITH today AS (
     SELECT * FROM unnest($2::text[], $3::date[]) AS today (zone, day)
 ),
@@ -28,16 +28,24 @@ closed AS (
     WHERE d.mailbox_id = over.mailbox_id AND d.day = over.day AND NOT d.closed
     RETURNING d.mailbox_id, d.day, d.quota, d.sent, d.reserved, d.reason
 ),
+counting AS (
+    SELECT mailbox_id, count(*)::int AS days
+    FROM closed
+    WHERE quota > 0 AND sent * 2 >= quota
+    GROUP BY mailbox_id
+),
+growing AS MATERIALIZED (
+    SELECT m.id, counting.days
+    FROM mailboxes m
+    JOIN counting ON counting.mailbox_id = m.id
+    ORDER BY m.id
+    FOR UPDATE OF m
+),
 grew AS (
     UPDATE mailboxes m
-    SET grown = LEAST(m.grown + counting.days, 32767)
-    FROM (
-        SELECT mailbox_id, count(*)::int AS days
-        FROM closed
-        WHERE quota > 0 AND sent * 2 >= quota
-        GROUP BY mailbox_id
-    ) AS counting
-    WHERE m.id = counting.mailbox_id
+    SET grown = LEAST(m.grown + growing.days, 32767)
+    FROM growing
+    WHERE m.id = growing.id
     RETURNING m.id, m.grown
 ),
 told AS (
@@ -48,7 +56,7 @@ told AS (
 ),
 opened AS (
     INSERT INTO mailbox_days (mailbox_id, day, quota)
-    SELECT mine.id, mine.day, LEAST(mine.daily_max, mine.ramp_start + COALESCE(grew.grown, mine.grown) * mine.ramp_step)
+    SELECT mine.id, mine.day, LEAST(mine.daily_max, mine.ramp_start + COALESCE(grew.grown, mine.grown)::int * mine.ramp_step)
     FROM mine
     LEFT JOIN grew ON grew.id = mine.id
     WHERE mine.owes

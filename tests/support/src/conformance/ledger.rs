@@ -18,6 +18,7 @@ use warmup::{
     domain::{
         id::{Epoch, FlightId, MailboxId, RunId, ShardId, WorkerId},
         outcome::{Effects, Fate, Outcome, Reply, Stage},
+        ramp::Ramp,
         time::Todays,
     },
     ports::{Ask, Choice, Flight, Ledger, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept},
@@ -68,6 +69,8 @@ pub trait LedgerWorld: Send + Sync {
     /// Pauses a mailbox as the operator does.
     async fn pause(&self, mailbox: i64);
     async fn set_quota(&self, mailbox: i64, quota: u16);
+    /// Lets a mailbox ramp so, after `grown` days that counted.
+    async fn set_ramp(&self, mailbox: i64, ramp: Ramp, grown: u16);
     /// Lets all flights be older by this.
     async fn age(&self, by: Duration);
     async fn day(&self, mailbox: i64, day: NaiveDate) -> DayCounts;
@@ -85,6 +88,8 @@ pub trait LedgerWorld: Send + Sync {
     async fn go_away(&self);
     /// The next statement is done and its answer lost.
     async fn lose_next_answer(&self);
+    /// The next statement is lost on its way, and its caller learns no more than that.
+    async fn lose_next_request(&self);
 }
 
 pub const DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
@@ -157,20 +162,31 @@ impl<'a> Life<'a> {
     }
 
     pub async fn sweep(&self, run: RunId, running: Vec<FlightId>) -> Swept {
-        let sweep = Sweep {
+        self.ledger.sweep(&self.sweep_of(run, running)).await.unwrap()
+    }
+
+    /// A sweep of `run` over shard 0 of what is older than a minute.
+    pub fn sweep_of(&self, run: RunId, running: Vec<FlightId>) -> Sweep {
+        Sweep {
             worker: self.worker.clone(),
             run,
             shards: vec![SHARD],
             running,
             older_than: Duration::from_secs(60),
             now: noon(),
-        };
-        self.ledger.sweep(&sweep).await.unwrap()
+        }
     }
 
     pub async fn day(&self, mailbox: i64) -> DayCounts {
         self.world.day(mailbox, DAY).await
     }
+}
+
+/// Lets the next day begin for everybody. Returns its noon.
+pub async fn open_tomorrow(world: &dyn LedgerWorld) -> DateTime<Utc> {
+    let tomorrow = noon() + TimeDelta::days(1);
+    world.mailboxes().turn_days(&[SHARD], &Todays::at(tomorrow), tomorrow).await.unwrap();
+    tomorrow
 }
 
 /// A mail of `mailbox` to the first of `partners` that will do, as its `attempts + 1`-th attempt.
@@ -252,6 +268,11 @@ macro_rules! ledger_conformance {
                 the_first_partner_that_can_receive_and_is_unused_is_taken
                 nobody_writes_to_itself_or_twice_to_a_partner_in_a_round
                 a_users_daily_limit_is_kept_in_order_of_urgency
+                a_users_daily_limit_holds_over_batches_and_for_one_day
+                a_limit_beyond_all_numbers_is_none
+                a_closed_day_takes_nothing_more
+                a_mail_on_its_way_since_yesterday_holds_up_today
+                a_cooldown_goes_on_over_midnight
                 a_refused_ask_does_not_hold_up_the_others
             );
         }
@@ -266,7 +287,11 @@ macro_rules! ledger_conformance {
                 a_settle_that_is_repeated_changes_nothing
                 a_late_answer_corrects_its_uncertain_row_to_sent
                 a_late_answer_corrects_its_uncertain_row_to_refused
+                a_late_answer_moves_the_counts_of_its_batch
+                a_late_answer_that_knows_no_more_changes_nothing
                 a_late_answer_changes_no_row_that_is_certain
+                an_unstarted_mail_does_not_cool_its_mailbox
+                only_a_sent_mail_ends_the_silence
                 a_sweep_takes_only_old_flights_of_other_runs
                 a_sweep_releases_what_its_own_run_never_started
                 a_sweep_leaves_other_shards_alone
@@ -283,6 +308,8 @@ macro_rules! ledger_conformance {
                 a_paused_host_stops_all_its_mailboxes
                 a_paused_domain_stops_its_mailboxes_and_no_others
                 an_operators_pause_is_not_shortened
+                what_changes_nothing_tells_nothing
+                a_late_answer_takes_its_measures
                 a_mailbox_can_be_one_mails_sender_and_another_ones_partner
                 a_cooldown_holds_until_its_end
             );
@@ -293,6 +320,8 @@ macro_rules! ledger_conformance {
                 a_short_day_is_late_with_an_event
                 a_weekday_without_a_window_owes_nothing
                 a_roster_is_made_once_and_does_not_change
+                a_roster_counts_good_days_that_are_not_closed_yet
+                a_ramp_of_many_days_ends_at_its_maximum
                 candidates_are_those_that_may_send
             );
         }
@@ -303,6 +332,9 @@ macro_rules! ledger_conformance {
                 racing_raises_have_one_winner
                 a_service_that_is_away_is_unavailable
                 a_lost_answer_is_unknown_and_can_be_abandoned
+                a_lost_request_is_unknown_and_nothing_happened
+                a_settle_whose_answer_was_lost_is_repeated_without_harm
+                racing_ends_of_one_flight_write_one_row
             );
         }
     };

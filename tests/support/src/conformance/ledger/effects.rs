@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
 use warmup::{
-    domain::outcome::{Effects, Fate, Measure},
+    domain::{
+        id::RunId,
+        outcome::{Effects, Fate, Measure},
+    },
     ports::{Flight, Refusal, Reservation, Settlement},
 };
 
@@ -102,6 +106,41 @@ pub async fn an_operators_pause_is_not_shortened(world: &dyn LedgerWorld) {
     world.pause(1).await;
     life.settle(&[refused(&flight, "throttled", Effects { sender: Some(HOUR), ..Effects::default() })]).await;
     assert_eq!(answer_at(&life, 100_000, ask(1, 1, &[3])).await, Reservation::Refused(Refusal::SenderPaused));
+}
+
+/// I9: an event stands for a change, and every change has one.
+pub async fn what_changes_nothing_tells_nothing(world: &dyn LedgerWorld) {
+    const MINUTE: Measure = Measure::Pause(Duration::from_secs(60));
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    let (one, two, three) =
+        (life.fly(ask(1, 0, &[4])).await, life.fly(ask(2, 0, &[4])).await, life.fly(ask(3, 0, &[4])).await);
+    world.pause(1).await;
+    life.settle(&[refused(&one, "throttled", Effects { sender: Some(HOUR), ..Effects::default() })]).await;
+    assert_eq!(world.standing(1).await.sending_reason.as_deref(), Some("operator"));
+    assert_eq!(events(world, "sender-paused").await, []);
+    let (long, short) = (
+        Effects { partner: Some(HOUR), host: Some(HOUR), ..Effects::default() },
+        Effects { partner: Some(MINUTE), host: Some(MINUTE), ..Effects::default() },
+    );
+    life.settle(&[refused(&two, "partner-full", long)]).await;
+    life.settle(&[refused(&three, "greylisted", short)]).await;
+    assert_eq!(world.standing(4).await.receive_reason.as_deref(), Some("partner-full"), "the longer one stays");
+    assert_eq!(events(world, "partner-paused").await, [(Some(4), "partner-full".to_owned())]);
+    assert_eq!(events(world, "host-paused").await, [(None, "partner-full".to_owned())]);
+}
+
+pub async fn a_late_answer_takes_its_measures(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    world.age(Duration::from_secs(61)).await;
+    life.sweep(RunId(Uuid::now_v7()), vec![]).await;
+    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    life.settle(&[refused(&flight, "auth-refused", effects)]).await;
+    assert_eq!(world.standing(1).await.sending, "stopped");
+    assert_eq!(events(world, "sender-disabled").await, [(Some(1), "auth-refused".to_owned())]);
+    assert_true(world, 1, 0).await;
 }
 
 pub async fn a_mailbox_can_be_one_mails_sender_and_another_ones_partner(world: &dyn LedgerWorld) {

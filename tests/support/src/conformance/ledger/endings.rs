@@ -7,11 +7,12 @@ use warmup::{
     domain::{
         id::{RunId, ShardId},
         outcome::Fate,
+        time::Todays,
     },
-    ports::{Refusal, Sweep, Swept},
+    ports::{Refusal, Settlement, Sweep, Swept},
 };
 
-use super::{LedgerWorld, Life, LogLine, ask, assert_true, end, enrol, noon};
+use super::{LedgerWorld, Life, LogLine, SHARD, ask, assert_true, end, enrol, minutes, noon};
 
 const OLD: Duration = Duration::from_secs(61);
 
@@ -134,6 +135,54 @@ pub async fn a_late_answer_corrects_its_uncertain_row_to_refused(world: &dyn Led
     let day = life.day(1).await;
     assert_eq!((day.reserved, day.failed, day.uncertain), (0, 1, 0));
     assert_true(world, 1, 0).await;
+}
+
+pub async fn a_late_answer_moves_the_counts_of_its_batch(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    for (mailbox, fate, counts) in [(1, Fate::Sent, (1, 1, 0, 0, 0, true)), (2, Fate::Refused, (1, 0, 1, 0, 0, true))] {
+        let flight = life.fly(ask(mailbox, 0, &[3])).await;
+        world.age(OLD).await;
+        life.sweep(RunId(Uuid::now_v7()), vec![]).await;
+        assert_eq!(world.batch(flight.batch.0).await, (1, 0, 0, 1, 0, true));
+        life.settle(&[end(&flight, fate)]).await;
+        assert_eq!(world.batch(flight.batch.0).await, counts);
+    }
+}
+
+pub async fn a_late_answer_that_knows_no_more_changes_nothing(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    life.sweep(RunId(Uuid::now_v7()), vec![]).await;
+    let before = (life.day(1).await, world.pairs().await);
+    for fate in [Fate::Uncertain, Fate::Unstarted] {
+        assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
+    }
+    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 0);
+    assert_eq!((life.day(1).await, world.pairs().await), before);
+    assert_eq!(row(world).await.reason.as_deref(), Some("uncertain"));
+}
+
+pub async fn an_unstarted_mail_does_not_cool_its_mailbox(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[Settlement { next_at: noon() + minutes(9), ..end(&flight, Fate::Unstarted) }]).await;
+    life.fly(ask(1, 1, &[2])).await;
+}
+
+pub async fn only_a_sent_mail_ends_the_silence(world: &dyn LedgerWorld) {
+    enrol(world, 5, 5).await;
+    let life = Life::begin(world).await;
+    for (mailbox, fate) in [(1, Fate::Sent), (2, Fate::Refused), (3, Fate::Uncertain), (4, Fate::Unstarted)] {
+        let flight = life.fly(ask(mailbox, 0, &[5])).await;
+        life.settle(&[end(&flight, fate)]).await;
+    }
+    let read = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    let last: Vec<_> = read.iter().map(|candidate| candidate.last_sent_at).collect();
+    assert_eq!(last, [Some(noon()), None, None, None, None]);
 }
 
 pub async fn a_late_answer_changes_no_row_that_is_certain(world: &dyn LedgerWorld) {

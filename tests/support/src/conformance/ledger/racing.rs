@@ -1,10 +1,11 @@
 //! Racing callers, and each error of the port.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use uuid::Uuid;
 use warmup::{
-    domain::outcome::Fate,
-    ports::{PortError, Reservation},
+    domain::{id::RunId, outcome::Fate},
+    ports::{PortError, Reservation, Settlement},
 };
 
 use super::{LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, noon};
@@ -108,4 +109,71 @@ pub async fn a_lost_answer_is_unknown_and_can_be_abandoned(world: &dyn LedgerWor
     assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
     assert_eq!(life.ledger.abandon(life.run, &ids, noon()).await.unwrap(), 1, "it had been done");
     assert_true(world, 1, 0).await;
+}
+
+pub async fn a_lost_request_is_unknown_and_nothing_happened(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    let life = Life::begin(world).await;
+    let asked = ask(1, 0, &[2]);
+    world.lose_next_request().await;
+    let answer = life.ledger.reserve(&life.batch(vec![asked.clone()])).await;
+    assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
+    assert_eq!(life.ledger.abandon(life.run, std::slice::from_ref(&asked.message_id), noon()).await.unwrap(), 0);
+    assert_eq!((life.day(1).await.attempts, world.pairs().await.len()), (0, 0));
+    life.fly(asked).await;
+}
+
+pub async fn a_settle_whose_answer_was_lost_is_repeated_without_harm(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    let results = [end(&flight, Fate::Sent)];
+    life.settle(&[]).await;
+    world.lose_next_answer().await;
+    let answer = life.ledger.settle(&life.worker, &results).await;
+    assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
+    assert_eq!(life.settle(&results).await, 0, "it had been done");
+    assert_eq!(world.logs().await.len(), 1);
+    assert_true(world, 1, 0).await;
+}
+
+/// Settles and sweeps of the same flights at once: whoever comes first ends a flight, and only a late answer is certain.
+pub async fn racing_ends_of_one_flight_write_one_row(world: &dyn LedgerWorld) {
+    const MAILBOXES: i64 = 20;
+    enrol(world, MAILBOXES, 1).await;
+    let life = Life::begin(world).await;
+    let asks = (1..=MAILBOXES).map(|mailbox| ask(mailbox, 0, &[mailbox % MAILBOXES + 1])).collect();
+    let ends: Vec<Settlement> = life
+        .reserve(asks)
+        .await
+        .iter()
+        .filter_map(|answer| match answer {
+            Reservation::Reserved(flight) => Some(end(flight, Fate::Sent)),
+            Reservation::Refused(_) => None,
+        })
+        .collect();
+    world.age(Duration::from_secs(61)).await;
+    let racers: Vec<_> = (0..8usize)
+        .map(|racer| {
+            let (ledger, worker, mut ends) = (Arc::clone(&life.ledger), life.worker.clone(), ends.clone());
+            let sweep = life.sweep_of(RunId(Uuid::now_v7()), vec![]);
+            ends.rotate_left(racer * 2);
+            tokio::spawn(async move {
+                if racer % 4 == 0 {
+                    ledger.sweep(&sweep).await.map(|_| ())
+                } else {
+                    ledger.settle(&worker, &ends).await.map(|_| ())
+                }
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap().expect("no error of a race reaches the caller");
+    }
+    let logs = world.logs().await;
+    assert_eq!((logs.len(), world.in_flight().await), (MAILBOXES as usize, 0));
+    assert!(logs.iter().all(|row| row.status == "SENT"), "the answer was known and is in the row: {logs:?}");
+    for mailbox in 1..=MAILBOXES {
+        assert_true(world, mailbox, 0).await;
+    }
 }

@@ -2,10 +2,10 @@
 
 use warmup::{
     domain::{id::Epoch, outcome::Fate},
-    ports::{Refusal, Reservation},
+    ports::{Ask, Refusal, Reservation, Settlement},
 };
 
-use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon};
+use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon, open_tomorrow};
 
 pub async fn a_reserve_takes_a_place_a_pair_and_opens_a_flight(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
@@ -161,6 +161,58 @@ pub async fn a_users_daily_limit_is_kept_in_order_of_urgency(world: &dyn LedgerW
     assert_eq!(reserved, [true, true, true, false, true]);
     assert_eq!(life.refusal(ask(2, 0, &[5])).await, Refusal::UserDailyLimit);
     assert_eq!(world.pairs().await.len(), 4, "a refused mail uses no pair");
+}
+
+pub async fn a_users_daily_limit_holds_over_batches_and_for_one_day(world: &dyn LedgerWorld) {
+    for id in 1..=3 {
+        world.enrol(id, 7, 5, "seven.test", 127).await;
+    }
+    world.limit(7, 1).await;
+    let life = Life::begin(world).await;
+    life.fly(ask(1, 0, &[3])).await;
+    assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::UserDailyLimit);
+    let tomorrow = open_tomorrow(world).await;
+    let ask = Ask { day: tomorrow.date_naive(), ..ask(2, 0, &[3]) };
+    life.fly_at(tomorrow, ask).await;
+}
+
+pub async fn a_limit_beyond_all_numbers_is_none(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    world.limit(1, i32::MAX as u32).await;
+    Life::begin(world).await.fly(ask(1, 0, &[2])).await;
+}
+
+pub async fn a_closed_day_takes_nothing_more(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    open_tomorrow(world).await;
+    assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::Stale);
+    assert_eq!(life.day(1).await.reserved, 0);
+}
+
+pub async fn a_mail_on_its_way_since_yesterday_holds_up_today(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    let tomorrow = open_tomorrow(world).await;
+    let todays = || Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
+    let answer = life.ledger.reserve(&life.batch_at(tomorrow, vec![todays()])).await.unwrap().remove(0);
+    assert_eq!(answer, Reservation::Refused(Refusal::NotCool));
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    assert_true(world, 1, 0).await;
+    life.fly_at(tomorrow, todays()).await;
+}
+
+pub async fn a_cooldown_goes_on_over_midnight(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    let tomorrow = open_tomorrow(world).await;
+    life.settle(&[Settlement { next_at: tomorrow + minutes(1), ..end(&flight, Fate::Sent) }]).await;
+    let todays = || Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
+    let answer = life.ledger.reserve(&life.batch_at(tomorrow, vec![todays()])).await.unwrap().remove(0);
+    assert_eq!(answer, Reservation::Refused(Refusal::NotCool));
+    life.fly_at(tomorrow + minutes(1), todays()).await;
 }
 
 pub async fn a_refused_ask_does_not_hold_up_the_others(world: &dyn LedgerWorld) {

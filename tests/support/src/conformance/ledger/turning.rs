@@ -1,7 +1,7 @@
 //! What a tick reads and does: days turn, rosters are made.
 
 use chrono::{Days, NaiveDate};
-use warmup::domain::{outcome::Fate, time::Todays};
+use warmup::domain::{outcome::Fate, ramp::Ramp, time::Todays};
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, end, enrol, noon};
 
@@ -60,6 +60,30 @@ pub async fn a_roster_is_made_once_and_does_not_change(world: &dyn LedgerWorld) 
     world.enrol(5, 1, 5, "a.test", 127).await;
     world.set_quota(1, 9).await;
     assert_eq!(world.mailboxes().roster(DAY, noon()).await.unwrap(), roster);
+}
+
+pub async fn a_roster_counts_good_days_that_are_not_closed_yet(world: &dyn LedgerWorld) {
+    enrol(world, 2, 1).await;
+    for mailbox in 1..=2 {
+        world.set_ramp(mailbox, Ramp { start: 1, step: 3, daily_max: 30 }, 0).await;
+    }
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    let roster = world.mailboxes().roster(next_day(), noon()).await.unwrap();
+    assert_eq!(roster.iter().map(|member| member.quota).collect::<Vec<_>>(), [4, 1]);
+    turn(world).await;
+    assert_eq!((world.day(1, next_day()).await.quota, world.day(2, next_day()).await.quota), (4, 1), "as they became");
+}
+
+pub async fn a_ramp_of_many_days_ends_at_its_maximum(world: &dyn LedgerWorld) {
+    enrol(world, 2, 1).await;
+    world.set_ramp(1, Ramp { start: 200, step: 200, daily_max: 300 }, 32_767).await;
+    let life = Life::begin(world).await;
+    assert_eq!(life.day(1).await.quota, 300);
+    life.fly(ask(1, 0, &[2])).await;
+    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
+    assert_eq!(roster.iter().map(|member| member.quota).collect::<Vec<_>>(), [300, 1]);
 }
 
 pub async fn candidates_are_those_that_may_send(world: &dyn LedgerWorld) {

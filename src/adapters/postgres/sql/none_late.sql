@@ -1,0 +1,4 @@
+-- Nothing here is known late.
+corrected AS (
+    SELECT mailbox_id, partner_id, day, id AS flight, fate, batch_id AS batch, at FROM flights WHERE false
+),

@@ -1,0 +1,187 @@
+//! Every statement of the ledger at once, from eight callers, over the same rows in orders that differ.
+//!
+//! A deadlock would be repeated by the session and so stay hidden from the caller; the server's own count shows it.
+//! What this proves of the order of locks it proves together with its mutants: without the ordered lock of any one
+//! statement the count is not 0.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use sqlx::{Connection, PgConnection, PgPool};
+use uuid::Uuid;
+use warmup::{
+    adapters::postgres::{PostgresLedger, PostgresMailboxes},
+    domain::{
+        id::{RunId, ShardId, WorkerId},
+        outcome::{Effects, Fate, Measure},
+        plan::Candidate,
+        time::Todays,
+    },
+    ports::{Ask, Flight, Ledger, Mailboxes, Reservation, ReserveBatch, Settlement, Sweep},
+};
+use warmup_support::conformance::ledger::{LedgerWorld, ask, end, noon};
+
+use crate::{ledger::racing_world, sessions::end_all_but};
+
+const MAILBOXES: i64 = 240;
+const QUOTA: u16 = 5;
+const RACERS: usize = 8;
+const ROUNDS: usize = 16;
+const SHARDS: [ShardId; 4] = [ShardId(0), ShardId(1), ShardId(2), ShardId(3)];
+/// Of the one user in four that has one.
+const DAILY_LIMIT: u32 = 60;
+const NO_ERROR: &str = "no error of a race reaches the caller";
+
+/// One worker among the racers.
+struct Racer {
+    ledger: Arc<PostgresLedger>,
+    mailboxes: PostgresMailboxes,
+    worker: WorkerId,
+    run: RunId,
+    number: usize,
+}
+
+impl Racer {
+    async fn race(self) {
+        for round in 0..ROUNDS {
+            // The day turns under the racers four times.
+            let now = noon() + Days::new(round as u64 / 4) + TimeDelta::minutes(round as i64);
+            self.mailboxes.turn_days(&SHARDS, &Todays::at(now), now).await.expect(NO_ERROR);
+            let flights = self.reserve(round, now).await;
+            let ends: Vec<Settlement> =
+                flights.iter().enumerate().map(|(n, f)| ending(f, n + self.number, now)).collect();
+            let (early, late) = ends.split_at(ends.len() / 2);
+            self.ledger.settle(&self.worker, early).await.expect(NO_ERROR);
+            self.sweep(now).await;
+            self.ledger.settle(&self.worker, late).await.expect(NO_ERROR);
+        }
+        self.sweep(noon() + Days::new(ROUNDS as u64)).await;
+    }
+
+    /// All that may send, in this racer's own order.
+    async fn reserve(&self, round: usize, now: DateTime<Utc>) -> Vec<Flight> {
+        let read = self.ledger.epochs(&SHARDS).await.expect(NO_ERROR);
+        let mut epochs: Vec<_> = SHARDS.into_iter().zip(read).collect();
+        if (round + self.number).is_multiple_of(RACERS) {
+            let raised = self.ledger.raise(&self.worker, &epochs).await.expect(NO_ERROR);
+            epochs = SHARDS
+                .into_iter()
+                .zip(raised.into_iter().zip(epochs))
+                .map(|(s, (new, (_, old)))| (s, new.unwrap_or(old)))
+                .collect();
+        }
+        let candidates = self.mailboxes.candidates(&SHARDS, &Todays::at(now), now).await.expect(NO_ERROR);
+        let mut asks: Vec<Ask> = candidates.iter().map(asked).collect();
+        let turn = asks.len() * self.number / RACERS;
+        asks.rotate_left(turn);
+        if !self.number.is_multiple_of(2) {
+            asks.reverse();
+        }
+        let batch = ReserveBatch { worker: self.worker.clone(), run: self.run, epochs, now, asks };
+        let answers = self.ledger.reserve(&batch).await.expect(NO_ERROR).into_iter();
+        let flight = |answer| match answer {
+            Reservation::Reserved(flight) => Some(*flight),
+            Reservation::Refused(_) => None,
+        };
+        answers.filter_map(flight).collect()
+    }
+
+    /// Takes what the others have not settled yet, and what is left of its own.
+    async fn sweep(&self, now: DateTime<Utc>) {
+        let sweep = Sweep {
+            worker: self.worker.clone(),
+            run: self.run,
+            shards: SHARDS.to_vec(),
+            running: vec![],
+            older_than: Duration::ZERO,
+            now,
+        };
+        self.ledger.sweep(&sweep).await.expect(NO_ERROR);
+    }
+}
+
+fn asked(candidate: &Candidate) -> Ask {
+    let id = candidate.id.0;
+    let partners: Vec<i64> = (1..MAILBOXES).map(|n| (id + n - 1) % MAILBOXES + 1).collect();
+    Ask { shard: candidate.shard, day: candidate.day, ..ask(id, candidate.attempts, &partners[..20]) }
+}
+
+/// Every way to end, and measures against everybody whom an answer can concern.
+fn ending(flight: &Flight, n: usize, now: DateTime<Utc>) -> Settlement {
+    let fates = [Fate::Sent, Fate::Refused, Fate::Uncertain, Fate::Sent, Fate::Unstarted, Fate::Refused, Fate::Refused];
+    let moment = Some(Measure::Pause(Duration::from_secs(30)));
+    let mut settlement = end(flight, fates[n % fates.len()]);
+    settlement.outcome.effects = match n % fates.len() {
+        1 => Effects { partner: moment, ..Effects::default() },
+        5 => Effects { sender: moment, domain: moment, ..Effects::default() },
+        6 => Effects { host: moment, partner: moment, ..Effects::default() },
+        _ => Effects::default(),
+    };
+    (settlement.at, settlement.next_at) = (now, now);
+    settlement
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_statements_at_once_never_deadlock_and_every_number_is_true() {
+    let world = racing_world().await;
+    for id in 1..=MAILBOXES {
+        world.enrol(id, 1 + id % 4, QUOTA, &format!("d{}.test", id % 6), 127).await;
+    }
+    sqlx::query("UPDATE mailboxes SET shard = id % 4").execute(world.pool()).await.unwrap();
+    world.limit(1, DAILY_LIMIT).await;
+    world.ledger().prepare(noon()).await.unwrap();
+
+    let racers: Vec<_> = (0..RACERS).map(|number| tokio::spawn(racer(world.pool().clone(), number).race())).collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+
+    let mut afterwards = PgConnection::connect(world.database.url()).await.unwrap();
+    assert_eq!(world.in_flight().await, 0);
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM logs").fetch_one(&mut afterwards).await.unwrap();
+    let untrue: Vec<String> = sqlx::query_scalar(UNTRUE).fetch_all(&mut afterwards).await.unwrap();
+    assert!(untrue.is_empty(), "{untrue:?}");
+    let most: Option<i64> = sqlx::query_scalar(MOST_OF_THE_LIMITED).fetch_one(&mut afterwards).await.unwrap();
+    assert!(most.unwrap_or(0) <= i64::from(DAILY_LIMIT) * 3 / 2, "{most:?}");
+    end_all_but(&mut afterwards, world.pool()).await;
+    const DEADLOCKS: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let deadlocks: i64 = sqlx::query_scalar(DEADLOCKS).fetch_one(&mut afterwards).await.unwrap();
+    println!("{RACERS} racers wrote {rows} rows; the server saw {deadlocks} deadlocks");
+    assert!(rows > MAILBOXES, "they raced for something");
+    assert_eq!(deadlocks, 0);
+}
+
+fn racer(pool: PgPool, number: usize) -> Racer {
+    Racer {
+        ledger: Arc::new(PostgresLedger::new(pool.clone(), 1.5)),
+        mailboxes: PostgresMailboxes::new(pool),
+        worker: WorkerId(format!("racer-{number}")),
+        run: RunId(Uuid::now_v7()),
+        number,
+    }
+}
+
+/// Days whose counters are not those of their rows, or that hold more than their quota.
+const UNTRUE: &str = "
+    SELECT concat_ws(' ', d.*::text, l.*::text)
+    FROM mailbox_days d
+    LEFT JOIN (
+        SELECT mailbox_id, day, count(*) FILTER (WHERE status = 'SENT') AS sent,
+               count(*) FILTER (WHERE reason <> 'uncertain') AS failed,
+               count(*) FILTER (WHERE reason = 'uncertain') AS uncertain
+        FROM logs
+        GROUP BY mailbox_id, day
+    ) AS l ON l.mailbox_id = d.mailbox_id AND l.day = d.day
+    WHERE (d.sent, d.failed, d.uncertain)
+              IS DISTINCT FROM (COALESCE(l.sent, 0), COALESCE(l.failed, 0), COALESCE(l.uncertain, 0))
+       OR d.reserved <> d.sent + d.uncertain
+       OR d.reserved > d.quota";
+
+/// The most that the user with a limit has used of one day.
+const MOST_OF_THE_LIMITED: &str = "
+    SELECT max(n) FROM (
+        SELECT sum(d.reserved)::bigint AS n
+        FROM mailbox_days d
+        JOIN mailboxes m ON m.id = d.mailbox_id AND m.user_id = 1
+        GROUP BY d.day
+    ) AS days";
