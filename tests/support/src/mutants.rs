@@ -1,61 +1,136 @@
-//! The list of guards, and what it takes to break one: `tests/mutants.toml`.
+//! Guards and the tests that must notice when one is gone: what `tests/mutants.toml` lists.
+//!
+//! A test that passes with its guard removed proves nothing, and one that fails for another guard's sake hides which
+//! of them holds. So the list is exact in both directions.
 
-use std::path::Path;
+pub mod copy;
+pub mod trial;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use serde::Deserialize;
 
-/// All guards.
-#[derive(Debug, Deserialize)]
-pub struct Mutants {
-    pub mutant: Vec<Mutant>,
-}
-
-/// A guard, the change that takes it away, and who must notice.
-#[derive(Debug, Deserialize)]
+/// One guard, the damage to it, and who must notice.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mutant {
+    /// What the damaged code does.
     pub name: String,
-    /// The invariant that it guards, `I1` to `I9`, or `safety`.
+    /// `I1` to `I9`, or `safety`.
     pub invariant: String,
     pub file: String,
     pub edits: Vec<Edit>,
-    /// The tests that must fail, and no other of those that are run: `binary::path::of::the::test`, `lib::…` for those in
-    /// `src`.
+    /// `binary::path::of::test`, with `lib` as the binary of the unit tests.
     pub tests: Vec<String>,
     /// Only tests whose path contains this are run.
     #[serde(default)]
     pub filter: String,
 }
 
-/// One place and what stands there instead.
-#[derive(Debug, Deserialize)]
+/// One place, which occurs once in its file, and what stands there instead.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Edit {
     pub text: String,
     pub replacement: String,
 }
 
-impl Mutants {
-    /// Reads the list of the tree at `root`.
-    pub fn read(root: &Path) -> Mutants {
-        let text = std::fs::read_to_string(root.join("tests/mutants.toml")).expect("tests/mutants.toml is there");
-        toml::from_str(&text).unwrap_or_else(|error| panic!("tests/mutants.toml: {error}"))
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    mutant: Vec<Mutant>,
+}
+
+/// Reads the list of the tree at `root`.
+pub fn read(root: &Path) -> anyhow::Result<Vec<Mutant>> {
+    let list: List = toml::from_str(&fs::read_to_string(root.join("tests/mutants.toml"))?)?;
+    Ok(list.mutant)
 }
 
 impl Mutant {
-    /// Returns the file with the guard taken away, or which edit does not have exactly one place.
-    pub fn break_in(&self, root: &Path) -> Result<String, String> {
-        let text = std::fs::read_to_string(root.join(&self.file)).map_err(|error| format!("{}: {error}", self.file))?;
-        self.edits.iter().try_fold(text, |text, edit| match text.matches(&edit.text).count() {
-            1 => Ok(text.replacen(&edit.text, &edit.replacement, 1)),
-            n => Err(format!("{}: `{}` stands {n} times in {}, not once", self.name, edit.text, self.file)),
-        })
+    /// Returns `source` with the damage done, or why it can't be.
+    pub fn damage(&self, source: &str) -> Result<String, String> {
+        let Mutant { name, file, edits, .. } = self;
+        let damaged = edits.iter().try_fold(source.to_owned(), |source, Edit { text, replacement }| {
+            match source.matches(text.as_str()).count() {
+                1 => Ok(source.replacen(text.as_str(), replacement, 1)),
+                0 => Err(format!("{name}: `{text}` is not in {file}")),
+                times => Err(format!("{name}: `{text}` is {times} times in {file}: take more of the line")),
+            }
+        })?;
+        if damaged == source { Err(format!("{name}: its edits change nothing")) } else { Ok(damaged) }
     }
 
-    /// The test binaries that its tests are in, each once.
-    pub fn binaries(&self) -> Vec<&str> {
-        let mut binaries: Vec<&str> = self.tests.iter().filter_map(|test| Some(test.split_once("::")?.0)).collect();
-        binaries.sort_unstable();
-        binaries.dedup();
+    /// Returns the tests that must fail, by the binary that holds them.
+    pub fn tests_by_binary(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut binaries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (binary, test) in self.tests.iter().filter_map(|test| test.split_once("::")) {
+            binaries.entry(binary.to_owned()).or_default().insert(test.to_owned());
+        }
         binaries
     }
 }
+
+/// Returns everything in the list that does not fit the tree at `root`.
+pub fn faults(root: &Path) -> Vec<String> {
+    let mutants = match read(root) {
+        Ok(mutants) => mutants,
+        Err(error) => return vec![format!("tests/mutants.toml: {error:#}")],
+    };
+    let mut sources = String::new();
+    gather(&root.join("src"), &mut sources);
+    gather(&root.join("tests"), &mut sources);
+    let mut names = BTreeSet::new();
+    let mut found = Vec::new();
+    for mutant in &mutants {
+        if !names.insert(&mutant.name) {
+            found.push(format!("{}: the name is there twice", mutant.name));
+        }
+        found.extend(own_faults(root, mutant, &sources));
+    }
+    found
+}
+
+fn own_faults(root: &Path, mutant: &Mutant, sources: &str) -> Vec<String> {
+    let Mutant { name, invariant, file, tests, .. } = mutant;
+    let mut found = Vec::new();
+    if !matches!(invariant.as_bytes(), [b'I', b'1'..=b'9'] | b"safety") {
+        found.push(format!("{name}: `{invariant}` is no invariant: I1 to I9, or safety"));
+    }
+    match fs::read_to_string(root.join(file)) {
+        Ok(source) => found.extend(mutant.damage(&source).err()),
+        Err(error) => found.push(format!("{name}: {file}: {error}")),
+    }
+    if tests.is_empty() {
+        found.push(format!("{name}: no test notices it"));
+    }
+    for test in tests {
+        let (binary, function) = (test.split("::").next().unwrap_or_default(), test.rsplit("::").next());
+        let function = function.unwrap_or_default();
+        if binary != "lib" && !root.join(format!("tests/{binary}.rs")).exists() {
+            found.push(format!("{name}: {test}: there is no tests/{binary}.rs"));
+        }
+        if !test.contains(&mutant.filter) {
+            found.push(format!("{name}: {test}: the filter `{}` leaves it out", mutant.filter));
+        }
+        if function == binary || !sources.contains(&format!("fn {function}(")) {
+            found.push(format!("{name}: {test}: there is no such test"));
+        }
+    }
+    found
+}
+
+fn gather(path: &Path, sources: &mut String) {
+    if let Ok(entries) = fs::read_dir(path) {
+        entries.flatten().for_each(|entry| gather(&entry.path(), sources));
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        sources.push_str(&fs::read_to_string(path).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests;

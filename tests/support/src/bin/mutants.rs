@@ -1,102 +1,70 @@
-//! `make mutants`: takes each guard away in a copy of the tree and demands that exactly its tests fail.
+//! `make mutants`: breaks each guard in a copy of the tree and demands that exactly its tests fail.
 
 use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::ExitCode,
 };
 
-use warmup_support::mutants::{Mutant, Mutants};
+use anyhow::{bail, ensure};
+use warmup_support::mutants::{self, Mutant, copy::Copy, trial};
 
-fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let list = Mutants::read(&root);
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
-    let chosen: Vec<&Mutant> =
-        list.mutant.iter().filter(|mutant| only.is_none_or(|only| mutant.name.contains(only.as_str()))).collect();
-    if args.iter().any(|arg| arg == "--list") {
-        chosen.iter().for_each(|mutant| println!("{:<4} {:<40} {}", mutant.invariant, mutant.name, mutant.file));
-        return ExitCode::SUCCESS;
+const USAGE: &str = "usage: mutants [--list | --only NAME]";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize()?;
+    let mut mutants = mutants::read(&root)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {}
+        ["--list"] => {
+            mutants
+                .iter()
+                .for_each(|Mutant { name, invariant, file, .. }| println!("{invariant:<7} {name:<60} {file}"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        ["--only", name] => mutants.retain(|mutant| mutant.name == name),
+        _ => bail!("{USAGE}"),
     }
-    let copy = copy_of(&root);
-    let survivors: Vec<&str> =
-        chosen.iter().filter(|mutant| !dies(&copy, mutant)).map(|mutant| mutant.name.as_str()).collect();
-    println!("{} guards, {} without the tests they name", chosen.len(), survivors.len());
-    if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    ensure!(!mutants.is_empty(), "there is no such mutant: --list shows them");
+    let faults = mutants::faults(&root);
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    let copy = Copy::of(&root)?;
+    sound(&copy, &mutants).await?;
+    let mut survived = 0;
+    for mutant in &mutants {
+        let differences = copy.damaged(mutant, attempt(&copy, mutant)).await?;
+        survived += usize::from(!differences.is_empty());
+        let word = if differences.is_empty() { "caught" } else { "WRONG" };
+        println!("{word:<7} {:<7} {}", mutant.invariant, mutant.name);
+        differences.iter().for_each(|difference| println!("          {difference}"));
+    }
+    println!("{} of {} guards are held by exactly their tests", mutants.len() - survived, mutants.len());
+    Ok(if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Copies what git knows, and what is new, into a folder that is kept for its build results.
-fn copy_of(root: &Path) -> PathBuf {
-    let copy = root.join("target/mutants/tree");
-    let _ = std::fs::remove_dir_all(&copy);
-    let listed = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root)
-        .output()
-        .expect("git lists the tree");
-    for file in String::from_utf8_lossy(&listed.stdout).lines().filter(|file| root.join(file).is_file()) {
-        let to = copy.join(file);
-        std::fs::create_dir_all(to.parent().expect("a file has a folder")).expect("the copy can be written");
-        std::fs::copy(root.join(file), to).expect("the copy can be written");
+/// Demands that without damage every test passes: otherwise a failure would prove nothing.
+async fn sound(copy: &Copy, mutants: &[Mutant]) -> anyhow::Result<()> {
+    let runs = mutants.iter().flat_map(|mutant| mutant.tests_by_binary().into_keys().map(|run| (run, &mutant.filter)));
+    for (binary, filter) in runs.collect::<BTreeSet<(String, &String)>>() {
+        let results = trial::run(copy, &binary, filter).await?;
+        let failed: Vec<&String> = results.iter().filter(|(_, passed)| !**passed).map(|(test, _)| test).collect();
+        ensure!(failed.is_empty(), "{binary} fails without any damage: {failed:?}");
+        println!("sound   {binary} {filter}: {} tests", results.len());
     }
-    copy
+    Ok(())
 }
 
-/// Says whether exactly the named tests fail without the guard.
-fn dies(copy: &Path, mutant: &Mutant) -> bool {
-    let path = copy.join(&mutant.file);
-    let whole = std::fs::read_to_string(&path).unwrap_or_default();
-    let broken = match mutant.break_in(copy) {
-        Ok(broken) => broken,
-        Err(fault) => {
-            println!("FAULT  {fault}");
-            return false;
-        }
-    };
-    std::fs::write(&path, broken).expect("the copy can be written");
-    let failed: Result<BTreeSet<String>, String> =
-        mutant.binaries().into_iter().try_fold(BTreeSet::new(), |mut all, binary| {
-            all.extend(failures(copy, binary, &mutant.filter)?);
-            Ok(all)
-        });
-    std::fs::write(&path, whole).expect("the copy can be written");
-    let named: BTreeSet<String> = mutant.tests.iter().cloned().collect();
-    match failed {
-        Ok(failed) if failed == named => {
-            println!("ok     {} ({}): {} tests fail", mutant.name, mutant.invariant, failed.len());
-            true
-        }
-        Ok(failed) => {
-            println!("WRONG  {} ({})", mutant.name, mutant.invariant);
-            named.difference(&failed).for_each(|test| println!("         passes all the same: {test}"));
-            failed.difference(&named).for_each(|test| println!("         fails, not named: {test}"));
-            false
-        }
-        Err(text) => {
-            println!("FAULT  {}: it does not build:\n{text}", mutant.name);
-            false
+/// Runs the binaries that must notice and returns where they did not do so exactly.
+async fn attempt(copy: &Copy, mutant: &Mutant) -> anyhow::Result<Vec<String>> {
+    let wanted: BTreeMap<String, BTreeSet<String>> = mutant.tests_by_binary();
+    let mut differences = Vec::new();
+    for (binary, tests) in &wanted {
+        match trial::run(copy, binary, &mutant.filter).await {
+            Ok(results) => differences.extend(trial::differences(&results, tests)),
+            Err(error) => differences.push(format!("{error:#}")),
         }
     }
-}
-
-/// Runs a test binary and returns which of its tests failed.
-fn failures(copy: &Path, binary: &str, filter: &str) -> Result<BTreeSet<String>, String> {
-    let target = if binary == "lib" { vec!["--lib"] } else { vec!["--test", binary] };
-    // By its name, so that the toolchain is chosen here once and not by each crate that brings a toolchain file.
-    let output = Command::new("cargo")
-        .args(["test", "--locked", "--package", "warmup", "--no-fail-fast"])
-        .args(target)
-        .args((!filter.is_empty()).then_some(filter))
-        .env("CARGO_TARGET_DIR", copy.join("../target"))
-        .current_dir(copy)
-        .output()
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !text.contains("test result:") {
-        return Err(String::from_utf8_lossy(&output.stderr).lines().rev().take(30).collect::<Vec<_>>().join("\n"));
-    }
-    let name = |line: &str| Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_owned());
-    let bare = |name: String| name.split(" - ").next().map(|name| format!("{binary}::{name}")).unwrap_or_default();
-    Ok(text.lines().filter_map(name).map(bare).collect())
+    Ok(differences)
 }
