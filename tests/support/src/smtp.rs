@@ -2,7 +2,7 @@
 //!
 //! By default it is well-behaved; a test overrides the moments that it is about:
 //!
-//! ```ignore
+//! ```text
 //! let host = FaultyHost::start(Script::usual().at(Moment::Dot, [Act::say("250-half\r\n"), Act::Close])).await;
 //! ```
 

@@ -22,7 +22,8 @@ pub type Results = BTreeMap<String, bool>;
 ///
 /// Fails when it does not build, does not end, or dies without naming a failed test.
 pub async fn run(copy: &Copy, binary: &str, filter: &str) -> anyhow::Result<Results> {
-    let mut command = Command::new(env!("CARGO"));
+    // By its name, so that the toolchain is chosen here once, and not anew by each crate that brings a toolchain file.
+    let mut command = Command::new("cargo");
     command.args(["test", "--locked", "--package", "warmup", "--no-fail-fast"]);
     match binary {
         "lib" => command.arg("--lib"),
