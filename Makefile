@@ -42,4 +42,4 @@ mutants: setup ## Break each guard in a copy and demand that exactly its tests f
 
 .PHONY: bench
 bench: ## Print what one mail on loopback takes
-	cargo bench --locked
+	cargo bench --locked --profile dev --bench one_mail
