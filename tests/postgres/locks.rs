@@ -19,14 +19,17 @@ use warmup::{
     },
     ports::{Ask, Flight, Ledger, Mailboxes, Reservation, ReserveBatch, Settlement, Sweep},
 };
-use warmup_support::conformance::ledger::{LedgerWorld, ask, end, noon};
+use warmup_support::conformance::ledger::{LedgerWorld, Life, ask, end, enrol, noon};
 
-use crate::{ledger::racing_world, sessions::end_all_but};
+use crate::{
+    ledger::{PostgresWorld, racing_world},
+    sessions::{end_all_but, waiting},
+};
 
 const MAILBOXES: i64 = 240;
-const QUOTA: u16 = 5;
+const QUOTA: u16 = 3;
 const RACERS: usize = 8;
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 20;
 const SHARDS: [ShardId; 4] = [ShardId(0), ShardId(1), ShardId(2), ShardId(3)];
 /// Of the one user in four that has one.
 const DAILY_LIMIT: u32 = 60;
@@ -44,8 +47,8 @@ struct Racer {
 impl Racer {
     async fn race(self) {
         for round in 0..ROUNDS {
-            // The day turns under the racers four times.
-            let now = noon() + Days::new(round as u64 / 4) + TimeDelta::minutes(round as i64);
+            // The day turns under the racers every other round.
+            let now = noon() + Days::new(round as u64 / 2) + TimeDelta::minutes(round as i64);
             self.mailboxes.turn_days(&SHARDS, &Todays::at(now), now).await.expect(NO_ERROR);
             let flights = self.reserve(round, now).await;
             let ends: Vec<Settlement> =
@@ -143,12 +146,51 @@ async fn all_statements_at_once_never_deadlock_and_every_number_is_true() {
     assert!(untrue.is_empty(), "{untrue:?}");
     let most: Option<i64> = sqlx::query_scalar(MOST_OF_THE_LIMITED).fetch_one(&mut afterwards).await.unwrap();
     assert!(most.unwrap_or(0) <= i64::from(DAILY_LIMIT) * 3 / 2, "{most:?}");
-    end_all_but(&mut afterwards, world.pool()).await;
-    const DEADLOCKS: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    let deadlocks: i64 = sqlx::query_scalar(DEADLOCKS).fetch_one(&mut afterwards).await.unwrap();
+    let deadlocks = deadlocks(&world, afterwards).await;
     println!("{RACERS} racers wrote {rows} rows; the server saw {deadlocks} deadlocks");
     assert!(rows > MAILBOXES, "they raced for something");
     assert_eq!(deadlocks, 0);
+}
+
+/// A settle that marks partners whose day another worker turns: both want the mailboxes.
+#[tokio::test]
+async fn a_settle_and_a_turning_day_lock_mailboxes_in_one_order() {
+    let world = racing_world().await;
+    enrol(&world, 6, 2).await;
+    sqlx::query("UPDATE mailboxes SET shard = 1 WHERE id > 3").execute(world.pool()).await.unwrap();
+    let life = Life::begin(&world).await;
+    world.mailboxes().turn_days(&[ShardId(1)], &Todays::at(noon()), noon()).await.unwrap();
+    let good = "UPDATE mailbox_days SET sent = 2, reserved = 2 WHERE mailbox_id > 3";
+    sqlx::query(good).execute(world.pool()).await.unwrap();
+    let mut results = Vec::new();
+    for mailbox in 1..=3 {
+        let mut result = end(&life.fly(ask(mailbox, 0, &[mailbox + 3])).await, Fate::Refused);
+        result.outcome.effects.partner = Some(Measure::Disable);
+        results.push(result);
+    }
+
+    let mut holder = PgConnection::connect(world.database.url()).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT FROM mailboxes WHERE id = 4 FOR UPDATE").execute(&mut *held).await.unwrap();
+    let (ledger, worker) = (world.ledger(), life.worker.clone());
+    let settling = tokio::spawn(async move { ledger.settle(&worker, &results).await.expect(NO_ERROR) });
+    waiting(world.pool(), 1).await;
+    let (mailboxes, tomorrow) = (world.mailboxes(), noon() + Days::new(1));
+    let turning = tokio::spawn(async move {
+        mailboxes.turn_days(&[ShardId(1)], &Todays::at(tomorrow), tomorrow).await.expect(NO_ERROR)
+    });
+    waiting(world.pool(), 2).await;
+    held.rollback().await.unwrap();
+
+    assert_eq!((settling.await.unwrap(), turning.await.unwrap()), (3, 3));
+    assert_eq!(deadlocks(&world, holder).await, 0);
+}
+
+/// The deadlocks that this database has seen.
+async fn deadlocks(world: &PostgresWorld, mut asking: PgConnection) -> i64 {
+    end_all_but(&mut asking, world.pool()).await;
+    const DEADLOCKS: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    sqlx::query_scalar(DEADLOCKS).fetch_one(&mut asking).await.unwrap()
 }
 
 fn racer(pool: PgPool, number: usize) -> Racer {

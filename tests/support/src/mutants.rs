@@ -77,16 +77,20 @@ impl Mutant {
 
 /// Returns everything in the list that does not fit the tree at `root`.
 pub fn faults(root: &Path) -> Vec<String> {
-    let mutants = match read(root) {
-        Ok(mutants) => mutants,
-        Err(error) => return vec![format!("tests/mutants.toml: {error:#}")],
-    };
+    match read(root) {
+        Ok(mutants) => faults_of(root, &mutants),
+        Err(error) => vec![format!("tests/mutants.toml: {error:#}")],
+    }
+}
+
+/// Returns everything in some of its entries that does not fit the tree at `root`.
+pub fn faults_of(root: &Path, mutants: &[Mutant]) -> Vec<String> {
     let mut sources = String::new();
     gather(&root.join("src"), &mut sources);
     gather(&root.join("tests"), &mut sources);
     let mut names = BTreeSet::new();
     let mut found = Vec::new();
-    for mutant in &mutants {
+    for mutant in mutants {
         if !names.insert(&mutant.name) {
             found.push(format!("{}: the name is there twice", mutant.name));
         }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{bail, ensure};
 use warmup_support::mutants::{self, Mutant, copy::Copy, trial};
 
-const USAGE: &str = "usage: mutants [--list | --only NAME]";
+const USAGE: &str = "usage: mutants [--list | --only PART-OF-A-NAME]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -24,11 +24,11 @@ async fn main() -> anyhow::Result<ExitCode> {
                 .for_each(|Mutant { name, invariant, file, .. }| println!("{invariant:<7} {name:<60} {file}"));
             return Ok(ExitCode::SUCCESS);
         }
-        ["--only", name] => mutants.retain(|mutant| mutant.name == name),
+        ["--only", part] => mutants.retain(|mutant| mutant.name.contains(part)),
         _ => bail!("{USAGE}"),
     }
     ensure!(!mutants.is_empty(), "there is no such mutant: --list shows them");
-    let faults = mutants::faults(&root);
+    let faults = mutants::faults_of(&root, &mutants);
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     let copy = Copy::of(&root)?;
     sound(&copy, &mutants).await?;
