@@ -20,6 +20,7 @@ mod holdings;
 mod keeper;
 mod lanes;
 mod queue;
+mod reserve;
 mod send;
 mod settings;
 mod settler;
@@ -84,6 +85,7 @@ pub struct Worker {
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
     unsettled: Arc<Unsettled>,
     tracker: TaskTracker,
+    intake: CancellationToken,
     sending: CancellationToken,
     events: mpsc::UnboundedReceiver<Event>,
     tell: mpsc::UnboundedSender<Event>,
@@ -106,6 +108,7 @@ impl Worker {
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
             tracker: TaskTracker::new(),
+            intake: CancellationToken::new(),
             sending: CancellationToken::new(),
             events,
             tell,
@@ -120,6 +123,7 @@ impl Worker {
     ///
     /// Returns `AnotherWorker` when it may not run beside the one that is running.
     pub async fn run(mut self, stop: CancellationToken) -> Result<Report, KeeperError> {
+        self.intake = stop.clone();
         let keeping = CancellationToken::new();
         let keeper = Keeper::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.holdings));
         if !keeper.take_solo(&stop).await? {
@@ -138,7 +142,7 @@ impl Worker {
         Ok(self.drain(results, settler, keeping, keeper).await)
     }
 
-    /// The loop, until `stop`.
+    /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
         let mut next_tick = self.ports.clock.now();
         loop {
@@ -148,8 +152,11 @@ impl Worker {
                 biased;
                 () = stop.cancelled() => return,
                 Some(event) = self.events.recv() => self.on_event(event),
-                () = self.holdings.acquired() => self.plan_acquired().await,
-                () = clock.sleep_until(next_tick) => next_tick = self.on_tick().await,
+                () = self.holdings.acquired() => drop(stop.run_until_cancelled(self.plan_acquired()).await),
+                () = clock.sleep_until(next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
+                    Some(next) => next_tick = next,
+                    None => return,
+                },
                 () = sleep_until_some(&*clock, wake) => self.dispatch(results).await,
             }
         }

@@ -1,6 +1,6 @@
 //! One process: the probes and the worker, until it is told to stop.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -14,6 +14,10 @@ use crate::{
     ports::{Clock, Entropy},
     worker::{Report, Worker},
 };
+
+/// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
+/// keep the process until the server's own time-out, long after everything is settled.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs a worker and its probes until `stop` is cancelled, then ends in order: readiness off, intake closed, what is on
 /// its way finished, leases given back, probes last.
@@ -30,11 +34,21 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr()?, "probes are answered on /healthz and /readyz");
     let liveness = Arc::new(Liveness::default());
     let probing = CancellationToken::new();
-    let probes = tokio::spawn(api::probes(listener, Arc::clone(&liveness), clock, settings.lease_ttl, probing.clone()));
+    let probes = tokio::spawn(api::probes(
+        listener,
+        Arc::clone(&liveness),
+        Arc::clone(&clock),
+        settings.lease_ttl,
+        probing.clone(),
+    ));
     let worker = Worker::new(ports, world::worker_settings(settings), liveness);
     let report = worker.run(stop).await;
     probing.cancel();
     let _ = probes.await;
-    database.close().await;
+    tokio::select! {
+        biased;
+        () = database.close() => {}
+        () = clock.pause(GOODBYE) => tracing::warn!("a statement is still running on Postgres: not waiting for it"),
+    }
     Ok(report?)
 }

@@ -161,6 +161,9 @@ pub struct Sweep {
     pub shards: Vec<ShardId>,
     /// This run's own flights that are on their way or wait to be settled: never taken.
     pub running: Vec<FlightId>,
+    /// The newest flight that this run has ever started. Newer ones of this run are left alone too: a sweep that was
+    /// held up may arrive when what was started after `running` was read is finished, but not settled.
+    pub newest: FlightId,
     /// Only flights older than this by the database's clock: the whole mail's deadline + 10 s.
     pub older_than: Duration,
     /// Day clock.

@@ -35,6 +35,10 @@ const EVERYBODY: usize = 512;
 /// How long everything waits when a service is away; machine clock.
 const AWAY: Duration = Duration::from_millis(500);
 
+/// Mails between their reserve and their settle, for each lane, at most: one on its way, one in the statement under way,
+/// one in the next. More means that settling hangs, and a death now would leave all of them uncertain.
+const UNSETTLED: usize = 4;
+
 /// How long a mail waits that was refused for a cause that passes by itself.
 const SOON: TimeDelta = TimeDelta::seconds(30);
 
@@ -51,8 +55,8 @@ impl Worker {
         self.gather().await;
         let now = self.ports.clock.now();
         self.not_before = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
-        if self.unsettled.stuck() {
-            // What is finished can't be written: nothing new starts meanwhile.
+        if self.unsettled.stuck() || self.unsettled.len() >= self.settings.max_concurrent * UNSETTLED {
+            // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
             return self.ports.clock.pause(AWAY).await;
         }
         let most = self.lanes.free(now).min(self.settings.batch_size);
@@ -149,9 +153,10 @@ impl Worker {
             now,
             asks: granted.iter().map(|granted| granted.ask.clone()).collect(),
         };
-        let reservations = match self.ports.ledger.reserve(&batch).await {
-            Ok(reservations) => reservations,
-            Err(error) => return self.reserve_failed(error, granted, now).await,
+        let reservations = match self.reserve(batch).await {
+            Some(Ok(reservations)) => reservations,
+            Some(Err(error)) => return self.reserve_failed(error, granted, now).await,
+            None => return tracing::warn!("stopping: not waiting for a reserve"),
         };
         let mut reserved = Vec::new();
         for (granted, reservation) in granted.into_iter().zip(reservations) {

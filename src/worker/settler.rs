@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,7 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 pub(super) struct Unsettled {
     flights: Mutex<BTreeMap<FlightId, Flying>>,
     stuck: AtomicBool,
+    newest: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,12 @@ struct Flying {
 impl Unsettled {
     pub(super) fn started(&self, flight: FlightId, batch: BatchId) {
         self.lock().insert(flight, Flying { batch, finished: false });
+        self.newest.fetch_max(flight.0, Ordering::Relaxed);
+    }
+
+    /// Returns the newest flight that was ever started here; below all of them when none was.
+    pub(super) fn newest(&self) -> FlightId {
+        FlightId(self.newest.load(Ordering::Relaxed))
     }
 
     /// Returns the flights that a sweep must leave alone.

@@ -115,6 +115,7 @@ impl Worker {
             run: self.run,
             shards: self.holdings.owned(),
             running: self.unsettled.running(),
+            newest: self.unsettled.newest(),
             older_than: self.settings.mail_deadline + ORPHANED_AFTER,
             now: self.ports.clock.now(),
         };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use warmup::{
     adapters::postgres::{PostgresLedger, PostgresMailboxes},
     domain::{
-        id::{RunId, ShardId, WorkerId},
+        id::{FlightId, RunId, ShardId, WorkerId},
         outcome::{Effects, Fate, Measure},
         plan::Candidate,
         time::Todays,
@@ -96,6 +96,7 @@ impl Racer {
             run: self.run,
             shards: SHARDS.to_vec(),
             running: vec![],
+            newest: FlightId(i64::MAX),
             older_than: Duration::ZERO,
             now,
         };

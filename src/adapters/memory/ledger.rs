@@ -81,7 +81,7 @@ impl Ledger for MemoryWorld {
         self.statement(|tables| {
             let orphaned = |id: &FlightId, row: &FlightRow| {
                 sweep.shards.contains(&row.shard)
-                    && !(row.run == sweep.run && sweep.running.contains(id))
+                    && !(row.run == sweep.run && (sweep.running.contains(id) || *id > sweep.newest))
                     && now.since(row.reserved_at) > sweep.older_than
             };
             let ends = tables

@@ -46,7 +46,13 @@ pub(super) fn abandon(run: RunId, message_ids: &[String], now: DateTime<Utc>) ->
 pub(super) fn sweep(sweep: &Sweep) -> Statement {
     let shards: Vec<i32> = sweep.shards.iter().map(|shard| shard.0).collect();
     let running: Vec<i64> = sweep.running.iter().map(|flight| flight.0).collect();
-    sqlx::query(SWEEP).bind(sweep.run.0).bind(shards).bind(running).bind(interval(sweep.older_than)).bind(sweep.now)
+    sqlx::query(SWEEP)
+        .bind(sweep.run.0)
+        .bind(shards)
+        .bind(running)
+        .bind(interval(sweep.older_than))
+        .bind(sweep.now)
+        .bind(sweep.newest.0)
 }
 
 pub(super) fn settle(results: &[Settlement]) -> Statement {

@@ -1,7 +1,8 @@
 -- Sweep: flights of our shards that nobody works on any more. Another run's may have arrived, nobody knows; one of this
 -- run that it does not know of was never started (the answer to its reserve was lost).
 --
--- $1 run uuid, $2 shard int[], $3 running bigint[], $4 older_than interval, $5 now timestamptz
+-- $1 run uuid, $2 shard int[], $3 running bigint[], $4 older_than interval, $5 now timestamptz, $6 newest bigint: of
+-- this run's own, those after it are not judged, for $3 may be older than they are
 WITH results AS MATERIALIZED (
     SELECT id AS flight, day, CASE WHEN run = $1 THEN 'unstarted' ELSE 'uncertain' END AS fate, $5::timestamptz AS at,
            NULL::int AS latency_ms, NULL::timestamptz AS next_at,
@@ -10,6 +11,6 @@ WITH results AS MATERIALIZED (
            NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until
     FROM in_flight
     WHERE shard = ANY ($2::int[])
-      AND NOT (run = $1 AND id = ANY ($3::bigint[]))
+      AND NOT (run = $1 AND (id = ANY ($3::bigint[]) OR id > $6))
       AND reserved_at < clock_timestamp() - $4::interval
 ),

@@ -172,6 +172,7 @@ impl<'a> Life<'a> {
             run,
             shards: vec![SHARD],
             running,
+            newest: FlightId(i64::MAX),
             older_than: Duration::from_secs(60),
             now: noon(),
         }
@@ -295,6 +296,7 @@ macro_rules! ledger_conformance {
                 a_sweep_takes_only_old_flights_of_other_runs
                 a_sweep_releases_what_its_own_run_never_started
                 a_sweep_leaves_other_shards_alone
+                a_sweep_that_comes_late_leaves_what_was_started_since_alone
                 a_batch_counts_its_ends
                 a_users_place_is_given_back_with_the_mail
             );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use warmup::{
     domain::{
-        id::{RunId, ShardId},
+        id::{FlightId, RunId, ShardId},
         outcome::Fate,
         time::Todays,
     },
@@ -234,11 +234,33 @@ pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
         run: RunId(Uuid::now_v7()),
         shards: vec![ShardId(1)],
         running: vec![],
+        newest: FlightId(i64::MAX),
         older_than: Duration::from_secs(60),
         now: noon(),
     };
     assert_eq!(life.ledger.sweep(&elsewhere).await.unwrap(), Swept::default());
     assert_eq!(world.in_flight().await, 1);
+}
+
+/// It was asked for when only the first mail was known, and held up until the second one was finished, but not settled.
+pub async fn a_sweep_that_comes_late_leaves_what_was_started_since_alone(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    let known = life.fly(ask(1, 0, &[2])).await;
+    let since = life.fly(ask(2, 0, &[3])).await;
+    world.age(OLD).await;
+    let late = Sweep {
+        worker: life.worker.clone(),
+        run: life.run,
+        shards: vec![SHARD],
+        running: vec![known.id],
+        newest: known.id,
+        older_than: Duration::from_secs(60),
+        now: noon(),
+    };
+    assert_eq!(life.ledger.sweep(&late).await.unwrap(), Swept::default());
+    assert_eq!(life.settle(&[end(&since, Fate::Sent)]).await, 1);
+    assert_true(world, 2, 0).await;
 }
 
 pub async fn a_batch_counts_its_ends(world: &dyn LedgerWorld) {

@@ -1,0 +1,62 @@
+//! Asking the ledger for places, without letting a ledger that hangs hold up a stop.
+//!
+//! The question is asked in a task of its own. Should the stop come before the answer, the loop goes on to the drain, and
+//! the task gives back whatever it was given; what it can't give back any more is nobody's, never started, and swept.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Worker;
+use crate::{
+    domain::id::FlightId,
+    ports::{Ledger, PortError, Reservation, ReserveBatch},
+};
+
+type Answer = Result<Vec<Reservation>, PortError>;
+
+impl Worker {
+    /// Reserves `batch`. Returns `None` when the stop came before the answer: then nothing of it may be started.
+    pub(super) async fn reserve(&self, batch: ReserveBatch) -> Option<Answer> {
+        let (heard, mut answer) = oneshot::channel();
+        let ledger = Arc::clone(&self.ports.ledger);
+        self.tracker.spawn(async move {
+            let reserved = ledger.reserve(&batch).await;
+            if let Err(unheard) = heard.send(reserved) {
+                give_back(&*ledger, &batch, unheard).await;
+            }
+        });
+        tokio::select! {
+            biased;
+            answered = &mut answer => answered.ok(),
+            () = self.intake.cancelled() => {
+                // An answer that was sent meanwhile is ours; one that comes later goes back to its task.
+                answer.close();
+                answer.try_recv().ok()
+            }
+        }
+    }
+}
+
+/// Gives back what a reserve that nobody waits for has opened.
+async fn give_back(ledger: &dyn Ledger, batch: &ReserveBatch, answer: Answer) {
+    let done = match answer {
+        Ok(reservations) => ledger.release(&flights(&reservations), batch.now).await.map(drop),
+        Err(PortError::Unknown(_)) => {
+            let asked: Vec<String> = batch.asks.iter().map(|ask| ask.message_id.clone()).collect();
+            ledger.abandon(batch.run, &asked, batch.now).await.map(drop)
+        }
+        Err(_) => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, "stopping: what was reserved last is left to the next sweep");
+    }
+}
+
+fn flights(reservations: &[Reservation]) -> Vec<FlightId> {
+    let flight = |reservation: &Reservation| match reservation {
+        Reservation::Reserved(flight) => Some(flight.id),
+        Reservation::Refused(_) => None,
+    };
+    reservations.iter().filter_map(flight).collect()
+}
