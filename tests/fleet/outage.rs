@@ -90,6 +90,27 @@ async fn a_stop_settles_what_is_on_its_way_and_gives_the_leases_back() {
     assert_eq!(leases, [""; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_that_hangs_does_not_hold_up_a_stop() {
+    let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
+    let fleet = Fleet::enrol(&database, database.url(), &cache, host.port(), 6, 2, &[]).await;
+    let mut holder = database.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE mailbox_days IN EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let worker = fleet.start();
+    eventually(PATIENCE, || async { ticks_waiting(database.pool()).await > 0 }).await;
+    // Within its own deadline, long before the server's statement_timeout of 30 s.
+    worker.stop().await;
+    holder.rollback().await.unwrap();
+    assert_eq!((host.taken(), in_flight(database.pool()).await), (0, 0));
+}
+
+async fn ticks_waiting(pool: &PgPool) -> i64 {
+    const WAITING: &str = "
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'warmup'";
+    sqlx::query_scalar(WAITING).fetch_one(pool).await.unwrap()
+}
+
 async fn in_flight(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM in_flight").fetch_one(pool).await.unwrap()
 }
