@@ -6,6 +6,8 @@ pub mod hand_clock;
 pub mod headers;
 pub mod mailstack;
 pub mod mutants;
+pub mod process;
+pub mod proxy;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;
