@@ -10,6 +10,9 @@ use tokio::{
 };
 use warmup_support::world::{TestDatabase, TestRedis};
 
+/// Longer than any worker here takes to say what it must say: a test that waits fails instead of hanging.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
 /// Settings under which everything is due at once and nothing waits.
 pub struct Fleet {
     vars: Vec<(&'static str, String)>,
@@ -125,8 +128,9 @@ impl Running {
     /// Waits until its log holds `words`.
     pub async fn says(&self, words: &str) {
         let mut said = self.said.clone();
-        if said.wait_for(|all| all.contains(words)).await.is_err() {
-            panic!("the worker ended without saying `{words}`: {}", *self.said.borrow());
+        let heard = tokio::time::timeout(LONGEST_SILENCE, said.wait_for(|all| all.contains(words))).await;
+        if !matches!(heard, Ok(Ok(_))) {
+            panic!("the worker did not say `{words}`: {}", *self.said.borrow());
         }
     }
 
