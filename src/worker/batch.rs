@@ -39,6 +39,9 @@ const AWAY: Duration = Duration::from_millis(500);
 /// one in the next. More means that settling hangs, and a death now would leave all of them uncertain.
 const UNSETTLED: usize = 4;
 
+/// How long a mail waits whose shard is not ours for certain.
+const DOUBTFUL: TimeDelta = TimeDelta::seconds(5);
+
 /// How long a mail waits that was refused for a cause that passes by itself.
 const SOON: TimeDelta = TimeDelta::seconds(30);
 
@@ -81,7 +84,7 @@ impl Worker {
         }
     }
 
-    /// Takes released mails of shards that are ours for certain; drops those of others.
+    /// Takes released mails of shards that are ours for certain; the others wait, for a late renewal can make them so.
     fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<Mail>, Vec<(ShardId, Epoch)>) {
         let (mut mails, mut epochs) = (Vec::new(), std::collections::BTreeMap::new());
         for mail in self.queue.take(now, most) {
@@ -90,8 +93,8 @@ impl Worker {
                     epochs.insert(mail.planned.shard, epoch);
                     mails.push(mail);
                 }
-                // Whoever owns it now plans it; if that is us again, we plan it when we acquire it.
-                None => self.queue.drop_taken(mail.planned.mailbox),
+                // Whoever owns it now plans it too; a mail of a shard that is lost for good ends with this tick.
+                None => self.queue.put_back(mail, now + DOUBTFUL),
             }
         }
         (mails, epochs.into_iter().collect())

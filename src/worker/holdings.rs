@@ -85,6 +85,12 @@ impl Holdings {
         self.acquired.notified().await;
     }
 
+    /// Gives back shards that were taken by `take_fresh` and could not be planned: they are to be planned still.
+    pub(super) fn unplanned(&self, shards: BTreeSet<ShardId>) {
+        lock(&self.fresh).extend(shards);
+        self.acquired.notify_one();
+    }
+
     /// Takes the shards that were gained since the last call.
     pub(super) fn take_fresh(&self) -> BTreeSet<ShardId> {
         std::mem::take(&mut lock(&self.fresh))
@@ -150,5 +156,16 @@ mod tests {
         holdings.acquired().await;
         assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1), ShardId(2)]));
         assert!(holdings.take_fresh().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_planned_is_not_forgotten() {
+        let (clock, holdings) = holdings();
+        holdings.gain(&[(ShardId(1), Epoch(1))], Trust::from_asked(clock.machine(), TTL));
+        holdings.acquired().await;
+        let fresh = holdings.take_fresh();
+        holdings.unplanned(fresh);
+        holdings.acquired().await;
+        assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1)]));
     }
 }

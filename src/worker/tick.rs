@@ -45,7 +45,9 @@ impl Worker {
         let fresh = self.holdings.take_fresh();
         self.sweep();
         if let Err(error) = self.plan_shards(&fresh).await {
-            tracing::warn!(%error, "acquired shards are not planned: the next tick does it");
+            tracing::warn!(%error, "acquired shards are not planned: it is repeated");
+            self.ports.clock.pause(RETRY).await;
+            self.holdings.unplanned(fresh);
         }
     }
 
