@@ -19,12 +19,15 @@ mod drain;
 mod holdings;
 mod keeper;
 mod lanes;
+mod letter;
 mod queue;
+mod replies;
 mod reserve;
 mod send;
 mod settings;
 mod settler;
 mod tick;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -40,6 +43,7 @@ use self::{
     keeper::Keeper,
     lanes::Lanes,
     queue::Queue,
+    replies::Replies,
     settler::{Settler, Unsettled},
 };
 use crate::{
@@ -80,6 +84,7 @@ pub struct Worker {
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
     queue: Queue,
+    replies: Replies,
     lanes: Lanes,
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
@@ -104,6 +109,7 @@ impl Worker {
             holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
             liveness,
             queue: Queue::default(),
+            replies: Replies::default(),
             lanes: Lanes::new(settings.max_concurrent),
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
@@ -170,14 +176,18 @@ impl Worker {
                 self.lanes.rest_until(now + self.between(Purpose::LaneRest, 0, min, max));
             }
             Event::Settled { mailbox, stopped: true, .. } => self.queue.stopped(mailbox),
-            Event::Settled { mailbox, next_at, .. } => self.queue.done(mailbox, next_at),
+            Event::Settled { mailbox, next_at, .. } => {
+                self.replies.cool(mailbox, next_at);
+                self.queue.done(mailbox, next_at);
+            }
         }
     }
 
-    /// When the next batch could start: a lane is free, a mail is released, nothing holds us back.
+    /// When the next batch could start: a lane is free, a mail or a reply is released, nothing holds us back.
     fn next_batch_at(&self) -> Option<DateTime<Utc>> {
-        let (lane, mail) = (self.lanes.next_free_at()?, self.queue.next_at()?);
-        Some(lane.max(mail).max(self.not_before))
+        let lane = self.lanes.next_free_at()?;
+        let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
+        Some(lane.max(letter).max(self.not_before))
     }
 
     fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {

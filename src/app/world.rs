@@ -94,6 +94,8 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
         stagger_max: settings.stagger_max,
         cooldown_min: settings.mailbox_cooldown_min,
         cooldown_max: settings.mailbox_cooldown_max,
+        reply_delay_min: settings.reply_delay_min,
+        reply_delay_max: settings.reply_delay_max,
         rate_limit_backoff: settings.rate_limit_backoff,
         quota_priority_boost: settings.quota_priority_boost,
         tick_interval: settings.cron_interval,

@@ -4,9 +4,9 @@
 //! the partner is known.
 
 /// A mail before it has a sender and a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    pub subject: &'static str,
+    pub subject: String,
     body: &'static str,
 }
 
@@ -14,7 +14,12 @@ pub struct Draft {
 pub fn draft(dice: u64) -> Draft {
     let place = (u128::from(dice) * DRAFTS.len() as u128) >> 64;
     let (subject, body) = DRAFTS[place as usize];
-    Draft { subject, body }
+    Draft { subject: subject.to_owned(), body }
+}
+
+/// Returns the answer that `dice` chooses to a mail with this subject.
+pub fn reply(dice: u64, subject: &str) -> Draft {
+    Draft { subject: format!("Re: {subject}"), body: pick(&REPLIES, dice) }
 }
 
 impl Draft {
@@ -32,6 +37,8 @@ impl Draft {
 fn pick(words: &[&'static str], dice: u64) -> &'static str {
     words[((u128::from(dice) * words.len() as u128) >> 64) as usize]
 }
+
+const REPLIES: [&str; 2] = ["Thanks, that works for me.", "Good, let us do it that way."];
 
 const GREETINGS: [&str; 4] = ["Hello", "Hi", "Good day", "Good morning"];
 const CLOSINGS: [&str; 5] = ["Best regards,", "Kind regards,", "Many thanks,", "All the best,", "Thanks,"];

@@ -10,12 +10,23 @@ use tokio_util::sync::CancellationToken;
 use super::{error::PortError, ledger::Flight};
 use crate::domain::{id::MailboxId, outcome::Outcome};
 
+/// The mails before this one (RFC 5322 section 3.6.4): Message-IDs without angle brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The mail that this one answers.
+    pub in_reply_to: String,
+    /// The whole thread, the oldest first; ends in `in_reply_to`.
+    pub references: Vec<String>,
+}
+
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub flight: Flight,
     /// The body as plain text; the subject is the flight's. The mailer makes an RFC 5322 message of them.
     pub text: String,
+    /// What it answers, where it is a reply.
+    pub thread: Option<Thread>,
     /// The `Date` header: day clock, at submission.
     pub date: DateTime<Utc>,
 }
