@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Worker, queue::Mail, send::Send, settler::Results};
 use crate::{
     domain::{
-        content::{Draft, draft},
+        content::{Draft, Names},
         id::{Epoch, FlightId, ShardId, UserId},
         lease::MachineTime,
         pairing::Partner,
@@ -197,7 +197,7 @@ impl Worker {
     fn words(&self, mail: Mail) -> Granted {
         let planned = &mail.planned;
         let key = mailbox_key(planned.mailbox);
-        let draft = draft(self.ports.entropy.roll(Purpose::Content, key));
+        let draft = self.texts.mail(self.ports.entropy.roll(Purpose::Content, key));
         let ask = Ask {
             mailbox: planned.mailbox,
             shard: planned.shard,
@@ -205,7 +205,7 @@ impl Worker {
             attempts: planned.attempts,
             choices: self.choices(&mail),
             message_id: format!("{}@{}", self.ports.entropy.uuid(), planned.domain),
-            subject: draft.subject.to_owned(),
+            subject: draft.subject.clone(),
         };
         Granted { mail, draft, ask }
     }
@@ -275,7 +275,6 @@ impl Worker {
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
-        let dice = self.ports.entropy.roll(Purpose::Content, key);
         let epoch = epochs.iter().find(|(shard, _)| *shard == flight.shard).map(|(_, epoch)| *epoch);
         if let Some(more) = granted.mail.planned.after_one(now, now) {
             self.queue.owes_more(more);
@@ -285,7 +284,7 @@ impl Worker {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),
             gate: self.gate(flight.shard, epoch),
-            text: granted.draft.text(&flight.sender.display_name, &flight.recipient.display_name, dice),
+            text: granted.draft.text(&Names::of(&flight.sender.display_name, &flight.recipient.display_name)),
             flight,
             cooldown,
             results: results.clone(),

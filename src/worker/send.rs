@@ -27,7 +27,7 @@ impl Send {
     pub(super) async fn run(self) {
         let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
         let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
-        let outgoing = Outgoing { flight: self.flight, text: self.text, date: self.clock.now() };
+        let outgoing = Outgoing { flight: self.flight, text: self.text, date: self.clock.now(), thread: None };
         let delivery = deliver(self.mailer, outgoing, self.gate).await;
         let at = self.clock.now();
         tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
