@@ -22,8 +22,7 @@ const DEEPEST: usize = 10;
 const PLACEHOLDERS: [&str; 4] = ["to", "from", "greeting", "signoff"];
 
 /// No hour of the day in it: the sender's may not be the recipient's. An alternative that stands twice comes twice as often.
-const GREETING: &str =
-    "{{Hello|Hi|Dear} {to},|{Hello|Hi|Good day} {to},|{to},|Hello,|Hi,|{Hi there|Good day},}";
+const GREETING: &str = "{{Hello|Hi|Dear} {to},|{Hello|Hi|Good day} {to},|{to},|Hello,|Hi,|{Hi there|Good day},}";
 const SIGNOFF: &str = "{{Best|Kind|Warm|Many} regards|All the best|Best wishes|Many thanks|Thanks|Cheers|Until soon}{,\\
 {from}|,\\
 {from}|,\\
