@@ -94,7 +94,7 @@ fn mail(port: u16) -> Outgoing {
         username: "anna@one.test".into(),
         sealed_password: b"sealed".to_vec(),
     };
-    Outgoing { flight, text: "One kilobyte of text.\n".repeat(48), thread: None, date: Utc::now() }
+    Outgoing { flight, text: "One kilobyte of text.\n".repeat(48), date: Utc::now(), thread: None }
 }
 
 async fn ours(mailer: &SmtpMailer, mail: &Outgoing) {

@@ -3,4 +3,5 @@
 pub mod import;
 pub mod overview;
 pub mod serve;
+pub mod templates;
 pub mod world;

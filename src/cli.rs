@@ -9,6 +9,7 @@ mod session;
 mod sink;
 mod status;
 mod stop;
+mod template;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ enum Command {
     /// Enrol and look at mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// Write with your own texts instead of the built-in ones.
+    #[command(subcommand)]
+    Template(template::Command),
     /// Show how today is going.
     Status(status::Args),
     /// Check, show and document the settings.
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
+            Command::Template(command) => template::run(command).await,
             Command::Status(args) => status::run(args).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,

@@ -17,4 +17,4 @@ pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
 pub use mailboxes::Mailboxes;
-pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener};
+pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};

@@ -48,6 +48,7 @@ use self::{
 };
 use crate::{
     domain::{
+        content::Texts,
         id::{MailboxId, RunId},
         pairing::Pairing,
     },
@@ -80,6 +81,7 @@ enum Event {
 pub struct Worker {
     ports: Ports,
     settings: Arc<WorkerSettings>,
+    texts: Arc<Texts>,
     run: RunId,
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
@@ -121,8 +123,15 @@ impl Worker {
             prepared: None,
             not_before: DateTime::<Utc>::MIN_UTC,
             settings: Arc::new(settings),
+            texts: Texts::built_in(),
             ports,
         }
+    }
+
+    /// Lets it write with these texts instead of the built-in ones.
+    pub fn with_texts(mut self, texts: Arc<Texts>) -> Worker {
+        self.texts = texts;
+        self
     }
 
     /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.

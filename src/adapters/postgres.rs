@@ -8,6 +8,7 @@ mod mailboxes;
 pub mod migrate;
 pub mod pool;
 mod session;
+pub mod templates;
 pub mod view;
 
 pub use ledger::PostgresLedger;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::world;
+use super::{templates, world};
 use crate::{
     api,
     config::Settings,
@@ -28,6 +28,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
     let (ports, database) = world::ports(settings, Arc::clone(&clock), entropy).await?;
+    let texts = templates::texts(settings, &database).await?;
     let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
         format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
     })?;
@@ -41,7 +42,7 @@ pub async fn serve(
         settings.lease_ttl,
         probing.clone(),
     ));
-    let worker = Worker::new(ports, world::worker_settings(settings), liveness);
+    let worker = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts);
     let report = worker.run(stop).await;
     probing.cancel();
     let _ = probes.await;

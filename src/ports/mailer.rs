@@ -10,25 +10,35 @@ use tokio_util::sync::CancellationToken;
 use super::{error::PortError, ledger::Flight};
 use crate::domain::{id::MailboxId, outcome::Outcome};
 
-/// The mails before this one (RFC 5322 section 3.6.4): Message-IDs without angle brackets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// The mail that this one answers.
-    pub in_reply_to: String,
-    /// The whole thread, the oldest first; ends in `in_reply_to`.
-    pub references: Vec<String>,
-}
-
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub flight: Flight,
-    /// The body as plain text; the subject is the flight's. The mailer makes an RFC 5322 message of them.
+    /// The body as plain text, paragraphs apart by an empty line; the subject is the flight's. The mailer makes an
+    /// RFC 5322 message of them, in plain text and HTML.
     pub text: String,
-    /// What it answers, where it is a reply.
-    pub thread: Option<Thread>,
     /// The `Date` header: day clock, at submission.
     pub date: DateTime<Utc>,
+    /// What a reply answers; a mail begins a thread.
+    pub thread: Option<Thread>,
+}
+
+/// Where a reply belongs (RFC 5322 section 3.6.4). Message-IDs stand without angle brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The mail that is answered.
+    pub in_reply_to: String,
+    /// The mails of the thread so far, oldest first; the answered one is the last.
+    pub references: Vec<String>,
+}
+
+impl Thread {
+    /// The thread of an answer to the mail `message_id`, which itself referred to the mails `earlier`.
+    pub fn answering(message_id: &str, earlier: &[String]) -> Thread {
+        let before = earlier.iter().filter(|id| *id != message_id).cloned();
+        let references = before.chain([message_id.to_owned()]).collect();
+        Thread { in_reply_to: message_id.to_owned(), references }
+    }
 }
 
 /// Asked before the connection is opened and again before the final dot: may this worker still send this?

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Worker, letter::Letter, send::Send, settler::Results, words::Worded};
 use crate::{
     domain::{
+        content::Names,
         id::{Epoch, FlightId, ShardId, UserId},
         lease::MachineTime,
     },
@@ -240,7 +241,6 @@ impl Worker {
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
-        let dice = self.ports.entropy.roll(Purpose::Content, key);
         let epoch = epochs.iter().find(|(shard, _)| *shard == flight.shard).map(|(_, epoch)| *epoch);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
         if let Letter::Mail(mail) = granted.letter
@@ -253,7 +253,7 @@ impl Worker {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),
             gate: self.gate(flight.shard, epoch),
-            text: granted.draft.text(&flight.sender.display_name, &flight.recipient.display_name, dice),
+            text: granted.draft.text(&Names::of(&flight.sender.display_name, &flight.recipient.display_name)),
             thread,
             intent,
             flight,

@@ -3,7 +3,7 @@
 use super::{Worker, letter::Letter, queue::Mail};
 use crate::{
     domain::{
-        content::{self, Draft},
+        content::Draft,
         pairing::Partner,
         reply::{DueReply, Intent},
         time::today,
@@ -33,9 +33,7 @@ impl Worded {
         match &self.letter {
             Letter::Mail(_) => None,
             // The mail that it answers began the thread.
-            Letter::Reply(DueReply { message_id, .. }) => {
-                Some(Thread { in_reply_to: message_id.clone(), references: vec![message_id.clone()] })
-            }
+            Letter::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
         }
     }
 }
@@ -52,7 +50,7 @@ impl Worker {
     }
 
     fn mail_words(&self, mail: &Mail, dice: u64) -> (Draft, Ask) {
-        let (planned, draft) = (&mail.planned, content::draft(dice));
+        let (planned, draft) = (&mail.planned, self.texts.mail(dice));
         let ask = Ask {
             mailbox: planned.mailbox,
             shard: planned.shard,
@@ -67,7 +65,7 @@ impl Worker {
     }
 
     fn reply_words(&self, reply: &DueReply, dice: u64) -> (Draft, Ask) {
-        let draft = content::reply(dice, &reply.subject);
+        let draft = self.texts.reply(dice, &reply.subject);
         let ask = Ask {
             mailbox: reply.mailbox,
             shard: reply.shard,

@@ -104,7 +104,7 @@ pub fn mail(port: u16, security: Security) -> Outgoing {
         username: USERNAME.into(),
         sealed_password: PASSWORD.into(),
     };
-    Outgoing { flight, text: "See you at noon.\n.\nAnna\n".into(), thread: None, date: date() }
+    Outgoing { flight, text: "See you at noon.\n.\nAnna\n".into(), date: date(), thread: None }
 }
 
 /// What a test sees of one mail to a host that follows `script`.

@@ -10,6 +10,8 @@ mod keyring;
 mod migrate;
 #[path = "enrol/overview.rs"]
 mod overview;
+#[path = "enrol/templates.rs"]
+mod templates;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

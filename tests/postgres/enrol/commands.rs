@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::*;
 
 /// Runs `warmup` with `args` on `database`, `input` on its standard input.
-fn warmup(database: &TestDatabase, args: &[&str], input: &str) -> Output {
+pub fn warmup(database: &TestDatabase, args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_warmup"))
         .args(args)
         .env_clear()
@@ -26,11 +26,11 @@ fn warmup(database: &TestDatabase, args: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn ok(output: &Output) -> String {
+pub fn ok(output: &Output) -> String {
     assert!(output.status.success(), "{}", text(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
