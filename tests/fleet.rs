@@ -27,3 +27,5 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/threads.rs"]
+mod threads;

@@ -108,10 +108,7 @@ impl Worker {
                 Grant::Granted => granted.push(letter),
                 Grant::Refused { cap, wait } => {
                     let wait = TimeDelta::from_std(wait.min(self.settings.rate_limit_backoff)).unwrap_or(SOON);
-                    self.hold_for_cap(cap, letter.user(), now + wait);
-                    if matches!(letter, Letter::Mail(_)) {
-                        self.replies.hold(now + CAPS_SHORT);
-                    }
+                    self.hold_for_cap(cap, &letter, now + wait);
                     self.put_back(letter, now + wait);
                 }
             }
@@ -119,10 +116,15 @@ impl Worker {
         granted
     }
 
-    fn hold_for_cap(&mut self, cap: CapKind, user: UserId, until: DateTime<Utc>) {
+    fn hold_for_cap(&mut self, cap: CapKind, letter: &Letter, until: DateTime<Utc>) {
         match cap {
-            CapKind::GlobalHour | CapKind::GlobalMinute => self.not_before = self.not_before.max(until),
-            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(user, until),
+            CapKind::GlobalHour | CapKind::GlobalMinute => {
+                self.not_before = self.not_before.max(until);
+                if matches!(letter, Letter::Mail(_)) {
+                    self.replies.hold(until.max(self.ports.clock.now() + CAPS_SHORT));
+                }
+            }
+            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until),
         }
     }
 
