@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod fleet;
 mod mailbox;
 mod migrate;
 mod run;
@@ -37,6 +38,9 @@ enum Command {
     /// Write with your own texts instead of the built-in ones.
     #[command(subcommand)]
     Template(template::Command),
+    /// Give orders to the whole fleet.
+    #[command(subcommand)]
+    Fleet(fleet::Command),
     /// Show how today is going.
     Status(status::Args),
     /// Check, show and document the settings.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::Template(command) => template::run(command).await,
+            Command::Fleet(command) => fleet::run(command).await,
             Command::Status(args) => status::run(args).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,

@@ -17,6 +17,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/orders.rs"]
+mod orders;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/postfix.rs"]

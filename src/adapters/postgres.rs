@@ -6,6 +6,7 @@ pub mod keyring;
 mod ledger;
 mod mailboxes;
 pub mod migrate;
+mod orders;
 pub mod pool;
 mod session;
 pub mod templates;
@@ -13,3 +14,4 @@ pub mod view;
 
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;
+pub use orders::PostgresOrders;

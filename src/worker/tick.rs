@@ -27,7 +27,7 @@ impl Worker {
         let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
         self.sweep();
         let now = self.ports.clock.now();
-        if shards.is_empty() {
+        if shards.is_empty() || !self.ordered {
             return next_tick(now, self.interval());
         }
         match self.plan_shards(&shards).await {

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            Fault, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
+            Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock,
+            Weather,
             world::{DayRow, LogRow, ReplyRow, Standing},
         },
         system::Dice,
@@ -93,6 +94,8 @@ async fn live(scenario: Scenario) -> Day {
         caps: caps.clone(),
         leases: leases.clone(),
         mailer: mailer.clone(),
+        orders: Arc::new(world.clone()),
+        bell: Arc::new(MemoryBell::cast()),
     };
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(ports, settings(), Arc::new(Liveness::default())).run(stop.clone()));

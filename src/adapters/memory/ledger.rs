@@ -16,9 +16,17 @@ use crate::{
         outcome::Fate,
     },
     ports::{
-        Ask, Choice, Flight, Ledger, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept,
+        Ask, Choice, Flight, Ledger, Orders, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
+        Swept,
     },
 };
+
+#[async_trait]
+impl Orders for MemoryWorld {
+    async fn running(&self) -> Result<bool, PortError> {
+        self.statement(|tables| tables.running)
+    }
+}
 
 #[async_trait]
 impl Ledger for MemoryWorld {
