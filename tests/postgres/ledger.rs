@@ -212,6 +212,18 @@ impl LedgerWorld for PostgresWorld {
         sqlx::query_as(READ).bind(batch).fetch_one(self.pool()).await.unwrap()
     }
 
+    async fn set_host(&self, mailbox: i64, host: &str) {
+        const SET: &str = "UPDATE mailboxes SET smtp_host = $2 WHERE id = $1";
+        sqlx::query(SET).bind(mailbox).bind(host).execute(self.pool()).await.unwrap();
+    }
+
+    async fn resume_host(&self, host: &str) {
+        const RESUME: &str = "
+            WITH forgotten AS (DELETE FROM pauses WHERE scope = 'host' AND key = lower($1))
+            UPDATE mailboxes SET state = 'active', reason = NULL, paused_until = NULL WHERE lower(smtp_host) = lower($1)";
+        sqlx::query(RESUME).bind(host).execute(self.pool()).await.unwrap();
+    }
+
     async fn go_away(&self) {
         self.gate.shut();
         // The connection that was open finds out.
@@ -253,6 +265,11 @@ mod with_many_connections {
         racers_on_overlapping_batches_pass_no_quota
         racing_raises_have_one_winner
         racing_ends_of_one_flight_write_one_row
+    );
+    warmup_support::conformance_cases!(
+        warmup_support::conformance::ledger::standing,
+        super::racing_world,
+        racing_settles_of_a_wave_disable_five
     );
 }
 
