@@ -165,14 +165,14 @@ impl Whole {
         let was_probing = self.probing;
         if !was_probing {
             self.refused.retain(|_, since| *since > at - REFUSALS_WITHIN);
-            if self.refused.len() < REFUSALS {
-                self.refused.entry(mailbox).or_insert(at);
+            if self.refused.len() < REFUSALS || self.refused.contains_key(&mailbox) {
+                self.refused.insert(mailbox, at);
             }
             self.probing = self.refused.len() == REFUSALS;
         }
         let opens = self.probing && !(was_probing && self.holds(at));
         let opened = opens && self.pause(at + BREAKER_PAUSE);
-        ShutOut { disabled: self.refused.contains_key(&mailbox), opened }
+        ShutOut { disabled: !was_probing && self.refused.contains_key(&mailbox), opened }
     }
 
     /// A mail got past AUTH. Returns whether that ended what had paused it.

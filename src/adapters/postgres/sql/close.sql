@@ -149,9 +149,9 @@ held AS (
             SELECT CASE WHEN p.probing THEN p.refused ELSE COALESCE(jsonb_object_agg(mailbox_id, at), '{}') END AS refused,
                    p.probing OR count(*) = 5 AS probing
             FROM (
-                SELECT key AS mailbox_id, value::timestamptz AS at, 0 AS rank
+                SELECT key AS mailbox_id, COALESCE(EXCLUDED.refused ->> key, value)::timestamptz AS at, 0 AS rank
                 FROM jsonb_each_text(p.refused)
-                WHERE value::timestamptz > EXCLUDED.since - interval '10 minutes'
+                WHERE value::timestamptz > EXCLUDED.since - interval '10 minutes' OR EXCLUDED.refused ? key
                 UNION ALL
                 SELECT key, value::timestamptz, 1 FROM jsonb_each_text(EXCLUDED.refused) WHERE NOT p.refused ? key
                 ORDER BY rank, at, mailbox_id
@@ -170,12 +170,12 @@ held AS (
     WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}'
     RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing
 ),
--- Not let in, and not one of the five for whom that is their own matter.
+-- Not let in, and not now one of the five for whom that is their own matter.
 spared AS (
     SELECT said.mailbox_id
     FROM said
     JOIN held ON held.scope = said.scope AND held.key = said.key
-    WHERE said.shut_out AND NOT held.refused ? said.mailbox_id::text
+    WHERE said.shut_out AND to_jsonb(said.at) IS DISTINCT FROM held.refused -> said.mailbox_id::text
 ),
 -- Who was let in ends what had paused its host. A row that another statement holds is left to the next one: whoever
 -- waited here, after all other locks, could wait for somebody who waits for us.
