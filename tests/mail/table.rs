@@ -223,7 +223,7 @@ async fn check(row: &Row) {
         assert_eq!(record.standing(3), ("active", "active"), "somebody else: {about}");
         let kept = matches!(row.fate, Fate::Sent | Fate::Uncertain);
         assert_eq!(record.world.day(MailboxId(1), DAY).unwrap().reserved, u16::from(kept), "the place: {about}");
-        assert_eq!(record.world.audit(), [String::new(); 0]);
+        assert_eq!(record.world.audit(), [""; 0]);
         assert_told(&record.world.events(), row, &about);
         assert_eq!(record.host.connections(), 1, "never tried twice: {about}");
     }

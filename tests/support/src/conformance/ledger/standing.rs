@@ -119,7 +119,7 @@ pub async fn more_than_ten_minutes_apart_they_are_each_ones_own_matter(world: &d
         life.settle(&[at(n * 3, not_let_in(flight))]).await;
     }
     assert_eq!(stopped(world).await, [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert_eq!(told(world, "host-paused").await, [String::new(); 0]);
+    assert_eq!(told(world, "host-paused").await, [""; 0]);
     life.settle(&[at(21, not_let_in(&flights[8]))]).await;
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "the fifth since minute 12");
 }
@@ -169,7 +169,7 @@ pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn 
     for (settlement, flight) in ends.iter().zip(&flights) {
         life.settle(&[settlement(flight)]).await;
     }
-    assert_eq!(told(world, "host-paused").await, [String::new(); 0], "never five without one that came through");
+    assert_eq!(told(world, "host-paused").await, [""; 0], "never five without one that came through");
     life.settle(&[at(1, failed(&flights[9])), at(1, failed(&flights[10]))]).await;
     assert_eq!(told(world, "host-paused").await, ["host-unreachable"]);
     assert_eq!((candidates(world, 5).await, candidates(world, 6).await.len()), (vec![], 13));
@@ -208,7 +208,7 @@ pub async fn three_strikes_ease_a_sender_and_six_pause_it(world: &dyn LedgerWorl
     assert_eq!(world.standing(1).await.sending, "paused");
     assert_eq!(told(world, "sender-paused").await, ["policy-refused"]);
     assert!(!candidates(world, 24 * 60 - 1).await.contains(&1) && candidates(world, 24 * 60).await.contains(&1));
-    assert_eq!(world.standing(2).await.receives, true, "no partner pays for it");
+    assert!(world.standing(2).await.receives, "no partner pays for it");
 }
 
 pub async fn strikes_of_another_day_are_forgotten(world: &dyn LedgerWorld) {
@@ -220,7 +220,7 @@ pub async fn strikes_of_another_day_are_forgotten(world: &dyn LedgerWorld) {
         life.settle(&[at(minute, struck(&flight))]).await;
     }
     assert_eq!(world.grown(1).await, 20);
-    assert_eq!(told(world, "sender-eased").await, [String::new(); 0]);
+    assert_eq!(told(world, "sender-eased").await, [""; 0]);
 }
 
 pub async fn too_much_at_once_pauses_an_hour_and_eases_once_a_day(world: &dyn LedgerWorld) {
