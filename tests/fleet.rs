@@ -3,6 +3,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "fleet/breaker.rs"]
+mod breaker;
 #[path = "fleet/canary.rs"]
 mod canary;
 #[path = "fleet/caps.rs"]
