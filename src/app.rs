@@ -2,5 +2,6 @@
 
 pub mod import;
 pub mod overview;
+mod patience;
 pub mod serve;
 pub mod world;
