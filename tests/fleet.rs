@@ -3,6 +3,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "fleet/away.rs"]
+mod away;
 #[path = "fleet/canary.rs"]
 mod canary;
 #[path = "fleet/caps.rs"]
@@ -17,6 +19,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/local.rs"]
+mod local;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/postfix.rs"]
