@@ -2,7 +2,9 @@
 
 pub mod control;
 pub mod import;
+pub mod local;
 pub mod overview;
+mod patience;
 pub mod serve;
 pub mod templates;
 pub mod world;

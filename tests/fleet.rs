@@ -3,6 +3,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "fleet/away.rs"]
+mod away;
 #[path = "fleet/breaker.rs"]
 mod breaker;
 #[path = "fleet/canary.rs"]
@@ -19,6 +21,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/local.rs"]
+mod local;
 #[path = "fleet/orders.rs"]
 mod orders;
 #[path = "fleet/outage.rs"]

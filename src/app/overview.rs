@@ -2,8 +2,10 @@
 
 mod fleet;
 mod mailbox;
+mod next;
 
 pub use self::{
     fleet::{FleetStatus, fleet_status},
     mailbox::{DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_statuses},
+    next::next_mail_at,
 };

@@ -1,6 +1,6 @@
 //! `warmup mailbox`: enrols mailboxes and shows them.
 
-mod import;
+pub(super) mod import;
 mod list;
 mod show;
 

@@ -162,7 +162,7 @@ impl Standing {
     }
 }
 
-fn facts(mailbox: &MailboxView, running: bool, partners: usize, now: DateTime<Utc>) -> Facts {
+pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: usize, now: DateTime<Utc>) -> Facts {
     let standing = Standing::of(mailbox, now);
     let ends = standing.state == "active" || standing.until.is_some();
     let block = match () {
