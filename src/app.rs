@@ -1,6 +1,13 @@
 //! Floor 4: from the configuration to a running world, started and stopped in order; and what commands and API share.
 
+pub mod advice;
+pub mod checkup;
+pub mod events;
 pub mod import;
+pub mod keys;
+mod keywatch;
 pub mod overview;
 pub mod serve;
+pub mod standing;
+pub mod users;
 pub mod world;

@@ -8,6 +8,8 @@ mod mailboxes;
 pub mod migrate;
 pub mod pool;
 mod session;
+pub mod standing;
+pub mod users;
 pub mod view;
 
 pub use ledger::PostgresLedger;

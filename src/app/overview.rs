@@ -2,8 +2,9 @@
 
 mod fleet;
 mod mailbox;
+mod standing;
 
 pub use self::{
     fleet::{FleetStatus, fleet_status},
-    mailbox::{DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_statuses},
+    mailbox::{DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_statuses, mailbox_statuses_of},
 };

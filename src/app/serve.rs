@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::world;
+use super::{keywatch, world};
 use crate::{
+    adapters::seal::Sealer,
     api,
     config::Settings,
     observe::liveness::Liveness,
@@ -27,6 +28,8 @@ pub async fn serve(
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
+    // So that ending here by itself stops nothing else of the caller's.
+    let stop = stop.child_token();
     let (ports, database) = world::ports(settings, Arc::clone(&clock), entropy).await?;
     let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
         format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
@@ -41,8 +44,14 @@ pub async fn serve(
         settings.lease_ttl,
         probing.clone(),
     ));
+    let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
+    let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
+    let watch = tokio::spawn(watch);
     let worker = Worker::new(ports, world::worker_settings(settings), liveness);
-    let report = worker.run(stop).await;
+    let report = worker.run(stop.clone()).await;
+    // A worker that ended by itself ends its watch.
+    stop.cancel();
+    let rotated = watch.await.unwrap_or(false);
     probing.cancel();
     let _ = probes.await;
     tokio::select! {
@@ -50,5 +59,9 @@ pub async fn serve(
         () = database.close() => {}
         () = clock.pause(GOODBYE) => tracing::warn!("a statement is still running on Postgres: not waiting for it"),
     }
-    Ok(report?)
+    let report = report?;
+    if rotated {
+        bail!("WARMUP_MASTER_KEY was rotated away: start with the new key");
+    }
+    Ok(report)
 }
