@@ -1,14 +1,20 @@
 //! Floor 5: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
+mod ask;
 mod config;
 mod demo;
+mod events;
+mod keys;
 mod mailbox;
 mod migrate;
+mod progress;
 mod run;
+mod secret;
 mod session;
 mod sink;
 mod status;
 mod stop;
+mod user;
 
 use std::process::ExitCode;
 
@@ -30,9 +36,17 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to this release.
     Migrate(migrate::Args),
-    /// Enrol and look at mailboxes.
+    /// Enrol, change, test and look at mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// The owners of mailboxes: their roles and daily limits.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Show what happened to mailboxes, users and hosts, the newest last.
+    Events(events::Args),
+    /// Rotate the master key.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Show how today is going.
     Status(status::Args),
     /// Check, show and document the settings.
@@ -62,6 +76,9 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
+            Command::User(command) => user::run(command).await,
+            Command::Events(args) => events::run(args).await,
+            Command::Keys(command) => keys::run(command).await,
             Command::Status(args) => status::run(args).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,
