@@ -7,6 +7,8 @@
 mod canary;
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/checkup.rs"]
+mod checkup;
 #[path = "fleet/counts.rs"]
 mod counts;
 #[path = "fleet/days.rs"]
@@ -17,6 +19,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/orders.rs"]
+mod orders;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/postfix.rs"]
