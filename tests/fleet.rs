@@ -19,8 +19,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
-#[path = "fleet/orders.rs"]
-mod orders;
+#[path = "fleet/operator.rs"]
+mod operator;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/postfix.rs"]
