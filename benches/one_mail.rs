@@ -25,6 +25,8 @@ use warmup::{
         lease::MachineTime,
         mailbox::{Endpoint, Security},
         outcome::Fate,
+        reply::Answering,
+        time::Weekdays,
     },
     ports::{Clock, Flight, Gate, Mailer, Outgoing, Party, PasswordOpener, PortError},
 };
@@ -86,11 +88,13 @@ fn mail(port: u16) -> Outgoing {
         recipient: party(2, "ben@two.test"),
         message_id: "1@one.test".into(),
         subject: "Bench".into(),
+        answers: None,
+        answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
         endpoint: Endpoint { host: "127.0.0.1".into(), port, security: Security::None },
         username: "anna@one.test".into(),
         sealed_password: b"sealed".to_vec(),
     };
-    Outgoing { flight, text: "One kilobyte of text.\n".repeat(48), date: Utc::now() }
+    Outgoing { flight, text: "One kilobyte of text.\n".repeat(48), date: Utc::now(), thread: None }
 }
 
 async fn ours(mailer: &SmtpMailer, mail: &Outgoing) {

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod checkup;
+pub mod control;
 pub mod events;
 pub mod import;
 pub mod keys;
@@ -9,5 +10,6 @@ mod keywatch;
 pub mod overview;
 pub mod serve;
 pub mod standing;
+pub mod templates;
 pub mod users;
 pub mod world;

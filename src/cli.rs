@@ -4,6 +4,7 @@ mod ask;
 mod config;
 mod demo;
 mod events;
+mod fleet;
 mod keys;
 mod mailbox;
 mod migrate;
@@ -14,6 +15,7 @@ mod session;
 mod sink;
 mod status;
 mod stop;
+mod template;
 mod user;
 
 use std::process::ExitCode;
@@ -47,6 +49,12 @@ enum Command {
     /// Rotate the master key.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Write with your own texts instead of the built-in ones.
+    #[command(subcommand)]
+    Template(template::Command),
+    /// Give orders to the whole fleet.
+    #[command(subcommand)]
+    Fleet(fleet::Command),
     /// Show how today is going.
     Status(status::Args),
     /// Check, show and document the settings.
@@ -79,6 +87,8 @@ pub fn main() -> ExitCode {
             Command::User(command) => user::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Keys(command) => keys::run(command).await,
+            Command::Template(command) => template::run(command).await,
+            Command::Fleet(command) => fleet::run(command).await,
             Command::Status(args) => status::run(args).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,

@@ -31,6 +31,8 @@ pub use secret::MasterKey;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;
 
+use crate::domain::content;
+
 /// How the program's own log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -66,11 +68,13 @@ impl Settings {
         faults.or((settings, warnings))
     }
 
-    /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault.
+    /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault,
+    /// and so is each fault of the templates.
     pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
         let (settings, mut faults) = Settings::judged(vars);
         settings.open_files(&mut faults);
-        let warnings = warnings::of(&settings);
+        let mut warnings = warnings::of(&settings);
+        warnings.extend(settings.read_templates(&mut faults));
         faults.or((settings, warnings))
     }
 
@@ -141,6 +145,27 @@ impl Settings {
             if let Err(error) = std::fs::File::open(path) {
                 let wrong = format!("`{}` can't be read: {error}", path.display());
                 faults.add(name, wrong, "write the path of a file that is there, or leave it out");
+            }
+        }
+    }
+
+    /// Returns what is to be warned of in the file of templates. One that can't be opened is a fault already.
+    fn read_templates(&self, faults: &mut Faults) -> Vec<Warning> {
+        const NAME: &str = "WARMUP_TEMPLATES_FILE";
+        let Some(bytes) = self.templates_file.as_ref().and_then(|path| std::fs::read(path).ok()) else {
+            return Vec::new();
+        };
+        let Ok(text) = String::from_utf8(bytes) else {
+            faults.add(NAME, "the file is not UTF-8", "save it as UTF-8");
+            return Vec::new();
+        };
+        match content::read(&text) {
+            Ok(read) => read.warnings.iter().map(|warning| Warning::new(NAME, warning.to_string())).collect(),
+            Err(found) => {
+                found
+                    .iter()
+                    .for_each(|fault| faults.add(NAME, fault.to_string(), "docs/TEMPLATES.md shows the format"));
+                Vec::new()
             }
         }
     }

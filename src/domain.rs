@@ -14,6 +14,7 @@ pub mod partners;
 pub mod plan;
 pub mod progress;
 pub mod ramp;
+pub mod reply;
 pub mod shard;
 pub mod time;
 pub mod urgency;

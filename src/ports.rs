@@ -9,6 +9,7 @@ pub mod leases;
 pub mod ledger;
 pub mod mailboxes;
 pub mod mailer;
+pub mod orders;
 
 pub use caps::{CapKind, Caps, Grant};
 pub use clock::Clock;
@@ -17,4 +18,5 @@ pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
 pub use mailboxes::Mailboxes;
-pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener};
+pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
+pub use orders::{Bell, Orders, Ring};

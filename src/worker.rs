@@ -19,12 +19,16 @@ mod drain;
 mod holdings;
 mod keeper;
 mod lanes;
+mod letter;
+mod orders;
 mod queue;
+mod replies;
 mod reserve;
 mod send;
 mod settings;
 mod settler;
 mod tick;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -39,16 +43,19 @@ use self::{
     holdings::Holdings,
     keeper::Keeper,
     lanes::Lanes,
+    orders::Listener,
     queue::Queue,
+    replies::Replies,
     settler::{Settler, Unsettled},
 };
 use crate::{
     domain::{
+        content::Texts,
         id::{MailboxId, RunId},
         pairing::Pairing,
     },
     observe::liveness::Liveness,
-    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, entropy::Purpose},
+    ports::{Bell, Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, Orders, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -61,6 +68,8 @@ pub struct Ports {
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
     pub mailer: Arc<dyn Mailer>,
+    pub orders: Arc<dyn Orders>,
+    pub bell: Arc<dyn Bell>,
 }
 
 /// What the tasks around the loop tell it.
@@ -70,16 +79,22 @@ enum Event {
     LaneDone,
     /// Its end is in the ledger: its mailbox may send again from `next_at` on, unless its answer stopped it.
     Settled { mailbox: MailboxId, next_at: DateTime<Utc>, stopped: bool },
+    /// The standing order was read.
+    Ordered { running: bool },
+    /// Somebody does not want to wait for the tick.
+    Triggered,
 }
 
 /// One worker. `run` it once.
 pub struct Worker {
     ports: Ports,
     settings: Arc<WorkerSettings>,
+    texts: Arc<Texts>,
     run: RunId,
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
     queue: Queue,
+    replies: Replies,
     lanes: Lanes,
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
@@ -92,6 +107,9 @@ pub struct Worker {
     prepared: Option<NaiveDate>,
     /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
     not_before: DateTime<Utc>,
+    next_tick: DateTime<Utc>,
+    /// The fleet's standing order, as far as it is known here.
+    ordered: bool,
 }
 
 impl Worker {
@@ -104,6 +122,7 @@ impl Worker {
             holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
             liveness,
             queue: Queue::default(),
+            replies: Replies::default(),
             lanes: Lanes::new(settings.max_concurrent),
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
@@ -114,9 +133,18 @@ impl Worker {
             tell,
             prepared: None,
             not_before: DateTime::<Utc>::MIN_UTC,
+            next_tick: DateTime::<Utc>::MIN_UTC,
+            ordered: true,
             settings: Arc::new(settings),
+            texts: Texts::built_in(),
             ports,
         }
+    }
+
+    /// Lets it write with these texts instead of the built-in ones.
+    pub fn with_texts(mut self, texts: Arc<Texts>) -> Worker {
+        self.texts = texts;
+        self
     }
 
     /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
@@ -138,13 +166,18 @@ impl Worker {
             self.tell.clone(),
         );
         let settler = tokio::spawn(settler.run());
+        let listener =
+            Listener { ports: self.ports.clone(), heartbeat: self.settings.heartbeat, tell: self.tell.clone() };
+        let listener = tokio::spawn(listener.listen(stop.clone()));
         self.serve(&stop, &results).await;
+        // It ends with the stop; a look at an order that hangs holds nobody up.
+        listener.abort();
         Ok(self.drain(results, settler, keeping, keeper).await)
     }
 
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
-        let mut next_tick = self.ports.clock.now();
+        self.next_tick = self.ports.clock.now();
         loop {
             let wake = self.next_batch_at();
             let clock = Arc::clone(&self.ports.clock);
@@ -153,8 +186,8 @@ impl Worker {
                 () = stop.cancelled() => return,
                 Some(event) = self.events.recv() => self.on_event(event),
                 () = self.holdings.acquired() => drop(stop.run_until_cancelled(self.plan_acquired()).await),
-                () = clock.sleep_until(next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
-                    Some(next) => next_tick = next,
+                () = clock.sleep_until(self.next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
+                    Some(next) => self.next_tick = next,
                     None => return,
                 },
                 () = sleep_until_some(&*clock, wake) => self.dispatch(results).await,
@@ -170,14 +203,37 @@ impl Worker {
                 self.lanes.rest_until(now + self.between(Purpose::LaneRest, 0, min, max));
             }
             Event::Settled { mailbox, stopped: true, .. } => self.queue.stopped(mailbox),
-            Event::Settled { mailbox, next_at, .. } => self.queue.done(mailbox, next_at),
+            Event::Settled { mailbox, next_at, .. } => {
+                self.replies.cool(mailbox, next_at);
+                self.queue.done(mailbox, next_at);
+            }
+            Event::Ordered { running } => self.on_order(running, now),
+            Event::Triggered => {
+                tracing::info!("triggered: planning now");
+                self.next_tick = now;
+            }
         }
     }
 
-    /// When the next batch could start: a lane is free, a mail is released, nothing holds us back.
+    fn on_order(&mut self, running: bool, now: DateTime<Utc>) {
+        match (self.ordered, running) {
+            (true, false) => {
+                tracing::info!("stopped by order: nothing new is started until the fleet is started again")
+            }
+            (false, true) => {
+                tracing::info!("started by order: planning now");
+                self.next_tick = now;
+            }
+            _ => {}
+        }
+        self.ordered = running;
+    }
+
+    /// When the next batch could start: a lane is free, a mail or a reply is released, nothing holds us back.
     fn next_batch_at(&self) -> Option<DateTime<Utc>> {
-        let (lane, mail) = (self.lanes.next_free_at()?, self.queue.next_at()?);
-        Some(lane.max(mail).max(self.not_before))
+        let lane = self.lanes.next_free_at().filter(|_| self.ordered)?;
+        let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
+        Some(lane.max(letter).max(self.not_before))
     }
 
     fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {

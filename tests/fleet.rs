@@ -21,6 +21,8 @@ mod host;
 mod kill;
 #[path = "fleet/operator.rs"]
 mod operator;
+#[path = "fleet/orders.rs"]
+mod orders;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/postfix.rs"]
@@ -31,3 +33,5 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/threads.rs"]
+mod threads;

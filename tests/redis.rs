@@ -4,6 +4,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "redis/bell.rs"]
+mod bell;
 #[path = "redis/conformance.rs"]
 mod conformance;
 #[path = "redis/differential.rs"]

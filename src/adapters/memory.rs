@@ -1,6 +1,7 @@
 //! The ports in memory, for the simulation and for tests: the same rules as the real ones, which one conformance suite
 //! holds, driven by whatever clock they are given, with faults on demand.
 
+mod bell;
 pub mod caps;
 mod clock;
 mod fault;
@@ -10,6 +11,7 @@ mod mailboxes;
 mod mailer;
 pub mod world;
 
+pub use bell::MemoryBell;
 pub use caps::MemoryCaps;
 pub use clock::VirtualClock;
 pub use fault::{Fault, Faults};

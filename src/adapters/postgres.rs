@@ -6,11 +6,14 @@ pub mod keyring;
 mod ledger;
 mod mailboxes;
 pub mod migrate;
+mod orders;
 pub mod pool;
 mod session;
 pub mod standing;
+pub mod templates;
 pub mod users;
 pub mod view;
 
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;
+pub use orders::PostgresOrders;

@@ -1,15 +1,17 @@
-//! Redis: the caps and the leases, each operation one script that Redis runs as one step.
+//! Redis: the caps, the leases and the bell, each operation one script that Redis runs as one step.
 //!
 //! The scripts are in `lua/`, compiled into the binary, and called by their hash (EVALSHA); a server that does not know
 //! one yet answers NOSCRIPT, is given it, and is asked again. Nothing that must last is kept here: a Redis that comes
 //! back empty makes the fleet slow for a while and nothing else.
 
+mod bell;
 mod caps;
 mod classify;
 mod keys;
 mod leases;
 mod pool;
 
+pub use bell::RedisBell;
 pub use caps::RedisCaps;
 pub use classify::classify;
 pub use deadpool_redis::Pool;

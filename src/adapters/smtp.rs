@@ -38,6 +38,7 @@ pub use self::{
 };
 use crate::{
     domain::{
+        content::judge_marker,
         mailbox::Security,
         outcome::{
             Reply,
@@ -71,7 +72,9 @@ pub struct SmtpConfig {
 pub enum SetupError {
     #[error("WARMUP_TLS_CA_FILE {path}: {fault}; give a PEM file with at least one certificate", path = .path.display())]
     CaFile { path: PathBuf, fault: String },
-    #[error("WARMUP_HEADER `{0}` is no header name: letters, digits and hyphens, such as X-Warmup")]
+    #[error(
+        "WARMUP_HEADER `{0}` can't mark a mail: write the name of a header field that means nothing else, such as X-Warmup"
+    )]
     Header(String),
     #[error("`{0}` is no host name for EHLO: letters, digits, dots and hyphens")]
     HelloName(String),
@@ -102,7 +105,7 @@ impl SmtpMailer {
             return Err(SetupError::HelloName(name.clone()));
         }
         let header = Some(&config.header)
-            .filter(|name| is_name(name, "-"))
+            .filter(|name| judge_marker(name).is_ok())
             .and_then(|name| HeaderName::new_from_ascii(name.clone()).ok())
             .ok_or_else(|| SetupError::Header(config.header.clone()))?;
         Ok(SmtpMailer {

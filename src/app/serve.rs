@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{keywatch, world};
+use super::{keywatch, templates, world};
 use crate::{
     adapters::seal::Sealer,
     api,
@@ -31,6 +31,7 @@ pub async fn serve(
     // So that ending here by itself stops nothing else of the caller's.
     let stop = stop.child_token();
     let (ports, database) = world::ports(settings, Arc::clone(&clock), entropy).await?;
+    let texts = templates::texts(settings, &database).await?;
     let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
         format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
     })?;
@@ -47,7 +48,7 @@ pub async fn serve(
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
-    let worker = Worker::new(ports, world::worker_settings(settings), liveness);
+    let worker = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use crate::{
     adapters::{
-        postgres::{PostgresLedger, PostgresMailboxes, keyring, migrate, pool},
-        redis::{self, RedisCaps, RedisLeases},
+        postgres::{PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
+        redis::{self, RedisBell, RedisCaps, RedisLeases},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
@@ -46,6 +46,7 @@ pub async fn ports(
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL and that the server runs"),
     };
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
+    let bell = RedisBell::new(redis_url.expose_secret(), redis.clone(), &settings.redis_prefix, Arc::clone(&clock))?;
     let ports = Ports {
         clock,
         entropy,
@@ -54,6 +55,8 @@ pub async fn ports(
         caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
         leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
+        orders: Arc::new(PostgresOrders::new(database.clone())),
+        bell: Arc::new(bell),
     };
     Ok((ports, database))
 }
@@ -95,6 +98,8 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
         stagger_max: settings.stagger_max,
         cooldown_min: settings.mailbox_cooldown_min,
         cooldown_max: settings.mailbox_cooldown_max,
+        reply_delay_min: settings.reply_delay_min,
+        reply_delay_max: settings.reply_delay_max,
         rate_limit_backoff: settings.rate_limit_backoff,
         quota_priority_boost: settings.quota_priority_boost,
         tick_interval: settings.cron_interval,

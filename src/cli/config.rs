@@ -121,6 +121,21 @@ mod tests {
         assert!(faults.contains("WARMUP_SHARDS: `0` is out of range"), "{faults}");
     }
 
+    #[tokio::test]
+    async fn a_check_reads_the_templates() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let given = vars(&[("WARMUP_TEMPLATES_FILE", file.path().to_str().unwrap())]);
+        std::fs::write(file.path(), "=== mail\nSubject: {a\n\n{form}\n").unwrap();
+        let faults = check(&given).await.unwrap_err().to_string();
+        assert!(faults.contains("WARMUP_TEMPLATES_FILE: line 2: a { that is not closed"), "{faults}");
+        assert!(faults.contains("WARMUP_TEMPLATES_FILE: line 4: {form} is unknown"), "{faults}");
+        std::fs::write(file.path(), "=== reply\n\nYes.\n").unwrap();
+        let text = check(&given).await.unwrap();
+        assert!(text.contains("warning: WARMUP_TEMPLATES_FILE: line 1: only 1 of kind reply"), "{text}");
+        std::fs::write(file.path(), b"=== reply\n\nJ\xe4.\n").unwrap();
+        assert!(check(&given).await.unwrap_err().to_string().contains("not UTF-8"));
+    }
+
     #[test]
     fn a_bad_configuration_is_known_by_its_type() {
         let error = show(&vars(&[("WARMUP_SHARDS", "0")]), false).unwrap_err();

@@ -22,7 +22,8 @@ WARMUP_MASTER_KEY is the present key; the new one is asked for, read, or made. A
 transaction: it happens whole, or not at all, and may be repeated.
 
 Workers that still run with the old key stop in order within a heartbeat, disable nobody, and are refused at a start until
-they have the new key. A mail that one of them reserves in that moment fails with reason seal-broken and goes out later.
+they have the new key. A mail that one of them reserves in that moment fails with reason seal-broken and its place goes to
+a later one; a reply is left out.
 So: rotate, give WARMUP_MASTER_KEY its new value everywhere, start the workers again. Backups of the database made before
 need the old key: keep it as long as them.";
 

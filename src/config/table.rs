@@ -65,7 +65,7 @@ settings! {
         imap_timeout: Duration = "WARMUP_IMAP_TIMEOUT_MS", "30000", milliseconds(100..=600_000);
         /// The header field that marks a warm-up mail, so that its owner can filter it.
         header: String = "WARMUP_HEADER", "X-Warmup", header();
-        /// A file with texts for the mails, instead of the built-in ones.
+        /// A file with texts for mails and replies, instead of the stored or built-in ones.
         templates_file: Option<PathBuf> = "WARMUP_TEMPLATES_FILE", "", optional(file());
         /// A file with limits for single mail hosts.
         host_limits_file: Option<PathBuf> = "WARMUP_HOST_LIMITS_FILE", "", optional(file());

@@ -1,148 +1,140 @@
 //! The words of a mail: short, ordinary business English between colleagues, no links, nothing tracked.
 //!
-//! A draft is chosen before the reservation, because the ledger keeps the subject; the greeting is added after it, when
-//! the partner is known.
+//! ```text
+//!   mails.txt, replies.txt ─┐
+//!   the operator's file ────┴▶ file ─▶ template (spintax ─▶ phrase) ─▶ Texts ─▶ Draft ─▶ text ─▶ html
+//! ```
+//!
+//! A draft is chosen before the reservation, because the ledger keeps the subject; its text is made after it, when the
+//! partner is known. Both come from the one roll that chose the draft.
 
-/// A mail before it has a sender and a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draft {
-    pub subject: &'static str,
-    body: &'static str,
+mod dice;
+mod fault;
+mod file;
+mod line;
+mod marker;
+mod names;
+mod part;
+mod phrase;
+mod spintax;
+mod template;
+
+use std::sync::{Arc, LazyLock};
+
+use self::dice::Stream;
+pub use self::{
+    fault::Fault,
+    file::{Templates, read, write},
+    line::one_line,
+    marker::{MARK, judge as judge_marker},
+    names::{Names, first_name},
+    part::{html, plain},
+    template::{Kind, LONGEST_SUBJECT, Source, Template},
+};
+
+/// Everything that can be said.
+#[derive(Debug)]
+pub struct Texts {
+    mails: Vec<Arc<Template>>,
+    replies: Vec<Arc<Template>>,
 }
 
-/// Returns the draft that `dice` (64 random bits) chooses.
-pub fn draft(dice: u64) -> Draft {
-    let place = (u128::from(dice) * DRAFTS.len() as u128) >> 64;
-    let (subject, body) = DRAFTS[place as usize];
-    Draft { subject, body }
+/// A mail before its partner is known.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub subject: String,
+    template: Arc<Template>,
+    dice: u64,
+}
+
+/// Parsed once for a process.
+static BUILT_IN: LazyLock<Arc<Texts>> = LazyLock::new(|| {
+    let templates = read(&Texts::built_in_file()).expect("the built-in templates are tested");
+    Arc::new(Texts::sorted(templates))
+});
+
+impl Texts {
+    /// The texts that come with the program.
+    pub fn built_in() -> Arc<Texts> {
+        Arc::clone(&BUILT_IN)
+    }
+
+    /// The file of the texts that come with the program, to begin one's own from.
+    pub fn built_in_file() -> String {
+        [include_str!("content/mails.txt"), include_str!("content/replies.txt")].join("\n")
+    }
+
+    /// The operator's own texts. A kind of which there is one replaces the built-in ones of that kind.
+    pub fn own(templates: Templates) -> Texts {
+        let Texts { mut mails, mut replies } = Texts::sorted(templates);
+        let built_in = Texts::built_in();
+        if mails.is_empty() {
+            mails.clone_from(&built_in.mails);
+        }
+        if replies.is_empty() {
+            replies.clone_from(&built_in.replies);
+        }
+        Texts { mails, replies }
+    }
+
+    fn sorted(templates: Templates) -> Texts {
+        let templates = templates.templates.into_iter().map(Arc::new);
+        let (mails, replies) = templates.partition(|template| template.source.kind == Kind::Mail);
+        Texts { mails, replies }
+    }
+
+    /// Returns how many templates of `kind` there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.of(kind).len()
+    }
+
+    /// Returns the mail that `dice` (64 random bits) chooses.
+    pub fn mail(&self, dice: u64) -> Draft {
+        let template = self.choose(Kind::Mail, dice);
+        Draft { subject: template.subject(dice), template, dice }
+    }
+
+    /// Returns the reply that `dice` chooses, to a mail with the subject `original`.
+    pub fn reply(&self, dice: u64, original: &str) -> Draft {
+        Draft { subject: reply_subject(original), template: self.choose(Kind::Reply, dice), dice }
+    }
+
+    fn choose(&self, kind: Kind, dice: u64) -> Arc<Template> {
+        let templates = self.of(kind);
+        Arc::clone(&templates[Stream::of(dice, kind.as_str()).below(templates.len())])
+    }
+
+    fn of(&self, kind: Kind) -> &[Arc<Template>] {
+        match kind {
+            Kind::Mail => &self.mails,
+            Kind::Reply => &self.replies,
+        }
+    }
 }
 
 impl Draft {
-    /// Returns the body as plain text with a greeting to `recipient` and signed by `sender`, both display names; an
-    /// empty name is left out. `dice` varies greeting and closing.
-    pub fn text(&self, sender: &str, recipient: &str, dice: u64) -> String {
-        let greeting = pick(&GREETINGS, dice);
-        let closing = pick(&CLOSINGS, dice.rotate_left(32));
-        let to = if recipient.is_empty() { String::new() } else { format!(" {recipient}") };
-        let from = if sender.is_empty() { String::new() } else { format!("\n{sender}") };
-        format!("{greeting}{to},\n\n{}\n\n{closing}{from}\n", self.body)
+    /// Returns the text: paragraphs with an empty line between them, a line break where one is meant.
+    pub fn text(&self, names: &Names) -> String {
+        self.template.text(names, self.dice)
     }
 }
 
-fn pick(words: &[&'static str], dice: u64) -> &'static str {
-    words[((u128::from(dice) * words.len() as u128) >> 64) as usize]
+/// Returns the subject of a reply (RFC 5322 section 3.6.5): "Re: " once, however often and in whatever case it stood there.
+pub fn reply_subject(original: &str) -> String {
+    let mut rest = original.trim();
+    while let Some(without) = without_re(rest) {
+        rest = without;
+    }
+    format!("Re: {rest}").trim_end().to_owned()
 }
 
-const GREETINGS: [&str; 4] = ["Hello", "Hi", "Good day", "Good morning"];
-const CLOSINGS: [&str; 5] = ["Best regards,", "Kind regards,", "Many thanks,", "All the best,", "Thanks,"];
-
-const DRAFTS: [(&str, &str); 16] = [
-    (
-        "Notes from this morning",
-        "I wrote down the main points while they were fresh: the order is confirmed, the samples arrive on Thursday, \
-         and we still need somebody for the front desk next week.\n\nTell me if I missed something.",
-    ),
-    (
-        "Room for the Tuesday meeting",
-        "The large room is taken until eleven, so I put us into the small one beside the kitchen. It has a screen and \
-         enough chairs for six.\n\nShall I order coffee?",
-    ),
-    (
-        "Question about the delivery dates",
-        "The supplier offers two dates, the 4th and the 11th. The earlier one costs a little more. I would take the \
-         later one unless your team is waiting for the parts.",
-    ),
-    (
-        "Draft of the summary",
-        "I shortened the summary to one page and moved the figures to the end. The second paragraph still reads a bit \
-         stiff. Could you have a look when you find ten minutes?",
-    ),
-    (
-        "Holiday cover in the last week",
-        "I will be away from Monday to Friday. Jonas takes the calls, and the open invoices are in the blue folder. \
-         Nothing should be urgent, but you can reach me in the evening.",
-    ),
-    (
-        "Numbers for the quarter",
-        "The first count is ready. We are slightly above last year, mostly because of the spring orders. I will check \
-         the returns tomorrow and send the final table then.",
-    ),
-    (
-        "Your feedback on the brochure",
-        "Thank you for the comments. I changed the second picture and took out the long sentence on the back. The \
-         printer needs the file by noon on Wednesday.",
-    ),
-    (
-        "Lunch on Thursday?",
-        "A few of us are going to the place at the corner on Thursday at half past twelve. It would be good to have \
-         you there, there is a lot to catch up on.",
-    ),
-    (
-        "Spare keys for the archive",
-        "There are two spare keys for the archive now. One is with reception, the other one in the drawer by the \
-         window. Please sign the list when you take one.",
-    ),
-    (
-        "Short call tomorrow",
-        "Would you have a quarter of an hour tomorrow afternoon? I would like to go through the open points before we \
-         talk to the customer. Any time after two suits me.",
-    ),
-    (
-        "Printer on the second floor",
-        "The printer on the second floor works again; it was only the tray. If it shows the old message once more, \
-         switch it off for a minute.",
-    ),
-    (
-        "Training in spring",
-        "The dates for the training are out: two days in March, with a third one for those who want the practical part. \
-         I would reserve four places for us. Does that fit your plans?",
-    ),
-    (
-        "Minutes and next steps",
-        "The minutes are in the usual place. For us there are two things to do: the list of contacts, which I take, and \
-         the price comparison, which would be yours. The end of next week is early enough.",
-    ),
-    (
-        "Change of address at the warehouse",
-        "The warehouse has moved to the new building across the yard. Deliveries go to gate three from now on. I have \
-         told the two carriers, but a word to your drivers would help.",
-    ),
-    (
-        "Welcome to the new colleague",
-        "Marta starts on Monday and will sit with us for the first month. I prepared a small plan for her first days. \
-         Could you show her the order system on Tuesday morning?",
-    ),
-    (
-        "Reminder about the inventory",
-        "We count the stock on the last Friday of the month, as every year. It took three hours last time, and with one \
-         more pair of hands it should be done before lunch.",
-    ),
-];
+/// Takes one "Re:" away, also as "RE :" and "Re[2]:".
+fn without_re(subject: &str) -> Option<&str> {
+    let (word, rest) = subject.split_once(':')?;
+    let word = word.trim_end();
+    let bare = word.split_once('[').filter(|(_, count)| count.ends_with(']')).map_or(word, |(bare, _)| bare);
+    bare.trim_end().eq_ignore_ascii_case("re").then(|| rest.trim_start())
+}
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_draft_can_be_chosen_and_no_subject_comes_twice() {
-        let step = u64::MAX / DRAFTS.len() as u64 + 1;
-        let subjects: HashSet<_> = (0..DRAFTS.len() as u64).map(|i| draft(i * step).subject).collect();
-        assert_eq!(subjects.len(), DRAFTS.len());
-        assert_eq!(draft(u64::MAX), draft((DRAFTS.len() as u64 - 1) * step));
-    }
-
-    #[test]
-    fn a_mail_greets_and_signs_by_name() {
-        let text = draft(0).text("Ada Lovelace", "Grace Hopper", 0);
-        assert!(text.starts_with("Hello Grace Hopper,\n\n"), "{text}");
-        assert!(text.ends_with("Best regards,\nAda Lovelace\n"), "{text}");
-        assert!(draft(0).text("", "", u64::MAX).starts_with("Good morning,\n\n"));
-    }
-
-    #[test]
-    fn nothing_links_anywhere() {
-        assert!(DRAFTS.iter().all(|(_, body)| !body.contains("http") && !body.contains("www.")));
-    }
-}
+mod tests;

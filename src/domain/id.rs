@@ -33,6 +33,10 @@ id!(
     FlightId(i64)
 );
 id!(
+    /// A reply that is scheduled, by the flight of the mail that it answers: `scheduled_replies.id`.
+    ReplyId(i64)
+);
+id!(
     /// The mails that were reserved together: `batches.id`.
     BatchId(i64)
 );

@@ -50,9 +50,11 @@ pub enum Claim {
     NothingTwice,
     /// Nobody wrote to the same partner again while another was unused.
     NoPairTwice,
+    /// Every reply goes back to whom its mail came from, once a thread.
+    OneAnswerAThread,
     /// Every mailbox received as many mails as it owed.
     ReceivedEvenly,
-    /// Each day's counters are the counts of its rows.
+    /// Each day's counters are the counts of its rows; a reply that nobody knows the end of is a failed one.
     CountersAreRows,
     /// `reserved` = sent + uncertain + in flight, and nothing is in flight.
     NothingInFlight,

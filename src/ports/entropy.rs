@@ -14,6 +14,8 @@ pub enum Purpose {
     Cooldown,
     /// Which text a mail gets.
     Content,
+    /// Whether and when a mail is answered.
+    Reply,
     /// The order in which a mailbox that needs another partner tries them.
     Walk,
     /// Waits between attempts at a service that is away.

@@ -15,9 +15,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::PortError;
 use crate::domain::{
-    id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+    id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
     mailbox::Endpoint,
     outcome::Outcome,
+    reply::{Answering, Due},
 };
 
 /// A partner that would do, and the round of the day's pairing in which it counts as used.
@@ -27,19 +28,23 @@ pub struct Choice {
     pub round: i16,
 }
 
-/// One mail that should go out.
+/// One mail or reply that should go out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     pub mailbox: MailboxId,
     pub shard: ShardId,
     pub day: NaiveDate,
-    /// The attempts today as the planner knows them; any other number in the row refuses with `Stale`.
+    /// The attempts today as the planner knows them; any other number in the row refuses with `Stale`. Not looked at for
+    /// a reply.
     pub attempts: u16,
-    /// Partners in order of preference: the first that can receive and is not used yet in its round is taken.
+    /// Partners in order of preference: the first that can receive and is not used yet in its round is taken. For a reply
+    /// the one whom it answers.
     pub choices: Vec<Choice>,
     /// Without angle brackets, `<uuid@sender's domain>` inside.
     pub message_id: String,
     pub subject: String,
+    /// The scheduled reply that this is: it takes no place and no pair, but its thread.
+    pub answers: Option<ReplyId>,
 }
 
 /// Mails to reserve together. A mailbox stands in it at most once.
@@ -66,9 +71,9 @@ pub enum Refusal {
     SenderPaused,
     /// The mailbox still has its cooldown, or another mail or reply in flight.
     NotCool,
-    /// Sent + uncertain + in flight has reached the quota.
+    /// Sent + uncertain + in flight has reached the quota; of replies, those of today half of it.
     QuotaFull,
-    /// The row's attempts differ from the asked ones, or 2 x quota attempts are used.
+    /// The row's attempts differ from the asked ones, or 2 x quota attempts are used; a reply is not due, or not any more.
     Stale,
     /// None of the choices can receive and is unused.
     NoPartner,
@@ -124,6 +129,10 @@ pub struct Flight {
     pub recipient: Party,
     pub message_id: String,
     pub subject: String,
+    /// As asked.
+    pub answers: Option<ReplyId>,
+    /// How the recipient answers.
+    pub answering: Answering,
     pub endpoint: Endpoint,
     pub username: String,
     /// Sealed under the master key with the sender's id; only the mailer opens it.
@@ -151,6 +160,8 @@ pub struct Settlement {
     /// The end of the sender's cooldown, day clock.
     pub next_at: DateTime<Utc>,
     pub outcome: Outcome,
+    /// When the partner answers, should this be a mail that was sent.
+    pub reply: Option<Due>,
 }
 
 /// Which flights a sweep takes.
@@ -193,7 +204,8 @@ pub trait Ledger: Send + Sync {
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError>;
 
     /// Reserves what may go: takes a place in the day's quota, uses the pair, opens a flight. Returns an answer for
-    /// each ask, in order.
+    /// each ask, in order. A reply that is due and is refused for good (its mailbox is paused, has answered half its quota
+    /// today, or nobody is there to be answered) lapses with that reason.
     ///
     /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `abandon`.
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
@@ -205,7 +217,7 @@ pub trait Ledger: Send + Sync {
     async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Closes flights with one log row each, moves the counters, sets the cooldown and the standings that the outcome
-    /// asks for. A flight that was swept meanwhile has its uncertain row corrected by a definite outcome. Repeatable:
+    /// asks for, schedules the reply to a mail that was sent. A flight that was swept meanwhile has its uncertain row corrected by a definite outcome. Repeatable:
     /// a flight that is settled already is left alone. Outcomes with fate `Unstarted` are released. Returns how many
     /// flights or rows it changed.
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError>;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::PortError;
-use crate::domain::{id::ShardId, pairing::Member, plan::Candidate, time::Todays};
+use crate::domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, time::Todays};
 
 /// The enrolled mailboxes as the planner sees them.
 #[async_trait]
@@ -21,6 +21,15 @@ pub trait Mailboxes: Send + Sync {
         todays: &Todays,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError>;
+
+    /// Reads the replies that the mailboxes of `shards` owe and that fall due before `before`, the earliest first. Those
+    /// whose time has passed at `now` lapse with reason `late`.
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError>;
 
     /// Returns the roster of `day`, ordered by user, domain, id. The first to ask makes it, with the quotas of that
     /// moment, of all enabled mailboxes that have a window on that weekday and are able to receive; from then on it

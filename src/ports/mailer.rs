@@ -14,10 +14,31 @@ use crate::domain::{id::MailboxId, outcome::Outcome};
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub flight: Flight,
-    /// The body as plain text; the subject is the flight's. The mailer makes an RFC 5322 message of them.
+    /// The body as plain text, paragraphs apart by an empty line; the subject is the flight's. The mailer makes an
+    /// RFC 5322 message of them, in plain text and HTML.
     pub text: String,
     /// The `Date` header: day clock, at submission.
     pub date: DateTime<Utc>,
+    /// What a reply answers; a mail begins a thread.
+    pub thread: Option<Thread>,
+}
+
+/// Where a reply belongs (RFC 5322 section 3.6.4). Message-IDs stand without angle brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The mail that is answered.
+    pub in_reply_to: String,
+    /// The mails of the thread so far, oldest first; the answered one is the last.
+    pub references: Vec<String>,
+}
+
+impl Thread {
+    /// The thread of an answer to the mail `message_id`, which itself referred to the mails `earlier`.
+    pub fn answering(message_id: &str, earlier: &[String]) -> Thread {
+        let before = earlier.iter().filter(|id| *id != message_id).cloned();
+        let references = before.chain([message_id.to_owned()]).collect();
+        Thread { in_reply_to: message_id.to_owned(), references }
+    }
 }
 
 /// Asked before the connection is opened and again before the final dot: may this worker still send this?

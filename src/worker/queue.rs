@@ -81,6 +81,24 @@ impl Queue {
         self.busy.remove(&mailbox);
     }
 
+    /// Marks a mailbox busy with something that does not stand in here: a reply. Returns whether it was free.
+    pub(super) fn occupy(&mut self, mailbox: MailboxId) -> bool {
+        let free = self.busy.insert(mailbox);
+        if let Some(mail) = self.mails.get(&mailbox).filter(|_| free) {
+            self.ready.remove(&(mail.planned.urgency, mailbox));
+            self.waiting.remove(&(mail.planned.release_at, mailbox));
+        }
+        free
+    }
+
+    /// Frees a mailbox whose reply came to nothing: its mails wait no longer.
+    pub(super) fn free(&mut self, mailbox: MailboxId) {
+        self.busy.remove(&mailbox);
+        if let Some(mail) = self.mails.remove(&mailbox) {
+            self.insert(mail);
+        }
+    }
+
     /// Remembers what a mailbox whose mail is on its way owes after it.
     pub(super) fn owes_more(&mut self, planned: Planned) {
         self.mails.insert(planned.mailbox, Mail { planned, walk: false });
@@ -107,6 +125,11 @@ impl Queue {
     pub(super) fn hold(&mut self, user: UserId, until: DateTime<Utc>) {
         let held = self.held.entry(user).or_insert(until);
         *held = (*held).max(until);
+    }
+
+    /// Returns until when nothing of `user` is handed out, if anything was ever held.
+    pub(super) fn held_until(&self, user: UserId) -> Option<DateTime<Utc>> {
+        self.held.get(&user).copied()
     }
 
     /// Returns when the next mail is released: long ago if one is, `None` when none waits.
@@ -226,6 +249,17 @@ mod tests {
         queue.done(MailboxId(1), at(4));
         assert!(queue.take(at(3), 1).is_empty(), "it cools down");
         assert_eq!(ids(&queue.take(at(4), 1)), [1]);
+    }
+
+    #[test]
+    fn a_mailbox_that_answers_sends_nothing_else_meanwhile() {
+        let mut queue = queue(&[(1, 1, 0)]);
+        assert_eq!(queue.released(at(0), 9), 1);
+        assert!(queue.occupy(MailboxId(1)) && !queue.occupy(MailboxId(1)));
+        assert!(queue.take(at(0), 1).is_empty());
+        assert_eq!(queue.next_at(), None);
+        queue.free(MailboxId(1));
+        assert_eq!(ids(&queue.take(at(0), 1)), [1]);
     }
 
     #[test]

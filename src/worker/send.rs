@@ -7,8 +7,11 @@ use tokio::sync::mpsc;
 
 use super::{Event, settler::Results};
 use crate::{
-    domain::outcome::{Effects, Fate, Outcome, Stage},
-    ports::{Clock, Delivery, Flight, Gate, Mailer, Outgoing, Settlement},
+    domain::{
+        outcome::{Effects, Fate, Outcome, Stage},
+        reply::Intent,
+    },
+    ports::{Clock, Delivery, Flight, Gate, Mailer, Outgoing, Settlement, mailer::Thread},
 };
 
 pub(super) struct Send {
@@ -16,6 +19,10 @@ pub(super) struct Send {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Gate,
     pub(super) text: String,
+    /// What it answers, where it is a reply.
+    pub(super) thread: Option<Thread>,
+    /// Whether it is answered, should it be sent.
+    pub(super) intent: Option<Intent>,
     pub(super) flight: Flight,
     pub(super) cooldown: TimeDelta,
     pub(super) results: Results,
@@ -27,7 +34,7 @@ impl Send {
     pub(super) async fn run(self) {
         let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
         let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
-        let outgoing = Outgoing { flight: self.flight, text: self.text, date: self.clock.now() };
+        let outgoing = Outgoing { flight: self.flight, text: self.text, thread: self.thread, date: self.clock.now() };
         let delivery = deliver(self.mailer, outgoing, self.gate).await;
         let at = self.clock.now();
         tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
@@ -40,6 +47,7 @@ impl Send {
             at,
             latency: delivery.latency,
             next_at: at + self.cooldown,
+            reply: self.intent.and_then(|intent| intent.due(at)),
             outcome: delivery.outcome,
         });
         // The loop is gone only when the drain is over, and then no lane matters.

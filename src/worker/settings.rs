@@ -22,6 +22,9 @@ pub struct WorkerSettings {
     /// The cooldown of a mailbox after a mail; day clock.
     pub cooldown_min: Duration,
     pub cooldown_max: Duration,
+    /// Between a mail and its answer; day clock.
+    pub reply_delay_min: Duration,
+    pub reply_delay_max: Duration,
     /// Upper bound of the wait after a cap refused; day clock.
     pub rate_limit_backoff: Duration,
     pub quota_priority_boost: f64,

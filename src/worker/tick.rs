@@ -27,7 +27,7 @@ impl Worker {
         let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
         self.sweep();
         let now = self.ports.clock.now();
-        if shards.is_empty() {
+        if shards.is_empty() || !self.ordered {
             return next_tick(now, self.interval());
         }
         match self.plan_shards(&shards).await {
@@ -59,6 +59,7 @@ impl Worker {
         let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
         let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
         let plan = plan(&candidates, &self.tick_at(now));
+        let replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;
         self.load_pairings(&plan, now).await?;
         let mails: u32 = plan.iter().map(|mail| u32::from(mail.owed)).sum();
         tracing::info!(
@@ -67,10 +68,12 @@ impl Worker {
             candidates = candidates.len(),
             mailboxes = plan.len(),
             mails,
+            replies = replies.len(),
             closed,
             "tick"
         );
         self.queue.replace(shards, plan);
+        self.replies.replace(shards, replies, now);
         Ok(())
     }
 

@@ -13,11 +13,11 @@ use super::host::Arrival;
 /// One statement, so one moment: mailboxes over their quota, or whose places, counters and rows disagree.
 const WRONG: &str = "
     SELECT count(*) FROM mailbox_days d
-    LEFT JOIN (SELECT mailbox_id, day, count(*) AS n FROM in_flight GROUP BY 1, 2) f USING (mailbox_id, day)
+    LEFT JOIN (SELECT mailbox_id, day, count(*) AS n FROM in_flight WHERE answers IS NULL GROUP BY 1, 2) f USING (mailbox_id, day)
     LEFT JOIN (
         SELECT mailbox_id, day, count(*) FILTER (WHERE status = 'SENT') AS sent,
-               count(*) FILTER (WHERE reason = 'uncertain') AS uncertain,
-               count(*) FILTER (WHERE reason <> 'uncertain') AS failed
+               count(*) FILTER (WHERE reason = 'uncertain' AND answers IS NULL) AS uncertain,
+               count(*) FILTER (WHERE reason <> 'uncertain' OR reason = 'uncertain' AND answers > 0) AS failed
         FROM logs GROUP BY 1, 2
     ) l USING (mailbox_id, day)
     WHERE d.reserved > d.quota OR d.sent + d.uncertain > d.quota
@@ -67,7 +67,7 @@ impl Ledger {
         for (id, status, reason) in rows {
             assert!(seen.insert(id.clone(), ()).is_none(), "{id} has two rows");
             match (status.as_str(), reason.as_deref()) {
-                ("SENT", _) => ledger.sent.insert(id),
+                ("SENT" | "REPLIED", _) => ledger.sent.insert(id),
                 (_, Some("uncertain")) => ledger.uncertain.insert(id),
                 _ => ledger.failed.insert(id),
             };

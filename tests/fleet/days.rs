@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use warmup::local::proof::{Acceptance, Expect, prove};
+use warmup::local::proof::{Acceptance, Expect, Status, prove};
 use warmup_support::{
     day::{Day, Plan},
     smtp::postfix::SmtpSink,
@@ -21,7 +21,9 @@ pub fn address(n: usize) -> String {
 /// Holds what another program says it accepted against the ledger, sentence by sentence.
 pub fn assert_proven(day: &Day, accepted: Vec<Acceptance>) {
     assert_eq!(day.report.abandoned, 0, "a day that ends in order abandons nothing");
-    assert_eq!(accepted.len(), MAILS);
+    let replied = day.snapshot.logs.iter().filter(|row| row.status == Status::Replied).count();
+    assert!(replied > MAILS / 5, "{replied} of {MAILS} mails were answered");
+    assert_eq!(accepted.len(), MAILS + replied);
     let verdict = prove(&accepted, &day.snapshot, &Expect { mailboxes: MAILBOXES, quota: QUOTA, faults: false });
     assert!(verdict.holds(), "{verdict}");
 }

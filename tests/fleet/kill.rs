@@ -67,20 +67,51 @@ async fn twenty_kills_double_nothing_lose_nothing_and_pass_no_quota() {
     let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
     let gate = Gate::before(database.url()).await;
     let fleet = Fleet::enrol(&database, gate.url(), &cache, host.port(), MAILBOXES, QUOTA, &[]).await;
-    let (watch, looked) = watch(database.pool().clone());
-    for (number, instant) in (1..).zip(INSTANTS) {
+    kill(&INSTANTS, &fleet, database.pool(), &gate, &host).await;
+    assert_agreement(database.pool(), &host.message_ids()).await;
+}
+
+/// The same where all that is on its way is a reply.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_among_replies_answer_no_thread_twice() {
+    let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
+    let gate = Gate::before(database.url()).await;
+    let fleet = Fleet::enrol(&database, gate.url(), &cache, host.port(), MAILBOXES, QUOTA, &[]).await;
+    sqlx::query("UPDATE mailboxes SET reply_rate = 100").execute(database.pool()).await.unwrap();
+    let worker = fleet.start();
+    let owed = (MAILBOXES * QUOTA) as i64;
+    eventually(PATIENCE, || async { counts(database.pool()).await == (owed, 0) }).await;
+    worker.stop().await;
+    // The worker may have answered some of its earliest mails itself.
+    kill(&INSTANTS[2..], &fleet, database.pool(), &gate, &host).await;
+    assert_agreement(database.pool(), &host.message_ids()).await;
+    const ENDS: &str = "SELECT state, count(*) FROM scheduled_replies GROUP BY 1 ORDER BY 1";
+    let ends: Vec<(String, i64)> = sqlx::query_as(ENDS).fetch_all(database.pool()).await.unwrap();
+    println!("replies: {ends:?}");
+    let of = |state: &str| ends.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
+    assert!(of("sent") > 0 && of("failed") > 0, "{ends:?}");
+    // Half the quota is answered a day, rounded up; the rest lapses.
+    assert_eq!((of("sent") + of("failed"), of("waiting") + of("claimed")), (MAILBOXES as i64, 0), "{ends:?}");
+    const TWICE: &str =
+        "SELECT count(*) FROM (SELECT FROM logs WHERE answers > 0 GROUP BY answers HAVING count(*) > 1) t";
+    assert_eq!(sqlx::query_scalar::<_, i64>(TWICE).fetch_one(database.pool()).await.unwrap(), 0);
+}
+
+/// Kills a worker at each of the instants, looking at the numbers all the time, and lets another one finish.
+async fn kill(instants: &[Instant], fleet: &Fleet, pool: &PgPool, gate: &Gate, host: &Host) {
+    let (watch, looked) = watch(pool.clone());
+    for (number, instant) in (1..).zip(instants) {
         let worker = fleet.start();
-        reach(instant, &worker, &gate, &host).await;
+        reach(*instant, &worker, gate, host).await;
         worker.kill().await;
         gate.open();
         host.go_on();
-        println!("{number:>2}  {instant:?}: {}", state(database.pool()).await);
+        println!("{number:>2}  {instant:?}: {}", state(pool).await);
     }
-    finish(&fleet, database.pool()).await;
+    finish(fleet, pool).await;
     watch.abort();
     assert!(looked.load(Ordering::Relaxed) > 100, "the numbers were looked at all the time");
-    assert_eq!(broken(database.pool()).await, [""; 0]);
-    assert_agreement(database.pool(), &host.message_ids()).await;
+    assert_eq!(broken(pool).await, [""; 0]);
 }
 
 /// Arms the trap, waits until the worker is in it.
@@ -103,7 +134,7 @@ async fn finish(fleet: &Fleet, pool: &PgPool) {
             let worker = fleet.start();
             worker.says("acquired shards").await;
             let quiet = tokio::time::timeout(Duration::from_secs(4), async {
-                eventually(PATIENCE, || async { counts(pool).await == (owed, 0) }).await;
+                eventually(PATIENCE, || async { counts(pool).await == (owed, 0) && waiting(pool).await == 0 }).await;
             });
             let done = quiet.await.is_ok();
             worker.stop().await;
@@ -122,14 +153,20 @@ async fn counts(pool: &PgPool) -> (i64, i64) {
     (row.get(0), row.get(1))
 }
 
+/// Replies that are not ended. One that fell due since the last look is read by the next worker.
+async fn waiting(pool: &PgPool) -> i64 {
+    const WAITING: &str = "SELECT count(*) FROM scheduled_replies WHERE state IN ('waiting', 'claimed')";
+    sqlx::query_scalar(WAITING).fetch_one(pool).await.unwrap()
+}
+
 async fn state(pool: &PgPool) -> String {
     const STATE: &str = "
         SELECT COALESCE(sum(sent), 0)::bigint, COALESCE(sum(failed), 0)::bigint, COALESCE(sum(uncertain), 0)::bigint,
-               (SELECT count(*) FROM in_flight)
+               COALESCE(sum(replied), 0)::bigint, (SELECT count(*) FROM in_flight)
         FROM mailbox_days";
     let row = sqlx::query(STATE).fetch_one(pool).await.unwrap();
-    let [sent, failed, uncertain, in_flight] = [0, 1, 2, 3].map(|column| row.get::<i64, _>(column));
-    format!("sent {sent}, failed {failed}, uncertain {uncertain}, in flight {in_flight}")
+    let [sent, failed, uncertain, replied, in_flight] = [0, 1, 2, 3, 4].map(|column| row.get::<i64, _>(column));
+    format!("sent {sent}, failed {failed}, uncertain {uncertain}, replied {replied}, in flight {in_flight}")
 }
 
 /// Looks at the invariants all the time, and fails the test at the first one that does not hold.
@@ -157,14 +194,17 @@ pub async fn broken(pool: &PgPool) -> Vec<String> {
         FROM mailbox_days d
         LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE status = 'SENT') AS sent,
-                   count(*) FILTER (WHERE status = 'FAILED' AND reason <> 'uncertain') AS failed,
-                   count(*) FILTER (WHERE reason = 'uncertain') AS uncertain
+                   count(*) FILTER (WHERE status = 'REPLIED') AS replied,
+                   count(*) FILTER (WHERE status = 'FAILED' AND (reason <> 'uncertain' OR answers > 0)) AS failed,
+                   count(*) FILTER (WHERE reason = 'uncertain' AND answers IS NULL) AS uncertain
             FROM logs l WHERE l.mailbox_id = d.mailbox_id AND l.day = d.day
         ) AS rows ON true
         LEFT JOIN LATERAL (
-            SELECT count(*) AS in_flight FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND f.day = d.day
+            SELECT count(*) FILTER (WHERE answers IS NULL) AS in_flight, count(*) AS all_in_flight
+            FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND f.day = d.day
         ) AS flights ON true
         WHERE d.reserved > d.quota OR d.reserved <> d.sent + d.uncertain + flights.in_flight
+           OR flights.all_in_flight > 1 OR d.replied <> rows.replied OR d.reply_attempts > (d.quota + 1) / 2
            OR d.sent <> rows.sent OR d.failed <> rows.failed OR d.uncertain <> rows.uncertain";
     sqlx::query_scalar(BROKEN).fetch_all(pool).await.unwrap()
 }
@@ -184,16 +224,17 @@ async fn assert_agreement(pool: &PgPool, journal: &[String]) {
         let wanted = |row: &&(String, String, Option<String>)| wanted(&row.1, row.2.as_deref());
         rows.iter().filter(wanted).map(|(id, ..)| id.as_str()).collect()
     };
-    let sent = of(|status, _| status == "SENT");
+    let sent = of(|status, _| status != "FAILED");
+    let replied = of(|status, _| status == "REPLIED").len();
     let uncertain = of(|_, reason| reason == Some("uncertain"));
-    assert!(sent.iter().all(|id| times.contains_key(id)), "only what the host took is SENT");
+    assert!(sent.iter().all(|id| times.contains_key(id)), "only what the host took is SENT or REPLIED");
     let within = times.keys().all(|id| sent.contains(id) || uncertain.contains(id));
-    assert!(within, "what the host took is SENT or uncertain");
+    assert!(within, "what the host took is SENT, REPLIED or uncertain");
     let arrived = uncertain.iter().filter(|id| times.contains_key(*id)).count();
     println!(
-        "host {} = SENT {} + uncertain that arrived {arrived} (of {} uncertain); failed {}",
+        "host {} = SENT {} + REPLIED {replied} + uncertain that arrived {arrived} (of {} uncertain); failed {}",
         times.len(),
-        sent.len(),
+        sent.len() - replied,
         uncertain.len(),
         rows.len() - sent.len() - uncertain.len()
     );

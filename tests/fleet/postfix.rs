@@ -11,6 +11,7 @@ use warmup_support::{
 use crate::{
     canary::{self, CANARY},
     days::{MAILBOXES, QUOTA, acceptance, address, assert_proven},
+    threads::assert_threads,
 };
 
 /// How long Postfix may take, once the day is over, until the last mail is in its Maildir.
@@ -36,6 +37,8 @@ async fn sixty_mailboxes_log_in_to_postfix_and_every_mail_is_in_its_partners_mai
     for mail in &delivered {
         canary::assert_absent("a mail", mail.text.as_bytes());
     }
+    let threads = assert_threads(&day.snapshot, &delivered);
+    assert!(threads > 100, "{threads} of 1,800 mails were answered");
     assert_proven(&day, delivered.into_iter().map(|mail| acceptance(mail.from, mail.to, mail.message_id)).collect());
     canary::assert_absent_from_logs(&logs);
     canary::assert_absent_from_postgres(day.database.pool()).await;

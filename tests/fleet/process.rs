@@ -62,6 +62,13 @@ impl Fleet {
         Running { child, said }
     }
 
+    /// Runs a command of the operator's and returns whether it succeeded, and all that it said.
+    pub async fn order(&self, args: &[&str]) -> (bool, String) {
+        let output = self.binary(args).stdin(Stdio::null()).output().await.unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        (output.status.success(), said.concat())
+    }
+
     /// Sets what the environment of everything started from now on says.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.vars.retain(|(known, _)| *known != name);
@@ -101,6 +108,8 @@ fn vars(database: &str, redis: &str) -> Vec<(&'static str, String)> {
         // More mailboxes than twenty kills can leave in flight, so that nobody waits for a sweep.
         ("WARMUP_MAILBOX_COOLDOWN_MIN_MS", "2000"),
         ("WARMUP_MAILBOX_COOLDOWN_MAX_MS", "2000"),
+        ("WARMUP_REPLY_DELAY_MIN", "0"),
+        ("WARMUP_REPLY_DELAY_MAX", "0"),
         ("WARMUP_CRON_INTERVAL_MINUTES", "1"),
         ("WARMUP_CRON_SPREAD_MINUTES", "0"),
         ("WARMUP_GLOBAL_MINUTE_LIMIT", "100000"),

@@ -2,8 +2,12 @@
 
 use mail_parser::MessageParser;
 use warmup::{
-    domain::{mailbox::Security, outcome::Fate},
-    ports::{Gate, Mailer, Outgoing},
+    domain::{
+        content::{Names, Texts},
+        mailbox::Security,
+        outcome::Fate,
+    },
+    ports::{Gate, Mailer, Outgoing, Thread},
 };
 use warmup_support::smtp::{FaultyHost, Script};
 
@@ -39,8 +43,50 @@ async fn the_message_says_what_the_mail_says() {
     assert_eq!((from.name(), from.address()), (Some("Änne Müller"), Some("anna@one.test")));
     assert_eq!(message.to().unwrap().first().unwrap().address(), Some("ben@two.test"));
     assert_eq!(message.date().unwrap().to_rfc3339(), "2026-11-24T09:30:00Z");
-    assert_eq!(message.header_raw("X-Warmup").map(str::trim), Some("warmup"));
+    assert_eq!(message.header_raw("X-Warmup").map(str::trim), Some(warmup::domain::content::MARK));
     assert_eq!(message.body_text(0).unwrap().replace("\r\n", "\n").trim_end(), "Schöne Grüße!\n.\n..\nBis bald");
+}
+
+#[tokio::test]
+async fn text_and_html_say_the_same_and_fetch_nothing() {
+    let draft = Texts::built_in().mail(42);
+    let text = draft.text(&Names::of("Anna Ahlberg", "Ben Brown"));
+    let (_, _, body) = sent(|mail| {
+        mail.flight.subject = draft.subject.clone();
+        mail.text = text.clone();
+    })
+    .await;
+    let message = MessageParser::default().parse(body.as_bytes()).unwrap();
+    assert_eq!((message.text_body_count(), message.html_body_count(), message.attachment_count()), (1, 1, 0));
+    assert_eq!(message.subject(), Some(draft.subject.as_str()));
+    let page = message.body_html(0).unwrap();
+    let paragraph = text.split("\n\n").nth(1).unwrap().replace('\'', "&#39;").replace('"', "&quot;");
+    assert!(page.contains(&format!("<p>{paragraph}</p>")), "{page}");
+    assert!(["http", "src=", "href", "<img", "<style"].iter().all(|remote| !page.contains(remote)), "{page}");
+    assert_eq!(message.body_text(0).unwrap().replace("\r\n", "\n"), text);
+    assert!(body.lines().all(|line| line.len() <= 78), "{body}");
+}
+
+#[tokio::test]
+async fn a_reply_stands_in_its_thread() {
+    let first = "018f-1@two.test";
+    let (_, _, body) = sent(|mail| {
+        mail.flight.subject = Texts::built_in().reply(7, "RE: Grüße").subject;
+        mail.thread = Some(Thread::answering(first, &[]));
+    })
+    .await;
+    let message = MessageParser::default().parse(body.as_bytes()).unwrap();
+    assert_eq!(message.subject(), Some("Re: Grüße"));
+    assert_eq!(message.thread_name(), Some("Grüße"));
+    assert_eq!(message.in_reply_to().as_text(), Some(first));
+    assert_eq!(message.references().as_text(), Some(first));
+}
+
+#[tokio::test]
+async fn a_mail_that_begins_a_thread_answers_nothing() {
+    let (_, _, body) = sent(|_| {}).await;
+    let message = MessageParser::default().parse(body.as_bytes()).unwrap();
+    assert!(message.in_reply_to().is_empty() && message.references().is_empty(), "{body}");
 }
 
 #[tokio::test]

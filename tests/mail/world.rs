@@ -13,6 +13,8 @@ use warmup::{
         lease::MachineTime,
         mailbox::{Endpoint, Security},
         outcome::Outcome,
+        reply::Answering,
+        time::Weekdays,
     },
     ports::{Clock, Flight, Gate, Mailer, Outgoing, Party, PasswordOpener, PortError},
 };
@@ -96,11 +98,13 @@ pub fn mail(port: u16, security: Security) -> Outgoing {
         recipient: party(2, "ben@two.test", "Ben"),
         message_id: format!("{}@one.test", Uuid::now_v7()),
         subject: "Lunch".into(),
+        answers: None,
+        answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
         endpoint: Endpoint { host: "127.0.0.1".into(), port, security },
         username: USERNAME.into(),
         sealed_password: PASSWORD.into(),
     };
-    Outgoing { flight, text: "See you at noon.\n.\nAnna\n".into(), date: date() }
+    Outgoing { flight, text: "See you at noon.\n.\nAnna\n".into(), date: date(), thread: None }
 }
 
 /// What a test sees of one mail to a host that follows `script`.

@@ -20,6 +20,8 @@ mod prompt;
 mod rotate;
 #[path = "enrol/standing.rs"]
 mod standing;
+#[path = "enrol/templates.rs"]
+mod templates;
 #[path = "enrol/users.rs"]
 mod users;
 

@@ -17,7 +17,7 @@ use warmup::{
     ports::{Ledger, Mailboxes, ReserveBatch},
 };
 use warmup_support::{
-    conformance::ledger::{DayCounts, LedgerWorld, LogLine, Standing, noon},
+    conformance::ledger::{DayCounts, LedgerWorld, LogLine, ReplyLine, Standing, noon},
     world::{TestDatabase, postgres},
 };
 
@@ -151,6 +151,8 @@ impl LedgerWorld for PostgresWorld {
             failed: count("failed"),
             uncertain: count("uncertain"),
             attempts: count("attempts"),
+            replied: count("replied"),
+            reply_attempts: count("reply_attempts"),
             closed: row.get("closed"),
             late: row.get::<Option<String>, _>("reason").as_deref() == Some("late"),
         }
@@ -165,7 +167,7 @@ impl LedgerWorld for PostgresWorld {
     }
 
     async fn logs(&self) -> Vec<LogLine> {
-        let rows = sqlx::query("SELECT id, mailbox_id, partner_id, status, reason FROM logs ORDER BY id")
+        let rows = sqlx::query("SELECT id, mailbox_id, partner_id, status, reason, answers FROM logs ORDER BY id")
             .fetch_all(self.pool())
             .await
             .unwrap();
@@ -175,8 +177,18 @@ impl LedgerWorld for PostgresWorld {
             partner: row.get(2),
             status: row.get(3),
             reason: row.get(4),
+            answers: row.get(5),
         };
         rows.iter().map(line).collect()
+    }
+
+    async fn replies(&self) -> Vec<ReplyLine> {
+        let rows: Vec<(i64, String, Option<String>)> =
+            sqlx::query_as("SELECT id, state, reason FROM scheduled_replies ORDER BY id")
+                .fetch_all(self.pool())
+                .await
+                .unwrap();
+        rows.into_iter().map(|(id, state, reason)| ReplyLine { id, state, reason }).collect()
     }
 
     async fn pairs(&self) -> Vec<(i64, i64, i64)> {
@@ -253,6 +265,12 @@ mod with_many_connections {
         racers_on_overlapping_batches_pass_no_quota
         racing_raises_have_one_winner
         racing_ends_of_one_flight_write_one_row
+    );
+
+    warmup_support::conformance_cases!(
+        warmup_support::conformance::ledger::replies,
+        super::racing_world,
+        one_of_many_racers_claims_a_thread
     );
 }
 

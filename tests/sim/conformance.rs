@@ -15,7 +15,7 @@ use warmup::{
     ports::{Ledger, Mailboxes},
 };
 use warmup_support::{
-    conformance::ledger::{DayCounts, LedgerWorld, LogLine, Standing},
+    conformance::ledger::{DayCounts, LedgerWorld, LogLine, ReplyLine, Standing},
     hand_clock::HandClock,
 };
 
@@ -54,6 +54,7 @@ impl LedgerWorld for InMemory {
             },
             ramp: Ramp { start: quota, step: 0, daily_max: quota },
             grown: 0,
+            reply_rate: 0,
             enabled: true,
             sending: Sending::Active,
             receiving: Sending::Active,
@@ -96,6 +97,8 @@ impl LedgerWorld for InMemory {
             failed: row.failed.into(),
             uncertain: row.uncertain.into(),
             attempts: row.attempts.into(),
+            replied: row.replied.into(),
+            reply_attempts: row.reply_attempts.into(),
             closed: row.closed,
             late: row.late,
         }
@@ -112,8 +115,18 @@ impl LedgerWorld for InMemory {
             partner: row.partner.0,
             status: row.status.to_owned(),
             reason: row.reason,
+            answers: row.answers.map(|reply| reply.0),
         };
         self.world.logs().into_iter().map(line).collect()
+    }
+
+    async fn replies(&self) -> Vec<ReplyLine> {
+        let line = |(id, row): (warmup::domain::id::ReplyId, warmup::adapters::memory::world::ReplyRow)| ReplyLine {
+            id: id.0,
+            state: row.state.to_owned(),
+            reason: row.reason,
+        };
+        self.world.replies().into_iter().map(line).collect()
     }
 
     async fn pairs(&self) -> Vec<(i64, i64, i64)> {

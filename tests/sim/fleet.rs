@@ -14,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            Fault, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
-            world::{DayRow, LogRow, Standing},
+            Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock,
+            Weather,
+            world::{DayRow, LogRow, ReplyRow, Standing},
         },
         system::Dice,
     },
     domain::{
         caps::CapLimits,
-        id::{Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
         time::{Schedule, Weekdays},
@@ -59,6 +60,7 @@ pub struct Day {
     pub report: Report,
     pub days: Vec<(MailboxId, DayRow)>,
     pub logs: Vec<(FlightId, LogRow)>,
+    pub replies: Vec<(ReplyId, ReplyRow)>,
     /// Message-IDs that the hosts accepted, and how often.
     pub accepted: std::collections::BTreeMap<String, u32>,
     /// What the audit found, at any statement.
@@ -92,6 +94,8 @@ async fn live(scenario: Scenario) -> Day {
         caps: caps.clone(),
         leases: leases.clone(),
         mailer: mailer.clone(),
+        orders: Arc::new(world.clone()),
+        bell: Arc::new(MemoryBell::cast()),
     };
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(ports, settings(), Arc::new(Liveness::default())).run(stop.clone()));
@@ -120,6 +124,7 @@ async fn live(scenario: Scenario) -> Day {
         report,
         days: world.days().into_iter().map(|(mailbox, _, row)| (mailbox, row)).collect(),
         logs: world.logs(),
+        replies: world.replies(),
         accepted: mailer.accepted(),
         violations,
         statements: audited.statements.load(Ordering::Relaxed),
@@ -168,6 +173,8 @@ fn settings() -> WorkerSettings {
         stagger_max: Duration::from_secs(5),
         cooldown_min: Duration::from_secs(180),
         cooldown_max: Duration::from_secs(600),
+        reply_delay_min: Duration::from_secs(5 * 60),
+        reply_delay_max: Duration::from_secs(240 * 60),
         rate_limit_backoff: Duration::from_secs(10),
         quota_priority_boost: 2.0,
         tick_interval: Duration::from_secs(900),
@@ -190,6 +197,7 @@ fn mailbox(n: i64, quota: u16) -> MemoryMailbox {
         schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
         ramp: Ramp { start: quota, step: 0, daily_max: quota },
         grown: 0,
+        reply_rate: 35,
         enabled: true,
         sending: Standing::Active,
         receiving: Standing::Active,

@@ -8,17 +8,25 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use self::close::{Ending, close};
-use super::world::{BatchRow, DayRow, FlightRow, MemoryMailbox, MemoryWorld, Tables};
+use super::world::{BatchRow, DayRow, FlightRow, MemoryMailbox, MemoryWorld, ReplyRow, Tables};
 use crate::{
     domain::{
-        id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         outcome::Fate,
     },
     ports::{
-        Ask, Choice, Flight, Ledger, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept,
+        Ask, Choice, Flight, Ledger, Orders, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
+        Swept,
     },
 };
+
+#[async_trait]
+impl Orders for MemoryWorld {
+    async fn running(&self) -> Result<bool, PortError> {
+        self.statement(|tables| tables.running)
+    }
+}
 
 #[async_trait]
 impl Ledger for MemoryWorld {
@@ -41,6 +49,7 @@ impl Ledger for MemoryWorld {
         self.statement(|tables| {
             let checked: Vec<Result<Accepted, Refusal>> =
                 batch.asks.iter().map(|ask| tables.check(batch, ask)).collect();
+            tables.lapse_refused(batch, &checked);
             let accepted = tables.within_limits(checked, self.user_daily_cap);
             let id = tables.open_batch(accepted.iter().flatten().count());
             let pairs = batch.asks.iter().zip(accepted);
@@ -140,11 +149,13 @@ impl Tables {
         if self.flights.values().any(|flight| flight.mailbox == ask.mailbox) {
             return Err(Refusal::NotCool);
         }
-        if day.reserved >= quota {
-            return Err(Refusal::QuotaFull);
-        }
-        if day.attempts != ask.attempts || u32::from(day.attempts) >= 2 * u32::from(quota) {
-            return Err(Refusal::Stale);
+        match ask.answers {
+            Some(reply) => self.check_thread(reply, ask.mailbox, day.reply_attempts, quota, now)?,
+            None if day.reserved >= quota => return Err(Refusal::QuotaFull),
+            None if day.attempts != ask.attempts || u32::from(day.attempts) >= 2 * u32::from(quota) => {
+                return Err(Refusal::Stale);
+            }
+            None => {}
         }
         let eve = ask.day.pred_opt().and_then(|eve| self.days.get(&(ask.mailbox, eve)));
         let cooling = |row: &DayRow| row.next_at.is_some_and(|at| at > now);
@@ -154,10 +165,43 @@ impl Tables {
         Ok(quota)
     }
 
+    fn check_thread(
+        &self,
+        reply: ReplyId,
+        mailbox: MailboxId,
+        today: u16,
+        quota: u16,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        self.waiting_thread(reply, mailbox, now).ok_or(Refusal::Stale)?;
+        if today >= quota.div_ceil(2) { Err(Refusal::QuotaFull) } else { Ok(()) }
+    }
+
+    fn waiting_thread(&self, reply: ReplyId, mailbox: MailboxId, now: DateTime<Utc>) -> Option<&ReplyRow> {
+        let due = |row: &&ReplyRow| row.due.at <= now && now < row.due.until;
+        self.replies.get(&reply).filter(|row| row.mailbox == mailbox && row.state == "waiting").filter(due)
+    }
+
+    /// A reply that is due and can't be sent is not made up for.
+    fn lapse_refused(&mut self, batch: &ReserveBatch, checked: &[Result<Accepted, Refusal>]) {
+        for (ask, checked) in batch.asks.iter().zip(checked) {
+            let reason = match checked {
+                Err(Refusal::SenderPaused) => Refusal::SenderPaused.as_str(),
+                Err(Refusal::NoPartner) => Refusal::NoPartner.as_str(),
+                Err(Refusal::QuotaFull) => "reply-limit",
+                _ => continue,
+            };
+            let due = ask.answers.filter(|reply| self.waiting_thread(*reply, ask.mailbox, batch.now).is_some());
+            if let Some(row) = due.and_then(|reply| self.replies.get_mut(&reply)) {
+                (row.state, row.reason) = ("lapsed", Some(reason.to_owned()));
+            }
+        }
+    }
+
     fn would_do(&self, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
         choice.partner != ask.mailbox
             && self.mailboxes.get(&choice.partner).is_some_and(|partner| Tables::may_receive(partner, now))
-            && !self.pairs.contains(&(ask.day, ask.mailbox, choice.partner, choice.round))
+            && (ask.answers.is_some() || !self.pairs.contains(&(ask.day, ask.mailbox, choice.partner, choice.round)))
     }
 
     /// Takes from each user's day what still fits, in order of urgency.
@@ -199,11 +243,16 @@ impl Tables {
         now: MachineTime,
     ) -> Flight {
         let Accepted { user, choice, quota, limited, .. } = accepted;
-        self.pairs.insert((ask.day, ask.mailbox, choice.partner, choice.round));
         let day = self.days.entry((ask.mailbox, ask.day)).or_default();
-        day.reserved += 1;
-        day.attempts += 1;
         day.quota = quota;
+        if let Some(reply) = ask.answers {
+            day.reply_attempts += 1;
+            self.replies.entry(reply).and_modify(|row| row.state = "claimed");
+        } else {
+            day.reserved += 1;
+            day.attempts += 1;
+            self.pairs.insert((ask.day, ask.mailbox, choice.partner, choice.round));
+        }
         if limited {
             *self.user_days.entry((user, ask.day)).or_default() += 1;
         }
@@ -219,6 +268,8 @@ impl Tables {
             run: batch.run,
             batch: id,
             message_id: ask.message_id.clone(),
+            subject: ask.subject.clone(),
+            answers: ask.answers,
             limited,
             reserved_at: now,
         };
@@ -234,6 +285,8 @@ impl Tables {
             recipient: self.party(choice.partner),
             message_id: ask.message_id.clone(),
             subject: ask.subject.clone(),
+            answers: ask.answers,
+            answering: self.mailboxes[&choice.partner].answering(),
             endpoint: sender.endpoint.clone(),
             username: sender.email.clone(),
             sealed_password: Vec::new(),
@@ -248,8 +301,8 @@ impl Tables {
 
 impl Ending {
     fn settled(result: &Settlement) -> Ending {
-        let Settlement { flight, batch, at, next_at, .. } = *result;
-        Ending { flight, batch: Some(batch), outcome: result.outcome.clone(), at, next_at: Some(next_at) }
+        let Settlement { flight, batch, at, next_at, reply, .. } = *result;
+        Ending { flight, batch: Some(batch), outcome: result.outcome.clone(), at, next_at: Some(next_at), reply }
     }
 
     fn is(&self, fate: Fate) -> bool {

@@ -10,6 +10,8 @@ use crate::{
         pairing::Member,
         plan::Candidate,
         ramp::day_counts,
+        reply::DueReply,
+        shard::shard_of,
         time::{Todays, today},
     },
     ports::{Mailboxes, PortError},
@@ -34,6 +36,18 @@ impl Mailboxes for MemoryWorld {
         self.statement(|tables| {
             let mine = tables.mailboxes.values().filter(|m| shards.contains(&tables.shard(m.id)));
             mine.filter(|m| tables.may_send(m, now)).map(|m| tables.candidate(m, now)).collect()
+        })
+    }
+
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError> {
+        self.statement(|tables| {
+            tables.lapse_late(shards, now);
+            tables.due_replies(shards, before)
         })
     }
 
@@ -93,6 +107,40 @@ impl Tables {
             next_at: row.next_at,
             last_sent_at: row.last_sent_at,
         }
+    }
+
+    fn lapse_late(&mut self, shards: &[ShardId], now: DateTime<Utc>) {
+        let count = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
+        let mine = |mailbox| shards.contains(&shard_of(mailbox, count));
+        for reply in self.replies.values_mut().filter(|reply| reply.state == "waiting" && reply.due.until <= now) {
+            if mine(reply.mailbox) {
+                (reply.state, reply.reason) = ("lapsed", Some("late".to_owned()));
+            }
+        }
+    }
+
+    fn due_replies(&self, shards: &[ShardId], before: DateTime<Utc>) -> Vec<DueReply> {
+        let waiting = self.replies.iter().filter(|(_, reply)| reply.state == "waiting" && reply.due.at < before);
+        let due = waiting.filter_map(|(id, reply)| {
+            let mailbox = self.mailboxes.get(&reply.mailbox).filter(|m| shards.contains(&self.shard(m.id)))?;
+            let last_day = self.days.range((mailbox.id, NaiveDate::MIN)..=(mailbox.id, NaiveDate::MAX)).next_back();
+            Some(DueReply {
+                id: *id,
+                mailbox: mailbox.id,
+                user: mailbox.user,
+                shard: self.shard(mailbox.id),
+                domain: mailbox.domain(),
+                zone: mailbox.schedule.zone,
+                partner: reply.partner,
+                message_id: reply.message_id.clone(),
+                subject: reply.subject.clone(),
+                due: reply.due,
+                next_at: last_day.and_then(|(_, day)| day.next_at),
+            })
+        });
+        let mut due: Vec<DueReply> = due.collect();
+        due.sort_by_key(|reply| (reply.due.at, reply.id));
+        due
     }
 
     fn make_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {

@@ -13,11 +13,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::{Fault, Faults};
 use crate::{
     domain::{
-        id::{BatchId, Epoch, FlightId, MailboxId, RunId, ShardId, UserId, WorkerId},
+        id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         mailbox::{Endpoint, domain_of},
         pairing::Member,
         ramp::Ramp,
+        reply::{Answering, Due},
         shard::{all_shards, shard_of},
         time::Schedule,
     },
@@ -56,6 +57,8 @@ pub struct MemoryMailbox {
     pub schedule: Schedule,
     pub ramp: Ramp,
     pub grown: u16,
+    /// Of a hundred mails.
+    pub reply_rate: u8,
     pub enabled: bool,
     pub sending: Standing,
     pub receiving: Standing,
@@ -64,6 +67,10 @@ pub struct MemoryMailbox {
 impl MemoryMailbox {
     pub(super) fn domain(&self) -> String {
         domain_of(&self.email)
+    }
+
+    pub(super) fn answering(&self) -> Answering {
+        Answering { rate: self.reply_rate, zone: self.schedule.zone, days: self.schedule.days }
     }
 
     pub(super) fn quota(&self) -> u16 {
@@ -79,7 +86,9 @@ pub struct DayRow {
     pub sent: u16,
     pub failed: u16,
     pub uncertain: u16,
+    pub replied: u16,
     pub attempts: u16,
+    pub reply_attempts: u16,
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
     pub closed: bool,
@@ -93,8 +102,23 @@ pub struct LogRow {
     pub mailbox: MailboxId,
     pub partner: MailboxId,
     pub message_id: String,
-    /// `SENT` or `FAILED`.
+    /// `SENT`, `REPLIED` or `FAILED`.
     pub status: &'static str,
+    pub reason: Option<String>,
+    pub subject: String,
+    pub answers: Option<ReplyId>,
+}
+
+/// A row of `scheduled_replies`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyRow {
+    pub mailbox: MailboxId,
+    pub partner: MailboxId,
+    pub due: Due,
+    pub message_id: String,
+    pub subject: String,
+    /// `waiting`, `claimed`, `sent`, `failed` or `lapsed`.
+    pub state: &'static str,
     pub reason: Option<String>,
 }
 
@@ -117,6 +141,8 @@ pub(super) struct FlightRow {
     pub(super) run: RunId,
     pub(super) batch: BatchId,
     pub(super) message_id: String,
+    pub(super) subject: String,
+    pub(super) answers: Option<ReplyId>,
     pub(super) limited: bool,
     pub(super) reserved_at: MachineTime,
 }
@@ -145,6 +171,7 @@ pub(super) struct Tables {
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
     pub(super) logs: BTreeMap<FlightId, LogRow>,
     pub(super) batches: BTreeMap<BatchId, BatchRow>,
+    pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
     /// End and reason by (`host` or `domain`, name).
     pub(super) pauses: BTreeMap<(&'static str, String), DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
@@ -248,6 +275,11 @@ impl MemoryWorld {
     /// Returns the log, by flight.
     pub fn logs(&self) -> Vec<(FlightId, LogRow)> {
         self.tables().logs.iter().map(|(flight, row)| (*flight, row.clone())).collect()
+    }
+
+    /// Returns the scheduled replies.
+    pub fn replies(&self) -> Vec<(ReplyId, ReplyRow)> {
+        self.tables().replies.iter().map(|(id, row)| (*id, row.clone())).collect()
     }
 
     /// Returns how often each pair of a day was used.

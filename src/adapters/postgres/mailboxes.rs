@@ -7,10 +7,11 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use super::{classify::classify, session::Session};
 use crate::{
     domain::{
-        id::{MailboxId, ShardId, UserId},
+        id::{MailboxId, ReplyId, ShardId, UserId},
         pairing::Member,
         plan::Candidate,
         ramp::Ramp,
+        reply::{Due, DueReply},
         time::{Schedule, Todays, Weekdays, Window},
     },
     ports::{Mailboxes, PortError},
@@ -61,6 +62,17 @@ impl Mailboxes for PostgresMailboxes {
         self.session.rows(build).await?.iter().map(candidate).collect()
     }
 
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError> {
+        let shards = numbers(shards);
+        let build = || sqlx::query(include_str!("sql/due_replies.sql")).bind(shards.clone()).bind(now).bind(before);
+        self.session.rows(build).await?.iter().map(due_reply).collect()
+    }
+
     async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
         self.session.rows(|| sqlx::query(include_str!("sql/make_roster.sql")).bind(day).bind(now)).await?;
         const READ: &str = "SELECT mailbox_id, user_id, domain, quota FROM roster WHERE day = $1 ORDER BY position";
@@ -101,6 +113,23 @@ fn candidate(row: &PgRow) -> Result<Candidate, PortError> {
         attempts: small(row, "attempts")?,
         next_at: row.try_get("next_at").map_err(classify)?,
         last_sent_at: row.try_get("last_sent_at").map_err(classify)?,
+    })
+}
+
+fn due_reply(row: &PgRow) -> Result<DueReply, PortError> {
+    let zone: &str = row.try_get("timezone").map_err(classify)?;
+    Ok(DueReply {
+        id: ReplyId(row.try_get("id").map_err(classify)?),
+        mailbox: MailboxId(row.try_get("mailbox_id").map_err(classify)?),
+        user: UserId(row.try_get("user_id").map_err(classify)?),
+        shard: ShardId(row.try_get("shard").map_err(classify)?),
+        domain: row.try_get("domain").map_err(classify)?,
+        zone: zone.parse().map_err(|_| PortError::Permanent("a mailbox has an unknown time zone".into()))?,
+        partner: MailboxId(row.try_get("partner_id").map_err(classify)?),
+        message_id: row.try_get("message_id").map_err(classify)?,
+        subject: row.try_get("subject").map_err(classify)?,
+        due: Due { at: row.try_get("due_at").map_err(classify)?, until: row.try_get("until").map_err(classify)? },
+        next_at: row.try_get("next_at").map_err(classify)?,
     })
 }
 

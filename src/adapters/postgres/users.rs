@@ -86,7 +86,7 @@ pub async fn write(
 async fn count_today(connection: &mut PgConnection, user: i64) -> Result<(), sqlx::Error> {
     const COUNT: &str = "
         INSERT INTO user_days AS ud (user_id, day, reserved)
-        SELECT m.user_id, d.day, sum(d.reserved)
+        SELECT m.user_id, d.day, sum(d.reserved + d.reply_attempts)
         FROM mailbox_days d JOIN mailboxes m ON m.id = d.mailbox_id
         WHERE m.user_id = $1 AND NOT d.closed
         GROUP BY m.user_id, d.day ORDER BY d.day

@@ -28,6 +28,11 @@ impl Keys {
         format!("{}:cap:{}:{user}", self.tag, kind.as_str())
     }
 
+    /// The channel on which the fleet is told of orders.
+    pub fn bell(&self) -> String {
+        format!("{}:bell", self.tag)
+    }
+
     /// The lease on `key`.
     pub fn lease(&self, key: LeaseKey) -> String {
         match key {
@@ -47,6 +52,7 @@ mod tests {
         let keys = Keys::new("warmup");
         assert_eq!(keys.fleet_cap(CapKind::GlobalHour), "{warmup}:cap:global_hour");
         assert_eq!(keys.user_cap(CapKind::UserMinute, UserId(7)), "{warmup}:cap:user_minute:7");
+        assert_eq!(keys.bell(), "{warmup}:bell");
         assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
     }

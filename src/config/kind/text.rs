@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::{Facts, Kind};
 use crate::{
     config::{LogFormat, MasterKey},
-    domain::time::Window,
+    domain::{content, time::Window},
 };
 
 /// A value that is read and shown by a function.
@@ -143,39 +143,10 @@ pub(in crate::config) fn prefix() -> Text<String> {
     })
 }
 
-/// Fields that a mail has anyway (RFC 5322 section 3.6, RFC 2045): marking it with one would damage it.
-const FIELDS_OF_EVERY_MAIL: [&str; 18] = [
-    "bcc",
-    "cc",
-    "comments",
-    "content-transfer-encoding",
-    "content-type",
-    "date",
-    "from",
-    "in-reply-to",
-    "keywords",
-    "message-id",
-    "mime-version",
-    "received",
-    "references",
-    "reply-to",
-    "return-path",
-    "sender",
-    "subject",
-    "to",
-];
-
-/// A field name of RFC 5322 section 2.2: printable ASCII without the colon; short enough for a line with its value.
+/// The field that marks our mails.
 pub(in crate::config) fn header() -> Text<String> {
     text("header field", "1 to 64 printable ASCII characters without colon or space, such as X-Warmup", |text| {
-        let legal = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-        if text.len() > 64 || !text.bytes().all(legal) {
-            return Err("is not the name of a header field");
-        }
-        if FIELDS_OF_EVERY_MAIL.contains(&text.to_ascii_lowercase().as_str()) {
-            return Err("is a field that every mail has");
-        }
-        Ok(text.to_owned())
+        content::judge_marker(text).map(|()| text.to_owned())
     })
 }
 

@@ -37,6 +37,7 @@ impl<'a> Evidence<'a> {
             self.arrived_is_logged(),
             self.nothing_twice(),
             self.no_pair_twice(),
+            self.one_answer_a_thread(),
             self.received_evenly(),
             self.counters_are_rows(),
             self.nothing_in_flight(),
@@ -142,7 +143,7 @@ impl<'a> Evidence<'a> {
     /// are not one.
     fn pairs(&self) -> BTreeMap<(String, String), usize> {
         let mut rows: BTreeMap<(String, String), usize> = BTreeMap::new();
-        for row in self.snapshot.logs.iter().filter(|row| row.status != Status::Replied) {
+        for row in self.snapshot.logs.iter().filter(|row| row.answers.is_none()) {
             *rows.entry((lower(&row.sender), lower(&row.recipient))).or_default() += 1;
         }
         // A Message-ID that was accepted twice is another sentence's.
@@ -156,6 +157,30 @@ impl<'a> Evidence<'a> {
             *known = times.max(*known);
         }
         rows
+    }
+
+    fn one_answer_a_thread(&self) -> Sentence {
+        let mails: HashMap<i64, &LogRow> = self.snapshot.logs.iter().map(|row| (row.id, row)).collect();
+        let mut threads = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for (row, mail) in self.snapshot.logs.iter().filter_map(|row| Some((row, row.answers?))) {
+            if !threads.insert(mail) {
+                wrong.push(format!("{} is another answer in its thread", named(row)));
+            }
+            match mails.get(&mail) {
+                Some(mail) if mail.status != Status::Sent || mail.answers.is_some() => {
+                    wrong.push(format!("{} answers what was not sent as a mail", named(row)));
+                }
+                Some(mail) if !same(&mail.sender, &row.recipient) || !same(&mail.recipient, &row.sender) => {
+                    wrong.push(format!("{} does not go back to whom its mail came from", named(row)));
+                }
+                Some(_) => {}
+                None => wrong.push(format!("{} answers a mail that has no row on this day", named(row))),
+            }
+        }
+        let unmarked = self.snapshot.logs.iter().filter(|row| row.status == Status::Replied && row.answers.is_none());
+        wrong.extend(unmarked.map(|row| format!("{} is REPLIED and answers nothing", named(row))));
+        sentence(Claim::OneAnswerAThread, format!("{} threads", threads.len()), wrong)
     }
 
     fn received_evenly(&self) -> Sentence {
@@ -181,7 +206,11 @@ impl<'a> Evidence<'a> {
     fn counters_are_rows(&self) -> Sentence {
         let mut counts: BTreeMap<i64, HashMap<Status, i64>> = BTreeMap::new();
         for row in &self.snapshot.logs {
-            *counts.entry(row.mailbox_id).or_default().entry(row.status).or_default() += 1;
+            let status = match (row.status, row.answers) {
+                (Status::Uncertain, Some(_)) => Status::Refused,
+                (status, _) => status,
+            };
+            *counts.entry(row.mailbox_id).or_default().entry(status).or_default() += 1;
         }
         let mut wrong = Vec::new();
         let known = self.days.keys().copied().chain(counts.keys().copied()).collect::<BTreeSet<i64>>();
@@ -230,7 +259,7 @@ impl<'a> Evidence<'a> {
     fn mails(&self) -> impl Iterator<Item = &'a Acceptance> {
         self.journal.iter().filter(|mail| {
             let rows = self.rows.get(bare(&mail.message_id));
-            !rows.is_some_and(|rows| rows.iter().any(|row| row.status == Status::Replied))
+            !rows.is_some_and(|rows| rows.iter().any(|row| row.answers.is_some()))
         })
     }
 }

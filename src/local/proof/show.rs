@@ -17,6 +17,7 @@ impl fmt::Display for Claim {
             Claim::ArrivedIsLogged => "every acceptance has its one row",
             Claim::NothingTwice => "no Message-ID twice",
             Claim::NoPairTwice => "no pair twice",
+            Claim::OneAnswerAThread => "every reply answers its mail, one a thread",
             Claim::ReceivedEvenly => "every mailbox received as many",
             Claim::CountersAreRows => "counters = rows",
             Claim::NothingInFlight => "reserved = sent + uncertain, nothing in flight",

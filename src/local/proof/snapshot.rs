@@ -37,11 +37,14 @@ pub struct DayRow {
 /// A line of `logs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRow {
+    pub id: i64,
     pub mailbox_id: i64,
     pub sender: String,
     pub recipient: String,
     pub message_id: String,
     pub status: Status,
+    /// The row of the mail that this one answers: none for mails.
+    pub answers: Option<i64>,
 }
 
 /// What a row says became of its mail.
@@ -63,7 +66,7 @@ impl Snapshot {
         let mailboxes = "SELECT id, email, receives FROM mailboxes WHERE state <> 'removed' ORDER BY id";
         let days = "SELECT mailbox_id, quota, reserved, sent, failed, uncertain, replied FROM mailbox_days \
                     WHERE day = $1 ORDER BY mailbox_id";
-        let logs = "SELECT mailbox_id, sender, recipient, message_id, status, reason FROM logs \
+        let logs = "SELECT id, mailbox_id, sender, recipient, message_id, status, reason, answers FROM logs \
                     WHERE day = $1 ORDER BY id";
         let snapshot = Snapshot {
             mailboxes: sqlx::query_as(mailboxes).fetch_all(&mut *moment).await?,
@@ -87,17 +90,19 @@ impl Snapshot {
 
 #[derive(sqlx::FromRow)]
 struct RawLog {
+    id: i64,
     mailbox_id: i64,
     sender: String,
     recipient: String,
     message_id: String,
     status: String,
     reason: Option<String>,
+    answers: Option<i64>,
 }
 
 impl RawLog {
     fn read(self) -> LogRow {
-        let RawLog { mailbox_id, sender, recipient, message_id, status, reason } = self;
+        let RawLog { id, mailbox_id, sender, recipient, message_id, status, reason, answers } = self;
         let status = match (status.as_str(), reason.as_deref()) {
             ("SENT", _) => Status::Sent,
             ("REPLIED", _) => Status::Replied,
@@ -105,7 +110,7 @@ impl RawLog {
             // The table's own check leaves nothing else than FAILED.
             _ => Status::Refused,
         };
-        LogRow { mailbox_id, sender, recipient, message_id, status }
+        LogRow { id, mailbox_id, sender, recipient, message_id, status, answers }
     }
 }
 

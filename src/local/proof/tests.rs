@@ -14,11 +14,13 @@ fn address(mailbox: usize) -> String {
 fn ledger() -> Snapshot {
     let mailboxes = 0..EXPECT.mailboxes;
     let row = |from: usize, k: usize| LogRow {
+        id: (10 * from + k) as i64,
         mailbox_id: from as i64,
         sender: address(from),
         recipient: address((from + k) % EXPECT.mailboxes),
         message_id: format!("<{from}-{k}@example.org>"),
         status: Status::Sent,
+        answers: None,
     };
     Snapshot {
         mailboxes: mailboxes
@@ -117,7 +119,15 @@ fn a_pair_may_come_again_when_every_partner_was_used() {
             let to = address((from + k) % EXPECT.mailboxes);
             let message_id = format!("<{from}-again-{k}@example.org>");
             let (mailbox_id, sender) = (from as i64, address(from));
-            ledger.logs.push(LogRow { mailbox_id, sender, recipient: to, message_id, status: Status::Sent });
+            ledger.logs.push(LogRow {
+                id: 99,
+                mailbox_id,
+                sender,
+                recipient: to,
+                message_id,
+                status: Status::Sent,
+                answers: None,
+            });
         }
         let day = &mut ledger.days[from];
         (day.quota, day.reserved, day.sent) = (6, 6, 6);
@@ -184,15 +194,54 @@ fn a_place_that_nobody_has_is_found() {
     assert_eq!(violated(flying), [NothingInFlight]);
 }
 
+/// Mailbox 1 answers the first mail of mailbox 0.
+fn with_a_reply() -> Snapshot {
+    let mut ledger = ledger();
+    let mail = ledger.logs[0].clone();
+    ledger.logs.push(LogRow {
+        id: 99,
+        mailbox_id: 1,
+        sender: mail.recipient,
+        recipient: mail.sender,
+        message_id: "<reply@example.org>".to_owned(),
+        status: Status::Replied,
+        answers: Some(mail.id),
+    });
+    ledger.days[1].replied = 1;
+    ledger
+}
+
 #[test]
 fn a_reply_is_no_pair_and_counts_for_nobody_s_quota() {
-    let mut ledger = ledger();
-    let (sender, recipient) = (address(1), address(2));
-    let message_id = "<reply@example.org>".to_owned();
-    ledger.logs.push(LogRow { mailbox_id: 1, sender, recipient, message_id, status: Status::Replied });
-    ledger.days[1].replied = 1;
+    let ledger = with_a_reply();
     let verdict = prove(&journal(&ledger), &ledger, &EXPECT);
     assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn an_uncertain_reply_counts_as_failed() {
+    let mut ledger = with_a_reply();
+    ledger.logs.last_mut().unwrap().status = Status::Uncertain;
+    (ledger.days[1].replied, ledger.days[1].failed) = (0, 1);
+    let verdict = prove(&journal(&ledger), &ledger, &Expect { faults: true, ..EXPECT });
+    assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn a_reply_to_somebody_else_or_a_second_one_is_found() {
+    let broken = |tamper: fn(&mut Snapshot)| {
+        let mut ledger = with_a_reply();
+        tamper(&mut ledger);
+        prove(&journal(&ledger), &ledger, &EXPECT).violated()
+    };
+    assert_eq!(broken(|ledger| ledger.logs.last_mut().unwrap().recipient = address(4)), [OneAnswerAThread]);
+    assert_eq!(broken(|ledger| ledger.logs.last_mut().unwrap().answers = Some(77)), [OneAnswerAThread]);
+    let twice = |ledger: &mut Snapshot| {
+        let again = LogRow { message_id: "<again@example.org>".to_owned(), ..ledger.logs.last().unwrap().clone() };
+        ledger.logs.push(again);
+        ledger.days[1].replied = 2;
+    };
+    assert_eq!(broken(twice), [OneAnswerAThread]);
 }
 
 #[test]

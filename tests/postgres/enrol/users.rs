@@ -49,11 +49,11 @@ async fn a_new_daily_limit_counts_what_went_out_today_before_it() {
     let database = database().await;
     let pool = database.pool();
     import(pool, &many(3)).await.unwrap();
-    let days = "INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent, closed) \
-                SELECT id, day::date, 9, 4, 4, day = '2026-11-23' FROM mailboxes, unnest(ARRAY['2026-11-23', '2026-11-24']) AS day";
+    let days = "INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent, reply_attempts, closed) \
+                SELECT id, day::date, 9, 4, 4, 1, day = '2026-11-23' FROM mailboxes, unnest(ARRAY['2026-11-23', '2026-11-24']) AS day";
     sqlx::query(days).execute(pool).await.unwrap();
     ok(&warmup(&database, &["user", "set", "operator@localhost", "--daily-limit", "20"], ""));
     let counted: Vec<(String, i32)> =
         sqlx::query_as("SELECT day::text, reserved FROM user_days").fetch_all(pool).await.unwrap();
-    assert_eq!(counted, [("2026-11-24".to_owned(), 12)]);
+    assert_eq!(counted, [("2026-11-24".to_owned(), 15)]);
 }

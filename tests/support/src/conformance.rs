@@ -1,6 +1,7 @@
 //! What every implementation of a port must do, once. A test binary implements the port's `World` for its service and
 //! expands the list of cases into tests of its own: `caps_conformance!(my_world);`.
 
+pub mod bell;
 pub mod caps;
 pub mod leases;
 pub mod ledger;

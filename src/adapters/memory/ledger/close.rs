@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    adapters::memory::world::{FlightRow, LogRow, Standing, Tables},
+    adapters::memory::world::{DayRow, FlightRow, LogRow, ReplyRow, Standing, Tables},
     domain::{
-        id::{BatchId, FlightId, MailboxId},
+        id::{BatchId, FlightId, MailboxId, ReplyId},
         outcome::{Effects, Fate, Measure, Outcome, Stage},
+        reply::Due,
     },
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Ending {
     pub(super) outcome: Outcome,
     pub(super) at: DateTime<Utc>,
     pub(super) next_at: Option<DateTime<Utc>>,
+    /// When the partner answers.
+    pub(super) reply: Option<Due>,
 }
 
 /// What closing did.
@@ -43,7 +46,7 @@ impl Ending {
     fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
         let (effects, note) = (Effects::default(), String::new());
         let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
-        Ending { flight, batch: None, outcome, at, next_at: None }
+        Ending { flight, batch: None, outcome, at, next_at: None, reply: None }
     }
 }
 
@@ -67,25 +70,25 @@ impl Tables {
     fn land(&mut self, end: &Ending, row: &FlightRow) {
         let given_back = end.is(Fate::Refused) || end.is(Fate::Unstarted);
         let day = self.days.entry((row.mailbox, row.day)).or_default();
-        day.sent += u16::from(end.is(Fate::Sent));
-        day.failed += u16::from(end.is(Fate::Refused));
-        day.uncertain += u16::from(end.is(Fate::Uncertain));
-        day.reserved -= u16::from(given_back);
+        match row.answers {
+            Some(_) => count_reply(day, end),
+            None => count_mail(day, end),
+        }
         if !end.is(Fate::Unstarted) {
             day.next_at = day.next_at.max(end.next_at);
-        }
-        if end.is(Fate::Sent) {
-            day.last_sent_at = day.last_sent_at.max(Some(end.at));
         }
         if row.limited && given_back {
             *self.user_days.entry((row.user, row.day)).or_default() -= 1;
         }
         self.count_in_batch(end, Some(row.batch), false);
+        self.end_thread(end, row.answers);
         if end.is(Fate::Unstarted) {
-            self.pairs.remove(&(row.day, row.mailbox, row.partner, row.round));
+            if row.answers.is_none() {
+                self.pairs.remove(&(row.day, row.mailbox, row.partner, row.round));
+            }
             return;
         }
-        let (status, reason) = status(&end.outcome);
+        let (status, reason) = status(&end.outcome, row.answers);
         let log = LogRow {
             day: row.day,
             mailbox: row.mailbox,
@@ -93,7 +96,10 @@ impl Tables {
             message_id: row.message_id.clone(),
             status,
             reason,
+            subject: row.subject.clone(),
+            answers: row.answers,
         };
+        self.schedule_reply(end, &log);
         self.logs.insert(end.flight, log);
         self.take_measures(end, row.mailbox, row.partner);
     }
@@ -115,19 +121,49 @@ impl Tables {
         let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN);
         let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
         let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
-        (row.status, row.reason) = status(&end.outcome);
-        let (mailbox, partner, date) = (row.mailbox, row.partner, row.day);
+        (row.status, row.reason) = status(&end.outcome, row.answers);
+        let log = row.clone();
+        let (mailbox, partner, date) = (log.mailbox, log.partner, log.day);
         let day = self.days.entry((mailbox, date)).or_default();
-        day.uncertain -= 1;
-        day.sent += u16::from(end.is(Fate::Sent));
-        day.failed += u16::from(end.is(Fate::Refused));
-        day.reserved -= u16::from(end.is(Fate::Refused));
-        if end.is(Fate::Sent) {
-            day.last_sent_at = day.last_sent_at.max(Some(end.at));
+        match log.answers {
+            Some(_) => {
+                day.failed -= 1;
+                count_reply(day, end);
+            }
+            None => {
+                day.uncertain -= 1;
+                count_mail(day, end);
+            }
         }
+        self.end_thread(end, log.answers);
+        self.schedule_reply(end, &log);
         self.count_in_batch(end, end.batch, true);
         self.take_measures(end, mailbox, partner);
         true
+    }
+
+    /// The thread that a reply answers: one that was never started may be answered by another attempt, no other.
+    fn end_thread(&mut self, end: &Ending, answers: Option<ReplyId>) {
+        let Some(row) = answers.and_then(|reply| self.replies.get_mut(&reply)) else { return };
+        (row.state, row.reason) = match end.outcome.fate {
+            Fate::Sent => ("sent", None),
+            Fate::Unstarted => ("waiting", None),
+            Fate::Refused | Fate::Uncertain => ("failed", status(&end.outcome, answers).1),
+        };
+    }
+
+    /// What the dice asked for. Never an answer to an answer.
+    fn schedule_reply(&mut self, end: &Ending, log: &LogRow) {
+        let Some(due) = end.reply.filter(|_| end.is(Fate::Sent) && log.answers.is_none()) else { return };
+        self.replies.entry(ReplyId(end.flight.0)).or_insert_with(|| ReplyRow {
+            mailbox: log.partner,
+            partner: log.mailbox,
+            due,
+            message_id: log.message_id.clone(),
+            subject: log.subject.clone(),
+            state: "waiting",
+            reason: None,
+        });
     }
 
     /// Whom the answer concerns.
@@ -156,8 +192,27 @@ impl Tables {
     }
 }
 
-fn status(outcome: &Outcome) -> (&'static str, Option<String>) {
+fn count_mail(day: &mut DayRow, end: &Ending) {
+    day.sent += u16::from(end.is(Fate::Sent));
+    day.failed += u16::from(end.is(Fate::Refused));
+    day.uncertain += u16::from(end.is(Fate::Uncertain));
+    day.reserved -= u16::from(end.is(Fate::Refused) || end.is(Fate::Unstarted));
+    if end.is(Fate::Sent) {
+        day.last_sent_at = day.last_sent_at.max(Some(end.at));
+    }
+}
+
+/// A reply takes no place of the quota, so one that nobody knows the end of counts as failed: `uncertain` is a part of
+/// `reserved`.
+fn count_reply(day: &mut DayRow, end: &Ending) {
+    day.replied += u16::from(end.is(Fate::Sent));
+    day.failed += u16::from(end.is(Fate::Refused) || end.is(Fate::Uncertain));
+    day.reply_attempts -= u16::from(end.is(Fate::Unstarted));
+}
+
+fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<String>) {
     match outcome.fate {
+        Fate::Sent if answers.is_some() => ("REPLIED", None),
         Fate::Sent => ("SENT", None),
         Fate::Uncertain => ("FAILED", Some(UNCERTAIN.to_owned())),
         _ => ("FAILED", Some(outcome.reason.to_owned())),

@@ -9,6 +9,8 @@ use crate::{
     domain::{
         id::{BatchId, FlightId, MailboxId, UserId},
         mailbox::Endpoint,
+        reply::Answering,
+        time::Weekdays,
     },
     ports::{Ask, Flight, Party, PortError, Refusal, Reservation, ReserveBatch},
 };
@@ -38,6 +40,7 @@ pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement 
         .bind(choices.iter().map(|choice| choice.1).collect::<Vec<_>>())
         .bind(choices.iter().map(|choice| choice.2).collect::<Vec<_>>())
         .bind(user_daily_cap)
+        .bind(column(asks, |ask| ask.answers.map(|reply| reply.0)))
 }
 
 fn column<T>(asks: &[Ask], of: impl Fn(&Ask) -> T) -> Vec<T> {
@@ -81,10 +84,22 @@ fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
         },
         message_id: ask.message_id.clone(),
         subject: ask.subject.clone(),
+        answers: ask.answers,
+        answering: answering(row)?,
         endpoint: endpoint(row)?,
         username: row.try_get("username")?,
         sealed_password: row.try_get::<Option<Vec<u8>>, _>("sealed_password")?.unwrap_or_default(),
     })))
+}
+
+fn answering(row: &PgRow) -> Result<Answering, sqlx::Error> {
+    let wrong = |what: &str| sqlx::Error::Decode(format!("the partner has {what}").into());
+    let days: i16 = row.try_get("reply_days")?;
+    Ok(Answering {
+        rate: u8::try_from(row.try_get::<i16, _>("reply_rate")?).map_err(|_| wrong("an impossible reply rate"))?,
+        zone: row.try_get::<&str, _>("reply_zone")?.parse().map_err(|_| wrong("an unknown time zone"))?,
+        days: u8::try_from(days).ok().and_then(Weekdays::from_bits).ok_or_else(|| wrong("impossible weekdays"))?,
+    })
 }
 
 fn endpoint(row: &PgRow) -> Result<Endpoint, sqlx::Error> {

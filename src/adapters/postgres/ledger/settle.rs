@@ -75,6 +75,8 @@ pub(super) fn settle(results: &[Settlement]) -> Statement {
         .bind(until(|outcome| outcome.effects.partner))
         .bind(until(|outcome| outcome.effects.host))
         .bind(until(|outcome| outcome.effects.domain))
+        .bind(column(results, |r| r.reply.map(|due| due.at)))
+        .bind(column(results, |r| r.reply.map(|due| due.until)))
 }
 
 /// Reads one of the counts that the body returns.

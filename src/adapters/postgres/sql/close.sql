@@ -1,7 +1,7 @@
 -- The one way in which a flight ends, whatever ended it: behind `results`, `flights` and `corrected`.
 --
--- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, mailboxes, pauses, user_days,
--- batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
+-- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, scheduled_replies, mailboxes,
+-- pauses, user_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
 -- Repeatable: a flight that is gone and whose row is not uncertain is left alone.
 gone AS (
     DELETE FROM in_flight USING flights WHERE in_flight.id = flights.id
@@ -9,10 +9,10 @@ gone AS (
 ),
 written AS (
     INSERT INTO logs (id, at, day, mailbox_id, partner_id, sender, recipient, subject, message_id, status, reason,
-                      smtp_code, enhanced_code, latency_ms, worker_id, notes)
+                      smtp_code, enhanced_code, latency_ms, worker_id, notes, answers)
     SELECT f.id, r.at, f.day, f.mailbox_id, f.partner_id, f.sender, f.recipient, f.subject, f.message_id,
-           CASE r.fate WHEN 'sent' THEN 'SENT' ELSE 'FAILED' END, r.reason, r.smtp_code, r.enhanced, r.latency_ms,
-           f.worker_id, r.notes
+           CASE WHEN r.fate <> 'sent' THEN 'FAILED' WHEN f.answers IS NULL THEN 'SENT' ELSE 'REPLIED' END, r.reason, r.smtp_code, r.enhanced, r.latency_ms,
+           f.worker_id, r.notes, f.answers
     FROM flights f
     JOIN results r ON r.flight = f.id
     WHERE r.fate <> 'unstarted'
@@ -20,21 +20,24 @@ written AS (
 unused AS (
     DELETE FROM pairs
     USING flights f
-    WHERE f.fate = 'unstarted' AND pairs.day = f.day AND pairs.mailbox_id = f.mailbox_id
+    WHERE f.fate = 'unstarted' AND f.answers IS NULL AND pairs.day = f.day AND pairs.mailbox_id = f.mailbox_id
       AND pairs.partner_id = f.partner_id AND pairs.round = f.round
 ),
+-- A reply takes no place of the quota, so one that nobody knows the end of is a failed one in the counters: `uncertain` is
+-- a part of `reserved`.
 moves AS (
-    SELECT mailbox_id, day, sum(sent)::int AS sent, sum(failed)::int AS failed, sum(uncertain)::int AS uncertain,
-           sum(given_back)::int AS given_back, max(next_at) AS next_at, max(sent_at) AS sent_at
+    SELECT mailbox_id, day, sum((mail AND fate = 'sent')::int)::int AS sent,
+           sum((NOT mail AND fate = 'sent')::int)::int AS replied,
+           sum((fate = 'refused')::int + (NOT mail AND fate = 'uncertain')::int - (NOT mail)::int * late)::int AS failed,
+           sum((mail AND fate = 'uncertain')::int - mail::int * late)::int AS uncertain,
+           sum((mail AND fate IN ('refused', 'unstarted'))::int)::int AS given_back,
+           sum((NOT mail AND fate = 'unstarted')::int)::int AS replies_back,
+           max(CASE WHEN fate <> 'unstarted' THEN next_at END) AS next_at,
+           max(CASE WHEN mail AND fate = 'sent' THEN at END) AS sent_at
     FROM (
-        SELECT mailbox_id, day, (fate = 'sent')::int AS sent, (fate = 'refused')::int AS failed,
-               (fate = 'uncertain')::int AS uncertain, (fate IN ('refused', 'unstarted'))::int AS given_back,
-               CASE WHEN fate <> 'unstarted' THEN next_at END AS next_at, CASE WHEN fate = 'sent' THEN at END AS sent_at
-        FROM flights
+        SELECT mailbox_id, day, answers IS NULL AS mail, fate, 0 AS late, next_at, at FROM flights
         UNION ALL
-        SELECT mailbox_id, day, (fate = 'sent')::int, (fate = 'refused')::int, -1, (fate = 'refused')::int, NULL,
-               CASE WHEN fate = 'sent' THEN at END
-        FROM corrected
+        SELECT mailbox_id, day, answers IS NULL, fate, 1, NULL, at FROM corrected
     ) AS each
     GROUP BY mailbox_id, day
 ),
@@ -50,12 +53,56 @@ counted AS (
     SET sent = d.sent + moves.sent,
         failed = d.failed + moves.failed,
         uncertain = d.uncertain + moves.uncertain,
+        replied = d.replied + moves.replied,
+        reply_attempts = d.reply_attempts - moves.replies_back,
         reserved = d.reserved - moves.given_back,
         next_at = GREATEST(d.next_at, moves.next_at),
         last_sent_at = GREATEST(d.last_sent_at, moves.sent_at)
     FROM moves
     JOIN days ON days.mailbox_id = moves.mailbox_id AND days.day = moves.day
     WHERE d.mailbox_id = moves.mailbox_id AND d.day = moves.day
+),
+-- The threads that these replies answer: one that was never started may be answered by another attempt, no other.
+answering AS (
+    SELECT e.answers AS id, e.fate, r.reason, e.at
+    FROM (
+        SELECT id AS flight, answers, fate, at FROM flights
+        UNION ALL
+        SELECT flight, answers, fate, at FROM corrected
+    ) AS e
+    JOIN results r ON r.flight = e.flight
+    WHERE e.answers IS NOT NULL
+),
+threads AS MATERIALIZED (
+    SELECT s.id
+    FROM scheduled_replies s
+    JOIN answering ON answering.id = s.id
+    WHERE (SELECT count(*) FROM days) >= 0
+    ORDER BY s.id
+    FOR UPDATE OF s
+),
+answered AS (
+    UPDATE scheduled_replies s
+    SET state = CASE a.fate WHEN 'sent' THEN 'sent' WHEN 'unstarted' THEN 'waiting' ELSE 'failed' END,
+        reason = CASE WHEN a.fate IN ('refused', 'uncertain') THEN a.reason END,
+        ended_at = CASE WHEN a.fate <> 'unstarted' THEN a.at END
+    FROM answering a
+    JOIN threads ON threads.id = a.id
+    WHERE s.id = a.id
+),
+-- What the dice asked for. Never an answer to an answer.
+asked AS (
+    INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject)
+    SELECT e.flight, e.partner_id, e.mailbox_id, r.reply_due, r.reply_until, e.message_id, e.subject
+    FROM (
+        SELECT id AS flight, mailbox_id, partner_id, fate, answers, message_id, subject FROM flights
+        UNION ALL
+        SELECT flight, mailbox_id, partner_id, fate, answers, message_id, subject FROM corrected
+    ) AS e
+    JOIN results r ON r.flight = e.flight
+    WHERE e.fate = 'sent' AND e.answers IS NULL AND r.reply_due IS NOT NULL
+    ORDER BY e.flight
+    ON CONFLICT DO NOTHING
 ),
 -- Whom the answers concern. A mailbox can be one mail's sender and another one's partner: one row, one update.
 ends AS (
@@ -89,7 +136,7 @@ boxes AS MATERIALIZED (
            marks.receives_until IS NOT NULL AND (m.receives OR m.receive_until < marks.receives_until) IS TRUE AS excluded
     FROM mailboxes m
     JOIN marks ON marks.id = m.id
-    WHERE (SELECT count(*) FROM days) >= 0
+    WHERE (SELECT count(*) FROM threads) >= 0
     ORDER BY m.id
     FOR UPDATE OF m
 ),

@@ -13,11 +13,11 @@ doubtful AS MATERIALIZED (
 ),
 corrected AS (
     UPDATE logs l
-    SET status = CASE r.fate WHEN 'sent' THEN 'SENT' ELSE 'FAILED' END,
+    SET status = CASE WHEN r.fate <> 'sent' THEN 'FAILED' WHEN l.answers IS NULL THEN 'SENT' ELSE 'REPLIED' END,
         reason = CASE r.fate WHEN 'sent' THEN NULL ELSE r.reason END,
         at = r.at, smtp_code = r.smtp_code, enhanced_code = r.enhanced, latency_ms = r.latency_ms, notes = r.notes
     FROM results r
     JOIN doubtful ON doubtful.id = r.flight AND doubtful.day = r.day
     WHERE l.day = ANY ($2::date[]) AND l.day = r.day AND l.id = r.flight AND l.reason = 'uncertain'
-    RETURNING l.mailbox_id, l.partner_id, l.day, r.flight, r.fate, r.batch, r.at
+    RETURNING l.mailbox_id, l.partner_id, l.day, l.message_id, l.subject, l.answers, r.flight, r.fate, r.batch, r.at
 ),

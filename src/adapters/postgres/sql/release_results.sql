@@ -3,7 +3,8 @@ WITH results AS MATERIALIZED (
     SELECT id AS flight, day, 'unstarted' AS fate, $2::timestamptz AS at, NULL::int AS latency_ms,
            NULL::timestamptz AS next_at, NULL::text AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
            NULL::text AS notes, NULL::bigint AS batch, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
-           NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until
+           NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
+           NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until
     FROM in_flight
     WHERE id = ANY ($1::bigint[])
 ),

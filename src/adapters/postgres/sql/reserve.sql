@@ -1,4 +1,5 @@
--- Reserve: a place in the day's quota, a pair and a flight for each mail that may go. One statement, one transaction.
+-- Reserve: a place in the day's quota, a pair and a flight for each mail that may go; for a reply its thread instead of
+-- the first two. One statement, one transaction. Locks shards, mailbox_days, scheduled_replies, user_days, each by key.
 --
 -- $1 worker text, $2 run uuid, $3 now timestamptz (day clock)
 -- $4 shards int[], $5 epochs bigint[]: what this worker owns
@@ -6,10 +7,12 @@
 -- $11 message_id text[], $12 subject text[]: the asks, in order of urgency
 -- $13 n int[], $14 partner bigint[], $15 round int[]: the choices of each ask, best first
 -- $16 user_daily_cap float8: how far a user's own limit may be stretched
+-- $17 answers bigint[]: the scheduled replies that the asks are, NULL for mails
 -- Returns a row for each ask: n, and either the flight or `refusal`.
 WITH asks AS MATERIALIZED (
-    SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[])
-        AS ask (n, mailbox_id, shard, day, attempts, message_id, subject)
+    SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[],
+                         $17::bigint[])
+        AS ask (n, mailbox_id, shard, day, attempts, message_id, subject, answers)
 ),
 choices AS MATERIALIZED (
     SELECT * FROM unnest($13::int[], $14::bigint[], $15::int[]) WITH ORDINALITY
@@ -39,7 +42,7 @@ senders AS MATERIALIZED (
 ),
 -- The conditions are looked at again on the newest version of each row once its lock is ours.
 days AS MATERIALIZED (
-    SELECT d.mailbox_id, d.day, asks.n, senders.quota
+    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota
     FROM asks
     JOIN owned ON owned.shard = asks.shard
     JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
@@ -48,9 +51,10 @@ days AS MATERIALIZED (
       -- Not before all shards are locked.
       AND (SELECT count(*) FROM owned) >= 0
       AND NOT d.closed
-      AND d.reserved < senders.quota
-      AND d.attempts = asks.attempts
-      AND d.attempts < 2 * senders.quota
+      AND CASE WHEN asks.answers IS NULL
+          THEN d.reserved < senders.quota AND d.attempts = asks.attempts AND d.attempts < 2 * senders.quota
+          ELSE d.reply_attempts < (senders.quota + 1) / 2
+      END
       AND (d.next_at IS NULL OR d.next_at <= $3)
       AND NOT EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id)
       AND NOT EXISTS (
@@ -60,10 +64,23 @@ days AS MATERIALIZED (
     ORDER BY d.mailbox_id, d.day
     FOR UPDATE OF d
 ),
+-- The threads of the replies: whoever claimed one before us, it is not in here.
+threads AS MATERIALIZED (
+    SELECT s.id
+    FROM scheduled_replies s
+    JOIN asks ON asks.answers = s.id AND asks.mailbox_id = s.mailbox_id
+    JOIN owned ON owned.shard = asks.shard
+    WHERE s.state = 'waiting' AND s.due_at <= $3 AND s.until > $3
+      -- Not before all days are locked.
+      AND (SELECT count(*) FROM days) >= 0
+    ORDER BY s.id
+    FOR UPDATE OF s
+),
 -- No other statement can use a pair of a day that we hold: whoever did since our snapshot raised `attempts`.
 chosen AS MATERIALIZED (
-    SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, senders.user_id,
-           partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name
+    SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, senders.user_id,
+           partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name,
+           partner.reply_rate, partner.timezone AS reply_zone, partner.days AS reply_days
     FROM days
     JOIN senders ON senders.id = days.mailbox_id
     JOIN choices ON choices.n = days.n
@@ -72,9 +89,10 @@ chosen AS MATERIALIZED (
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
+      AND (days.answers IS NULL OR days.answers IN (SELECT id FROM threads))
       AND NOT EXISTS (
           SELECT FROM pairs
-          WHERE pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
+          WHERE days.answers IS NULL AND pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
             AND pairs.partner_id = partner.id AND pairs.round = choices.round
       )
     ORDER BY days.n, choices.rank
@@ -115,21 +133,23 @@ batch AS (
 ),
 used AS (
     INSERT INTO pairs (day, mailbox_id, partner_id, round)
-    SELECT day, mailbox_id, partner_id, round FROM accepted
+    SELECT day, mailbox_id, partner_id, round FROM accepted WHERE answers IS NULL
 ),
 raised AS (
     UPDATE mailbox_days d
-    SET reserved = d.reserved + 1, attempts = d.attempts + 1, quota = accepted.quota
+    SET reserved = d.reserved + (accepted.answers IS NULL)::int, attempts = d.attempts + (accepted.answers IS NULL)::int,
+        reply_attempts = d.reply_attempts + (accepted.answers IS NOT NULL)::int, quota = accepted.quota
     FROM accepted
-    WHERE d.mailbox_id = accepted.mailbox_id AND d.day = accepted.day AND d.reserved < accepted.quota
+    WHERE d.mailbox_id = accepted.mailbox_id AND d.day = accepted.day
+      AND (accepted.answers IS NOT NULL OR d.reserved < accepted.quota)
     RETURNING d.mailbox_id, d.day
 ),
 flights AS (
     INSERT INTO in_flight (mailbox_id, partner_id, user_id, day, round, shard, epoch, worker_id, run, batch_id,
-                           message_id, subject, sender, recipient, limited)
+                           message_id, subject, sender, recipient, limited, answers)
     SELECT accepted.mailbox_id, accepted.partner_id, accepted.user_id, accepted.day, accepted.round, asks.shard,
            owned.epoch, $1, $2, batch.id, asks.message_id, asks.subject, senders.email, accepted.recipient,
-           accepted.limited
+           accepted.limited, accepted.answers
     FROM accepted
     JOIN raised ON raised.mailbox_id = accepted.mailbox_id AND raised.day = accepted.day
     JOIN asks ON asks.n = accepted.n
@@ -137,31 +157,49 @@ flights AS (
     JOIN senders ON senders.id = accepted.mailbox_id
     CROSS JOIN batch
     RETURNING id, mailbox_id, batch_id, message_id
+),
+verdicts AS MATERIALIZED (
+    SELECT asks.n, asks.answers, flights.id AS flight, flights.batch_id,
+           CASE
+               WHEN flights.id IS NOT NULL THEN NULL
+               WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
+               WHEN owned.shard IS NULL THEN 'shard-lost'
+               WHEN senders.active IS NOT TRUE THEN 'sender-paused'
+               WHEN d.closed IS NOT FALSE THEN 'stale'
+               WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
+               WHEN asks.answers IS NOT NULL AND asks.answers NOT IN (SELECT id FROM threads) THEN 'stale'
+               WHEN asks.answers IS NOT NULL AND d.reply_attempts >= (senders.quota + 1) / 2 THEN 'quota-full'
+               WHEN asks.answers IS NULL AND d.reserved >= senders.quota THEN 'quota-full'
+               WHEN asks.answers IS NULL AND (d.attempts <> asks.attempts OR d.attempts >= 2 * senders.quota) THEN 'stale'
+               WHEN d.next_at > $3 OR eve.next_at > $3 THEN 'not-cool'
+               WHEN days.n IS NULL THEN 'stale'
+               WHEN chosen.n IS NULL THEN 'no-partner'
+               ELSE 'user-daily-limit'
+           END AS refusal
+    FROM asks
+    LEFT JOIN owned ON owned.shard = asks.shard
+    LEFT JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard
+    LEFT JOIN mailbox_days d ON d.mailbox_id = asks.mailbox_id AND d.day = asks.day
+    LEFT JOIN mailbox_days eve ON eve.mailbox_id = asks.mailbox_id AND eve.day = asks.day - 1
+    LEFT JOIN days ON days.n = asks.n
+    LEFT JOIN chosen ON chosen.n = asks.n
+    LEFT JOIN flights ON flights.message_id = asks.message_id
+),
+-- A reply that is due and can't be sent is not made up for: it is claimed or it lapses.
+claimed AS (
+    UPDATE scheduled_replies s
+    SET state = CASE WHEN v.refusal IS NULL THEN 'claimed' ELSE 'lapsed' END,
+        reason = CASE v.refusal WHEN 'quota-full' THEN 'reply-limit' ELSE v.refusal END,
+        ended_at = CASE WHEN v.refusal IS NOT NULL THEN $3 END
+    FROM verdicts v
+    JOIN threads ON threads.id = v.answers
+    WHERE s.id = v.answers AND (v.refusal IS NULL OR v.refusal IN ('sender-paused', 'quota-full', 'no-partner'))
 )
-SELECT asks.n, flights.id AS flight, flights.batch_id, senders.user_id, senders.email, senders.display_name,
-       senders.smtp_host, senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password,
-       accepted.partner_id, accepted.recipient, accepted.recipient_name,
-       CASE
-           WHEN flights.id IS NOT NULL THEN NULL
-           WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
-           WHEN owned.shard IS NULL THEN 'shard-lost'
-           WHEN senders.active IS NOT TRUE THEN 'sender-paused'
-           WHEN d.closed IS NOT FALSE THEN 'stale'
-           WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
-           WHEN d.reserved >= senders.quota THEN 'quota-full'
-           WHEN d.attempts <> asks.attempts OR d.attempts >= 2 * senders.quota THEN 'stale'
-           WHEN d.next_at > $3 OR eve.next_at > $3 THEN 'not-cool'
-           WHEN days.n IS NULL THEN 'stale'
-           WHEN chosen.n IS NULL THEN 'no-partner'
-           ELSE 'user-daily-limit'
-       END AS refusal
-FROM asks
-LEFT JOIN owned ON owned.shard = asks.shard
+SELECT v.n, v.refusal, v.flight, v.batch_id, senders.user_id, senders.email, senders.display_name, senders.smtp_host,
+       senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password, chosen.partner_id,
+       chosen.recipient, chosen.recipient_name, chosen.reply_rate, chosen.reply_zone, chosen.reply_days
+FROM verdicts v
+JOIN asks ON asks.n = v.n
 LEFT JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard
-LEFT JOIN mailbox_days d ON d.mailbox_id = asks.mailbox_id AND d.day = asks.day
-LEFT JOIN mailbox_days eve ON eve.mailbox_id = asks.mailbox_id AND eve.day = asks.day - 1
-LEFT JOIN days ON days.n = asks.n
-LEFT JOIN chosen ON chosen.n = asks.n
-LEFT JOIN accepted ON accepted.n = asks.n
-LEFT JOIN flights ON flights.message_id = asks.message_id
-ORDER BY asks.n
+LEFT JOIN chosen ON chosen.n = v.n
+ORDER BY v.n

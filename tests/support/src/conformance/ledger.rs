@@ -7,6 +7,7 @@ pub mod effects;
 pub mod endings;
 pub mod racing;
 pub mod refusals;
+pub mod replies;
 pub mod turning;
 
 use std::{sync::Arc, time::Duration};
@@ -33,6 +34,8 @@ pub struct DayCounts {
     pub failed: i64,
     pub uncertain: i64,
     pub attempts: i64,
+    pub replied: i64,
+    pub reply_attempts: i64,
     pub closed: bool,
     pub late: bool,
 }
@@ -44,6 +47,16 @@ pub struct LogLine {
     pub mailbox: i64,
     pub partner: i64,
     pub status: String,
+    pub reason: Option<String>,
+    /// The mail that it answers.
+    pub answers: Option<i64>,
+}
+
+/// A scheduled reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyLine {
+    pub id: i64,
+    pub state: String,
     pub reason: Option<String>,
 }
 
@@ -76,6 +89,8 @@ pub trait LedgerWorld: Send + Sync {
     async fn day(&self, mailbox: i64, day: NaiveDate) -> DayCounts;
     async fn grown(&self, mailbox: i64) -> i64;
     async fn logs(&self) -> Vec<LogLine>;
+    /// In the order of the mails that they answer.
+    async fn replies(&self) -> Vec<ReplyLine>;
     /// (mailbox, partner, round), in order.
     async fn pairs(&self) -> Vec<(i64, i64, i64)>;
     async fn in_flight(&self) -> usize;
@@ -200,6 +215,7 @@ pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> Ask {
         choices: partners.iter().map(|partner| Choice { partner: MailboxId(*partner), round: 0 }).collect(),
         message_id: format!("{}@example.test", Uuid::now_v7()),
         subject: "Notes from this morning".into(),
+        answers: None,
     }
 }
 
@@ -222,6 +238,7 @@ pub fn end(flight: &Flight, fate: Fate) -> Settlement {
         latency: Duration::from_millis(40),
         next_at: noon(),
         outcome,
+        reply: None,
     }
 }
 
@@ -239,13 +256,13 @@ pub async fn assert_true(world: &dyn LedgerWorld, mailbox: i64, in_flight: i64) 
     assert!(day.reserved <= day.quota, "{day:?}");
     let logs = world.logs().await;
     let count = |status: &str, uncertain: bool| {
-        let of_it = |row: &&LogLine| {
-            row.mailbox == mailbox && row.status == status && (row.reason.as_deref() == Some("uncertain")) == uncertain
-        };
+        // A reply takes no place: one that nobody knows the end of counts as failed.
+        let unknown = |row: &LogLine| row.reason.as_deref() == Some("uncertain") && row.answers.is_none();
+        let of_it = |row: &&LogLine| row.mailbox == mailbox && row.status == status && unknown(row) == uncertain;
         logs.iter().filter(of_it).count() as i64
     };
-    let rows = (count("SENT", false), count("FAILED", false), count("FAILED", true));
-    assert_eq!((day.sent, day.failed, day.uncertain), rows, "counters = rows");
+    let rows = (count("SENT", false), count("REPLIED", false), count("FAILED", false), count("FAILED", true));
+    assert_eq!((day.sent, day.replied, day.failed, day.uncertain), rows, "counters = rows");
 }
 
 /// The list of cases for one world: `ledger_conformance!(my_world);`.
@@ -299,6 +316,28 @@ macro_rules! ledger_conformance {
                 a_sweep_that_comes_late_leaves_what_was_started_since_alone
                 a_batch_counts_its_ends
                 a_users_place_is_given_back_with_the_mail
+            );
+        }
+        mod replies {
+            $crate::conformance_cases!($crate::conformance::ledger::replies, super::$world,
+                a_sent_mail_schedules_the_reply_that_was_asked_for
+                a_mail_that_did_not_arrive_is_not_answered
+                a_mail_that_is_known_late_to_have_arrived_is_answered
+                a_reply_is_one_row_and_takes_no_place_and_no_pair
+                a_thread_is_answered_once
+                a_reply_that_failed_is_a_failed_row_and_is_not_repeated
+                an_uncertain_reply_counts_as_failed_until_it_is_known
+                a_late_refusal_of_a_reply_is_a_failed_one_still
+                a_reply_that_was_never_started_waits_again
+                an_orphaned_reply_is_uncertain_and_not_repeated
+                half_the_quota_is_answered_a_day
+                a_paused_mailbox_lets_its_reply_lapse
+                nobody_answers_a_mailbox_that_can_not_be_written_to
+                a_reply_goes_neither_early_nor_late
+                a_stopped_fleet_answers_nothing_and_lapses_nothing
+                a_mailbox_cools_down_between_mails_and_replies
+                a_reply_has_its_place_in_the_users_daily_limit
+                one_of_many_racers_claims_a_thread
             );
         }
         mod effects {

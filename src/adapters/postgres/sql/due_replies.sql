@@ -1,0 +1,24 @@
+-- The answers that some shards owe before the next tick. Those whose time has passed lapse.
+--
+-- $1 shard int[], $2 now timestamptz (day clock), $3 before timestamptz
+WITH late AS MATERIALIZED (
+    SELECT s.id
+    FROM scheduled_replies s
+    JOIN mailboxes m ON m.id = s.mailbox_id
+    WHERE s.state = 'waiting' AND s.due_at < $2 AND s.until <= $2 AND m.shard = ANY ($1::int[])
+    ORDER BY s.id
+    FOR UPDATE OF s
+),
+lapsed AS (
+    UPDATE scheduled_replies s
+    SET state = 'lapsed', reason = 'late', ended_at = $2
+    FROM late
+    WHERE s.id = late.id
+)
+SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, m.timezone, s.partner_id, s.message_id, s.subject, s.due_at,
+       s.until,
+       (SELECT d.next_at FROM mailbox_days d WHERE d.mailbox_id = m.id ORDER BY d.day DESC LIMIT 1) AS next_at
+FROM scheduled_replies s
+JOIN mailboxes m ON m.id = s.mailbox_id
+WHERE s.state = 'waiting' AND s.due_at < $3 AND s.until > $2 AND m.shard = ANY ($1::int[])
+ORDER BY s.due_at, s.id

@@ -1,0 +1,103 @@
+//! Which texts a worker writes with, and the import of one's own.
+//!
+//! A worker takes, at its start, the first that there is: the file `WARMUP_TEMPLATES_FILE` (its own, for a trial or a
+//! fleet of one); what `warmup template import` stored (the same for the whole fleet); what comes with the program. In
+//! file and store, a kind that is missing is taken from the program.
+
+use std::{fmt::Write, fs, sync::Arc};
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use thiserror::Error;
+
+use crate::{
+    adapters::postgres::templates::{replace, stored},
+    config::Settings,
+    domain::content::{Fault, Kind, Source, Templates, Texts, read, write},
+};
+
+/// Returns the texts that a worker with these settings writes with.
+pub async fn texts(settings: &Settings, pool: &PgPool) -> anyhow::Result<Arc<Texts>> {
+    let (from, texts) = match &settings.templates_file {
+        Some(path) => {
+            let shown = path.display();
+            let text = fs::read_to_string(path).with_context(|| format!("WARMUP_TEMPLATES_FILE {shown}"))?;
+            let templates = read(&text).map_err(ImportError::Faults)?;
+            ("the file", Arc::new(Texts::own(templates)))
+        }
+        None => match stored(pool).await.context("the stored templates cannot be read")?.as_slice() {
+            [] => ("the program", Texts::built_in()),
+            sources => ("the database", Arc::new(Texts::own(understood(sources)?))),
+        },
+    };
+    let (mails, replies) = (texts.count(Kind::Mail), texts.count(Kind::Reply));
+    tracing::info!(from, mails, replies, "texts");
+    Ok(texts)
+}
+
+/// What was stored by this release, or an older one, is understood; a row written by hand may not be.
+fn understood(sources: &[Source]) -> anyhow::Result<Templates> {
+    match read(&write(sources)) {
+        Ok(templates) if templates.templates.len() == sources.len() => Ok(templates),
+        Ok(_) => bail!("table templates holds what is no template: import the file again"),
+        Err(faults) => {
+            bail!("table templates holds what is no template ({}): import the file again", faults[0].message)
+        }
+    }
+}
+
+/// What an import stored, or, in a dry run, would store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportReport {
+    pub dry_run: bool,
+    pub mails: usize,
+    pub replies: usize,
+    /// Legal, but perhaps not meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// The file has faults: all of them.
+    #[error("{}", told(.0))]
+    Faults(Vec<Fault>),
+    #[error("the database did not take the templates, nothing was changed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Stores the templates of a file in the place of those that were stored.
+///
+/// Returns `Faults` with every fault of the file when there is any; then nothing was changed.
+pub async fn import(pool: &PgPool, file: &str, now: DateTime<Utc>, dry_run: bool) -> Result<ImportReport, ImportError> {
+    let read = read(file).map_err(ImportError::Faults)?;
+    let (mails, replies) = (read.count(Kind::Mail), read.count(Kind::Reply));
+    let sources: Vec<Source> = read.templates.into_iter().map(|template| template.source).collect();
+    if !dry_run {
+        replace(pool, &sources, now, "import").await?;
+    }
+    Ok(ImportReport { dry_run, mails, replies, warnings: read.warnings })
+}
+
+/// Forgets what was stored: the built-in texts are used again.
+pub async fn reset(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    replace(pool, &[], now, "reset").await
+}
+
+/// Returns the file of what the fleet writes with: the stored templates, or the built-in ones where none are.
+pub async fn export(pool: &PgPool) -> Result<String, sqlx::Error> {
+    let sources = stored(pool).await?;
+    Ok(if sources.is_empty() { Texts::built_in_file() } else { write(&sources) })
+}
+
+fn told(faults: &[Fault]) -> String {
+    let mut text = match faults.len() {
+        1 => "the templates have a fault:".to_owned(),
+        faults => format!("the templates have {faults} faults:"),
+    };
+    faults.iter().for_each(|fault| write!(text, "\n  {fault}").expect("a string takes all that is written"));
+    text
+}

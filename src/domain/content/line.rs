@@ -1,0 +1,52 @@
+//! Text that has to stand on one line of a header or of a mail: what could end the line, or turn its rest around, goes.
+
+/// Longer ones are cut: an unbroken line of a header ends at 998 octets (RFC 5322 section 2.1.1).
+const LONGEST: usize = 240;
+
+/// Returns `text` as one line: control characters and line separators as spaces, runs of spaces as one, no explicit
+/// direction (a name could turn the line it stands in around), at most 240 characters.
+pub fn one_line(text: &str) -> String {
+    let visible = text.chars().filter(|c| !is_direction(*c)).map(|c| if ends_line(c) { ' ' } else { c });
+    let words: String = visible.take(LONGEST * 2).collect();
+    let line = words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    // What looks like an encoded word (RFC 2047) would be decoded into something else by whoever reads it.
+    let line = line.replace("=?", "= ?");
+    line.chars().take(LONGEST).collect::<String>().trim_end().to_owned()
+}
+
+/// Says whether `c` ends a line, or can't be seen at all.
+pub(super) fn ends_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Says whether `c` is an embedding, an override or an isolate (Unicode UAX 9). The marks U+200E and U+200F stay: right
+/// to left names need them.
+pub(super) fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_ends_or_turns_a_line_is_gone() {
+        assert_eq!(one_line(" a\r\nBcc: b\0\tc\u{2028}d  "), "a Bcc: b c d");
+        assert_eq!(one_line("Ada\u{202e}moc.live\u{202c}"), "Adamoc.live");
+        assert_eq!(one_line("=?utf-8?q?=0D=0ABcc?="), "= ?utf-8?q?=0D=0ABcc?=");
+        assert_eq!(one_line(&"ä".repeat(1_000)).chars().count(), 240);
+        assert_eq!(one_line("Änne \u{1f511} Müller"), "Änne \u{1f511} Müller");
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_one_line_and_stays_as_it_is(text in any::<String>()) {
+            let line = one_line(&text);
+            prop_assert!(!line.chars().any(|c| ends_line(c) || is_direction(c)));
+            prop_assert!(line.chars().count() <= LONGEST);
+            prop_assert_eq!(one_line(&line), line);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The two forms of a text: plain, and the same as HTML. Paragraphs only: no style, no image, nothing from elsewhere.
+
+use super::line::{ends_line, is_direction};
+
+/// Returns `text` with `\n` as its only control character: no NUL, no bare CR (RFC 5322 section 2.3), nothing that turns a
+/// line around.
+pub fn plain(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let shown = |c: &char| !is_direction(*c) && (!ends_line(*c) || "\n\t".contains(*c));
+    lines.chars().filter(shown).map(|c| if c == '\t' { ' ' } else { c }).collect()
+}
+
+/// Returns plain `text` as a page: a paragraph for each, `<br>` for a line break, everything else escaped.
+pub fn html(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let paragraphs = lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty());
+    let body: String = paragraphs.map(|lines| format!("<p>{}</p>\n", escaped(&lines.join("\n")))).collect();
+    format!("<!DOCTYPE html>\n<html>\n<body>\n{body}</body>\n</html>\n")
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' => out.push_str("<br>\n"),
+            plain => out.push(plain),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paragraphs_and_line_breaks_are_kept_and_the_rest_is_escaped() {
+        assert_eq!(
+            html("Hello <Ada> & \"Co\",\n\n\nit's done.\n\nRegards\nBen\n"),
+            "<!DOCTYPE html>\n<html>\n<body>\n<p>Hello &lt;Ada&gt; &amp; &quot;Co&quot;,</p>\n<p>it&#39;s done.</p>\n\
+             <p>Regards<br>\nBen</p>\n</body>\n</html>\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_can_add_no_tag_and_no_control(text in any::<String>()) {
+            let plain = plain(&text);
+            prop_assert!(!plain.chars().any(|c| (c.is_control() && c != '\n') || is_direction(c)));
+            let page = html(&plain);
+            let body = page.split_once("<body>\n").unwrap().1.split_once("</body>").unwrap().0;
+            let bare = body.replace("<p>", "").replace("</p>", "").replace("<br>", "");
+            prop_assert!(!bare.contains(['<', '>', '"']), "{}", bare);
+        }
+    }
+}

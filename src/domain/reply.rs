@@ -1,0 +1,150 @@
+//! Replies: whether a mail is answered, and when.
+//!
+//! The *delay* between a mail and its answer is counted in the answering mailbox's own active hours, on its own weekdays:
+//! what arrives in the evening is answered the next morning, at a time as random as any other. A reply that was not sent
+//! by the end of the active hours in which it fell due lapses; nothing is carried over.
+
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::{
+    id::{MailboxId, ReplyId, ShardId, UserId},
+    time::{Weekdays, Window, today},
+};
+
+/// How far ahead an answer is looked for: past every weekday, also with an hour of active time a day.
+const DAYS_AHEAD: u64 = 14;
+
+/// How a mailbox answers what it receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answering {
+    /// Of a hundred mails.
+    pub rate: u8,
+    pub zone: Tz,
+    /// The weekdays on which somebody is there.
+    pub days: Weekdays,
+}
+
+/// An answer that the dice ask for once its mail is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub answering: Answering,
+    /// Between `WARMUP_REPLY_DELAY_MIN` and `_MAX`.
+    pub delay: TimeDelta,
+    /// `WARMUP_ACTIVE_HOURS`.
+    pub active: Window,
+}
+
+/// When a reply may go: from `at` on, before `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub at: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+}
+
+/// A reply that is due, or will be before the next tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueReply {
+    pub id: ReplyId,
+    /// Who answers.
+    pub mailbox: MailboxId,
+    pub user: UserId,
+    pub shard: ShardId,
+    /// Of the answering mailbox: its Message-IDs end in it.
+    pub domain: String,
+    pub zone: Tz,
+    /// Who is answered.
+    pub partner: MailboxId,
+    /// Of the mail that is answered, without angle brackets.
+    pub message_id: String,
+    pub subject: String,
+    pub due: Due,
+    /// The end of the answering mailbox's cooldown, where it has one.
+    pub next_at: Option<DateTime<Utc>>,
+}
+
+impl Intent {
+    /// Returns when a mail that was sent at `sent_at` is answered; `None` where nobody is there for two weeks.
+    pub fn due(&self, sent_at: DateTime<Utc>) -> Option<Due> {
+        let Answering { zone, days, .. } = self.answering;
+        let first = today(zone, sent_at);
+        let mut left = self.delay;
+        for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)).filter(|day| days.contains(*day)) {
+            let hours = self.active.on(zone, day);
+            let from = hours.start.max(sent_at);
+            if from + left < hours.end {
+                return Some(Due { at: from + left, until: hours.end });
+            }
+            left -= (hours.end - from).max(TimeDelta::zero());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The 24th of November 2026 is a Tuesday.
+    fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
+    }
+
+    fn intent(minutes: i64, zone: Tz, days: &str) -> Intent {
+        Intent {
+            answering: Answering { rate: 35, zone, days: days.parse().unwrap() },
+            delay: TimeDelta::minutes(minutes),
+            active: "07:00-22:00".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_mail_in_active_hours_is_answered_after_the_delay() {
+        let due = intent(60, chrono_tz::UTC, "mon-sun").due(at(24, 12, 0)).unwrap();
+        assert_eq!((due.at, due.until), (at(24, 13, 0), at(24, 22, 0)));
+    }
+
+    #[test]
+    fn the_delay_goes_on_in_the_morning() {
+        let due = intent(60, chrono_tz::UTC, "mon-sun").due(at(24, 21, 50)).unwrap();
+        assert_eq!((due.at, due.until), (at(25, 7, 50), at(25, 22, 0)));
+        let due = intent(10, chrono_tz::UTC, "mon-sun").due(at(24, 3, 0)).unwrap();
+        assert_eq!(due.at, at(24, 7, 10));
+    }
+
+    #[test]
+    fn nobody_answers_at_the_weekend_who_is_not_there() {
+        let due = intent(60, chrono_tz::UTC, "mon-fri").due(at(27, 21, 50)).unwrap();
+        assert_eq!(due.at, at(30, 7, 50));
+    }
+
+    #[test]
+    fn the_hours_are_the_answering_mailbox_s_own() {
+        // 12:00 UTC is 21:00 in Tokyo.
+        let due = intent(90, chrono_tz::Asia::Tokyo, "mon-sun").due(at(24, 12, 0)).unwrap();
+        assert_eq!((due.at, due.until), (at(24, 22, 30), at(25, 13, 0)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_answer_falls_into_active_hours_and_never_comes_early(
+            minute in 0i64..20_000, delay in 5i64..=240, zone in 0usize..596, days in 1u8..128
+        ) {
+            let zone = chrono_tz::TZ_VARIANTS[zone % chrono_tz::TZ_VARIANTS.len()];
+            let days = Weekdays::from_bits(days).unwrap();
+            let intent = Intent { answering: Answering { rate: 35, zone, days }, ..intent(delay, zone, "mon-sun") };
+            let sent = at(1, 0, 0) + TimeDelta::minutes(minute);
+            let due = intent.due(sent).unwrap();
+            prop_assert!(due.at >= sent + intent.delay && due.at < due.until);
+            let day = today(zone, due.at);
+            prop_assert!(days.contains(day));
+            let hours = intent.active.on(zone, day);
+            prop_assert!(hours.contains(due.at) && hours.end == due.until);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Orders to the whole fleet: a standing one (may it send?), and the bell by which workers hear of it at once.
+//!
+//! The standing order is a row that lasts; every reserve reads it, so a stopped fleet sends nothing whoever missed the
+//! bell. The bell is a courtesy: it makes all workers obey within a second, not only at their next look.
+
+use async_trait::async_trait;
+
+use super::error::PortError;
+
+/// What the bell says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// The standing order may have changed: read it.
+    Ordered,
+    /// Plan now, without waiting for the tick.
+    Trigger,
+}
+
+impl Ring {
+    /// Every ring, for tables and tests.
+    pub const ALL: [Ring; 2] = [Ring::Ordered, Ring::Trigger];
+
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ring::Ordered => "ordered",
+            Ring::Trigger => "trigger",
+        }
+    }
+}
+
+/// The standing order.
+#[async_trait]
+pub trait Orders: Send + Sync {
+    /// Says whether the fleet is to send.
+    async fn running(&self) -> Result<bool, PortError>;
+}
+
+/// The bell.
+#[async_trait]
+pub trait Bell: Send + Sync {
+    /// Waits for the next ring. One that was rung while nobody listened is made up for: whoever begins to listen, or
+    /// listens again after the line was cut, hears `Ordered` first.
+    async fn next(&self) -> Ring;
+
+    /// Rings for all workers that listen.
+    ///
+    /// Returns `Unavailable` when nobody can have heard it.
+    async fn ring(&self, ring: Ring) -> Result<(), PortError>;
+}

@@ -1,0 +1,167 @@
+//! The replies that our mailboxes owe: due ones by the time they fell due, at most one of a mailbox on its way.
+//!
+//! They are read at every tick and take what lanes the mails leave over. When the caps are short they wait: a cap that
+//! refused a mail holds all replies it counts for a moment.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::queue::Queue;
+use crate::domain::{
+    id::{MailboxId, ReplyId, ShardId},
+    reply::DueReply,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    replies: BTreeMap<ReplyId, DueReply>,
+    waiting: BTreeSet<(DateTime<Utc>, ReplyId)>,
+    /// Until when a mailbox cools down after its last mail.
+    cooling: HashMap<MailboxId, DateTime<Utc>>,
+    /// None goes out before this.
+    held: Option<DateTime<Utc>>,
+}
+
+impl Replies {
+    /// Replaces all that is due for `shards`.
+    pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, due: Vec<DueReply>, now: DateTime<Utc>) {
+        self.cooling.retain(|_, until| *until > now);
+        self.replies.retain(|_, reply| !shards.contains(&reply.shard));
+        let Replies { replies, waiting, .. } = self;
+        waiting.retain(|(_, id)| replies.contains_key(id));
+        for reply in due {
+            let at = reply.next_at.map_or(reply.due.at, |cool| cool.max(reply.due.at));
+            self.insert(reply, at);
+        }
+    }
+
+    /// Takes the replies that may go at `now`, the longest due first, at most `most`, and marks their mailboxes busy in
+    /// `queue`. One whose mailbox or user has to wait comes again later.
+    pub(super) fn take(&mut self, now: DateTime<Utc>, most: usize, queue: &mut Queue) -> Vec<DueReply> {
+        let mut taken = Vec::new();
+        while taken.len() < most && self.held.is_none_or(|until| until <= now) {
+            let Some((at, id)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) else { break };
+            self.waiting.remove(&(at, id));
+            let Some(reply) = self.replies.remove(&id) else { continue };
+            if reply.due.until <= now {
+                continue;
+            }
+            let cool = self.cooling.get(&reply.mailbox).copied();
+            match cool.max(queue.held_until(reply.user)).filter(|until| *until > now) {
+                Some(until) => self.insert(reply, until),
+                None if queue.occupy(reply.mailbox) => taken.push(reply),
+                // Its mailbox has a mail on its way: the settlement says until when.
+                None => self.insert(reply, now + super::batch::SOON),
+            }
+        }
+        taken
+    }
+
+    /// Puts a taken reply back, not to be handed out before `at`.
+    pub(super) fn put_back(&mut self, reply: DueReply, at: DateTime<Utc>) {
+        self.insert(reply, at);
+    }
+
+    /// Notes that a mailbox cools down until then.
+    pub(super) fn cool(&mut self, mailbox: MailboxId, until: DateTime<Utc>) {
+        self.cooling.insert(mailbox, until);
+    }
+
+    /// Lets all replies wait until then.
+    pub(super) fn hold(&mut self, until: DateTime<Utc>) {
+        self.held = self.held.max(Some(until));
+    }
+
+    /// Returns when the next reply may go, `None` when none waits.
+    pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
+        let (at, _) = *self.waiting.first()?;
+        Some(self.held.map_or(at, |held| at.max(held)))
+    }
+
+    fn insert(&mut self, reply: DueReply, at: DateTime<Utc>) {
+        self.waiting.insert((at, reply.id));
+        self.replies.insert(reply.id, reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::{id::UserId, reply::Due};
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
+    }
+
+    fn due(id: i64, mailbox: i64, minute: i64) -> DueReply {
+        DueReply {
+            id: ReplyId(id),
+            mailbox: MailboxId(mailbox),
+            user: UserId(1),
+            shard: ShardId(0),
+            domain: "a.test".into(),
+            zone: chrono_tz::UTC,
+            partner: MailboxId(99),
+            message_id: "1@b.test".into(),
+            subject: "Notes".into(),
+            due: Due { at: at(minute), until: at(600) },
+            next_at: None,
+        }
+    }
+
+    fn replies(due: Vec<DueReply>) -> Replies {
+        let mut replies = Replies::default();
+        replies.replace(&BTreeSet::from([ShardId(0)]), due, at(0));
+        replies
+    }
+
+    fn ids(taken: &[DueReply]) -> Vec<i64> {
+        taken.iter().map(|reply| reply.id.0).collect()
+    }
+
+    #[test]
+    fn the_longest_due_goes_first_and_none_before_its_time() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 5), due(2, 2, 3), due(3, 3, 9)]), Queue::default());
+        assert_eq!(replies.next_at(), Some(at(3)));
+        assert_eq!(ids(&replies.take(at(5), 9, &mut queue)), [2, 1]);
+        assert_eq!(replies.next_at(), Some(at(9)));
+    }
+
+    #[test]
+    fn a_mailbox_answers_once_at_a_time_and_cools_down_between() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0), due(2, 1, 0)]), Queue::default());
+        assert_eq!(ids(&replies.take(at(0), 9, &mut queue)), [1]);
+        queue.done(MailboxId(1), at(4));
+        replies.cool(MailboxId(1), at(4));
+        assert!(replies.take(at(3), 9, &mut queue).is_empty());
+        assert_eq!(ids(&replies.take(at(4), 9, &mut queue)), [2]);
+    }
+
+    #[test]
+    fn a_held_user_s_replies_wait() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        queue.hold(UserId(1), at(2));
+        assert!(replies.take(at(1), 9, &mut queue).is_empty());
+        assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
+    }
+
+    #[test]
+    fn when_the_caps_are_short_all_replies_wait() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        replies.hold(at(1));
+        assert_eq!(replies.next_at(), Some(at(1)));
+        assert!(replies.take(at(0), 9, &mut queue).is_empty());
+        assert_eq!(ids(&replies.take(at(1), 9, &mut queue)), [1]);
+    }
+
+    #[test]
+    fn a_reply_whose_time_has_passed_is_not_handed_out() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        assert!(replies.take(at(600), 9, &mut queue).is_empty());
+        assert_eq!(replies.next_at(), None);
+    }
+}

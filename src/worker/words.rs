@@ -1,0 +1,114 @@
+//! What a letter says and to whom: words, partners, Message-ID, and what is asked of the ledger for it.
+
+use super::{Worker, letter::Letter, queue::Mail};
+use crate::{
+    domain::{
+        content::Draft,
+        pairing::Partner,
+        reply::{DueReply, Intent},
+        time::today,
+    },
+    ports::{
+        Ask, Choice, Flight,
+        entropy::{Purpose, mailbox_key},
+        mailer::Thread,
+    },
+};
+
+/// Partners offered beside the planned one; and how many more than it has attempted when those would not do either, so
+/// that a repeat is offered only behind everybody that is left.
+const ALTERNATIVES: usize = 8;
+const EVERYBODY: usize = 512;
+
+/// A letter with its words and what it asks of the ledger.
+pub(super) struct Worded {
+    pub(super) letter: Letter,
+    pub(super) draft: Draft,
+    pub(super) ask: Ask,
+}
+
+impl Worded {
+    /// What a reply answers; `None` for a mail.
+    pub(super) fn thread(&self) -> Option<Thread> {
+        match &self.letter {
+            Letter::Mail(_) => None,
+            // The mail that it answers began the thread.
+            Letter::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
+        }
+    }
+}
+
+impl Worker {
+    /// Chooses words and partners, and mints the Message-ID.
+    pub(super) fn words(&self, letter: Letter) -> Worded {
+        let dice = self.ports.entropy.roll(Purpose::Content, mailbox_key(letter.mailbox()));
+        let (draft, ask) = match &letter {
+            Letter::Mail(mail) => self.mail_words(mail, dice),
+            Letter::Reply(reply) => self.reply_words(reply, dice),
+        };
+        Worded { letter, draft, ask }
+    }
+
+    fn mail_words(&self, mail: &Mail, dice: u64) -> (Draft, Ask) {
+        let (planned, draft) = (&mail.planned, self.texts.mail(dice));
+        let ask = Ask {
+            mailbox: planned.mailbox,
+            shard: planned.shard,
+            day: planned.day,
+            attempts: planned.attempts,
+            choices: self.choices(mail),
+            message_id: self.message_id(&planned.domain),
+            subject: draft.subject.clone(),
+            answers: None,
+        };
+        (draft, ask)
+    }
+
+    fn reply_words(&self, reply: &DueReply, dice: u64) -> (Draft, Ask) {
+        let draft = self.texts.reply(dice, &reply.subject);
+        let ask = Ask {
+            mailbox: reply.mailbox,
+            shard: reply.shard,
+            day: today(reply.zone, self.ports.clock.now()),
+            attempts: 0,
+            choices: vec![Choice { partner: reply.partner, round: 0 }],
+            message_id: self.message_id(&reply.domain),
+            subject: draft.subject.clone(),
+            answers: Some(reply.id),
+        };
+        (draft, ask)
+    }
+
+    fn message_id(&self, domain: &str) -> String {
+        format!("{}@{domain}", self.ports.entropy.uuid())
+    }
+
+    fn choices(&self, mail: &Mail) -> Vec<Choice> {
+        let planned = &mail.planned;
+        let Some(pairing) = self.pairings.get(&planned.day) else { return Vec::new() };
+        let k = planned.attempts + 1;
+        let dice = self.ports.entropy.roll(Purpose::Walk, mailbox_key(planned.mailbox));
+        let planned_partner = pairing.planned(planned.mailbox, k).into_iter();
+        let partners: Vec<Partner> = if mail.walk {
+            let everybody = pairing.walk(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
+            let again: Vec<Partner> = everybody.iter().copied().map(Partner::again).collect();
+            planned_partner.chain(everybody).chain(again).collect()
+        } else {
+            planned_partner.chain(pairing.walk(planned.mailbox, k, dice, ALTERNATIVES)).collect()
+        };
+        let choice = |partner: Partner| Choice { partner: partner.mailbox, round: partner.round as i16 };
+        partners.into_iter().map(choice).collect()
+    }
+
+    /// Rolls whether the partner answers this mail. Never an answer to an answer.
+    pub(super) fn intent(&self, flight: &Flight) -> Option<Intent> {
+        let key = mailbox_key(flight.recipient.mailbox);
+        let answers = flight.answers.is_none()
+            && self.ports.entropy.between(Purpose::Reply, key, 0, 99) < u64::from(flight.answering.rate);
+        answers.then(|| Intent {
+            answering: flight.answering,
+            delay: self.between(Purpose::Reply, key, self.settings.reply_delay_min, self.settings.reply_delay_max),
+            active: self.settings.active_hours,
+        })
+    }
+}

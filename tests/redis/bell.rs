@@ -1,0 +1,90 @@
+//! The bell: its conformance suite, and what Redis may do to it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use warmup::{
+    adapters::{
+        memory::MemoryBell,
+        redis::{RedisBell, open},
+        system::SystemClock,
+    },
+    ports::{Bell, PortError, Ring},
+};
+use warmup_support::{
+    conformance::bell::{BellWorld, hears},
+    redis_server::RedisServer,
+};
+
+struct OnRedis(RedisServer);
+
+impl OnRedis {
+    fn at(&self, url: &str, prefix: &str) -> RedisBell {
+        let pool = open(url, 2).unwrap();
+        RedisBell::new(url, pool, prefix, Arc::new(SystemClock::real())).unwrap()
+    }
+}
+
+#[async_trait]
+impl BellWorld for OnRedis {
+    fn bell(&self) -> Arc<dyn Bell> {
+        Arc::new(self.at(&self.0.url(), "warmup"))
+    }
+}
+
+async fn on_redis() -> OnRedis {
+    OnRedis(RedisServer::start().await)
+}
+
+struct InMemory(MemoryBell);
+
+#[async_trait]
+impl BellWorld for InMemory {
+    fn bell(&self) -> Arc<dyn Bell> {
+        Arc::new(self.0.another())
+    }
+}
+
+async fn in_memory() -> InMemory {
+    InMemory(MemoryBell::cast())
+}
+
+mod over_pub_sub {
+    warmup_support::bell_conformance!(super::on_redis);
+}
+
+mod within_a_process {
+    warmup_support::bell_conformance!(super::in_memory);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restart_of_redis_the_bell_says_to_look() {
+    let mut world = on_redis().await;
+    let bell = world.bell();
+    hears(&*bell).await;
+    world.0.restart().await;
+    assert_eq!(hears(&*bell).await, Ring::Ordered);
+    bell.ring(Ring::Trigger).await.unwrap();
+    assert_eq!(hears(&*bell).await, Ring::Trigger);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fleets_with_other_prefixes_hear_nothing_of_each_other() {
+    let world = on_redis().await;
+    let (ours, theirs) = (world.bell(), world.at(&world.0.url(), "another"));
+    hears(&*ours).await;
+    hears(&theirs).await;
+    theirs.ring(Ring::Trigger).await.unwrap();
+    ours.ring(Ring::Ordered).await.unwrap();
+    assert_eq!((hears(&theirs).await, hears(&*ours).await), (Ring::Trigger, Ring::Ordered));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_away_hears_no_ring_and_holds_nobody_up() {
+    let mut world = on_redis().await;
+    let bell = world.bell();
+    world.0.kill();
+    let error = bell.ring(Ring::Ordered).await.unwrap_err();
+    assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
+    tokio::time::timeout(Duration::from_millis(200), bell.next()).await.expect_err("nobody rings");
+}

@@ -1,0 +1,59 @@
+//! The cases of the `Bell` port.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use warmup::ports::{Bell, Ring};
+
+/// A ring that takes longer is not heard.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One fleet's bell.
+#[async_trait]
+pub trait BellWorld: Send + Sync {
+    /// Another worker's ear at it.
+    fn bell(&self) -> Arc<dyn Bell>;
+}
+
+/// Expands to a test of each case, in a module of its own.
+#[macro_export]
+macro_rules! bell_conformance {
+    ($world:path) => {
+        $crate::conformance_cases!(
+            $crate::conformance::bell, $world,
+            whoever_begins_to_listen_hears_of_orders_first
+            a_ring_is_heard_by_everybody
+            rings_come_in_order
+        );
+    };
+}
+
+/// Returns the next ring that `bell` hears.
+pub async fn hears(bell: &dyn Bell) -> Ring {
+    tokio::time::timeout(PATIENCE, bell.next()).await.expect("a ring is heard")
+}
+
+pub async fn whoever_begins_to_listen_hears_of_orders_first(world: &dyn BellWorld) {
+    let bell = world.bell();
+    bell.ring(Ring::Trigger).await.unwrap();
+    assert_eq!(hears(&*bell).await, Ring::Ordered, "what was rung before is made up for by a look");
+}
+
+pub async fn a_ring_is_heard_by_everybody(world: &dyn BellWorld) {
+    let (one, other) = (world.bell(), world.bell());
+    assert_eq!((hears(&*one).await, hears(&*other).await), (Ring::Ordered, Ring::Ordered));
+    one.ring(Ring::Trigger).await.unwrap();
+    assert_eq!((hears(&*one).await, hears(&*other).await), (Ring::Trigger, Ring::Trigger));
+}
+
+pub async fn rings_come_in_order(world: &dyn BellWorld) {
+    let (one, other) = (world.bell(), world.bell());
+    hears(&*one).await;
+    for ring in [Ring::Trigger, Ring::Ordered, Ring::Trigger] {
+        other.ring(ring).await.unwrap();
+    }
+    assert_eq!(
+        [hears(&*one).await, hears(&*one).await, hears(&*one).await],
+        [Ring::Trigger, Ring::Ordered, Ring::Trigger]
+    );
+}
