@@ -1,10 +1,17 @@
 //! Floor 4: from the configuration to a running world, started and stopped in order; and what commands and API share.
 
+pub mod advice;
+pub mod checkup;
 pub mod control;
+pub mod events;
 pub mod import;
+pub mod keys;
+mod keywatch;
 pub mod local;
 pub mod overview;
 mod patience;
 pub mod serve;
+pub mod standing;
 pub mod templates;
+pub mod users;
 pub mod world;

@@ -1,17 +1,23 @@
 //! Floor 5: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
+mod ask;
 mod config;
 mod demo;
+mod events;
 mod fleet;
+mod keys;
 mod local;
 mod mailbox;
 mod migrate;
+mod progress;
 mod run;
+mod secret;
 mod session;
 mod sink;
 mod status;
 mod stop;
 mod template;
+mod user;
 
 use std::process::ExitCode;
 
@@ -35,9 +41,17 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to this release.
     Migrate(migrate::Args),
-    /// Enrol and look at mailboxes.
+    /// Enrol, change, test and look at mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// The owners of mailboxes: their roles and daily limits.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Show what happened to mailboxes, users and hosts, the newest last.
+    Events(events::Args),
+    /// Rotate the master key.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Write with your own texts instead of the built-in ones.
     #[command(subcommand)]
     Template(template::Command),
@@ -74,6 +88,9 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
+            Command::User(command) => user::run(command).await,
+            Command::Events(args) => events::run(args).await,
+            Command::Keys(command) => keys::run(command).await,
             Command::Template(command) => template::run(command).await,
             Command::Fleet(command) => fleet::run(command).await,
             Command::Status(args) => status::run(args).await,

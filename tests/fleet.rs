@@ -11,6 +11,8 @@ mod breaker;
 mod canary;
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/checkup.rs"]
+mod checkup;
 #[path = "fleet/counts.rs"]
 mod counts;
 #[path = "fleet/days.rs"]
@@ -23,6 +25,8 @@ mod host;
 mod kill;
 #[path = "fleet/local.rs"]
 mod local;
+#[path = "fleet/operator.rs"]
+mod operator;
 #[path = "fleet/orders.rs"]
 mod orders;
 #[path = "fleet/outage.rs"]

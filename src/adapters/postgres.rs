@@ -9,7 +9,9 @@ pub mod migrate;
 mod orders;
 pub mod pool;
 mod session;
+pub mod standing;
 pub mod templates;
+pub mod users;
 pub mod view;
 
 pub use ledger::PostgresLedger;

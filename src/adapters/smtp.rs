@@ -14,8 +14,10 @@ mod link;
 mod message;
 mod patience;
 mod redact;
+mod rehearsal;
 mod reply;
 mod tls;
+mod trace;
 mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -29,6 +31,10 @@ use self::{
     dialogue::{Dialogue, Terms},
     message::Letter,
     patience::Patience,
+};
+pub use self::{
+    rehearsal::{Candidate, Rehearsal},
+    trace::Step,
 };
 use crate::{
     domain::{

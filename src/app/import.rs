@@ -1,4 +1,4 @@
-//! Enrolment from a CSV file: all of it or nothing, in one transaction.
+//! Enrolment, from a CSV file or from the flags of `mailbox add` and `set`: all of it or nothing, in one transaction.
 //!
 //! ```text
 //! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read what is stored ─▶ resolve every row
@@ -8,10 +8,12 @@
 //! ```
 //!
 //! A known address (any case) changes only in columns that are there and filled. A password is compared by opening the
-//! stored one, and sealed again only when it differs. An address that was *removed* becomes active again, with the
-//! password of the file and its earlier settings and ramp. A mailbox that was *disabled because of its access* becomes
+//! stored one, and sealed again only when it differs. An address that was *removed* is enrolled anew in its old row: it
+//! becomes active again with the password that is given, and keeps its id, log, counters, settings and ramp, so that
+//! coming back on the same day can't send a second quota. A mailbox that was *disabled because of its access* becomes
 //! active again when the file changes what it logs in with; any other state is left as it is.
 
+mod by;
 mod file;
 mod plan;
 mod report;
@@ -22,7 +24,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-pub use self::report::{Changed, ImportReport};
+pub use self::{
+    by::By,
+    report::{Changed, ImportReport},
+};
 use self::{
     file::File,
     plan::{Plan, Planned},
@@ -38,7 +43,7 @@ use crate::{
     },
     config::Settings,
     domain::{
-        enrolment::{Fault, Rules},
+        enrolment::{Fault, Row, Rules},
         id::UserId,
     },
 };
@@ -97,6 +102,30 @@ pub async fn import(
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
+    write_in(pool, sealer, rules, file, By::Import, options).await
+}
+
+/// Enrols or changes the mailboxes that the flags of a command speak of, by the same rules as a file's. In `faults` comes
+/// what is wrong with the flags already; a fault's line is the row's.
+pub async fn enrol(
+    pool: &PgPool,
+    sealer: &Sealer,
+    rules: &Rules,
+    (rows, faults): (Vec<Row>, Vec<Fault>),
+    by: By,
+    options: &Options<'_>,
+) -> Result<ImportReport, ImportError> {
+    write_in(pool, sealer, rules, File { rows, faults }, by, options).await
+}
+
+async fn write_in(
+    pool: &PgPool,
+    sealer: &Sealer,
+    rules: &Rules,
+    file: File,
+    by: By,
+    options: &Options<'_>,
+) -> Result<ImportReport, ImportError> {
     let mut transaction = pool.begin().await?;
     let shards = enrol::begin(&mut transaction).await?;
     if shards == 0 {
@@ -104,11 +133,11 @@ pub async fn import(
     }
     keyring::check_in(&mut transaction, sealer).await?;
     let mut stored = stored(&mut transaction, &file).await?;
-    let plan = Plan::of(file, &mut stored, rules, sealer).map_err(ImportError::Faults)?;
+    let plan = Plan::of(file, &mut stored, rules, sealer, by).map_err(ImportError::Faults)?;
     let members = view::members(&mut transaction).await?;
     let mut report = report::report(&plan, members, rules, options.dry_run);
     if !options.dry_run {
-        report.users_created = write(&mut transaction, plan, sealer, shards, options).await?;
+        report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;
         transaction.commit().await?;
     }
     Ok(report)
@@ -119,7 +148,7 @@ pub fn check_first(rules: &Rules, csv: impl Read) -> Result<(), ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
     // Nothing is stored, so nothing is opened: any key does.
     let sealer = Sealer::new(&rand::random());
-    Plan::of(file, &mut HashMap::new(), rules, &sealer).map(drop).map_err(ImportError::Faults)
+    Plan::of(file, &mut HashMap::new(), rules, &sealer, By::Import).map(drop).map_err(ImportError::Faults)
 }
 
 async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, Stored>, sqlx::Error> {
@@ -137,9 +166,10 @@ async fn write(
     plan: Plan,
     sealer: &Sealer,
     shards: u16,
+    by: By,
     options: &Options<'_>,
 ) -> Result<Vec<String>, sqlx::Error> {
-    let (users, created) = users(connection, &plan, options.now).await?;
+    let (users, created) = users(connection, &plan, by, options.now).await?;
     let total = plan.new.len() + plan.changed.len();
     let mut done = 0;
     let ids = enrol::draw_ids(connection, plan.new.len()).await?;
@@ -148,14 +178,15 @@ async fn write(
         let rest = new.split_off(CHUNK.min(new.len()));
         let entries: Vec<Entry> = new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer)).collect();
         enrol::insert(connection, &entries, shards, options.now).await?;
-        let events: Vec<Event> = entries.iter().map(|entry| event("mailbox-enrolled", entry, String::new())).collect();
+        let events: Vec<Event> =
+            entries.iter().map(|entry| event("mailbox-enrolled", entry, by, String::new())).collect();
         enrol::record(connection, &events, options.now).await?;
         done += entries.len();
         (options.progress)(done, total);
         new = rest;
     }
     for chunk in plan.changed.chunks(CHUNK) {
-        change(connection, chunk, &users, sealer, options.now).await?;
+        change(connection, chunk, &users, sealer, by, options.now).await?;
         done += chunk.len();
         (options.progress)(done, total);
     }
@@ -165,6 +196,7 @@ async fn write(
 async fn users(
     connection: &mut PgConnection,
     plan: &Plan,
+    by: By,
     now: DateTime<Utc>,
 ) -> Result<(HashMap<String, UserId>, Vec<String>), sqlx::Error> {
     let (users, created) = enrol::users(connection, &plan.users()).await?;
@@ -174,7 +206,7 @@ async fn users(
             kind: "user-created",
             mailbox: None,
             user: users.get(&email.to_lowercase()).copied(),
-            reason: "import".to_owned(),
+            reason: by.as_str().to_owned(),
             detail: email.clone(),
         })
         .collect();
@@ -187,21 +219,22 @@ async fn change(
     chunk: &[(Stored, Planned)],
     users: &HashMap<String, UserId>,
     sealer: &Sealer,
+    by: By,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     let entries: Vec<Entry> = chunk.iter().map(|(stored, planned)| planned.entry(stored.id, users, sealer)).collect();
     let reactivated = enrol::update(connection, &entries, now).await?;
     let mut events = Vec::new();
     for (entry, (stored, planned)) in entries.iter().zip(chunk) {
-        events.push(event("mailbox-changed", entry, planned.columns.join(", ")));
+        events.push(event("mailbox-changed", entry, by, planned.columns.join(", ")));
         if reactivated.binary_search(&entry.id).is_ok() {
             let was = stored.reason.as_deref().unwrap_or_default();
-            events.push(event("mailbox-reactivated", entry, format!("was {}: {was}", stored.state)));
+            events.push(event("mailbox-reactivated", entry, by, format!("was {}: {was}", stored.state)));
         }
     }
     enrol::record(connection, &events, now).await
 }
 
-fn event(kind: &'static str, entry: &Entry, detail: String) -> Event {
-    Event { kind, mailbox: Some(entry.id), user: Some(entry.user), reason: "import".to_owned(), detail }
+fn event(kind: &'static str, entry: &Entry, by: By, detail: String) -> Event {
+    Event { kind, mailbox: Some(entry.id), user: Some(entry.user), reason: by.as_str().to_owned(), detail }
 }

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{templates, world};
+use super::{keywatch, templates, world};
 use crate::{
+    adapters::seal::Sealer,
     api,
     config::Settings,
     observe::liveness::Liveness,
@@ -54,6 +55,8 @@ async fn work(
     liveness: Arc<Liveness>,
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
+    // So that ending here by itself stops nothing else of the caller's.
+    let stop = stop.child_token();
     let ports = stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy)).await;
     let Some(ports) = ports else {
         tracing::info!("stopped before the worker had started");
@@ -61,11 +64,22 @@ async fn work(
     };
     let (ports, database) = ports?;
     let texts = templates::texts(settings, &database).await?;
-    let report = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts).run(stop).await;
+    let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
+    let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
+    let watch = tokio::spawn(watch);
+    let worker = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts);
+    let report = worker.run(stop.clone()).await;
+    // A worker that ended by itself ends its watch.
+    stop.cancel();
+    let rotated = watch.await.unwrap_or(false);
     tokio::select! {
         biased;
         () = database.close() => {}
         () = clock.pause(GOODBYE) => tracing::warn!("a statement is still running on Postgres: not waiting for it"),
     }
-    Ok(report?)
+    let report = report?;
+    if rotated {
+        bail!("WARMUP_MASTER_KEY was rotated away: start with the new key");
+    }
+    Ok(report)
 }

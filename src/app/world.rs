@@ -66,7 +66,8 @@ pub async fn ports(
     Ok((ports, database))
 }
 
-fn smtp(settings: &Settings) -> SmtpConfig {
+/// How mails are submitted, and mailboxes tried out.
+pub fn smtp(settings: &Settings) -> SmtpConfig {
     SmtpConfig {
         smtp_timeout: settings.smtp_timeout,
         mail_deadline: settings.mail_deadline(),

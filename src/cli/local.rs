@@ -91,7 +91,7 @@ async fn work(
     if let Some(csv) = csv {
         let (sealer, rules) = (local.sealer()?, Rules::from(local.settings()));
         let report = import::with_bar(local.database(), &sealer, &rules, csv, clock.now(), false).await?;
-        session::print(&import::told(&report))?;
+        session::print(&import::told(&report, "imported"))?;
     }
     let now = clock.now();
     let status = fleet_status(local.database(), now).await?;

@@ -1,10 +1,17 @@
-//! `warmup mailbox`: enrols mailboxes and shows them.
+//! `warmup mailbox`: enrols mailboxes, changes and shows them.
 
+mod add;
+mod columns;
 pub(super) mod import;
 mod list;
+mod selector;
 mod show;
+mod standing;
+mod test;
 
 use std::process::ExitCode;
+
+use crate::app::standing::Change;
 
 /// The file's columns. A test holds it to those that are read.
 const COLUMNS: &str = "\
@@ -29,17 +36,35 @@ pub(super) enum Command {
     /// Enrol the mailboxes of a CSV file, or update them: all of it, or nothing when there is any fault.
     #[command(after_help = COLUMNS)]
     Import(import::Args),
-    /// List all mailboxes with their today.
+    /// Enrol one mailbox. Its password is asked for, or comes from a file or standard input.
+    Add(Box<add::AddArgs>),
+    /// Change mailboxes in the columns that are given; nothing else.
+    Set(Box<add::SetArgs>),
+    /// List mailboxes with their today.
     List(list::Args),
     /// Show everything about one mailbox, and when it sends next or why not.
     Show(show::Args),
+    /// Log in as mailboxes and go as far as RCPT to themselves, then RSET: no mail is sent, nothing is changed.
+    Test(test::Args),
+    /// Let mailboxes neither send nor receive until they are resumed. Selectors ask first.
+    Pause(standing::Args),
+    /// Let mailboxes send and receive again, whatever stopped them; with --host or --domain also those. Selectors ask first.
+    Resume(standing::Args),
+    /// Erase the passwords of mailboxes and never use them again; logs and counters stay. Selectors ask first.
+    Remove(standing::Args),
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Import(args) => import::run(args).await,
+        Command::Add(args) => add::add(*args).await,
+        Command::Set(args) => add::set(*args).await,
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
+        Command::Test(args) => test::run(args).await,
+        Command::Pause(args) => standing::run(Change::Pause, args).await,
+        Command::Resume(args) => standing::run(Change::Resume, args).await,
+        Command::Remove(args) => standing::run(Change::Remove, args).await,
     }
 }
 

@@ -50,6 +50,11 @@ pub const REASONS_OF_ACCESS: &[&str] = &[
     "sender-address",
 ];
 
+/// Returns the address of a user as it is stored, in lower case; or the sentence that says what to write.
+pub fn user_address(text: &str) -> Result<String, String> {
+    value::user(text.trim())
+}
+
 /// What the settings say about enrolment.
 #[derive(Clone, Debug)]
 pub struct Rules {

@@ -188,7 +188,7 @@ fn watch(pool: PgPool) -> (tokio::task::JoinHandle<()>, Arc<AtomicUsize>) {
 }
 
 /// The days on which a number is not true, read in one snapshot.
-async fn broken(pool: &PgPool) -> Vec<String> {
+pub async fn broken(pool: &PgPool) -> Vec<String> {
     const BROKEN: &str = "
         SELECT format('%s: %s', d.mailbox_id, row_to_json(d))
         FROM mailbox_days d

@@ -41,8 +41,7 @@ impl Fleet {
         }
         fleet.command(&["mailbox", "import", "-"], &csv).await;
         for (name, value) in overrides.iter().chain(&[("DATABASE_URL", worker_database)]) {
-            fleet.vars.retain(|(known, _)| known != name);
-            fleet.vars.push((name, (*value).to_owned()));
+            fleet.set(name, value);
         }
         fleet
     }
@@ -70,12 +69,20 @@ impl Fleet {
         (output.status.success(), said.concat())
     }
 
-    async fn command(&self, args: &[&str], input: &str) {
+    /// Sets what the environment of everything started from now on says.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.vars.retain(|(known, _)| *known != name);
+        self.vars.push((name, value.to_owned()));
+    }
+
+    /// Runs a command, which must end well, and returns what it printed.
+    pub async fn command(&self, args: &[&str], input: &str) -> String {
         let mut child =
             self.binary(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
         let output = child.wait_with_output().await.unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn binary(&self, args: &[&str]) -> Command {
@@ -141,6 +148,13 @@ impl Running {
         if !matches!(heard, Ok(Ok(_))) {
             panic!("the worker did not say `{words}`: {}", *self.said.borrow());
         }
+    }
+
+    /// The end that it takes by itself: its exit code, and all that it said.
+    pub async fn ended(mut self) -> (Option<i32>, String) {
+        let ended = tokio::time::timeout(LONGEST_SILENCE, self.child.wait()).await;
+        let code = ended.expect("the worker ends by itself").unwrap().code();
+        (code, self.said.borrow().clone())
     }
 
     /// SIGKILL.

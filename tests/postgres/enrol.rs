@@ -2,6 +2,10 @@
 
 #[path = "enrol/commands.rs"]
 mod commands;
+#[path = "enrol/events.rs"]
+mod events;
+#[path = "enrol/flags.rs"]
+mod flags;
 #[path = "enrol/import.rs"]
 mod import;
 #[path = "enrol/keyring.rs"]
@@ -10,8 +14,16 @@ mod keyring;
 mod migrate;
 #[path = "enrol/overview.rs"]
 mod overview;
+#[path = "enrol/prompt.rs"]
+mod prompt;
+#[path = "enrol/rotate.rs"]
+mod rotate;
+#[path = "enrol/standing.rs"]
+mod standing;
 #[path = "enrol/templates.rs"]
 mod templates;
+#[path = "enrol/users.rs"]
+mod users;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -1,9 +1,12 @@
 //! A sealed known value in the database, so that a wrong master key is found at the start, by itself, instead of at
 //! the first password of each mailbox. It disables nobody.
 
+mod rotate;
+
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
+pub use self::rotate::{RotateError, Rotated, rotate};
 use crate::adapters::seal::{KeyId, SealError, Sealer};
 
 /// Why the master key was not accepted.
@@ -60,6 +63,12 @@ pub async fn check_in(connection: &mut PgConnection, sealer: &Sealer) -> Result<
         .execute(connection)
         .await?;
     Ok(Known::FromNow)
+}
+
+/// Says whether `key` is still this database's. False once it was rotated away.
+pub async fn holds(pool: &PgPool, key: KeyId) -> Result<bool, sqlx::Error> {
+    let held = sqlx::query_scalar("SELECT EXISTS (SELECT FROM keyring WHERE key_id = $1)").bind(key.as_bytes());
+    held.fetch_one(pool).await
 }
 
 async fn ring(connection: &mut PgConnection) -> Result<Vec<(Vec<u8>, Vec<u8>)>, sqlx::Error> {

@@ -1,16 +1,38 @@
 //! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
 //! answer holds a sealed password.
 
+mod events;
 mod fleet;
 mod mailbox;
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
+    events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
-    mailbox::{Day, MailboxView, Selection, last_days, mailboxes},
+    mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
 };
-use crate::domain::partners::Member;
+use crate::domain::{id::MailboxId, partners::Member};
+
+/// How many others there are to write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Partners {
+    /// That take part, also while they are paused.
+    pub enrolled: i64,
+    /// Of those, that can be written to now.
+    pub receiving: i64,
+}
+
+/// Counts the partners that `mailbox` has at `now`.
+pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> Result<Partners, sqlx::Error> {
+    const PARTNERS: &str = "
+        SELECT count(*) AS enrolled,
+               count(*) FILTER (WHERE (state = 'active' OR paused_until <= $2) AND (receives OR receive_until <= $2))
+                   AS receiving
+        FROM mailboxes WHERE enabled AND state IN ('active', 'paused') AND id <> $1";
+    sqlx::query_as(PARTNERS).bind(mailbox.0).bind(now).fetch_one(pool).await
+}
 
 /// Returns the mailboxes that take part in the pairing, with the quota that each will have when it is warmed up.
 pub async fn members(connection: &mut PgConnection) -> Result<Vec<Member>, sqlx::Error> {

@@ -5,16 +5,19 @@
 
 use std::{fmt::Display, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use lettre::transport::smtp::{
-    authentication::{Credentials, DEFAULT_MECHANISMS},
-    client::AsyncSmtpConnection,
-    commands::{Data, Mail, Rcpt, Starttls},
-    extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+use lettre::{
+    Address,
+    transport::smtp::{
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt, Rset, Starttls},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+    },
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
-use super::{connect, message::Letter, patience::Patience, tls, wire::Wire};
+use super::{connect, message::Letter, patience::Patience, tls, trace::Trace, wire::Wire};
 use crate::{
     domain::{
         mailbox::{Endpoint, Security},
@@ -43,6 +46,8 @@ pub(super) struct Dialogue<'a> {
     pub(super) patience: Patience,
     pub(super) gate: &'a Gate,
     pub(super) stage: Stage,
+    /// For a dialogue that a person looks at.
+    pub(super) trace: Option<Trace>,
     line: Option<Line>,
 }
 
@@ -54,7 +59,7 @@ struct Line {
 
 impl<'a> Dialogue<'a> {
     pub(super) fn new(terms: &'a Terms, patience: Patience, gate: &'a Gate) -> Dialogue<'a> {
-        Dialogue { terms, patience, gate, stage: Stage::Connect, line: None }
+        Dialogue { terms, patience, gate, stage: Stage::Connect, trace: None, line: None }
     }
 
     /// Submits `letter` and returns the complete reply to its final dot.
@@ -64,16 +69,35 @@ impl<'a> Dialogue<'a> {
         credentials: Option<Credentials>,
         letter: &Letter,
     ) -> Result<Reply, Evidence> {
-        let tcp = self.connect(endpoint).await?;
-        self.secure(endpoint, tcp).await?;
-        if let Some(credentials) = credentials {
-            self.authenticate(&credentials).await?;
-        }
+        self.open(endpoint, credentials).await?;
         let parameters = self.mail_parameters(letter)?;
         self.command(Stage::Mail, Mail::new(Some(letter.from.clone()), parameters), is_2yz).await?;
         self.command(Stage::Rcpt, Rcpt::new(letter.to.clone(), vec![]), is_2yz).await?;
         self.command(Stage::Data, Data, |code| code == 354).await?;
         self.body(&letter.bytes).await
+    }
+
+    /// Goes as far as a mail from `address` to itself can go without being one.
+    pub(super) async fn rehearse(
+        &mut self,
+        endpoint: &Endpoint,
+        credentials: Option<Credentials>,
+        address: &Address,
+    ) -> Result<Reply, Evidence> {
+        self.open(endpoint, credentials).await?;
+        self.command(Stage::Mail, Mail::new(Some(address.clone()), vec![]), is_2yz).await?;
+        self.command(Stage::Rcpt, Rcpt::new(address.clone(), vec![]), is_2yz).await?;
+        self.command(Stage::Rcpt, Rset, is_2yz).await
+    }
+
+    /// Brings the dialogue to where a mail can begin.
+    async fn open(&mut self, endpoint: &Endpoint, credentials: Option<Credentials>) -> Result<(), Evidence> {
+        let tcp = self.connect(endpoint).await?;
+        self.secure(endpoint, tcp).await?;
+        match credentials {
+            Some(credentials) => self.authenticate(&credentials).await,
+            None => Ok(()),
+        }
     }
 
     /// Says goodbye where there is somebody to say it to. Changes nothing.
@@ -91,7 +115,10 @@ impl<'a> Dialogue<'a> {
         let mut fault = Evidence::Timeout;
         for address in self.patience.step(resolving).await?? {
             match self.patience.step(connect::open(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => {
+                    self.passed("connect", None, &address.to_string());
+                    return Ok(stream);
+                }
                 Ok(Err(lost)) => fault = lost,
                 Err(Evidence::Cancelled) => return Err(Evidence::Cancelled),
                 Err(late) => fault = late,
@@ -120,7 +147,10 @@ impl<'a> Dialogue<'a> {
     async fn handshake(&mut self, endpoint: &Endpoint, tcp: TcpStream) -> Result<Wire, Evidence> {
         self.stage = Stage::Tls;
         let handshake = tls::handshake(Arc::clone(&self.terms.tls), &endpoint.host, tcp);
-        Wire::tls(self.patience.step(handshake).await??)
+        let stream = self.patience.step(handshake).await??;
+        let version = stream.get_ref().1.protocol_version().map(|version| format!("{version:?}"));
+        self.passed("tls", None, &version.unwrap_or_default());
+        Wire::tls(stream)
     }
 
     /// Asks for TLS and takes the stream back. The library's connection goes, and with it whatever was sent along in
@@ -140,6 +170,7 @@ impl<'a> Dialogue<'a> {
         if !is_2yz(greeting.code) {
             return Err(Evidence::Reply(greeting));
         }
+        self.passed("greeting", Some(&greeting), &greeting.text);
         self.hello(wire).await
     }
 
@@ -154,7 +185,8 @@ impl<'a> Dialogue<'a> {
             (_, Err(fault)) => Err(fault),
             (_, Ok(reply)) if !is_2yz(reply.code) => Err(Evidence::Reply(reply)),
             (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),
-            (Ok(connection), Ok(_)) => {
+            (Ok(connection), Ok(reply)) => {
+                self.passed("ehlo", Some(&reply), "");
                 self.line = Some(Line { wire, connection });
                 Ok(())
             }
@@ -183,7 +215,9 @@ impl<'a> Dialogue<'a> {
             let _ = connection.auth(DEFAULT_MECHANISMS, credentials).await;
             wire.reply().await
         };
-        accept(self.patience.step(asking).await??, is_2yz).map(drop)
+        let reply = accept(self.patience.step(asking).await??, is_2yz)?;
+        self.passed("auth", Some(&reply), &reply.text);
+        Ok(())
     }
 
     fn mail_parameters(&mut self, letter: &Letter) -> Result<Vec<MailParameter>, Evidence> {
@@ -204,13 +238,22 @@ impl<'a> Dialogue<'a> {
         wanted: fn(u16) -> bool,
     ) -> Result<Reply, Evidence> {
         self.stage = stage;
+        let command = command.to_string();
         let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
         let asking = async {
             // What the library makes of the answer does not matter: the wire has it.
-            let _ = connection.command(command).await;
+            let _ = connection.command(&command).await;
             wire.reply().await
         };
-        accept(self.patience.step(asking).await??, wanted)
+        let reply = accept(self.patience.step(asking).await??, wanted)?;
+        self.passed(&verb(&command), Some(&reply), &reply.text);
+        Ok(reply)
+    }
+
+    fn passed(&mut self, step: &str, reply: Option<&Reply>, text: &str) {
+        if let Some(trace) = &mut self.trace {
+            trace.passed(step, reply, text);
+        }
     }
 
     /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
@@ -242,6 +285,10 @@ impl<'a> Dialogue<'a> {
     fn line(&self) -> Result<&Line, Evidence> {
         self.line.as_ref().ok_or_else(gone)
     }
+}
+
+fn verb(command: &str) -> String {
+    command.split_whitespace().next().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn is_2yz(code: u16) -> bool {

@@ -9,18 +9,22 @@ const REDACTED: &str = "[redacted]";
 
 /// Removes `password`, in every form in which AUTH PLAIN and AUTH LOGIN carry it, from what a person will read.
 pub(super) fn redact(outcome: &mut Outcome, username: &str, password: &SecretString) {
+    outcome.note = redacted(&outcome.note, username, password);
+    if let Some(reply) = &mut outcome.reply {
+        reply.text = redacted(&reply.text, username, password);
+    }
+}
+
+/// Returns `text` without `password` in any of those forms.
+pub(super) fn redacted(text: &str, username: &str, password: &SecretString) -> String {
     let password = password.expose_secret();
     if password.is_empty() {
-        return;
+        return text.to_owned();
     }
     let forms = [
         BASE64_STANDARD.encode(format!("\0{username}\0{password}")),
         BASE64_STANDARD.encode(password),
         password.to_owned(),
     ];
-    let clean = |text: &str| forms.iter().fold(text.to_owned(), |text, form| text.replace(form, REDACTED));
-    outcome.note = clean(&outcome.note);
-    if let Some(reply) = &mut outcome.reply {
-        reply.text = clean(&reply.text);
-    }
+    forms.iter().fold(text.to_owned(), |text, form| text.replace(form, REDACTED))
 }

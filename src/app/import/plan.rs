@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::file::File;
+use super::{by::By, file::File};
 use crate::{
     adapters::{
         postgres::enrol::{Entry, Stored},
@@ -42,11 +42,16 @@ impl Plan {
         stored: &mut HashMap<String, Stored>,
         rules: &Rules,
         sealer: &Sealer,
+        by: By,
     ) -> Result<Plan, Vec<Fault>> {
         let File { rows, mut faults } = file;
         let mut plan = Plan::default();
         for row in rows {
             let stored = stored.remove(&row.key());
+            if let Some(objection) = by.objection(stored.as_ref()) {
+                faults.push(Fault::of_cell(row.line, Column::Email, objection));
+                continue;
+            }
             let has_password = stored.as_ref().is_some_and(|stored| stored.sealed_password.is_some());
             match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), has_password, rules) {
                 Ok(profile) => plan.add(row, profile, stored, sealer),

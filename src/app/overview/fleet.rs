@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::mailbox::Standing;
+use super::standing::Standing;
 use crate::{
     adapters::postgres::view::{self, Batch, MailboxView, Selection},
     domain::{

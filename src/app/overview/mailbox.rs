@@ -4,19 +4,26 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::standing::{Standing, facts};
 use crate::{
     adapters::{
-        postgres::view::{self, Day, MailboxView, Selection},
+        postgres::{
+            standing::{self, Filter},
+            view::{self, Asked, Day, Event, MailboxView, Selection},
+        },
         seal::KeyId,
     },
     domain::{
-        outlook::{Facts, Outlook, Pause, outlook},
+        outlook::{Outlook, outlook},
+        progress::Share,
         time::Window,
     },
 };
 
 /// How many days `mailbox show` looks back.
 const DAYS_SHOWN: i64 = 7;
+/// How many of its last events it tells.
+const EVENTS_SHOWN: i64 = 10;
 
 /// A mailbox in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +82,8 @@ pub struct MailboxDetail {
     pub enabled: bool,
     pub receives: bool,
     pub receive_reason: Option<String>,
+    /// When it receives again; none where it does, or only once it is resumed.
+    pub receives_from: Option<DateTime<Utc>>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub last_sent_at: Option<DateTime<Utc>>,
@@ -82,12 +91,32 @@ pub struct MailboxDetail {
     pub sends_next_at: Option<DateTime<Utc>>,
     /// Why then, or why not.
     pub because: String,
+    /// What to do so that it sends, where it does not by itself.
+    pub advice: Option<String>,
+    /// Mails that the plan wants to have gone by now; its day's whole quota once its window is nearly over.
+    pub planned_by_now: u16,
+    /// Of those, neither sent nor uncertain nor in flight.
+    pub owed_now: u16,
     pub last_days: Vec<DayStatus>,
+    /// The newest last.
+    pub last_events: Vec<Event>,
 }
 
 /// Returns all mailboxes but the removed ones, ordered by id.
 pub async fn mailbox_statuses(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<MailboxStatus>, sqlx::Error> {
     let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
+    Ok(mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect())
+}
+
+/// Returns the mailboxes that `filter` means, ordered by id.
+pub async fn mailbox_statuses_of(
+    pool: &PgPool,
+    filter: &Filter,
+    now: DateTime<Utc>,
+) -> Result<Vec<MailboxStatus>, sqlx::Error> {
+    let found = standing::find(&mut *pool.acquire().await?, filter).await?;
+    let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
+    let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
     Ok(mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect())
 }
 
@@ -101,15 +130,17 @@ pub async fn mailbox_detail(
     let Some(mailbox) = view::mailboxes(pool, selection, now).await?.pop() else { return Ok(None) };
     let days = view::last_days(pool, mailbox.id, DAYS_SHOWN).await?;
     let fleet = view::fleet(pool, 0).await?;
-    let members = view::members(&mut *pool.acquire().await?).await?;
-    let partners = members.iter().filter(|member| member.email != mailbox.email).count();
+    let partners = view::partners(pool, mailbox.id, now).await?;
     let facts = facts(&mailbox, fleet.running, partners, now);
-    Ok(Some(MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now)))
+    let asked = Asked { mailbox: Some(mailbox.id.0), limit: EVENTS_SHOWN, ..Asked::default() };
+    let last_events = view::events(pool, &asked).await?;
+    let detail = MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now);
+    Ok(Some(MailboxDetail { last_events, ..detail }))
 }
 
 impl MailboxStatus {
     pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> MailboxStatus {
-        let Standing { state, reason, until } = Standing::of(mailbox, now);
+        let Standing { state, reason, until, .. } = Standing::of(mailbox, now);
         let today = &mailbox.today;
         MailboxStatus {
             id: mailbox.id.0,
@@ -127,82 +158,23 @@ impl MailboxStatus {
     }
 }
 
-/// Whether a mailbox may send, as one word with its reason and its end.
-pub(super) struct Standing {
-    pub(super) state: &'static str,
-    reason: Option<String>,
-    until: Option<DateTime<Utc>>,
-}
-
-impl Standing {
-    pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> Standing {
-        let standing = |state, reason: Option<String>, until| Standing { state, reason, until };
-        let over = mailbox.paused_until.is_some_and(|until| until <= now);
-        match mailbox.state.as_str() {
-            "removed" => return standing("removed", mailbox.reason.clone(), None),
-            "disabled" => return standing("disabled", mailbox.reason.clone(), None),
-            _ if !mailbox.enabled => return standing("off", Some("enabled is false".to_owned()), None),
-            "paused" if !over => return standing("paused", mailbox.reason.clone(), mailbox.paused_until),
-            _ => {}
-        }
-        if let Some((reason, until)) = &mailbox.host_pause {
-            return standing("paused", Some(format!("host: {reason}")), Some(*until));
-        }
-        if let Some((reason, until)) = &mailbox.domain_pause {
-            return standing("paused", Some(format!("domain: {reason}")), Some(*until));
-        }
-        standing("active", None, None)
-    }
-
-    fn words(&self) -> String {
-        match &self.reason {
-            Some(reason) => format!("{}: {reason}", self.state),
-            None => self.state.to_owned(),
-        }
-    }
-}
-
-pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: usize, now: DateTime<Utc>) -> Facts {
-    let standing = Standing::of(mailbox, now);
-    let ends = standing.state == "active" || standing.until.is_some();
-    let block = match () {
-        () if !ends => Some(standing.words()),
-        () if !running => Some("the fleet is stopped".to_owned()),
-        () if partners == 0 => Some("it is the only mailbox: too few partners".to_owned()),
-        () => None,
-    };
-    let mut pauses: Vec<Pause> =
-        standing.until.map(|until| Pause { until, why: standing.words() }).into_iter().collect();
-    let further = [("host", &mailbox.host_pause), ("domain", &mailbox.domain_pause)];
-    for (whose, pause) in further {
-        pauses
-            .extend(pause.as_ref().map(|(why, until)| Pause { until: *until, why: format!("paused: {whose}: {why}") }));
-    }
-    let cooling = mailbox.today.next_at;
-    pauses.extend(cooling.map(|until| Pause { until, why: "it cools down after its last mail".to_owned() }));
-    Facts {
-        schedule: mailbox.schedule,
-        ramp: mailbox.ramp,
-        grown: mailbox.grown,
-        block,
-        pauses,
-        day: mailbox.today.day,
-        quota: mailbox.today.quota as u16,
-        reserved: mailbox.today.reserved as u16,
-        attempts: mailbox.today.attempts as u16,
-        in_flight: mailbox.in_flight,
-    }
-}
-
 impl MailboxDetail {
     fn of(mailbox: &MailboxView, days: &[Day], outlook: Outlook, now: DateTime<Utc>) -> MailboxDetail {
         let (sends_next_at, because) = match outlook {
             Outlook::Sends { at, because } => (Some(at), because),
             Outlook::Blocked { because } => (None, because),
         };
+        let status = MailboxStatus::of(mailbox, now);
+        let standing = Standing::of(mailbox, now);
+        let window = mailbox.schedule.window.on(mailbox.schedule.zone, mailbox.today.day);
+        let planned_by_now = Share::at(now, window).of(mailbox.today.quota as u16);
         let sealed_under = mailbox.key_id.as_deref().and_then(KeyId::from_bytes);
         MailboxDetail {
-            status: MailboxStatus::of(mailbox, now),
+            advice: standing.advice(mailbox),
+            planned_by_now,
+            owed_now: planned_by_now.saturating_sub(mailbox.today.reserved as u16),
+            last_events: Vec::new(),
+            status,
             display_name: mailbox.display_name.clone(),
             username: mailbox.username.clone(),
             sealed_under: sealed_under.map(|key_id| key_id.to_string()),
@@ -220,6 +192,7 @@ impl MailboxDetail {
             enabled: mailbox.enabled,
             receives: mailbox.receives || mailbox.receive_until.is_some_and(|until| until <= now),
             receive_reason: mailbox.receive_reason.clone(),
+            receives_from: mailbox.receive_until.filter(|until| !mailbox.receives && *until > now),
             enrolled_at: mailbox.enrolled_at,
             changed_at: mailbox.changed_at,
             last_sent_at: mailbox.today.last_sent_at.or_else(|| days.iter().find_map(|day| day.last_sent_at)),

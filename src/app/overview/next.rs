@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::mailbox::facts;
+use super::standing::facts;
 use crate::{
-    adapters::postgres::view::{self, Selection},
+    adapters::postgres::view::{self, Partners, Selection},
     domain::{
         outlook::{Outlook, outlook},
         time::Window,
@@ -21,7 +21,8 @@ pub async fn next_mail_at(
     let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
     let running = view::fleet(pool, 0).await?.running;
     // Of a mailbox that takes part; one that does not is blocked anyway.
-    let partners = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1);
+    let others = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
+    let partners = Partners { enrolled: others, receiving: others };
     let outlooks = mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, now), now, active));
     Ok(outlooks
         .filter_map(|outlook| match outlook {

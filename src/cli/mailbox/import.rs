@@ -5,24 +5,23 @@ use std::{
     fs,
     io::{self, Read},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
     adapters::seal::Sealer,
     app::import::{ImportError, ImportReport, Options, import},
-    cli::session::{Session, count, print, print_json},
+    cli::{
+        progress::Bar,
+        session::{Session, count, print, print_json},
+    },
     domain::enrolment::Rules,
 };
 
-/// What takes longer shows a bar, on a terminal.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Changed mailboxes that are named before the rest is counted; `--json` names all.
 const NAMED: usize = 20;
 
@@ -45,7 +44,7 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     match with_bar(&pool, &sealer, &Rules::from(&settings), file, now, args.dry_run).await {
         Ok(report) if args.json => print_json(&report)?,
-        Ok(report) => print(&told(&report))?,
+        Ok(report) => print(&told(&report, "imported"))?,
         Err(ImportError::Faults(faults)) if args.json => {
             print_json(&json!({ "faults": faults }))?;
             return Ok(ExitCode::FAILURE);
@@ -71,30 +70,18 @@ pub(in crate::cli) async fn with_bar(
     now: DateTime<Utc>,
     dry_run: bool,
 ) -> Result<ImportReport, ImportError> {
-    let bar = bar();
-    let progress = |done: usize, total: usize| advance(&bar, done, total);
+    let bar = Bar::new(0, "mailboxes");
+    let progress = |done: usize, total: usize| bar.of(done, total);
     let imported = import(pool, sealer, rules, file, &Options { now, dry_run, progress: &progress }).await;
-    bar.finish_and_clear();
+    bar.end();
     imported
 }
 
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} mailboxes").expect("the template is one");
-    ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style)
-}
-
-fn advance(bar: &ProgressBar, done: usize, total: usize) {
-    if bar.is_hidden() && bar.elapsed() > PATIENCE {
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-    }
-    bar.set_length(total as u64);
-    bar.set_position(done as u64);
-}
-
-pub(in crate::cli) fn told(report: &ImportReport) -> String {
+/// What was done, where `done` is the word for it.
+pub(in crate::cli) fn told(report: &ImportReport, done: &str) -> String {
     let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run } = report;
     let total = count(new.len() + changed.len() + unchanged, "mailbox", "mailboxes");
-    let what = if *dry_run { "dry run, nothing was written" } else { "imported" };
+    let what = if *dry_run { "dry run, nothing was written" } else { done };
     let mut text = format!("{what}: {total}, {} new, {} changed, {unchanged} unchanged\n", new.len(), changed.len());
     let mut line = |words: String| writeln!(text, "{words}").expect("a string takes all that is written");
     for changed in changed.iter().take(NAMED).filter(|changed| !changed.columns.is_empty()) {

@@ -2,13 +2,24 @@
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
+
+use super::selector::Narrowed;
 use crate::{
-    app::overview::{MailboxStatus, mailbox_statuses},
+    app::{
+        overview::{MailboxStatus, mailbox_statuses_of},
+        standing::Filter,
+    },
     cli::session::{Session, instant, print, print_json, table},
 };
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    narrowed: Narrowed,
+    /// Only those in this state; the removed ones are listed only so.
+    #[arg(long, value_parser = PossibleValuesParser::new(["active", "off", "paused", "disabled", "removed"]))]
+    state: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -16,9 +27,13 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let mailboxes = mailbox_statuses(&session.pool, session.now).await?;
+    let filter = Filter { removed: args.state.as_deref() == Some("removed"), ..args.narrowed.filter() };
+    let is_narrow = args.state.is_some() || filter != Filter::default();
+    let mut mailboxes = mailbox_statuses_of(&session.pool, &filter, session.now).await?;
+    mailboxes.retain(|mailbox| args.state.as_ref().is_none_or(|state| mailbox.state == *state));
     match () {
         () if args.json => print_json(&mailboxes)?,
+        () if mailboxes.is_empty() && is_narrow => print("no mailbox is like that")?,
         () if mailboxes.is_empty() => print("no mailbox is enrolled: `warmup mailbox import FILE.csv`")?,
         () => print(&told(&mailboxes))?,
     }

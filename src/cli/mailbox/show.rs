@@ -7,7 +7,10 @@ use anyhow::bail;
 use super::list::state;
 use crate::{
     adapters::postgres::view::Selection,
-    app::overview::{MailboxDetail, mailbox_detail},
+    app::{
+        events::{Event, in_words},
+        overview::{MailboxDetail, mailbox_detail},
+    },
     cli::session::{Session, instant, print, print_json, table},
     domain::id::MailboxId,
 };
@@ -45,7 +48,11 @@ fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
         writeln!(text, "{name:14} {value}")?;
     }
     if !detail.last_days.is_empty() {
-        write!(text, "\n{}", days(detail))?;
+        writeln!(text, "\n{}", days(detail))?;
+    }
+    for event in &detail.last_events {
+        let event = Event { mailbox: None, user: None, ..event.clone() };
+        write!(text, "\n{}  {}", instant(event.at), in_words(&event))?;
     }
     Ok(text)
 }
@@ -58,7 +65,10 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
     };
     let receives = match (&detail.receives, &detail.receive_reason) {
         (true, _) => "yes".to_owned(),
-        (false, reason) => format!("no: {}", reason.as_deref().unwrap_or("no reason is stored")),
+        (false, reason) => {
+            let until = detail.receives_from.map_or_else(String::new, |until| format!(" (until {})", instant(until)));
+            format!("no: {}{until}", reason.as_deref().unwrap_or("no reason is stored"))
+        }
     };
     let missing = || "-".to_owned();
     vec![
@@ -67,8 +77,10 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         ("user", status.user.clone()),
         ("state", state(status)),
         ("sends next", next),
+        ("to do", detail.advice.clone().unwrap_or_else(|| "nothing".to_owned())),
         ("receives", receives),
         ("today", format!("{}: {} of {} sent, {} left", status.day, status.sent, status.quota, status.left)),
+        ("owes now", format!("{}: the plan asks for {} by now", detail.owed_now, detail.planned_by_now)),
         ("last sent", detail.last_sent_at.map_or_else(missing, instant)),
         ("in flight", if detail.in_flight { "one mail" } else { "nothing" }.to_owned()),
         ("display name", detail.display_name.clone()),

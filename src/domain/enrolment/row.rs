@@ -1,7 +1,7 @@
 //! One line of the file: the cells that are filled, each checked by itself.
 
 use chrono_tz::Tz;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Column, Fault, Header, host, value};
 use crate::domain::{
@@ -52,6 +52,26 @@ impl Row {
         }
         let mut cells = Cells { header, line, cells, faults: Vec::new() };
         (Some(cells.row()), cells.faults)
+    }
+
+    /// Reads what the flags of a command `given` say of one mailbox, with its password, which no flag holds. `place`
+    /// stands for the line in faults. An empty flag is a fault: in a file it would mean "as it is".
+    pub fn given(place: u64, given: &[(Column, &str)], password: Option<SecretString>) -> (Row, Vec<Fault>) {
+        let (columns, cells): (Vec<Column>, Vec<&str>) = given.iter().copied().unzip();
+        let header = Header { columns };
+        let mut cells = Cells { header: &header, line: place, cells: &cells, faults: Vec::new() };
+        let mut row = cells.row();
+        let mut faults = cells.faults;
+        let empty = given.iter().filter(|(column, text)| *column != Column::Email && text.trim().is_empty());
+        faults.extend(empty.map(|(column, _)| {
+            Fault::of_cell(place, *column, "is empty: write a value, or leave it out to keep what is stored")
+        }));
+        match password.map(|password| value::password(password.expose_secret())) {
+            Some(Ok(password)) => row.password = Some(password),
+            Some(Err(message)) => faults.push(Fault::of_cell(place, Column::Password, message)),
+            None => {}
+        }
+        (row, faults)
     }
 }
 
@@ -123,8 +143,6 @@ impl Cells<'_> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     const HEADER: [&str; 6] = ["email", "password", "smtp_host", "smtp_port", "days", "enabled"];
@@ -148,6 +166,20 @@ mod tests {
         let (_, faults) = read(&["", "canary\n", "canary canary", "canary", "canary", "canary"]);
         let columns: Vec<_> = faults.iter().filter_map(|fault| fault.column).collect();
         assert_eq!(columns, ["email", "password", "smtp_host", "smtp_port", "days", "enabled"]);
+        assert!(!format!("{faults:?}").contains("canary"));
+    }
+
+    #[test]
+    fn flags_are_read_as_cells_are() {
+        let given = [(Column::Email, "A@Example.com"), (Column::SmtpPort, "465"), (Column::DailyMax, "20")];
+        let (row, faults) = Row::given(1, &given, Some("pass word".into()));
+        assert!(faults.is_empty());
+        assert_eq!((row.email.as_str(), row.smtp_port, row.daily_max), ("A@example.com", Some(465), Some(20)));
+        assert_eq!(row.password.unwrap().expose_secret(), "pass word");
+        let wrong = [(Column::Email, "a@example.com"), (Column::DisplayName, " "), (Column::Days, "never")];
+        let (_, faults) = Row::given(2, &wrong, Some("canary\n".into()));
+        let told: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column.unwrap())).collect();
+        assert_eq!(told, [(2, "days"), (2, "display_name"), (2, "password")]);
         assert!(!format!("{faults:?}").contains("canary"));
     }
 

@@ -94,6 +94,7 @@ async fn no_password_is_ever_printed_or_stored_readably() {
     let headless = format!("a@x.org,{CANARY},h.org,587\n");
     let odd_header = format!("{CANARY},password,smtp_host,smtp_port\na@x.org,{CANARY},h.org,587\n");
     let open_quote = format!("{HEADER}\na@x.org,\"{CANARY},h.org,587\nb@x.org,{CANARY},h.org,587\n");
+    let secret_line = format!("{CANARY}-7\n");
     let changed = many(2).replace(CANARY, &format!("{CANARY}-2"));
     let import = &["mailbox", "import", "-"][..];
     let mut printed = String::new();
@@ -115,6 +116,19 @@ async fn no_password_is_ever_printed_or_stored_readably() {
         (&["status"], &String::new()),
         (&["status", "--json"], &String::new()),
         (&["migrate"], &String::new()),
+        (
+            &["mailbox", "add", "new@x.org", "--smtp-host", "h.org", "--smtp-port", "587", "--password-stdin"],
+            &secret_line,
+        ),
+        (&["mailbox", "add", "odd@x.org", "--smtp-host", "h h", "--smtp-port", "0", "--password-stdin"], &secret_line),
+        (&["mailbox", "set", "m0@d0.example", "--password-stdin", "--json"], &secret_line),
+        (&["mailbox", "set", "m0@d0.example", "--password-stdin"], &format!("{CANARY}\n{CANARY}")),
+        (&["mailbox", "pause", "m0@d0.example"], &String::new()),
+        (&["mailbox", "resume", "m0@d0.example", "--json"], &String::new()),
+        (&["mailbox", "remove", "m1@d0.example"], &String::new()),
+        (&["user", "list"], &String::new()),
+        (&["events", "--json"], &String::new()),
+        (&["keys", "rotate", "--key-stdin"], &format!("{CANARY}\n")),
     ] {
         printed.push_str(&text(&warmup(&database, args, input)));
     }

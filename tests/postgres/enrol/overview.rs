@@ -96,6 +96,50 @@ async fn a_mailbox_says_when_it_sends_next_or_why_not() {
 }
 
 #[tokio::test]
+async fn a_mailbox_without_a_partner_that_receives_says_so() {
+    let database = database().await;
+    let pool = database.pool();
+    let run = |sql: &'static str| sqlx::query(sql).execute(pool);
+    import(pool, &many(3)).await.unwrap();
+    run("UPDATE mailboxes SET state = 'paused', reason = 'operator' WHERE email = 'm1@d0.example'").await.unwrap();
+    run("UPDATE mailboxes SET receives = false, receive_reason = 'partner-full', receive_until = '2026-11-25' \
+         WHERE email = 'm2@d0.example'")
+    .await
+    .unwrap();
+    let alone = detail(pool, "m0@d0.example").await;
+    assert_eq!(alone.because, "no partner can receive: of 2 others all are paused, disabled or excluded");
+    run("UPDATE mailboxes SET receive_until = '2026-11-24T09:00:00Z' WHERE email = 'm2@d0.example'").await.unwrap();
+    assert_eq!(detail(pool, "m0@d0.example").await.because, "it is due");
+    assert!(detail(pool, "m2@d0.example").await.receives);
+}
+
+#[tokio::test]
+async fn a_mailbox_says_what_it_owes_what_happened_and_what_to_do() {
+    let database = database().await;
+    let pool = database.pool();
+    let run = |sql: &'static str| sqlx::query(sql).execute(pool);
+    import(pool, &many(3)).await.unwrap();
+    // 10:00 of 09:00-17:00: an hour of the seven in which 28 are planned.
+    run("INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent) SELECT id, '2026-11-24', 28, 1, 1 FROM mailboxes")
+        .await
+        .unwrap();
+    let healthy = detail(pool, "m0@d0.example").await;
+    assert_eq!((healthy.planned_by_now, healthy.owed_now, healthy.advice), (4, 3, None));
+    assert_eq!(healthy.last_events.last().unwrap().kind, "mailbox-enrolled");
+    run("INSERT INTO pauses VALUES ('host', 'smtp.d0.example', 'auth-breaker', '2026-11-24', '2026-11-26')")
+        .await
+        .unwrap();
+    let held = detail(pool, "m0@d0.example").await.advice.unwrap();
+    assert!(held.contains("warmup mailbox resume --host smtp.d0.example"), "{held}");
+    run("UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused'").await.unwrap();
+    let disabled = detail(pool, "m0@d0.example").await.advice.unwrap();
+    assert!(
+        disabled.contains("set m0@d0.example --password") && disabled.contains("resume m0@d0.example"),
+        "{disabled}"
+    );
+}
+
+#[tokio::test]
 async fn a_pause_that_is_over_is_no_pause() {
     let database = database().await;
     let pool = database.pool();

@@ -18,6 +18,8 @@ use crate::{
 pub enum Selection<'a> {
     /// All but the removed ones.
     All,
+    /// These, the removed ones too.
+    Ids(&'a [i64]),
     Id(MailboxId),
     /// In any case.
     Email(&'a str),
@@ -80,9 +82,10 @@ pub async fn mailboxes(
     selection: Selection<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<MailboxView>, sqlx::Error> {
-    let (id, email) = match selection {
+    let (ids, email) = match selection {
         Selection::All => (None, None),
-        Selection::Id(id) => (Some(id.0), None),
+        Selection::Ids(ids) => (Some(ids.to_vec()), None),
+        Selection::Id(id) => (Some(vec![id.0]), None),
         Selection::Email(email) => (None, Some(email)),
     };
     let todays = Todays::at(now);
@@ -90,7 +93,7 @@ pub async fn mailboxes(
         .bind(now)
         .bind(todays.zones)
         .bind(todays.days)
-        .bind(id)
+        .bind(ids)
         .bind(email)
         .fetch_all(pool)
         .await?;
@@ -117,7 +120,7 @@ const MAILBOXES: &str = "
     LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day
     LEFT JOIN pauses host ON host.scope = 'host' AND host.key = m.smtp_host AND host.until > $1
     LEFT JOIN pauses domain ON domain.scope = 'domain' AND domain.key = m.domain AND domain.until > $1
-    WHERE CASE WHEN $4::bigint IS NOT NULL THEN m.id = $4
+    WHERE CASE WHEN $4::bigint[] IS NOT NULL THEN m.id = ANY ($4)
                WHEN $5::text IS NOT NULL THEN lower(m.email) = lower($5)
                ELSE m.state <> 'removed' END
     ORDER BY m.id";
@@ -232,6 +235,18 @@ impl Flat {
             },
         })
     }
+}
+
+/// Returns the id of one mailbox, a removed one too; none where there is no such one.
+pub async fn mailbox_id(pool: &PgPool, selection: Selection<'_>) -> Result<Option<MailboxId>, sqlx::Error> {
+    let (id, email) = match selection {
+        Selection::Id(id) => (Some(id.0), None),
+        Selection::Email(email) => (None, Some(email)),
+        Selection::All | Selection::Ids(_) => (None, None),
+    };
+    const FIND: &str = "SELECT id FROM mailboxes WHERE id = $1 OR lower(email) = lower($2)";
+    let found: Option<i64> = sqlx::query_scalar(FIND).bind(id).bind(email).fetch_optional(pool).await?;
+    Ok(found.map(MailboxId))
 }
 
 /// Returns the last `count` days of a mailbox that have a row, the latest first.

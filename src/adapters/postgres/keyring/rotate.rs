@@ -1,0 +1,124 @@
+//! Another master key: every password sealed anew, and the keyring's own value, in one transaction.
+//!
+//! ```text
+//! lock enrolment ─▶ is the old key this database's? ─▶ each password: open under the old, seal under the new
+//!     any that does not open: nothing is changed, all are named
+//!     otherwise: the keyring holds the new key only, an event, commit
+//! ```
+//!
+//! Whoever still has the old key afterwards can open nothing and disables nobody: a worker notices within a heartbeat and
+//! stops in order (`app::keywatch`), a command and a start are refused by the keyring's check. Imports wait on the
+//! enrolment lock and then meet that check, so none can store a password under the old key.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+
+use super::{KeyringError, check_in};
+use crate::{
+    adapters::{
+        postgres::enrol::{self, Event},
+        seal::{KeyId, Sealer},
+    },
+    domain::id::MailboxId,
+};
+
+/// Passwords in one statement.
+const CHUNK: i64 = 2_000;
+/// Mailboxes that an error names before it counts the rest.
+const NAMED: usize = 10;
+
+/// Why the key was not rotated.
+#[derive(Debug, Error)]
+pub enum RotateError {
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// Old and new are one.
+    #[error("the new key is the one that the database has already; nothing was changed")]
+    SameKey,
+    /// Some passwords do not open under the old key.
+    #[error(
+        "the passwords of {} do not open under the present key: give them anew (`warmup mailbox set ADDRESS --password`) \
+         or remove those mailboxes, then rotate; nothing was changed", named(.0)
+    )]
+    Unopened(Vec<String>),
+    #[error("the key was not rotated, nothing was changed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The answer to the commit was lost.
+    #[error(
+        "the connection was lost while the new key was written, so either key may be the database's now: keep both, and \
+         let `warmup mailbox test` with the new one tell; it changes nothing ({0})"
+    )]
+    Unknown(sqlx::Error),
+}
+
+/// What a rotation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    pub passwords: usize,
+    pub from: KeyId,
+    pub to: KeyId,
+}
+
+/// Seals everything that is sealed under `old` under `new` instead. All of it, or nothing.
+///
+/// Returns `Unknown` only when nobody knows which of the two happened.
+pub async fn rotate(pool: &PgPool, old: &Sealer, new: &Sealer, now: DateTime<Utc>) -> Result<Rotated, RotateError> {
+    if old.key_id() == new.key_id() {
+        return Err(RotateError::SameKey);
+    }
+    let mut transaction = pool.begin().await?;
+    enrol::begin(&mut transaction).await?;
+    check_in(&mut transaction, old).await?;
+    let passwords = reseal(&mut transaction, old, new).await?;
+    sqlx::query("DELETE FROM keyring").execute(&mut *transaction).await?;
+    sqlx::query("INSERT INTO keyring (key_id, sealed) VALUES ($1, $2)")
+        .bind(new.key_id().as_bytes())
+        .bind(new.seal_check())
+        .execute(&mut *transaction)
+        .await?;
+    let detail = format!("from {} to {}, {passwords} passwords", old.key_id(), new.key_id());
+    let event = Event { kind: "key-rotated", mailbox: None, user: None, reason: "operator".to_owned(), detail };
+    enrol::record(&mut transaction, &[event], now).await?;
+    transaction.commit().await.map_err(RotateError::Unknown)?;
+    Ok(Rotated { passwords, from: old.key_id(), to: new.key_id() })
+}
+
+/// Seals all passwords anew, in the order of their ids, as every statement locks mailboxes.
+async fn reseal(connection: &mut PgConnection, old: &Sealer, new: &Sealer) -> Result<usize, RotateError> {
+    const READ: &str = "
+        SELECT id, email, sealed_password FROM mailboxes
+        WHERE sealed_password IS NOT NULL AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE";
+    const WRITE: &str = "
+        UPDATE mailboxes m SET sealed_password = new.sealed
+        FROM unnest($1::bigint[], $2::bytea[]) AS new (id, sealed) WHERE m.id = new.id";
+    let (mut last, mut done, mut unopened) = (i64::MIN, 0, Vec::new());
+    loop {
+        let rows: Vec<(i64, String, Vec<u8>)> =
+            sqlx::query_as(READ).bind(last).bind(CHUNK).fetch_all(&mut *connection).await?;
+        let Some((id, ..)) = rows.last() else { break };
+        last = *id;
+        let (mut ids, mut sealed) = (Vec::new(), Vec::new());
+        for (id, email, under_old) in rows {
+            match old.open(MailboxId(id), &under_old) {
+                Ok(password) => sealed.push(new.seal(MailboxId(id), &password)),
+                Err(_) => {
+                    unopened.push(email);
+                    continue;
+                }
+            }
+            ids.push(id);
+        }
+        done += ids.len();
+        sqlx::query(WRITE).bind(ids).bind(sealed).execute(&mut *connection).await?;
+    }
+    if unopened.is_empty() { Ok(done) } else { Err(RotateError::Unopened(unopened)) }
+}
+
+fn named(emails: &[String]) -> String {
+    let shown = emails.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match emails.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,26 @@
+-- Let mailboxes send and receive again. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
+WITH old AS MATERIALIZED (
+    SELECT id, user_id, state, reason, receives, receive_reason
+    FROM mailboxes
+    WHERE id = ANY ($1::bigint[]) AND state <> 'removed' AND (state <> 'active' OR NOT receives)
+    ORDER BY id
+    FOR UPDATE
+),
+written AS (
+    UPDATE mailboxes m
+    SET state = 'active', reason = NULL, paused_until = NULL,
+        receives = true, receive_reason = NULL, receive_until = NULL, changed_at = $3
+    FROM old
+    WHERE m.id = old.id
+    RETURNING m.id
+),
+told AS (
+    INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+    SELECT $3, 'mailbox-resumed', old.id, old.user_id, $2,
+           concat_ws('; ', CASE WHEN old.state <> 'active' THEN 'was ' || old.state || ': ' || old.reason END,
+                     CASE WHEN NOT old.receives THEN 'received nothing: ' || old.receive_reason END)
+    FROM old
+    JOIN written ON written.id = old.id
+    ORDER BY old.id
+)
+SELECT id FROM written ORDER BY id

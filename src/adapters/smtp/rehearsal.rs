@@ -1,0 +1,90 @@
+//! A mailbox tried out: everything that sending does, up to RCPT to itself and RSET. Never DATA, so never a mail.
+//!
+//! It goes through the same dialogue, address check, TLS rules and judgement as a mail: what passes here, sends; what
+//! fails here would have failed there, for the reason that is told. Nothing is written: a test punishes nobody.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    SmtpMailer, credentials,
+    dialogue::Dialogue,
+    patience::Patience,
+    redact::{redact, redacted},
+    trace::{Step, Trace},
+};
+use crate::{
+    domain::{
+        id::MailboxId,
+        mailbox::{Endpoint, Security},
+        outcome::{
+            Outcome, Reply,
+            judge::{Evidence, judge},
+        },
+    },
+    ports::Gate,
+};
+
+/// A mailbox that is to be tried out.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub mailbox: MailboxId,
+    pub email: String,
+    pub endpoint: Endpoint,
+    pub username: String,
+    pub sealed_password: Vec<u8>,
+}
+
+/// How it went.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The steps that went well.
+    pub steps: Vec<Step>,
+    /// What the first that did not would mean for a mail.
+    pub fault: Option<Outcome>,
+    /// The time of that one.
+    pub last: Duration,
+}
+
+impl SmtpMailer {
+    /// Tries `candidate` out, always within the whole mail's deadline.
+    pub async fn rehearse(&self, candidate: &Candidate, gate: &Gate) -> Rehearsal {
+        let patience = Patience {
+            clock: Arc::clone(&self.clock),
+            step: self.smtp_timeout,
+            deadline: self.clock.machine().after(self.mail_deadline),
+            cancel: gate.cancel.clone(),
+        };
+        let mut dialogue = Dialogue::new(&self.terms, patience, gate);
+        dialogue.trace = Some(Trace::from_now(Arc::clone(&self.clock)));
+        let mut secret = None;
+        let ended = self.go_through(candidate, &mut dialogue, &mut secret).await;
+        let mut trace = dialogue.trace.take().expect("a rehearsal is traced");
+        let last = trace.lap();
+        let mut outcome = judge(dialogue.stage, ended.clone().map_or_else(|evidence| evidence, Evidence::Reply));
+        if let Some(password) = &secret {
+            redact(&mut outcome, &candidate.username, password);
+            trace.steps.iter_mut().for_each(|step| step.text = redacted(&step.text, &candidate.username, password));
+        }
+        dialogue.part(&outcome).await;
+        Rehearsal { steps: trace.steps, fault: ended.is_err().then_some(outcome), last }
+    }
+
+    async fn go_through(
+        &self,
+        candidate: &Candidate,
+        dialogue: &mut Dialogue<'_>,
+        secret: &mut Option<SecretString>,
+    ) -> Result<Reply, Evidence> {
+        if candidate.endpoint.security == Security::None && !self.allow_plaintext {
+            return Err(Evidence::PlaintextRefused);
+        }
+        let opened = self.opener.open(candidate.mailbox, &candidate.sealed_password);
+        let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+        let credentials = credentials(&candidate.username, password);
+        let address = candidate.email.parse();
+        let address = address.map_err(|error| Evidence::Unsendable(format!("{}: {error}", candidate.email)))?;
+        dialogue.rehearse(&candidate.endpoint, credentials, &address).await
+    }
+}

@@ -1,0 +1,50 @@
+//! What a person sees of a dialogue: each step that went well, with its answer and its time.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    domain::{lease::MachineTime, outcome::Reply},
+    ports::Clock,
+};
+
+/// One step that went well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// `connect`, `tls`, `greeting`, or a command's verb in lower case.
+    pub step: String,
+    pub code: Option<u16>,
+    /// The address, the TLS version, or the server's words.
+    pub text: String,
+    pub took: Duration,
+}
+
+/// The steps so far.
+pub(super) struct Trace {
+    clock: Arc<dyn Clock>,
+    last: MachineTime,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Trace {
+    pub(super) fn from_now(clock: Arc<dyn Clock>) -> Trace {
+        Trace { last: clock.machine(), clock, steps: Vec::new() }
+    }
+
+    pub(super) fn passed(&mut self, step: &str, reply: Option<&Reply>, text: &str) {
+        let took = self.lap();
+        self.steps.push(Step {
+            step: step.to_owned(),
+            code: reply.map(|reply| reply.code),
+            text: text.to_owned(),
+            took,
+        });
+    }
+
+    /// The time since the last step.
+    pub(super) fn lap(&mut self) -> Duration {
+        let now = self.clock.machine();
+        let took = now.since(self.last);
+        self.last = now;
+        took
+    }
+}

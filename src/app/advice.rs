@@ -1,0 +1,83 @@
+//! What to do about a reason, for a person. A reason without advice is one that passes, or that the server's own words
+//! explain.
+
+/// Returns what to do so that `email` sends again, where something has to be done.
+pub fn on(reason: &str, email: &str) -> Option<String> {
+    let set = |what: &str| format!("`warmup mailbox set {email} {what}`");
+    Some(match reason {
+        "auth-refused" | "auth-required" | "auth-failed" | "password-change-needed" => {
+            format!("check user name and password with the provider, then {}", set("--password"))
+        }
+        "auth-needs-operator" | "auth-method-retired" => {
+            format!("the provider wants another login, such as an app password: make one, then {}", set("--password"))
+        }
+        "auth-missing" => format!("the host takes no login there: check it, then {}", set("--smtp-port PORT")),
+        "encryption-required" => format!("the host wants TLS: {}", set("--smtp-security starttls (or tls)")),
+        "starttls-missing" => {
+            format!("the host speaks no STARTTLS there: {}", set("--smtp-port 465 --smtp-security tls"))
+        }
+        "certificate-bad" => format!(
+            "the certificate is not this host's: {}, or name a private authority in WARMUP_TLS_CA_FILE",
+            set("--smtp-host HOST")
+        ),
+        "tls-failed" | "protocol-error" => {
+            format!("the host may speak another kind of TLS on this port: {}", set("--smtp-security tls (or starttls)"))
+        }
+        "plaintext-refused" => format!("{}, or WARMUP_ALLOW_PLAINTEXT=true", set("--smtp-security starttls")),
+        "private-host" => "use a public mail host, or WARMUP_ALLOW_PRIVATE_HOSTS=true".to_owned(),
+        "seal-broken" => format!("its stored password does not open under WARMUP_MASTER_KEY: {}", set("--password")),
+        "sender-address" => format!("the login may not send from this address: {}", set("--username NAME")),
+        "host-unreachable" => {
+            format!("check name and port of the mail host: {}", set("--smtp-host HOST --smtp-port PORT"))
+        }
+        "domain-unauthenticated" => "set up SPF, DKIM and DMARC for the domain".to_owned(),
+        "sender-blocked" => "the provider blocked the account: have it unblocked there".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Returns how a mailbox in `state` comes back, where it does not by itself.
+pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<String> {
+    let resume = format!("`warmup mailbox resume {email}`");
+    match state {
+        "disabled" => Some(match reason.and_then(|reason| on(reason, email)) {
+            Some(first) => format!("{first}; then {resume}"),
+            None => format!("have it set right at the provider, then {resume}"),
+        }),
+        "paused" => Some(resume),
+        "off" => Some(format!("`warmup mailbox set {email} --enabled true`")),
+        "removed" => Some(format!("`warmup mailbox add {email}` enrols it anew")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::{
+        Measure, Stage,
+        judge::{Evidence, judge},
+        table,
+    };
+
+    #[test]
+    fn whatever_disables_a_mailbox_for_its_access_says_what_to_do() {
+        for reason in crate::domain::enrolment::REASONS_OF_ACCESS {
+            assert!(on(reason, "a@x.org").is_some(), "{reason}");
+        }
+        for evidence in [Evidence::CertificateBad(String::new()), Evidence::StarttlsMissing, Evidence::AuthMissing] {
+            let outcome = judge(Stage::Tls, evidence);
+            assert_eq!(outcome.effects.sender, Some(Measure::Disable));
+            assert!(on(outcome.reason, "a@x.org").is_some(), "{}", outcome.reason);
+        }
+    }
+
+    #[test]
+    fn every_disabled_mailbox_is_told_how_to_come_back() {
+        for row in table::rows().filter(|row| row.effects.sender == Some(Measure::Disable)) {
+            let told = to_come_back("disabled", Some(row.reason), "a@x.org").unwrap();
+            assert!(told.contains("warmup mailbox resume a@x.org"), "{}: {told}", row.reason);
+        }
+        assert_eq!(to_come_back("active", None, "a@x.org"), None);
+    }
+}

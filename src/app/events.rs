@@ -1,0 +1,71 @@
+//! Events in the words of a person.
+
+pub use crate::adapters::postgres::view::{Asked, Event, events, kinds};
+
+/// What each kind of event is in words. A kind that is not in here is shown as it is.
+const WORDS: &[(&str, &str)] = &[
+    ("mailbox-enrolled", "enrolled"),
+    ("mailbox-changed", "changed"),
+    ("mailbox-reactivated", "active again"),
+    ("mailbox-paused", "paused by the operator"),
+    ("mailbox-resumed", "resumed by the operator"),
+    ("mailbox-removed", "removed by the operator, its password erased"),
+    ("sender-paused", "stopped sending for a while"),
+    ("sender-disabled", "stopped sending until it is resumed"),
+    ("partner-paused", "is not written to for a while"),
+    ("partner-excluded", "is not written to until it is resumed"),
+    ("host-paused", "mail host left alone for a while"),
+    ("host-resumed", "mail host resumed by the operator"),
+    ("domain-paused", "domain left alone for a while"),
+    ("domain-resumed", "domain resumed by the operator"),
+    ("day-short", "its day ended short"),
+    ("user-created", "user made"),
+    ("user-changed", "user changed"),
+    ("key-rotated", "master key rotated"),
+];
+
+/// What an operator gives as reason when he gives none; it says nothing.
+const SILENT: [&str; 1] = [super::standing::OPERATOR];
+
+/// Returns what happened, in one line without the time: to whom, what, why.
+pub fn in_words(event: &Event) -> String {
+    let words = WORDS.iter().find(|(kind, _)| *kind == event.kind).map_or(event.kind.as_str(), |(_, words)| words);
+    let whose = event.mailbox.as_deref().or(event.user.as_deref());
+    let mut text = whose.map_or_else(String::new, |whose| format!("{whose}: "));
+    text += words;
+    if !event.reason.is_empty() && !SILENT.contains(&event.reason.as_str()) {
+        text += &format!(" ({})", event.reason);
+    }
+    if !event.detail.is_empty() {
+        text += &format!(", {}", event.detail);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, reason: &str, detail: &str) -> Event {
+        Event {
+            id: 1,
+            at: "2026-11-24T09:00:00Z".parse().unwrap(),
+            kind: kind.to_owned(),
+            mailbox: Some("a@x.org".to_owned()),
+            user: None,
+            worker_id: None,
+            reason: reason.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_event_says_whom_what_and_why() {
+        assert_eq!(in_words(&event("mailbox-paused", "operator", "")), "a@x.org: paused by the operator");
+        assert_eq!(
+            in_words(&event("sender-paused", "sender-rate", "until 10:00")),
+            "a@x.org: stopped sending for a while (sender-rate), until 10:00"
+        );
+        assert_eq!(in_words(&event("something-new", "why", "")), "a@x.org: something-new (why)");
+    }
+}

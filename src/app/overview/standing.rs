@@ -1,0 +1,101 @@
+//! Whether a mailbox may send, and what else its outlook rests on.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    adapters::postgres::view::{MailboxView, Partners},
+    app::advice,
+    domain::outlook::{Facts, Pause},
+};
+
+/// Whether a mailbox may send, as one word with its reason and its end.
+pub(super) struct Standing {
+    pub(super) state: &'static str,
+    pub(super) reason: Option<String>,
+    pub(super) until: Option<DateTime<Utc>>,
+    whose: Whose,
+}
+
+/// Whose pause it is.
+enum Whose {
+    Mailbox,
+    Host,
+    Domain,
+}
+
+impl Standing {
+    pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> Standing {
+        let standing = |state, reason, until| Standing { state, reason, until, whose: Whose::Mailbox };
+        let over = mailbox.paused_until.is_some_and(|until| until <= now);
+        match mailbox.state.as_str() {
+            "removed" => return standing("removed", mailbox.reason.clone(), None),
+            "disabled" => return standing("disabled", mailbox.reason.clone(), None),
+            _ if !mailbox.enabled => return standing("off", Some("enabled is false".to_owned()), None),
+            "paused" if !over => return standing("paused", mailbox.reason.clone(), mailbox.paused_until),
+            _ => {}
+        }
+        if let Some((reason, until)) = &mailbox.host_pause {
+            let reason = Some(format!("host: {reason}"));
+            return Standing { whose: Whose::Host, ..standing("paused", reason, Some(*until)) };
+        }
+        if let Some((reason, until)) = &mailbox.domain_pause {
+            let reason = Some(format!("domain: {reason}"));
+            return Standing { whose: Whose::Domain, ..standing("paused", reason, Some(*until)) };
+        }
+        standing("active", None, None)
+    }
+
+    /// What to do so that it sends again, where it does not by itself.
+    pub(super) fn advice(&self, mailbox: &MailboxView) -> Option<String> {
+        let (scope, key) = match self.whose {
+            Whose::Mailbox => return advice::to_come_back(self.state, mailbox.reason.as_deref(), &mailbox.email),
+            Whose::Host => ("host", &mailbox.smtp.host),
+            Whose::Domain => ("domain", &mailbox.domain),
+        };
+        Some(format!("it ends by itself; at once with `warmup mailbox resume --{scope} {key}`"))
+    }
+
+    fn words(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.state),
+            None => self.state.to_owned(),
+        }
+    }
+}
+
+/// What is known of a mailbox beside itself.
+pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, now: DateTime<Utc>) -> Facts {
+    let standing = Standing::of(mailbox, now);
+    let ends = standing.state == "active" || standing.until.is_some();
+    let block = match () {
+        () if !ends => Some(standing.words()),
+        () if !running => Some("the fleet is stopped".to_owned()),
+        () if partners.enrolled == 0 => Some("it is the only mailbox: too few partners".to_owned()),
+        () if partners.receiving == 0 => Some(format!(
+            "no partner can receive: of {} others all are paused, disabled or excluded",
+            partners.enrolled
+        )),
+        () => None,
+    };
+    let mut pauses: Vec<Pause> =
+        standing.until.map(|until| Pause { until, why: standing.words() }).into_iter().collect();
+    let further = [("host", &mailbox.host_pause), ("domain", &mailbox.domain_pause)];
+    for (whose, pause) in further {
+        pauses
+            .extend(pause.as_ref().map(|(why, until)| Pause { until: *until, why: format!("paused: {whose}: {why}") }));
+    }
+    let cooling = mailbox.today.next_at;
+    pauses.extend(cooling.map(|until| Pause { until, why: "it cools down after its last mail".to_owned() }));
+    Facts {
+        schedule: mailbox.schedule,
+        ramp: mailbox.ramp,
+        grown: mailbox.grown,
+        block,
+        pauses,
+        day: mailbox.today.day,
+        quota: mailbox.today.quota as u16,
+        reserved: mailbox.today.reserved as u16,
+        attempts: mailbox.today.attempts as u16,
+        in_flight: mailbox.in_flight,
+    }
+}

@@ -1,0 +1,181 @@
+//! Pause, resume and remove: who is meant, what is asked before, what was done.
+//!
+//! ```text
+//! choose: whom do the addresses or selectors mean? ─▶ (a person agrees) ─▶ carry out: exactly these, looked at again
+//! ```
+//!
+//! The ids are fixed when the question is asked: nobody is touched who was not counted in it.
+//!
+//! - *pause* has no end; it needs `resume`. A disabled mailbox stays disabled, so that its reason is not lost.
+//! - *resume* clears what stops a mailbox as a sender and as a partner, also what would end by itself. With a host or a
+//!   domain it ends that host's or domain's own pause too (its breaker included), with all mailboxes every one of them.
+//! - *remove* erases the secret and keeps log and counters. It is never planned or written to again; `mailbox add` or an
+//!   import with a password enrols the address anew, in the same row.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use thiserror::Error;
+
+pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
+use crate::{adapters::postgres::standing, domain::id::MailboxId};
+
+/// The reason of what an operator does without giving one.
+pub const OPERATOR: &str = "operator";
+
+/// Why nobody was chosen.
+#[derive(Debug, Error)]
+pub enum ChooseError {
+    /// Some addresses are not enrolled: all of them. Nothing was changed.
+    #[error("not enrolled, or removed: {}; nothing was done", .0.join(", "))]
+    Unknown(Vec<String>),
+    #[error("no mailbox is meant by that: `warmup mailbox list` shows all")]
+    Nobody,
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Who is meant, and what the order will do about each.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    /// Those that will be changed.
+    pub due: Vec<Found>,
+    /// Those that are already as they should be, or can't be.
+    pub rest: Vec<Left>,
+    /// Host and domain pauses that a resume will end.
+    pub held: Vec<Held>,
+}
+
+/// A mailbox that stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub email: String,
+    /// Its state and the reason of it.
+    pub because: String,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Done {
+    pub changed: Vec<String>,
+    pub unchanged: Vec<Left>,
+    /// Hosts and domains whose own pause was ended.
+    pub released: Vec<Freed>,
+    /// What still keeps some of these mailboxes from sending.
+    pub still_held: Vec<Freed>,
+}
+
+/// A host or a domain and why it was, or is, left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Freed {
+    pub scope: String,
+    pub key: String,
+    pub reason: String,
+    pub until: DateTime<Utc>,
+}
+
+/// Returns the mailboxes that `filter` means.
+///
+/// Returns `Unknown` with every address that is not enrolled, `Nobody` where selectors mean no mailbox at all.
+pub async fn choose(
+    pool: &PgPool,
+    filter: &Filter,
+    change: Change,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<Chosen, ChooseError> {
+    let mut connection = pool.acquire().await?;
+    let found = find(&mut connection, filter).await?;
+    let held = match change {
+        Change::Resume => {
+            standing::held(&mut connection, filter.host.as_deref(), filter.domain.as_deref(), now).await?
+        }
+        Change::Pause | Change::Remove => Vec::new(),
+    };
+    let all = filter.emails.is_none() && filter.user.is_none() && filter.reason.is_none();
+    let by_place = filter.host.is_some() || filter.domain.is_some();
+    let held = if all || by_place { held } else { Vec::new() };
+    if found.is_empty() && held.is_empty() {
+        return Err(ChooseError::Nobody);
+    }
+    let (due, rest): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| is_due(found, change, reason));
+    Ok(Chosen { due, rest: rest.iter().map(Left::of).collect(), held })
+}
+
+/// Returns the mailboxes that `filter` means, ordered by id; `Unknown` with every address that is not among them.
+pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Result<Vec<Found>, ChooseError> {
+    let found = standing::find(connection, filter).await?;
+    let known: HashSet<String> = found.iter().map(|found| found.email.to_lowercase()).collect();
+    let asked = filter.emails.iter().flatten();
+    let unknown: Vec<String> = asked.filter(|email| !known.contains(*email)).cloned().collect();
+    if unknown.is_empty() { Ok(found) } else { Err(ChooseError::Unknown(unknown)) }
+}
+
+/// Carries the order out: all of it, or nothing.
+pub async fn carry_out(
+    pool: &PgPool,
+    chosen: &Chosen,
+    change: Change,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<Done, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let ids: Vec<MailboxId> = chosen.due.iter().map(|found| MailboxId(found.id)).collect();
+    let changed = standing::change(&mut transaction, change, &ids, reason, now).await?;
+    let released = standing::release(&mut transaction, &chosen.held, reason, now).await?;
+    let still_held = match change {
+        Change::Resume => standing::held(&mut transaction, None, None, now).await?,
+        Change::Pause | Change::Remove => Vec::new(),
+    };
+    transaction.commit().await?;
+    let is_changed = |found: &&Found| changed.binary_search(&MailboxId(found.id)).is_ok();
+    let (done, missed): (Vec<&Found>, Vec<&Found>) = chosen.due.iter().partition(is_changed);
+    let of_these = |held: &Held| done.iter().any(|found| held.holds(found));
+    Ok(Done {
+        still_held: still_held.into_iter().filter(of_these).map(Freed::of).collect(),
+        changed: done.iter().map(|found| found.email.clone()).collect(),
+        unchanged: chosen.rest.iter().cloned().chain(missed.into_iter().map(Left::of)).collect(),
+        released: released.into_iter().map(Freed::of).collect(),
+    })
+}
+
+/// Says whether the order changes anything about it. The statement asks the same of the row's newest version.
+fn is_due(found: &Found, change: Change, reason: &str) -> bool {
+    match (change, found.state.as_str()) {
+        (_, "removed") => false,
+        (Change::Remove, _) => true,
+        (Change::Resume, state) => state != "active" || !found.receives,
+        (Change::Pause, "active") => true,
+        (Change::Pause, "paused") => found.paused_until.is_some() || found.reason.as_deref() != Some(reason),
+        (Change::Pause, _) => false,
+    }
+}
+
+impl Left {
+    fn of(found: &Found) -> Left {
+        let because = match &found.reason {
+            Some(reason) => format!("{}: {reason}", found.state),
+            None => found.state.clone(),
+        };
+        Left { email: found.email.clone(), because }
+    }
+}
+
+impl Freed {
+    fn of(held: Held) -> Freed {
+        let Held { scope, key, reason, until } = held;
+        Freed { scope, key, reason, until }
+    }
+}
+
+impl Held {
+    fn holds(&self, found: &Found) -> bool {
+        match self.scope.as_str() {
+            "host" => self.key.eq_ignore_ascii_case(&found.smtp_host),
+            _ => self.key == found.domain,
+        }
+    }
+}
