@@ -46,7 +46,10 @@ pub const REASONS_OF_ACCESS: &[&str] = &[
     "auth-needs-operator",
     "auth-method-retired",
     "password-change-needed",
+    "auth-missing",
     "encryption-required",
+    "starttls-missing",
+    "certificate-bad",
     "sender-address",
 ];
 

@@ -1,4 +1,5 @@
--- The answers that some shards owe before the next tick. Those whose time has passed lapse.
+-- The answers that some shards owe before the next tick. Those whose time has passed lapse. A mail, not a reply, tries
+-- whether a host whose breaker has opened lets anybody in again.
 --
 -- $1 shard int[], $2 now timestamptz (day clock), $3 before timestamptz
 WITH late AS MATERIALIZED (
@@ -21,4 +22,5 @@ SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, m.timezone, s.partner_i
 FROM scheduled_replies s
 JOIN mailboxes m ON m.id = s.mailbox_id
 WHERE s.state = 'waiting' AND s.due_at < $3 AND s.until > $2 AND m.shard = ANY ($1::int[])
+  AND NOT EXISTS (SELECT FROM pauses p WHERE p.scope = 'host' AND p.key = lower(m.smtp_host) AND p.probing)
 ORDER BY s.due_at, s.id

@@ -118,7 +118,7 @@ const MAILBOXES: &str = "
     JOIN users u ON u.id = m.user_id
     JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone
     LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day
-    LEFT JOIN pauses host ON host.scope = 'host' AND host.key = m.smtp_host AND host.until > $1
+    LEFT JOIN pauses host ON host.scope = 'host' AND host.key = lower(m.smtp_host) AND host.until > $1
     LEFT JOIN pauses domain ON domain.scope = 'domain' AND domain.key = m.domain AND domain.until > $1
     WHERE CASE WHEN $4::bigint[] IS NOT NULL THEN m.id = ANY ($4)
                WHEN $5::text IS NOT NULL THEN lower(m.email) = lower($5)
