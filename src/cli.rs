@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod fleet;
 mod keys;
+mod local;
 mod mailbox;
 mod migrate;
 mod progress;
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// Run a worker until SIGTERM or Ctrl-C.
     Run(run::Args),
+    /// Run a worker with a Postgres and a Redis of its own, kept in a data folder, until SIGTERM or Ctrl-C.
+    Local(local::Args),
     /// Send a whole day for 48 mailboxes through the real path in about a minute, and prove the sums.
     Demo(demo::Args),
     /// Bring the database to this release.
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
+            Command::Local(args) => local::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,

@@ -12,6 +12,7 @@
 mod carry;
 mod doc;
 mod fault;
+mod folder;
 mod kind;
 mod names;
 mod row;
@@ -102,7 +103,7 @@ impl Settings {
     /// Returns the URL of the database, or the fault that it is not set.
     pub fn require_database(&self) -> Result<&SecretString, Faults> {
         self.database_url.as_ref().ok_or_else(|| {
-            let instead = "write postgres://user:password@host:5432/database";
+            let instead = "start `warmup local`, or write postgres://user:password@host:5432/database";
             Faults::one("DATABASE_URL", "is not set", instead)
         })
     }
@@ -133,6 +134,16 @@ impl Settings {
     pub fn require_all(&self) -> Result<(), Faults> {
         let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
         missing.into_iter().flatten().fold(Faults::default(), Faults::and).or(())
+    }
+
+    /// Returns `Ok` when no server is named, or the faults: `warmup local` brings its own.
+    pub fn require_no_server(&self) -> Result<(), Faults> {
+        let named = [("DATABASE_URL", self.database_url.is_some()), ("REDIS_URL", self.redis_url.is_some())];
+        let mut faults = Faults::default();
+        for (name, _) in named.into_iter().filter(|(_, named)| *named) {
+            faults.add(name, "is set, and `warmup local` brings servers of its own", "unset it, or use `warmup run`");
+        }
+        faults.or(())
     }
 
     fn open_files(&self, faults: &mut Faults) {

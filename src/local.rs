@@ -1,5 +1,7 @@
 //! Floor 3: private servers for a laptop, the demo and the tests.
 
+mod advice;
+pub mod home;
 pub mod proof;
 pub mod servers;
 pub mod sink;

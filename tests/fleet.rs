@@ -3,6 +3,10 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "fleet/away.rs"]
+mod away;
+#[path = "fleet/breaker.rs"]
+mod breaker;
 #[path = "fleet/canary.rs"]
 mod canary;
 #[path = "fleet/caps.rs"]
@@ -19,6 +23,8 @@ mod gate;
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/local.rs"]
+mod local;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]

@@ -6,6 +6,7 @@ mod house {
     mod lua;
     mod mutants;
     mod names;
+    mod service;
     mod settings;
     mod tree;
 }

@@ -15,6 +15,8 @@ mod postfix;
 mod secrets;
 #[path = "mail/sink.rs"]
 mod sink;
+#[path = "mail/table.rs"]
+mod table;
 #[path = "mail/tls.rs"]
 mod tls;
 #[path = "mail/uncertain.rs"]

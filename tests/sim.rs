@@ -5,5 +5,9 @@
 mod conformance;
 #[path = "sim/fleet.rs"]
 mod fleet;
+#[path = "sim/grants.rs"]
+mod grants;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/suspend.rs"]
+mod suspend;

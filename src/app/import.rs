@@ -143,6 +143,14 @@ async fn write_in(
     Ok(report)
 }
 
+/// Finds what is wrong with a CSV file for a database that holds nothing yet, without one.
+pub fn check_first(rules: &Rules, csv: impl Read) -> Result<(), ImportError> {
+    let file = File::read(csv).map_err(ImportError::Unreadable)?;
+    // Nothing is stored, so nothing is opened: any key does.
+    let sealer = Sealer::new(&rand::random());
+    Plan::of(file, &mut HashMap::new(), rules, &sealer, By::Import).map(drop).map_err(ImportError::Faults)
+}
+
 async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, Stored>, sqlx::Error> {
     let keys: Vec<String> = file.rows.iter().map(|row| row.key()).collect();
     let mut stored = HashMap::new();

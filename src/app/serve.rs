@@ -21,17 +21,14 @@ use crate::{
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs a worker and its probes until `stop` is cancelled, then ends in order: readiness off, intake closed, what is on
-/// its way finished, leases given back, probes last.
+/// its way finished, leases given back, probes last. While it waits for servers that are away, it is alive and not ready.
 pub async fn serve(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
-    // So that ending here by itself stops nothing else of the caller's.
-    let stop = stop.child_token();
-    let (ports, database) = world::ports(settings, Arc::clone(&clock), entropy).await?;
-    let texts = templates::texts(settings, &database).await?;
+    settings.require_all()?;
     let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
         format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
     })?;
@@ -45,6 +42,28 @@ pub async fn serve(
         settings.lease_ttl,
         probing.clone(),
     ));
+    let report = work(settings, clock, entropy, liveness, stop).await;
+    probing.cancel();
+    let _ = probes.await;
+    report
+}
+
+async fn work(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    liveness: Arc<Liveness>,
+    stop: CancellationToken,
+) -> anyhow::Result<Report> {
+    let ports = stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy)).await;
+    let Some(ports) = ports else {
+        tracing::info!("stopped before the worker had started");
+        return Ok(Report::default());
+    };
+    let (ports, database) = ports?;
+    let texts = templates::texts(settings, &database).await?;
+    // So that ending here by itself stops nothing else of the caller's.
+    let stop = stop.child_token();
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
@@ -53,8 +72,6 @@ pub async fn serve(
     // A worker that ended by itself ends its watch.
     stop.cancel();
     let rotated = watch.await.unwrap_or(false);
-    probing.cancel();
-    let _ = probes.await;
     tokio::select! {
         biased;
         () = database.close() => {}

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
+use super::patience::until_there;
 use crate::{
     adapters::{
         postgres::{PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
@@ -15,20 +16,20 @@ use crate::{
     },
     config::Settings,
     domain::{caps::CapLimits, id::WorkerId},
-    ports::{Clock, Entropy},
+    ports::{Clock, Entropy, PortError},
     worker::{Ports, WorkerSettings},
 };
 
 /// Connections to Redis: the heartbeat, the caps and a reader.
 const REDIS_CONNECTIONS: usize = 8;
 
-/// Connects to Postgres.
+/// Connects to Postgres, which is there.
 pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
     Ok(pool::connect(settings.require_database()?, settings.db_pool).await?)
 }
 
 /// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
-/// right master key, a Redis that is new enough.
+/// right master key, a Redis that is new enough. Services that are away are waited for.
 pub async fn ports(
     settings: &Settings,
     clock: Arc<dyn Clock>,
@@ -36,14 +37,18 @@ pub async fn ports(
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
     let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
-    let database = database(settings).await?;
+    let url = settings.require_database()?;
+    let connect = async || pool::connect(url, settings.db_pool).await;
+    let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
     let sealer = Arc::new(Sealer::new(master_key.expose()));
     keyring::check(&database, &sealer).await?;
-    let redis = match redis::connect(redis_url.expose_secret(), REDIS_CONNECTIONS).await {
+    let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
+    let connect = async || redis::connect(redis_url.expose_secret(), REDIS_CONNECTIONS).await;
+    let redis = match until_there(&*clock, "Redis", away, connect).await {
         Ok(redis) => redis,
-        Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL and that the server runs"),
+        Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
     };
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisBell::new(redis_url.expose_secret(), redis.clone(), &settings.redis_prefix, Arc::clone(&clock))?;

@@ -2,7 +2,7 @@
 
 mod add;
 mod columns;
-mod import;
+pub(super) mod import;
 mod list;
 mod selector;
 mod show;

@@ -1,6 +1,9 @@
 //! What the commands on the database have in common: settings, pool, the time, and output that a pipe may cut short.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    io::{self, ErrorKind, Write},
+    path::PathBuf,
+};
 
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
@@ -10,6 +13,7 @@ use sqlx::PgPool;
 use crate::{
     adapters::postgres::{migrate, pool},
     config::{Settings, environment},
+    local::home,
 };
 
 /// One command's way to the database.
@@ -22,7 +26,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects, whatever release the database is at.
     pub(super) async fn connect() -> anyhow::Result<Session> {
-        let settings = settings()?;
+        let settings = attached(settings()?)?;
         let pool = pool::connect(settings.require_database()?, settings.db_pool).await?;
         Ok(Session { settings, pool, now: now() })
     }
@@ -39,6 +43,26 @@ impl Session {
 pub(super) fn settings() -> anyhow::Result<Settings> {
     let (settings, warnings) = Settings::with_files(&environment())?;
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(settings)
+}
+
+/// The data folder of `warmup local`.
+pub(super) fn data_folder(settings: &Settings) -> Option<PathBuf> {
+    settings.data_folder(&environment(), rustix::process::geteuid().is_root())
+}
+
+/// Where no database is named: the settings with the servers and the key of the `warmup local` that runs on the data
+/// folder, if there ever was one.
+fn attached(mut settings: Settings) -> anyhow::Result<Settings> {
+    let folder = data_folder(&settings).filter(|_| settings.database_url.is_none());
+    let Some(folder) = folder else { return Ok(settings) };
+    if let Some(running) = home::find(&folder)? {
+        settings.database_url = Some(running.database_url.into());
+        settings.redis_url = Some(running.redis_url.into());
+        if settings.master_key.is_none() {
+            settings.master_key = home::read_key(&folder)?.map(|found| found.key);
+        }
+    }
     Ok(settings)
 }
 

@@ -39,7 +39,8 @@ settings! {
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");
         /// A PEM file with further roots to trust besides the public ones, for a private CA.
         tls_ca_file: Option<PathBuf> = "WARMUP_TLS_CA_FILE", "", optional(file());
-        /// The folder in which private servers keep their data and keys.
+        // `folder.rs` has the default, which depends on who asks; for root it is /var/lib/warmup.
+        /// The folder of `warmup local`, with its data and its key; by default `~/.local/share/warmup`.
         data_dir: Option<PathBuf> = "WARMUP_DATA_DIR", "", optional(folder());
     }
 

@@ -1,8 +1,10 @@
 //! What became of one mail, and what its answer says about whom.
 //!
-//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`.
+//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`. What several
+//! answers lead to that one alone does not stands in `outcome/standing.rs`.
 
 pub mod judge;
+pub mod standing;
 pub mod table;
 
 use std::time::Duration;
@@ -76,23 +78,37 @@ pub enum Fate {
     Unstarted,
 }
 
-/// How long somebody is left alone.
+/// What follows for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Measure {
-    /// Ends by itself after this long on the day clock.
+    /// Left alone; ends by itself after this long on the day clock.
     Pause(Duration),
-    /// Ends when the operator says so (`resume`).
+    /// Left alone; ends when the operator says so (`resume`).
     Disable,
+    /// Counts against it, and nothing more: a sender's strike, a host's failure. `standing` says what how many lead to.
+    Strike,
+    /// A sender's pause, and from its end on half its plan, which then ramps up again.
+    Ease(Duration),
+}
+
+impl Measure {
+    /// How long it lasts, where it ends by itself.
+    pub fn pause(self) -> Option<Duration> {
+        match self {
+            Measure::Pause(time) | Measure::Ease(time) => Some(time),
+            Measure::Disable | Measure::Strike => None,
+        }
+    }
 }
 
 /// Whom a reply concerns, and what follows for each. Nobody else is touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
-    /// The mailbox that was sending stops sending.
+    /// The mailbox that was sending stops sending, or has a strike against it.
     pub sender: Option<Measure>,
     /// The mailbox that was written to stops receiving.
     pub partner: Option<Measure>,
-    /// All mailboxes that submit through this SMTP host stop sending.
+    /// All mailboxes that submit through this SMTP host stop sending, or it has failed once more.
     pub host: Option<Measure>,
     /// All mailboxes of the sender's domain stop sending.
     pub domain: Option<Measure>,

@@ -21,6 +21,18 @@ impl Ramp {
     }
 }
 
+impl Ramp {
+    /// Returns how many days count once a quota after `grown` of them is halved, from where it ramps up again. A ramp's
+    /// start is not halved: its operator calls that much safe.
+    pub fn eased(&self, grown: u16) -> u16 {
+        let half = self.quota(grown).div_ceil(2);
+        match half.saturating_sub(self.start).checked_div(self.step) {
+            Some(days) => days.min(grown),
+            None => grown,
+        }
+    }
+}
+
 /// Says whether a day with this `quota` counts for the ramp: at least half of it was `sent`.
 pub fn day_counts(sent: u16, quota: u16) -> bool {
     quota > 0 && u32::from(sent) * 2 >= u32::from(quota)
@@ -45,7 +57,23 @@ mod tests {
         assert!(!day_counts(14, 30) && !day_counts(1, 3) && !day_counts(0, 0));
     }
 
+    #[test]
+    fn an_eased_ramp_is_at_half_its_quota_and_climbs_again() {
+        let ramp = Ramp { start: 3, step: 3, daily_max: 30 };
+        assert_eq!([30, 9, 4, 1, 0].map(|grown| ramp.quota(ramp.eased(grown))), [15, 15, 6, 3, 3]);
+        let level = Ramp { start: 30, step: 0, daily_max: 30 };
+        assert_eq!(level.eased(7), 7);
+    }
+
     proptest! {
+        #[test]
+        fn easing_never_raises_a_quota(start in 0u16..200, step in 0u16..50, max in 0u16..200, grown in 0u16..500) {
+            let ramp = Ramp { start, step, daily_max: max };
+            let eased = ramp.quota(ramp.eased(grown));
+            prop_assert!(eased <= ramp.quota(grown));
+            prop_assert!(step == 0 || eased <= start.max(ramp.quota(grown).div_ceil(2)));
+        }
+
         #[test]
         fn a_quota_never_passes_the_maximum_and_never_shrinks(
             start in 0u16..200, step in 0u16..50, daily_max in 0u16..200, grown in 0u16..u16::MAX,

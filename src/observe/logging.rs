@@ -1,12 +1,19 @@
-//! Logs: to stderr, as text for people or JSON for machines; `RUST_LOG` filters (default `info`).
+//! Logs: to stderr, as text for people (in colour on a terminal) or JSON for machines; `RUST_LOG` filters (default `info`).
 
-use std::{fs::File, io, path::Path, sync::Mutex};
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+    path::Path,
+    sync::Mutex,
+};
 
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. A second call in one process is ignored.
 pub fn start(json: bool) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr);
+    // Codes for colours make no file and no journal more readable.
+    let builder = if io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
     let started = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was started before");

@@ -224,6 +224,18 @@ impl LedgerWorld for PostgresWorld {
         sqlx::query_as(READ).bind(batch).fetch_one(self.pool()).await.unwrap()
     }
 
+    async fn set_host(&self, mailbox: i64, host: &str) {
+        const SET: &str = "UPDATE mailboxes SET smtp_host = $2 WHERE id = $1";
+        sqlx::query(SET).bind(mailbox).bind(host).execute(self.pool()).await.unwrap();
+    }
+
+    async fn resume_host(&self, host: &str) {
+        const RESUME: &str = "
+            WITH forgotten AS (DELETE FROM pauses WHERE scope = 'host' AND key = lower($1))
+            UPDATE mailboxes SET state = 'active', reason = NULL, paused_until = NULL WHERE lower(smtp_host) = lower($1)";
+        sqlx::query(RESUME).bind(host).execute(self.pool()).await.unwrap();
+    }
+
     async fn go_away(&self) {
         self.gate.shut();
         // The connection that was open finds out.
@@ -271,6 +283,12 @@ mod with_many_connections {
         warmup_support::conformance::ledger::replies,
         super::racing_world,
         one_of_many_racers_claims_a_thread
+    );
+
+    warmup_support::conformance_cases!(
+        warmup_support::conformance::ledger::standing,
+        super::racing_world,
+        racing_settles_of_a_wave_disable_five
     );
 }
 

@@ -13,7 +13,7 @@ use warmup::{
     adapters::postgres::{PostgresLedger, PostgresMailboxes},
     domain::{
         id::{FlightId, RunId, ShardId, WorkerId},
-        outcome::{Effects, Fate, Measure},
+        outcome::{Effects, Fate, Measure, Stage},
         plan::Candidate,
         time::Todays,
     },
@@ -112,15 +112,33 @@ fn asked(candidate: &Candidate) -> Ask {
 
 /// Every way to end, and measures against everybody whom an answer can concern.
 fn ending(flight: &Flight, n: usize, now: DateTime<Utc>) -> Settlement {
-    let fates = [Fate::Sent, Fate::Refused, Fate::Uncertain, Fate::Sent, Fate::Unstarted, Fate::Refused, Fate::Refused];
+    let fates = [
+        Fate::Sent,
+        Fate::Refused,
+        Fate::Uncertain,
+        Fate::Sent,
+        Fate::Unstarted,
+        Fate::Refused,
+        Fate::Refused,
+        Fate::Refused,
+        Fate::Refused,
+        Fate::Sent,
+        Fate::Refused,
+    ];
     let moment = Some(Measure::Pause(Duration::from_secs(30)));
     let mut settlement = end(flight, fates[n % fates.len()]);
     settlement.outcome.effects = match n % fates.len() {
         1 => Effects { partner: moment, ..Effects::default() },
         5 => Effects { sender: moment, domain: moment, ..Effects::default() },
         6 => Effects { host: moment, partner: moment, ..Effects::default() },
+        7 => Effects { host: Some(Measure::Strike), ..Effects::default() },
+        8 => Effects { sender: Some(Measure::Strike), ..Effects::default() },
+        10 => Effects { sender: Some(Measure::Disable), ..Effects::default() },
         _ => Effects::default(),
     };
+    if settlement.outcome.effects.sender == Some(Measure::Disable) {
+        settlement.outcome.stage = Stage::Auth;
+    }
     (settlement.at, settlement.next_at) = (now, now);
     settlement
 }
@@ -131,7 +149,8 @@ async fn all_statements_at_once_never_deadlock_and_every_number_is_true() {
     for id in 1..=MAILBOXES {
         world.enrol(id, 1 + id % 4, QUOTA, &format!("d{}.test", id % 6), 127).await;
     }
-    sqlx::query("UPDATE mailboxes SET shard = id % 4").execute(world.pool()).await.unwrap();
+    let spread = "UPDATE mailboxes SET shard = id % 4, smtp_host = 'Mail' || id % 12 || '.test'";
+    sqlx::query(spread).execute(world.pool()).await.unwrap();
     world.limit(1, DAILY_LIMIT).await;
     world.ledger().prepare(noon()).await.unwrap();
 

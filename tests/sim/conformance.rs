@@ -160,6 +160,14 @@ impl LedgerWorld for InMemory {
         (counts[0], counts[1], counts[2], counts[3], counts[4], row.finished)
     }
 
+    async fn set_host(&self, mailbox: i64, host: &str) {
+        self.world.change(MailboxId(mailbox), |mailbox| mailbox.endpoint.host = host.to_owned());
+    }
+
+    async fn resume_host(&self, host: &str) {
+        self.world.resume_host(host);
+    }
+
     async fn go_away(&self) {
         self.world.set_fault(Some(Fault::Unavailable));
     }

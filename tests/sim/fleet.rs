@@ -32,6 +32,8 @@ use warmup::{
     worker::{Ports, Report, Worker, WorkerSettings},
 };
 
+use crate::grants::Noted;
+
 pub const SHARDS: u16 = 16;
 
 /// What is simulated.
@@ -52,6 +54,8 @@ pub enum Outage {
     Leases(Fault),
     /// All leases and buckets are lost at the beginning.
     RedisForgets,
+    /// The machine is suspended all the while: nothing runs, the clocks go on.
+    Asleep,
 }
 
 /// What a day came to.
@@ -65,6 +69,8 @@ pub struct Day {
     pub accepted: std::collections::BTreeMap<String, u32>,
     /// What the audit found, at any statement.
     pub violations: Vec<String>,
+    /// What the caps let through: microseconds since the epoch, and whom.
+    pub grants: Vec<(i64, UserId)>,
     pub statements: usize,
     pub events: usize,
 }
@@ -77,11 +83,13 @@ pub fn simulate(scenario: &Scenario) -> Day {
 
 async fn live(scenario: Scenario) -> Day {
     let begins = Utc.with_ymd_and_hms(2026, 11, 24, 8, 45, 0).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins));
+    let machine = VirtualClock::starting_at(begins);
+    let clock: Arc<dyn Clock> = Arc::new(machine.clone());
     let entropy = Arc::new(Dice::seeded(scenario.seed));
     let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
     (1..=scenario.mailboxes).for_each(|n| world.enrol(mailbox(n, scenario.quota)));
     let caps = Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&clock)).unwrap());
+    let noted = Arc::new(Noted::over(caps.clone(), Arc::clone(&clock)));
     let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
     let mailer = Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), scenario.weather));
     let audited =
@@ -91,7 +99,7 @@ async fn live(scenario: Scenario) -> Day {
         entropy,
         mailboxes: Arc::new(world.clone()),
         ledger: audited.clone(),
-        caps: caps.clone(),
+        caps: noted.clone(),
         leases: leases.clone(),
         mailer: mailer.clone(),
         orders: Arc::new(world.clone()),
@@ -100,7 +108,7 @@ async fn live(scenario: Scenario) -> Day {
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(ports, settings(), Arc::new(Liveness::default())).run(stop.clone()));
     let troubles = scenario.outages.iter().map(|(outage, from, to)| {
-        let (clock, world, caps, leases) = (Arc::clone(&clock), world.clone(), caps.clone(), leases.clone());
+        let (clock, world, caps, leases) = (machine.clone(), world.clone(), caps.clone(), leases.clone());
         trouble(
             clock,
             world,
@@ -127,13 +135,14 @@ async fn live(scenario: Scenario) -> Day {
         replies: world.replies(),
         accepted: mailer.accepted(),
         violations,
+        grants: noted.grants(),
         statements: audited.statements.load(Ordering::Relaxed),
         events: world.events().len(),
     }
 }
 
 async fn trouble(
-    clock: Arc<dyn Clock>,
+    clock: VirtualClock,
     world: MemoryWorld,
     caps: Arc<MemoryCaps>,
     leases: Arc<MemoryLeases>,
@@ -150,6 +159,8 @@ async fn trouble(
             leases.lose();
         }
         Outage::RedisForgets => {}
+        Outage::Asleep if on => clock.suspend((to - from).to_std().expect("a suspension ends after it began")),
+        Outage::Asleep => {}
     };
     clock.sleep_until(from).await;
     set(true);
@@ -158,7 +169,7 @@ async fn trouble(
 }
 
 /// The production defaults.
-const LIMITS: CapLimits =
+pub const LIMITS: CapLimits =
     CapLimits { global_hour: 10_000, global_minute: 200, user_hour: 500, user_minute: 50, burst: 0.05 };
 
 fn settings() -> WorkerSettings {

@@ -27,7 +27,7 @@ fn stormy(seed: u64) -> Scenario {
 }
 
 /// What holds after any day.
-fn assert_true_numbers(day: &Day) {
+pub fn assert_true_numbers(day: &Day) {
     assert_eq!(day.violations, [""; 0]);
     assert_eq!(day.report.abandoned, 0);
     assert!(day.accepted.values().all(|times| *times == 1), "no message is submitted twice");

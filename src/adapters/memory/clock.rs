@@ -1,6 +1,15 @@
 //! Virtual time: tokio's own, which a paused runtime moves on whenever nobody has anything to do.
+//!
+//! A machine that is suspended stops tokio's time and neither of ours: both jump when it wakes, while every timer goes on
+//! from where it was.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,21 +17,31 @@ use tokio::time::Instant;
 
 use crate::{domain::lease::MachineTime, ports::Clock};
 
+/// As the system's clock does, a sleeper looks at the clock again within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Both clocks of a simulation. They go alike, from a given day on.
 #[derive(Clone, Debug)]
 pub struct VirtualClock {
     day: DateTime<Utc>,
     began: Instant,
+    slept_micros: Arc<AtomicU64>,
 }
 
 impl VirtualClock {
     /// A clock that shows `day` now. For runtimes whose time is paused.
     pub fn starting_at(day: DateTime<Utc>) -> VirtualClock {
-        VirtualClock { day, began: instant() }
+        VirtualClock { day, began: instant(), slept_micros: Arc::default() }
+    }
+
+    /// Suspends the machine, all clones alike, and wakes it `time` later.
+    pub fn suspend(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.slept_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
     fn passed(&self) -> Duration {
-        instant() - self.began
+        instant() - self.began + Duration::from_micros(self.slept_micros.load(Ordering::Relaxed))
     }
 }
 
@@ -51,11 +70,33 @@ impl Clock for VirtualClock {
             if left.is_zero() {
                 return;
             }
-            tokio::time::sleep(left).await;
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
     }
 
     async fn pause(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_slept_through_a_suspension_notices_soon() {
+        let clock = VirtualClock::starting_at(DateTime::UNIX_EPOCH);
+        let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep_until(noon).await;
+                clock.now() - noon
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        clock.suspend(Duration::from_secs(12 * 3600));
+        let late = sleeper.await.unwrap() - TimeDelta::hours(1);
+        assert!(late >= TimeDelta::zero() && late <= TimeDelta::seconds(5), "{late}");
     }
 }

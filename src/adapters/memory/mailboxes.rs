@@ -35,7 +35,10 @@ impl Mailboxes for MemoryWorld {
     ) -> Result<Vec<Candidate>, PortError> {
         self.statement(|tables| {
             let mine = tables.mailboxes.values().filter(|m| shards.contains(&tables.shard(m.id)));
-            mine.filter(|m| tables.may_send(m, now)).map(|m| tables.candidate(m, now)).collect()
+            let probes = tables.probes(shards, now);
+            let others =
+                |m: &&MemoryMailbox| probes.get(&m.endpoint.host.to_lowercase()).is_some_and(|p| *p != Some(m.id));
+            mine.filter(|m| tables.may_send(m, now) && !others(m)).map(|m| tables.candidate(m, now)).collect()
         })
     }
 

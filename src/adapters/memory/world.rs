@@ -16,6 +16,7 @@ use crate::{
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         mailbox::{Endpoint, domain_of},
+        outcome::standing::{Record, Whole},
         pairing::Member,
         ramp::Ramp,
         reply::{Answering, Due},
@@ -172,8 +173,11 @@ pub(super) struct Tables {
     pub(super) logs: BTreeMap<FlightId, LogRow>,
     pub(super) batches: BTreeMap<BatchId, BatchRow>,
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
-    /// End and reason by (`host` or `domain`, name).
-    pub(super) pauses: BTreeMap<(&'static str, String), DateTime<Utc>>,
+    /// By (`host` or `domain`, name).
+    pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
+    pub(super) records: BTreeMap<MailboxId, Record>,
+    /// When each reason was last told as an alert.
+    pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
     pub(super) last_flight: i64,
     pub(super) last_batch: i64,
@@ -186,11 +190,25 @@ impl Tables {
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
     pub(super) fn may_send(&self, mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
-        let held = |scope, name: String| self.pauses.get(&(scope, name)).is_some_and(|until| *until > now);
+        let held = |scope, name: String| self.pauses.get(&(scope, name)).is_some_and(|whole| whole.holds(now));
         mailbox.enabled
             && !mailbox.sending.holds(now)
             && !held("host", mailbox.endpoint.host.to_lowercase())
             && !held("domain", mailbox.domain())
+    }
+
+    /// Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one:
+    /// returns which, by host.
+    pub(super) fn probes(&self, mine: &[ShardId], now: DateTime<Utc>) -> BTreeMap<String, Option<MailboxId>> {
+        let probing = self.pauses.iter().filter(|(key, whole)| key.0 == "host" && whole.probing && !whole.holds(now));
+        let probe = |host: &str| {
+            let on_it = |m: &&MemoryMailbox| m.endpoint.host.to_lowercase() == host && mine.contains(&self.shard(m.id));
+            let able: Vec<MailboxId> =
+                self.mailboxes.values().filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
+            let turn = now.timestamp().unsigned_abs() as usize / 60;
+            able.get(turn % able.len().max(1)).copied()
+        };
+        probing.map(|((_, host), _)| (host.clone(), probe(host))).collect()
     }
 
     /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
@@ -290,6 +308,15 @@ impl MemoryWorld {
     /// Returns a batch.
     pub fn batch(&self, batch: BatchId) -> Option<BatchRow> {
         self.tables().batches.get(&batch).copied()
+    }
+
+    /// The operator lets a host's mailboxes go on, and forgets what it had counted.
+    pub fn resume_host(&self, host: &str) {
+        let mut tables = self.tables();
+        tables.pauses.remove(&("host", host.to_lowercase()));
+        for mailbox in tables.mailboxes.values_mut().filter(|m| m.endpoint.host.eq_ignore_ascii_case(host)) {
+            mailbox.sending = Standing::Active;
+        }
     }
 
     /// Returns what was told so far.

@@ -122,6 +122,9 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     if found > known {
         return Err(SchemaError::Newer { found, known });
     }
+    if let Some((foreign, ..)) = applied.iter().find(|(version, ..)| !MIGRATOR.version_exists(*version)) {
+        return Err(SchemaError::Foreign(*foreign));
+    }
     for migration in MIGRATOR.iter() {
         match applied.iter().find(|(version, ..)| *version == migration.version) {
             Some((_, true, checksum)) if migration.checksum == *checksum => {}

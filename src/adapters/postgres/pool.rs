@@ -24,15 +24,25 @@ pub enum ConnectError {
         "DATABASE_URL cannot be read: write postgres://user:password@host:5432/database, with special characters of the password percent-encoded"
     )]
     Url,
-    /// The server was not reached, or refused.
+    /// The server was not reached, or has no room or time for us now.
     #[error("Postgres at {server} cannot be reached: {fault}; check DATABASE_URL and that the server runs")]
     Unreachable { server: String, fault: String },
+    /// The server was reached, and will not have us.
+    #[error("Postgres at {server} refuses: {fault}; check user, password and database in DATABASE_URL")]
+    Refused { server: String, fault: String },
+}
+
+impl ConnectError {
+    /// Says whether asking again later may help.
+    pub fn passes(&self) -> bool {
+        matches!(self, ConnectError::Unreachable { .. })
+    }
 }
 
 /// Connects to `url` and returns a pool of at most `max` connections, after one of them was really made.
 ///
-/// Returns `Url` for what is no Postgres URL, `Unreachable` with the server's own words when it does not answer or
-/// refuses within ten seconds.
+/// Returns `Url` for what is no Postgres URL, `Unreachable` when the server does not answer within ten seconds or is
+/// starting, stopping or full, and `Refused` with its own words when it knows no such user, password or database.
 pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
     let options = options(url)?;
     // The pool would hide the cause behind a time-out: the first connection is made by hand.
@@ -61,9 +71,18 @@ async fn probe(options: &PgConnectOptions) -> Result<(), ConnectError> {
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if refuses(&error) => {
+            Err(ConnectError::Refused { server: server(options), fault: error.to_string() })
+        }
         Ok(Err(error)) => Err(unreachable(error.to_string())),
         Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
+}
+
+/// The SQLSTATE classes of an access that was refused, and of a database that does not exist.
+fn refuses(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code.starts_with("42"))
 }
 
 fn server(options: &PgConnectOptions) -> String {

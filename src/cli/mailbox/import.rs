@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use serde_json::json;
+use sqlx::PgPool;
 
 use crate::{
     adapters::seal::Sealer,
@@ -38,15 +40,9 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = open(&args.file)?;
-    let session = Session::open().await?;
-    let sealer = Sealer::new(session.settings.require_master_key()?.expose());
-    let rules = Rules::from(&session.settings);
-    let bar = Bar::new(0, "mailboxes");
-    let progress = |done: usize, total: usize| bar.of(done, total);
-    let options = Options { now: session.now, dry_run: args.dry_run, progress: &progress };
-    let imported = import(&session.pool, &sealer, &rules, file, &options).await;
-    bar.end();
-    match imported {
+    let Session { settings, pool, now } = Session::open().await?;
+    let sealer = Sealer::new(settings.require_master_key()?.expose());
+    match with_bar(&pool, &sealer, &Rules::from(&settings), file, now, args.dry_run).await {
         Ok(report) if args.json => print_json(&report)?,
         Ok(report) => print(&told(&report, "imported"))?,
         Err(ImportError::Faults(faults)) if args.json => {
@@ -58,15 +54,31 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(file: &str) -> anyhow::Result<Box<dyn Read>> {
+pub(in crate::cli) fn open(file: &str) -> anyhow::Result<Box<dyn Read>> {
     match file {
         "-" => Ok(Box::new(io::stdin())),
         path => Ok(Box::new(fs::File::open(path).with_context(|| format!("{path} cannot be opened"))?)),
     }
 }
 
+/// Imports `file`, showing on a terminal how far it is.
+pub(in crate::cli) async fn with_bar(
+    pool: &PgPool,
+    sealer: &Sealer,
+    rules: &Rules,
+    file: impl Read,
+    now: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<ImportReport, ImportError> {
+    let bar = Bar::new(0, "mailboxes");
+    let progress = |done: usize, total: usize| bar.of(done, total);
+    let imported = import(pool, sealer, rules, file, &Options { now, dry_run, progress: &progress }).await;
+    bar.end();
+    imported
+}
+
 /// What was done, where `done` is the word for it.
-pub(super) fn told(report: &ImportReport, done: &str) -> String {
+pub(in crate::cli) fn told(report: &ImportReport, done: &str) -> String {
     let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run } = report;
     let total = count(new.len() + changed.len() + unchanged, "mailbox", "mailboxes");
     let what = if *dry_run { "dry run, nothing was written" } else { done };

@@ -119,10 +119,10 @@ impl Evidence {
     }
 }
 
-/// Trouble while nobody was named is the host's, for a minute; later it is this mail's bad luck.
+/// Trouble while nobody was named is a failure of the host; later it is this mail's bad luck.
 fn trouble(stage: Stage) -> Effects {
     match stage {
-        Stage::Connect | Stage::Tls | Stage::Greeting => host(Measure::Pause(Duration::from_mins(1))),
+        Stage::Connect | Stage::Tls | Stage::Greeting => host(Measure::Strike),
         Stage::Auth | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot => Effects::default(),
     }
 }

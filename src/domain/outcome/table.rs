@@ -124,11 +124,13 @@ impl Text {
     }
 }
 
-const MINUTE: Measure = Measure::Pause(Duration::from_mins(1));
 const FIVE_MINUTES: Measure = Measure::Pause(Duration::from_mins(5));
 const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
 const DAY: Measure = Measure::Pause(Duration::from_hours(24));
 const DISABLE: Measure = Measure::Disable;
+const STRIKE: Measure = Measure::Strike;
+/// Too much at once: an hour of rest, then half the plan.
+const EASE: Measure = Measure::Ease(Duration::from_hours(1));
 
 const NOBODY: Effects = Effects { sender: None, partner: None, host: None, domain: None };
 
@@ -155,7 +157,6 @@ const BEFORE_DOT: &[Stage] =
 /// Nobody was named yet: what fails here is the host's.
 const NAMELESS: &[Stage] = &[Stage::Connect, Stage::Tls, Stage::Greeting];
 const AUTH: &[Stage] = &[Stage::Auth];
-const MAIL: &[Stage] = &[Stage::Mail];
 const RCPT: &[Stage] = &[Stage::Rcpt];
 const DOT: &[Stage] = &[Stage::Dot];
 /// The mail's own dialogue: sender and recipient are known to the server.

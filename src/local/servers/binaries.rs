@@ -1,12 +1,12 @@
 //! Where the servers' programs are. Debian keeps Postgres's out of PATH, Homebrew keeps versions apart.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use super::ServerError;
+use super::{ServerError, folder::fault};
 
 const INSTALL_POSTGRES: &str = "Install it:\n  \
     Debian, Ubuntu: sudo apt-get install postgresql\n  \
@@ -23,6 +23,7 @@ const VERSIONED: [&str; 4] = ["/usr/lib/postgresql", "/usr", "/opt/homebrew/opt"
 const PLAIN: [&str; 4] = ["/opt/homebrew/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin"];
 
 /// Postgres's programs, all of one version.
+#[derive(Debug)]
 pub(super) struct PostgresPrograms {
     pub initdb: PathBuf,
     pub postgres: PathBuf,
@@ -30,18 +31,58 @@ pub(super) struct PostgresPrograms {
     pub counts_statements: bool,
 }
 
-/// Finds `initdb` and the `postgres` beside it: in PATH, else the newest that a package manager has installed.
-pub(super) fn postgres() -> Result<PostgresPrograms, ServerError> {
-    let missing = ServerError::Missing { name: "Postgres", program: "initdb", install: INSTALL_POSTGRES };
+/// Finds `initdb` and the `postgres` beside it, for the cluster in `data`: where that is made already, of its version;
+/// else in PATH, else the newest that a package manager has installed.
+///
+/// Returns `OtherVersion` when the cluster is of a version that is not installed.
+pub(super) fn postgres(data: &Path) -> Result<PostgresPrograms, ServerError> {
+    let installed = installed();
+    let newest = installed.first();
+    let newest =
+        newest.ok_or(ServerError::Missing { name: "Postgres", program: "initdb", install: INSTALL_POSTGRES })?;
+    let made_by = data.join("PG_VERSION");
+    let found = match fs::read_to_string(&made_by) {
+        Ok(version) => version.trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(programs(newest)),
+        Err(error) => return Err(fault(&made_by, "reading it")(error)),
+    };
+    let majors: Vec<Option<String>> = installed.iter().map(|bin| major_of(bin)).collect();
+    match majors.iter().position(|major| major.as_ref() == Some(&found)) {
+        Some(at) => Ok(programs(&installed[at])),
+        None => {
+            let mut others: Vec<String> = majors.into_iter().flatten().collect();
+            others.dedup();
+            Err(ServerError::OtherVersion { path: data.to_owned(), found, installed: others.join(" and ") })
+        }
+    }
+}
+
+/// The folders of all programs that are installed, the preferred first.
+fn installed() -> Vec<PathBuf> {
     let in_path = in_path("initdb").and_then(|initdb| fs::canonicalize(initdb).ok());
     let folders = in_path.iter().filter_map(|initdb| initdb.parent().map(Path::to_owned)).chain(versions());
-    let bin = folders.into_iter().find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists());
-    let bin = bin.ok_or(missing)?;
-    Ok(PostgresPrograms {
+    folders.filter(|bin| bin.join("initdb").exists() && bin.join("postgres").exists()).collect()
+}
+
+fn programs(bin: &Path) -> PostgresPrograms {
+    PostgresPrograms {
         initdb: bin.join("initdb"),
         postgres: bin.join("postgres"),
-        counts_statements: has_statement_counter(&bin),
-    })
+        counts_statements: has_statement_counter(bin),
+    }
+}
+
+/// Asks the programs themselves: a folder's name need not tell.
+fn major_of(bin: &Path) -> Option<String> {
+    let told = Command::new(bin.join("postgres")).arg("--version").env_clear().output().ok()?;
+    major_in(&String::from_utf8_lossy(&told.stdout))
+}
+
+/// Reads `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, and betas: `18beta1`.
+fn major_in(told: &str) -> Option<String> {
+    let (_, version) = told.split_once("(PostgreSQL) ")?;
+    let major: String = version.chars().take_while(char::is_ascii_digit).collect();
+    (!major.is_empty()).then_some(major)
 }
 
 /// Finds `redis-server`, or Valkey's, which speaks the same and replaced it in Fedora.
@@ -98,6 +139,28 @@ mod tests {
         assert_eq!(version_of("postgresql@17"), Some(17));
         assert_eq!(version_of("bin"), None);
         assert_eq!(version_of("redis"), None);
+    }
+
+    #[test]
+    fn a_major_version_is_read_from_what_postgres_says() {
+        assert_eq!(major_in("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n").as_deref(), Some("15"));
+        assert_eq!(major_in("postgres (PostgreSQL) 18beta1\n").as_deref(), Some("18"));
+        assert_eq!(major_in("command not found"), None);
+    }
+
+    #[test]
+    fn a_cluster_of_a_version_that_is_not_installed_is_named_with_the_steps() {
+        let data = tempfile::tempdir().unwrap();
+        let other = postgres(data.path()).unwrap();
+        fs::write(data.path().join("PG_VERSION"), "9\n").unwrap();
+        let Err(error) = postgres(data.path()) else { panic!("Postgres 9 is not installed") };
+        let error = error.to_string();
+        for step in ["is of Postgres 9", "apt-get install postgresql-9", "pg_dump", "pg_restore", "master.key"] {
+            assert!(error.contains(step), "{step} is not in: {error}");
+        }
+        let major = major_of(other.postgres.parent().unwrap()).unwrap();
+        fs::write(data.path().join("PG_VERSION"), major).unwrap();
+        assert_eq!(postgres(data.path()).unwrap().postgres, other.postgres);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The folder of one server: made for it, entered by its user and by nobody else.
 
 use std::{
-    fs,
+    fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -53,14 +54,24 @@ impl Folder {
 
     /// Returns the password that was made when the folder was, making it now if there is none.
     pub fn password(&self) -> Result<String, ServerError> {
-        match fs::read_to_string(self.path.join("password")) {
+        let path = self.path.join("password");
+        match fs::read_to_string(&path) {
             Ok(password) => Ok(password.trim().to_owned()),
-            Err(_) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let password = random_password();
                 self.write("password", &password)?;
                 Ok(password)
             }
+            Err(error) => Err(fault(&path, "reading it")(error)),
         }
+    }
+
+    /// Checks that what an earlier start stored in `name` belongs to the server's user: it could not use it otherwise.
+    pub fn check_owner(&self, name: &str) -> Result<(), ServerError> {
+        let path = self.path.join(name);
+        let Ok(metadata) = fs::metadata(&path) else { return Ok(()) };
+        let (owner, user) = (metadata.uid(), self.servant.uid());
+        if owner == user { Ok(()) } else { Err(ServerError::Owner { path, owner, user }) }
     }
 }
 

@@ -21,6 +21,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use super::{ServerError, folder::fault, servant::Servant};
@@ -28,15 +29,14 @@ use super::{ServerError, folder::fault, servant::Servant};
 /// A line through the pipe says that the server is gone already: its process id may be another's by now, and whoever
 /// wrote the line is alive to remove what it made.
 const SCRIPT: &str = r#"
-stop=$1 swept=$2 server=$$
-shift 2
+stop=$1 patience=$2 swept=$3 server=$$
+shift 3
 exec 3<&0 </dev/null
 # In a container whose first process reaps no orphans, a dead server keeps its entry.
 dead() { grep -q '^State:.Z' "/proc/$server/status"; }
 (
     if read -r _ <&3; then exit; fi
     kill -s "$stop" "$server"
-    patience=100
     while kill -s 0 "$server" && ! dead && [ "$patience" -gt 0 ]; do
         sleep 0.1
         patience=$((patience - 1))
@@ -61,6 +61,8 @@ pub(super) struct Plan<'a> {
     pub log: PathBuf,
     /// The signal that asks it to stop: `INT`, `QUIT`, `TERM`.
     pub stop: &'static str,
+    /// How long it may take for that before it is killed.
+    pub patience: Duration,
     /// A folder that goes away with us, also when we are killed.
     pub swept: Option<&'a Path>,
 }
@@ -80,7 +82,8 @@ impl Guarded {
         let log = File::create(&plan.log).map_err(fault(&plan.log, "creating the log"))?;
         let errors = log.try_clone().map_err(fault(&plan.log, "creating the log"))?;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "warmup-guard", plan.stop]).arg(plan.swept.unwrap_or(Path::new("")));
+        let tenths = (plan.patience.as_millis() / 100).to_string();
+        command.args(["-c", SCRIPT, "warmup-guard", plan.stop, &tenths]).arg(plan.swept.unwrap_or(Path::new("")));
         command.arg(plan.program).args(&plan.args);
         command.stdin(Stdio::piped()).stdout(log).stderr(errors).process_group(0);
         bare(&mut command, plan.servant);
@@ -109,7 +112,7 @@ impl Guarded {
         ServerError::Failed { name: self.name, what: what.into(), log: tail(&self.log()) }
     }
 
-    /// Stops the server as the plan says and returns when it is gone, at most 10 s later.
+    /// Stops the server as the plan says and returns when it is gone, at most its patience later.
     pub async fn stop(self) {
         // Waiting blocks, so it goes to a thread that may; a runtime that is going down drops the task and so stops too.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
@@ -155,7 +158,7 @@ pub(super) async fn run(program: &Path, args: &[OsString], servant: &Servant) ->
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
     bare(&mut command, servant);
-    let output = tokio::process::Command::from(command).output().await?;
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
     let said = [output.stdout, output.stderr].concat();
     Ok(output.status.success().then_some(()).ok_or_else(|| tail(&String::from_utf8_lossy(&said))))
 }

@@ -1,6 +1,6 @@
 //! A Postgres of our own: `initdb`, start, wait until it answers, make the database.
 
-use std::{ffi::OsString, fmt, path::Path, time::Duration};
+use std::{ffi::OsString, fmt, path::Path, process::ExitStatus, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
@@ -24,22 +24,34 @@ pub enum Durability {
 /// A running private Postgres with an empty database `warmup` of the user `warmup`.
 pub struct PrivatePostgres {
     url: String,
+    port: u16,
+    programs: PostgresPrograms,
+    durability: Durability,
     server: Guarded,
     /// Dropped after the server: it may go away with it.
-    _folder: Folder,
+    folder: Folder,
 }
 
 const NAME: &str = "Postgres";
 
-/// A port may be lost between finding and binding it.
-const PORT_ATTEMPTS: u32 = 5;
+/// A port may be lost between finding and binding it; and of a postmaster that was killed the children take a moment to
+/// notice and to let go of its memory.
+const ATTEMPTS: u32 = 10;
+const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// Long, because a durable folder may have a crash to recover from.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
+/// A fast shutdown writes a checkpoint, on whatever disk a laptop has.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
 /// The longest folder whose socket still fits `sockaddr_un` (104 bytes on macOS) with Postgres's own file name.
 const LONGEST_SOCKET_FOLDER: usize = 80;
+
+/// Postgres's own defaults, said here so that no file in the cluster can take them back.
+/// A log that nobody reads for months should not say every five minutes that all is well.
+const DURABLE: [&str; 4] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "log_checkpoints=off"];
 
 const THROWAWAY: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
@@ -59,7 +71,8 @@ impl PrivatePostgres {
     }
 
     async fn start_in(folder: Folder, durability: Durability) -> Result<PrivatePostgres, ServerError> {
-        let programs = binaries::postgres()?;
+        folder.check_owner("data")?;
+        let programs = binaries::postgres(&folder.path.join("data"))?;
         let password = folder.password()?;
         make_cluster(&programs, &folder, durability).await?;
         for attempt in 1.. {
@@ -67,8 +80,11 @@ impl PrivatePostgres {
             let base = format!("postgres://warmup:{password}@127.0.0.1:{port}");
             let mut server = launch(&programs, &folder, durability, port)?;
             match ready(&mut server, &base).await {
-                Ok(()) => return Ok(PrivatePostgres { url: format!("{base}/warmup"), server, _folder: folder }),
-                Err(_) if attempt < PORT_ATTEMPTS && server.log().contains("could not bind") => continue,
+                Ok(()) => {
+                    let url = format!("{base}/warmup");
+                    return Ok(PrivatePostgres { url, port, programs, durability, server, folder });
+                }
+                Err(_) if attempt < ATTEMPTS && passes(&server.log()) => tokio::time::sleep(TRY_AGAIN).await,
                 Err(error) => return Err(error),
             }
         }
@@ -78,6 +94,18 @@ impl PrivatePostgres {
     /// `postgres://warmup:<password>@127.0.0.1:<port>/warmup`. It holds the password: not for logs.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns how Postgres ended, if it did without being stopped.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.server.ended()
+    }
+
+    /// Starts a Postgres that has ended again, at the same address.
+    pub(super) async fn start_again(&mut self) -> Result<(), ServerError> {
+        self.server = launch(&self.programs, &self.folder, self.durability, self.port)?;
+        let (base, _) = self.url.rsplit_once('/').expect("the address ends in its database");
+        ready(&mut self.server, base).await
     }
 
     /// Stops Postgres and returns when it is gone. Dropping does the same, blocking.
@@ -104,9 +132,11 @@ async fn make_cluster(programs: &PostgresPrograms, folder: &Folder, durability: 
     let mut args: Vec<OsString> = vec!["-D".into(), unfinished.clone().into(), "--pwfile".into()];
     args.push(folder.path.join("password").into());
     args.extend(["--username=warmup", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"].map(OsString::from));
-    if durability == Durability::Throwaway {
-        args.push("--no-sync".into());
-    }
+    args.push(match durability {
+        // A disk that lies is noticed when it is read, not when a mailbox is gone.
+        Durability::Durable => "--data-checksums".into(),
+        Durability::Throwaway => "--no-sync".into(),
+    });
     let made = guard::run(&programs.initdb, &args, &folder.servant).await;
     made.map_err(fault(&programs.initdb, "running it"))?.map_err(|log| ServerError::Failed {
         name: NAME,
@@ -135,8 +165,9 @@ fn launch(
     if programs.counts_statements {
         settings.push("shared_preload_libraries=pg_stat_statements".to_owned());
     }
-    if durability == Durability::Throwaway {
-        settings.extend(THROWAWAY.map(str::to_owned));
+    match durability {
+        Durability::Durable => settings.extend(DURABLE.map(str::to_owned)),
+        Durability::Throwaway => settings.extend(THROWAWAY.map(str::to_owned)),
     }
     let mut args: Vec<OsString> = vec!["-D".into(), folder.path.join("data").into()];
     args.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
@@ -148,12 +179,19 @@ fn launch(
         log: folder.path.join("log"),
         // Fast shutdown, with a checkpoint; or immediate, where nothing has to be kept.
         stop: if durability == Durability::Durable { "INT" } else { "QUIT" },
+        patience: STOP_WITHIN,
         swept: folder.swept(),
     })
 }
 
+/// Says whether the log tells of something that another try will not meet.
+fn passes(log: &str) -> bool {
+    ["could not bind", "pre-existing shared memory block"].iter().any(|passing| log.contains(passing))
+}
+
 /// Waits until the server answers, and makes the database if this is its first start.
 async fn ready(server: &mut Guarded, base: &str) -> Result<(), ServerError> {
+    let mut last = String::new();
     let answer = tokio::time::timeout(READY_WITHIN, async {
         loop {
             if let Some(status) = server.ended() {
@@ -162,13 +200,16 @@ async fn ready(server: &mut Guarded, base: &str) -> Result<(), ServerError> {
             match PgConnection::connect(&format!("{base}/postgres")).await {
                 Ok(connection) => return Ok(connection),
                 // Still starting, recovering, or another process took the port: then ours ends.
-                Err(_) => tokio::time::sleep(ASK_EVERY).await,
+                Err(error) => last = error.to_string(),
             }
+            tokio::time::sleep(ASK_EVERY).await;
         }
     });
     let mut connection = match answer.await {
         Ok(connected) => connected?,
-        Err(_) => return Err(server.failed(format!("did not answer within {} s", READY_WITHIN.as_secs()))),
+        Err(_) => {
+            return Err(server.failed(format!("did not answer within {} s ({last})", READY_WITHIN.as_secs())));
+        }
     };
     match make_database(&mut connection).await {
         Ok(()) => Ok(()),

@@ -1,6 +1,6 @@
 //! A Redis of our own. It keeps nothing: whatever must last is in Postgres.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, process::ExitStatus, time::Duration};
 
 use super::{
     ServerError, binaries,
@@ -20,8 +20,11 @@ pub struct PrivateRedis {
 }
 
 const NAME: &str = "Redis";
+/// In its folder: by it the next start finds one that nobody stopped.
+pub(super) const PID_FILE: &str = "pid";
 const PORT_ATTEMPTS: u32 = 5;
 const READY_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
 impl PrivateRedis {
@@ -70,6 +73,11 @@ impl PrivateRedis {
         }
     }
 
+    /// Returns how Redis ended, if it did without being stopped.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.server.as_mut()?.ended()
+    }
+
     /// Kills Redis, as an outage does: whatever it held is lost, its port answers no more.
     pub async fn halt(&mut self) {
         if let Some(server) = self.server.take() {
@@ -86,10 +94,11 @@ impl PrivateRedis {
     async fn launch(&mut self) -> Result<(), ServerError> {
         let program = binaries::redis()?;
         let config = format!(
-            "port {}\nbind 127.0.0.1\nrequirepass {}\nsave \"\"\nappendonly no\ndir \"{}\"\n",
+            "port {}\nbind 127.0.0.1\nrequirepass {}\nsave \"\"\nappendonly no\ndir \"{folder}\"\n\
+             pidfile \"{folder}/{PID_FILE}\"\n",
             self.port,
             self.password,
-            self.folder.path.display()
+            folder = self.folder.path.display()
         );
         let config = self.folder.write("redis.conf", &config)?;
         let mut server = Guarded::start(Plan {
@@ -99,6 +108,7 @@ impl PrivateRedis {
             servant: &self.folder.servant,
             log: self.folder.path.join("log"),
             stop: "TERM",
+            patience: STOP_WITHIN,
             swept: self.folder.swept(),
         })?;
         ready(&mut server, &self.url()).await?;

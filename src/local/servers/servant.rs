@@ -33,6 +33,11 @@ impl Servant {
         user.map(|user| Servant(Some(user))).ok_or(ServerError::Nobody)
     }
 
+    /// The id of the user that the server runs as.
+    pub fn uid(&self) -> u32 {
+        self.0.as_ref().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid)
+    }
+
     /// Makes `command` run as the servant, without root's groups (std drops them together with the user).
     pub fn run(&self, command: &mut std::process::Command) {
         if let Some(user) = &self.0 {

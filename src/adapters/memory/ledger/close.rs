@@ -1,12 +1,15 @@
 //! The one way in which a flight ends, as `close.sql` has it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+mod measures;
 
+use chrono::{DateTime, Utc};
+
+use self::measures::Welcome;
 use crate::{
-    adapters::memory::world::{DayRow, FlightRow, LogRow, ReplyRow, Standing, Tables},
+    adapters::memory::world::{DayRow, FlightRow, LogRow, ReplyRow, Tables},
     domain::{
-        id::{BatchId, FlightId, MailboxId, ReplyId},
-        outcome::{Effects, Fate, Measure, Outcome, Stage},
+        id::{BatchId, FlightId, ReplyId},
+        outcome::{Effects, Fate, Outcome, Stage},
         reply::Due,
     },
 };
@@ -53,21 +56,23 @@ impl Ending {
 /// Ends flights. One that is gone and whose row is not uncertain is left alone.
 pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
     let mut closed = Closed::default();
+    let welcome = tables.welcome(&ends);
     for end in ends {
         if let Some(row) = tables.flights.remove(&end.flight) {
             closed.changed += 1;
             closed.uncertain += u64::from(end.is(Fate::Uncertain));
             closed.released += u64::from(end.is(Fate::Unstarted));
-            tables.land(&end, &row);
-        } else if tables.correct(&end) {
+            tables.land(&end, &row, &welcome);
+        } else if tables.correct(&end, &welcome) {
             closed.changed += 1;
         }
     }
+    tables.mend(welcome);
     closed
 }
 
 impl Tables {
-    fn land(&mut self, end: &Ending, row: &FlightRow) {
+    fn land(&mut self, end: &Ending, row: &FlightRow, welcome: &Welcome) {
         let given_back = end.is(Fate::Refused) || end.is(Fate::Unstarted);
         let day = self.days.entry((row.mailbox, row.day)).or_default();
         match row.answers {
@@ -101,7 +106,7 @@ impl Tables {
         };
         self.schedule_reply(end, &log);
         self.logs.insert(end.flight, log);
-        self.take_measures(end, row.mailbox, row.partner);
+        self.take_measures(end, row.mailbox, row.partner, welcome);
     }
 
     fn count_in_batch(&mut self, end: &Ending, batch: Option<BatchId>, late: bool) {
@@ -117,7 +122,7 @@ impl Tables {
     }
 
     /// A late definite answer corrects its own uncertain row. Returns whether it did.
-    fn correct(&mut self, end: &Ending) -> bool {
+    fn correct(&mut self, end: &Ending, welcome: &Welcome) -> bool {
         let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN);
         let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
         let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
@@ -138,7 +143,7 @@ impl Tables {
         self.end_thread(end, log.answers);
         self.schedule_reply(end, &log);
         self.count_in_batch(end, end.batch, true);
-        self.take_measures(end, mailbox, partner);
+        self.take_measures(end, mailbox, partner, welcome);
         true
     }
 
@@ -164,31 +169,6 @@ impl Tables {
             state: "waiting",
             reason: None,
         });
-    }
-
-    /// Whom the answer concerns.
-    fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId) {
-        let Effects { sender: on_sender, partner: on_partner, host, domain } = end.outcome.effects;
-        let reason = end.outcome.reason;
-        if let Some((measure, mailbox)) = on_sender.zip(self.mailboxes.get_mut(&sender))
-            && stand(&mut mailbox.sending, measure, end.at, reason)
-        {
-            self.tell(kind("sender", "disabled", measure), Some(sender), reason);
-        }
-        if let Some((measure, mailbox)) = on_partner.zip(self.mailboxes.get_mut(&partner))
-            && stand(&mut mailbox.receiving, measure, end.at, reason)
-        {
-            self.tell(kind("partner", "excluded", measure), Some(partner), reason);
-        }
-        let Some(mailbox) = self.mailboxes.get(&sender).cloned() else { return };
-        let names = [("host", mailbox.endpoint.host.to_lowercase(), host), ("domain", mailbox.domain(), domain)];
-        for (scope, name, measure) in names {
-            let Some(until) = measure.map(|measure| end_of(measure, end.at)) else { continue };
-            if self.pauses.get(&(scope, name.clone())).is_none_or(|before| *before < until) {
-                self.pauses.insert((scope, name), until);
-                self.tell(format!("{scope}-paused"), None, reason);
-            }
-        }
     }
 }
 
@@ -217,36 +197,4 @@ fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<
         Fate::Uncertain => ("FAILED", Some(UNCERTAIN.to_owned())),
         _ => ("FAILED", Some(outcome.reason.to_owned())),
     }
-}
-
-fn kind(whom: &str, for_good: &str, measure: Measure) -> String {
-    match measure {
-        Measure::Pause(_) => format!("{whom}-paused"),
-        Measure::Disable => format!("{whom}-{for_good}"),
-    }
-}
-
-/// Only what ends later than what is there changes anything. Returns whether it did.
-fn stand(standing: &mut Standing, measure: Measure, at: DateTime<Utc>, reason: &str) -> bool {
-    let (end, reason) = (end_of(measure, at), reason.to_owned());
-    let changes = match &*standing {
-        Standing::Active => true,
-        Standing::Paused { until, .. } => *until < end,
-        Standing::Stopped { by_operator, .. } => *by_operator && measure == Measure::Disable,
-    };
-    if changes {
-        *standing = match measure {
-            Measure::Pause(_) => Standing::Paused { until: end, reason },
-            Measure::Disable => Standing::Stopped { reason, by_operator: false },
-        };
-    }
-    changes
-}
-
-fn end_of(measure: Measure, at: DateTime<Utc>) -> DateTime<Utc> {
-    let end = match measure {
-        Measure::Pause(time) => TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time)),
-        Measure::Disable => None,
-    };
-    end.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -13,7 +13,7 @@ use super::super::{classify::classify, session::Statement};
 use crate::{
     domain::{
         id::{FlightId, RunId},
-        outcome::{Fate, Measure, Outcome},
+        outcome::{Fate, Measure, Outcome, standing::Mark},
     },
     ports::{PortError, Settlement, Sweep},
 };
@@ -57,7 +57,7 @@ pub(super) fn sweep(sweep: &Sweep) -> Statement {
 
 pub(super) fn settle(results: &[Settlement]) -> Statement {
     let until = |of: fn(&Outcome) -> Option<Measure>| -> Vec<Option<String>> {
-        results.iter().map(|result| of(&result.outcome).map(|measure| end_of(measure, result.at))).collect()
+        results.iter().map(|result| of(&result.outcome).and_then(|measure| end_of(measure, result.at))).collect()
     };
     sqlx::query(SETTLE)
         .bind(column(results, |r| r.flight.0))
@@ -77,6 +77,8 @@ pub(super) fn settle(results: &[Settlement]) -> Statement {
         .bind(until(|outcome| outcome.effects.domain))
         .bind(column(results, |r| r.reply.map(|due| due.at)))
         .bind(column(results, |r| r.reply.map(|due| due.until)))
+        .bind(column(results, |r| r.outcome.mark().map(Mark::as_str)))
+        .bind(column(results, |r| r.outcome.was_let_in()))
 }
 
 /// Reads one of the counts that the body returns.
@@ -114,12 +116,15 @@ fn notes(result: &Settlement) -> Option<String> {
 }
 
 /// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
-fn end_of(measure: Measure, at: DateTime<Utc>) -> String {
+fn end_of(measure: Measure, at: DateTime<Utc>) -> Option<String> {
     let end = match measure {
-        Measure::Pause(time) => TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time)),
+        Measure::Strike => return None,
         Measure::Disable => None,
+        Measure::Pause(time) | Measure::Ease(time) => {
+            TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time))
+        }
     };
-    end.map_or_else(|| "infinity".to_owned(), |end| end.to_rfc3339())
+    Some(end.map_or_else(|| "infinity".to_owned(), |end| end.to_rfc3339()))
 }
 
 fn interval(time: Duration) -> PgInterval {

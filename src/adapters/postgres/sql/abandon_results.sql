@@ -4,7 +4,8 @@ WITH results AS MATERIALIZED (
            NULL::timestamptz AS next_at, NULL::text AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
            NULL::text AS notes, NULL::bigint AS batch, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
            NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
-           NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until
+           NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
+           NULL::text AS mark, NULL::bool AS let_in
     FROM in_flight
     WHERE run = $1 AND message_id = ANY ($2::text[])
 ),

@@ -113,32 +113,154 @@ ends AS (
     ) AS both_kinds
 ),
 marks AS MATERIALIZED (
-    SELECT id, max(sends_until) AS sends_until, (array_agg(reason ORDER BY sends_until DESC NULLS LAST, flight))[1] AS sends_reason,
-           max(receives_until) AS receives_until,
-           (array_agg(reason ORDER BY receives_until DESC NULLS LAST, flight))[1] AS receives_reason, max(at) AS at
+    SELECT id, max(sends_until) AS sends_until, max(receives_until) AS receives_until,
+           (array_agg(reason ORDER BY sends_until DESC NULLS LAST, flight) FILTER (WHERE sends))[1] AS sends_reason,
+           (array_agg(reason ORDER BY receives_until DESC NULLS LAST, flight) FILTER (WHERE NOT sends))[1] AS receives_reason,
+           count(*) FILTER (WHERE mark = 'strike')::int AS strikes, count(*) FILTER (WHERE mark = 'ease')::int AS eases,
+           max(at) AS at
     FROM (
-        SELECT e.mailbox_id AS id, r.sender_until AS sends_until, NULL::timestamptz AS receives_until, r.flight,
-               COALESCE(r.reason, '') AS reason, r.at
-        FROM ends e JOIN results r ON r.flight = e.flight WHERE r.sender_until IS NOT NULL
+        SELECT e.mailbox_id AS id, true AS sends, r.sender_until AS sends_until, NULL::timestamptz AS receives_until,
+               r.flight, COALESCE(r.reason, '') AS reason, r.mark, r.at
+        FROM ends e JOIN results r ON r.flight = e.flight
+        WHERE r.sender_until IS NOT NULL OR r.mark IN ('strike', 'ease')
         UNION ALL
-        SELECT e.partner_id, NULL, r.partner_until, r.flight, COALESCE(r.reason, ''), r.at
+        SELECT e.partner_id, false, NULL, r.partner_until, r.flight, COALESCE(r.reason, ''), NULL, r.at
         FROM ends e JOIN results r ON r.flight = e.flight WHERE r.partner_until IS NOT NULL
     ) AS each
     GROUP BY id
 ),
--- Only what ends later than what is there changes anything: neither a disabling, nor the operator's own pause (one
--- without an end), nor a longer one is touched, and an event is told exactly when something changed.
+-- The marked mailboxes as they stand under our lock, each with its strikes before and after.
 boxes AS MATERIALIZED (
-    SELECT marks.*,
-           m.state IN ('active', 'paused') AND marks.sends_until IS NOT NULL
-               AND (m.state = 'active' OR marks.sends_until = 'infinity' OR m.paused_until < marks.sends_until) IS TRUE
-               AS stops,
-           marks.receives_until IS NOT NULL AND (m.receives OR m.receive_until < marks.receives_until) IS TRUE AS excluded
+    SELECT marks.*, m.state, m.paused_until, m.receives, m.receive_until, m.eased_at, m.grown,
+           LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota, m.ramp_start, m.ramp_step,
+           CASE WHEN m.struck_at > marks.at - interval '24 hours' THEN m.strikes ELSE 0 END AS had,
+           CASE WHEN m.struck_at > marks.at - interval '24 hours' THEN m.struck_at ELSE marks.at END AS first_strike
     FROM mailboxes m
     JOIN marks ON marks.id = m.id
     WHERE (SELECT count(*) FROM threads) >= 0
     ORDER BY m.id
     FOR UPDATE OF m
+),
+-- What the answers say about hosts and domains as a whole.
+said AS (
+    SELECT 'host' AS scope, lower(m.smtp_host) AS key, e.mailbox_id, r.flight, r.at, r.reason, r.host_until AS until,
+           r.mark, r.mark LIKE '%-breaker' IS TRUE AS shut_out, r.let_in
+    FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
+    WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.let_in
+    UNION ALL
+    SELECT 'domain', m.domain, e.mailbox_id, r.flight, r.at, r.reason, r.domain_until, NULL, false, false
+    FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
+    WHERE r.domain_until IS NOT NULL
+),
+pressed AS MATERIALIZED (
+    SELECT scope, key, min(at) AS at, max(until) AS until,
+           min(flight) FILTER (WHERE until IS NOT NULL OR mark IS NOT NULL) AS flight,
+           COALESCE((array_agg(mark ORDER BY flight) FILTER (WHERE shut_out))[1],
+                    (array_agg(reason ORDER BY until DESC NULLS LAST, flight)
+                     FILTER (WHERE until IS NOT NULL OR mark IS NOT NULL))[1], '') AS reason,
+           CASE WHEN bool_or(let_in) OR max(until) IS NOT NULL THEN 0
+                ELSE LEAST(count(*) FILTER (WHERE mark = 'host-failure'), 5) END AS failures,
+           COALESCE(jsonb_object_agg(mailbox_id, at) FILTER (WHERE shut_out AND place <= 5), '{}') AS refused,
+           count(*) FILTER (WHERE shut_out) >= 5 AS shut, bool_or(let_in) AS let_in
+    FROM (
+        SELECT said.*, row_number() OVER (PARTITION BY scope, key, shut_out ORDER BY flight) AS place FROM said
+    ) AS placed
+    GROUP BY scope, key
+),
+-- The row that is inserted is that of a host or a domain of which nothing was known; `p` is the newest version of what
+-- was, also when somebody else wrote it since our snapshot: so no two statements count past five.
+held AS (
+    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, probing)
+    SELECT scope, key, reason, at,
+           GREATEST(at, until, CASE WHEN failures = 5 THEN at + interval '5 minutes' END,
+                    CASE WHEN shut THEN at + interval '1 hour' END),
+           flight, failures, refused, shut
+    FROM pressed
+    WHERE (until IS NOT NULL OR failures > 0 OR refused <> '{}')
+      AND (SELECT count(*) FROM boxes) >= 0
+    ORDER BY scope, key
+    ON CONFLICT (scope, key) DO UPDATE SET (reason, since, until, flight, failures, refused, probing) = (
+        SELECT CASE WHEN later.until > p.until THEN EXCLUDED.reason ELSE p.reason END,
+               CASE WHEN later.until > p.until AND NOT was.open THEN EXCLUDED.since ELSE p.since END,
+               later.until,
+               CASE WHEN later.until > p.until THEN EXCLUDED.flight ELSE p.flight END,
+               fails.n, shuts.refused, shuts.probing
+        FROM (SELECT p.until > EXCLUDED.since AS open) AS was,
+        LATERAL (
+            -- Five of them pause; after that each one that comes when its pause is over makes the next one longer.
+            SELECT CASE WHEN EXCLUDED.failures = 0 OR was.open THEN p.failures
+                        WHEN p.failures >= 5 THEN LEAST(p.failures + 1, 7)
+                        ELSE LEAST(p.failures + EXCLUDED.failures, 5) END AS n
+        ) AS fails,
+        LATERAL (
+            SELECT CASE WHEN p.probing THEN p.refused ELSE COALESCE(jsonb_object_agg(mailbox_id, at), '{}') END AS refused,
+                   p.probing OR count(*) = 5 AS probing
+            FROM (
+                SELECT key AS mailbox_id, COALESCE(EXCLUDED.refused ->> key, value)::timestamptz AS at, 0 AS rank
+                FROM jsonb_each_text(p.refused)
+                WHERE value::timestamptz > EXCLUDED.since - interval '10 minutes' OR EXCLUDED.refused ? key
+                UNION ALL
+                SELECT key, value::timestamptz, 1 FROM jsonb_each_text(EXCLUDED.refused) WHERE NOT p.refused ? key
+                ORDER BY rank, at, mailbox_id
+                LIMIT 5
+            ) AS first_five
+        ) AS shuts,
+        LATERAL (
+            SELECT GREATEST(p.until,
+                CASE WHEN EXCLUDED.failures = 0 AND EXCLUDED.refused = '{}' THEN EXCLUDED.until END,
+                CASE WHEN EXCLUDED.failures > 0 AND NOT was.open AND fails.n >= 5
+                     THEN EXCLUDED.since + (ARRAY[5, 15, 60])[fails.n - 4] * interval '1 minute' END,
+                CASE WHEN EXCLUDED.refused <> '{}' AND shuts.probing AND NOT (p.probing AND was.open)
+                     THEN EXCLUDED.since + interval '1 hour' END) AS until
+        ) AS later
+    )
+    WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}'
+    RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing
+),
+-- Not let in, and not now one of the five for whom that is their own matter.
+spared AS (
+    SELECT said.mailbox_id
+    FROM said
+    JOIN held ON held.scope = said.scope AND held.key = said.key
+    WHERE said.shut_out AND to_jsonb(said.at) IS DISTINCT FROM held.refused -> said.mailbox_id::text
+),
+-- Who was let in ends what had paused its host. A row that another statement holds is left to the next one: whoever
+-- waited here, after all other locks, could wait for somebody who waits for us.
+mending AS MATERIALIZED (
+    SELECT p.key, p.reason, pressed.at, p.probing OR p.failures >= 5 AS ended
+    FROM pauses p
+    JOIN pressed ON pressed.key = p.key AND pressed.scope = 'host' AND pressed.let_in
+    WHERE p.scope = 'host' AND p.until <= pressed.at AND (p.failures > 0 OR p.probing)
+      AND pressed.failures = 0 AND pressed.refused = '{}' AND pressed.until IS NULL
+      AND (SELECT count(*) FROM held) >= 0
+    FOR UPDATE OF p SKIP LOCKED
+),
+mended AS (
+    UPDATE pauses p
+    SET failures = 0, probing = false, refused = CASE WHEN p.probing THEN '{}' ELSE p.refused END
+    FROM mending
+    WHERE p.scope = 'host' AND p.key = mending.key
+),
+-- Only what ends later than what is there changes anything: neither a disabling, nor the operator's own pause (one
+-- without an end), nor a longer one is touched, and an event is told exactly when something changed.
+rulings AS MATERIALIZED (
+    SELECT b.id, b.at, b.sends_reason, b.receives_reason, b.receives_until, rested.until AS sends_until, b.quota,
+           CASE WHEN had + strikes >= 6 THEN 0 ELSE had + strikes END AS strikes,
+           CASE WHEN had + strikes BETWEEN 1 AND 5 THEN first_strike END AS struck_at,
+           b.state IN ('active', 'paused') AND rested.until IS NOT NULL
+               AND (b.state = 'active' OR rested.until = 'infinity' OR b.paused_until < rested.until) IS TRUE
+               AND NOT EXISTS (SELECT FROM spared WHERE spared.mailbox_id = b.id) AS stops,
+           b.receives_until IS NOT NULL AND (b.receives OR b.receive_until < b.receives_until) IS TRUE AS excluded,
+           half.grown < b.grown AND (b.eased_at <= b.at - interval '24 hours') IS NOT FALSE
+               AND (eases > 0 OR (had < 3 AND had + strikes >= 3)) AS eased,
+           half.grown AS eased_to
+    FROM boxes b,
+    LATERAL (
+        SELECT GREATEST(b.sends_until, CASE WHEN had + strikes >= 6 AND strikes > 0 THEN b.at + interval '24 hours' END) AS until
+    ) AS rested,
+    LATERAL (
+        SELECT CASE WHEN ramp_step > 0 THEN GREATEST(0, ((quota + 1) / 2 - ramp_start) / ramp_step) ELSE b.grown END AS grown
+    ) AS half
 ),
 marked AS (
     UPDATE mailboxes m
@@ -149,46 +271,46 @@ marked AS (
         receive_reason = CASE WHEN excluded THEN receives_reason ELSE m.receive_reason END,
         receive_until = CASE WHEN NOT excluded THEN m.receive_until
                              WHEN receives_until < 'infinity' THEN receives_until END,
-        changed_at = boxes.at
-    FROM boxes
-    WHERE m.id = boxes.id AND (stops OR excluded)
+        strikes = r.strikes, struck_at = r.struck_at,
+        grown = CASE WHEN eased THEN eased_to ELSE m.grown END,
+        eased_at = CASE WHEN eased THEN r.at ELSE m.eased_at END,
+        changed_at = CASE WHEN stops OR excluded OR eased THEN r.at ELSE m.changed_at END
+    FROM rulings r
+    WHERE m.id = r.id AND (stops OR excluded OR eased OR (m.strikes, m.struck_at) IS DISTINCT FROM (r.strikes, r.struck_at))
 ),
-held AS (
-    INSERT INTO pauses AS p (scope, key, reason, since, until)
-    SELECT scope, key, (array_agg(reason ORDER BY until DESC, flight))[1], min(at), max(until)
-    FROM (
-        SELECT 'host' AS scope, lower(m.smtp_host) AS key, COALESCE(r.reason, '') AS reason, r.at, r.flight,
-               r.host_until AS until
-        FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-        WHERE r.host_until IS NOT NULL
-        UNION ALL
-        SELECT 'domain', m.domain, COALESCE(r.reason, ''), r.at, r.flight, r.domain_until
-        FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-        WHERE r.domain_until IS NOT NULL
-    ) AS each
-    WHERE (SELECT count(*) FROM boxes) >= 0
-    GROUP BY scope, key
-    ORDER BY scope, key
-    ON CONFLICT (scope, key) DO UPDATE SET
-        reason = EXCLUDED.reason, until = EXCLUDED.until,
-        since = CASE WHEN p.until < EXCLUDED.since THEN EXCLUDED.since ELSE p.since END
-    WHERE p.until < EXCLUDED.until
-    RETURNING p.scope, p.key, p.reason, p.until
+alerts AS (
+    SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
+    FROM ends e
+    JOIN results r ON r.flight = e.flight
+    WHERE r.mark = 'alert'
+      AND NOT EXISTS (
+          SELECT FROM events t WHERE t.kind = 'mail-alert' AND t.reason = r.reason AND t.at > r.at - interval '1 hour'
+      )
+    ORDER BY r.reason, r.flight
 ),
 told AS (
     INSERT INTO events (at, kind, mailbox_id, reason, detail)
     SELECT at, CASE sends_until WHEN 'infinity' THEN 'sender-disabled' ELSE 'sender-paused' END, id, sends_reason,
            CASE WHEN sends_until < 'infinity' THEN 'until ' || sends_until ELSE '' END
-    FROM boxes
+    FROM rulings
     WHERE stops
+    UNION ALL
+    SELECT at, 'sender-eased', id, sends_reason, 'its ramp goes on from half of ' || quota || ' a day' FROM rulings WHERE eased
     UNION ALL
     SELECT at, CASE receives_until WHEN 'infinity' THEN 'partner-excluded' ELSE 'partner-paused' END, id,
            receives_reason, CASE WHEN receives_until < 'infinity' THEN 'until ' || receives_until ELSE '' END
-    FROM boxes
+    FROM rulings
     WHERE excluded
     UNION ALL
-    SELECT (SELECT max(at) FROM results), held.scope || '-paused', NULL, held.reason, held.key || ' until ' || held.until
+    SELECT pressed.at, held.scope || '-paused', NULL, held.reason,
+           held.key || ' until ' || held.until || CASE WHEN held.probing THEN ', then one mailbox at a time' ELSE '' END
     FROM held
+    JOIN pressed ON pressed.scope = held.scope AND pressed.key = held.key
+    WHERE held.flight = pressed.flight AND held.until > pressed.at
+    UNION ALL
+    SELECT at, 'host-recovered', NULL, 'let-in', key || ' after ' || reason FROM mending WHERE ended
+    UNION ALL
+    SELECT at, 'mail-alert', mailbox_id, reason, notes FROM alerts
 ),
 -- A late refusal gives nothing back to the user's day: whether it took a place there went with its flight. So a limit
 -- errs on the side of fewer.

@@ -9,7 +9,8 @@ WITH results AS MATERIALIZED (
            CASE WHEN run = $1 THEN NULL ELSE 'uncertain' END AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
            'orphaned: its worker ended before it was settled' AS notes, NULL::bigint AS batch,
            NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
-           NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until
+           NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
+           NULL::text AS mark, NULL::bool AS let_in
     FROM in_flight
     WHERE shard = ANY ($2::int[])
       AND NOT (run = $1 AND (id = ANY ($3::bigint[]) OR id > $6))

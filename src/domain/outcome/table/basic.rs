@@ -25,13 +25,13 @@ pub(super) static ROWS: &[Row] = &[
     row(AUTH, Is(534), Any, "auth-needs-operator", sender(DISABLE)),
     row(AUTH, Is(432), Any, "password-change-needed", sender(DISABLE)),
     // Before anybody was named it can only be the host, or what the host thinks of our address.
-    row(NAMELESS, Class(4), Any, "host-trouble", host(MINUTE)),
+    row(NAMELESS, Class(4), Any, "host-trouble", host(STRIKE)),
     row(NAMELESS, Class(5), Any, "host-refuses-us", host(HOUR)),
     // 421 may answer any command: the server is closing (RFC 5321 section 3.8).
-    row(BEFORE_DOT, Is(421), Any, "host-trouble", host(MINUTE)),
+    row(BEFORE_DOT, Is(421), Any, "host-trouble", host(STRIKE)),
     row(AUTH, Class(4), Any, "auth-temporary", sender(HOUR)),
     row(AUTH, Class(5), Any, "auth-failed", sender(HOUR)),
-    row(&[Stage::Mail, Stage::Data], OneOf(&[451, 452]), Any, "host-trouble", host(MINUTE)),
+    row(&[Stage::Mail, Stage::Data], OneOf(&[451, 452]), Any, "host-trouble", host(STRIKE)),
     row(RCPT, OneOf(&[450, 451]), Any, "greylisted", partner(FIVE_MINUTES)).when_text(Text::OneOf(&[
         "greylist",
         "graylist",

@@ -12,8 +12,8 @@ pub(super) static ROWS: &[Row] = &[
     row(ANY, Is(530), Enhanced::Subject(5, 7), "auth-required", sender(DISABLE)),
     row(ANY, Is(538), Enhanced::Is(5, 7, 11), "encryption-required", sender(DISABLE)),
     // The sender's address. Postfix answers at RCPT what it thinks of MAIL; then only the text tells whose it is.
-    row(MAIL, Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE)),
-    row(&[Stage::Rcpt, Stage::Data], Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE))
+    row(&[Stage::Mail, Stage::Data], Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE)),
+    row(RCPT, Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE))
         .when_text(Text::OneOf(&["sender address rejected", "not owned by user"])),
     row(MAIL_TO_DOT, Class(5), Enhanced::OneOf(&[[5, 1, 7], [5, 7, 27]]), "sender-address", sender(DISABLE)),
     // The server's own resources.
@@ -22,7 +22,7 @@ pub(super) static ROWS: &[Row] = &[
         Class(4),
         Enhanced::Details(4, 3, 0, 2),
         "host-trouble",
-        host(MINUTE),
+        host(STRIKE),
     ),
     // The partner's address and mailbox.
     row(
@@ -36,6 +36,7 @@ pub(super) static ROWS: &[Row] = &[
     row(RCPT, Is(525), Enhanced::Is(5, 7, 13), "partner-disabled", partner(DISABLE)),
     row(RCPT, Class(4), Enhanced::Is(4, 2, 2), "partner-full", partner(DAY)),
     row(RCPT, Class(5), Enhanced::Is(5, 2, 2), "partner-full", partner(DAY)),
+    // An hour without mail is the lowest inbound cap there is; the next one asks whether it may be more.
     row(RCPT, Is(450), Enhanced::Is(4, 2, 1), "partner-busy", partner(HOUR)),
     row(RCPT, OneOf(&[450, 451]), Enhanced::OneOf(&[[4, 7, 0], [4, 7, 1]]), "greylisted", partner(FIVE_MINUTES)),
     row(RCPT, Class(4), Enhanced::Is(4, 5, 3), "too-many-recipients", NOBODY),
@@ -48,6 +49,7 @@ pub(super) static ROWS: &[Row] = &[
     // The message itself: another text would have passed.
     row(MAIL_TO_DOT, Is(552), Enhanced::Is(5, 3, 4), "content-refused", NOBODY),
     row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 6), "content-refused", NOBODY),
-    // Policy against us; the partner is as good as before for everybody else.
-    row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 7), "policy-refused", NOBODY),
+    // Policy against us: the partner is as good as before for everybody else, and the pair is used. The strike is the
+    // mailbox's: three of a domain's thousands of mails say nothing about the domain.
+    row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 7), "policy-refused", sender(STRIKE)),
 ];

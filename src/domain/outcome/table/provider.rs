@@ -12,6 +12,7 @@ const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::D
 pub(super) static ROWS: &[Row] = &[
     // Quotas look permanent and clear by themselves: never a reason to disable.
     row(ANY, Is(550), Enhanced::Is(5, 4, 5), "sender-daily-limit", sender(DAY)),
+    // Which domains a tenant has, nobody tells us: its others get the same answer, each for itself.
     row(ANY, Is(550), Enhanced::OneOf(&[[5, 7, 232], [5, 7, 233]]), "tenant-limit", domain(DAY)),
     // 5.2.0 alone is generic; SendAsDenied and others come as STOREDRV too.
     row(ANY, Is(554), Enhanced::Is(5, 2, 0), "sender-daily-limit", sender(DAY))
@@ -31,9 +32,9 @@ pub(super) static ROWS: &[Row] = &[
     row(SENDER_KNOWN, Is(432), Enhanced::Is(4, 3, 2), "partner-busy", partner(FIVE_MINUTES))
         .when_text(Text::OneOf(&["recipient thread limit", "storedrv.deliver"])),
     row(SENDER_KNOWN, Is(432), Enhanced::Is(4, 3, 2), "sender-concurrency", sender(FIVE_MINUTES)),
-    row(MAIL_TO_DOT, Class(5), Enhanced::Is(5, 7, 38), "sender-rate", sender(HOUR)),
-    row(SENDER_KNOWN, Is(421), Enhanced::Is(4, 7, 28), "sender-rate", sender(HOUR)),
-    row(SENDER_KNOWN, Class(4), Enhanced::Is(4, 7, 500), "sender-rate", sender(HOUR)),
+    row(MAIL_TO_DOT, Class(5), Enhanced::Is(5, 7, 38), "sender-rate", sender(EASE)),
+    row(SENDER_KNOWN, Is(421), Enhanced::Is(4, 7, 28), "sender-rate", sender(EASE)),
+    row(SENDER_KNOWN, Class(4), Enhanced::Is(4, 7, 500), "sender-rate", sender(EASE)),
     // SPF, DKIM or DMARC fail: the domain's DNS, so each mailbox of it would fare the same.
     row(MAIL_TO_DOT, Is(550), Enhanced::OneOf(&[[5, 7, 26], [5, 7, 515]]), "domain-unauthenticated", domain(DAY)),
     row(MAIL_TO_DOT, Class(5), Enhanced::Details(5, 7, 20, 25), "domain-unauthenticated", domain(DAY)),

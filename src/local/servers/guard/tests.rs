@@ -11,6 +11,7 @@ fn patient(folder: &Path) -> Guarded {
         servant: &Servant::of_this_process().unwrap(),
         log: folder.join("log"),
         stop: "TERM",
+        patience: Duration::from_secs(10),
         swept: None,
     })
     .unwrap()

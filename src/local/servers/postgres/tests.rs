@@ -23,7 +23,7 @@ async fn a_durable_cluster_keeps_what_was_committed() {
 #[tokio::test]
 async fn a_temporary_cluster_waits_for_no_disk_and_vanishes() {
     let postgres = PrivatePostgres::temporary().await.unwrap();
-    let folder = postgres._folder.path.clone();
+    let folder = postgres.folder.path.clone();
     let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
     assert_eq!(shown(&mut connection, "fsync").await, "off");
     assert!(folder.join("data").exists());

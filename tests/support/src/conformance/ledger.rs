@@ -8,6 +8,7 @@ pub mod endings;
 pub mod racing;
 pub mod refusals;
 pub mod replies;
+pub mod standing;
 pub mod turning;
 
 use std::{sync::Arc, time::Duration};
@@ -99,6 +100,10 @@ pub trait LedgerWorld: Send + Sync {
     async fn events(&self) -> Vec<(String, Option<i64>, String)>;
     /// (processed, sent, failed, uncertain, released, finished) of a batch.
     async fn batch(&self, batch: i64) -> (i64, i64, i64, i64, i64, bool);
+    /// Lets a mailbox submit through another host.
+    async fn set_host(&self, mailbox: i64, host: &str);
+    /// Resumes a host's mailboxes as the operator does.
+    async fn resume_host(&self, host: &str);
     /// The service is away from here on.
     async fn go_away(&self);
     /// The next statement is done and its answer lost.
@@ -353,6 +358,22 @@ macro_rules! ledger_conformance {
                 a_late_answer_takes_its_measures
                 a_mailbox_can_be_one_mails_sender_and_another_ones_partner
                 a_cooldown_holds_until_its_end
+            );
+        }
+        mod standing {
+            $crate::conformance_cases!($crate::conformance::ledger::standing, super::$world,
+                five_that_are_not_let_in_open_the_breaker_and_the_sixth_is_not_disabled
+                those_on_their_way_when_the_breaker_opens_are_not_disabled
+                more_than_ten_minutes_apart_they_are_each_ones_own_matter
+                a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in
+                a_breaker_concerns_its_own_host_only
+                a_resumed_host_is_as_if_nothing_had_been
+                a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do
+                three_strikes_ease_a_sender_and_six_pause_it
+                strikes_of_another_day_are_forgotten
+                too_much_at_once_pauses_an_hour_and_eases_once_a_day
+                what_nobody_pays_for_is_told_once_an_hour
+                racing_settles_of_a_wave_disable_five
             );
         }
         mod turning {

@@ -1,0 +1,123 @@
+//! One machine: servers of our own in a data folder, brought to this release, and a worker over them.
+//!
+//! ```text
+//!   home (lock, key) ─▶ orphans ended ─▶ Postgres, Redis ─▶ migrate ─▶ check the key ─▶ announce ─▶ serve
+//!                                           stop: worker ─▶ withdraw ─▶ Redis ─▶ Postgres ─▶ lock
+//! ```
+//!
+//! Whatever fails on the way, the servers that were started end with it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{serve, world};
+use crate::{
+    adapters::{
+        postgres::{keyring, migrate},
+        seal::Sealer,
+    },
+    config::Settings,
+    local::{
+        home::{FoundKey, Home, Running},
+        servers::{Durability, PrivatePostgres, PrivateRedis, end_orphans, keep_up},
+    },
+    ports::{Clock, Entropy},
+    worker::Report,
+};
+
+/// Running servers with what they hold, and the settings that name them.
+pub struct Local {
+    settings: Settings,
+    database: PgPool,
+    /// None where `WARMUP_MASTER_KEY` is set.
+    key: Option<FoundKey>,
+    redis: PrivateRedis,
+    postgres: PrivatePostgres,
+    /// Last, so that the lock outlives the servers.
+    home: Home,
+}
+
+impl Local {
+    /// Starts the servers in `home` and brings the database to this release. `settings` name no servers yet.
+    pub async fn start(home: Home, mut settings: Settings, now: DateTime<Utc>) -> anyhow::Result<Local> {
+        let key = match &settings.master_key {
+            Some(_) => None,
+            None => Some(home.master_key()?),
+        };
+        end_orphans(&home).await?;
+        let postgres = PrivatePostgres::start(home.path(), Durability::Durable).await?;
+        let redis = PrivateRedis::start(home.path()).await?;
+        settings.database_url = Some(postgres.url().into());
+        settings.redis_url = Some(redis.url().into());
+        settings.master_key = settings.master_key.or(key.as_ref().map(|found| found.key.clone()));
+        let database = world::database(&settings).await?;
+        migrate::migrate(&database, settings.shards, now).await?;
+        let local = Local { settings, database, key, redis, postgres, home };
+        local.check_key().await?;
+        let (database_url, redis_url) = (local.postgres.url().to_owned(), local.redis.url());
+        local.home.announce(&Running { pid: std::process::id(), database_url, redis_url })?;
+        Ok(local)
+    }
+
+    /// The settings with the servers and the key in them.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The database, at this release.
+    pub fn database(&self) -> &PgPool {
+        &self.database
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The key file; none where `WARMUP_MASTER_KEY` is set.
+    pub fn key(&self) -> Option<&FoundKey> {
+        self.key.as_ref()
+    }
+
+    /// Seals and opens the passwords of this folder.
+    pub fn sealer(&self) -> anyhow::Result<Sealer> {
+        Ok(Sealer::new(self.settings.require_master_key()?.expose()))
+    }
+
+    /// Runs the worker of `warmup run` until `stop` is cancelled, starting servers again that end meanwhile.
+    pub async fn serve(
+        &mut self,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Report> {
+        tokio::select! {
+            biased;
+            report = serve::serve(&self.settings, clock, entropy, stop) => report,
+            never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
+        }
+    }
+
+    /// Stops the servers and returns when they are gone.
+    pub async fn stop(self) {
+        self.home.withdraw();
+        self.database.close().await;
+        self.redis.stop().await;
+        self.postgres.stop().await;
+        tracing::info!("Redis and Postgres stopped");
+    }
+
+    async fn check_key(&self) -> anyhow::Result<()> {
+        let checked = keyring::check(&self.database, &self.sealer()?).await.map(drop);
+        match &self.key {
+            Some(found) => checked.with_context(|| {
+                format!("{} is not the key of the data beside it: put it back from your copy", found.path.display())
+            }),
+            None => Ok(checked?),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! When the fleet sends next.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::standing::facts;
+use crate::{
+    adapters::postgres::view::{self, Partners, Selection},
+    domain::{
+        outlook::{Outlook, outlook},
+        time::Window,
+    },
+};
+
+/// Returns when the first of all mailboxes sends next; none where no mailbox will, as things are.
+pub async fn next_mail_at(
+    pool: &PgPool,
+    active: Window,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
+    let running = view::fleet(pool, 0).await?.running;
+    // Of a mailbox that takes part; one that does not is blocked anyway.
+    let others = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
+    let partners = Partners { enrolled: others, receiving: others };
+    let outlooks = mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, now), now, active));
+    Ok(outlooks
+        .filter_map(|outlook| match outlook {
+            Outlook::Sends { at, .. } => Some(at),
+            Outlook::Blocked { .. } => None,
+        })
+        .min())
+}

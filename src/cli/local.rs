@@ -1,0 +1,117 @@
+//! `warmup local`: a worker with servers of its own, for somebody with one machine, for good.
+
+mod told;
+
+use std::{fs, io::Read, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    mailbox::import::{self, open},
+    session, stop,
+};
+use crate::{
+    adapters::system::{Dice, SystemClock},
+    app::{
+        import::check_first,
+        local::Local,
+        overview::{fleet_status, next_mail_at},
+    },
+    config::{LogFormat, Settings},
+    domain::enrolment::Rules,
+    local::home::Home,
+    observe::logging,
+    ports::Clock,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Enrol the mailboxes of this CSV file first, or update them, as `warmup mailbox import` does; with any fault in it
+    /// nothing is started.
+    #[arg(long, value_name = "FILE.csv")]
+    import: Option<String>,
+    /// Where the data is kept (WARMUP_DATA_DIR).
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Rehearse: let the day clock begin here.
+    #[arg(long, hide = true, value_name = "TIME", requires = "day_speed")]
+    day_begins: Option<DateTime<Utc>>,
+    /// Rehearse: let the day clock run so many times as fast.
+    #[arg(long, hide = true, value_name = "TIMES", requires = "day_begins")]
+    day_speed: Option<f64>,
+}
+
+impl Args {
+    fn clock(&self) -> SystemClock {
+        match (self.day_begins, self.day_speed) {
+            (Some(begins), Some(speed)) => SystemClock::scaled(begins, speed),
+            _ => SystemClock::real(),
+        }
+    }
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut settings = session::settings()?;
+    settings.require_no_server()?;
+    let usual = session::data_folder(&settings);
+    let folder = args.data.clone().or_else(|| usual.clone());
+    let folder = folder.context("neither HOME nor WARMUP_DATA_DIR is set: say where the data goes by --data DIR")?;
+    settings.data_dir = Some(folder.clone());
+    logging::start(settings.log_format == LogFormat::Json);
+    let stop = stop::on_signal()?;
+    let csv = args.import.as_deref().map(read).transpose()?;
+    let home = Home::open(&folder).await?;
+    check_port(&settings)?;
+    let is_usual = usual.and_then(|usual| fs::canonicalize(usual).ok()).as_deref() == Some(home.path());
+    if let (Some(csv), true) = (&csv, home.is_new()) {
+        check_first(&Rules::from(&settings), csv.as_slice())?;
+    }
+    let clock: Arc<dyn Clock> = Arc::new(args.clock());
+    let starting = stop.run_until_cancelled(Local::start(home, settings, clock.now()));
+    let Some(started) = starting.await else {
+        tracing::info!("stopped before the servers were up");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut local = started?;
+    let done = work(&mut local, csv.as_deref(), is_usual, clock, stop).await;
+    local.stop().await;
+    done
+}
+
+/// Imports, says how things are, and lets the worker work.
+async fn work(
+    local: &mut Local,
+    csv: Option<&[u8]>,
+    is_usual: bool,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    if let Some(csv) = csv {
+        let (sealer, rules) = (local.sealer()?, Rules::from(local.settings()));
+        let report = import::with_bar(local.database(), &sealer, &rules, csv, clock.now(), false).await?;
+        session::print(&import::told(&report, "imported"))?;
+    }
+    let now = clock.now();
+    let status = fleet_status(local.database(), now).await?;
+    let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
+    session::print(&told::told(local, &status, next, now, is_usual))?;
+    let report = local.serve(clock, Arc::new(Dice::random()), stop).await?;
+    Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All of the file, before anything is started.
+fn read(file: &str) -> anyhow::Result<Vec<u8>> {
+    let mut csv = Vec::new();
+    open(file)?.read_to_end(&mut csv).with_context(|| format!("{file} cannot be read"))?;
+    Ok(csv)
+}
+
+/// A taken port is told before servers are started; it may still be taken after this, and then the worker says so.
+fn check_port(settings: &Settings) -> anyhow::Result<()> {
+    let bound = TcpListener::bind(settings.http_addr);
+    bound
+        .map(drop)
+        .with_context(|| format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr))
+}

@@ -1,0 +1,240 @@
+//! What several answers lead to that one alone does not.
+//!
+//! ```text
+//! a host     5 failures in a row, none let in between ──▶ pause 5 min ──fails again──▶ 15 min ──▶ 60 min
+//!            5 mailboxes not let in within 10 min ──▶ breaker: pause 1 h, then one mailbox at a time is tried;
+//!                                                     while it is open nobody more is disabled for it
+//!            a mail gets past AUTH once the pause is over ──▶ all is forgotten
+//! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
+//!            eased at most once in 24 h; the ramp climbs again from there
+//! ```
+//!
+//! A single failure of a host pauses nobody: of a host with thousands of mailboxes some connection always fails, and the
+//! mailbox whose mail it was has its cooldown anyway. Those who were on their way when a pause began do not lengthen it.
+//! A strike counts from the first of its 24 hours; the sixth ends the count.
+//!
+//! The ledger in memory runs these rules; `close.sql` says the same on locked rows, and the conformance suite holds both
+//! to it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Measure, Outcome, Stage};
+use crate::domain::id::MailboxId;
+
+/// Mailboxes of one host that may be disabled within [`REFUSALS_WITHIN`]; the last of them opens its breaker.
+pub const REFUSALS: usize = 5;
+const REFUSALS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// For how long nobody is tried once a breaker has opened, and again after each attempt that was not let in.
+const BREAKER_PAUSE: TimeDelta = TimeDelta::hours(1);
+
+/// Failures in a row that pause a host.
+pub const FAILURES: u16 = 5;
+/// For how long: at first, when it fails again after that, and from then on.
+const FAILURE_PAUSES: [TimeDelta; 3] = [TimeDelta::minutes(5), TimeDelta::minutes(15), TimeDelta::minutes(60)];
+
+/// Strikes within a day after which a sender's plan is halved, and after which it rests.
+pub const STRIKES_TO_EASE: u16 = 3;
+pub const STRIKES_TO_PAUSE: u16 = 6;
+const STRIKES_WITHIN: TimeDelta = TimeDelta::hours(24);
+const STRIKES_PAUSE: TimeDelta = TimeDelta::hours(24);
+const EASED_ONCE_IN: TimeDelta = TimeDelta::hours(24);
+
+/// What one outcome adds to a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Policy against the sender.
+    Strike,
+    /// Too much at once: the sender's plan is halved.
+    Ease,
+    /// The host did not get as far as to ask who we are, or has no resources.
+    HostFailure,
+    /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
+    ShutOut(Breaker),
+    /// Nobody's standing changes; somebody should read it.
+    Alert,
+}
+
+/// Which door was shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    /// Certificate or STARTTLS.
+    Tls,
+    Auth,
+}
+
+impl Mark {
+    /// The word for it in the settle; of a breaker also the reason of the host's pause.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mark::Strike => "strike",
+            Mark::Ease => "ease",
+            Mark::HostFailure => "host-failure",
+            Mark::ShutOut(Breaker::Tls) => "tls-breaker",
+            Mark::ShutOut(Breaker::Auth) => "auth-breaker",
+            Mark::Alert => "alert",
+        }
+    }
+}
+
+/// Reasons that concern nobody and that an operator should read all the same: our own fault, or nobody knows whose.
+const ALERTS: &[&str] =
+    &["content-refused", "too-many-recipients", "message-unsendable", "seal-broken", "protocol-error", "refused"];
+
+impl Outcome {
+    /// What it adds to a count, if anything.
+    pub fn mark(&self) -> Option<Mark> {
+        match (self.effects.sender, self.effects.host) {
+            (Some(Measure::Strike), _) => Some(Mark::Strike),
+            (Some(Measure::Ease(_)), _) => Some(Mark::Ease),
+            (Some(Measure::Disable), _) => self.shut_door().map(Mark::ShutOut),
+            (_, Some(Measure::Strike)) => Some(Mark::HostFailure),
+            _ => ALERTS.contains(&self.reason).then_some(Mark::Alert),
+        }
+    }
+
+    /// The mail got past AUTH on a host that was not in trouble.
+    pub fn was_let_in(&self) -> bool {
+        self.stage > Stage::Auth && self.effects.host.is_none() && self.shut_door().is_none()
+    }
+
+    /// Whether the sender was disabled for what all mailboxes of its host could meet alike: at the door, or by a server
+    /// that says at MAIL that we did not come through it.
+    fn shut_door(&self) -> Option<Breaker> {
+        let asked_to_log_in = || self.reply.as_ref().is_some_and(|reply| matches!(reply.code, 530 | 535 | 538));
+        match self.stage {
+            _ if self.effects.sender != Some(Measure::Disable) => None,
+            Stage::Connect | Stage::Tls | Stage::Greeting => Some(Breaker::Tls),
+            Stage::Auth => Some(Breaker::Auth),
+            _ => asked_to_log_in().then_some(Breaker::Auth),
+        }
+    }
+}
+
+/// How a mail host, or a domain, stands as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// Nobody sends before this.
+    pub until: Option<DateTime<Utc>>,
+    /// Failures in a row; beyond [`FAILURES`] how often it failed again after a pause.
+    pub failures: u16,
+    /// The mailboxes that were disabled because it did not let them in, and when.
+    pub refused: BTreeMap<MailboxId, DateTime<Utc>>,
+    /// Its breaker opened, and nobody was let in since.
+    pub probing: bool,
+}
+
+/// What became of a mailbox that was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutOut {
+    /// It is one of those that are disabled for it.
+    pub disabled: bool,
+    /// The host's pause began, or began again.
+    pub opened: bool,
+}
+
+impl Whole {
+    /// Says whether its mailboxes are left alone at `now`.
+    pub fn holds(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
+
+    /// Pauses until then, if that is later. Returns whether it is.
+    pub fn pause(&mut self, until: DateTime<Utc>) -> bool {
+        let later = self.until.is_none_or(|before| before < until);
+        if later {
+            self.until = Some(until);
+        }
+        later
+    }
+
+    /// Counts a failure. Returns whether a pause began.
+    pub fn fail(&mut self, at: DateTime<Utc>) -> bool {
+        if self.holds(at) {
+            return false;
+        }
+        let most = FAILURES + FAILURE_PAUSES.len() as u16 - 1;
+        self.failures = (self.failures + 1).min(most);
+        let step = self.failures.checked_sub(FAILURES).map(usize::from);
+        step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
+    }
+
+    /// Counts a mailbox that was not let in.
+    pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>) -> ShutOut {
+        let was_probing = self.probing;
+        if !was_probing {
+            self.refused.retain(|_, since| *since > at - REFUSALS_WITHIN);
+            if self.refused.len() < REFUSALS || self.refused.contains_key(&mailbox) {
+                self.refused.insert(mailbox, at);
+            }
+            self.probing = self.refused.len() == REFUSALS;
+        }
+        let opens = self.probing && !(was_probing && self.holds(at));
+        let opened = opens && self.pause(at + BREAKER_PAUSE);
+        ShutOut { disabled: !was_probing && self.refused.contains_key(&mailbox), opened }
+    }
+
+    /// A mail got past AUTH. Returns whether that ended what had paused it.
+    pub fn let_in(&mut self, at: DateTime<Utc>) -> bool {
+        if self.holds(at) {
+            return false;
+        }
+        let ended = self.probing || self.failures >= FAILURES;
+        if self.probing {
+            self.refused.clear();
+        }
+        (self.failures, self.probing) = (0, false);
+        ended
+    }
+}
+
+/// What a sender has collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    strikes: u16,
+    first_strike: Option<DateTime<Utc>>,
+    eased_at: Option<DateTime<Utc>>,
+}
+
+/// What a strike leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// It is counted.
+    Counted,
+    /// The plan is halved.
+    Ease,
+    /// The mailbox rests until then.
+    Pause(DateTime<Utc>),
+}
+
+impl Record {
+    /// Counts a strike.
+    pub fn strike(&mut self, at: DateTime<Utc>) -> Struck {
+        if self.first_strike.is_none_or(|first| first <= at - STRIKES_WITHIN) {
+            (self.strikes, self.first_strike) = (0, Some(at));
+        }
+        self.strikes += 1;
+        match self.strikes {
+            STRIKES_TO_EASE => Struck::Ease,
+            STRIKES_TO_PAUSE => {
+                (self.strikes, self.first_strike) = (0, None);
+                Struck::Pause(at + STRIKES_PAUSE)
+            }
+            _ => Struck::Counted,
+        }
+    }
+
+    /// Says whether its plan was not halved lately.
+    pub fn may_ease(&self, at: DateTime<Utc>) -> bool {
+        self.eased_at.is_none_or(|before| before <= at - EASED_ONCE_IN)
+    }
+
+    /// Its plan was halved.
+    pub fn eased(&mut self, at: DateTime<Utc>) {
+        self.eased_at = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests;

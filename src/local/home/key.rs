@@ -1,0 +1,62 @@
+//! The key file: made once, read by its owner alone.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::zeroize::Zeroizing;
+
+use super::{HomeError, fault, file};
+use crate::config::MasterKey;
+
+const NAME: &str = "master.key";
+
+/// The bits of a mode by which others than the owner have any right.
+const OTHERS: u32 = 0o077;
+
+/// A folder's master key.
+#[derive(Debug)]
+pub struct FoundKey {
+    pub key: MasterKey,
+    pub path: PathBuf,
+    /// Whether it was made just now.
+    pub made: bool,
+}
+
+/// Returns the key of `folder`; none where no key file is there.
+///
+/// Returns `KeyExposed` when others may read it, and `KeyDamaged` when it holds no key.
+pub fn read_key(folder: &Path) -> Result<Option<FoundKey>, HomeError> {
+    let path = folder.join(NAME);
+    let mode = match fs::metadata(&path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fault(&path, "looking at it")(error)),
+    };
+    if mode & OTHERS != 0 {
+        return Err(HomeError::KeyExposed { path, mode });
+    }
+    let text = Zeroizing::new(fs::read_to_string(&path).map_err(fault(&path, "reading it"))?);
+    match MasterKey::from_base64(text.trim()) {
+        Some(key) => Ok(Some(FoundKey { key, path, made: false })),
+        None => Err(HomeError::KeyDamaged { path }),
+    }
+}
+
+/// Reads the key, or makes it where the folder is new.
+pub(super) fn read_or_make(folder: &Path, is_new: bool) -> Result<FoundKey, HomeError> {
+    let path = folder.join(NAME);
+    match read_key(folder)? {
+        Some(found) => Ok(found),
+        None if !is_new => Err(HomeError::KeyMissing { path }),
+        None => {
+            let text = Zeroizing::new(STANDARD.encode(Zeroizing::new(rand::random::<[u8; 32]>())));
+            file::write(folder, NAME, &format!("{}\n", *text))?;
+            let key = MasterKey::from_base64(&text).expect("32 bytes were encoded");
+            Ok(FoundKey { key, path, made: true })
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Where the servers of a running `warmup local` are, for commands in other terminals.
+
+use std::{fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{HomeError, fault, file, lock};
+
+const NAME: &str = "running.json";
+
+/// The addresses, with their passwords: the file is its owner's alone, and there is no `Debug`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    pub pid: u32,
+    pub database_url: String,
+    pub redis_url: String,
+}
+
+/// Returns where the servers of the `warmup local` on `folder` are; none where none ever ran there.
+///
+/// Returns `NotRunning` when it is stopped, and `NotReady` when it has no servers yet, or none any more.
+pub fn find(folder: &Path) -> Result<Option<Running>, HomeError> {
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => {
+            found.map_err(fault(folder, "looking at it"))?;
+        }
+    }
+    if !lock::is_held(folder)? {
+        return Err(HomeError::NotRunning { path: folder.to_owned() });
+    }
+    let path = folder.join(NAME);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(HomeError::NotReady { path: folder.to_owned() });
+        }
+        read => read.map_err(fault(&path, "reading it"))?,
+    };
+    let running = serde_json::from_str(&text).map_err(|error| fault(&path, "understanding it")(error.into()))?;
+    Ok(Some(running))
+}
+
+pub(super) fn announce(folder: &Path, running: &Running) -> Result<(), HomeError> {
+    let text = serde_json::to_string_pretty(running).expect("strings and a number are JSON");
+    file::write(folder, NAME, &text)
+}
+
+pub(super) fn withdraw(folder: &Path) {
+    // Where it can't be removed it is stale, and the lock says so.
+    let _ = fs::remove_file(folder.join(NAME));
+}

@@ -1,0 +1,144 @@
+//! A mail host that lets nobody in, as real Postfix and Dovecot do it: five mailboxes pay, the others are spared, and
+//! once the operator has put it right all of them send again.
+
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::{
+        postgres::migrate,
+        system::{Dice, SystemClock},
+    },
+    app::serve,
+    config::Settings,
+    ports::Clock,
+};
+use warmup_support::{
+    day::{DATE, MASTER_KEY, import_csv},
+    mailstack::{Accounts, Authority, MailStack},
+    world::{self, TestDatabase, TestRedis},
+};
+
+const MAILBOXES: usize = 9;
+const QUOTA: i64 = 2;
+const SPEED: f64 = 500.0;
+
+/// One worker's fleet over several stretches of one day.
+struct Fleet {
+    database: TestDatabase,
+    _redis: TestRedis,
+    /// Its certificate is a file as long as it lives.
+    _authority: Authority,
+    settings: Settings,
+    stack: MailStack,
+}
+
+impl Fleet {
+    async fn start() -> Fleet {
+        let authority = Authority::new();
+        let logins = (0..MAILBOXES).map(|n| (address(n), format!("password-{n}"))).collect();
+        let stack = MailStack::start(&authority, Accounts { logins, unknown: vec![] }).await;
+        let (database, redis) = tokio::join!(world::postgres(), world::redis());
+        let vars = BTreeMap::from([
+            ("DATABASE_URL".to_owned(), database.url().to_owned()),
+            ("REDIS_URL".to_owned(), redis.url()),
+            ("WARMUP_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()),
+            ("WARMUP_ALLOW_PRIVATE_HOSTS".to_owned(), "true".to_owned()),
+            ("WARMUP_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+            ("WARMUP_TLS_CA_FILE".to_owned(), authority.file().display().to_string()),
+        ]);
+        let (settings, _) = Settings::from_vars(&vars).expect("the test's settings are sound");
+        migrate::migrate(database.pool(), settings.shards, at(8, 45)).await.expect("a fresh copy migrates");
+        Fleet { database, _redis: redis, _authority: authority, settings, stack }
+    }
+
+    fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// Enrols everybody with a password that begins so, or corrects it.
+    async fn import(&self, password: &str, now: DateTime<Utc>) {
+        let mut csv = "email,password,smtp_host,smtp_port,smtp_security,window,ramp_start,daily_max\n".to_owned();
+        for n in 0..MAILBOXES {
+            let (address, port) = (address(n), self.stack.tls_port());
+            writeln!(csv, "{address},{password}-{n},localhost,{port},tls,09:00-10:00,{QUOTA},{QUOTA}").unwrap();
+        }
+        import_csv(&self.database, &self.settings, &csv, now).await;
+    }
+
+    async fn work(&self, begins: DateTime<Utc>, ends: DateTime<Utc>) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, SPEED));
+        let stop = CancellationToken::new();
+        let ending = async {
+            clock.sleep_until(ends).await;
+            stop.cancel();
+        };
+        let serving = serve::serve(&self.settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), stop.clone());
+        let (report, ()) = tokio::join!(serving, ending);
+        assert_eq!(report.expect("the worker starts, and stops in order").abandoned, 0);
+    }
+
+    async fn count(&self, what: &'static str) -> i64 {
+        sqlx::query_scalar(what).fetch_one(self.pool()).await.unwrap()
+    }
+}
+
+fn address(n: usize) -> String {
+    format!("box{n}@pool.test")
+}
+
+fn at(hour: u32, minute: u32) -> DateTime<Utc> {
+    DATE.and_hms_opt(hour, minute, 0).expect("a time of day that exists").and_utc()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_mailboxes_with_a_535_open_their_hosts_breaker_and_the_sixth_is_not_disabled() {
+    const DISABLED: &str = "SELECT count(*) FROM mailboxes WHERE state = 'disabled' AND reason = 'auth-refused'";
+    const USUAL: &str = "SELECT count(*) FROM mailboxes WHERE state = 'active' AND reason IS NULL AND receives";
+    let fleet = Fleet::start().await;
+    fleet.import("wrong", at(8, 45)).await;
+
+    fleet.work(at(8, 45), at(9, 55)).await;
+
+    assert_eq!((fleet.count(DISABLED).await, fleet.count(USUAL).await), (5, MAILBOXES as i64 - 5));
+    let pause = "SELECT key, reason, until, probing FROM pauses WHERE scope = 'host'";
+    let (host, reason, until, probing): (String, String, DateTime<Utc>, bool) =
+        sqlx::query_as(pause).fetch_one(fleet.pool()).await.unwrap();
+    assert_eq!((host.as_str(), reason.as_str(), probing), ("localhost", "auth-breaker", true));
+    assert!(until > at(9, 55) && until <= at(9, 55) + TimeDelta::hours(1), "{until}");
+    assert_eq!(fleet.count("SELECT count(*) FROM events WHERE kind = 'sender-disabled'").await, 5);
+    assert_eq!(fleet.count("SELECT count(*) FROM events WHERE kind = 'host-paused'").await, 1);
+    let refused = fleet.count("SELECT count(*) FROM logs WHERE reason = 'auth-refused' AND smtp_code = 535").await;
+    assert!((5..=MAILBOXES as i64).contains(&refused), "nobody is tried twice: {refused}");
+    assert_eq!(refused, fleet.count("SELECT count(*) FROM logs").await);
+
+    fleet.import("password", at(9, 55)).await;
+    const RESUME: &str = "
+        WITH forgotten AS (DELETE FROM pauses WHERE scope = 'host' AND key = 'localhost')
+        UPDATE mailboxes SET state = 'active', reason = NULL WHERE smtp_host = 'localhost'";
+    sqlx::query(RESUME).execute(fleet.pool()).await.unwrap();
+    fleet.work(at(9, 55), at(11, 30)).await;
+
+    assert_eq!(fleet.count(USUAL).await, MAILBOXES as i64);
+    const COMPLETE: &str = "SELECT count(*) FROM mailbox_days WHERE sent = quota AND reserved = sent";
+    assert_eq!(fleet.count(COMPLETE).await, MAILBOXES as i64, "all have sent their day");
+    assert_eq!(fleet.count("SELECT count(*) FROM logs WHERE status = 'SENT'").await, MAILBOXES as i64 * QUOTA);
+}
+
+/// Nobody resumes anything: new passwords bring the five back, and once one mailbox is let in the host is as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breaker_that_nobody_resumes_ends_when_one_mailbox_is_let_in() {
+    let fleet = Fleet::start().await;
+    fleet.import("wrong", at(8, 45)).await;
+    fleet.work(at(8, 45), at(9, 55)).await;
+    fleet.import("password", at(9, 55)).await;
+
+    fleet.work(at(9, 55), at(13, 0)).await;
+
+    assert_eq!(fleet.count("SELECT count(*) FROM events WHERE kind = 'host-recovered'").await, 1);
+    assert_eq!(fleet.count("SELECT count(*) FROM pauses WHERE probing").await, 0);
+    const COMPLETE: &str = "SELECT count(*) FROM mailbox_days WHERE sent = quota";
+    assert_eq!(fleet.count(COMPLETE).await, MAILBOXES as i64, "all have sent their day");
+}

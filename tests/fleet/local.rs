@@ -1,0 +1,12 @@
+//! `warmup local` as a person with one machine uses it: the real binary with servers of its own in a data folder.
+
+#[path = "local/day.rs"]
+mod day;
+#[path = "local/faults.rs"]
+mod faults;
+#[path = "local/kills.rs"]
+mod kills;
+#[path = "local/place.rs"]
+pub mod place;
+#[path = "local/terminal.rs"]
+mod terminal;

@@ -1,0 +1,11 @@
+//! Name resolution, TCP, TLS, greeting and EHLO: nobody was named yet.
+
+use super::{COUNTED, host, hours};
+
+super::rows! {
+    a_421_greeting_is_the_hosts_trouble: [Greeting Ehlo] "421 4.3.2 Service not available" => Refused "host-trouble", host(COUNTED);
+    a_4yz_greeting_is_the_hosts_trouble: [Greeting Ehlo] "450 Try again later" => Refused "host-trouble", host(COUNTED);
+    a_554_greeting_refuses_our_address: [Greeting Ehlo] "554 5.7.1 Your address is listed" => Refused "host-refuses-us", host(hours(1));
+    a_starttls_that_is_not_available_now_is_the_hosts_trouble:
+        [Starttls] "454 4.7.0 TLS not available due to a temporary reason" => Refused "host-trouble", host(COUNTED);
+}

@@ -1,0 +1,37 @@
+//! The caps, with every grant noted: who got it and when.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use warmup::{
+    adapters::memory::MemoryCaps,
+    domain::{caps::Grant, id::UserId},
+    ports::{Caps, Clock, PortError},
+};
+
+pub struct Noted {
+    caps: Arc<MemoryCaps>,
+    clock: Arc<dyn Clock>,
+    grants: Mutex<Vec<(i64, UserId)>>,
+}
+
+impl Noted {
+    pub fn over(caps: Arc<MemoryCaps>, clock: Arc<dyn Clock>) -> Noted {
+        Noted { caps, clock, grants: Mutex::default() }
+    }
+
+    /// All grants so far, in order, in microseconds since the epoch.
+    pub fn grants(&self) -> Vec<(i64, UserId)> {
+        self.grants.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Caps for Noted {
+    async fn grant(&self, now: Option<i64>, users: &[UserId]) -> Result<Vec<Grant>, PortError> {
+        let answer = self.caps.grant(now, users).await?;
+        let granted = answer.iter().zip(users).filter(|(grant, _)| matches!(grant, Grant::Granted));
+        self.grants.lock().unwrap().extend(granted.map(|(_, user)| (self.clock.now().timestamp_micros(), *user)));
+        Ok(answer)
+    }
+}

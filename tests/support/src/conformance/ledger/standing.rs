@@ -1,0 +1,280 @@
+//! What several answers lead to: a host's breaker, a host that keeps failing, a sender's strikes. Nobody is punished for
+//! what concerns all.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use warmup::{
+    domain::{
+        outcome::{Effects, Fate, Measure, Stage},
+        ramp::Ramp,
+        time::Todays,
+    },
+    ports::{Flight, Settlement},
+};
+
+use super::{LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon};
+
+/// Everybody writes to the last.
+const MAILBOXES: i64 = 13;
+const HOST: &str = "mail.test";
+
+fn at(minute: i64, mut settlement: Settlement) -> Settlement {
+    settlement.at = noon() + minutes(minute);
+    settlement
+}
+
+fn answered(flight: &Flight, stage: Stage, reason: &'static str, effects: Effects) -> Settlement {
+    let mut settlement = end(flight, Fate::Refused);
+    (settlement.outcome.stage, settlement.outcome.reason) = (stage, reason);
+    settlement.outcome.effects = effects;
+    settlement
+}
+
+/// As a 535.
+fn not_let_in(flight: &Flight) -> Settlement {
+    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    answered(flight, Stage::Auth, "auth-refused", effects)
+}
+
+fn failed(flight: &Flight) -> Settlement {
+    let effects = Effects { host: Some(Measure::Strike), ..Effects::default() };
+    answered(flight, Stage::Connect, "host-unreachable", effects)
+}
+
+fn struck(flight: &Flight) -> Settlement {
+    let effects = Effects { sender: Some(Measure::Strike), ..Effects::default() };
+    answered(flight, Stage::Dot, "policy-refused", effects)
+}
+
+fn too_much(flight: &Flight) -> Settlement {
+    let ease = Measure::Ease(Duration::from_secs(3600));
+    answered(flight, Stage::Dot, "sender-rate", Effects { sender: Some(ease), ..Effects::default() })
+}
+
+/// A life in which mailboxes 1 to `flying` each have a mail on its way.
+async fn aloft(world: &dyn LedgerWorld, flying: i64) -> (Life<'_>, Vec<Flight>) {
+    enrol(world, MAILBOXES, 5).await;
+    let life = Life::begin(world).await;
+    let mut flights = Vec::new();
+    for mailbox in 1..=flying {
+        flights.push(life.fly(ask(mailbox, 0, &[MAILBOXES])).await);
+    }
+    (life, flights)
+}
+
+async fn stopped(world: &dyn LedgerWorld) -> Vec<i64> {
+    let mut stopped = Vec::new();
+    for mailbox in 1..=MAILBOXES {
+        if world.standing(mailbox).await.sending == "stopped" {
+            stopped.push(mailbox);
+        }
+    }
+    stopped
+}
+
+/// Reasons of the events of a kind.
+async fn told(world: &dyn LedgerWorld, kind: &str) -> Vec<String> {
+    world.events().await.into_iter().filter(|(of, ..)| of == kind).map(|(.., reason)| reason).collect()
+}
+
+/// Who would be planned that many minutes after noon.
+async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
+    let now = noon() + minutes(minute);
+    let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+    candidates.iter().map(|candidate| candidate.id.0).collect()
+}
+
+pub async fn five_that_are_not_let_in_open_the_breaker_and_the_sixth_is_not_disabled(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 7).await;
+    let results: Vec<Settlement> = flights.iter().map(not_let_in).collect();
+    assert_eq!(life.settle(&results).await, 7);
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5]);
+    assert_eq!(told(world, "sender-disabled").await, ["auth-refused"; 5]);
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"]);
+    assert_eq!(candidates(world, 59).await, [0; 0], "its host is left alone");
+    for mailbox in [6, 7] {
+        let standing = world.standing(mailbox).await;
+        assert_eq!((standing.sending.as_str(), standing.sending_reason), ("active", None));
+        assert_true(world, mailbox, 0).await;
+    }
+    let reasons: Vec<_> = world.logs().await.into_iter().map(|row| row.reason.unwrap_or_default()).collect();
+    assert_eq!(reasons, ["auth-refused"; 7], "each attempt has its row");
+}
+
+pub async fn those_on_their_way_when_the_breaker_opens_are_not_disabled(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 9).await;
+    for (minute, flight) in (0..).zip(&flights) {
+        life.settle(&[at(minute, not_let_in(flight))]).await;
+    }
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5]);
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "they do not lengthen it");
+    assert_eq!(candidates(world, 4 + 59).await, [0; 0]);
+    assert_eq!(candidates(world, 4 + 60).await.len(), 1);
+}
+
+pub async fn more_than_ten_minutes_apart_they_are_each_ones_own_matter(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 9).await;
+    for (n, flight) in (0..).zip(&flights[..8]) {
+        life.settle(&[at(n * 3, not_let_in(flight))]).await;
+    }
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(told(world, "host-paused").await, [""; 0]);
+    life.settle(&[at(21, not_let_in(&flights[8]))]).await;
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "the fifth since minute 12");
+}
+
+pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 5).await;
+    life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
+    let mut tried = candidates(world, 60).await;
+    assert_eq!(tried.len(), 1);
+    let flight = life.fly_at(noon() + minutes(60), ask(tried[0], 0, &[MAILBOXES])).await;
+    life.settle(&[at(60, not_let_in(&flight))]).await;
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5], "nobody more is disabled");
+    assert_eq!(candidates(world, 119).await, [0; 0], "the hour begins again");
+
+    tried = candidates(world, 120).await;
+    assert_eq!(tried.len(), 1);
+    let attempts = world.day(tried[0], super::DAY).await.attempts as u16;
+    let flight = life.fly_at(noon() + minutes(120), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11])).await;
+    life.settle(&[at(121, end(&flight, Fate::Sent))]).await;
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 2]);
+    assert_eq!(told(world, "host-recovered").await, ["let-in"]);
+    assert_eq!(candidates(world, 121).await.len(), 8, "all but the five");
+}
+
+pub async fn a_breaker_concerns_its_own_host_only(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 6).await;
+    world.set_host(6, "Other.test").await;
+    life.settle(&flights[..5].iter().map(not_let_in).collect::<Vec<_>>()).await;
+    assert_eq!(candidates(world, 1).await, [6]);
+    life.settle(&[not_let_in(&flights[5])]).await;
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5, 6]);
+}
+
+pub async fn a_resumed_host_is_as_if_nothing_had_been(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 7).await;
+    life.settle(&flights[..6].iter().map(not_let_in).collect::<Vec<_>>()).await;
+    world.resume_host(HOST).await;
+    assert_eq!(candidates(world, 1).await.len(), 13);
+    life.settle(&[at(1, not_let_in(&flights[6]))]).await;
+    assert_eq!(stopped(world).await, [7], "one with a wrong password, and no wave");
+    assert_eq!(told(world, "host-paused").await.len(), 1);
+}
+
+pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 12).await;
+    let ends = [failed, failed, failed, failed, |f: &Flight| end(f, Fate::Sent), failed, failed, failed, failed];
+    for (settlement, flight) in ends.iter().zip(&flights) {
+        life.settle(&[settlement(flight)]).await;
+    }
+    assert_eq!(told(world, "host-paused").await, [""; 0], "never five without one that came through");
+    life.settle(&[at(1, failed(&flights[9])), at(1, failed(&flights[10]))]).await;
+    assert_eq!(told(world, "host-paused").await, ["host-unreachable"]);
+    assert_eq!((candidates(world, 5).await, candidates(world, 6).await.len()), (vec![], 13));
+    life.settle(&[at(6, failed(&flights[11]))]).await;
+    assert_eq!((candidates(world, 20).await, candidates(world, 21).await.len()), (vec![], 13), "longer each time");
+    let flight = life.fly_at(noon() + minutes(21), ask(1, 1, &[2])).await;
+    life.settle(&[at(21, end(&flight, Fate::Sent))]).await;
+    assert_eq!(told(world, "host-recovered").await, ["let-in"]);
+    assert_eq!(stopped(world).await, [0; 0]);
+}
+
+/// A mail a round, so that its sender collects what `answer` says.
+async fn collect(life: &Life<'_>, rounds: std::ops::Range<u16>, answer: fn(&Flight) -> Settlement) {
+    for round in rounds {
+        let flight = life.fly(ask(1, round, &[i64::from(round) + 2])).await;
+        life.settle(&[answer(&flight)]).await;
+    }
+}
+
+async fn ramping(world: &dyn LedgerWorld) -> Life<'_> {
+    enrol(world, MAILBOXES, 30).await;
+    world.set_ramp(1, Ramp { start: 3, step: 3, daily_max: 30 }, 20).await;
+    Life::begin(world).await
+}
+
+pub async fn three_strikes_ease_a_sender_and_six_pause_it(world: &dyn LedgerWorld) {
+    let life = ramping(world).await;
+    collect(&life, 0..2, struck).await;
+    assert_eq!(world.grown(1).await, 20, "two are two");
+    collect(&life, 2..3, struck).await;
+    assert_eq!(world.grown(1).await, 4, "15 a day");
+    assert_eq!(told(world, "sender-eased").await, ["policy-refused"]);
+    collect(&life, 3..5, struck).await;
+    assert_eq!((world.standing(1).await.sending.as_str(), world.grown(1).await), ("active", 4));
+    collect(&life, 5..6, struck).await;
+    assert_eq!(world.standing(1).await.sending, "paused");
+    assert_eq!(told(world, "sender-paused").await, ["policy-refused"]);
+    assert!(!candidates(world, 24 * 60 - 1).await.contains(&1) && candidates(world, 24 * 60).await.contains(&1));
+    assert!(world.standing(2).await.receives, "no partner pays for it");
+}
+
+pub async fn strikes_of_another_day_are_forgotten(world: &dyn LedgerWorld) {
+    enrol(world, MAILBOXES, 30).await;
+    world.set_ramp(1, Ramp { start: 3, step: 3, daily_max: 30 }, 20).await;
+    let life = Life::begin(world).await;
+    for (round, minute) in [0, 1, 24 * 60, 24 * 60 + 1].into_iter().enumerate() {
+        let flight = life.fly(ask(1, round as u16, &[round as i64 + 2])).await;
+        life.settle(&[at(minute, struck(&flight))]).await;
+    }
+    assert_eq!(world.grown(1).await, 20);
+    assert_eq!(told(world, "sender-eased").await, [""; 0]);
+}
+
+pub async fn too_much_at_once_pauses_an_hour_and_eases_once_a_day(world: &dyn LedgerWorld) {
+    let life = ramping(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[too_much(&flight)]).await;
+    assert_eq!((world.standing(1).await.sending.as_str(), world.grown(1).await), ("paused", 4));
+    let flight = life.fly_at(noon() + minutes(60), ask(1, 1, &[3])).await;
+    life.settle(&[at(60, too_much(&flight))]).await;
+    assert_eq!(world.grown(1).await, 4, "once a day");
+    assert_eq!(told(world, "sender-eased").await, ["sender-rate"]);
+    assert_eq!(told(world, "sender-paused").await, ["sender-rate"; 2]);
+    let flight = life.fly_at(noon() + TimeDelta::hours(2), ask(1, 2, &[4])).await;
+    life.settle(&[at(24 * 60, too_much(&flight))]).await;
+    assert_eq!(world.grown(1).await, 1, "half of 15, from the ramp's own steps");
+}
+
+pub async fn what_nobody_pays_for_is_told_once_an_hour(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 4).await;
+    let refused = |flight| answered(flight, Stage::Dot, "content-refused", Effects::default());
+    life.settle(&[refused(&flights[0]), refused(&flights[1])]).await;
+    life.settle(&[at(59, refused(&flights[2]))]).await;
+    assert_eq!(told(world, "mail-alert").await, ["content-refused"]);
+    life.settle(&[at(60, refused(&flights[3]))]).await;
+    assert_eq!(told(world, "mail-alert").await, ["content-refused"; 2]);
+    assert_eq!((stopped(world).await, candidates(world, 61).await.len()), (vec![], 13));
+}
+
+/// Each settles some of the wave at once; whoever is first, five pay.
+pub async fn racing_settles_of_a_wave_disable_five(world: &dyn LedgerWorld) {
+    for wave in 0..6 {
+        let ids: Vec<i64> = (1..=12).map(|n| wave * 100 + n).collect();
+        for id in &ids {
+            world.enrol(*id, 1, 5, &format!("d{}.test", id % 3), 127).await;
+            world.set_host(*id, &format!("mail{wave}.test")).await;
+        }
+        let life = Life::begin(world).await;
+        let mut flights = Vec::new();
+        for pair in ids.windows(2) {
+            flights.push(life.fly(ask(pair[0], 0, &[pair[1]])).await);
+        }
+        let settles = flights.chunks(2).map(|some| {
+            let (ledger, worker) = (world.ledger(), life.worker.clone());
+            let results: Vec<Settlement> = some.iter().map(not_let_in).collect();
+            tokio::spawn(async move { ledger.settle(&worker, &results).await.unwrap() })
+        });
+        for settle in settles.collect::<Vec<_>>() {
+            settle.await.unwrap();
+        }
+        let mut disabled = 0;
+        for id in &ids {
+            disabled += usize::from(world.standing(*id).await.sending == "stopped");
+        }
+        assert_eq!(disabled, 5, "of wave {wave}");
+        assert_eq!(told(world, "host-paused").await, vec!["auth-breaker"; wave as usize + 1]);
+    }
+}
