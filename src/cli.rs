@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod logs;
 mod mailbox;
 mod migrate;
 mod run;
@@ -35,6 +36,9 @@ enum Command {
     Mailbox(mailbox::Command),
     /// Show how today is going.
     Status(status::Args),
+    /// List what became of the mails; repair an older system's log.
+    #[command(subcommand)]
+    Logs(logs::Command),
     /// Check, show and document the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -63,6 +67,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::Status(args) => status::run(args).await,
+            Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,
         }

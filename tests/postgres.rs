@@ -13,6 +13,8 @@ mod gate;
 mod ledger;
 #[path = "postgres/locks.rs"]
 mod locks;
+#[path = "postgres/normalize.rs"]
+mod normalize;
 #[path = "postgres/outages.rs"]
 mod outages;
 #[path = "postgres/plans.rs"]

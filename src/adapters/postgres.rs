@@ -6,6 +6,7 @@ pub mod keyring;
 mod ledger;
 mod mailboxes;
 pub mod migrate;
+pub mod normalize;
 pub mod pool;
 mod session;
 pub mod view;
