@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod clock;
+pub mod duties;
 pub mod entropy;
 pub mod error;
 pub mod leases;
@@ -12,6 +13,7 @@ pub mod mailer;
 
 pub use caps::{CapKind, Caps, Grant};
 pub use clock::Clock;
+pub use duties::{Duties, Retired};
 pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};

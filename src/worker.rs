@@ -8,17 +8,20 @@
 //!                            └───────────── next mail of a mailbox, once its last one is settled┘
 //! ```
 //!
-//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it. What stops:
+//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it, and so do the daily
+//! duties, while this worker leads. What stops:
 //!
-//! - *intake*: no more batches. Cancelled first.
+//! - *intake*: no more batches, no more duties. Cancelled first.
 //! - *sending*: what is on its way ends at its next step, with a verdict. Cancelled when the drain's patience is over.
 //! - *keeping*: leases are renewed until everything is settled, then given back.
 
 mod batch;
 mod drain;
+mod duties;
 mod holdings;
 mod keeper;
 mod lanes;
+mod leader;
 mod queue;
 mod reserve;
 mod send;
@@ -30,12 +33,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub use drain::Report;
+use drain::Tasks;
 pub use keeper::KeeperError;
 pub use settings::WorkerSettings;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    duties::Chores,
     holdings::Holdings,
     keeper::Keeper,
     lanes::Lanes,
@@ -48,7 +53,7 @@ use crate::{
         pairing::Pairing,
     },
     observe::liveness::Liveness,
-    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, entropy::Purpose},
+    ports::{Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -58,6 +63,7 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     pub mailboxes: Arc<dyn Mailboxes>,
     pub ledger: Arc<dyn Ledger>,
+    pub duties: Arc<dyn Duties>,
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
     pub mailer: Arc<dyn Mailer>,
@@ -138,8 +144,10 @@ impl Worker {
             self.tell.clone(),
         );
         let settler = tokio::spawn(settler.run());
+        let chores = Chores::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.unsettled));
+        let chores = tokio::spawn(chores.attend(stop.clone()));
         self.serve(&stop, &results).await;
-        Ok(self.drain(results, settler, keeping, keeper).await)
+        Ok(self.drain(results, Tasks { settler, chores, keeping, keeper }).await)
     }
 
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.

@@ -3,6 +3,7 @@
 
 pub mod caps;
 mod clock;
+mod duties;
 mod fault;
 pub mod leases;
 mod ledger;

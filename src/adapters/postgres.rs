@@ -1,6 +1,7 @@
 //! The record of everything that lasts, in Postgres. Longer SQL stands in files of its own under `postgres/sql`.
 
 mod classify;
+mod duties;
 pub mod enrol;
 pub mod keyring;
 mod ledger;
@@ -11,5 +12,6 @@ pub mod pool;
 mod session;
 pub mod view;
 
+pub use duties::PostgresDuties;
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;

@@ -8,13 +8,13 @@ use sqlx::PgPool;
 
 use crate::{
     adapters::{
-        postgres::{PostgresLedger, PostgresMailboxes, keyring, migrate, pool},
+        postgres::{PostgresDuties, PostgresLedger, PostgresMailboxes, keyring, migrate, pool},
         redis::{self, RedisCaps, RedisLeases},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
     config::Settings,
-    domain::{caps::CapLimits, id::WorkerId},
+    domain::{caps::CapLimits, duties::Retention, id::WorkerId},
     ports::{Clock, Entropy},
     worker::{Ports, WorkerSettings},
 };
@@ -51,6 +51,7 @@ pub async fn ports(
         entropy,
         mailboxes: Arc::new(PostgresMailboxes::new(database.clone())),
         ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
+        duties: Arc::new(PostgresDuties::new(database.clone())),
         caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
         leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
@@ -99,6 +100,8 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
         tick_interval: settings.cron_interval,
         tick_spread: settings.cron_spread,
         active_hours: settings.active_hours,
+        timezone: settings.timezone,
+        retention: Retention { log_days: settings.log_retention_days, metrics_days: settings.metrics_retention_days },
         lease_ttl: settings.lease_ttl,
         heartbeat: settings.heartbeat,
         mail_deadline: settings.mail_deadline(),

@@ -2,6 +2,7 @@
 //! expands the list of cases into tests of its own: `caps_conformance!(my_world);`.
 
 pub mod caps;
+pub mod duties;
 pub mod leases;
 pub mod ledger;
 
