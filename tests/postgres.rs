@@ -15,6 +15,8 @@ mod gate;
 mod ledger;
 #[path = "postgres/locks.rs"]
 mod locks;
+#[path = "postgres/logs.rs"]
+mod logs;
 #[path = "postgres/normalize.rs"]
 mod normalize;
 #[path = "postgres/outages.rs"]

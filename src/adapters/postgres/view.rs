@@ -2,12 +2,14 @@
 //! answer holds a sealed password.
 
 mod fleet;
+mod logs;
 mod mailbox;
 
 use sqlx::PgConnection;
 
 pub use self::{
     fleet::{Batch, Fleet, fleet},
+    logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailboxes},
 };
 use crate::domain::partners::Member;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::ValueEnum;
 use secrecy::SecretString;
 
+use super::Status;
 use crate::{
     adapters::postgres::{
         normalize::{Normalized, normalize},
@@ -44,24 +44,6 @@ pub(in crate::cli) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "UPPER")]
-enum Status {
-    Sent,
-    Replied,
-    Failed,
-}
-
-impl Status {
-    fn word(self) -> &'static str {
-        match self {
-            Status::Sent => "SENT",
-            Status::Replied => "REPLIED",
-            Status::Failed => "FAILED",
-        }
-    }
 }
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -38,10 +38,10 @@ async fn a_database_of_another_release_is_refused() {
     run("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
     assert!(matches!(check_schema(pool).await.unwrap_err(), SchemaError::Foreign(1)));
     assert!(matches!(bring_up(pool, 256, now()).await.unwrap_err(), MigrateError::Foreign(_)));
-    run("UPDATE _sqlx_migrations SET version = 9999").await.unwrap();
+    run("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await.unwrap();
     let error = check_schema(pool).await.unwrap_err();
     assert!(error.to_string().contains("this release is older than the database"), "{error}");
-    run("UPDATE _sqlx_migrations SET version = 0").await.unwrap();
+    run("UPDATE _sqlx_migrations SET version = 0 WHERE version = 9999").await.unwrap();
     let error = check_schema(pool).await.unwrap_err();
     assert!(error.to_string().contains("run `warmup migrate`"), "{error}");
 }
