@@ -7,6 +7,7 @@ mod events;
 mod fleet;
 mod keys;
 mod local;
+mod logs;
 mod mailbox;
 mod migrate;
 mod progress;
@@ -60,6 +61,9 @@ enum Command {
     Fleet(fleet::Command),
     /// Show how today is going.
     Status(status::Args),
+    /// List what became of the mails; repair an older system's log.
+    #[command(subcommand)]
+    Logs(logs::Command),
     /// Check, show and document the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
             Command::Template(command) => template::run(command).await,
             Command::Fleet(command) => fleet::run(command).await,
             Command::Status(args) => status::run(args).await,
+            Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
             Command::Sink(args) => sink::run(args).await,
         }

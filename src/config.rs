@@ -11,6 +11,7 @@
 
 mod carry;
 mod doc;
+mod example;
 mod fault;
 mod folder;
 mod kind;
@@ -27,6 +28,7 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::SecretString;
 
 pub use doc::markdown;
+pub use example::env_example;
 pub use fault::{Fault, Faults, Warning};
 pub use secret::MasterKey;
 pub use show::{Override, Shown, Source};

@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod content;
+pub mod duties;
 pub mod enrolment;
 pub mod id;
 pub mod lease;

@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod clock;
+pub mod duties;
 pub mod entropy;
 pub mod error;
 pub mod leases;
@@ -13,6 +14,7 @@ pub mod orders;
 
 pub use caps::{CapKind, Caps, Grant};
 pub use clock::Clock;
+pub use duties::{Duties, Retired};
 pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};

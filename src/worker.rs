@@ -8,17 +8,20 @@
 //!                            └───────────── next mail of a mailbox, once its last one is settled┘
 //! ```
 //!
-//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it. What stops:
+//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it, and so do the daily
+//! duties, while this worker leads. What stops:
 //!
-//! - *intake*: no more batches. Cancelled first.
+//! - *intake*: no more batches, no more duties. Cancelled first.
 //! - *sending*: what is on its way ends at its next step, with a verdict. Cancelled when the drain's patience is over.
 //! - *keeping*: leases are renewed until everything is settled, then given back.
 
 mod batch;
 mod drain;
+mod duties;
 mod holdings;
 mod keeper;
 mod lanes;
+mod leader;
 mod letter;
 mod orders;
 mod queue;
@@ -34,12 +37,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub use drain::Report;
+use drain::Tasks;
 pub use keeper::KeeperError;
 pub use settings::WorkerSettings;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    duties::Chores,
     holdings::Holdings,
     keeper::Keeper,
     lanes::Lanes,
@@ -55,7 +60,7 @@ use crate::{
         pairing::Pairing,
     },
     observe::liveness::Liveness,
-    ports::{Bell, Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, Orders, entropy::Purpose},
+    ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Orders, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -65,6 +70,7 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     pub mailboxes: Arc<dyn Mailboxes>,
     pub ledger: Arc<dyn Ledger>,
+    pub duties: Arc<dyn Duties>,
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
     pub mailer: Arc<dyn Mailer>,
@@ -166,13 +172,15 @@ impl Worker {
             self.tell.clone(),
         );
         let settler = tokio::spawn(settler.run());
+        let chores = Chores::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.unsettled));
+        let chores = tokio::spawn(chores.attend(stop.clone()));
         let listener =
             Listener { ports: self.ports.clone(), heartbeat: self.settings.heartbeat, tell: self.tell.clone() };
         let listener = tokio::spawn(listener.listen(stop.clone()));
         self.serve(&stop, &results).await;
         // It ends with the stop; a look at an order that hangs holds nobody up.
         listener.abort();
-        Ok(self.drain(results, settler, keeping, keeper).await)
+        Ok(self.drain(results, Tasks { settler, chores, keeping, keeper }).await)
     }
 
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.

@@ -3,6 +3,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "postgres/duties.rs"]
+mod duties;
 #[path = "postgres/effects.rs"]
 mod effects;
 #[path = "postgres/enrol.rs"]
@@ -15,6 +17,10 @@ mod gate;
 mod ledger;
 #[path = "postgres/locks.rs"]
 mod locks;
+#[path = "postgres/logs.rs"]
+mod logs;
+#[path = "postgres/normalize.rs"]
+mod normalize;
 #[path = "postgres/outages.rs"]
 mod outages;
 #[path = "postgres/plans.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "sim/conformance.rs"]
 mod conformance;
+#[path = "sim/duties.rs"]
+mod duties;
 #[path = "sim/fleet.rs"]
 mod fleet;
 #[path = "sim/grants.rs"]

@@ -4,6 +4,7 @@
 mod bell;
 pub mod caps;
 mod clock;
+mod duties;
 mod fault;
 pub mod leases;
 mod ledger;

@@ -1,11 +1,13 @@
 //! The record of everything that lasts, in Postgres. Longer SQL stands in files of its own under `postgres/sql`.
 
 mod classify;
+mod duties;
 pub mod enrol;
 pub mod keyring;
 mod ledger;
 mod mailboxes;
 pub mod migrate;
+pub mod normalize;
 mod orders;
 pub mod pool;
 mod session;
@@ -14,6 +16,7 @@ pub mod templates;
 pub mod users;
 pub mod view;
 
+pub use duties::PostgresDuties;
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;
 pub use orders::PostgresOrders;

@@ -9,13 +9,13 @@ use sqlx::PgPool;
 use super::patience::until_there;
 use crate::{
     adapters::{
-        postgres::{PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
+        postgres::{PostgresDuties, PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
         redis::{self, RedisBell, RedisCaps, RedisLeases},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
     config::Settings,
-    domain::{caps::CapLimits, id::WorkerId},
+    domain::{caps::CapLimits, duties::Retention, id::WorkerId},
     ports::{Clock, Entropy, PortError},
     worker::{Ports, WorkerSettings},
 };
@@ -57,6 +57,7 @@ pub async fn ports(
         entropy,
         mailboxes: Arc::new(PostgresMailboxes::new(database.clone())),
         ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
+        duties: Arc::new(PostgresDuties::new(database.clone())),
         caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
         leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
@@ -110,6 +111,8 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
         tick_interval: settings.cron_interval,
         tick_spread: settings.cron_spread,
         active_hours: settings.active_hours,
+        timezone: settings.timezone,
+        retention: Retention { log_days: settings.log_retention_days, metrics_days: settings.metrics_retention_days },
         lease_ttl: settings.lease_ttl,
         heartbeat: settings.heartbeat,
         mail_deadline: settings.mail_deadline(),

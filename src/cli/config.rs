@@ -27,7 +27,11 @@ pub(super) enum Command {
         json: bool,
     },
     /// Print the documentation of all settings in Markdown.
-    Doc,
+    Doc {
+        /// Print the example of a .env file instead.
+        #[arg(long)]
+        env: bool,
+    },
 }
 
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
@@ -35,7 +39,8 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let text = match command {
         Command::Check => check(&vars).await?,
         Command::Show { json } => show(&vars, json)?,
-        Command::Doc => config::markdown(),
+        Command::Doc { env: false } => config::markdown(),
+        Command::Doc { env: true } => config::env_example(),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

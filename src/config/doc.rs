@@ -19,7 +19,7 @@ arithmetic.
 
 - `warmup config check` lists every fault and warning and connects to nothing.
 - `warmup config show` lists every setting, its value and where it comes from; of secrets only whether they are set.
-- `warmup config doc` prints this page.
+- `warmup config doc` prints this page; with `--env` the example of a `.env` file that stands in `.env.example`.
 
 `OTEL_*` names are passed through untouched, as
 [OpenTelemetry defines them](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).

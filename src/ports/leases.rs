@@ -13,6 +13,8 @@ use crate::domain::id::{RunId, ShardId};
 pub enum LeaseKey {
     /// The whole fleet, for one worker alone (`WARMUP_DISTRIBUTED_MODE=false`).
     Solo,
+    /// The daily duties: the one worker that does them.
+    Leader,
     /// One shard.
     Shard(ShardId),
 }

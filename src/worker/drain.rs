@@ -18,15 +18,18 @@ pub struct Report {
     pub abandoned: usize,
 }
 
+/// What runs beside the loop and ends after it, in this order.
+pub(super) struct Tasks {
+    pub(super) settler: JoinHandle<()>,
+    pub(super) chores: JoinHandle<()>,
+    pub(super) keeping: CancellationToken,
+    pub(super) keeper: JoinHandle<()>,
+}
+
 impl Worker {
     /// Finishes or settles all that was started, within `WARMUP_DRAIN_TIMEOUT_MS`.
-    pub(super) async fn drain(
-        mut self,
-        results: Results,
-        settler: JoinHandle<()>,
-        keeping: CancellationToken,
-        keeper: JoinHandle<()>,
-    ) -> Report {
+    pub(super) async fn drain(mut self, results: Results, tasks: Tasks) -> Report {
+        let Tasks { settler, chores, keeping, keeper } = tasks;
         self.liveness.set(Phase::Draining);
         let budget = self.settings.drain_timeout;
         tracing::info!(
@@ -44,6 +47,7 @@ impl Worker {
             self.finish(budget / 12).await;
         }
         self.wait_for("results to be written", settler, budget / 12).await;
+        self.wait_for("leadership to be given back", chores, Duration::from_secs(3)).await;
         keeping.cancel();
         self.wait_for("leases to be given back", keeper, Duration::from_secs(3)).await;
         let report = Report { abandoned: self.unsettled.len() };

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::{id::WorkerId, time::Window};
+use chrono_tz::Tz;
+
+use crate::domain::{duties::Retention, id::WorkerId, time::Window};
 
 /// One worker's settings. The app makes them from the configuration.
 #[derive(Clone, Debug)]
@@ -32,6 +34,9 @@ pub struct WorkerSettings {
     pub tick_interval: Duration,
     pub tick_spread: Duration,
     pub active_hours: Window,
+    /// Of the daily duties.
+    pub timezone: Tz,
+    pub retention: Retention,
     /// Machine clock, like all that follow.
     pub lease_ttl: Duration,
     pub heartbeat: Duration,

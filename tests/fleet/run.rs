@@ -148,8 +148,8 @@ async fn sigterm_ends_a_ready_worker_in_order_and_its_leases_are_gone() {
     let mut worker = Running::start(services.command(&["run"]));
     worker.ready().await;
     assert_eq!(status_of(&worker.address().unwrap(), "/healthz").await, Some(200));
-    // All shards, and the one of a worker that is alone.
-    eventually(PATIENCE, async || services.leases().await == 257).await;
+    // All shards, the one of a worker that is alone, and the one of the leader.
+    eventually(PATIENCE, async || services.leases().await == 258).await;
 
     worker.terminate();
 

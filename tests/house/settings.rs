@@ -55,6 +55,27 @@ fn documents_name_no_unknown_setting() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Returns every setting that stands in only one of the table and the example of a `.env` file.
+fn drifted(table: &str, example: &str) -> Vec<String> {
+    let untested = table.split("#[cfg(test)]").next().expect("split yields at least one");
+    let (table, example) = (settings_in(untested), settings_in(example));
+    table.symmetric_difference(&example).cloned().collect()
+}
+
+#[test]
+fn the_example_names_every_setting_and_no_other() {
+    let tree = tree::read(&["src/config/table.rs", ".env.example"]);
+    let (table, example) = (&tree["src/config/table.rs"], &tree[".env.example"]);
+    assert_eq!(drifted(table, example), Vec::<String>::new());
+    assert!(settings_in(example).len() > 40 && example.contains("\nDATABASE_URL=") && example.contains("\nREDIS_URL="));
+}
+
+#[test]
+fn a_setting_that_stands_in_one_place_only_is_found() {
+    assert_eq!(drifted("\"WARMUP_SHARDS\" \"WARMUP_NEW\"", "# WARMUP_SHARDS=256"), ["WARMUP_NEW"]);
+    assert_eq!(drifted("\"WARMUP_SHARDS\"", "# WARMUP_SHARDS=256\n# WARMUP_OLD=1"), ["WARMUP_OLD"]);
+}
+
 #[test]
 fn a_read_of_the_environment_is_found() {
     let wrong = [

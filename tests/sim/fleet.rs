@@ -22,6 +22,7 @@ use warmup::{
     },
     domain::{
         caps::CapLimits,
+        duties::Retention,
         id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
@@ -99,6 +100,7 @@ async fn live(scenario: Scenario) -> Day {
         entropy,
         mailboxes: Arc::new(world.clone()),
         ledger: audited.clone(),
+        duties: Arc::new(world.clone()),
         caps: noted.clone(),
         leases: leases.clone(),
         mailer: mailer.clone(),
@@ -172,7 +174,7 @@ async fn trouble(
 pub const LIMITS: CapLimits =
     CapLimits { global_hour: 10_000, global_minute: 200, user_hour: 500, user_minute: 50, burst: 0.05 };
 
-fn settings() -> WorkerSettings {
+pub fn settings() -> WorkerSettings {
     WorkerSettings {
         worker: WorkerId("simulated".into()),
         distributed: false,
@@ -191,6 +193,8 @@ fn settings() -> WorkerSettings {
         tick_interval: Duration::from_secs(900),
         tick_spread: Duration::from_secs(600),
         active_hours: "07:00-22:00".parse().unwrap(),
+        timezone: chrono_tz::UTC,
+        retention: Retention { log_days: 90, metrics_days: 30 },
         lease_ttl: Duration::from_secs(15),
         heartbeat: Duration::from_secs(5),
         mail_deadline: Duration::from_secs(50),

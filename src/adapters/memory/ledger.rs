@@ -228,7 +228,7 @@ impl Tables {
     fn open_batch(&mut self, processed: usize) -> BatchId {
         if processed > 0 {
             self.last_batch += 1;
-            let row = BatchRow { processed: processed as u16, ..BatchRow::default() };
+            let row = BatchRow { started_at: self.now, processed: processed as u16, ..BatchRow::default() };
             self.batches.insert(BatchId(self.last_batch), row);
         }
         BatchId(self.last_batch)

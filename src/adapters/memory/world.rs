@@ -2,6 +2,7 @@
 //! in a replay.
 
 mod audit;
+mod past;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +14,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::{Fault, Faults};
 use crate::{
     domain::{
+        duties::Duty,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         mailbox::{Endpoint, domain_of},
@@ -126,6 +128,7 @@ pub struct ReplyRow {
 /// A row of `events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRow {
+    pub at: DateTime<Utc>,
     pub kind: String,
     pub mailbox: Option<MailboxId>,
     pub reason: String,
@@ -151,6 +154,7 @@ pub(super) struct FlightRow {
 /// A row of `batches`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchRow {
+    pub started_at: DateTime<Utc>,
     pub processed: u16,
     pub sent: u16,
     pub failed: u16,
@@ -159,8 +163,19 @@ pub struct BatchRow {
     pub finished: bool,
 }
 
+/// A row of `cleanups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CleanupRow {
+    pub covered_by: Option<NaiveDate>,
+    pub attempts: u32,
+    pub finished: bool,
+    pub done: BTreeMap<Duty, u64>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Tables {
+    /// When the statement that runs began.
+    pub(super) now: DateTime<Utc>,
     pub(super) running: bool,
     pub(super) mailboxes: BTreeMap<MailboxId, MemoryMailbox>,
     pub(super) limits: BTreeMap<UserId, u32>,
@@ -179,6 +194,7 @@ pub(super) struct Tables {
     /// When each reason was last told as an alert.
     pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
+    pub(super) cleanups: BTreeMap<NaiveDate, CleanupRow>,
     pub(super) last_flight: i64,
     pub(super) last_batch: i64,
 }
@@ -217,7 +233,7 @@ impl Tables {
     }
 
     pub(super) fn tell(&mut self, kind: impl Into<String>, mailbox: Option<MailboxId>, reason: &str) {
-        self.events.push(EventRow { kind: kind.into(), mailbox, reason: reason.to_owned() });
+        self.events.push(EventRow { at: self.now, kind: kind.into(), mailbox, reason: reason.to_owned() });
     }
 }
 
@@ -324,6 +340,11 @@ impl MemoryWorld {
         self.tables().events.clone()
     }
 
+    /// Returns the dates whose duties were begun.
+    pub fn cleanups(&self) -> BTreeMap<NaiveDate, CleanupRow> {
+        self.tables().cleanups.clone()
+    }
+
     /// Returns the flights that are not settled.
     pub fn in_flight(&self) -> Vec<FlightId> {
         self.tables().flights.keys().copied().collect()
@@ -340,6 +361,10 @@ impl MemoryWorld {
 
     /// Runs one statement, as the fault of the moment allows.
     pub(super) fn statement<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
-        self.faults.around(|| statement(&mut self.tables()))
+        self.faults.around(|| {
+            let mut tables = self.tables();
+            tables.now = self.clock.now();
+            statement(&mut tables)
+        })
     }
 }

@@ -3,6 +3,7 @@
 
 mod events;
 mod fleet;
+mod logs;
 mod mailbox;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +12,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 pub use self::{
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
+    logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
 };
 use crate::domain::{id::MailboxId, partners::Member};

@@ -37,6 +37,7 @@ impl Keys {
     pub fn lease(&self, key: LeaseKey) -> String {
         match key {
             LeaseKey::Solo => format!("{}:lease:solo", self.tag),
+            LeaseKey::Leader => format!("{}:lease:leader", self.tag),
             LeaseKey::Shard(shard) => format!("{}:lease:shard:{shard}", self.tag),
         }
     }
@@ -54,6 +55,7 @@ mod tests {
         assert_eq!(keys.user_cap(CapKind::UserMinute, UserId(7)), "{warmup}:cap:user_minute:7");
         assert_eq!(keys.bell(), "{warmup}:bell");
         assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
+        assert_eq!(keys.lease(LeaseKey::Leader), "{warmup}:lease:leader");
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod bell;
 pub mod caps;
+pub mod duties;
 pub mod leases;
 pub mod ledger;
 

@@ -149,7 +149,7 @@ pub async fn a_released_lease_is_free(world: &dyn LeasesWorld) {
 
 pub async fn many_leases_are_answered_in_order_and_none_with_nothing(world: &dyn LeasesWorld) {
     let (leases, one, other) = (world.leases().await, run(), run());
-    let keys = [LeaseKey::Shard(ShardId(0)), LeaseKey::Solo, LeaseKey::Shard(ShardId(1))];
+    let keys = [LeaseKey::Shard(ShardId(0)), LeaseKey::Solo, LeaseKey::Leader];
     leases.acquire(other, &keys[1..2], TTL).await.unwrap();
     assert_eq!(leases.acquire(one, &keys, TTL).await.unwrap(), [true, false, true]);
     assert_eq!(leases.renew(one, &keys, TTL).await.unwrap(), [true, false, true]);

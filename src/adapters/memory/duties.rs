@@ -1,0 +1,108 @@
+//! The daily duties in memory.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+
+use super::world::{CleanupRow, MemoryWorld, Tables};
+use crate::{
+    domain::{
+        duties::{Duty, Kept},
+        id::WorkerId,
+    },
+    ports::{Duties, PortError, Retired},
+};
+
+#[async_trait]
+impl Duties for MemoryWorld {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        self.statement(|tables| tables.cleanups.iter().rev().find(|(_, row)| row.finished).map(|(day, _)| *day))
+    }
+
+    async fn begin(
+        &self,
+        _worker: &WorkerId,
+        day: NaiveDate,
+        _now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        self.statement(|tables| {
+            let latest = tables.cleanups.range(..day).next_back().map_or(day, |(latest, _)| *latest);
+            for missed in latest.iter_days().skip(1).take_while(|missed| *missed < day) {
+                let row = CleanupRow { covered_by: Some(day), attempts: 1, ..CleanupRow::default() };
+                tables.cleanups.entry(missed).or_insert(row);
+            }
+            let row = tables.cleanups.entry(day).or_default();
+            if row.finished {
+                return None;
+            }
+            row.attempts += 1;
+            Some(row.done.keys().copied().collect())
+        })
+    }
+
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        self.statement(|tables| Retired { gone: tables.retire(kept, before), more: false })
+    }
+
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        self.statement(|tables| {
+            if let Some(row) = tables.cleanups.get_mut(&day).filter(|row| !row.finished) {
+                row.done.entry(duty).or_insert(gone);
+            }
+        })
+    }
+
+    async fn finish(&self, day: NaiveDate, _now: DateTime<Utc>) -> Result<bool, PortError> {
+        self.statement(|tables| {
+            let open = tables.cleanups.range_mut(..day + Days::new(1)).filter(|(_, row)| !row.finished);
+            let mut ours = false;
+            for (date, row) in open {
+                (row.finished, row.covered_by) = (true, (*date != day).then_some(day));
+                ours |= *date == day;
+            }
+            ours
+        })
+    }
+}
+
+impl Tables {
+    /// Takes away what is older than `before` and returns how much it was.
+    fn retire(&mut self, kept: Kept, before: NaiveDate) -> u64 {
+        let old = |at: DateTime<Utc>| at.date_naive() < before;
+        let size = self.size(kept);
+        match kept {
+            Kept::Logs => self.logs.retain(|_, row| row.day >= before),
+            Kept::MailboxDays => {
+                let flying: BTreeSet<_> = self.flights.values().map(|flight| (flight.mailbox, flight.day)).collect();
+                self.days.retain(|key, row| key.1 >= before || !row.closed || flying.contains(key));
+            }
+            Kept::Events => self.events.retain(|row| !old(row.at)),
+            Kept::Batches => self.batches.retain(|_, row| !old(row.started_at)),
+            Kept::Rosters => self.rosters.retain(|day, _| *day >= before),
+            Kept::UserDays => self.user_days.retain(|(_, day), _| *day >= before),
+            Kept::Pairs => self.pairs.retain(|(day, ..)| *day >= before),
+            Kept::Pauses => self.pauses.retain(|_, whole| !whole.until.is_some_and(old)),
+            Kept::Replies => {
+                self.replies.retain(|_, row| !old(row.due.at) || matches!(row.state, "waiting" | "claimed"));
+            }
+            Kept::Cleanups => self.cleanups.retain(|day, row| *day >= before || !row.finished),
+        }
+        (size - self.size(kept)) as u64
+    }
+
+    fn size(&self, kept: Kept) -> usize {
+        match kept {
+            Kept::Logs => self.logs.len(),
+            Kept::MailboxDays => self.days.len(),
+            Kept::Events => self.events.len(),
+            Kept::Batches => self.batches.len(),
+            Kept::Rosters => self.rosters.len(),
+            Kept::UserDays => self.user_days.len(),
+            Kept::Pairs => self.pairs.len(),
+            Kept::Pauses => self.pauses.len(),
+            Kept::Replies => self.replies.len(),
+            Kept::Cleanups => self.cleanups.len(),
+        }
+    }
+}

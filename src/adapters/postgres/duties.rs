@@ -1,0 +1,160 @@
+//! The daily duties in Postgres: the row of each date, and deletes in steps that nobody waits for.
+
+mod partitions;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
+use sqlx::{PgPool, Row};
+
+use super::{classify::classify, session::Session};
+use crate::{
+    domain::{
+        duties::{Duty, Kept},
+        id::WorkerId,
+    },
+    ports::{Duties, PortError, Retired},
+};
+
+/// Rows that one statement takes away: well below its time-out, also on a slow disk.
+const STEP: i64 = 10_000;
+
+/// The record of the daily duties.
+#[derive(Clone, Debug)]
+pub struct PostgresDuties {
+    pool: PgPool,
+    session: Session,
+}
+
+impl PostgresDuties {
+    /// Works through `pool`, and for the log's partitions by a connection of its own.
+    pub fn new(pool: PgPool) -> PostgresDuties {
+        PostgresDuties { session: Session::new(pool.clone()), pool }
+    }
+}
+
+#[async_trait]
+impl Duties for PostgresDuties {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        const READ: &str = "SELECT max(day) FROM cleanups WHERE finished_at IS NOT NULL";
+        self.session.row(|| sqlx::query(READ)).await?.try_get(0).map_err(classify)
+    }
+
+    async fn begin(
+        &self,
+        worker: &WorkerId,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        let begin = || sqlx::query(BEGIN).bind(day).bind(worker.0.clone()).bind(now);
+        let Some(row) = self.session.rows(begin).await?.pop() else { return Ok(None) };
+        let done: Value = row.try_get(0).map_err(classify)?;
+        Ok(Some(Duty::ALL.into_iter().filter(|duty| done.get(duty.as_str()).is_some()).collect()))
+    }
+
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        let Some(statement) = statement(kept) else { return partitions::retire(&self.pool, before).await };
+        let rows = self.session.rows(|| sqlx::query(statement).bind(before).bind(STEP)).await?;
+        let gone = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(classify)?;
+        Ok(Retired { gone: gone.unsigned_abs(), more: gone >= STEP })
+    }
+
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        const NOTE: &str = "
+            UPDATE cleanups SET done = done || jsonb_build_object($2::text, $3::bigint)
+            WHERE day = $1 AND finished_at IS NULL AND NOT done ? $2";
+        let gone = i64::try_from(gone).unwrap_or(i64::MAX);
+        self.session.rows(|| sqlx::query(NOTE).bind(day).bind(duty.as_str()).bind(gone)).await.map(drop)
+    }
+
+    async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
+        const FINISH: &str = "
+            UPDATE cleanups SET finished_at = $2, covered_by = nullif($1, day)
+            WHERE day <= $1 AND finished_at IS NULL RETURNING day = $1";
+        let rows = self.session.rows(|| sqlx::query(FINISH).bind(day).bind(now)).await?;
+        let ours: Result<Vec<bool>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        Ok(ours.map_err(classify)?.contains(&true))
+    }
+}
+
+/// $1 the date, $2 worker, $3 now. No row when the date is finished.
+const BEGIN: &str = "
+    WITH missed AS (
+        INSERT INTO cleanups (day, covered_by, worker_id, started_at)
+        SELECT day::date, $1, $2, $3
+        FROM generate_series((SELECT max(day) FROM cleanups WHERE day < $1) + 1, $1 - 1, interval '1 day') AS day
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO cleanups (day, worker_id, started_at) VALUES ($1, $2, $3)
+    ON CONFLICT (day) DO UPDATE SET worker_id = EXCLUDED.worker_id, attempts = cleanups.attempts + 1
+    WHERE cleanups.finished_at IS NULL
+    RETURNING done";
+
+/// The statement that takes away a step's worth of what is older than $1, at most $2 rows, and tells how many. Rows that
+/// somebody has locked are left for the next time. Dates of instants are UTC's.
+fn statement(kept: Kept) -> Option<&'static str> {
+    Some(match kept {
+        Kept::Logs => return None,
+        // A day that is not closed yet, or of which a mail is on its way, is somebody's still.
+        Kept::MailboxDays => {
+            "WITH old AS (
+                SELECT d.ctid FROM mailbox_days d
+                WHERE d.day < $1 AND d.closed
+                  AND NOT EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND f.day = d.day)
+                LIMIT $2 FOR UPDATE OF d SKIP LOCKED),
+             gone AS (DELETE FROM mailbox_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        // By their numbers, which go with the time: so the oldest are met first.
+        Kept::Events => {
+            "WITH old AS (SELECT id FROM events WHERE at < $1::timestamp AT TIME ZONE 'UTC'
+                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        Kept::Replies => {
+            "WITH old AS (SELECT id FROM scheduled_replies
+                          WHERE due_at < $1::timestamp AT TIME ZONE 'UTC' AND state NOT IN ('waiting', 'claimed')
+                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM scheduled_replies WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        Kept::Batches => {
+            "WITH old AS (SELECT id FROM batches WHERE started_at < $1::timestamp AT TIME ZONE 'UTC'
+                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        // The members go first: a roster that lost its head would be made anew.
+        Kept::Rosters => {
+            "WITH old AS (SELECT ctid FROM roster WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+             members AS (DELETE FROM roster WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
+             heads AS (DELETE FROM rosters WHERE day < $1 AND (SELECT count(*) FROM old) < $2 RETURNING 1)
+             SELECT (SELECT count(*) FROM members) + (SELECT count(*) FROM heads)"
+        }
+        Kept::UserDays => {
+            "WITH old AS (SELECT ctid FROM user_days WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM user_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        Kept::Pairs => {
+            "WITH old AS (SELECT ctid FROM pairs WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM pairs WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        Kept::Pauses => {
+            "WITH old AS (SELECT ctid FROM pauses WHERE until < $1::timestamp AT TIME ZONE 'UTC'
+                          LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+        Kept::Cleanups => {
+            "WITH old AS (SELECT day FROM cleanups WHERE day < $1 AND finished_at IS NOT NULL
+                          LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM cleanups WHERE day = ANY (ARRAY(SELECT day FROM old)) RETURNING 1)
+             SELECT count(*) FROM gone"
+        }
+    })
+}

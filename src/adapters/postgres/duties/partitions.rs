@@ -1,0 +1,68 @@
+//! Old days of the log leave as whole partitions, while it is read and written.
+//!
+//! ```text
+//!   attached ──DETACH CONCURRENTLY──▶ pending ──(who used the log before is done)──▶ detached ──DROP──▶ gone
+//!                    └── killed, or somebody's transaction takes too long: FINALIZE goes on from here
+//! ```
+//!
+//! *Why concurrently*: a plain DETACH or DROP takes the whole of `logs` for itself, so behind one report that is left
+//! open every settle would wait. *Why a lock time-out*: the wait for that report is ours alone, but it must end; the next
+//! attempt finishes what is pending. Postgres lets one partition be pending at a time, so that one goes first.
+
+use chrono::NaiveDate;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+
+use crate::{
+    adapters::postgres::classify::classify,
+    ports::{PortError, Retired},
+};
+
+/// How long one step waits for those who use the log.
+const LOCK_TIMEOUT: &str = "2s";
+
+/// Every partition to take away, pending ones first, whatever their age: they are in the way of the others. What is
+/// detached already has no parent; it is ours by its name and its columns.
+const OLD: &str = "
+    SELECT c.relname::text, CASE WHEN i.inhrelid IS NULL THEN 'detached' WHEN i.inhdetachpending THEN 'pending' ELSE 'attached' END,
+           c.relname < 'logs_' || to_char($1::date, 'YYYYMMDD') AS old
+    FROM pg_class c
+    JOIN pg_class logs ON logs.oid = 'logs'::regclass AND logs.relnamespace = c.relnamespace
+    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = logs.oid
+    WHERE c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}$'
+      AND (SELECT count(*) FROM pg_attribute a
+           WHERE a.attrelid = c.oid AND a.attname IN ('day', 'mailbox_id', 'message_id') AND NOT a.attisdropped) = 3
+      AND (i.inhdetachpending IS TRUE OR c.relname < 'logs_' || to_char($1::date, 'YYYYMMDD'))
+    ORDER BY i.inhdetachpending IS NOT TRUE, i.inhrelid IS NOT NULL, c.relname";
+
+/// Takes away the first partition that is older than `before`. Repeatable, whatever was done of it.
+pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<Retired, PortError> {
+    // A connection of its own: the time-outs must not stay behind on one of the pool's.
+    let options =
+        (*pool.connect_options()).clone().options([("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", "60s")]);
+    let mut connection = options.connect().await.map_err(|error| PortError::Unavailable(error.to_string()))?;
+    let answer = retire_first(&mut connection, before).await;
+    // Nothing is lost with a goodbye that does not arrive.
+    drop(connection.close().await);
+    answer.map_err(classify)
+}
+
+async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Result<Retired, sqlx::Error> {
+    let old: Vec<(String, String, bool)> = sqlx::query_as(OLD).bind(before).fetch_all(&mut *connection).await?;
+    let Some((partition, state, old_enough)) = old.first() else { return Ok(Retired::default()) };
+    match state.as_str() {
+        "attached" => run(connection, format!("ALTER TABLE logs DETACH PARTITION {partition} CONCURRENTLY")).await?,
+        "pending" => run(connection, format!("ALTER TABLE logs DETACH PARTITION {partition} FINALIZE")).await?,
+        _ => {}
+    }
+    if *old_enough {
+        run(connection, format!("DROP TABLE IF EXISTS {partition}")).await?;
+        tracing::info!(partition, "a day of the log is past its retention: dropped");
+    }
+    Ok(Retired { gone: u64::from(*old_enough), more: old.len() > 1 })
+}
+
+/// One statement by the simple protocol: a concurrent DETACH refuses to be part of a transaction.
+async fn run(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
+    // The name matched a pattern of lower-case letters, an underscore and digits.
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
+}

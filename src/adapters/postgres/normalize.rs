@@ -1,0 +1,115 @@
+//! The one-time repair of an older system's `logs`, by the same text that psql runs: `migrations/normalize-log-status.sql`.
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use thiserror::Error;
+
+/// The file for psql; what stands between its two marks is ours too.
+const FILE: &str = include_str!("../../../migrations/normalize-log-status.sql");
+const BEGINS: &str = "-- [the repair]\n";
+const ENDS: &str = "-- [end of the repair]\n";
+
+/// SQLSTATEs of the repair's own sentences begin so; `WU001` lists unknown values.
+const OURS: &str = "WU";
+
+/// Why nothing was changed.
+#[derive(Debug, Error)]
+pub enum NormalizeError {
+    /// The repair says itself what is wrong and what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// Postgres did not do it.
+    #[error("nothing was changed, Postgres says: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What the repair did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Normalized {
+    /// The values as they were stored, those that were unknown first.
+    pub before: Vec<Stored>,
+    /// Rows of each status afterwards: SENT, REPLIED, FAILED.
+    pub after: Vec<(String, i64)>,
+    /// Rows that were written.
+    pub changed: i64,
+    /// Constraints that were dropped and added.
+    pub notes: Vec<String>,
+}
+
+/// A value as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    /// In quotes, with escapes for what can't be seen.
+    pub stored: String,
+    pub becomes: String,
+    pub rows: i64,
+}
+
+/// Repairs `table` in one transaction, in which nobody else uses it; values that are none of the three statuses become
+/// `unknown_as`. Repeatable: what is right is not written.
+///
+/// Returns `Refused` with the list of unknown values when `unknown_as` is not given, and for anything that is not an
+/// older system's log; nothing is changed then.
+pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> Result<Normalized, NormalizeError> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT set_config('warmup.table', $1, true), set_config('warmup.unknown_as', $2, true)")
+        .bind(table)
+        .bind(unknown_as.unwrap_or_default())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(repair()).execute(&mut *transaction).await.map_err(explain)?;
+    let told: (String, String, String, String) = sqlx::query_as(TOLD).fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
+    let wrong = |error: serde_json::Error| NormalizeError::Database(sqlx::Error::Decode(error.into()));
+    let after: std::collections::BTreeMap<String, i64> = serde_json::from_str(&told.1).map_err(wrong)?;
+    let rows = |status: &str| (status.to_owned(), after.get(status).copied().unwrap_or_default());
+    Ok(Normalized {
+        before: serde_json::from_str(&told.0).map_err(wrong)?,
+        after: ["SENT", "REPLIED", "FAILED"].map(rows).to_vec(),
+        changed: told.2.parse().unwrap_or_default(),
+        notes: serde_json::from_str(&told.3).map_err(wrong)?,
+    })
+}
+
+const TOLD: &str = "
+    SELECT current_setting('warmup.before'), current_setting('warmup.after'), current_setting('warmup.changed'),
+           current_setting('warmup.notes')";
+
+fn repair() -> &'static str {
+    FILE.split_once(BEGINS)
+        .and_then(|(_, rest)| rest.split_once(ENDS))
+        .map(|(repair, _)| repair)
+        .expect("the file has both marks: a test reads it")
+}
+
+/// The repair's own errors with detail and hint; of Postgres's others what they say.
+fn explain(error: sqlx::Error) -> NormalizeError {
+    let sqlx::Error::Database(database) = &error else { return error.into() };
+    if !database.code().is_some_and(|code| code.starts_with(OURS)) {
+        return error.into();
+    }
+    let Some(said) = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() else { return error.into() };
+    let mut text = said.message().to_owned();
+    for line in said.detail().into_iter().flat_map(str::lines) {
+        text.push_str(&format!("\n  {line}"));
+    }
+    if let Some(hint) = said.hint() {
+        text.push_str(&format!("\n{hint}"));
+    }
+    NormalizeError::Refused(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repair_is_plain_sql_in_ascii() {
+        let text = repair();
+        assert!(text.starts_with("DO $repair$") && text.trim_end().ends_with("END $repair$;"));
+        assert!(!text.lines().any(|line| line.starts_with('\\')), "psql's own commands stand outside of the marks");
+        assert!(text.is_ascii(), "whatever encoding a client speaks");
+    }
+}

@@ -1,0 +1,91 @@
+//! Who does the daily duties: the one worker that holds one more lease.
+//!
+//! *Term*: a worker leads from the moment at which it asked for the lease that it got, for the lease's length, and on
+//! from each renewal; it looks before each step (`domain/lease.rs` says why it counts from before the asking). *Why
+//! Postgres is asked before each renewal*: a leader that can't write must not keep the duties from one that can. *What
+//! fails*: a leader that is killed leaves its lease to run out, and the next one goes on where it was; two that believe
+//! in it at once do the same repeatable steps twice. There is no epoch: nothing here needs a fence.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ports, WorkerSettings};
+use crate::{
+    domain::{id::RunId, lease::Trust},
+    ports::{LeaseKey, PortError},
+};
+
+pub(super) struct Leadership {
+    ports: Ports,
+    settings: Arc<WorkerSettings>,
+    run: RunId,
+    trust: Mutex<Option<Trust>>,
+    gained: Notify,
+}
+
+impl Leadership {
+    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId) -> Leadership {
+        Leadership { ports, settings, run, trust: Mutex::default(), gained: Notify::new() }
+    }
+
+    /// Says whether this worker leads right now, for certain.
+    pub(super) fn holds(&self) -> bool {
+        self.trust().is_some_and(|trust| trust.holds(self.ports.clock.machine()))
+    }
+
+    /// Waits until this worker becomes the leader.
+    pub(super) async fn gained(&self) {
+        self.gained.notified().await;
+    }
+
+    /// Asks for the lease, or renews it, at every heartbeat until `stop`, and then gives it back.
+    pub(super) async fn keep(&self, stop: CancellationToken) {
+        let beats = async {
+            loop {
+                if let Err(error) = self.beat().await {
+                    tracing::debug!(%error, "leadership not asked for");
+                }
+                self.ports.clock.pause(self.settings.heartbeat).await;
+            }
+        };
+        if stop.run_until_cancelled(beats).await.is_none() {
+            self.resign().await;
+        }
+    }
+
+    async fn beat(&self) -> Result<(), PortError> {
+        self.ports.duties.finished().await?;
+        let (key, ttl) = ([LeaseKey::Leader], self.settings.lease_ttl);
+        let asked = self.ports.clock.machine();
+        // A trust that ran out meanwhile may still be renewed; either way the duties that waited are told.
+        let (led, held) = (self.holds(), self.trust().is_some());
+        let mut leads = held && self.ports.leases.renew(self.run, &key, ttl).await? == [true];
+        if !leads {
+            leads = self.ports.leases.acquire(self.run, &key, ttl).await? == [true];
+        }
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = leads.then(|| Trust::from_asked(asked, ttl));
+        match (led, leads) {
+            (false, true) => {
+                tracing::info!("this worker leads: it does the daily duties");
+                self.gained.notify_one();
+            }
+            (true, false) => tracing::warn!("another worker leads now"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Also where none is known of: the answer to the last asking may have been lost.
+    async fn resign(&self) {
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Err(error) = self.ports.leases.release(self.run, &[LeaseKey::Leader]).await {
+            tracing::warn!(%error, "leadership not given back: it runs out by itself");
+        }
+    }
+
+    fn trust(&self) -> Option<Trust> {
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,402 @@
+//! The daily duties: in memory as their port demands, and by workers that are killed, late, or asleep for days.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::{
+        memory::{
+            Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock, Weather,
+            world::CleanupRow,
+        },
+        system::Dice,
+    },
+    domain::{
+        duties::{Duty, Kept, due},
+        id::WorkerId,
+    },
+    observe::liveness::Liveness,
+    ports::{Clock, Duties, PortError, Retired},
+    worker::{KeeperError, Ports, Report, Worker, WorkerSettings},
+};
+use warmup_support::{
+    conformance::duties::{DutiesWorld, Row},
+    hand_clock::HandClock,
+};
+
+use crate::fleet::{LIMITS, settings};
+
+struct InMemory(MemoryWorld);
+
+async fn world() -> InMemory {
+    InMemory(MemoryWorld::new(Arc::new(HandClock::default()), 1, 1.5))
+}
+
+#[async_trait]
+impl DutiesWorld for InMemory {
+    fn duties(&self) -> Arc<dyn Duties> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn write(&self, kept: Kept, day: NaiveDate) {
+        self.0.remember(kept, day);
+    }
+
+    async fn write_open_day(&self, day: NaiveDate) {
+        self.0.remember_day(day, false);
+    }
+
+    async fn write_flying_day(&self, day: NaiveDate) {
+        self.0.remember_day(day, true);
+    }
+
+    async fn left(&self, kept: Kept) -> Vec<NaiveDate> {
+        self.0.remembered(kept)
+    }
+
+    async fn rows(&self) -> Vec<Row> {
+        let row = |(day, row): (NaiveDate, CleanupRow)| Row {
+            day,
+            covered_by: row.covered_by,
+            attempts: row.attempts,
+            finished: row.finished,
+        };
+        self.0.cleanups().into_iter().map(row).collect()
+    }
+
+    async fn go_away(&self) {
+        self.0.set_fault(Some(Fault::Unavailable));
+    }
+}
+
+warmup_support::duties_conformance!(world);
+
+/// The duties of a world, up to their `last` change: that one waits until it may go on.
+struct Cut {
+    world: MemoryWorld,
+    changes: AtomicUsize,
+    last: usize,
+    reached: Notify,
+    go_on: Notify,
+}
+
+impl Cut {
+    fn new(world: &MemoryWorld, last: usize) -> Arc<Cut> {
+        let (reached, go_on) = (Notify::new(), Notify::new());
+        Arc::new(Cut { world: world.clone(), changes: AtomicUsize::new(0), last, reached, go_on })
+    }
+
+    async fn change<T>(&self, change: impl Future<Output = T>) -> T {
+        let at = self.changes.fetch_add(1, Ordering::SeqCst);
+        if at == self.last {
+            self.reached.notify_one();
+            self.go_on.notified().await;
+        }
+        change.await
+    }
+}
+
+#[async_trait]
+impl Duties for Cut {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        self.world.finished().await
+    }
+    async fn begin(
+        &self,
+        worker: &WorkerId,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        self.change(self.world.begin(worker, day, now)).await
+    }
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        self.change(self.world.retire(kept, before)).await
+    }
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        self.change(self.world.note(day, duty, gone)).await
+    }
+    async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
+        self.change(self.world.finish(day, now)).await
+    }
+}
+
+/// One machine's services, over which workers come and go.
+struct Place {
+    clock: Arc<dyn Clock>,
+    world: MemoryWorld,
+    leases: Arc<MemoryLeases>,
+    zone: Tz,
+}
+
+impl Place {
+    fn at(zone: Tz, begins: &str) -> Place {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins.parse().unwrap()));
+        let world = MemoryWorld::new(Arc::clone(&clock), 16, 1.2);
+        Place { leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))), clock, world, zone }
+    }
+
+    fn worker(&self, duties: Arc<dyn Duties>, stop: &CancellationToken) -> JoinHandle<Result<Report, KeeperError>> {
+        let entropy = Arc::new(Dice::seeded(7));
+        let ports = Ports {
+            clock: Arc::clone(&self.clock),
+            entropy: entropy.clone(),
+            mailboxes: Arc::new(self.world.clone()),
+            ledger: Arc::new(self.world.clone()),
+            duties,
+            caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&self.clock)).unwrap()),
+            leases: self.leases.clone(),
+            mailer: Arc::new(MemoryMailer::new(Arc::clone(&self.clock), entropy, Weather::default())),
+            orders: Arc::new(self.world.clone()),
+            bell: Arc::new(MemoryBell::cast()),
+        };
+        // Few heartbeats, so that days pass quickly.
+        let settings = WorkerSettings {
+            distributed: true,
+            timezone: self.zone,
+            heartbeat: Duration::from_secs(200),
+            lease_ttl: Duration::from_secs(600),
+            ..settings()
+        };
+        tokio::spawn(Worker::new(ports, settings, Arc::new(Liveness::default())).run(stop.clone()))
+    }
+
+    /// Lets a worker live until `at`, and stops it.
+    async fn live_until(&self, at: DateTime<Utc>) {
+        let stop = CancellationToken::new();
+        let worker = self.worker(Arc::new(self.world.clone()), &stop);
+        self.clock.sleep_until(at).await;
+        stop.cancel();
+        worker.await.unwrap().unwrap();
+    }
+
+    fn days(&self) -> Vec<(NaiveDate, Option<NaiveDate>)> {
+        let rows: BTreeMap<NaiveDate, CleanupRow> = self.world.cleanups();
+        assert!(rows.values().all(|row| row.finished), "{rows:?}");
+        rows.into_iter().map(|(day, row)| (day, row.covered_by)).collect()
+    }
+}
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// Two workers, of which one is killed at its `last` change of the duties; the other one finishes. Returns whether the
+/// first one came that far.
+async fn killed_at(last: usize) -> bool {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T12:00:00Z");
+    for day in ["2026-08-01", "2026-11-24"] {
+        for duty in Duty::ALL {
+            if let Duty::Retire(kept) = duty {
+                place.world.remember(kept, date(day));
+            }
+        }
+    }
+    // Today's own row would be finished.
+    let today = date("2026-11-24");
+    place.world.forget_cleanup(today);
+    let (cut, stop) = (Cut::new(&place.world, last), CancellationToken::new());
+    let first = place.worker(cut.clone(), &stop);
+    let reached = tokio::select! {
+        () = cut.reached.notified() => true,
+        () = place.clock.pause(Duration::from_secs(600)) => false,
+    };
+    first.abort();
+    let _ = first.await;
+    // An aborted worker's tasks live on: its lease is lost, so that it can do no more than a killed one.
+    place.leases.lose();
+    stop.cancel();
+    place.live_until(place.clock.now() + TimeDelta::minutes(10)).await;
+
+    let row = place.world.cleanups().remove(&today).expect("the date has its row");
+    assert!(row.finished && row.covered_by.is_none(), "killed at {last}: {row:?}");
+    assert_eq!(row.done.len(), Duty::ALL.len(), "killed at {last}: {row:?}");
+    for duty in Duty::ALL {
+        if let Duty::Retire(kept) = duty {
+            let left = place.world.remembered(kept);
+            assert!(left.iter().all(|day| *day > date("2026-08-01")), "killed at {last}: {kept:?} {left:?}");
+            assert!(left.contains(&today), "killed at {last}: {kept:?}");
+        }
+    }
+    reached
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_killed_between_any_two_steps_leaves_the_rest_to_the_next() {
+    let mut last = 0;
+    while killed_at(last).await {
+        last += 1;
+    }
+    // The row is opened, nine kinds of things go, eleven steps are noted, the row is closed.
+    assert_eq!(last, 1 + 9 + Duty::ALL.len() + 1, "every change was cut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_one_of_several_workers_does_the_duties() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T23:50:00Z");
+    let stop = CancellationToken::new();
+    let counted: Vec<Arc<Cut>> = (0..3).map(|_| Cut::new(&place.world, usize::MAX)).collect();
+    let workers: Vec<_> = counted.iter().map(|duties| place.worker(duties.clone(), &stop)).collect();
+    place.clock.sleep_until(at("2026-11-25T00:10:00Z")).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    let changes: Vec<usize> = counted.iter().map(|duties| duties.changes.load(Ordering::SeqCst)).collect();
+    assert_eq!(changes.iter().filter(|changes| **changes > 0).count(), 1, "{changes:?}");
+    assert_eq!(place.days().len(), 2);
+    assert!(place.world.cleanups().values().all(|row| row.attempts == 1 && row.covered_by.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_date_has_its_turn_in_zones_with_short_long_and_odd_days() {
+    for (zone, begins, days) in [
+        (chrono_tz::America::Los_Angeles, "2027-03-12T20:00:00Z", 4),
+        (chrono_tz::America::Los_Angeles, "2026-10-30T20:00:00Z", 4),
+        (chrono_tz::Asia::Tokyo, "2026-11-22T20:00:00Z", 3),
+        (chrono_tz::Pacific::Auckland, "2026-09-25T20:00:00Z", 4),
+        (chrono_tz::America::Sao_Paulo, "2018-11-02T12:00:00Z", 4),
+        (chrono_tz::Africa::Cairo, "2026-04-22T12:00:00Z", 4),
+        (chrono_tz::Asia::Beirut, "2026-03-27T12:00:00Z", 4),
+    ] {
+        let place = Place::at(zone, begins);
+        let (first, ends) = (due(zone, at(begins)), at(begins) + TimeDelta::days(days));
+        place.live_until(ends).await;
+        let wanted: Vec<_> =
+            first.iter_days().take_while(|day| *day <= due(zone, ends)).map(|day| (day, None)).collect();
+        assert_eq!(place.days(), wanted, "{zone}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_over_midnight_makes_the_duties_late_and_not_lost() {
+    let place = Place::at(chrono_tz::Asia::Tokyo, "2026-11-24T10:00:00Z");
+    place.live_until(at("2026-11-24T14:59:00Z")).await;
+    place.clock.sleep_until(at("2026-11-24T21:30:00Z")).await;
+    place.live_until(at("2026-11-24T21:31:00Z")).await;
+    assert_eq!(place.days(), [(date("2026-11-24"), None), (date("2026-11-25"), None)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_ten_days_without_a_machine_what_is_due_is_done_once() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
+    place.world.remember(Kept::Logs, date("2026-08-28"));
+    place.live_until(at("2026-11-24T11:00:00Z")).await;
+    assert_eq!(place.world.remembered(Kept::Logs).len(), 1, "it is 88 days old");
+    place.clock.sleep_until(at("2026-12-04T11:00:00Z")).await;
+    place.live_until(at("2026-12-04T12:00:00Z")).await;
+    let last = date("2026-12-04");
+    let mut wanted = vec![(date("2026-11-24"), None)];
+    wanted.extend((1..10).map(|days| (date("2026-11-24") + Days::new(days), Some(last))));
+    wanted.push((last, None));
+    assert_eq!(place.days(), wanted);
+    assert!(place.world.remembered(Kept::Logs).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_away_at_five_past_midnight_gets_its_duties_later() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T23:00:00Z");
+    let stop = CancellationToken::new();
+    let worker = place.worker(Arc::new(place.world.clone()), &stop);
+    place.clock.sleep_until(at("2026-11-25T00:00:00Z")).await;
+    place.world.set_fault(Some(Fault::Unavailable));
+    place.clock.sleep_until(at("2026-11-25T03:00:00Z")).await;
+    place.world.set_fault(None);
+    place.clock.sleep_until(at("2026-11-25T03:05:00Z")).await;
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert_eq!(place.days(), [(date("2026-11-24"), None), (date("2026-11-25"), None)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_leader_gives_the_leadership_back() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
+    place.live_until(at("2026-11-24T10:01:00Z")).await;
+    // Long before the lease could have run out.
+    let stop = CancellationToken::new();
+    place.world.forget_cleanup(date("2026-11-24"));
+    let next = place.worker(Arc::new(place.world.clone()), &stop);
+    place.clock.pause(Duration::from_secs(5)).await;
+    assert_eq!(place.days(), [(date("2026-11-24"), None)]);
+    stop.cancel();
+    next.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_lease_has_run_out_takes_no_further_step() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
+    // It is held up over the note of its first step, and meanwhile it can't renew.
+    let (cut, stop) = (Cut::new(&place.world, 1), CancellationToken::new());
+    let worker = place.worker(cut.clone(), &stop);
+    cut.reached.notified().await;
+    place.leases.set_fault(Some(Fault::Unavailable));
+    place.clock.pause(Duration::from_secs(600)).await;
+    cut.go_on.notify_one();
+    place.clock.pause(Duration::from_secs(300)).await;
+    assert_eq!(cut.changes.load(Ordering::SeqCst), 2, "the row was opened, one step noted, and no more");
+    place.leases.set_fault(None);
+    place.clock.pause(Duration::from_secs(300)).await;
+    assert_eq!(place.days(), [(date("2026-11-24"), None)]);
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+}
+
+/// Duties of which one step fails for an hour.
+struct Blocked(MemoryWorld, Arc<dyn Clock>);
+
+#[async_trait]
+impl Duties for Blocked {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        self.0.finished().await
+    }
+    async fn begin(
+        &self,
+        worker: &WorkerId,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        self.0.begin(worker, day, now).await
+    }
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        if kept == Kept::Logs && self.1.now() < at("2026-11-24T11:00:00Z") {
+            return Err(PortError::Unavailable("somebody reads".into()));
+        }
+        self.0.retire(kept, before).await
+    }
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        self.0.note(day, duty, gone).await
+    }
+    async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
+        self.0.finish(day, now).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duty_that_fails_holds_up_no_other_and_is_repeated() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
+    [Kept::Logs, Kept::Pairs].into_iter().for_each(|kept| place.world.remember(kept, date("2026-08-01")));
+    let stop = CancellationToken::new();
+    let worker = place.worker(Arc::new(Blocked(place.world.clone(), Arc::clone(&place.clock))), &stop);
+    place.clock.sleep_until(at("2026-11-24T10:30:00Z")).await;
+    assert!(!place.world.cleanups()[&date("2026-11-24")].finished);
+    assert_eq!((place.world.remembered(Kept::Logs).len(), place.world.remembered(Kept::Pairs).len()), (1, 0));
+    place.clock.sleep_until(at("2026-11-24T11:02:00Z")).await;
+    assert_eq!(place.days(), [(date("2026-11-24"), None)]);
+    assert!(place.world.remembered(Kept::Logs).is_empty());
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+}
