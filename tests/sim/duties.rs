@@ -98,6 +98,8 @@ impl Cut {
     }
 
     async fn change<T>(&self, change: impl Future<Output = T>) -> T {
+        // The others have their turn between any two.
+        tokio::task::yield_now().await;
         let at = self.changes.fetch_add(1, Ordering::SeqCst);
         if at == self.last {
             self.reached.notify_one();
@@ -136,6 +138,8 @@ struct Place {
     clock: Arc<dyn Clock>,
     world: MemoryWorld,
     leases: Arc<MemoryLeases>,
+    /// One for all, so that no two workers get the same run: to the leases they would be one.
+    entropy: Arc<Dice>,
     zone: Tz,
 }
 
@@ -143,11 +147,17 @@ impl Place {
     fn at(zone: Tz, begins: &str) -> Place {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins.parse().unwrap()));
         let world = MemoryWorld::new(Arc::clone(&clock), 16, 1.2);
-        Place { leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))), clock, world, zone }
+        Place {
+            leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
+            entropy: Arc::new(Dice::seeded(7)),
+            clock,
+            world,
+            zone,
+        }
     }
 
     fn worker(&self, duties: Arc<dyn Duties>, stop: &CancellationToken) -> JoinHandle<Result<Report, KeeperError>> {
-        let entropy = Arc::new(Dice::seeded(7));
+        let entropy = Arc::clone(&self.entropy);
         let ports = Ports {
             clock: Arc::clone(&self.clock),
             entropy: entropy.clone(),
