@@ -13,3 +13,5 @@ mod grants;
 mod one_day;
 #[path = "sim/suspend.rs"]
 mod suspend;
+#[path = "sim/zones.rs"]
+mod zones;

@@ -31,6 +31,7 @@ struct Fleet {
     _redis: TestRedis,
     /// Its certificate is a file as long as it lives.
     _authority: Authority,
+    vars: BTreeMap<String, String>,
     settings: Settings,
     stack: MailStack,
 }
@@ -38,8 +39,7 @@ struct Fleet {
 impl Fleet {
     async fn start() -> Fleet {
         let authority = Authority::new();
-        let logins = (0..MAILBOXES).map(|n| (address(n), format!("password-{n}"))).collect();
-        let stack = MailStack::start(&authority, Accounts { logins, unknown: vec![] }).await;
+        let stack = MailStack::start(&authority, Accounts { logins: logins("password"), unknown: vec![] }).await;
         let (database, redis) = tokio::join!(world::postgres(), world::redis());
         let vars = BTreeMap::from([
             ("DATABASE_URL".to_owned(), database.url().to_owned()),
@@ -51,7 +51,7 @@ impl Fleet {
         ]);
         let (settings, _) = Settings::from_vars(&vars).expect("the test's settings are sound");
         migrate::migrate(database.pool(), settings.shards, at(8, 45)).await.expect("a fresh copy migrates");
-        Fleet { database, _redis: redis, _authority: authority, settings, stack }
+        Fleet { database, _redis: redis, _authority: authority, vars, settings, stack }
     }
 
     fn pool(&self) -> &PgPool {
@@ -80,9 +80,21 @@ impl Fleet {
         assert_eq!(report.expect("the worker starts, and stops in order").abandoned, 0);
     }
 
+    /// What the operator's command says.
+    async fn order(&self, args: &[&str]) -> String {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_warmup"));
+        let output = command.args(args).env_clear().envs(&self.vars).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     async fn count(&self, what: &'static str) -> i64 {
         sqlx::query_scalar(what).fetch_one(self.pool()).await.unwrap()
     }
+}
+
+fn logins(password: &str) -> Vec<(String, String)> {
+    (0..MAILBOXES).map(|n| (address(n), format!("{password}-{n}"))).collect()
 }
 
 fn address(n: usize) -> String {
@@ -114,11 +126,10 @@ async fn five_mailboxes_with_a_535_open_their_hosts_breaker_and_the_sixth_is_not
     assert!((5..=MAILBOXES as i64).contains(&refused), "nobody is tried twice: {refused}");
     assert_eq!(refused, fleet.count("SELECT count(*) FROM logs").await);
 
-    fleet.import("password", at(9, 55)).await;
-    const RESUME: &str = "
-        WITH forgotten AS (DELETE FROM pauses WHERE scope = 'host' AND key = 'localhost')
-        UPDATE mailboxes SET state = 'active', reason = NULL WHERE smtp_host = 'localhost'";
-    sqlx::query(RESUME).execute(fleet.pool()).await.unwrap();
+    // The host lets them in again, and the operator says so.
+    fleet.stack.change_passwords(logins("wrong"));
+    let said = fleet.order(&["mailbox", "resume", "--host", "localhost", "--yes"]).await;
+    assert!(said.contains("resumed: 5 mailboxes"), "{said}");
     fleet.work(at(9, 55), at(11, 30)).await;
 
     assert_eq!(fleet.count(USUAL).await, MAILBOXES as i64);

@@ -41,6 +41,9 @@ async fn a_batch_is_one_script_and_two_statements() {
             ("WARMUP_MAILBOX_COOLDOWN_MIN_MS", "0"),
             ("WARMUP_MAILBOX_COOLDOWN_MAX_MS", "0"),
             ("WARMUP_MAX_CONCURRENT", "20"),
+            // So that mails are counted and nothing else.
+            ("WARMUP_REPLY_DELAY_MIN", "240"),
+            ("WARMUP_REPLY_DELAY_MAX", "240"),
         ],
     )
     .await;

@@ -25,6 +25,7 @@ use super::place::{Place, Running, UP};
 use crate::{
     canary::{self, CANARY},
     days::{acceptance, address},
+    threads::assert_threads,
 };
 
 const MAILBOXES: usize = 20;
@@ -86,6 +87,8 @@ async fn twenty_mailboxes_have_their_whole_day_through_a_stop_and_a_start() {
     let cluster = PrivatePostgres::start(&place.data(), Durability::Durable).await.unwrap();
     let pool = sqlx::PgPool::connect(cluster.url()).await.unwrap();
     let snapshot = Snapshot::read(&pool, DATE).await.unwrap();
+    let threads = assert_threads(&snapshot, &delivered);
+    assert!(threads > 50, "{threads} mails were answered");
     let accepted: Vec<_> = delivered.into_iter().map(|mail| acceptance(mail.from, mail.to, mail.message_id)).collect();
     let verdict = prove(&accepted, &snapshot, &Expect { mailboxes: MAILBOXES, quota: QUOTA, faults: false });
     assert!(verdict.holds(), "{verdict}\n{said}");

@@ -109,6 +109,15 @@ impl MailStack {
         self.read("dovecot.log")
     }
 
+    /// Lets these log in with these passwords from now on, and nobody else.
+    pub fn change_passwords(&self, logins: Vec<(String, String)>) {
+        let accounts = Accounts { logins, unknown: vec![] };
+        // Dovecot reads the file anew when it is another one.
+        let (new, passwd) = (self.path().join("passwd.new"), self.path().join("passwd"));
+        fs::write(&new, text::passwd(&accounts)).expect("the folder is ours");
+        fs::rename(new, passwd).expect("the folder is ours");
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).unwrap_or_default()
     }
