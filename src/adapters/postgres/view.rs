@@ -5,6 +5,7 @@ mod events;
 mod fleet;
 mod logs;
 mod mailbox;
+mod replies;
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -14,6 +15,7 @@ pub use self::{
     fleet::{Batch, Fleet, fleet},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
+    replies::{Owed, owed_replies},
 };
 use crate::domain::{id::MailboxId, partners::Member};
 

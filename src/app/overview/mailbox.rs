@@ -97,6 +97,9 @@ pub struct MailboxDetail {
     pub planned_by_now: u16,
     /// Of those, neither sent nor uncertain nor in flight.
     pub owed_now: u16,
+    /// Replies that it owes, and when the first of them falls due.
+    pub replies_owed: i64,
+    pub replies_next_at: Option<DateTime<Utc>>,
     pub last_days: Vec<DayStatus>,
     /// The newest last.
     pub last_events: Vec<Event>,
@@ -135,7 +138,9 @@ pub async fn mailbox_detail(
     let asked = Asked { mailbox: Some(mailbox.id.0), limit: EVENTS_SHOWN, ..Asked::default() };
     let last_events = view::events(pool, &asked).await?;
     let detail = MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now);
-    Ok(Some(MailboxDetail { last_events, ..detail }))
+    let owed = view::owed_replies(pool, mailbox.id).await?;
+    let (replies_owed, replies_next_at) = (owed.replies, owed.first_due_at);
+    Ok(Some(MailboxDetail { last_events, replies_owed, replies_next_at, ..detail }))
 }
 
 impl MailboxStatus {
@@ -174,6 +179,8 @@ impl MailboxDetail {
             planned_by_now,
             owed_now: planned_by_now.saturating_sub(mailbox.today.reserved as u16),
             last_events: Vec::new(),
+            replies_owed: 0,
+            replies_next_at: None,
             status,
             display_name: mailbox.display_name.clone(),
             username: mailbox.username.clone(),

@@ -81,6 +81,7 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         ("receives", receives),
         ("today", format!("{}: {} of {} sent, {} left", status.day, status.sent, status.quota, status.left)),
         ("owes now", format!("{}: the plan asks for {} by now", detail.owed_now, detail.planned_by_now)),
+        ("replies", replies(detail)),
         ("last sent", detail.last_sent_at.map_or_else(missing, instant)),
         ("in flight", if detail.in_flight { "one mail" } else { "nothing" }.to_owned()),
         ("display name", detail.display_name.clone()),
@@ -95,6 +96,13 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         ("enrolled", instant(detail.enrolled_at)),
         ("changed", instant(detail.changed_at)),
     ]
+}
+
+fn replies(detail: &MailboxDetail) -> String {
+    match detail.replies_next_at {
+        Some(at) => format!("{} owed, the first from {} on", detail.replies_owed, instant(at)),
+        None => "none owed".to_owned(),
+    }
 }
 
 fn ramp(detail: &MailboxDetail) -> String {

@@ -166,3 +166,17 @@ async fn removed_mailboxes_are_not_listed_but_shown() {
     let removed = detail(database.pool(), "m1@d0.example").await;
     assert_eq!((removed.because.as_str(), removed.sealed_under), ("removed: operator", None));
 }
+
+#[tokio::test]
+async fn a_mailbox_says_what_it_is_still_to_answer() {
+    let database = around_the_world().await;
+    assert_eq!(detail(database.pool(), "a@x.org").await.replies_owed, 0);
+    const THREADS: &str = "
+        INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject, state)
+        SELECT n, $1, $1 + 1, $2 + n * interval '1 hour', $2 + interval '9 hours', n || '@y.org', 'Notes', state
+        FROM (VALUES (1, 'sent'), (2, 'waiting'), (3, 'waiting')) AS thread (n, state)";
+    let id = id_of(database.pool(), "a@x.org").await;
+    sqlx::query(THREADS).bind(id.0).bind(now()).execute(database.pool()).await.unwrap();
+    let told = detail(database.pool(), "a@x.org").await;
+    assert_eq!((told.replies_owed, told.replies_next_at), (2, Some(now() + chrono::TimeDelta::hours(2))));
+}
