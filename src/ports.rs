@@ -9,6 +9,7 @@ pub mod leases;
 pub mod ledger;
 pub mod mailboxes;
 pub mod mailer;
+pub mod members;
 
 pub use caps::{CapKind, Caps, Grant};
 pub use clock::Clock;
@@ -18,3 +19,4 @@ pub use leases::{LeaseKey, Leases};
 pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
 pub use mailboxes::Mailboxes;
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
+pub use members::{Member, Members, Pulse, Status};

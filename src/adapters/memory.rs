@@ -8,6 +8,7 @@ pub mod leases;
 mod ledger;
 mod mailboxes;
 mod mailer;
+mod members;
 pub mod world;
 
 pub use caps::MemoryCaps;

@@ -51,7 +51,7 @@ pub fn present(shards: u16, claims: &[Claim<'_>]) -> Vec<Option<RunId>> {
 
 /// Returns who should own each shard, given who does now and who is alive; nobody where nobody is.
 ///
-/// Costs one hash for each shard that moves and each worker: 4,096 shards and 50 workers take about half a millisecond.
+/// Costs one hash for each shard that moves and each worker: 4,096 shards and 50 workers take less than a millisecond.
 pub fn wanted(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<RunId>> {
     let mut workers = shares(present, live);
     let mut wanted = vec![None; present.len()];

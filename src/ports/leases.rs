@@ -15,6 +15,8 @@ pub enum LeaseKey {
     Solo,
     /// One shard.
     Shard(ShardId),
+    /// A worker's name, by its hash: no two workers that live have the same.
+    Name(u64),
 }
 
 /// Leases that run out by themselves.

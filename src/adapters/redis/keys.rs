@@ -33,7 +33,18 @@ impl Keys {
         match key {
             LeaseKey::Solo => format!("{}:lease:solo", self.tag),
             LeaseKey::Shard(shard) => format!("{}:lease:shard:{shard}", self.tag),
+            LeaseKey::Name(hash) => format!("{}:lease:name:{hash:016x}", self.tag),
         }
+    }
+
+    /// The live workers, by the end of their time.
+    pub fn members(&self) -> String {
+        format!("{}:members", self.tag)
+    }
+
+    /// What each live worker says of itself.
+    pub fn statuses(&self) -> String {
+        format!("{}:statuses", self.tag)
     }
 }
 
@@ -49,5 +60,7 @@ mod tests {
         assert_eq!(keys.user_cap(CapKind::UserMinute, UserId(7)), "{warmup}:cap:user_minute:7");
         assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
+        assert_eq!(keys.lease(LeaseKey::Name(255)), "{warmup}:lease:name:00000000000000ff");
+        assert_eq!((keys.members(), keys.statuses()), ("{warmup}:members".into(), "{warmup}:statuses".into()));
     }
 }

@@ -4,6 +4,7 @@
 pub mod caps;
 pub mod leases;
 pub mod ledger;
+pub mod members;
 
 /// Makes a test of each named case, in a fresh world each.
 #[macro_export]
