@@ -1,7 +1,7 @@
 //! The worker: it plans its shards at every tick, asks the caps, reserves, sends in parallel, settles.
 //!
 //! ```text
-//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew leases, acquire, raise)
+//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew, hand over, acquire, raise)
 //!                        │
 //!   tick ──reads, plans──▶ queue ──most urgent──▶ batch ─caps─▶ ─reserve─▶ lanes ──results──▶ settler ──▶ ledger
 //!                            ▲                                              │                   │
@@ -27,6 +27,7 @@ mod send;
 mod settings;
 mod settler;
 mod tick;
+mod vitals;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -45,6 +46,7 @@ use self::{
     queue::Queue,
     replies::Replies,
     settler::{Settler, Unsettled},
+    vitals::Vitals,
 };
 use crate::{
     domain::{
@@ -53,7 +55,7 @@ use crate::{
         pairing::Pairing,
     },
     observe::liveness::Liveness,
-    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, entropy::Purpose},
+    ports::{Caps, Clock, Entropy, Leases, Ledger, Mailboxes, Mailer, Members, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -65,6 +67,7 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
+    pub members: Arc<dyn Members>,
     pub mailer: Arc<dyn Mailer>,
 }
 
@@ -85,6 +88,7 @@ pub struct Worker {
     run: RunId,
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
+    vitals: Arc<Vitals>,
     queue: Queue,
     replies: Replies,
     lanes: Lanes,
@@ -110,6 +114,7 @@ impl Worker {
             run,
             holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
             liveness,
+            vitals: Arc::default(),
             queue: Queue::default(),
             replies: Replies::default(),
             lanes: Lanes::new(settings.max_concurrent),
@@ -136,12 +141,12 @@ impl Worker {
 
     /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
     ///
-    /// Returns `AnotherWorker` when it may not run beside the one that is running.
+    /// Returns an error when it may not run beside those that are running.
     pub async fn run(mut self, stop: CancellationToken) -> Result<Report, KeeperError> {
         self.intake = stop.clone();
         let keeping = CancellationToken::new();
-        let keeper = Keeper::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.holdings));
-        if !keeper.take_solo(&stop).await? {
+        let keeper = self.keeper();
+        if !keeper.take_seat(&stop).await? {
             return Ok(Report::default());
         }
         tracing::info!(worker = %self.settings.worker, run = %self.run, "worker started");
@@ -157,17 +162,29 @@ impl Worker {
         Ok(self.drain(results, settler, keeping, keeper).await)
     }
 
+    fn keeper(&self) -> Keeper {
+        Keeper::new(
+            self.ports.clone(),
+            Arc::clone(&self.settings),
+            self.run,
+            Arc::clone(&self.holdings),
+            Arc::clone(&self.unsettled),
+            Arc::clone(&self.vitals),
+        )
+    }
+
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
         let mut next_tick = self.ports.clock.now();
         loop {
             let wake = self.next_batch_at();
+            self.vitals.queued(self.queue.len());
             let clock = Arc::clone(&self.ports.clock);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 Some(event) = self.events.recv() => self.on_event(event),
-                () = self.holdings.acquired() => drop(stop.run_until_cancelled(self.plan_acquired()).await),
+                () = self.holdings.changed() => drop(stop.run_until_cancelled(self.on_change()).await),
                 () = clock.sleep_until(next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
                     Some(next) => next_tick = next,
                     None => return,

@@ -1,9 +1,15 @@
 //! The production worker on memory adapters under virtual time: a day takes a moment, and a failing seed replays.
 #![cfg(test)]
 
+#[path = "sim/audited.rs"]
+mod audited;
 #[path = "sim/conformance.rs"]
 mod conformance;
 #[path = "sim/fleet.rs"]
 mod fleet;
+#[path = "sim/link.rs"]
+mod link;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/several.rs"]
+mod several;

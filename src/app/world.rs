@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use crate::{
     adapters::{
         postgres::{PostgresLedger, PostgresMailboxes, keyring, migrate, pool},
-        redis::{self, RedisCaps, RedisLeases},
+        redis::{self, RedisCaps, RedisLeases, RedisMembers},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
@@ -52,7 +52,8 @@ pub async fn ports(
         mailboxes: Arc::new(PostgresMailboxes::new(database.clone())),
         ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
         caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
-        leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
+        leases: Arc::new(RedisLeases::new(redis.clone(), &settings.redis_prefix)),
+        members: Arc::new(RedisMembers::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
     };
     Ok((ports, database))
@@ -85,6 +86,7 @@ pub fn caps(settings: &Settings) -> CapLimits {
 pub fn worker_settings(settings: &Settings) -> WorkerSettings {
     WorkerSettings {
         worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
+        host: host(),
         distributed: settings.distributed_mode,
         shards: settings.shards,
         max_concurrent: settings.max_concurrent as usize,
@@ -108,9 +110,12 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
     }
 }
 
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 fn random_name() -> WorkerId {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
+    let host = host();
     let host = host.split('.').next().unwrap_or("worker");
     WorkerId(format!("{host}-{:04x}", rand::random::<u16>()))
 }

@@ -62,11 +62,11 @@ pub fn wanted(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<RunId>> {
         }
     }
     let mut below: Vec<Worker> = workers.into_iter().filter(|worker| worker.room() > 0).collect();
-    for place in 0..wanted.len() {
-        if wanted[place].is_none()
+    for (place, owner) in wanted.iter_mut().enumerate() {
+        if owner.is_none()
             && let Some(taker) = (0..below.len()).max_by_key(|n| (below[*n].weight(place), below[*n].run))
         {
-            wanted[place] = Some(below[taker].run);
+            *owner = Some(below[taker].run);
             below[taker].held.push(place);
             if below[taker].room() == 0 {
                 below.swap_remove(taker);

@@ -8,6 +8,8 @@ use crate::domain::{id::WorkerId, time::Window};
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     pub worker: WorkerId,
+    /// The machine's name, for people.
+    pub host: String,
     /// Several workers share the fleet; otherwise one alone, by the `solo` lease.
     pub distributed: bool,
     pub shards: u16,
