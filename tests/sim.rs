@@ -13,3 +13,5 @@ mod link;
 mod one_day;
 #[path = "sim/several.rs"]
 mod several;
+#[path = "sim/skewed.rs"]
+mod skewed;

@@ -28,6 +28,7 @@ use warmup::{
 use crate::{
     audited::Audited,
     link::{Link, Services, State},
+    skewed::Skewed,
 };
 
 pub const SHARDS: u16 = 16;
@@ -64,15 +65,19 @@ pub struct Life {
     pub stops: Option<i64>,
     /// What befalls its connection, and when it is over.
     pub troubles: Vec<(State, i64, i64)>,
+    /// `WARMUP_SHARDS`.
+    pub shards: u16,
+    /// How far its machine's clock is ahead of the fleet's; `None` lets it use the fleet's.
+    pub clock_ahead: Option<i64>,
 }
 
 impl Life {
     pub fn alone() -> Life {
-        Life { name: None, begins: 0, stops: None, troubles: Vec::new() }
+        Life { name: None, begins: 0, stops: None, troubles: Vec::new(), shards: SHARDS, clock_ahead: None }
     }
 
     pub fn of(name: &'static str, begins: i64) -> Life {
-        Life { name: Some(name), begins, stops: None, troubles: Vec::new() }
+        Life { name: Some(name), begins, ..Life::alone() }
     }
 
     pub fn stops(self, at: i64) -> Life {
@@ -96,6 +101,8 @@ pub enum Outage {
     Leases(Fault),
     /// All leases, members and buckets are lost at the beginning.
     RedisForgets,
+    /// Somebody raises all epochs at the beginning, whose leases these are not.
+    EpochsPass,
 }
 
 /// What a day came to.
@@ -223,7 +230,11 @@ async fn work(
     let clock = Arc::clone(&services.clock);
     clock.sleep_until(after(begins, life.begins)).await;
     let (link, stop) = (Link::to(&services), CancellationToken::new());
-    let worker = Worker::new(link.ports(), settings(life.name, pace), Arc::new(Liveness::default()));
+    let mut ports = link.ports();
+    if let Some(ahead) = life.clock_ahead {
+        ports.clock = Arc::new(Skewed { right: Arc::clone(&clock), ahead: TimeDelta::seconds(ahead) });
+    }
+    let worker = Worker::new(ports, settings(&life, pace), Arc::new(Liveness::default()));
     let worker = tokio::spawn(worker.run(stop.clone()));
     for (state, from, to) in &life.troubles {
         clock.sleep_until(after(begins, *from)).await;
@@ -260,7 +271,7 @@ async fn watch(services: &Services, begins: DateTime<Utc>, lasts: i64) -> Vec<Se
 }
 
 async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: DateTime<Utc>) {
-    let Services { clock, world, caps, leases, .. } = services;
+    let Services { clock, world, caps, leases, ledger, .. } = services;
     let set = |on: bool| match outage {
         Outage::Ledger(fault) => world.set_fault(on.then_some(fault)),
         Outage::Caps(fault) => caps.set_fault(on.then_some(fault)),
@@ -269,9 +280,15 @@ async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: Da
             caps.lose();
             leases.lose();
         }
-        Outage::RedisForgets => {}
+        Outage::RedisForgets | Outage::EpochsPass => {}
     };
     clock.sleep_until(from).await;
+    if let Outage::EpochsPass = outage {
+        let shards = all_shards(SHARDS);
+        let epochs = ledger.epochs(&shards).await.unwrap();
+        let read: Vec<_> = shards.into_iter().zip(epochs).collect();
+        ledger.raise(&WorkerId("stranger".into()), &read).await.unwrap();
+    }
     set(true);
     clock.sleep_until(to).await;
     set(false);
@@ -290,13 +307,13 @@ const WIDE: CapLimits = CapLimits {
     burst: 0.05,
 };
 
-fn settings(name: Option<&str>, pace: Pace) -> WorkerSettings {
+fn settings(life: &Life, pace: Pace) -> WorkerSettings {
     let seconds = |day: u64, busy: u64| Duration::from_secs(if pace == Pace::Day { day } else { busy });
     WorkerSettings {
-        worker: WorkerId(name.unwrap_or("simulated").into()),
+        worker: WorkerId(life.name.unwrap_or("simulated").into()),
         host: "simulation".into(),
-        distributed: name.is_some(),
-        shards: SHARDS,
+        distributed: life.name.is_some(),
+        shards: life.shards,
         max_concurrent: 20,
         batch_size: 100,
         batch_delay: Duration::ZERO,
