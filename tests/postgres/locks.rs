@@ -206,6 +206,32 @@ async fn a_settle_and_a_turning_day_lock_mailboxes_in_one_order() {
     assert_eq!(deadlocks(&world, holder).await, 0);
 }
 
+/// A settle that pauses a host while the operator resumes it: mailboxes first, then pauses, for both.
+#[tokio::test]
+async fn a_settle_has_its_mailboxes_before_it_takes_a_pause() {
+    let world = racing_world().await;
+    enrol(&world, 2, 2).await;
+    let life = Life::begin(&world).await;
+    let mut result = end(&life.fly(ask(1, 0, &[2])).await, Fate::Refused);
+    let pause = Some(Measure::Pause(Duration::from_secs(600)));
+    result.outcome.effects = Effects { sender: pause, host: pause, ..Effects::default() };
+    let known = "INSERT INTO pauses (scope, key, reason, since, until)
+                 SELECT 'host', 'mail.test', 'host-refused', '2026-11-24', '2026-11-24'";
+    sqlx::query(known).execute(world.pool()).await.unwrap();
+
+    let mut resume = PgConnection::connect(world.database.url()).await.unwrap();
+    let mut resuming = resume.begin().await.unwrap();
+    sqlx::query("SELECT FROM mailboxes WHERE id = 1 FOR UPDATE").execute(&mut *resuming).await.unwrap();
+    let (ledger, worker) = (world.ledger(), life.worker.clone());
+    let settling = tokio::spawn(async move { ledger.settle(&worker, &[result]).await.expect(NO_ERROR) });
+    waiting(world.pool(), 1).await;
+    let pause = sqlx::query("SELECT FROM pauses FOR UPDATE NOWAIT").fetch_all(&mut *resuming).await;
+    assert_eq!(pause.expect("nobody else has it").len(), 1);
+    resuming.rollback().await.unwrap();
+
+    assert_eq!(settling.await.unwrap(), 1);
+}
+
 /// The deadlocks that this database has seen.
 async fn deadlocks(world: &PostgresWorld, mut asking: PgConnection) -> i64 {
     end_all_but(&mut asking, world.pool()).await;
