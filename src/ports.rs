@@ -10,6 +10,7 @@ pub mod leases;
 pub mod ledger;
 pub mod mailboxes;
 pub mod mailer;
+pub mod members;
 pub mod orders;
 
 pub use caps::{CapKind, Caps, Grant};
@@ -21,4 +22,5 @@ pub use leases::{LeaseKey, Leases};
 pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
 pub use mailboxes::Mailboxes;
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
+pub use members::{Member, Members, Pulse, Status};
 pub use orders::{Bell, Orders, Ring};

@@ -1,7 +1,7 @@
 //! The worker: it plans its shards at every tick, asks the caps, reserves, sends in parallel, settles.
 //!
 //! ```text
-//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew leases, acquire, raise)
+//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew, hand over, acquire, raise)
 //!                        │
 //!   tick ──reads, plans──▶ queue ──most urgent──▶ batch ─caps─▶ ─reserve─▶ lanes ──results──▶ settler ──▶ ledger
 //!                            ▲                                              │                   │
@@ -31,6 +31,7 @@ mod send;
 mod settings;
 mod settler;
 mod tick;
+mod vitals;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -52,6 +53,7 @@ use self::{
     queue::Queue,
     replies::Replies,
     settler::{Settler, Unsettled},
+    vitals::Vitals,
 };
 use crate::{
     domain::{
@@ -60,7 +62,7 @@ use crate::{
         pairing::Pairing,
     },
     observe::liveness::Liveness,
-    ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Orders, entropy::Purpose},
+    ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Members, Orders, entropy::Purpose},
 };
 
 /// Everything the worker needs of the world.
@@ -73,6 +75,7 @@ pub struct Ports {
     pub duties: Arc<dyn Duties>,
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
+    pub members: Arc<dyn Members>,
     pub mailer: Arc<dyn Mailer>,
     pub orders: Arc<dyn Orders>,
     pub bell: Arc<dyn Bell>,
@@ -99,6 +102,7 @@ pub struct Worker {
     run: RunId,
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
+    vitals: Arc<Vitals>,
     queue: Queue,
     replies: Replies,
     lanes: Lanes,
@@ -127,6 +131,7 @@ impl Worker {
             run,
             holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
             liveness,
+            vitals: Arc::default(),
             queue: Queue::default(),
             replies: Replies::default(),
             lanes: Lanes::new(settings.max_concurrent),
@@ -155,12 +160,12 @@ impl Worker {
 
     /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
     ///
-    /// Returns `AnotherWorker` when it may not run beside the one that is running.
+    /// Returns an error when it may not run beside those that are running.
     pub async fn run(mut self, stop: CancellationToken) -> Result<Report, KeeperError> {
         self.intake = stop.clone();
         let keeping = CancellationToken::new();
-        let keeper = Keeper::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.holdings));
-        if !keeper.take_solo(&stop).await? {
+        let keeper = self.keeper();
+        if !keeper.take_seat(&stop).await? {
             return Ok(Report::default());
         }
         tracing::info!(worker = %self.settings.worker, run = %self.run, "worker started");
@@ -183,17 +188,29 @@ impl Worker {
         Ok(self.drain(results, Tasks { settler, chores, keeping, keeper }).await)
     }
 
+    fn keeper(&self) -> Keeper {
+        Keeper::new(
+            self.ports.clone(),
+            Arc::clone(&self.settings),
+            self.run,
+            Arc::clone(&self.holdings),
+            Arc::clone(&self.unsettled),
+            Arc::clone(&self.vitals),
+        )
+    }
+
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
         self.next_tick = self.ports.clock.now();
         loop {
             let wake = self.next_batch_at();
+            self.vitals.queued(self.queue.len());
             let clock = Arc::clone(&self.ports.clock);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 Some(event) = self.events.recv() => self.on_event(event),
-                () = self.holdings.acquired() => drop(stop.run_until_cancelled(self.plan_acquired()).await),
+                () = self.holdings.changed() => drop(stop.run_until_cancelled(self.on_change()).await),
                 () = clock.sleep_until(self.next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
                     Some(next) => self.next_tick = next,
                     None => return,

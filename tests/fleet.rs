@@ -41,3 +41,5 @@ mod refusals;
 mod run;
 #[path = "fleet/threads.rs"]
 mod threads;
+#[path = "fleet/workers.rs"]
+mod workers;

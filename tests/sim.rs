@@ -1,6 +1,8 @@
 //! The production worker on memory adapters under virtual time: a day takes a moment, and a failing seed replays.
 #![cfg(test)]
 
+#[path = "sim/audited.rs"]
+mod audited;
 #[path = "sim/conformance.rs"]
 mod conformance;
 #[path = "sim/duties.rs"]
@@ -9,8 +11,14 @@ mod duties;
 mod fleet;
 #[path = "sim/grants.rs"]
 mod grants;
+#[path = "sim/link.rs"]
+mod link;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/several.rs"]
+mod several;
+#[path = "sim/skewed.rs"]
+mod skewed;
 #[path = "sim/suspend.rs"]
 mod suspend;
 #[path = "sim/zones.rs"]

@@ -10,6 +10,7 @@ pub mod leases;
 mod ledger;
 mod mailboxes;
 mod mailer;
+mod members;
 pub mod world;
 
 pub use bell::MemoryBell;

@@ -1,4 +1,4 @@
-//! Redis: the caps, the leases and the bell, each operation one script that Redis runs as one step.
+//! Redis: the caps, the leases, the members and the bell, each operation one script that Redis runs as one step.
 //!
 //! The scripts are in `lua/`, compiled into the binary, and called by their hash (EVALSHA); a server that does not know
 //! one yet answers NOSCRIPT, is given it, and is asked again. Nothing that must last is kept here: a Redis that comes
@@ -9,6 +9,7 @@ mod caps;
 mod classify;
 mod keys;
 mod leases;
+mod members;
 mod pool;
 
 pub use bell::RedisBell;
@@ -17,4 +18,5 @@ pub use classify::classify;
 pub use deadpool_redis::Pool;
 pub use keys::Keys;
 pub use leases::RedisLeases;
+pub use members::RedisMembers;
 pub use pool::{CALL_TIMEOUT, check_version, connect, open};

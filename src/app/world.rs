@@ -10,7 +10,7 @@ use super::patience::until_there;
 use crate::{
     adapters::{
         postgres::{PostgresDuties, PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
-        redis::{self, RedisBell, RedisCaps, RedisLeases},
+        redis::{self, RedisBell, RedisCaps, RedisLeases, RedisMembers},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
@@ -59,7 +59,8 @@ pub async fn ports(
         ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
         duties: Arc::new(PostgresDuties::new(database.clone())),
         caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
-        leases: Arc::new(RedisLeases::new(redis, &settings.redis_prefix)),
+        leases: Arc::new(RedisLeases::new(redis.clone(), &settings.redis_prefix)),
+        members: Arc::new(RedisMembers::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
         orders: Arc::new(PostgresOrders::new(database.clone())),
         bell: Arc::new(bell),
@@ -95,6 +96,7 @@ pub fn caps(settings: &Settings) -> CapLimits {
 pub fn worker_settings(settings: &Settings) -> WorkerSettings {
     WorkerSettings {
         worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
+        host: host(),
         distributed: settings.distributed_mode,
         shards: settings.shards,
         max_concurrent: settings.max_concurrent as usize,
@@ -120,9 +122,12 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
     }
 }
 
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 fn random_name() -> WorkerId {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
+    let host = host();
     let host = host.split('.').next().unwrap_or("worker");
     WorkerId(format!("{host}-{:04x}", rand::random::<u16>()))
 }

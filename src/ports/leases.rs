@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 use super::error::PortError;
-use crate::domain::id::{RunId, ShardId};
+use crate::domain::id::{RunId, ShardId, WorkerId};
 
 /// What a lease is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +18,16 @@ pub enum LeaseKey {
     Leader,
     /// One shard.
     Shard(ShardId),
+    /// A worker's name, by its hash: no two workers that live have the same.
+    Name(u64),
+}
+
+impl LeaseKey {
+    /// The lease on a worker's name.
+    pub fn name(worker: &WorkerId) -> LeaseKey {
+        let digest = Sha256::digest(worker.0.as_bytes());
+        LeaseKey::Name(digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
+    }
 }
 
 /// Leases that run out by themselves.

@@ -199,6 +199,9 @@ pub trait Ledger: Send + Sync {
     /// Returns the epochs of `shards`, in order. Read *before* the lease is asked for.
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError>;
 
+    /// Returns the shards that `worker` was the last to raise, whatever run of it that was, in order.
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError>;
+
     /// Raises each shard's epoch by one where it still is as given, and names `worker` as its owner. Returns the new
     /// epoch for each, in order, or `None` where somebody raised it meanwhile.
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError>;

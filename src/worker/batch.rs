@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Worker, letter::Letter, send::Send, settler::Results, words::Worded};
+use super::{Worker, holdings::Pledge, letter::Letter, send::Send, settler::Results, words::Worded};
 use crate::{
     domain::{
         content::Names,
@@ -53,7 +53,7 @@ impl Worker {
             return self.ports.clock.pause(AWAY).await;
         }
         let most = self.lanes.free(now).min(self.settings.batch_size);
-        let (letters, epochs) = self.owned_only(now, most);
+        let (letters, pledge) = self.owned_only(now, most);
         if letters.is_empty() {
             return;
         }
@@ -62,7 +62,7 @@ impl Worker {
         if granted.is_empty() {
             return;
         }
-        self.reserve_and_start(granted, epochs, asked, results).await;
+        self.reserve_and_start(granted, pledge, asked, results).await;
     }
 
     /// Waits a moment for more lanes and mails, unless the batch is full already.
@@ -74,20 +74,18 @@ impl Worker {
         }
     }
 
-    /// Takes released letters of shards that are ours for certain; the others wait, for a late renewal can make them so.
-    fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<Letter>, Vec<(ShardId, Epoch)>) {
-        let (mut letters, mut epochs) = (Vec::new(), std::collections::BTreeMap::new());
+    /// Takes released letters of shards that are ours for certain, and pledges these; the others wait, for a late renewal
+    /// can make them so. What is lost for good, or closing, leaves the plan by itself.
+    fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<Letter>, Pledge) {
+        let (mut letters, mut pledge) = (Vec::new(), self.holdings.pledge());
         for letter in self.take_letters(now, most) {
-            match self.holdings.epoch(letter.shard()) {
-                Some(epoch) => {
-                    epochs.insert(letter.shard(), epoch);
-                    letters.push(letter);
-                }
-                // Whoever owns it now plans it too; a letter of a shard that is lost for good ends with this tick.
-                None => self.put_back(letter, now + DOUBTFUL),
+            if pledge.add(letter.shard()) {
+                letters.push(letter);
+            } else {
+                self.put_back(letter, now + DOUBTFUL);
             }
         }
-        (letters, epochs.into_iter().collect())
+        (letters, pledge)
     }
 
     /// Asks the caps for all letters at once, mails first, and returns those that were granted; the others wait as long
@@ -136,23 +134,18 @@ impl Worker {
         self.ports.clock.pause(AWAY).await;
     }
 
-    async fn reserve_and_start(
-        &mut self,
-        letters: Vec<Letter>,
-        epochs: Vec<(ShardId, Epoch)>,
-        asked: MachineTime,
-        results: &Results,
-    ) {
+    async fn reserve_and_start(&mut self, letters: Vec<Letter>, pledge: Pledge, asked: MachineTime, results: &Results) {
+        let pledge = Arc::new(pledge);
         let now = self.ports.clock.now();
         let granted: Vec<Worded> = letters.into_iter().map(|letter| self.words(letter)).collect();
         let batch = ReserveBatch {
             worker: self.settings.worker.clone(),
             run: self.run,
-            epochs: epochs.clone(),
+            epochs: pledge.epochs(),
             now,
             asks: granted.iter().map(|granted| granted.ask.clone()).collect(),
         };
-        let reservations = match self.reserve(batch).await {
+        let reservations = match self.reserve(batch, &pledge).await {
             Some(Ok(reservations)) => reservations,
             Some(Err(error)) => return self.reserve_failed(error, granted, now).await,
             None => return tracing::warn!("stopping: not waiting for a reserve"),
@@ -169,10 +162,10 @@ impl Worker {
         }
         // All of a batch are known before the first can finish: so it settles as one.
         for (_, flight) in &reserved {
-            self.unsettled.started(flight.id, flight.batch);
+            self.unsettled.started(flight.id, flight.batch, flight.shard);
         }
         for (granted, flight) in reserved {
-            self.start(granted, flight, &epochs, results);
+            self.start(granted, flight, &pledge, results);
         }
     }
 
@@ -238,12 +231,11 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, granted: Worded, flight: Flight, epochs: &[(ShardId, Epoch)], results: &Results) {
+    fn start(&mut self, granted: Worded, flight: Flight, pledge: &Pledge, results: &Results) {
         let now = self.ports.clock.now();
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
-        let epoch = epochs.iter().find(|(shard, _)| *shard == flight.shard).map(|(_, epoch)| *epoch);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
         if let Letter::Mail(mail) = granted.letter
             && let Some(more) = mail.planned.after_one(now, now)
@@ -254,7 +246,7 @@ impl Worker {
         let send = Send {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),
-            gate: self.gate(flight.shard, epoch),
+            gate: self.gate(flight.shard, pledge.epoch(flight.shard)),
             text: granted.draft.text(&Names::of(&flight.sender.display_name, &flight.recipient.display_name)),
             thread,
             intent,

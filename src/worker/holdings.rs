@@ -1,4 +1,14 @@
 //! Which shards this worker owns, under which epoch, and for how long it may believe so.
+//!
+//! ```text
+//!   gain ──▶ open ──hand over──▶ closing ──idle──▶ lose
+//!             ▲                     │
+//!             └──────wanted again───┘
+//! ```
+//!
+//! From an *open* shard mails may be started. One that is *closing* goes to another worker: what was started goes on, for
+//! the lease is still ours, and nothing new is. A batch in the making pledges its shards, so that closing and starting
+//! can't pass each other: a shard is idle when nobody has pledged it and none of its mails is unsettled.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,25 +29,34 @@ use crate::{
 struct Held {
     epoch: Epoch,
     trust: Trust,
+    closing: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: BTreeMap<ShardId, Held>,
+    /// Gained or opened again, and not planned yet.
+    fresh: BTreeSet<ShardId>,
+    /// Closed or lost, and still in the plan.
+    gone: BTreeSet<ShardId>,
+    pledges: BTreeMap<ShardId, usize>,
 }
 
 /// Shared by the keeper, which changes it, and by all who must know whether they may still act.
 pub(super) struct Holdings {
     clock: Arc<dyn Clock>,
-    held: Mutex<BTreeMap<ShardId, Held>>,
-    fresh: Mutex<BTreeSet<ShardId>>,
-    acquired: Notify,
+    state: Mutex<State>,
+    changed: Notify,
 }
 
 impl Holdings {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Holdings {
-        Holdings { clock, held: Mutex::default(), fresh: Mutex::default(), acquired: Notify::new() }
+        Holdings { clock, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Returns the epoch under which `shard` may be acted on right now.
+    /// Returns the epoch under which what was started of `shard` may go on right now.
     pub(super) fn epoch(&self, shard: ShardId) -> Option<Epoch> {
-        let held = lock(&self.held).get(&shard).copied()?;
-        held.trust.holds(self.clock.machine()).then_some(held.epoch)
+        self.trusted(self.state().held.get(&shard).copied()?)
     }
 
     /// Says whether `shard` is still owned under `epoch`, for certain.
@@ -45,31 +64,32 @@ impl Holdings {
         self.epoch(shard) == Some(epoch)
     }
 
-    /// Returns the shards that may be acted on right now.
+    /// Returns the shards from which mails may be started right now.
     pub(super) fn owned(&self) -> Vec<ShardId> {
-        let now = self.clock.machine();
-        lock(&self.held).iter().filter(|(_, held)| held.trust.holds(now)).map(|(shard, _)| *shard).collect()
+        let state = self.state();
+        let open = state.held.iter().filter(|(_, held)| !held.closing && self.trusted(**held).is_some());
+        open.map(|(shard, _)| *shard).collect()
     }
 
     /// Returns all shards whose lease was won and not lost since, also those whose trust has run out meanwhile.
     pub(super) fn all(&self) -> Vec<(ShardId, Epoch)> {
-        lock(&self.held).iter().map(|(shard, held)| (*shard, held.epoch)).collect()
+        self.state().held.iter().map(|(shard, held)| (*shard, held.epoch)).collect()
     }
 
     /// Takes over shards whose lease is held since a request at the start of `trust`, and whose epoch was raised.
     pub(super) fn gain(&self, shards: &[(ShardId, Epoch)], trust: Trust) {
-        lock(&self.held).extend(shards.iter().map(|(shard, epoch)| (*shard, Held { epoch: *epoch, trust })));
-        lock(&self.fresh).extend(shards.iter().map(|(shard, _)| *shard));
-        if !shards.is_empty() {
-            self.acquired.notify_one();
-        }
+        let mut state = self.state();
+        let held = |epoch: &Epoch| Held { epoch: *epoch, trust, closing: false };
+        state.held.extend(shards.iter().map(|(shard, epoch)| (*shard, held(epoch))));
+        state.fresh.extend(shards.iter().map(|(shard, _)| *shard));
+        self.tell(shards.len());
     }
 
     /// Extends the trust in shards whose lease was renewed.
     pub(super) fn extend(&self, shards: &[ShardId], trust: Trust) {
-        let mut held = lock(&self.held);
+        let mut state = self.state();
         for shard in shards {
-            if let Some(held) = held.get_mut(shard) {
+            if let Some(held) = state.held.get_mut(shard) {
                 held.trust = trust;
             }
         }
@@ -77,95 +97,127 @@ impl Holdings {
 
     /// Drops shards that are not ours any more.
     pub(super) fn lose(&self, shards: &[ShardId]) {
-        lock(&self.held).retain(|shard, _| !shards.contains(shard));
+        let mut state = self.state();
+        let lost: Vec<ShardId> = shards.iter().copied().filter(|shard| state.held.remove(shard).is_some()).collect();
+        state.fresh.retain(|shard| !lost.contains(shard));
+        self.tell(lost.len());
+        state.gone.extend(lost);
     }
 
-    /// Waits until shards were gained that nobody has planned yet.
-    pub(super) async fn acquired(&self) {
-        self.acquired.notified().await;
+    /// Closes the shards of `going`, and opens all others again.
+    pub(super) fn hand_over(&self, going: &BTreeSet<ShardId>) {
+        let mut state = self.state();
+        let State { held, fresh, gone, .. } = &mut *state;
+        let mut changes = 0;
+        for (shard, held) in held.iter_mut().filter(|(shard, held)| held.closing != going.contains(shard)) {
+            held.closing = !held.closing;
+            if held.closing {
+                fresh.remove(shard);
+                gone.insert(*shard);
+            } else {
+                fresh.insert(*shard);
+            }
+            changes += 1;
+        }
+        self.tell(changes);
+    }
+
+    /// Returns the closing shards, each with whether a batch has pledged it.
+    pub(super) fn closing(&self) -> Vec<(ShardId, bool)> {
+        let state = self.state();
+        let closing = state.held.iter().filter(|(_, held)| held.closing);
+        closing.map(|(shard, _)| (*shard, state.pledges.contains_key(shard))).collect()
+    }
+
+    /// Begins to pledge shards for a batch.
+    pub(super) fn pledge(self: &Arc<Holdings>) -> Pledge {
+        Pledge { holdings: Arc::clone(self), epochs: BTreeMap::new() }
+    }
+
+    /// Waits until shards were gained that nobody has planned yet, or went that are still in the plan.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Gives back shards that were taken by `take_fresh` and could not be planned: they are to be planned still.
     pub(super) fn unplanned(&self, shards: BTreeSet<ShardId>) {
-        lock(&self.fresh).extend(shards);
-        self.acquired.notify_one();
+        let mut state = self.state();
+        let State { held, fresh, .. } = &mut *state;
+        fresh.extend(shards.into_iter().filter(|shard| held.get(shard).is_some_and(|held| !held.closing)));
+        self.tell(fresh.len());
     }
 
     /// Takes the shards that were gained since the last call.
     pub(super) fn take_fresh(&self) -> BTreeSet<ShardId> {
-        std::mem::take(&mut lock(&self.fresh))
+        std::mem::take(&mut self.state().fresh)
+    }
+
+    /// Takes the shards that went since the last call. To be looked at before the fresh ones: a shard may be both.
+    pub(super) fn take_gone(&self) -> BTreeSet<ShardId> {
+        std::mem::take(&mut self.state().gone)
+    }
+
+    fn trusted(&self, held: Held) -> Option<Epoch> {
+        held.trust.holds(self.clock.machine()).then_some(held.epoch)
+    }
+
+    fn tell(&self, changes: usize) {
+        if changes > 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A poisoned lock only means that another task panicked between two plain writes; the maps are whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A poisoned lock only means that another task panicked between two plain writes; the map is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The shards of a batch in the making, with their epochs. None of them is handed over before this is dropped, and by then
+/// what was started of them is known as unsettled.
+pub(super) struct Pledge {
+    holdings: Arc<Holdings>,
+    epochs: BTreeMap<ShardId, Epoch>,
+}
+
+impl Pledge {
+    /// Pledges `shard` too. Returns false when no mail may be started of it right now.
+    pub(super) fn add(&mut self, shard: ShardId) -> bool {
+        if self.epochs.contains_key(&shard) {
+            return true;
+        }
+        let mut state = self.holdings.state();
+        let open = state.held.get(&shard).copied().filter(|held| !held.closing);
+        let Some(epoch) = open.and_then(|held| self.holdings.trusted(held)) else { return false };
+        *state.pledges.entry(shard).or_default() += 1;
+        self.epochs.insert(shard, epoch);
+        true
+    }
+
+    /// Returns the epoch under which `shard` was pledged.
+    pub(super) fn epoch(&self, shard: ShardId) -> Option<Epoch> {
+        self.epochs.get(&shard).copied()
+    }
+
+    /// Returns what was pledged.
+    pub(super) fn epochs(&self) -> Vec<(ShardId, Epoch)> {
+        self.epochs.iter().map(|(shard, epoch)| (*shard, *epoch)).collect()
+    }
+}
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        let mut state = self.holdings.state();
+        for shard in self.epochs.keys() {
+            let left = state.pledges.get(shard).map_or(0, |pledges| pledges - 1);
+            if left == 0 {
+                state.pledges.remove(shard)
+            } else {
+                state.pledges.insert(*shard, left)
+            };
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{adapters::memory::VirtualClock, domain::lease::MachineTime};
-
-    const TTL: Duration = Duration::from_secs(15);
-
-    fn holdings() -> (Arc<dyn Clock>, Holdings) {
-        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(chrono::DateTime::UNIX_EPOCH));
-        (Arc::clone(&clock), Holdings::new(clock))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_shard_is_ours_only_as_long_as_its_lease_is_certain() {
-        let (clock, holdings) = holdings();
-        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
-        clock.pause(TTL - Duration::from_millis(1)).await;
-        assert_eq!(holdings.epoch(ShardId(1)), Some(Epoch(7)));
-        clock.pause(Duration::from_millis(1)).await;
-        assert_eq!((holdings.epoch(ShardId(1)), holdings.owned()), (None, vec![]));
-        assert_eq!(holdings.all().len(), 1, "it may still be renewed");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_epoch_is_another_ownership() {
-        let (clock, holdings) = holdings();
-        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
-        assert!(holdings.still(ShardId(1), Epoch(7)) && !holdings.still(ShardId(1), Epoch(6)));
-        holdings.lose(&[ShardId(1)]);
-        assert!(!holdings.still(ShardId(1), Epoch(7)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_renewal_counts_from_before_it_was_asked() {
-        let (clock, holdings) = holdings();
-        holdings.gain(&[(ShardId(1), Epoch(7))], Trust::from_asked(clock.machine(), TTL));
-        let asked = clock.machine();
-        clock.pause(Duration::from_secs(9)).await;
-        holdings.extend(&[ShardId(1), ShardId(2)], Trust::from_asked(asked, TTL));
-        clock.pause(Duration::from_secs(6)).await;
-        assert_eq!(holdings.epoch(ShardId(1)), None);
-        assert_eq!(holdings.epoch(ShardId(2)), None, "what is not held is not extended");
-        assert!(asked < MachineTime(TTL));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_gained_is_planned_once() {
-        let (clock, holdings) = holdings();
-        holdings.gain(&[(ShardId(1), Epoch(1)), (ShardId(2), Epoch(1))], Trust::from_asked(clock.machine(), TTL));
-        holdings.acquired().await;
-        assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1), ShardId(2)]));
-        assert!(holdings.take_fresh().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_could_not_be_planned_is_not_forgotten() {
-        let (clock, holdings) = holdings();
-        holdings.gain(&[(ShardId(1), Epoch(1))], Trust::from_asked(clock.machine(), TTL));
-        holdings.acquired().await;
-        let fresh = holdings.take_fresh();
-        holdings.unplanned(fresh);
-        holdings.acquired().await;
-        assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1)]));
-    }
-}
+mod tests;

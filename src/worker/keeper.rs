@@ -1,208 +1,236 @@
-//! Keeps the worker's shards: the heartbeat.
+//! Keeps the worker's shards: the heartbeat, and with it the worker's part in the fleet.
 //!
-//! *Term*: a worker owns a shard from the raise of its epoch in Postgres to the end of its trust in the lease.
+//! # Terms
+//!
+//! - *member*: a run of a worker that has beaten within the lease TTL, by Redis' clock. A restart is another member.
+//! - *lease*: Redis' word that a run may act on a shard for a TTL. *Trust*: how long the worker believes in it.
+//! - *epoch*: the number of a shard's term in Postgres, raised by each new owner. It is the fence: the lease keeps workers
+//!   out of each other's way, the epoch refuses the reserve of one that did not notice.
+//! - *seat*: one more lease, on what may exist once only: the worker's name, or, for a worker that works alone, the fleet.
+//! - A worker *owns* a shard from the raise of its epoch to the end of its trust in the lease.
+//!
+//! # One heartbeat
 //!
 //! ```text
-//!   read epochs (Postgres) ─▶ acquire leases (Redis) ─▶ raise the epochs read (Postgres) ─▶ owned
-//!                                  each heartbeat: read epochs ─▶ renew ─▶ trust + ttl from before the asking
+//!   Postgres      Redis                               Postgres / Redis
+//!   epochs ─▶ heartbeat(status, leases) ─▶ wanted ─┬▶ close what is wanted elsewhere ─idle─▶ release
+//!             renew, say, hear all           │     └▶ epochs ─▶ acquire what is free ─▶ raise (compare-and-set) ─▶ plan
+//!                                            └ domain/ownership: all compute the same from the same statuses
+//!
+//!   trust:   asked ├───────────── ttl ─────────────┤           counted from before the asking
+//!   lease:        granted ├───────────── ttl ─────────────┤    so it always ends later
 //! ```
 //!
-//! *Why in this order*: the epoch is read before the lease is asked for and raised by compare-and-set on that value, so
-//! of two workers that both believe in the lease only one raises. *Why Postgres first at each heartbeat*: a worker that
-//! can't write must not keep a shard from one that can. *What fails*: Redis forgets (the renewal finds nothing, the
-//! shard is dropped and taken anew); an answer is lost (nothing is believed, the trust runs out); another worker raised
-//! while our lease held (we read and raise again).
+//! # Why
+//!
+//! - *Postgres first*: a worker that can't write lets its leases run out and starves no shard.
+//! - *The epoch is read before the lease is asked for, and raised on that value*: of two that both believe in a lease only
+//!   one raises.
+//! - *Closing before releasing*: what is on its way of a shard that goes is settled first, so a hand-over doubles nothing
+//!   and leaves nothing uncertain; the shards that stay are not touched.
+//! - *Two heartbeats of patience*: a worker that is new, or that Redis forgot, first takes only the shards that Postgres
+//!   says were its own. So a Redis that comes back empty moves nothing, and a fleet that starts together shares before
+//!   anybody takes all. Until then the others count it, keep its share free for it, and give nothing up for it.
+//!
+//! # What fails
+//!
+//! - *This worker dies*: membership and leases run out within a TTL; at their next heartbeat the others share its shards.
+//! - *It stops in order*: all its shards are closing; each is given back as soon as nothing of it is on its way.
+//! - *It sleeps past its lease*: its clock runs on meanwhile, so nothing is started after it wakes; its next heartbeat finds
+//!   the leases gone. Mails before their dot are given up; a reserve that was under way meets the new epoch.
+//! - *Redis forgets everything*: the heartbeat finds nothing; shards are dropped, and taken anew with a new epoch.
+//! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too.
+//! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
+//! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
+//! - *The clock is far off Redis'*: no shard is taken, those held go to whoever lives.
+
+mod acquire;
+mod seat;
+mod share;
 
 use std::{sync::Arc, time::Duration};
 
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings, holdings::Holdings};
+pub use self::seat::KeeperError;
+use super::{Ports, WorkerSettings, holdings::Holdings, settler::Unsettled, vitals::Vitals};
 use crate::{
     domain::{
         id::{Epoch, RunId, ShardId},
-        lease::Trust,
-        shard::all_shards,
+        lease::{MachineTime, Trust},
     },
     observe::liveness::Liveness,
-    ports::{LeaseKey, PortError},
+    ports::{LeaseKey, Member, PortError, Status},
 };
 
 /// A worker whose clock is further off than this takes no shards.
 const SKEW_ALLOWED: Duration = Duration::from_secs(30);
 
-/// How often a shard that somebody else may still hold is asked for.
+/// How soon the next heartbeat comes while shards are on their way, to us or from us.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Why a worker may not start.
-#[derive(Debug, Error)]
-pub enum KeeperError {
-    /// The solo lease was renewed while we waited: somebody is alive.
-    #[error(
-        "another worker is running on this Redis and renews its lease: stop it first, or set \
-         WARMUP_DISTRIBUTED_MODE=true for all workers"
-    )]
-    AnotherWorker,
-}
+/// How many heartbeats a new member leaves to the others what was not its own.
+const PATIENCE: u32 = 2;
 
 pub(super) struct Keeper {
     ports: Ports,
     settings: Arc<WorkerSettings>,
     run: RunId,
+    seat: LeaseKey,
     holdings: Arc<Holdings>,
+    unsettled: Arc<Unsettled>,
+    vitals: Arc<Vitals>,
+    /// Since when this run has been a member without a gap.
+    member_since: Option<MachineTime>,
 }
 
 impl Keeper {
-    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId, holdings: Arc<Holdings>) -> Keeper {
-        Keeper { ports, settings, run, holdings }
+    pub(super) fn new(
+        ports: Ports,
+        settings: Arc<WorkerSettings>,
+        run: RunId,
+        holdings: Arc<Holdings>,
+        unsettled: Arc<Unsettled>,
+        vitals: Arc<Vitals>,
+    ) -> Keeper {
+        let seat = if settings.distributed { LeaseKey::name(&settings.worker) } else { LeaseKey::Solo };
+        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, member_since: None }
     }
 
-    /// Waits for the solo lease, unless the fleet is shared. Returns false when `stop` came first.
-    ///
-    /// A worker that was killed leaves its lease behind, so a starter waits until that had time to run out; a lease
-    /// that is still held then was renewed.
-    pub(super) async fn take_solo(&self, stop: &CancellationToken) -> Result<bool, KeeperError> {
-        if self.settings.distributed {
-            return Ok(!stop.is_cancelled());
-        }
-        let mut refused_at = None;
-        while !stop.is_cancelled() {
-            match self.ports.leases.acquire(self.run, &[LeaseKey::Solo], self.settings.lease_ttl).await {
-                Ok(got) if got.first() == Some(&true) => return Ok(true),
-                Ok(_) => {
-                    let now = self.ports.clock.machine();
-                    let since = *refused_at.get_or_insert_with(|| {
-                        tracing::warn!(ttl = ?self.settings.lease_ttl, "another worker holds the lease: waiting until it had time to expire");
-                        now
-                    });
-                    if now.since(since) > self.settings.lease_ttl + ASK_AGAIN {
-                        return Err(KeeperError::AnotherWorker);
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "Redis is away: waiting for it"),
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = self.ports.clock.pause(ASK_AGAIN.min(self.settings.lease_ttl / 4)) => {}
-            }
-        }
-        Ok(false)
-    }
-
-    /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken.
-    pub(super) async fn keep(self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
+    /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
+    /// worker of a fleet hands over those it has.
+    pub(super) async fn keep(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
+        let mut unrest = true;
         loop {
-            match self.beat(!stop.is_cancelled()).await {
-                Ok(()) => liveness.beat(self.ports.clock.machine()),
+            let stopping = stop.is_cancelled();
+            match self.beat(stopping).await {
+                Ok(moving) => {
+                    unrest = moving;
+                    liveness.beat(self.ports.clock.machine());
+                }
                 Err(error) => {
                     tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain")
                 }
             }
-            let missing = self.holdings.all().len() < usize::from(self.settings.shards);
-            let wait = if missing { ASK_AGAIN.min(self.settings.heartbeat) } else { self.settings.heartbeat };
+            let wait = if unrest { ASK_AGAIN.min(self.settings.heartbeat) } else { self.settings.heartbeat };
             tokio::select! {
                 biased;
                 () = keeping.cancelled() => break,
+                () = stop.cancelled(), if !stopping => {}
                 () = self.ports.clock.pause(wait) => {}
             }
         }
         self.give_back().await;
     }
 
-    async fn beat(&self, take_more: bool) -> Result<(), PortError> {
-        self.renew().await?;
-        if take_more { self.acquire().await } else { Ok(()) }
+    /// One heartbeat. Returns whether shards are on their way, to us or from us.
+    async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
+        let clock = self.check_clock().await?;
+        let status = self.status(stopping, clock.is_ok());
+        let members = self.renew(&status).await?;
+        let share = self.share(stopping, &members).await?;
+        self.holdings.hand_over(&share.going);
+        let released = self.release_idle().await?;
+        clock?;
+        let missing = share.coming.len();
+        let acquired = self.acquire(share.coming).await?;
+        Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.closing().is_empty())
     }
 
-    /// Renews what is held, if Postgres answers; drops what is lost.
-    async fn renew(&self) -> Result<(), PortError> {
+    fn status(&self, stopping: bool, clock_is_right: bool) -> Status {
+        let held = self.holdings.all();
+        let settled = self.is_settled();
+        let state = match (stopping, clock_is_right, settled) {
+            (true, ..) => "draining",
+            (_, false, _) => "clock-off",
+            (.., false) => "starting",
+            _ => "running",
+        };
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Status {
+            id: self.settings.worker.clone(),
+            host: self.settings.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            shards: u16::try_from(held.len()).unwrap_or(u16::MAX),
+            lanes: count(self.settings.max_concurrent),
+            queue_size: count(self.vitals.queue_size()),
+            active_sends: count(self.unsettled.flying()),
+            last_tick: self.vitals.last_tick(),
+            consecutive_failures: self.vitals.failures(),
+            state: state.to_owned(),
+            held: held.into_iter().map(|(shard, _)| shard).collect(),
+            fleet_shards: self.settings.shards,
+            solo: !self.settings.distributed,
+            takes: !stopping && clock_is_right,
+            settled,
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let now = self.ports.clock.machine();
+        let patience = self.settings.heartbeat * PATIENCE;
+        !self.settings.distributed || self.member_since.is_some_and(|since| now.since(since) >= patience)
+    }
+
+    /// Beats, if Postgres answers: what was kept is trusted on, what was lost is dropped. Returns who lives.
+    async fn renew(&mut self, status: &Status) -> Result<Vec<Member>, PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
         let epochs = self.ports.ledger.epochs(&shards).await?;
-        let mut keys: Vec<LeaseKey> = shards.iter().copied().map(LeaseKey::Shard).collect();
-        if !self.settings.distributed {
-            keys.push(LeaseKey::Solo);
-        }
+        let keys: Vec<LeaseKey> = shards.iter().copied().map(LeaseKey::Shard).chain([self.seat]).collect();
         let asked = self.ports.clock.machine();
-        let kept = self.ports.leases.renew(self.run, &keys, self.settings.lease_ttl).await?;
-        if !self.settings.distributed && kept.last() != Some(&true) {
-            return self.lose_all(&shards).await;
+        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await?;
+        if !pulse.known || self.member_since.is_none() {
+            self.member_since = Some(asked);
         }
-        let (mut ours, mut lost) = (Vec::new(), Vec::new());
-        for (((shard, epoch), now), kept) in held.iter().zip(&epochs).zip(&kept) {
-            // A passed epoch is as good as a lost lease: both are taken anew, by compare-and-set.
-            if *kept && now == epoch { ours.push(*shard) } else { lost.push(*shard) }
+        let trust = Trust::from_asked(asked, self.settings.lease_ttl);
+        let (mut ours, mut lost, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+        let seated = pulse.kept.last() == Some(&true);
+        for (((shard, epoch), now), kept) in held.into_iter().zip(epochs).zip(pulse.kept) {
+            match (seated && kept, now == epoch) {
+                (true, true) => ours.push(shard),
+                (true, false) => passed.push((shard, now)),
+                (false, _) => lost.push(shard),
+            }
         }
-        self.holdings.extend(&ours, Trust::from_asked(asked, self.settings.lease_ttl));
+        self.holdings.extend(&ours, trust);
         if !lost.is_empty() {
             tracing::warn!(shards = lost.len(), "lost shards");
             self.holdings.lose(&lost);
         }
-        Ok(())
-    }
-
-    async fn lose_all(&self, shards: &[ShardId]) -> Result<(), PortError> {
-        self.holdings.lose(shards);
-        if !shards.is_empty() {
-            tracing::warn!("lost the solo lease: nothing is started until it is ours again");
+        if !seated {
+            self.retake_seat().await?;
         }
-        let asked = [LeaseKey::Solo];
-        match self.ports.leases.acquire(self.run, &asked, self.settings.lease_ttl).await?.first() {
-            Some(true) => Ok(()),
-            _ => Err(PortError::Lost("another worker holds the solo lease".into())),
-        }
-    }
-
-    /// Asks for every shard that is not held, and raises the epoch of each that is won.
-    async fn acquire(&self) -> Result<(), PortError> {
-        let held: Vec<ShardId> = self.holdings.all().into_iter().map(|(shard, _)| shard).collect();
-        let wanted: Vec<ShardId> =
-            all_shards(self.settings.shards).into_iter().filter(|shard| held.binary_search(shard).is_err()).collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        self.check_clock().await?;
-        let epochs = self.ports.ledger.epochs(&wanted).await?;
-        let keys: Vec<LeaseKey> = wanted.iter().copied().map(LeaseKey::Shard).collect();
-        let asked = self.ports.clock.machine();
-        let got = self.ports.leases.acquire(self.run, &keys, self.settings.lease_ttl).await?;
-        let won: Vec<(ShardId, Epoch)> =
-            wanted.into_iter().zip(epochs).zip(got).filter(|(_, got)| *got).map(|(read, _)| read).collect();
-        let raised = self.ports.ledger.raise(&self.settings.worker, &won).await?;
-        let owned: Vec<(ShardId, Epoch)> =
-            won.iter().zip(raised).filter_map(|((shard, _), raised)| Some((*shard, raised?))).collect();
-        if !owned.is_empty() {
-            tracing::info!(shards = owned.len(), "acquired shards");
-        }
-        self.holdings.gain(&owned, Trust::from_asked(asked, self.settings.lease_ttl));
-        Ok(())
+        self.raise_again(&passed, trust).await?;
+        Ok(pulse.members)
     }
 
     /// A worker whose clock is off would plan the wrong hour. A clock of its own making is not compared.
-    async fn check_clock(&self) -> Result<(), PortError> {
+    ///
+    /// Returns the question's own failure, and in it what is wrong with the clock.
+    async fn check_clock(&self) -> Result<Result<(), PortError>, PortError> {
         if self.ports.clock.caps_now().is_some() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let skew = self.ports.leases.skew(self.ports.clock.now().timestamp_micros()).await?;
-        if Duration::from_micros(skew.unsigned_abs()) > SKEW_ALLOWED {
-            return Err(PortError::Lost(format!(
-                "this machine's clock is {} s off Redis: no shards are taken until it is set right",
-                skew / 1_000_000
-            )));
+        if Duration::from_micros(skew.unsigned_abs()) <= SKEW_ALLOWED {
+            return Ok(Ok(()));
         }
-        Ok(())
+        Ok(Err(PortError::Lost(format!(
+            "this machine's clock is {} s off Redis: no shards are taken until it is set right",
+            skew / 1_000_000
+        ))))
     }
 
     async fn give_back(&self) {
         let shards: Vec<ShardId> = self.holdings.all().into_iter().map(|(shard, _)| shard).collect();
         self.holdings.lose(&shards);
-        let mut keys: Vec<LeaseKey> = shards.into_iter().map(LeaseKey::Shard).collect();
-        if !self.settings.distributed {
-            keys.push(LeaseKey::Solo);
-        }
-        match self.ports.leases.release(self.run, &keys).await {
+        let keys: Vec<LeaseKey> = shards.into_iter().map(LeaseKey::Shard).chain([self.seat]).collect();
+        let given_back = async {
+            self.ports.leases.release(self.run, &keys).await?;
+            self.ports.members.leave(self.run).await
+        };
+        match given_back.await {
             Ok(()) => tracing::info!("leases given back"),
             Err(error) => tracing::warn!(%error, "leases not given back: they run out by themselves"),
         }

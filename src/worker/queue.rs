@@ -45,6 +45,11 @@ impl Queue {
         }
     }
 
+    /// Drops all that is planned for `shards`.
+    pub(super) fn forget(&mut self, shards: &BTreeSet<ShardId>) {
+        self.replace(shards, Vec::new());
+    }
+
     /// Takes the most urgent mails that are released at `now`, at most `most`, and marks their mailboxes busy.
     pub(super) fn take(&mut self, now: DateTime<Utc>, most: usize) -> Vec<Mail> {
         self.release(now);

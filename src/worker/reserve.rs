@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::Worker;
+use super::{Worker, holdings::Pledge};
 use crate::{
     domain::id::FlightId,
     ports::{Ledger, PortError, Reservation, ReserveBatch},
@@ -16,15 +16,17 @@ use crate::{
 type Answer = Result<Vec<Reservation>, PortError>;
 
 impl Worker {
-    /// Reserves `batch`. Returns `None` when the stop came before the answer: then nothing of it may be started.
-    pub(super) async fn reserve(&self, batch: ReserveBatch) -> Option<Answer> {
+    /// Reserves `batch`, whose shards are pledged until the answer has been dealt with. Returns `None` when the stop came
+    /// before the answer: then nothing of it may be started.
+    pub(super) async fn reserve(&self, batch: ReserveBatch, pledge: &Arc<Pledge>) -> Option<Answer> {
         let (heard, mut answer) = oneshot::channel();
-        let ledger = Arc::clone(&self.ports.ledger);
+        let (ledger, pledge) = (Arc::clone(&self.ports.ledger), Arc::clone(pledge));
         self.tracker.spawn(async move {
             let reserved = ledger.reserve(&batch).await;
             if let Err(unheard) = heard.send(reserved) {
                 give_back(&*ledger, &batch, unheard).await;
             }
+            drop(pledge);
         });
         tokio::select! {
             biased;

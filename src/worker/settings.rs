@@ -10,6 +10,8 @@ use crate::domain::{duties::Retention, id::WorkerId, time::Window};
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     pub worker: WorkerId,
+    /// The machine's name, for people.
+    pub host: String,
     /// Several workers share the fleet; otherwise one alone, by the `solo` lease.
     pub distributed: bool,
     pub shards: u16,

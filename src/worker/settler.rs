@@ -5,7 +5,7 @@
 //! results wait here; the loop starts nothing new meanwhile, so they are at most as many as there are lanes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{Event, Ports};
 use crate::{
-    domain::id::{BatchId, FlightId, WorkerId},
+    domain::id::{BatchId, FlightId, ShardId, WorkerId},
     ports::{PortError, Settlement, entropy::Purpose},
 };
 
@@ -35,12 +35,13 @@ pub(super) struct Unsettled {
 #[derive(Clone, Copy, Debug)]
 struct Flying {
     batch: BatchId,
+    shard: ShardId,
     finished: bool,
 }
 
 impl Unsettled {
-    pub(super) fn started(&self, flight: FlightId, batch: BatchId) {
-        self.lock().insert(flight, Flying { batch, finished: false });
+    pub(super) fn started(&self, flight: FlightId, batch: BatchId, shard: ShardId) {
+        self.lock().insert(flight, Flying { batch, shard, finished: false });
         self.newest.fetch_max(flight.0, Ordering::Relaxed);
     }
 
@@ -52,6 +53,16 @@ impl Unsettled {
     /// Returns the flights that a sweep must leave alone.
     pub(super) fn running(&self) -> Vec<FlightId> {
         self.lock().keys().copied().collect()
+    }
+
+    /// Returns the shards of the flights that are not settled.
+    pub(super) fn shards(&self) -> BTreeSet<ShardId> {
+        self.lock().values().map(|flying| flying.shard).collect()
+    }
+
+    /// Returns how many flights have no verdict yet.
+    pub(super) fn flying(&self) -> usize {
+        self.lock().values().filter(|flying| !flying.finished).count()
     }
 
     /// Returns how many flights are not settled.
@@ -67,7 +78,9 @@ impl Unsettled {
     /// Marks a flight as finished and says whether its batch now is.
     fn finished(&self, flight: FlightId, batch: BatchId) -> bool {
         let mut flights = self.lock();
-        flights.insert(flight, Flying { batch, finished: true });
+        if let Some(flying) = flights.get_mut(&flight) {
+            flying.finished = true;
+        }
         flights.values().filter(|flying| flying.batch == batch).all(|flying| flying.finished)
     }
 

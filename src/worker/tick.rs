@@ -31,8 +31,12 @@ impl Worker {
             return next_tick(now, self.interval());
         }
         match self.plan_shards(&shards).await {
-            Ok(()) => next_tick(now, self.interval()),
+            Ok(()) => {
+                self.vitals.ticked(now);
+                next_tick(now, self.interval())
+            }
             Err(error) => {
+                self.vitals.failed();
                 tracing::warn!(%error, "tick failed: it is repeated");
                 self.ports.clock.pause(RETRY).await;
                 now
@@ -40,9 +44,20 @@ impl Worker {
         }
     }
 
-    /// Plans the shards that were acquired since the last tick at once.
-    pub(super) async fn plan_acquired(&mut self) {
+    /// Drops the shards that went from the plan, and plans at once those that were acquired since the last tick.
+    pub(super) async fn on_change(&mut self) {
+        let gone = self.holdings.take_gone();
+        if !gone.is_empty() {
+            self.queue.forget(&gone);
+            self.replies.replace(&gone, Vec::new(), self.ports.clock.now());
+        }
         let fresh = self.holdings.take_fresh();
+        if !fresh.is_empty() {
+            self.plan_acquired(fresh).await;
+        }
+    }
+
+    async fn plan_acquired(&mut self, fresh: BTreeSet<ShardId>) {
         self.sweep();
         if let Err(error) = self.plan_shards(&fresh).await {
             tracing::warn!(%error, "acquired shards are not planned: it is repeated");

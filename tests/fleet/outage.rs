@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Lease TTL + two heartbeats, and what a loaded machine adds.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-async fn assert_true_numbers(pool: &PgPool, taken: &[String]) {
+pub async fn assert_true_numbers(pool: &PgPool, taken: &[String]) {
     let untrue: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM mailbox_days d
          WHERE reserved <> sent + uncertain + (SELECT count(*) FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND answers IS NULL)",
@@ -111,6 +111,6 @@ async fn ticks_waiting(pool: &PgPool) -> i64 {
     sqlx::query_scalar(WAITING).fetch_one(pool).await.unwrap()
 }
 
-async fn in_flight(pool: &PgPool) -> i64 {
+pub async fn in_flight(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM in_flight").fetch_one(pool).await.unwrap()
 }

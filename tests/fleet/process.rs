@@ -30,6 +30,7 @@ impl Fleet {
         overrides: &[(&'static str, &str)],
     ) -> Fleet {
         let mut fleet = Fleet { vars: vars(database.url(), &redis.url()) };
+        overrides.iter().for_each(|(name, value)| fleet.set(name, value));
         fleet.command(&["migrate"], "").await;
         let zone = late_zone();
         let mut csv = String::from(
@@ -40,9 +41,7 @@ impl Fleet {
                 &format!("box{n}@kill.test,secret,127.0.0.1,{smtp},none,{zone},00:00-24:00,{quota},{quota},Box {n}\n");
         }
         fleet.command(&["mailbox", "import", "-"], &csv).await;
-        for (name, value) in overrides.iter().chain(&[("DATABASE_URL", worker_database)]) {
-            fleet.set(name, value);
-        }
+        fleet.set("DATABASE_URL", worker_database);
         fleet
     }
 

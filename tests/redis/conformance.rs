@@ -7,16 +7,18 @@ mod redis {
     use async_trait::async_trait;
     use tokio::sync::Mutex;
     use warmup::{
-        adapters::redis::{Pool, RedisCaps, RedisLeases, connect},
+        adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
         domain::caps::CapLimits,
-        ports::{Caps, Leases},
+        ports::{Caps, Leases, Members},
     };
     use warmup_support::{
-        conformance::{caps::CapsWorld, leases::LeasesWorld},
+        conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},
         redis_server::RedisServer,
     };
 
     use crate::proxy::{Proxy, Trap};
+
+    const MEMBERS: &str = "{warmup}:members";
 
     struct RedisWorld {
         server: Mutex<RedisServer>,
@@ -60,7 +62,7 @@ mod redis {
             Arc::new(RedisLeases::new(self.pool.clone(), "warmup"))
         }
 
-        /// Brings each key's expiry nearer by `time`: the same to the keys, and nobody waits.
+        /// Brings each key's expiry and each member's end nearer by `time`: the same to them, and nobody waits.
         async fn pass(&self, time: Duration) {
             let server = self.server.lock().await;
             let keys: Vec<String> = server.run(::redis::cmd("KEYS").arg("*")).await;
@@ -68,6 +70,11 @@ mod redis {
                 let left: i64 = server.run(::redis::cmd("PTTL").arg(&key)).await;
                 let left = left - time.as_millis() as i64;
                 server.run::<i64>(::redis::cmd("PEXPIRE").arg(&key).arg(left)).await;
+            }
+            let members: Vec<String> = server.run(::redis::cmd("ZRANGE").arg(MEMBERS).arg(0).arg(-1)).await;
+            for member in members {
+                let earlier = -(time.as_millis() as i64);
+                server.run::<f64>(::redis::cmd("ZINCRBY").arg(MEMBERS).arg(earlier).arg(member)).await;
             }
         }
 
@@ -92,12 +99,23 @@ mod redis {
         async fn mend(&self) {}
     }
 
+    #[async_trait]
+    impl MembersWorld for RedisWorld {
+        async fn members(&self) -> Arc<dyn Members> {
+            Arc::new(RedisMembers::new(self.pool.clone(), "warmup"))
+        }
+    }
+
     mod caps {
         warmup_support::caps_conformance!(super::world);
     }
 
     mod leases {
         warmup_support::leases_conformance!(super::world);
+    }
+
+    mod members {
+        warmup_support::members_conformance!(super::world);
     }
 }
 
@@ -112,10 +130,10 @@ mod memory {
     use warmup::{
         adapters::memory::{Fault, MemoryCaps, MemoryLeases},
         domain::caps::CapLimits,
-        ports::{Caps, Leases},
+        ports::{Caps, Leases, Members},
     };
     use warmup_support::{
-        conformance::{caps::CapsWorld, leases::LeasesWorld},
+        conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},
         hand_clock::HandClock,
     };
 
@@ -201,11 +219,22 @@ mod memory {
         }
     }
 
+    #[async_trait]
+    impl MembersWorld for MemoryLeasesWorld {
+        async fn members(&self) -> Arc<dyn Members> {
+            self.leases.clone()
+        }
+    }
+
     mod caps {
         warmup_support::caps_conformance!(super::caps_world);
     }
 
     mod leases {
         warmup_support::leases_conformance!(super::leases_world);
+    }
+
+    mod members {
+        warmup_support::members_conformance!(super::leases_world);
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use warmup::{
-    adapters::redis::{Pool, RedisCaps, RedisLeases, connect},
+    adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
     domain::id::{RunId, ShardId, UserId},
-    ports::{Caps, Grant, LeaseKey, Leases},
+    ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
 };
 use warmup_support::{conformance::caps::WIDE, redis_server::RedisServer};
 
@@ -27,6 +27,12 @@ async fn run_all(pool: &Pool) {
     let owner = RunId(Uuid::nil());
     assert_eq!(leases.acquire(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
     assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
+    let members = RedisMembers::new(pool.clone(), "warmup");
+    let (staying, going) = (owner, RunId(Uuid::max()));
+    assert_eq!(members.heartbeat(staying, &Status::default(), &LEASES, TTL).await.unwrap().kept, [true; 3]);
+    members.heartbeat(going, &Status::default(), &[], TTL).await.unwrap();
+    members.leave(going).await.unwrap();
+    assert_eq!(members.members().await.unwrap().len(), 1);
     leases.release(owner, &LEASES[1..]).await.unwrap();
 }
 
@@ -44,16 +50,20 @@ async fn a_batch_costs_one_evalsha_however_many_users_it_has() {
 }
 
 #[tokio::test]
-async fn all_of_a_workers_leases_are_renewed_by_one_evalsha() {
+async fn a_heartbeat_is_one_evalsha_however_many_leases_it_renews() {
     let server = RedisServer::start().await;
     let leases = RedisLeases::new(connect(&server.url(), 4).await.unwrap(), "warmup");
-    let (owner, shards) = (RunId(Uuid::now_v7()), (0..256).map(|shard| LeaseKey::Shard(ShardId(shard))));
-    let shards: Vec<LeaseKey> = shards.collect();
-    leases.acquire(owner, &shards, TTL).await.unwrap();
-    leases.renew(owner, &shards, TTL).await.unwrap();
-    let before = server.calls("evalsha").await;
-    leases.renew(owner, &shards, TTL).await.unwrap();
-    assert_eq!(server.calls("evalsha").await, before + 1);
+    let members = RedisMembers::new(connect(&server.url(), 4).await.unwrap(), "warmup");
+    let owner = RunId(Uuid::now_v7());
+    for shards in [256, 4_096] {
+        let shards: Vec<LeaseKey> = (0..shards).map(|shard| LeaseKey::Shard(ShardId(shard))).collect();
+        leases.acquire(owner, &shards, TTL).await.unwrap();
+        members.heartbeat(owner, &Status::default(), &shards, TTL).await.unwrap();
+        let before = server.calls("evalsha").await;
+        let pulse = members.heartbeat(owner, &Status::default(), &shards, TTL).await.unwrap();
+        assert!(pulse.kept.iter().all(|kept| *kept));
+        assert_eq!(server.calls("evalsha").await, before + 1);
+    }
 }
 
 #[tokio::test]
@@ -70,7 +80,7 @@ async fn every_key_is_under_the_prefix_and_ends_by_itself() {
     let server = RedisServer::start().await;
     run_all(&connect(&server.url(), 4).await.unwrap()).await;
     let keys: Vec<String> = server.run(redis::cmd("KEYS").arg("*")).await;
-    assert_eq!(keys.len(), 2 + 19 * 2 + 1);
+    assert_eq!(keys.len(), 2 + 19 * 2 + 1 + 2, "caps, a lease, the members and their statuses");
     for key in keys {
         assert!(key.starts_with("{warmup}:"), "{key}");
         let left: i64 = server.run(redis::cmd("PTTL").arg(&key)).await;
@@ -124,7 +134,8 @@ async fn the_scripts_run_on_a_cluster_with_a_user_who_may_touch_only_the_prefix(
     tokio::time::timeout(Duration::from_secs(20), serves).await.expect("one node has all slots");
     let rights =
         ["~{warmup}:*", "-@all", "+evalsha", "+script|load", "+get", "+set", "+del", "+pexpire", "+time", "+info"];
-    let rights = [&rights[..], &["+ping", "+unwatch"]].concat();
+    let members = ["+zadd", "+zrem", "+zscore", "+zrange", "+hget", "+hset", "+hdel"];
+    let rights = [&rights[..], &members, &["+ping", "+unwatch"]].concat();
     server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("fleet").arg("on").arg(">secret").arg(rights)).await;
     run_all(&connect(&server.url().replace("//", "//fleet:secret@"), 4).await.unwrap()).await;
 }

@@ -141,6 +141,8 @@ struct Place {
     /// One for all, so that no two workers get the same run: to the leases they would be one.
     entropy: Arc<Dice>,
     zone: Tz,
+    /// How many workers there were so far.
+    workers: AtomicUsize,
 }
 
 impl Place {
@@ -153,6 +155,7 @@ impl Place {
             clock,
             world,
             zone,
+            workers: AtomicUsize::new(0),
         }
     }
 
@@ -166,12 +169,16 @@ impl Place {
             duties,
             caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&self.clock)).unwrap()),
             leases: self.leases.clone(),
+            members: self.leases.clone(),
             mailer: Arc::new(MemoryMailer::new(Arc::clone(&self.clock), entropy, Weather::default())),
             orders: Arc::new(self.world.clone()),
             bell: Arc::new(MemoryBell::cast()),
         };
         // Few heartbeats, so that days pass quickly.
+        // Each has a name of its own: one that is taken is refused while its owner may live.
+        let worker = WorkerId(format!("worker-{}", self.workers.fetch_add(1, Ordering::SeqCst)));
         let settings = WorkerSettings {
+            worker,
             distributed: true,
             timezone: self.zone,
             heartbeat: Duration::from_secs(200),

@@ -1,14 +1,7 @@
-//! A simulated day: one worker, memory adapters that are audited after every statement, and a weather.
+//! A simulated day: workers on memory adapters that are audited after every statement, a weather, and what befalls them.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
@@ -26,26 +19,82 @@ use warmup::{
         id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
+        shard::all_shards,
         time::{Schedule, Weekdays},
     },
     observe::liveness::Liveness,
-    ports::{Clock, Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
-    worker::{Ports, Report, Worker, WorkerSettings},
+    ports::{Clock, LeaseKey, Ledger},
+    worker::{KeeperError, Report, Worker, WorkerSettings},
 };
 
-use crate::grants::Noted;
+use crate::{
+    audited::Audited,
+    grants::Noted,
+    link::{Link, Services, State},
+    skewed::Skewed,
+};
 
 pub const SHARDS: u16 = 16;
 
-/// What is simulated.
+/// What is simulated. All times are seconds from the beginning.
 #[derive(Clone)]
 pub struct Scenario {
     pub seed: u64,
     pub mailboxes: i64,
     pub quota: u16,
     pub weather: Weather,
-    /// What fails, from when to when after 08:45, in minutes.
+    pub pace: Pace,
+    pub workers: Vec<Life>,
+    /// What fails for all, from when to when.
     pub outages: Vec<(Outage, i64, i64)>,
+}
+
+/// How fast a scenario goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A day from 08:45 on, with the production's defaults.
+    Day,
+    /// From 20:00 on, when all of the quota is owed: every mailbox sends every few seconds, for so many seconds.
+    Busy(i64),
+}
+
+/// One worker's life.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// `WARMUP_WORKER_ID`; `None` works alone.
+    pub name: Option<&'static str>,
+    pub begins: i64,
+    /// SIGTERM; at the latest at the end of the scenario.
+    pub stops: Option<i64>,
+    /// What befalls its connection, and when it is over.
+    pub troubles: Vec<(State, i64, i64)>,
+    /// `WARMUP_SHARDS`.
+    pub shards: u16,
+    /// How far its machine's clock is ahead of the fleet's; `None` lets it use the fleet's.
+    pub clock_ahead: Option<i64>,
+}
+
+impl Life {
+    pub fn alone() -> Life {
+        Life { name: None, begins: 0, stops: None, troubles: Vec::new(), shards: SHARDS, clock_ahead: None }
+    }
+
+    pub fn of(name: &'static str, begins: i64) -> Life {
+        Life { name: Some(name), begins, ..Life::alone() }
+    }
+
+    pub fn stops(self, at: i64) -> Life {
+        Life { stops: Some(at), ..self }
+    }
+
+    pub fn killed(self, at: i64) -> Life {
+        self.suffers(State::Dead, at, at)
+    }
+
+    pub fn suffers(mut self, state: State, from: i64, to: i64) -> Life {
+        self.troubles.push((state, from, to));
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,27 +102,56 @@ pub enum Outage {
     Ledger(Fault),
     Caps(Fault),
     Leases(Fault),
-    /// All leases and buckets are lost at the beginning.
+    /// All leases, members and buckets are lost at the beginning.
     RedisForgets,
     /// The machine is suspended all the while: nothing runs, the clocks go on.
     Asleep,
+    /// Somebody raises all epochs at the beginning, whose leases these are not.
+    EpochsPass,
 }
 
 /// What a day came to.
 #[derive(Debug)]
 pub struct Day {
-    pub report: Report,
+    pub begins: DateTime<Utc>,
+    /// How each worker ended; `None` of one that was killed.
+    pub ends: Vec<Option<Result<Report, KeeperError>>>,
     pub days: Vec<(MailboxId, DayRow)>,
     pub logs: Vec<(FlightId, LogRow)>,
     pub replies: Vec<(ReplyId, ReplyRow)>,
     /// Message-IDs that the hosts accepted, and how often.
-    pub accepted: std::collections::BTreeMap<String, u32>,
+    pub accepted: BTreeMap<String, u32>,
     /// What the audit found, at any statement.
     pub violations: Vec<String>,
     /// What the caps let through: microseconds since the epoch, and whom.
     pub grants: Vec<(i64, UserId)>,
     pub statements: usize,
     pub events: usize,
+    /// What is not settled at the end.
+    pub in_flight: usize,
+    /// When a mail of which shard was reserved by whom.
+    pub reserved: Vec<(DateTime<Utc>, ShardId, WorkerId)>,
+    /// Who had what, second by second.
+    pub seconds: Vec<Second>,
+}
+
+/// The fleet at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Second {
+    pub owners: BTreeMap<ShardId, RunId>,
+    /// How often a shard has been acquired so far.
+    pub acquired: i64,
+}
+
+impl Second {
+    /// How many shards each worker has that has any, ascending.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts: BTreeMap<RunId, usize> = BTreeMap::new();
+        self.owners.values().for_each(|run| *counts.entry(*run).or_default() += 1);
+        let mut counts: Vec<usize> = counts.into_values().collect();
+        counts.sort_unstable();
+        counts
+    }
 }
 
 /// Runs the day in a runtime of its own, whose time is virtual.
@@ -83,75 +161,130 @@ pub fn simulate(scenario: &Scenario) -> Day {
 }
 
 async fn live(scenario: Scenario) -> Day {
-    let begins = Utc.with_ymd_and_hms(2026, 11, 24, 8, 45, 0).unwrap();
+    let (hour, minute, lasts) = match scenario.pace {
+        Pace::Day => (8, 45, 14 * 3_600),
+        Pace::Busy(seconds) => (20, 0, seconds),
+    };
+    let begins = Utc.with_ymd_and_hms(2026, 11, 24, hour, minute, 0).unwrap();
+    let services = services(&scenario, begins);
+    let workers: Vec<_> = scenario
+        .workers
+        .iter()
+        .map(|life| tokio::spawn(work(services.clone(), life.clone(), scenario.pace, begins, lasts)))
+        .collect();
+    let troubles: Vec<_> = scenario
+        .outages
+        .iter()
+        .map(|(outage, from, to)| {
+            tokio::spawn(trouble(services.clone(), *outage, after(begins, *from), after(begins, *to)))
+        })
+        .collect();
+    let seconds = watch(&services, begins, if scenario.pace == Pace::Day { 0 } else { lasts }).await;
+    services.clock.sleep_until(after(begins, lasts)).await;
+    let mut ends = Vec::new();
+    for worker in workers {
+        ends.push(worker.await.unwrap());
+    }
+    for trouble in troubles {
+        trouble.await.unwrap();
+    }
+    let Services { world, ledger, mailer, noted, .. } = services;
+    Day {
+        begins,
+        ends,
+        days: world.days().into_iter().map(|(mailbox, _, row)| (mailbox, row)).collect(),
+        logs: world.logs(),
+        replies: world.replies(),
+        accepted: mailer.accepted(),
+        violations: [ledger.violations(), world.audit()].concat(),
+        grants: noted.grants(),
+        statements: ledger.statements(),
+        events: world.events().len(),
+        in_flight: world.in_flight().len(),
+        reserved: ledger.reserved(),
+        seconds,
+    }
+}
+
+fn after(begins: DateTime<Utc>, seconds: i64) -> DateTime<Utc> {
+    begins + TimeDelta::seconds(seconds)
+}
+
+fn services(scenario: &Scenario, begins: DateTime<Utc>) -> Services {
     let machine = VirtualClock::starting_at(begins);
     let clock: Arc<dyn Clock> = Arc::new(machine.clone());
     let entropy = Arc::new(Dice::seeded(scenario.seed));
     let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
     (1..=scenario.mailboxes).for_each(|n| world.enrol(mailbox(n, scenario.quota)));
-    let caps = Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&clock)).unwrap());
-    let noted = Arc::new(Noted::over(caps.clone(), Arc::clone(&clock)));
-    let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
-    let mailer = Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), scenario.weather));
-    let audited =
-        Arc::new(Audited { world: world.clone(), violations: Mutex::default(), statements: AtomicUsize::new(0) });
-    let ports = Ports {
-        clock: Arc::clone(&clock),
-        entropy,
-        mailboxes: Arc::new(world.clone()),
-        ledger: audited.clone(),
-        duties: Arc::new(world.clone()),
-        caps: noted.clone(),
-        leases: leases.clone(),
-        mailer: mailer.clone(),
-        orders: Arc::new(world.clone()),
+    let limits = if scenario.pace == Pace::Day { LIMITS } else { WIDE };
+    let caps = Arc::new(MemoryCaps::new(limits, Arc::clone(&clock)).unwrap());
+    Services {
+        noted: Arc::new(Noted::over(caps.clone(), Arc::clone(&clock))),
+        caps,
         bell: Arc::new(MemoryBell::cast()),
-    };
-    let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(ports, settings(), Arc::new(Liveness::default())).run(stop.clone()));
-    let troubles = scenario.outages.iter().map(|(outage, from, to)| {
-        let (clock, world, caps, leases) = (machine.clone(), world.clone(), caps.clone(), leases.clone());
-        trouble(
-            clock,
-            world,
-            caps,
-            leases,
-            *outage,
-            begins + TimeDelta::minutes(*from),
-            begins + TimeDelta::minutes(*to),
-        )
-    });
-    let troubles: Vec<_> = troubles.map(tokio::spawn).collect();
-    clock.sleep_until(begins + TimeDelta::hours(14)).await;
-    stop.cancel();
-    let report = worker.await.unwrap().unwrap();
-    for trouble in troubles {
-        trouble.await.unwrap();
-    }
-    let mut violations = audited.violations.lock().unwrap().clone();
-    violations.extend(world.audit());
-    Day {
-        report,
-        days: world.days().into_iter().map(|(mailbox, _, row)| (mailbox, row)).collect(),
-        logs: world.logs(),
-        replies: world.replies(),
-        accepted: mailer.accepted(),
-        violations,
-        grants: noted.grants(),
-        statements: audited.statements.load(Ordering::Relaxed),
-        events: world.events().len(),
+        machine,
+        leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
+        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), scenario.weather)),
+        ledger: Arc::new(Audited::new(world.clone(), Arc::clone(&clock))),
+        clock,
+        entropy,
+        world,
     }
 }
 
-async fn trouble(
-    clock: VirtualClock,
-    world: MemoryWorld,
-    caps: Arc<MemoryCaps>,
-    leases: Arc<MemoryLeases>,
-    outage: Outage,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-) {
+/// Lives a worker's life.
+async fn work(
+    services: Services,
+    life: Life,
+    pace: Pace,
+    begins: DateTime<Utc>,
+    lasts: i64,
+) -> Option<Result<Report, KeeperError>> {
+    let clock = Arc::clone(&services.clock);
+    clock.sleep_until(after(begins, life.begins)).await;
+    let (link, stop) = (Link::to(&services), CancellationToken::new());
+    let mut ports = link.ports();
+    if let Some(ahead) = life.clock_ahead {
+        ports.clock = Arc::new(Skewed { right: Arc::clone(&clock), ahead: TimeDelta::seconds(ahead) });
+    }
+    let worker = Worker::new(ports, settings_of(&life, pace), Arc::new(Liveness::default()));
+    let worker = tokio::spawn(worker.run(stop.clone()));
+    for (state, from, to) in &life.troubles {
+        clock.sleep_until(after(begins, *from)).await;
+        link.set(*state);
+        if *state == State::Dead {
+            worker.abort();
+            return None;
+        }
+        clock.sleep_until(after(begins, *to)).await;
+        link.set(State::Whole);
+    }
+    clock.sleep_until(after(begins, life.stops.unwrap_or(lasts))).await;
+    stop.cancel();
+    Some(worker.await.unwrap())
+}
+
+/// Looks at who has what at every second.
+async fn watch(services: &Services, begins: DateTime<Utc>, lasts: i64) -> Vec<Second> {
+    let mut seconds = Vec::new();
+    for second in 0..lasts {
+        services.clock.sleep_until(after(begins, second)).await;
+        let shard = |(key, run)| match key {
+            LeaseKey::Shard(shard) => Some((shard, run)),
+            _ => None,
+        };
+        let owners = services.leases.holders().into_iter().filter_map(shard).collect();
+        let acquired = match services.ledger.epochs(&all_shards(SHARDS)).await {
+            Ok(epochs) => epochs.into_iter().map(|Epoch(epoch)| epoch).sum(),
+            Err(_) => -1,
+        };
+        seconds.push(Second { owners, acquired });
+    }
+    seconds
+}
+
+async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: DateTime<Utc>) {
+    let Services { clock, machine, world, caps, leases, ledger, .. } = services;
     let set = |on: bool| match outage {
         Outage::Ledger(fault) => world.set_fault(on.then_some(fault)),
         Outage::Caps(fault) => caps.set_fault(on.then_some(fault)),
@@ -160,11 +293,18 @@ async fn trouble(
             caps.lose();
             leases.lose();
         }
-        Outage::RedisForgets => {}
-        Outage::Asleep if on => clock.suspend((to - from).to_std().expect("a suspension ends after it began")),
-        Outage::Asleep => {}
+        Outage::RedisForgets | Outage::EpochsPass | Outage::Asleep => {}
     };
     clock.sleep_until(from).await;
+    if let Outage::Asleep = outage {
+        return machine.suspend((to - from).to_std().unwrap());
+    }
+    if let Outage::EpochsPass = outage {
+        let shards = all_shards(SHARDS);
+        let epochs = ledger.epochs(&shards).await.unwrap();
+        let read: Vec<_> = shards.into_iter().zip(epochs).collect();
+        ledger.raise(&WorkerId("stranger".into()), &read).await.unwrap();
+    }
     set(true);
     clock.sleep_until(to).await;
     set(false);
@@ -174,31 +314,47 @@ async fn trouble(
 pub const LIMITS: CapLimits =
     CapLimits { global_hour: 10_000, global_minute: 200, user_hour: 500, user_minute: 50, burst: 0.05 };
 
+/// Caps that never hold anything up.
+const WIDE: CapLimits = CapLimits {
+    global_hour: 1_000_000,
+    global_minute: 100_000,
+    user_hour: 1_000_000,
+    user_minute: 100_000,
+    burst: 0.05,
+};
+
+/// The production defaults of a worker that works alone.
 pub fn settings() -> WorkerSettings {
+    settings_of(&Life::alone(), Pace::Day)
+}
+
+fn settings_of(life: &Life, pace: Pace) -> WorkerSettings {
+    let seconds = |day: u64, busy: u64| Duration::from_secs(if pace == Pace::Day { day } else { busy });
     WorkerSettings {
-        worker: WorkerId("simulated".into()),
-        distributed: false,
-        shards: SHARDS,
+        worker: WorkerId(life.name.unwrap_or("simulated").into()),
+        host: "simulation".into(),
+        distributed: life.name.is_some(),
+        shards: life.shards,
         max_concurrent: 20,
         batch_size: 100,
         batch_delay: Duration::ZERO,
-        stagger_min: Duration::from_secs(1),
-        stagger_max: Duration::from_secs(5),
-        cooldown_min: Duration::from_secs(180),
-        cooldown_max: Duration::from_secs(600),
+        stagger_min: seconds(1, 0),
+        stagger_max: seconds(5, 1),
+        cooldown_min: seconds(180, 2),
+        cooldown_max: seconds(600, 4),
         reply_delay_min: Duration::from_secs(5 * 60),
         reply_delay_max: Duration::from_secs(240 * 60),
         rate_limit_backoff: Duration::from_secs(10),
         quota_priority_boost: 2.0,
         tick_interval: Duration::from_secs(900),
-        tick_spread: Duration::from_secs(600),
+        tick_spread: seconds(600, 0),
         active_hours: "07:00-22:00".parse().unwrap(),
-        timezone: chrono_tz::UTC,
-        retention: Retention { log_days: 90, metrics_days: 30 },
         lease_ttl: Duration::from_secs(15),
         heartbeat: Duration::from_secs(5),
         mail_deadline: Duration::from_secs(50),
         drain_timeout: Duration::from_secs(60),
+        timezone: chrono_tz::UTC,
+        retention: Retention { log_days: 90, metrics_days: 30 },
     }
 }
 
@@ -216,48 +372,5 @@ fn mailbox(n: i64, quota: u16) -> MemoryMailbox {
         enabled: true,
         sending: Standing::Active,
         receiving: Standing::Active,
-    }
-}
-
-/// The ledger, with every invariant looked at after every statement.
-struct Audited {
-    world: MemoryWorld,
-    violations: Mutex<Vec<String>>,
-    statements: AtomicUsize,
-}
-
-impl Audited {
-    fn look<T>(&self, answer: T) -> T {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.violations.lock().unwrap().extend(self.world.audit());
-        answer
-    }
-}
-
-#[async_trait]
-impl Ledger for Audited {
-    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
-        self.world.prepare(now).await
-    }
-    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
-        self.world.epochs(shards).await
-    }
-    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
-        self.world.raise(worker, read).await
-    }
-    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
-        self.look(self.world.reserve(batch).await)
-    }
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.look(self.world.release(flights, now).await)
-    }
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.look(self.world.abandon(run, message_ids, now).await)
-    }
-    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        self.look(self.world.settle(worker, results).await)
-    }
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
-        self.look(self.world.sweep(sweep).await)
     }
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use warmup::{adapters::memory::Weather, domain::id::UserId};
+use warmup::domain::id::UserId;
 use warmup_support::rolling::assert_never_more;
 
 use crate::{
     fleet::{Day, LIMITS, Outage, Scenario, simulate},
-    one_day::assert_true_numbers,
+    one_day::{assert_true_numbers, calm},
 };
 
 const MINUTE: i64 = 60_000_000;
@@ -23,8 +23,8 @@ type Naps = &'static [(i64, i64)];
 const NAPS: [Naps; 3] = [&[(195, 405)], &[(150, 540)], &[(60, 150), (300, 420)]];
 
 fn slept(seed: u64, naps: Naps) -> Day {
-    let outages = naps.iter().map(|(from, to)| (Outage::Asleep, *from, *to)).collect();
-    simulate(&Scenario { seed, mailboxes: 48, quota: 30, weather: Weather::default(), outages })
+    let outages = naps.iter().map(|(from, to)| (Outage::Asleep, *from * 60, *to * 60)).collect();
+    simulate(&Scenario { outages, ..calm(seed) })
 }
 
 fn assert_within_caps(grants: &[(i64, UserId)]) {

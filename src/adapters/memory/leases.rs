@@ -1,7 +1,7 @@
-//! The leases in memory, which run out on the machine clock.
+//! The leases and the members in memory, which run out on the machine clock.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -14,19 +14,26 @@ use async_trait::async_trait;
 use super::{Fault, Faults};
 use crate::{
     domain::{id::RunId, lease::MachineTime},
-    ports::{Clock, LeaseKey, Leases, PortError},
+    ports::{Clock, LeaseKey, Leases, PortError, Status},
 };
 
 /// Who holds a lease, and until when.
 #[derive(Clone, Copy, Debug)]
-struct Holder {
-    owner: RunId,
-    until: MachineTime,
+pub(super) struct Holder {
+    pub(super) owner: RunId,
+    pub(super) until: MachineTime,
 }
 
-/// Leases in memory, shared by all who hold it.
+/// What one server keeps: all of it changes in one step.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) holders: HashMap<LeaseKey, Holder>,
+    pub(super) members: BTreeMap<RunId, (MachineTime, Status)>,
+}
+
+/// Leases and members in memory, shared by all who hold it.
 pub struct MemoryLeases {
-    holders: Mutex<HashMap<LeaseKey, Holder>>,
+    kept: Mutex<Kept>,
     clock: Arc<dyn Clock>,
     faults: Faults,
     skew_micros: AtomicI64,
@@ -35,7 +42,7 @@ pub struct MemoryLeases {
 impl MemoryLeases {
     /// Starts with every lease free. `clock` stands for the server's.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryLeases {
-        MemoryLeases { holders: Mutex::default(), clock, faults: Faults::default(), skew_micros: AtomicI64::new(0) }
+        MemoryLeases { kept: Mutex::default(), clock, faults: Faults::default(), skew_micros: AtomicI64::new(0) }
     }
 
     /// From here on every call fails so; `None` mends it.
@@ -48,9 +55,24 @@ impl MemoryLeases {
         self.skew_micros.store(skew, Ordering::Relaxed);
     }
 
-    /// Forgets every lease, as FLUSHALL or a restart does.
+    /// Forgets every lease and every member, as FLUSHALL or a restart does.
     pub fn lose(&self) {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    }
+
+    /// Returns who holds each lease now, in the order of the keys.
+    pub fn holders(&self) -> BTreeMap<LeaseKey, RunId> {
+        let (kept, now) = (self.kept.lock().unwrap_or_else(PoisonError::into_inner), self.clock.machine());
+        let held = kept.holders.iter().filter(|(_, holder)| now < holder.until);
+        held.map(|(key, holder)| (*key, holder.owner)).collect()
+    }
+
+    /// Runs one operation in one step, as the fault of the moment allows.
+    pub(super) fn step<T>(&self, operation: impl FnOnce(&mut Kept, MachineTime) -> T) -> Result<T, PortError> {
+        self.faults.around(|| {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            operation(&mut kept, self.clock.machine())
+        })
     }
 
     /// Runs `change` on each lease in one step, with whoever holds it now: one that ran out has no holder.
@@ -59,17 +81,32 @@ impl MemoryLeases {
         keys: &[LeaseKey],
         mut change: impl FnMut(&mut Option<Holder>, MachineTime) -> bool,
     ) -> Result<Vec<bool>, PortError> {
-        self.faults.around(|| {
-            let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.machine();
-            let mut on_one = |key: &LeaseKey| {
-                let mut holder = holders.remove(key).filter(|holder| now < holder.until);
-                let answer = change(&mut holder, now);
-                holders.extend(holder.map(|holder| (*key, holder)));
-                answer
-            };
-            keys.iter().map(&mut on_one).collect()
-        })
+        self.step(|kept, now| keys.iter().map(|key| kept.on_one(*key, now, &mut change)).collect())
+    }
+}
+
+impl Kept {
+    pub(super) fn on_one(
+        &mut self,
+        key: LeaseKey,
+        now: MachineTime,
+        change: &mut impl FnMut(&mut Option<Holder>, MachineTime) -> bool,
+    ) -> bool {
+        let mut holder = self.holders.remove(&key).filter(|holder| now < holder.until);
+        let answer = change(&mut holder, now);
+        self.holders.extend(holder.map(|holder| (key, holder)));
+        answer
+    }
+}
+
+/// Extends a lease that `owner` still holds.
+pub(super) fn extend(owner: RunId, ttl: Duration) -> impl FnMut(&mut Option<Holder>, MachineTime) -> bool {
+    move |holder, now| match holder {
+        Some(holder) if holder.owner == owner => {
+            holder.until = now.after(ttl);
+            true
+        }
+        _ => false,
     }
 }
 
@@ -86,13 +123,7 @@ impl Leases for MemoryLeases {
     }
 
     async fn renew(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
-        self.on_each(keys, |holder, now| match holder {
-            Some(holder) if holder.owner == owner => {
-                holder.until = now.after(ttl);
-                true
-            }
-            _ => false,
-        })
+        self.on_each(keys, extend(owner, ttl))
     }
 
     async fn release(&self, owner: RunId, keys: &[LeaseKey]) -> Result<(), PortError> {

@@ -40,6 +40,13 @@ impl Ledger for MemoryWorld {
         epochs.ok_or_else(|| PortError::Permanent("a shard that does not exist".into()))
     }
 
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
+        self.statement(|tables| {
+            let owned = tables.shards.iter().filter(|(_, (_, owner))| owner.as_ref() == Some(worker));
+            owned.map(|(shard, _)| *shard).collect()
+        })
+    }
+
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         self.statement(|tables| read.iter().map(|(shard, epoch)| tables.raise(worker, *shard, *epoch)).collect())
     }

@@ -62,6 +62,12 @@ impl Ledger for PostgresLedger {
         rows.iter().map(|row| row.try_get(0).map(Epoch).map_err(classify)).collect()
     }
 
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
+        const READ: &str = "SELECT shard FROM shards WHERE worker_id = $1 ORDER BY shard";
+        let rows = self.session.rows(|| sqlx::query(READ).bind(worker.0.clone())).await?;
+        rows.iter().map(|row| row.try_get(0).map(ShardId).map_err(classify)).collect()
+    }
+
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         let (shards, epochs): (Vec<i32>, Vec<i64>) = read.iter().map(|(shard, epoch)| (shard.0, epoch.0)).unzip();
         let build = || {

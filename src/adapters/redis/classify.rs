@@ -37,7 +37,8 @@ pub(super) fn classify_unsent(error: RedisError) -> PortError {
 fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
     match kind {
         ServerErrorKind::NoPerm => PortError::Permanent(format!(
-            "{}; give the user of REDIS_URL the right to EVALSHA, SCRIPT, GET, SET, DEL, PEXPIRE, TIME and INFO",
+            "{}; give the user of REDIS_URL the right to EVALSHA, SCRIPT, GET, SET, DEL, PEXPIRE, ZADD, ZREM, \
+             ZSCORE, ZRANGE, HGET, HSET, HDEL, TIME and INFO",
             says(error)
         )),
         ServerErrorKind::CrossSlot => PortError::Permanent(says(error)),

@@ -39,7 +39,18 @@ impl Keys {
             LeaseKey::Solo => format!("{}:lease:solo", self.tag),
             LeaseKey::Leader => format!("{}:lease:leader", self.tag),
             LeaseKey::Shard(shard) => format!("{}:lease:shard:{shard}", self.tag),
+            LeaseKey::Name(hash) => format!("{}:lease:name:{hash:016x}", self.tag),
         }
+    }
+
+    /// The live workers, by the end of their time.
+    pub fn members(&self) -> String {
+        format!("{}:members", self.tag)
+    }
+
+    /// What each live worker says of itself.
+    pub fn statuses(&self) -> String {
+        format!("{}:statuses", self.tag)
     }
 }
 
@@ -57,5 +68,7 @@ mod tests {
         assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
         assert_eq!(keys.lease(LeaseKey::Leader), "{warmup}:lease:leader");
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
+        assert_eq!(keys.lease(LeaseKey::Name(255)), "{warmup}:lease:name:00000000000000ff");
+        assert_eq!((keys.members(), keys.statuses()), ("{warmup}:members".into(), "{warmup}:statuses".into()));
     }
 }

@@ -56,7 +56,7 @@ impl RedisLeases {
 }
 
 /// Redis refuses an expiry of 0.
-fn millis(ttl: Duration) -> u64 {
+pub(super) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -6,6 +6,7 @@ pub mod caps;
 pub mod duties;
 pub mod leases;
 pub mod ledger;
+pub mod members;
 
 /// Makes a test of each named case, in a fresh world each.
 #[macro_export]

@@ -1,0 +1,130 @@
+//! The members in Redis: a sorted set of runs by the end of their time, and a hash of what each says of itself, packed as
+//! a MessagePack map with names.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::Script;
+
+use super::{Keys, Pool, leases::millis, pool};
+use crate::{
+    domain::id::RunId,
+    ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
+};
+
+/// Members in Redis.
+pub struct RedisMembers {
+    pool: Pool,
+    keys: Keys,
+    heartbeat: Script,
+    members: Script,
+    leave: Script,
+}
+
+/// A member as the scripts return it: its run, the end of its time, its status.
+type Told = (String, i64, Vec<u8>);
+
+impl RedisMembers {
+    /// Uses the members under `prefix`.
+    pub fn new(pool: Pool, prefix: &str) -> RedisMembers {
+        RedisMembers {
+            pool,
+            keys: Keys::new(prefix),
+            heartbeat: Script::new(include_str!("../../../lua/heartbeat.lua")),
+            members: Script::new(include_str!("../../../lua/members.lua")),
+            leave: Script::new(include_str!("../../../lua/leave.lua")),
+        }
+    }
+}
+
+#[async_trait]
+impl Members for RedisMembers {
+    async fn heartbeat(
+        &self,
+        run: RunId,
+        status: &Status,
+        leases: &[LeaseKey],
+        ttl: Duration,
+    ) -> Result<Pulse, PortError> {
+        let mut call = self.heartbeat.key(self.keys.members());
+        call.key(self.keys.statuses());
+        for key in leases {
+            call.key(self.keys.lease(*key));
+        }
+        call.arg(run.to_string()).arg(millis(ttl)).arg(packed(status)?);
+        let (known, kept, told): (bool, Vec<bool>, Vec<Told>) = pool::run(&self.pool, &call).await?;
+        Ok(Pulse { known, kept, members: listed(told) })
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, PortError> {
+        let mut call = self.members.key(self.keys.members());
+        call.key(self.keys.statuses());
+        Ok(listed(pool::run(&self.pool, &call).await?))
+    }
+
+    async fn leave(&self, run: RunId) -> Result<(), PortError> {
+        let mut call = self.leave.key(self.keys.members());
+        call.key(self.keys.statuses()).arg(run.to_string());
+        pool::run::<i64>(&self.pool, &call).await.map(drop)
+    }
+}
+
+fn packed(status: &Status) -> Result<Vec<u8>, PortError> {
+    rmp_serde::to_vec_named(status).map_err(|error| PortError::Permanent(format!("a status can't be packed: {error}")))
+}
+
+/// A status that can't be read still says that somebody lives; one whose name is no run is not a worker's.
+fn listed(told: Vec<Told>) -> Vec<Member> {
+    let member = |(run, until, status): Told| {
+        let run = RunId(run.parse().ok()?);
+        Some(Member { run, until, status: rmp_serde::from_slice(&status).unwrap_or_default() })
+    };
+    let mut members: Vec<Member> = told.into_iter().filter_map(member).collect();
+    members.sort_unstable_by_key(|member| member.run);
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::{Serialize, de::IgnoredAny};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::WorkerId;
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct OfAnotherRelease {
+        mood: &'static str,
+        id: &'static str,
+        queue_size: u32,
+    }
+
+    fn read(status: Vec<u8>) -> Status {
+        listed(vec![(Uuid::nil().to_string(), 7, status)]).remove(0).status
+    }
+
+    #[test]
+    fn a_status_of_another_release_is_read_as_far_as_it_is_known() {
+        let other = OfAnotherRelease { mood: "good", id: "pod-3", queue_size: 5 };
+        let status = read(rmp_serde::to_vec_named(&other).unwrap());
+        assert_eq!(status, Status { id: WorkerId("pod-3".into()), queue_size: 5, ..Status::default() });
+    }
+
+    #[test]
+    fn a_status_that_is_none_still_says_that_somebody_lives() {
+        assert_eq!(read(b"\xc1".to_vec()), Status::default());
+        assert!(listed(vec![("somebody".into(), 7, Vec::new())]).is_empty());
+    }
+
+    #[test]
+    fn a_status_is_a_map_with_the_names_that_the_api_shows() {
+        let status: BTreeMap<String, IgnoredAny> = rmp_serde::from_slice(&packed(&Status::default()).unwrap()).unwrap();
+        let names = "id host version shards lanes queueSize activeSends lastTick consecutiveFailures state";
+        for name in names.split(' ') {
+            assert!(status.contains_key(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Members: which workers live, what each says of itself, and the one call by which a worker lives on.
+//!
+//! A member lives as long as its leases: both are renewed by the heartbeat, in one atomic step, and run out together.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{error::PortError, leases::LeaseKey};
+use crate::domain::{
+    id::{RunId, WorkerId},
+    shard_set::ShardSet,
+};
+
+/// What a worker says of itself at each heartbeat.
+///
+/// It travels as a map with these names. Versions mix during an upgrade: names that a reader does not know are passed
+/// over, names that a writer does not know yet have the value of `Status::default()`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    pub id: WorkerId,
+    pub host: String,
+    pub version: String,
+    /// How many shards it holds.
+    pub shards: u16,
+    pub lanes: u32,
+    /// Mailboxes that owe a mail until the next tick.
+    pub queue_size: u32,
+    /// Mails on their way.
+    pub active_sends: u32,
+    /// Day clock.
+    pub last_tick: Option<DateTime<Utc>>,
+    /// Ticks that failed in a row.
+    pub consecutive_failures: u32,
+    /// A word for people: `starting`, `running`, `draining`.
+    pub state: String,
+    /// Which shards it holds.
+    pub held: ShardSet,
+    /// How many shards the fleet has, as its settings say; 0 when it does not say.
+    pub fleet_shards: u16,
+    /// It works alone, by the solo lease.
+    pub solo: bool,
+    /// It is to have its share: not one that stops, or whose clock is off.
+    pub takes: bool,
+    /// It has been here long enough to know the others: only then do they give shards up for it.
+    pub settled: bool,
+}
+
+impl Default for Status {
+    /// A worker of which nothing is known but that it lives.
+    fn default() -> Status {
+        Status {
+            id: WorkerId(String::new()),
+            host: String::new(),
+            version: String::new(),
+            shards: 0,
+            lanes: 0,
+            queue_size: 0,
+            active_sends: 0,
+            last_tick: None,
+            consecutive_failures: 0,
+            state: String::new(),
+            held: ShardSet::default(),
+            fleet_shards: 0,
+            solo: false,
+            takes: true,
+            settled: true,
+        }
+    }
+}
+
+/// A worker that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub run: RunId,
+    /// When it is over unless it beats again, in milliseconds by the service's clock. Who beat later has a later end.
+    pub until: i64,
+    pub status: Status,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Whether the worker was a member before: false at its first heartbeat, and after the service lost or outlived it.
+    pub known: bool,
+    /// For each lease, in the order of the question, whether it was still held. One that ran out is not taken again.
+    pub kept: Vec<bool>,
+    /// All members, this worker among them, ordered by run.
+    pub members: Vec<Member>,
+}
+
+/// Who lives, in Redis, or in memory for the simulation.
+#[async_trait]
+pub trait Members: Send + Sync {
+    /// Keeps `run` a member for `ttl` from now, with `status`; extends those of `leases` that it still holds to the same
+    /// end; drops members whose time is over. One atomic step, however many leases there are.
+    ///
+    /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that nothing was renewed.
+    async fn heartbeat(
+        &self,
+        run: RunId,
+        status: &Status,
+        leases: &[LeaseKey],
+        ttl: Duration,
+    ) -> Result<Pulse, PortError>;
+
+    /// Returns all members, ordered by run, and changes nothing.
+    async fn members(&self) -> Result<Vec<Member>, PortError>;
+
+    /// Ends the membership of `run`. Its leases are given back by `Leases::release`.
+    async fn leave(&self, run: RunId) -> Result<(), PortError>;
+}

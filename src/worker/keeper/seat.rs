@@ -1,0 +1,117 @@
+//! The seat: what a worker must have before it starts, because nobody else may have it too.
+//!
+//! A worker that was killed leaves its seat and its membership behind, so a starter waits until they had time to run out;
+//! what is still there then was renewed.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::{ASK_AGAIN, Keeper, PortError};
+use crate::{domain::id::WorkerId, ports::Member};
+
+/// Why a worker may not start.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum KeeperError {
+    /// The solo lease was renewed while we waited, or a worker of a fleet is there: somebody is alive.
+    #[error(
+        "another worker is running on this Redis and renews its lease: stop it first, or set \
+         WARMUP_DISTRIBUTED_MODE=true for all workers"
+    )]
+    AnotherWorker,
+    /// The name was renewed while we waited.
+    #[error(
+        "another worker called `{0}` is running on this Redis: give each worker a WARMUP_WORKER_ID of its own, or none \
+         for a random one"
+    )]
+    NameTaken(WorkerId),
+    /// A worker is there that works alone.
+    #[error(
+        "worker `{0}` runs with WARMUP_DISTRIBUTED_MODE=false on this Redis and shares with nobody: stop it first, or \
+         give this fleet a WARMUP_REDIS_PREFIX of its own"
+    )]
+    WorksAlone(WorkerId),
+    /// A worker is there that counts other shards.
+    #[error(
+        "worker `{worker}` runs with WARMUP_SHARDS={theirs}, this one has WARMUP_SHARDS={ours}: stop all workers before \
+         you change the number of shards"
+    )]
+    OtherShards { worker: WorkerId, theirs: u16, ours: u16 },
+    /// Redis answers, and will never do what is asked.
+    #[error("Redis can't keep leases: {0}")]
+    Unusable(String),
+}
+
+impl Keeper {
+    /// Waits for the seat. Returns false when `stop` came first, and an error when somebody is alive who has it, or who
+    /// does not go together with this worker.
+    pub(in crate::worker) async fn take_seat(&self, stop: &CancellationToken) -> Result<bool, KeeperError> {
+        let mut refused_at = None;
+        while !stop.is_cancelled() {
+            match self.ask_for_seat().await {
+                Ok(None) => return Ok(true),
+                Ok(Some(refusal)) => {
+                    let now = self.ports.clock.machine();
+                    let since = *refused_at.get_or_insert_with(|| {
+                        tracing::warn!(%refusal, ttl = ?self.settings.lease_ttl, "waiting until it had time to expire");
+                        now
+                    });
+                    if now.since(since) > self.settings.lease_ttl + ASK_AGAIN {
+                        return Err(refusal);
+                    }
+                }
+                Err(PortError::Permanent(error)) => return Err(KeeperError::Unusable(error)),
+                Err(error) => tracing::warn!(%error, "Redis is away: waiting for it"),
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = self.ports.clock.pause(ASK_AGAIN.min(self.settings.lease_ttl / 4)) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the seat if it is free and nobody is there who does not go together with this worker.
+    async fn ask_for_seat(&self) -> Result<Option<KeeperError>, PortError> {
+        let members = self.ports.members.members().await?;
+        if let Some(refusal) = members.iter().find_map(|member| self.clashes_with(member)) {
+            return Ok(Some(refusal));
+        }
+        let taken = self.sit_down().await?;
+        Ok((!taken).then(|| match self.settings.distributed {
+            true => KeeperError::NameTaken(self.settings.worker.clone()),
+            false => KeeperError::AnotherWorker,
+        }))
+    }
+
+    fn clashes_with(&self, member: &Member) -> Option<KeeperError> {
+        let (status, ours) = (&member.status, self.settings.shards);
+        let theirs = status.fleet_shards;
+        match (self.settings.distributed, status.solo) {
+            (false, _) => Some(KeeperError::AnotherWorker),
+            (true, true) => Some(KeeperError::WorksAlone(status.id.clone())),
+            // Of one that does not say how many, nothing can be held against it.
+            (true, false) if theirs != ours && theirs != 0 => {
+                Some(KeeperError::OtherShards { worker: status.id.clone(), theirs, ours })
+            }
+            (true, false) => None,
+        }
+    }
+
+    /// Takes the seat anew after it was lost.
+    pub(super) async fn retake_seat(&self) -> Result<(), PortError> {
+        tracing::warn!("lost the seat: nothing is started until it is ours again");
+        if self.sit_down().await? {
+            return Ok(());
+        }
+        let seat = if self.settings.distributed { "name" } else { "solo lease" };
+        Err(PortError::Lost(format!("another worker has the {seat} of this one")))
+    }
+
+    async fn sit_down(&self) -> Result<bool, PortError> {
+        let ttl: Duration = self.settings.lease_ttl;
+        Ok(self.ports.leases.acquire(self.run, &[self.seat], ttl).await?.first() == Some(&true))
+    }
+}

@@ -1,0 +1,72 @@
+//! What the loop says of itself, for the heartbeat to tell the fleet.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+
+use chrono::{DateTime, Utc};
+
+/// Written by the loop, read by the keeper. Each number stands alone, so no order between them is needed.
+#[derive(Debug)]
+pub(super) struct Vitals {
+    queued: AtomicUsize,
+    last_tick_micros: AtomicI64,
+    failures: AtomicU32,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Default for Vitals {
+    fn default() -> Vitals {
+        Vitals {
+            queued: AtomicUsize::default(),
+            last_tick_micros: AtomicI64::new(NEVER),
+            failures: AtomicU32::default(),
+        }
+    }
+}
+
+impl Vitals {
+    /// Notes how many mailboxes owe something.
+    pub(super) fn queued(&self, mailboxes: usize) {
+        self.queued.store(mailboxes, Ordering::Relaxed);
+    }
+
+    /// Notes a tick that went well.
+    pub(super) fn ticked(&self, at: DateTime<Utc>) {
+        self.last_tick_micros.store(at.timestamp_micros(), Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes a tick that failed.
+    pub(super) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn queue_size(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn last_tick(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.last_tick_micros.load(Ordering::Relaxed))
+    }
+
+    /// Returns how many ticks failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_tick_ends_a_row_of_failures() {
+        let vitals = Vitals::default();
+        assert_eq!((vitals.last_tick(), vitals.failures(), vitals.queue_size()), (None, 0, 0));
+        vitals.failed();
+        vitals.failed();
+        assert_eq!(vitals.failures(), 2);
+        vitals.ticked(DateTime::UNIX_EPOCH);
+        assert_eq!((vitals.last_tick(), vitals.failures()), (Some(DateTime::UNIX_EPOCH), 0));
+    }
+}

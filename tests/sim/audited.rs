@@ -1,0 +1,91 @@
+//! The ledger of a simulated fleet, with every invariant looked at after every statement of every worker.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use warmup::{
+    adapters::memory::MemoryWorld,
+    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    ports::{Clock, Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+};
+
+pub struct Audited {
+    world: MemoryWorld,
+    clock: Arc<dyn Clock>,
+    violations: Mutex<Vec<String>>,
+    statements: AtomicUsize,
+    reserved: Mutex<Vec<(DateTime<Utc>, ShardId, WorkerId)>>,
+}
+
+impl Audited {
+    pub fn new(world: MemoryWorld, clock: Arc<dyn Clock>) -> Audited {
+        let statements = AtomicUsize::new(0);
+        Audited { world, clock, violations: Mutex::default(), statements, reserved: Mutex::default() }
+    }
+
+    /// What was found at any statement so far.
+    pub fn violations(&self) -> Vec<String> {
+        self.violations.lock().unwrap().clone()
+    }
+
+    pub fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// When a mail of which shard was reserved by whom, in order.
+    pub fn reserved(&self) -> Vec<(DateTime<Utc>, ShardId, WorkerId)> {
+        self.reserved.lock().unwrap().clone()
+    }
+
+    fn look<T>(&self, answer: T) -> T {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.violations.lock().unwrap().extend(self.world.audit());
+        answer
+    }
+
+    fn note(&self, batch: &ReserveBatch, reservations: &[Reservation]) {
+        let now = self.clock.now();
+        let shards = reservations.iter().filter_map(|reservation| match reservation {
+            Reservation::Reserved(flight) => Some((now, flight.shard, batch.worker.clone())),
+            Reservation::Refused(_) => None,
+        });
+        self.reserved.lock().unwrap().extend(shards);
+    }
+}
+
+#[async_trait]
+impl Ledger for Audited {
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
+        self.world.prepare(now).await
+    }
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
+        self.world.epochs(shards).await
+    }
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
+        self.world.shards_of(worker).await
+    }
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
+        self.world.raise(worker, read).await
+    }
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
+        let answer = self.look(self.world.reserve(batch).await)?;
+        self.note(batch, &answer);
+        Ok(answer)
+    }
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.look(self.world.release(flights, now).await)
+    }
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.look(self.world.abandon(run, message_ids, now).await)
+    }
+    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        self.look(self.world.settle(worker, results).await)
+    }
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+        self.look(self.world.sweep(sweep).await)
+    }
+}
