@@ -15,8 +15,8 @@ struct Probe {
     fresh: Duration,
 }
 
-/// Answers `/healthz` (the process runs) and `/readyz` (Redis and Postgres answered a heartbeat within `fresh`, and no
-/// stop is under way) until `stop`.
+/// Answers `/healthz` (the process runs) and `/readyz` (Redis and Postgres answered a heartbeat within `fresh`, mails
+/// are scheduled, and no stop is under way) until `stop`.
 pub async fn probes(
     listener: TcpListener,
     liveness: Arc<Liveness>,
@@ -35,10 +35,8 @@ pub async fn probes(
 }
 
 async fn ready(State(probe): State<Probe>) -> (StatusCode, String) {
-    let phase = probe.liveness.phase();
-    if probe.liveness.ready(probe.clock.machine(), probe.fresh) {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {phase:?}, last good heartbeat too long ago or none\n"))
+    match probe.liveness.unready(probe.clock.machine(), probe.fresh) {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
 }

@@ -14,6 +14,7 @@ mod doc;
 mod example;
 mod fault;
 mod folder;
+mod hosts;
 mod kind;
 mod names;
 mod row;
@@ -33,6 +34,7 @@ pub use fault::{Fault, Faults, Warning};
 pub use secret::MasterKey;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;
+pub use warnings::HostLoad;
 
 use crate::domain::content;
 
@@ -72,12 +74,13 @@ impl Settings {
     }
 
     /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault,
-    /// and so is each fault of the templates.
+    /// and so is each fault of the templates and of the host limits.
     pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
         let (settings, mut faults) = Settings::judged(vars);
         settings.open_files(&mut faults);
         let mut warnings = warnings::of(&settings);
         warnings.extend(settings.read_templates(&mut faults));
+        settings.judge_host_limits(&mut faults);
         faults.or((settings, warnings))
     }
 

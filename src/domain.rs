@@ -1,10 +1,12 @@
 //! Floor 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
 //! here can be tested against the sentence that states it.
 
+pub mod bench;
 pub mod caps;
 pub mod content;
 pub mod duties;
 pub mod enrolment;
+pub mod hosts;
 pub mod id;
 pub mod lease;
 pub mod mailbox;

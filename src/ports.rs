@@ -13,7 +13,7 @@ pub mod mailer;
 pub mod members;
 pub mod orders;
 
-pub use caps::{CapKind, Caps, Grant};
+pub use caps::{CapAsk, CapKind, Caps, Connection, Grant, Slot};
 pub use clock::Clock;
 pub use duties::{Duties, Retired};
 pub use entropy::Entropy;

@@ -16,8 +16,11 @@
 //! - *keeping*: leases are renewed until everything is settled, then given back.
 
 mod batch;
+mod bench;
+mod connections;
 mod drain;
 mod duties;
+mod grants;
 mod holdings;
 mod keeper;
 mod lanes;
@@ -45,6 +48,8 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    bench::Benched,
+    connections::Connections,
     duties::Chores,
     holdings::Holdings,
     keeper::Keeper,
@@ -57,8 +62,10 @@ use self::{
 };
 use crate::{
     domain::{
+        bench::Bench,
         content::Texts,
         id::{MailboxId, RunId},
+        lease::MachineTime,
         pairing::Pairing,
     },
     observe::liveness::Liveness,
@@ -88,8 +95,8 @@ enum Event {
     LaneDone,
     /// Its end is in the ledger: its mailbox may send again from `next_at` on, unless its answer stopped it.
     Settled { mailbox: MailboxId, next_at: DateTime<Utc>, stopped: bool },
-    /// The standing order was read.
-    Ordered { running: bool },
+    /// The standing order was read: at a heartbeat, or because the bell was rung.
+    Ordered { running: bool, rung: bool },
     /// Somebody does not want to wait for the tick.
     Triggered,
 }
@@ -106,6 +113,7 @@ pub struct Worker {
     queue: Queue,
     replies: Replies,
     lanes: Lanes,
+    connections: Connections,
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
     unsettled: Arc<Unsettled>,
@@ -120,6 +128,9 @@ pub struct Worker {
     next_tick: DateTime<Utc>,
     /// The fleet's standing order, as far as it is known here.
     ordered: bool,
+    bench: Bench,
+    /// What is waited for while nothing is scheduled, because ticks fail.
+    benched: Option<Benched>,
 }
 
 impl Worker {
@@ -135,6 +146,7 @@ impl Worker {
             queue: Queue::default(),
             replies: Replies::default(),
             lanes: Lanes::new(settings.max_concurrent),
+            connections: Connections::new(run, Arc::clone(&ports.clock)),
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
             tracker: TaskTracker::new(),
@@ -146,6 +158,8 @@ impl Worker {
             not_before: DateTime::<Utc>::MIN_UTC,
             next_tick: DateTime::<Utc>::MIN_UTC,
             ordered: true,
+            bench: Bench::default(),
+            benched: None,
             settings: Arc::new(settings),
             texts: Texts::built_in(),
             ports,
@@ -203,7 +217,8 @@ impl Worker {
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
         self.next_tick = self.ports.clock.now();
         loop {
-            let wake = self.next_batch_at();
+            let (wake, probe) = (self.next_batch_at(), self.benched.as_ref().map(|benched| benched.probe_at));
+            let give_back = self.connections.give_back_at();
             self.vitals.queued(self.queue.len());
             let clock = Arc::clone(&self.ports.clock);
             tokio::select! {
@@ -211,11 +226,15 @@ impl Worker {
                 () = stop.cancelled() => return,
                 Some(event) = self.events.recv() => self.on_event(event),
                 () = self.holdings.changed() => drop(stop.run_until_cancelled(self.on_change()).await),
-                () = clock.sleep_until(self.next_tick) => match stop.run_until_cancelled(self.on_tick()).await {
+                () = pause_until_some(&*clock, probe) => drop(stop.run_until_cancelled(self.on_probe()).await),
+                () = clock.sleep_until(self.next_tick), if probe.is_none() => match stop.run_until_cancelled(self.on_tick()).await {
                     Some(next) => self.next_tick = next,
                     None => return,
                 },
                 () = sleep_until_some(&*clock, wake) => self.dispatch(results).await,
+                () = pause_until_some(&*clock, give_back) => {
+                    self.tracker.spawn(self.connections.give_back(&self.ports.caps));
+                }
             }
         }
     }
@@ -232,10 +251,16 @@ impl Worker {
                 self.replies.cool(mailbox, next_at);
                 self.queue.done(mailbox, next_at);
             }
-            Event::Ordered { running } => self.on_order(running, now),
+            Event::Ordered { running, rung } => {
+                self.on_order(running, now);
+                if running && rung {
+                    self.call_up();
+                }
+            }
             Event::Triggered => {
                 tracing::info!("triggered: planning now");
                 self.next_tick = now;
+                self.call_up();
             }
         }
     }
@@ -256,7 +281,7 @@ impl Worker {
 
     /// When the next batch could start: a lane is free, a mail or a reply is released, nothing holds us back.
     fn next_batch_at(&self) -> Option<DateTime<Utc>> {
-        let lane = self.lanes.next_free_at().filter(|_| self.ordered)?;
+        let lane = self.lanes.next_free_at().filter(|_| self.ordered && !self.bench.is_benched())?;
         let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
         Some(lane.max(letter).max(self.not_before))
     }
@@ -271,6 +296,14 @@ impl Worker {
 async fn sleep_until_some(clock: &dyn Clock, at: Option<DateTime<Utc>>) {
     match at {
         Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same on the machine clock.
+async fn pause_until_some(clock: &dyn Clock, at: Option<MachineTime>) {
+    match at {
+        Some(at) => clock.pause(at.since(clock.machine())).await,
         None => std::future::pending().await,
     }
 }

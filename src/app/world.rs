@@ -15,7 +15,11 @@ use crate::{
         smtp::{SmtpConfig, SmtpMailer},
     },
     config::Settings,
-    domain::{caps::CapLimits, duties::Retention, id::WorkerId},
+    domain::{
+        caps::{CapLimits, HostCaps, MARGIN},
+        duties::Retention,
+        id::WorkerId,
+    },
     ports::{Clock, Entropy, PortError},
     worker::{Ports, WorkerSettings},
 };
@@ -38,6 +42,7 @@ pub async fn ports(
     settings.require_all()?;
     let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
     let url = settings.require_database()?;
+    let hosts = host_caps(settings, &*clock)?;
     let connect = async || pool::connect(url, settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_schema(&database).await?;
@@ -52,13 +57,15 @@ pub async fn ports(
     };
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisBell::new(redis_url.expose_secret(), redis.clone(), &settings.redis_prefix, Arc::clone(&clock))?;
+    let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;
+    let limited = limited.with_hosts(hosts);
     let ports = Ports {
         clock,
         entropy,
         mailboxes: Arc::new(PostgresMailboxes::new(database.clone())),
         ledger: Arc::new(PostgresLedger::new(database.clone(), settings.user_daily_cap)),
         duties: Arc::new(PostgresDuties::new(database.clone())),
-        caps: Arc::new(RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?),
+        caps: Arc::new(limited),
         leases: Arc::new(RedisLeases::new(redis.clone(), &settings.redis_prefix)),
         members: Arc::new(RedisMembers::new(redis, &settings.redis_prefix)),
         mailer: Arc::new(mailer),
@@ -90,6 +97,12 @@ pub fn caps(settings: &Settings) -> CapLimits {
         user_minute: settings.user_minute_limit,
         burst: settings.cap_burst,
     }
+}
+
+/// The caps of single mail hosts, after their file.
+fn host_caps(settings: &Settings, clock: &dyn Clock) -> anyhow::Result<HostCaps> {
+    let lasts = clock.caps_span(settings.mail_deadline() + MARGIN);
+    HostCaps::of(&settings.host_limits()?, settings.cap_burst, lasts).context("limits of mail hosts")
 }
 
 /// The worker's part of the settings. A worker without a name takes the host's and a random part.

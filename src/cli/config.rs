@@ -12,7 +12,7 @@ use comfy_table::{Table, presets};
 
 use crate::{
     adapters::postgres::{migrate, pool, view},
-    config::{self, Faults, Settings, Shown, Source, Warning},
+    config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
     domain::partners,
 };
 
@@ -64,21 +64,28 @@ async fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
     Ok(text)
 }
 
-/// What caps, lanes and partners can't carry of the enrolled mailboxes. Nothing where no database is set.
+/// What caps, lanes, hosts and partners can't carry of the enrolled mailboxes. Nothing where no database is set.
 async fn enrolled(settings: &Settings) -> Result<Vec<Warning>> {
     let Some(url) = &settings.database_url else { return Ok(Vec::new()) };
     let database = pool::connect(url, 1).await?;
     migrate::check_schema(&database).await?;
-    let members = view::members(&mut *database.acquire().await?).await?;
+    let mut connection = database.acquire().await?;
+    let members = view::members(&mut connection).await?;
     let mut owners: BTreeMap<&str, u64> = BTreeMap::new();
     for member in &members {
         *owners.entry(&member.owner).or_default() += u64::from(member.quota);
     }
     let (quota, largest) = (owners.values().sum(), owners.values().copied().max().unwrap_or(0));
     let mut warnings = settings.warnings_for(quota, members.len() as u64, largest);
+    let loads: Vec<HostLoad> = view::hosts(&mut connection).await?.into_iter().map(load).collect();
+    warnings.extend(settings.warnings_for_hosts(&settings.host_limits()?, &loads));
     let shortages = partners::shortages(&members);
     warnings.extend(shortages.iter().map(|shortage| Warning { name: "mailboxes", text: shortage.to_string() }));
     Ok(warnings)
+}
+
+fn load(on: view::OnHost) -> HostLoad {
+    HostLoad { host: on.host, mailboxes: on.mailboxes.unsigned_abs(), quota: on.quota.unsigned_abs() }
 }
 
 fn show(vars: &BTreeMap<String, String>, json: bool) -> Result<String> {
@@ -138,6 +145,20 @@ mod tests {
         let text = check(&given).await.unwrap();
         assert!(text.contains("warning: WARMUP_TEMPLATES_FILE: line 1: only 1 of kind reply"), "{text}");
         std::fs::write(file.path(), b"=== reply\n\nJ\xe4.\n").unwrap();
+        assert!(check(&given).await.unwrap_err().to_string().contains("not UTF-8"));
+    }
+
+    #[tokio::test]
+    async fn a_check_reads_the_host_limits() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let given = vars(&[("WARMUP_HOST_LIMITS_FILE", file.path().to_str().unwrap())]);
+        std::fs::write(file.path(), "a.org rate=5/week\nb.org\n").unwrap();
+        let faults = check(&given).await.unwrap_err().to_string();
+        assert!(faults.contains("WARMUP_HOST_LIMITS_FILE: line 1: `rate=5/week` is no rate"), "{faults}");
+        assert!(faults.contains("WARMUP_HOST_LIMITS_FILE: line 2: it says no limit"), "{faults}");
+        std::fs::write(file.path(), "a.org rate=5/day connections=2\n").unwrap();
+        assert!(check(&given).await.unwrap().contains("no fault"));
+        std::fs::write(file.path(), b"\xff").unwrap();
         assert!(check(&given).await.unwrap_err().to_string().contains("not UTF-8"));
     }
 

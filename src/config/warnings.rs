@@ -1,11 +1,13 @@
 //! Settings that are legal and defeat their own purpose. Each warning shows the sum, so that one can see what to change.
 
 mod enrolled;
+mod hosts;
 
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+pub use self::hosts::HostLoad;
 use super::{
     Settings, Warning,
     carry::{self, HOUR},

@@ -1,9 +1,11 @@
-//! The caps: at most so many mails an hour and a minute, for the fleet and for each user, in *any* rolling window.
+//! The caps: at most so many mails an hour and a minute, for the fleet and for each user, in *any* rolling window; and
+//! for a mail host that is limited (`domain/hosts.rs`), its own rates, and so many connections at once.
 //!
 //! ```text
-//!              ┌ global hour ┐ ┌ global minute ┐ ┌ user hour ┐ ┌ user minute ┐
-//!   a mail ──▶ │  a token?   │ │   a token?    │ │ a token?  │ │  a token?   │ ──▶ all four: granted, one taken of each
-//!              └─────────────┘ └───────────────┘ └───────────┘ └─────────────┘     else: nothing taken, and when to ask
+//!              ┌ global hour ┐ ┌ global minute ┐ ┌ user hour ┐ ┌ user minute ┐ ┌ host's rates ┐ ┌ connections ┐
+//!   a mail ──▶ │  a token?   │ │   a token?    │ │ a token?  │ │  a token?   │ │  a token?    │ │  one free?  │
+//!              └─────────────┘ └───────────────┘ └───────────┘ └─────────────┘ └──────────────┘ └─────────────┘
+//!              all: granted, one taken of each          else: nothing taken, and when to ask again
 //! ```
 //!
 //! **Why it holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens and gains one every
@@ -19,15 +21,23 @@
 //! **What fails.** A limit that is raised applies from the next mail. Two services that both think they are the one
 //! (two Redis masters) grant twice.
 //!
+//! **Connections** are in `connections.rs`.
+//!
 //! This is the model; `lua/caps.lua` is the same in Redis, and a test compares them on random histories.
 
+mod ask;
 mod bucket;
+mod connections;
 mod fleet;
+mod host;
 
 use std::time::Duration;
 
+pub use ask::{CapAsk, Connection, Slot};
 pub use bucket::{Bucket, CapOutOfRange, Period, Rate, SLACK_MICROS};
+pub use connections::{Connections, MARGIN};
 pub use fleet::Buckets;
+pub use host::{DAY_BURST, HostCaps, HostRates};
 
 /// The limits as they are configured: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. 0 lets nothing through.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,18 +50,38 @@ pub struct CapLimits {
     pub burst: f64,
 }
 
-/// Which of the four caps.
+/// Which of the caps: the four of every mail, and those of its host where it is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CapKind {
     GlobalHour,
     GlobalMinute,
     UserHour,
     UserMinute,
+    HostMinute,
+    HostHour,
+    HostDay,
+    HostConnections,
 }
 
 impl CapKind {
-    /// All four in the order in which the script numbers them, from 1; of equal waits the first is named.
-    pub const ALL: [CapKind; 4] = [CapKind::GlobalHour, CapKind::GlobalMinute, CapKind::UserHour, CapKind::UserMinute];
+    /// All in the order in which the script numbers them, from 1; of equal waits the first is named.
+    pub const ALL: [CapKind; 8] = [
+        CapKind::GlobalHour,
+        CapKind::GlobalMinute,
+        CapKind::UserHour,
+        CapKind::UserMinute,
+        CapKind::HostMinute,
+        CapKind::HostHour,
+        CapKind::HostDay,
+        CapKind::HostConnections,
+    ];
+
+    /// Those of every mail.
+    pub const OF_EVERY_MAIL: [CapKind; 4] =
+        [CapKind::GlobalHour, CapKind::GlobalMinute, CapKind::UserHour, CapKind::UserMinute];
+
+    /// The rates that a host may have.
+    pub const OF_HOSTS: [CapKind; 3] = [CapKind::HostMinute, CapKind::HostHour, CapKind::HostDay];
 
     /// The word for it in metrics, events, logs and keys.
     pub fn as_str(self) -> &'static str {
@@ -60,6 +90,10 @@ impl CapKind {
             CapKind::GlobalMinute => "global_minute",
             CapKind::UserHour => "user_hour",
             CapKind::UserMinute => "user_minute",
+            CapKind::HostMinute => "host_minute",
+            CapKind::HostHour => "host_hour",
+            CapKind::HostDay => "host_day",
+            CapKind::HostConnections => "host_connections",
         }
     }
 
@@ -72,14 +106,15 @@ impl CapKind {
 /// The answer to one mail's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// A token was taken from all four buckets. It is lost when it is not used at once; there is no refund.
+    /// A token was taken from all buckets. It is lost when it is not used at once; there is no refund. Of a host whose
+    /// connections are counted one is taken, until it is given back or its time is over.
     Granted,
     /// No token was taken; `wait` is when the slowest of the short ones will have a token, on the day clock, and
     /// `cap` names that one.
     Refused { cap: CapKind, wait: Duration },
 }
 
-/// The four rates of a configuration.
+/// The rates of a configuration that every mail has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates([Rate; 4]);
 
@@ -95,9 +130,9 @@ impl Rates {
         ]))
     }
 
-    /// Returns the rate of one cap.
-    pub fn rate(&self, kind: CapKind) -> Rate {
-        self.0[kind as usize]
+    /// Returns them with their kinds.
+    pub fn iter(&self) -> impl Iterator<Item = (CapKind, Rate)> {
+        CapKind::OF_EVERY_MAIL.into_iter().zip(self.0)
     }
 }
 

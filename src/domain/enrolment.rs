@@ -12,7 +12,7 @@
 //! column say where to look, the message says what to write.
 
 mod column;
-mod host;
+pub(super) mod host;
 mod profile;
 mod row;
 mod value;

@@ -21,6 +21,8 @@ pub struct Candidate {
     pub shard: ShardId,
     /// What stands behind the `@` of its address: its Message-IDs end in it.
     pub domain: String,
+    /// Where it submits, in lower case.
+    pub host: String,
     pub schedule: Schedule,
     pub ramp: Ramp,
     /// Earlier days that counted for the ramp.
@@ -57,6 +59,7 @@ pub struct Planned {
     pub user: UserId,
     pub shard: ShardId,
     pub domain: String,
+    pub host: String,
     pub day: NaiveDate,
     pub attempts: u16,
     /// Mails still to start; at least 1.
@@ -115,6 +118,7 @@ fn owed(candidate: &Candidate, tick: &Tick) -> Option<Planned> {
         user: candidate.user,
         shard: candidate.shard,
         domain: candidate.domain.clone(),
+        host: candidate.host.clone(),
         day: candidate.day,
         attempts: candidate.attempts,
         owed,
@@ -155,6 +159,7 @@ mod tests {
             user: UserId(1),
             shard: ShardId(0),
             domain: "a.test".into(),
+            host: "mail.test".into(),
             schedule: Schedule {
                 zone: chrono_tz::UTC,
                 window: "09:00-17:00".parse().unwrap(),

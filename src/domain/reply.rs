@@ -52,6 +52,8 @@ pub struct DueReply {
     pub shard: ShardId,
     /// Of the answering mailbox: its Message-IDs end in it.
     pub domain: String,
+    /// Where it submits, in lower case.
+    pub host: String,
     pub zone: Tz,
     /// Who is answered.
     pub partner: MailboxId,

@@ -23,6 +23,7 @@ pub enum Phase {
 pub struct Liveness {
     phase: AtomicU8,
     beat: Mutex<Option<MachineTime>>,
+    benched: Mutex<Option<String>>,
 }
 
 impl Liveness {
@@ -51,10 +52,30 @@ impl Liveness {
         }
     }
 
-    /// Says whether the worker is running and its last good heartbeat is not older than `fresh`.
+    /// Notes that nothing is scheduled, and why.
+    pub fn bench(&self, reason: String) {
+        *self.benched.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// Notes that scheduling goes on.
+    pub fn resume(&self) {
+        *self.benched.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Says whether the worker is running, schedules, and its last good heartbeat is not older than `fresh`.
     pub fn ready(&self, now: MachineTime, fresh: Duration) -> bool {
+        self.unready(now, fresh).is_none()
+    }
+
+    /// Returns why the worker is not ready, or `None` when it is.
+    pub fn unready(&self, now: MachineTime, fresh: Duration) -> Option<String> {
+        let phase = self.phase();
+        if let (Phase::Running, Some(reason)) = (phase, &*self.benched.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Some(reason.clone());
+        }
         let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
-        self.phase() == Phase::Running && beat.is_some_and(|beat| now.since(beat) <= fresh)
+        let ready = phase == Phase::Running && beat.is_some_and(|beat| now.since(beat) <= fresh);
+        (!ready).then(|| format!("{phase:?}, last good heartbeat too long ago or none"))
     }
 }
 
@@ -72,5 +93,16 @@ mod tests {
         liveness.set(Phase::Draining);
         liveness.beat(at(17));
         assert!(!liveness.ready(at(17), fresh));
+    }
+
+    #[test]
+    fn a_worker_that_schedules_nothing_is_not_ready_and_says_why() {
+        let (now, fresh) = (MachineTime(Duration::from_secs(1)), Duration::from_secs(15));
+        let liveness = Liveness::default();
+        liveness.beat(now);
+        liveness.bench("five ticks failed".into());
+        assert_eq!(liveness.unready(now, fresh).as_deref(), Some("five ticks failed"));
+        liveness.resume();
+        assert!(liveness.ready(now, fresh));
     }
 }

@@ -21,6 +21,11 @@ pub trait Clock: Send + Sync {
     /// which is what a fleet of real machines does. A scaled or virtual clock must bring its own.
     fn caps_now(&self) -> Option<i64>;
 
+    /// How long `machine`, a time on the machine clock, is on the clock that the caps count in.
+    fn caps_span(&self, machine: Duration) -> Duration {
+        machine
+    }
+
     /// Waits until the day clock shows `at` or later.
     async fn sleep_until(&self, at: DateTime<Utc>);
 

@@ -35,7 +35,7 @@ pub struct Status {
     pub last_tick: Option<DateTime<Utc>>,
     /// Ticks that failed in a row.
     pub consecutive_failures: u32,
-    /// A word for people: `starting`, `running`, `draining`.
+    /// A word for people: `starting`, `running`, `benched`, `draining`.
     pub state: String,
     /// Which shards it holds.
     pub held: ShardSet,
@@ -43,7 +43,7 @@ pub struct Status {
     pub fleet_shards: u16,
     /// It works alone, by the solo lease.
     pub solo: bool,
-    /// It is to have its share: not one that stops, or whose clock is off.
+    /// It is to have its share: not one that stops, whose clock is off, or whose ticks fail.
     pub takes: bool,
     /// It has been here long enough to know the others: only then do they give shards up for it.
     pub settled: bool,

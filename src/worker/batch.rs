@@ -7,15 +7,18 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Worker, holdings::Pledge, letter::Letter, send::Send, settler::Results, words::Worded};
+use super::{
+    Worker, connections::Open, grants::Granted, holdings::Pledge, letter::Letter, send::Send, settler::Results,
+    words::Worded,
+};
 use crate::{
     domain::{
         content::Names,
-        id::{Epoch, FlightId, ShardId, UserId},
+        id::{Epoch, FlightId, ShardId},
         lease::MachineTime,
     },
     ports::{
-        CapKind, Flight, Gate, Grant, PortError, Refusal, Reservation, ReserveBatch,
+        Flight, Gate, PortError, Refusal, Reservation, ReserveBatch,
         entropy::{Purpose, mailbox_key},
     },
 };
@@ -39,9 +42,6 @@ const DOUBTFUL: TimeDelta = TimeDelta::seconds(5);
 /// How long a mail waits that was refused for a cause that passes by itself.
 pub(super) const SOON: TimeDelta = TimeDelta::seconds(30);
 
-/// How long replies wait when a cap refused a mail: one of its windows is short.
-const CAPS_SHORT: TimeDelta = TimeDelta::seconds(60);
-
 impl Worker {
     /// Starts what may start now.
     pub(super) async fn dispatch(&mut self, results: &Results) {
@@ -59,7 +59,7 @@ impl Worker {
         }
         let asked = self.ports.clock.machine();
         let granted = self.ask_caps(letters, now).await;
-        if granted.is_empty() {
+        if granted.letters.is_empty() {
             return;
         }
         self.reserve_and_start(granted, pledge, asked, results).await;
@@ -88,53 +88,16 @@ impl Worker {
         (letters, pledge)
     }
 
-    /// Asks the caps for all letters at once, mails first, and returns those that were granted; the others wait as long
-    /// as asked.
-    async fn ask_caps(&mut self, letters: Vec<Letter>, now: DateTime<Utc>) -> Vec<Letter> {
-        let users: Vec<UserId> = letters.iter().map(Letter::user).collect();
-        let grants = match self.ports.caps.grant(self.ports.clock.caps_now(), &users).await {
-            Ok(grants) => grants,
-            Err(error) => {
-                tracing::warn!(%error, "no caps, no mail");
-                self.hold_all(now, letters).await;
-                return Vec::new();
-            }
-        };
-        let mut granted = Vec::new();
-        for (letter, grant) in letters.into_iter().zip(grants) {
-            match grant {
-                Grant::Granted => granted.push(letter),
-                Grant::Refused { cap, wait } => {
-                    let wait = TimeDelta::from_std(wait.min(self.settings.rate_limit_backoff)).unwrap_or(SOON);
-                    self.hold_for_cap(cap, &letter, now + wait);
-                    self.put_back(letter, now + wait);
-                }
-            }
-        }
-        granted
-    }
-
-    fn hold_for_cap(&mut self, cap: CapKind, letter: &Letter, until: DateTime<Utc>) {
-        match cap {
-            CapKind::GlobalHour | CapKind::GlobalMinute => {
-                self.not_before = self.not_before.max(until);
-                if matches!(letter, Letter::Mail(_)) {
-                    self.replies.hold(until.max(self.ports.clock.now() + CAPS_SHORT));
-                }
-            }
-            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until),
-        }
-    }
-
     /// A service is away: everything waits a moment, on the machine's own time.
-    async fn hold_all(&mut self, now: DateTime<Utc>, letters: Vec<Letter>) {
+    pub(super) async fn hold_all(&mut self, now: DateTime<Utc>, letters: Vec<Letter>) {
         for letter in letters {
             self.put_back(letter, now);
         }
         self.ports.clock.pause(AWAY).await;
     }
 
-    async fn reserve_and_start(&mut self, letters: Vec<Letter>, pledge: Pledge, asked: MachineTime, results: &Results) {
+    async fn reserve_and_start(&mut self, granted: Granted, pledge: Pledge, asked: MachineTime, results: &Results) {
+        let Granted { letters, mut open } = granted;
         let pledge = Arc::new(pledge);
         let now = self.ports.clock.now();
         let granted: Vec<Worded> = letters.into_iter().map(|letter| self.words(letter)).collect();
@@ -160,27 +123,47 @@ impl Worker {
         if self.ports.clock.machine().since(asked) > GRANT_HOLDS {
             return self.throw_away(reserved, now).await;
         }
+        let reserved = self.without_moved(reserved, now).await;
         // All of a batch are known before the first can finish: so it settles as one.
         for (_, flight) in &reserved {
             self.unsettled.started(flight.id, flight.batch, flight.shard);
         }
         for (granted, flight) in reserved {
-            self.start(granted, flight, &pledge, results);
+            let open = open.remove(&flight.sender.mailbox);
+            self.start(granted, flight, open, &pledge, results);
         }
     }
 
     /// Gives back what was reserved under grants that are too old to be used.
     async fn throw_away(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
         tracing::warn!(mails = reserved.len(), "the ledger answered too late for the grants: nothing was started");
-        let flights: Vec<FlightId> = reserved.iter().map(|(_, flight)| flight.id).collect();
-        if let Err(error) = self.ports.ledger.release(&flights, now).await {
-            tracing::warn!(%error, "the places are given back by the next sweep");
-        }
+        self.release(&reserved, now).await;
         for (mut granted, _) in reserved {
             if let Letter::Mail(mail) = &mut granted.letter {
                 mail.planned.attempts += 1;
             }
             self.put_back(granted.letter, now);
+        }
+    }
+
+    /// Gives back the mails whose mailbox has another host by now than the one whose caps were asked, and returns the
+    /// others. The next tick plans them with their new host.
+    async fn without_moved(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) -> Vec<(Worded, Flight)> {
+        let stays =
+            |(granted, flight): &(Worded, Flight)| flight.endpoint.host.eq_ignore_ascii_case(granted.letter.host());
+        let (reserved, moved): (Vec<_>, Vec<_>) = reserved.into_iter().partition(stays);
+        if !moved.is_empty() {
+            tracing::info!(mails = moved.len(), "mailboxes have changed their host since they were planned");
+            self.release(&moved, now).await;
+            moved.iter().for_each(|(granted, _)| self.let_go(&granted.letter));
+        }
+        reserved
+    }
+
+    async fn release(&self, reserved: &[(Worded, Flight)], now: DateTime<Utc>) {
+        let flights: Vec<FlightId> = reserved.iter().map(|(_, flight)| flight.id).collect();
+        if let Err(error) = self.ports.ledger.release(&flights, now).await {
+            tracing::warn!(%error, "the places are given back by the next sweep");
         }
     }
 
@@ -231,7 +214,7 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, granted: Worded, flight: Flight, pledge: &Pledge, results: &Results) {
+    fn start(&mut self, granted: Worded, flight: Flight, connection: Option<Open>, pledge: &Pledge, results: &Results) {
         let now = self.ports.clock.now();
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
@@ -251,6 +234,7 @@ impl Worker {
             thread,
             intent,
             flight,
+            connection,
             cooldown,
             results: results.clone(),
             tell: self.tell.clone(),

@@ -47,6 +47,10 @@ impl Worker {
             self.finish(budget / 12).await;
         }
         self.wait_for("results to be written", settler, budget / 12).await;
+        if self.connections.give_back_at().is_some() {
+            let given_back = tokio::spawn(self.connections.give_back(&self.ports.caps));
+            self.wait_for("connections to be given back", given_back, Duration::from_secs(3)).await;
+        }
         self.wait_for("leadership to be given back", chores, Duration::from_secs(3)).await;
         keeping.cancel();
         self.wait_for("leases to be given back", keeper, Duration::from_secs(3)).await;

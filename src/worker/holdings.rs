@@ -40,6 +40,7 @@ struct State {
     /// Closed or lost, and still in the plan.
     gone: BTreeSet<ShardId>,
     pledges: BTreeMap<ShardId, usize>,
+    benched: bool,
 }
 
 /// Shared by the keeper, which changes it, and by all who must know whether they may still act.
@@ -120,6 +121,16 @@ impl Holdings {
             changes += 1;
         }
         self.tell(changes);
+    }
+
+    /// Says whether this worker is to hold no shard, because it can't plan any: the keeper hands over what it has and
+    /// takes none.
+    pub(super) fn bench(&self, benched: bool) {
+        self.state().benched = benched;
+    }
+
+    pub(super) fn is_benched(&self) -> bool {
+        self.state().benched
     }
 
     /// Returns the closing shards, each with whether a batch has pledged it.

@@ -139,9 +139,10 @@ impl Keeper {
 
     fn status(&self, stopping: bool, clock_is_right: bool) -> Status {
         let held = self.holdings.all();
-        let settled = self.is_settled();
+        let (settled, benched) = (self.is_settled(), self.holdings.is_benched());
         let state = match (stopping, clock_is_right, settled) {
             (true, ..) => "draining",
+            _ if benched => "benched",
             (_, false, _) => "clock-off",
             (.., false) => "starting",
             _ => "running",
@@ -161,7 +162,7 @@ impl Keeper {
             held: held.into_iter().map(|(shard, _)| shard).collect(),
             fleet_shards: self.settings.shards,
             solo: !self.settings.distributed,
-            takes: !stopping && clock_is_right,
+            takes: !stopping && clock_is_right && !benched,
             settled,
         }
     }

@@ -30,6 +30,14 @@ impl Letter {
         }
     }
 
+    /// The mail host, in lower case.
+    pub(super) fn host(&self) -> &str {
+        match self {
+            Letter::Mail(mail) => &mail.planned.host,
+            Letter::Reply(reply) => &reply.host,
+        }
+    }
+
     pub(super) fn shard(&self) -> ShardId {
         match self {
             Letter::Mail(mail) => mail.planned.shard,

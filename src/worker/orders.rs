@@ -21,16 +21,16 @@ impl Listener {
     /// Tells the loop what is ordered, until `stop`.
     pub(super) async fn listen(self, stop: CancellationToken) {
         loop {
-            let ring = tokio::select! {
+            let (ring, rung) = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                ring = self.ports.bell.next() => ring,
-                () = self.ports.clock.pause(self.heartbeat) => Ring::Ordered,
+                ring = self.ports.bell.next() => (ring, true),
+                () = self.ports.clock.pause(self.heartbeat) => (Ring::Ordered, false),
             };
             let event = match ring {
                 Ring::Trigger => Event::Triggered,
                 Ring::Ordered => match self.ports.orders.running().await {
-                    Ok(running) => Event::Ordered { running },
+                    Ok(running) => Event::Ordered { running, rung },
                     Err(error) => {
                         tracing::debug!(%error, "the standing order can't be read: what was known of it stays");
                         continue;

@@ -30,6 +30,8 @@ pub(super) struct Queue {
     busy: BTreeSet<MailboxId>,
     /// Users whose cap refused, until when.
     held: HashMap<UserId, DateTime<Utc>>,
+    /// Mail hosts whose cap refused, until when.
+    held_hosts: HashMap<String, DateTime<Utc>>,
 }
 
 impl Queue {
@@ -61,7 +63,7 @@ impl Queue {
                 self.mails.remove(&mailbox);
                 continue;
             }
-            let held = self.held.get(&mail.planned.user).copied().filter(|until| *until > now);
+            let held = self.held_until(mail.planned.user, &mail.planned.host).filter(|until| *until > now);
             let Some(mut mail) = self.mails.remove(&mailbox) else { continue };
             if let Some(until) = held {
                 mail.planned.release_at = until;
@@ -132,9 +134,15 @@ impl Queue {
         *held = (*held).max(until);
     }
 
-    /// Returns until when nothing of `user` is handed out, if anything was ever held.
-    pub(super) fn held_until(&self, user: UserId) -> Option<DateTime<Utc>> {
-        self.held.get(&user).copied()
+    /// Hands out nothing that is submitted to `host` before `until`.
+    pub(super) fn hold_host(&mut self, host: &str, until: DateTime<Utc>) {
+        let held = self.held_hosts.entry(host.to_owned()).or_insert(until);
+        *held = (*held).max(until);
+    }
+
+    /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them was ever held.
+    pub(super) fn held_until(&self, user: UserId, host: &str) -> Option<DateTime<Utc>> {
+        self.held.get(&user).copied().max(self.held_hosts.get(host).copied())
     }
 
     /// Returns when the next mail is released: long ago if one is, `None` when none waits.
@@ -205,6 +213,7 @@ mod tests {
             user: UserId(*user),
             shard: ShardId(0),
             domain: "a.test".into(),
+            host: format!("mail{user}.test"),
             schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
             ramp: Ramp { start: 30, step: 0, daily_max: 30 },
             grown: 0,
@@ -273,6 +282,15 @@ mod tests {
         queue.hold(UserId(1), at(2));
         assert_eq!(ids(&queue.take(at(0), 5)), [2]);
         assert_eq!(queue.next_at(), Some(at(2)));
+        assert_eq!(ids(&queue.take(at(2), 5)), [1]);
+    }
+
+    #[test]
+    fn a_held_host_s_mails_wait_and_those_behind_them_go() {
+        let mut queue = queue(&[(1, 1, 0), (2, 2, 5)]);
+        queue.hold_host("mail1.test", at(2));
+        assert_eq!(ids(&queue.take(at(0), 5)), [2]);
+        assert_eq!(queue.held_until(UserId(7), "mail1.test"), Some(at(2)));
         assert_eq!(ids(&queue.take(at(2), 5)), [1]);
     }
 

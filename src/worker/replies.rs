@@ -49,7 +49,7 @@ impl Replies {
                 continue;
             }
             let cool = self.cooling.get(&reply.mailbox).copied();
-            match cool.max(queue.held_until(reply.user)).filter(|until| *until > now) {
+            match cool.max(queue.held_until(reply.user, &reply.host)).filter(|until| *until > now) {
                 Some(until) => self.insert(reply, until),
                 None if queue.occupy(reply.mailbox) => taken.push(reply),
                 // Its mailbox has a mail on its way: the settlement says until when.
@@ -104,6 +104,7 @@ mod tests {
             user: UserId(1),
             shard: ShardId(0),
             domain: "a.test".into(),
+            host: "mail.test".into(),
             zone: chrono_tz::UTC,
             partner: MailboxId(99),
             message_id: "1@b.test".into(),
@@ -145,6 +146,14 @@ mod tests {
     fn a_held_user_s_replies_wait() {
         let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
         queue.hold(UserId(1), at(2));
+        assert!(replies.take(at(1), 9, &mut queue).is_empty());
+        assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
+    }
+
+    #[test]
+    fn a_held_host_s_replies_wait() {
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        queue.hold_host("mail.test", at(2));
         assert!(replies.take(at(1), 9, &mut queue).is_empty());
         assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
-use super::{Event, settler::Results};
+use super::{Event, connections::Open, settler::Results};
 use crate::{
     domain::{
         outcome::{Effects, Fate, Outcome, Stage},
@@ -24,6 +24,8 @@ pub(super) struct Send {
     /// Whether it is answered, should it be sent.
     pub(super) intent: Option<Intent>,
     pub(super) flight: Flight,
+    /// Where its host counts them.
+    pub(super) connection: Option<Open>,
     pub(super) cooldown: TimeDelta,
     pub(super) results: Results,
     pub(super) tell: mpsc::UnboundedSender<Event>,
@@ -36,6 +38,8 @@ impl Send {
         let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
         let outgoing = Outgoing { flight: self.flight, text: self.text, thread: self.thread, date: self.clock.now() };
         let delivery = deliver(self.mailer, outgoing, self.gate).await;
+        // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
+        drop(self.connection);
         let at = self.clock.now();
         tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
         self.results.push(Settlement {

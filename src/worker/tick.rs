@@ -31,16 +31,8 @@ impl Worker {
             return next_tick(now, self.interval());
         }
         match self.plan_shards(&shards).await {
-            Ok(()) => {
-                self.vitals.ticked(now);
-                next_tick(now, self.interval())
-            }
-            Err(error) => {
-                self.vitals.failed();
-                tracing::warn!(%error, "tick failed: it is repeated");
-                self.ports.clock.pause(RETRY).await;
-                now
-            }
+            Ok(()) => next_tick(now, self.interval()),
+            Err(_) => now,
         }
     }
 
@@ -51,22 +43,37 @@ impl Worker {
             self.queue.forget(&gone);
             self.replies.replace(&gone, Vec::new(), self.ports.clock.now());
         }
+        // What comes to a worker that is benched goes again, or is planned by its first tick.
         let fresh = self.holdings.take_fresh();
-        if !fresh.is_empty() {
+        if !fresh.is_empty() && !self.bench.is_benched() {
             self.plan_acquired(fresh).await;
         }
     }
 
     async fn plan_acquired(&mut self, fresh: BTreeSet<ShardId>) {
         self.sweep();
-        if let Err(error) = self.plan_shards(&fresh).await {
-            tracing::warn!(%error, "acquired shards are not planned: it is repeated");
-            self.ports.clock.pause(RETRY).await;
+        if self.plan_shards(&fresh).await.is_err() {
             self.holdings.unplanned(fresh);
         }
     }
 
+    /// Plans `shards`. After a failure it has waited a moment, so that its caller may repeat it at once; or the worker is
+    /// benched.
     async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
+        let planned = self.read_and_plan(shards).await;
+        match &planned {
+            Ok(()) => self.tick_worked(self.ports.clock.now()),
+            Err(error) => {
+                if !self.tick_failed(shards.iter().copied().collect(), error) {
+                    tracing::warn!(%error, shards = shards.len(), "tick failed: it is repeated");
+                    self.ports.clock.pause(RETRY).await;
+                }
+            }
+        }
+        planned
+    }
+
+    async fn read_and_plan(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
         let list: Vec<ShardId> = shards.iter().copied().collect();
@@ -102,12 +109,12 @@ impl Worker {
         }
     }
 
-    fn interval(&self) -> TimeDelta {
+    pub(super) fn interval(&self) -> TimeDelta {
         TimeDelta::from_std(self.settings.tick_interval).unwrap_or(TimeDelta::minutes(15))
     }
 
     /// Sees to it that the coming days' rows can be written, once a date.
-    async fn prepare(&mut self, now: DateTime<Utc>) -> Result<(), PortError> {
+    pub(super) async fn prepare(&mut self, now: DateTime<Utc>) -> Result<(), PortError> {
         if self.prepared != Some(now.date_naive()) {
             self.ports.ledger.prepare(now).await?;
             self.prepared = Some(now.date_naive());

@@ -14,7 +14,10 @@ use warmup::{
     domain::{caps::CapLimits, id::UserId},
     ports::Caps,
 };
-use warmup_support::world::{eventually, postgres, redis};
+use warmup_support::{
+    asks,
+    world::{eventually, postgres, redis},
+};
 
 use crate::{host::Host, process::Fleet};
 
@@ -68,7 +71,7 @@ async fn a_batch_is_one_script_and_two_statements() {
 async fn fill_buckets(url: &str) {
     let caps = RedisCaps::new(connect(url, 1).await.unwrap(), "warmup", WIDE).unwrap();
     let earlier = (Utc::now() - TimeDelta::hours(2)).timestamp_micros();
-    caps.grant(Some(earlier), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(earlier), &asks::of(&[UserId(1)]), &[]).await.unwrap();
 }
 
 /// Counts the caps' scripts as Redis hears them.

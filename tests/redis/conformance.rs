@@ -8,7 +8,7 @@ mod redis {
     use tokio::sync::Mutex;
     use warmup::{
         adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
-        domain::caps::CapLimits,
+        domain::caps::{CapLimits, HostCaps},
         ports::{Caps, Leases, Members},
     };
     use warmup_support::{
@@ -35,9 +35,9 @@ mod redis {
 
     #[async_trait]
     impl CapsWorld for RedisWorld {
-        async fn caps(&self, limits: CapLimits) -> Arc<dyn Caps> {
+        async fn limited_caps(&self, limits: CapLimits, hosts: HostCaps) -> Arc<dyn Caps> {
             CapsWorld::lose(self).await;
-            Arc::new(RedisCaps::new(self.pool.clone(), "warmup", limits).unwrap())
+            Arc::new(RedisCaps::new(self.pool.clone(), "warmup", limits).unwrap().with_hosts(hosts))
         }
 
         async fn lose(&self) {
@@ -129,7 +129,7 @@ mod memory {
     use async_trait::async_trait;
     use warmup::{
         adapters::memory::{Fault, MemoryCaps, MemoryLeases},
-        domain::caps::CapLimits,
+        domain::caps::{CapLimits, HostCaps},
         ports::{Caps, Leases, Members},
     };
     use warmup_support::{
@@ -155,8 +155,8 @@ mod memory {
 
     #[async_trait]
     impl CapsWorld for MemoryCapsWorld {
-        async fn caps(&self, limits: CapLimits) -> Arc<dyn Caps> {
-            let caps = Arc::new(MemoryCaps::new(limits, self.clock.clone()).unwrap());
+        async fn limited_caps(&self, limits: CapLimits, hosts: HostCaps) -> Arc<dyn Caps> {
+            let caps = Arc::new(MemoryCaps::new(limits, self.clock.clone()).unwrap().with_hosts(hosts));
             *self.caps.lock().unwrap() = Some(caps.clone());
             caps
         }

@@ -8,7 +8,7 @@ use warmup::{
     domain::id::{RunId, UserId},
     ports::{Caps, LeaseKey, Leases, PortError},
 };
-use warmup_support::{conformance::caps::WIDE, redis_server::RedisServer};
+use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer};
 
 use crate::proxy::{Proxy, Trap};
 
@@ -27,21 +27,23 @@ async fn a_server_that_stays_silent_is_unknown_after_the_time_for_a_call() {
     let proxy = Proxy::to(server.port()).await;
     let pool = connect(&proxy.url(), 4).await.unwrap();
     let caps = RedisCaps::new(pool.clone(), "warmup", WIDE).unwrap();
-    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap();
     proxy.set(Trap::Hold);
-    let error = caps.grant(Some(START + 1), &[UserId(1)]).await.unwrap_err();
+    let error = caps.grant(Some(START + 1), &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     assert_eq!(pool.status().size, 0, "nobody else shall wait for that connection");
-    caps.grant(Some(START + 2), &[UserId(1)]).await.expect("the next call is on another connection");
+    caps.grant(Some(START + 2), &asks::of(&[UserId(1)]), &[]).await.expect("the next call is on another connection");
 }
 
 #[tokio::test]
 async fn a_connection_that_broke_while_idle_costs_no_unknown_outcome() {
     let mut server = RedisServer::start().await;
     let caps = RedisCaps::new(connect(&server.url(), 4).await.unwrap(), "warmup", WIDE).unwrap();
-    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap();
     server.restart().await;
-    caps.grant(Some(START + 1), &[UserId(1)]).await.expect("it was found broken before anything was asked on it");
+    caps.grant(Some(START + 1), &asks::of(&[UserId(1)]), &[])
+        .await
+        .expect("it was found broken before anything was asked on it");
 }
 
 #[tokio::test]
@@ -60,7 +62,8 @@ async fn a_server_that_wants_a_password_and_gets_none_is_permanent() {
     let pool = open(&server.url(), 1).unwrap();
     user(&server, &[]).await;
     server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("default").arg("resetpass").arg(">other")).await;
-    let error = RedisCaps::new(pool, "warmup", WIDE).unwrap().grant(None, &[UserId(1)]).await.unwrap_err();
+    let error =
+        RedisCaps::new(pool, "warmup", WIDE).unwrap().grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Permanent(_)), "{error:?}");
 }
 
@@ -69,7 +72,7 @@ async fn without_the_right_to_ask_for_the_run_id_nothing_is_granted_or_written()
     let server = RedisServer::start().await;
     let url = user(&server, &["-info"]).await;
     let caps = RedisCaps::new(open(&url, 1).unwrap(), "warmup", WIDE).unwrap();
-    let error = caps.grant(None, &[UserId(1)]).await.unwrap_err();
+    let error = caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Permanent(_)), "{error:?}");
     assert_eq!(server.run::<u64>(&redis::cmd("DBSIZE")).await, 0);
 }
@@ -81,7 +84,7 @@ async fn a_replica_and_a_full_memory_are_unavailable_and_nothing_is_granted() {
     let caps = RedisCaps::new(pool.clone(), "warmup", WIDE).unwrap();
     let leases = RedisLeases::new(pool, "warmup");
     server.run::<()>(redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1)).await;
-    let error = caps.grant(Some(START), &[UserId(1)]).await.unwrap_err();
+    let error = caps.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
     server.run::<()>(redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0)).await;
     server.run::<()>(redis::cmd("REPLICAOF").arg("127.0.0.1").arg(server.port())).await;
@@ -96,7 +99,7 @@ async fn a_key_of_somebody_else_is_permanent_and_says_to_choose_another_prefix()
     let server = RedisServer::start().await;
     server.run::<()>(redis::cmd("LPUSH").arg("{warmup}:cap:global_hour").arg("not ours")).await;
     let caps = RedisCaps::new(connect(&server.url(), 1).await.unwrap(), "warmup", WIDE).unwrap();
-    let error = caps.grant(None, &[UserId(1)]).await.unwrap_err();
+    let error = caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Permanent(_)), "{error:?}");
     assert!(error.to_string().contains("WARMUP_REDIS_PREFIX"), "{error}");
 }

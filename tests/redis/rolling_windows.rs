@@ -9,7 +9,7 @@ use warmup::{
     },
     ports::{Caps, Grant},
 };
-use warmup_support::{conformance::caps::WIDE, redis_server::RedisServer, rolling::assert_never_more};
+use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer, rolling::assert_never_more};
 
 const MILLI: i64 = 1_000;
 const SECOND: i64 = 1_000 * MILLI;
@@ -31,7 +31,7 @@ impl Client {
 
     /// Asks for one mail of each of `users`, and returns how many were granted.
     async fn ask(&mut self, now: i64, users: &[UserId]) -> usize {
-        let answers = self.caps.grant(Some(now), users).await.unwrap();
+        let answers = self.caps.grant(Some(now), &asks::of(users), &[]).await.unwrap();
         let before = self.granted.len();
         let granted = answers.iter().zip(users).filter(|(answer, _)| **answer == Grant::Granted);
         self.granted.extend(granted.map(|(_, user)| (now, *user)));

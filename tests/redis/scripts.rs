@@ -8,7 +8,7 @@ use warmup::{
     domain::id::{RunId, ShardId, UserId},
     ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
 };
-use warmup_support::{conformance::caps::WIDE, redis_server::RedisServer};
+use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer};
 
 const START: i64 = 1_700_000_000_000_000;
 const TTL: Duration = Duration::from_secs(15);
@@ -22,8 +22,8 @@ fn caps(pool: &Pool) -> RedisCaps {
 async fn run_all(pool: &Pool) {
     let (caps, leases) = (caps(pool), RedisLeases::new(pool.clone(), "warmup"));
     let users: Vec<UserId> = (1..20).map(UserId).collect();
-    caps.grant(Some(START), &users).await.unwrap();
-    caps.grant(None, &users).await.unwrap();
+    caps.grant(Some(START), &asks::of(&users), &[]).await.unwrap();
+    caps.grant(None, &asks::of(&users), &[]).await.unwrap();
     let owner = RunId(Uuid::nil());
     assert_eq!(leases.acquire(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
     assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
@@ -40,11 +40,11 @@ async fn run_all(pool: &Pool) {
 async fn a_batch_costs_one_evalsha_however_many_users_it_has() {
     let server = RedisServer::start().await;
     let caps = caps(&connect(&server.url(), 4).await.unwrap());
-    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap();
     let before = (server.calls("evalsha").await, server.calls("eval").await);
     for batch in 1..=20 {
         let users: Vec<UserId> = (0..100).map(|mail| UserId(mail % batch)).collect();
-        caps.grant(Some(START + batch), &users).await.unwrap();
+        caps.grant(Some(START + batch), &asks::of(&users), &[]).await.unwrap();
     }
     assert_eq!((server.calls("evalsha").await, server.calls("eval").await), (before.0 + 20, before.1));
 }
@@ -100,8 +100,8 @@ async fn a_bucket_outlives_the_week_of_a_rare_sender() {
 async fn a_bucket_says_what_it_holds_and_who_wrote_it() {
     let server = RedisServer::start().await;
     let caps = caps(&connect(&server.url(), 4).await.unwrap());
-    caps.grant(Some(START), &[UserId(1)]).await.unwrap();
-    caps.grant(Some(START + 1), &[UserId(1)]).await.unwrap();
+    caps.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap();
+    caps.grant(Some(START + 1), &asks::of(&[UserId(1)]), &[]).await.unwrap();
     let told: String = server.run(redis::cmd("INFO").arg("server")).await;
     let run_id = told.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap();
     let stored: String = server.run(redis::cmd("GET").arg("{warmup}:cap:global_minute")).await;
@@ -113,11 +113,11 @@ async fn two_prefixes_on_one_server_are_two_fleets() {
     let server = RedisServer::start().await;
     let pool = connect(&server.url(), 4).await.unwrap();
     let (one, other) = (caps(&pool), RedisCaps::new(pool.clone(), "staging", WIDE).unwrap());
-    one.grant(Some(START), &[UserId(1)]).await.unwrap();
+    one.grant(Some(START), &asks::of(&[UserId(1)]), &[]).await.unwrap();
     let later = START + 60_000_000;
-    assert_eq!(one.grant(Some(later), &[UserId(1)]).await.unwrap(), [Grant::Granted]);
+    assert_eq!(one.grant(Some(later), &asks::of(&[UserId(1)]), &[]).await.unwrap(), [Grant::Granted]);
     assert!(
-        matches!(other.grant(Some(later), &[UserId(1)]).await.unwrap()[0], Grant::Refused { .. }),
+        matches!(other.grant(Some(later), &asks::of(&[UserId(1)]), &[]).await.unwrap()[0], Grant::Refused { .. }),
         "its own is cold"
     );
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use warmup::{
     adapters::memory::MemoryCaps,
-    domain::{caps::Grant, id::UserId},
-    ports::{Caps, Clock, PortError},
+    domain::id::UserId,
+    ports::{CapAsk, Caps, Clock, Connection, Grant, PortError},
 };
 
 pub struct Noted {
@@ -28,10 +28,14 @@ impl Noted {
 
 #[async_trait]
 impl Caps for Noted {
-    async fn grant(&self, now: Option<i64>, users: &[UserId]) -> Result<Vec<Grant>, PortError> {
-        let answer = self.caps.grant(now, users).await?;
-        let granted = answer.iter().zip(users).filter(|(grant, _)| matches!(grant, Grant::Granted));
-        self.grants.lock().unwrap().extend(granted.map(|(_, user)| (self.clock.now().timestamp_micros(), *user)));
+    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+        let answer = self.caps.grant(now, asks, closed).await?;
+        let granted = answer.iter().zip(asks).filter(|(grant, _)| matches!(grant, Grant::Granted));
+        self.grants.lock().unwrap().extend(granted.map(|(_, ask)| (self.clock.now().timestamp_micros(), ask.user)));
         Ok(answer)
+    }
+
+    fn counts_connections(&self, host: &str) -> bool {
+        self.caps.counts_connections(host)
     }
 }

@@ -9,15 +9,15 @@ use tokio::sync::watch;
 use warmup::{
     adapters::memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock},
     domain::{
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, FlightId, RunId, ShardId, WorkerId},
         pairing::Member as Rostered,
         plan::Candidate,
         reply::DueReply,
         time::Todays,
     },
     ports::{
-        Caps, Clock, Delivery, Entropy, Gate, Grant, LeaseKey, Leases, Ledger, Mailboxes, Mailer, Member, Members,
-        Outgoing, PortError, Pulse, Reservation, ReserveBatch, Settlement, Status, Sweep, Swept,
+        CapAsk, Caps, Clock, Connection, Delivery, Entropy, Gate, Grant, LeaseKey, Leases, Ledger, Mailboxes, Mailer,
+        Member, Members, Outgoing, PortError, Pulse, Reservation, ReserveBatch, Settlement, Status, Sweep, Swept,
     },
     worker::Ports,
 };
@@ -169,8 +169,12 @@ impl Members for Link {
 
 #[async_trait]
 impl Caps for Link {
-    async fn grant(&self, now: Option<i64>, users: &[UserId]) -> Result<Vec<Grant>, PortError> {
-        self.redis(self.services.noted.grant(now, users)).await
+    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+        self.redis(self.services.noted.grant(now, asks, closed)).await
+    }
+
+    fn counts_connections(&self, host: &str) -> bool {
+        self.services.noted.counts_connections(host)
     }
 }
 

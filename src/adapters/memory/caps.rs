@@ -6,16 +6,14 @@ use async_trait::async_trait;
 
 use super::{Fault, Faults};
 use crate::{
-    domain::{
-        caps::{Buckets, CapLimits, CapOutOfRange, Grant, Rates},
-        id::UserId,
-    },
+    domain::caps::{Buckets, CapAsk, CapLimits, CapOutOfRange, Connection, Grant, HostCaps, Rates},
     ports::{Caps, Clock, PortError},
 };
 
 /// The token buckets in memory, shared by all who hold it.
 pub struct MemoryCaps {
     buckets: Mutex<Buckets>,
+    hosts: HostCaps,
     clock: Arc<dyn Clock>,
     faults: Faults,
 }
@@ -26,7 +24,13 @@ impl MemoryCaps {
     /// Returns an error where the real one would: when a limit can't be counted exactly.
     pub fn new(limits: CapLimits, clock: Arc<dyn Clock>) -> Result<MemoryCaps, CapOutOfRange> {
         let buckets = Mutex::new(Buckets::new(Rates::of(&limits)?));
-        Ok(MemoryCaps { buckets, clock, faults: Faults::default() })
+        Ok(MemoryCaps { buckets, hosts: HostCaps::default(), clock, faults: Faults::default() })
+    }
+
+    /// Limits hosts too.
+    pub fn with_hosts(self, hosts: HostCaps) -> MemoryCaps {
+        let buckets = self.buckets.into_inner().unwrap_or_else(PoisonError::into_inner).with_hosts(hosts.clone());
+        MemoryCaps { buckets: Mutex::new(buckets), hosts, ..self }
     }
 
     /// From here on every call fails so; `None` mends it.
@@ -42,11 +46,15 @@ impl MemoryCaps {
 
 #[async_trait]
 impl Caps for MemoryCaps {
-    async fn grant(&self, now: Option<i64>, users: &[UserId]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
         self.faults.around(|| {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
             let now = now.unwrap_or_else(|| self.clock.now().timestamp_micros());
-            buckets.grant(now, users)
+            buckets.grant(now, asks, closed)
         })
+    }
+
+    fn counts_connections(&self, host: &str) -> bool {
+        self.hosts.counts_connections(host)
     }
 }

@@ -92,6 +92,7 @@ fn candidate(row: &PgRow) -> Result<Candidate, PortError> {
         user: UserId(row.try_get("user_id").map_err(classify)?),
         shard: ShardId(row.try_get("shard").map_err(classify)?),
         domain: row.try_get("domain").map_err(classify)?,
+        host: row.try_get("host").map_err(classify)?,
         schedule: Schedule {
             zone: zone.parse().map_err(|_| wrong("an unknown time zone"))?,
             window: Window::new(small(row, "window_start")?, small(row, "window_end")?)
@@ -124,6 +125,7 @@ fn due_reply(row: &PgRow) -> Result<DueReply, PortError> {
         user: UserId(row.try_get("user_id").map_err(classify)?),
         shard: ShardId(row.try_get("shard").map_err(classify)?),
         domain: row.try_get("domain").map_err(classify)?,
+        host: row.try_get("host").map_err(classify)?,
         zone: zone.parse().map_err(|_| PortError::Permanent("a mailbox has an unknown time zone".into()))?,
         partner: MailboxId(row.try_get("partner_id").map_err(classify)?),
         message_id: row.try_get("message_id").map_err(classify)?,

@@ -3,6 +3,7 @@
 
 mod events;
 mod fleet;
+mod hosts;
 mod logs;
 mod mailbox;
 mod replies;
@@ -13,6 +14,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 pub use self::{
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
+    hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
     replies::{Owed, owed_replies},

@@ -1,16 +1,16 @@
 //! The caps in Redis: one EVALSHA of `lua/caps.lua` for a batch.
 
-use std::{collections::HashMap, time::Duration};
+mod distinct;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 
+use self::distinct::Distinct;
 use super::{Keys, Pool, pool};
 use crate::{
-    domain::{
-        caps::{CapKind, CapLimits, CapOutOfRange, Grant, Rates},
-        id::UserId,
-    },
+    domain::caps::{CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, Grant, HostCaps, HostRates, Rates},
     ports::{Caps, PortError},
 };
 
@@ -23,51 +23,89 @@ pub struct RedisCaps {
     pool: Pool,
     keys: Keys,
     rates: Rates,
+    hosts: HostCaps,
     script: Script,
 }
 
 impl RedisCaps {
-    /// Uses the buckets under `prefix` with these limits.
+    /// Uses the buckets under `prefix` with these limits. No host is limited.
     ///
     /// Returns an error when a limit can't be counted exactly in the script's numbers.
     pub fn new(pool: Pool, prefix: &str, limits: CapLimits) -> Result<RedisCaps, CapOutOfRange> {
         let script = Script::new(include_str!("../../../lua/caps.lua"));
-        Ok(RedisCaps { pool, keys: Keys::new(prefix), rates: Rates::of(&limits)?, script })
+        let (keys, rates) = (Keys::new(prefix), Rates::of(&limits)?);
+        Ok(RedisCaps { pool, keys, rates, hosts: HostCaps::default(), script })
+    }
+
+    /// Limits hosts too.
+    pub fn with_hosts(self, hosts: HostCaps) -> RedisCaps {
+        RedisCaps { hosts, ..self }
     }
 
     /// The keys and arguments as the head of the script lists them.
-    fn invocation(&self, now: Option<i64>, users: &[UserId]) -> redis::ScriptInvocation<'_> {
-        let distinct = Distinct::of(users);
+    fn invocation(&self, now: Option<i64>, asks: &[CapAsk], closed: &[&Connection]) -> ScriptInvocation<'_> {
+        let users = Distinct::of(asks.iter().map(|ask| Some(ask.user)));
+        let limited = |host: &'_ str| self.hosts.rates(host).is_some();
+        let named = closed.iter().map(|connection| connection.host.as_str());
+        let named = named.chain(asks.iter().map(|ask| ask.host.as_str()));
+        let hosts = Distinct::of(named.map(|host| Some(host).filter(|host| limited(host))));
         let mut call = self.script.prepare_invoke();
         for kind in [CapKind::GlobalHour, CapKind::GlobalMinute] {
             call.key(self.keys.fleet_cap(kind));
         }
-        for user in &distinct.users {
+        for user in &users.values {
             for kind in [CapKind::UserHour, CapKind::UserMinute] {
                 call.key(self.keys.user_cap(kind, *user));
             }
         }
+        for host in &hosts.values {
+            for kind in CapKind::OF_HOSTS.into_iter().chain([CapKind::HostConnections]) {
+                call.key(self.keys.host_cap(kind, host));
+            }
+        }
         call.arg(now.map(|micros| micros.to_string()).unwrap_or_default()).arg(KEPT.as_millis() as u64);
-        for kind in CapKind::ALL {
-            let rate = self.rates.rate(kind);
+        for (_, rate) in self.rates.iter() {
             call.arg(rate.capacity_micros()).arg(rate.token_micros());
         }
-        call.arg(distinct.of_mail);
+        call.arg(users.values.len()).arg(hosts.values.len()).arg(self.hosts.lasts_micros()).arg(closed.len());
+        hosts.values.iter().filter_map(|host| self.hosts.rates(host)).for_each(|rates| limits(&mut call, rates));
+        let (of_closed, of_asks) = hosts.places.split_at(closed.len());
+        for (connection, host) in closed.iter().zip(of_closed) {
+            call.arg(*host).arg(connection.slot.to_string());
+        }
+        for ((ask, user), host) in asks.iter().zip(&users.places).zip(of_asks) {
+            call.arg(*user).arg(*host).arg(ask.slot.to_string());
+        }
         call
     }
 }
 
+/// The seven arguments of a host.
+fn limits(call: &mut ScriptInvocation<'_>, rates: &HostRates) {
+    for (_, rate) in rates.iter() {
+        let (capacity, token) = rate.map_or((0, 0), |rate| (rate.capacity_micros(), rate.token_micros()));
+        call.arg(capacity).arg(token);
+    }
+    call.arg(rates.connections.unwrap_or(0));
+}
+
 #[async_trait]
 impl Caps for RedisCaps {
-    async fn grant(&self, now: Option<i64>, users: &[UserId]) -> Result<Vec<Grant>, PortError> {
-        if users.is_empty() {
+    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+        let counted = |connection: &&Connection| self.hosts.counts_connections(&connection.host);
+        let closed: Vec<&Connection> = closed.iter().filter(counted).collect();
+        if asks.is_empty() && closed.is_empty() {
             return Ok(Vec::new());
         }
-        let answers: Vec<(u64, usize)> = pool::run(&self.pool, &self.invocation(now, users)).await?;
+        let answers: Vec<(u64, usize)> = pool::run(&self.pool, &self.invocation(now, asks, &closed)).await?;
         let grants: Option<Vec<Grant>> = answers.into_iter().map(grant).collect();
         grants
-            .filter(|grants| grants.len() == users.len())
+            .filter(|grants| grants.len() == asks.len())
             .ok_or_else(|| PortError::Unknown("Redis: the caps script gave an answer that is none".into()))
+    }
+
+    fn counts_connections(&self, host: &str) -> bool {
+        self.hosts.counts_connections(host)
     }
 }
 
@@ -78,27 +116,5 @@ fn grant((wait_ms, cap): (u64, usize)) -> Option<Grant> {
             let cap = *CapKind::ALL.get(index)?;
             Some(Grant::Refused { cap, wait: Duration::from_millis(wait_ms) })
         }
-    }
-}
-
-/// The users of a batch, each once, and for each mail the place of its user among them, from 1.
-struct Distinct {
-    users: Vec<UserId>,
-    of_mail: Vec<usize>,
-}
-
-impl Distinct {
-    fn of(mails: &[UserId]) -> Distinct {
-        let (mut users, mut places) = (Vec::new(), HashMap::new());
-        let of_mail = mails
-            .iter()
-            .map(|user| {
-                *places.entry(*user).or_insert_with(|| {
-                    users.push(*user);
-                    users.len()
-                })
-            })
-            .collect();
-        Distinct { users, of_mail }
     }
 }

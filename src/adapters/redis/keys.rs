@@ -28,6 +28,11 @@ impl Keys {
         format!("{}:cap:{}:{user}", self.tag, kind.as_str())
     }
 
+    /// The bucket of a cap of one mail host, or its connections.
+    pub fn host_cap(&self, kind: CapKind, host: &str) -> String {
+        format!("{}:cap:{}:{host}", self.tag, kind.as_str())
+    }
+
     /// The channel on which the fleet is told of orders.
     pub fn bell(&self) -> String {
         format!("{}:bell", self.tag)
@@ -64,6 +69,7 @@ mod tests {
         let keys = Keys::new("warmup");
         assert_eq!(keys.fleet_cap(CapKind::GlobalHour), "{warmup}:cap:global_hour");
         assert_eq!(keys.user_cap(CapKind::UserMinute, UserId(7)), "{warmup}:cap:user_minute:7");
+        assert_eq!(keys.host_cap(CapKind::HostDay, "a.org"), "{warmup}:cap:host_day:a.org");
         assert_eq!(keys.bell(), "{warmup}:bell");
         assert_eq!(keys.lease(LeaseKey::Solo), "{warmup}:lease:solo");
         assert_eq!(keys.lease(LeaseKey::Leader), "{warmup}:lease:leader");

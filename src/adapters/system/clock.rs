@@ -65,6 +65,10 @@ impl Clock for SystemClock {
         self.scale.as_ref().map(|_| self.now().timestamp_micros())
     }
 
+    fn caps_span(&self, machine: Duration) -> Duration {
+        self.scale.as_ref().map_or(machine, |scale| machine.mul_f64(scale.speed))
+    }
+
     async fn sleep_until(&self, at: DateTime<Utc>) {
         loop {
             let left = self.machine_time(at - self.now());
@@ -105,6 +109,8 @@ mod tests {
         let day = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let clock = SystemClock::scaled(day, 500.0);
         assert_eq!(clock.machine_time(TimeDelta::seconds(500)), Duration::from_secs(1));
+        assert_eq!(clock.caps_span(Duration::from_secs(2)), Duration::from_secs(1_000));
+        assert_eq!(SystemClock::real().caps_span(Duration::from_secs(2)), Duration::from_secs(2));
         let (before, shown, after) = (clock.machine(), clock.now(), clock.machine());
         assert!(shown >= day && before <= after);
         assert!(clock.caps_now().is_some() && SystemClock::real().caps_now().is_none());

@@ -13,6 +13,7 @@ const EXACT_MICROS: i64 = 1 << 52;
 /// The length of a cap's rolling window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
+    Day,
     Hour,
     Minute,
 }
@@ -21,6 +22,7 @@ impl Period {
     /// Its length in microseconds.
     pub fn micros(self) -> i64 {
         match self {
+            Period::Day => 86_400_000_000,
             Period::Hour => 3_600_000_000,
             Period::Minute => 60_000_000,
         }

@@ -1,79 +1,137 @@
-//! All buckets of a fleet together: the rule "all four or none", as `lua/caps.lua` does it in Redis.
+//! All buckets of a fleet together: the rule "all or none", as `lua/caps.lua` does it in Redis.
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Bucket, CapKind, Grant, Rates};
+use super::{Bucket, CapAsk, CapKind, Connection, Connections, Grant, HostCaps, Rate, Rates};
 use crate::domain::id::UserId;
 
-/// The buckets of the fleet and of each user that asked so far.
+/// The buckets of the fleet and of each user and host that asked so far.
 #[derive(Clone, Debug)]
 pub struct Buckets {
     rates: Rates,
-    buckets: HashMap<(CapKind, Option<UserId>), Bucket>,
+    hosts: HostCaps,
+    buckets: HashMap<Place, Bucket>,
+    connections: HashMap<String, Connections>,
+}
+
+/// Where a bucket stands.
+type Place = (CapKind, Owner);
+
+/// Whose a bucket is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Fleet,
+    User(UserId),
+    Host(String),
 }
 
 impl Buckets {
-    /// Starts with no bucket known: all are cold at the first question.
+    /// Starts with no bucket known: all are cold at the first question. No host is limited.
     pub fn new(rates: Rates) -> Buckets {
-        Buckets { rates, buckets: HashMap::new() }
+        let hosts = HostCaps::default();
+        Buckets { rates, hosts, buckets: HashMap::new(), connections: HashMap::new() }
     }
 
-    /// Asks for one token for each of `users` at `now` (microseconds since the epoch), in the order of urgency. A
-    /// refusal skips that mail and not those behind it.
-    pub fn grant(&mut self, now: i64, users: &[UserId]) -> Vec<Grant> {
-        users.iter().map(|user| self.grant_one(now, *user)).collect()
+    /// Limits hosts too.
+    pub fn with_hosts(self, hosts: HostCaps) -> Buckets {
+        Buckets { hosts, ..self }
+    }
+
+    /// Gives `closed` back, then asks for each of `asks` at `now` (microseconds since the epoch), in the order of
+    /// urgency. A refusal skips that mail and not those behind it.
+    pub fn grant(&mut self, now: i64, asks: &[CapAsk], closed: &[Connection]) -> Vec<Grant> {
+        for connection in closed.iter().filter(|connection| self.hosts.counts_connections(&connection.host)) {
+            connections(&mut self.connections, &connection.host, now, self.hosts.lasts_micros()).close(connection.slot);
+        }
+        asks.iter().map(|ask| self.grant_one(now, ask)).collect()
     }
 
     /// Forgets everything, as a Redis that lost its data.
     pub fn lose(&mut self) {
         self.buckets.clear();
+        self.connections.clear();
     }
 
-    fn grant_one(&mut self, now: i64, user: UserId) -> Grant {
+    fn grant_one(&mut self, now: i64, ask: &CapAsk) -> Grant {
+        let demands = self.demands(ask);
+        let most = self.hosts.rates(&ask.host).and_then(|rates| rates.connections);
         let mut slowest = (CapKind::GlobalHour, 0);
-        for kind in CapKind::ALL {
-            let wait = self.fill(kind, user, now);
+        for (place, rate) in &demands {
+            let wait = self.fill(place, *rate, now);
             if wait > slowest.1 {
-                slowest = (kind, wait);
+                slowest = (place.0, wait);
             }
+        }
+        let lasts = self.hosts.lasts_micros();
+        let wait = most.map_or(0, |most| connections(&mut self.connections, &ask.host, now, lasts).wait(most, now));
+        if wait > slowest.1 {
+            slowest = (CapKind::HostConnections, wait);
         }
         match slowest {
             (_, 0) => {
-                self.take_all(user, now);
+                demands.into_iter().for_each(|(place, rate)| self.bucket(place, now).take(rate));
+                if most.is_some() {
+                    connections(&mut self.connections, &ask.host, now, lasts).open(ask.slot, now, lasts);
+                }
                 Grant::Granted
             }
             (cap, wait) => Grant::Refused { cap, wait: Duration::from_micros(wait.unsigned_abs()) },
         }
     }
 
+    /// The buckets of which a mail needs a token, in the order in which the script numbers them.
+    fn demands(&self, ask: &CapAsk) -> Vec<(Place, Rate)> {
+        let owner = |kind: CapKind| if kind.is_per_user() { Owner::User(ask.user) } else { Owner::Fleet };
+        let every = self.rates.iter().map(|(kind, rate)| ((kind, owner(kind)), rate));
+        let host = self.hosts.rates(&ask.host).into_iter().flat_map(|rates| rates.iter());
+        let host = host.filter_map(|(kind, rate)| Some(((kind, Owner::Host(ask.host.clone())), rate?)));
+        every.chain(host).collect()
+    }
+
     /// Fills one bucket up to `now` and keeps it also when the mail is refused: a bucket that was not there must begin
     /// to fill. Returns the wait for a token.
-    fn fill(&mut self, kind: CapKind, user: UserId, now: i64) -> i64 {
-        let rate = self.rates.rate(kind);
-        let bucket = self.bucket(kind, user, now);
+    fn fill(&mut self, place: &Place, rate: Rate, now: i64) -> i64 {
+        let bucket = self.bucket(place.clone(), now);
         *bucket = bucket.filled(rate, now);
         bucket.wait(rate, now)
     }
 
-    fn take_all(&mut self, user: UserId, now: i64) {
-        for kind in CapKind::ALL {
-            let rate = self.rates.rate(kind);
-            self.bucket(kind, user, now).take(rate);
-        }
+    fn bucket(&mut self, place: Place, now: i64) -> &mut Bucket {
+        self.buckets.entry(place).or_insert(Bucket::cold(now))
     }
+}
 
-    fn bucket(&mut self, kind: CapKind, user: UserId, now: i64) -> &mut Bucket {
-        let owner = kind.is_per_user().then_some(user);
-        self.buckets.entry((kind, owner)).or_insert(Bucket::cold(now))
-    }
+/// Of the connections to `host`; cold when nothing is known of them.
+fn connections<'a>(
+    known: &'a mut HashMap<String, Connections>,
+    host: &str,
+    now: i64,
+    lasts_micros: i64,
+) -> &'a mut Connections {
+    known.entry(host.to_owned()).or_insert_with(|| Connections::cold(now, lasts_micros))
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
-    use crate::domain::caps::CapLimits;
+    use crate::domain::{
+        caps::{CapLimits, Slot},
+        hosts::{HostLimits, read},
+        id::RunId,
+    };
 
     const SECOND: i64 = 1_000_000;
+
+    fn ask(user: i64, host: &str, number: u64) -> CapAsk {
+        CapAsk { user: UserId(user), host: host.to_owned(), slot: Slot { run: RunId(Uuid::nil()), number } }
+    }
+
+    /// One mail of each of `users`, to a host that nobody limits.
+    fn of(users: &[UserId]) -> Vec<CapAsk> {
+        users.iter().map(|user| ask(user.0, "mail.test", 0)).collect()
+    }
 
     fn buckets(limits: CapLimits) -> Buckets {
         Buckets::new(Rates::of(&limits).unwrap())
@@ -93,8 +151,8 @@ mod tests {
     fn a_refusal_takes_from_none_of_the_four_and_skips_only_that_mail() {
         let mut buckets = buckets(CapLimits { global_minute: 40, user_minute: 1, ..wide() });
         let (one, other) = (UserId(1), UserId(2));
-        buckets.grant(0, &[one, other]);
-        let answers = buckets.grant(120 * SECOND, &[one, one, one, other]);
+        buckets.grant(0, &of(&[one, other]), &[]);
+        let answers = buckets.grant(120 * SECOND, &of(&[one, one, one, other]), &[]);
         assert_eq!(answers[0], Grant::Granted);
         for refused in &answers[1..3] {
             assert!(matches!(refused, Grant::Refused { cap: CapKind::UserMinute, .. }), "{refused:?}");
@@ -106,14 +164,14 @@ mod tests {
     fn the_slowest_of_the_short_caps_is_named_with_its_wait() {
         let mut buckets = buckets(CapLimits { global_hour: 1, user_minute: 1, ..wide() });
         let hour = Grant::Refused { cap: CapKind::GlobalHour, wait: Duration::from_secs(3_605) };
-        assert_eq!(buckets.grant(0, &[UserId(1)]), [hour]);
+        assert_eq!(buckets.grant(0, &of(&[UserId(1)]), &[]), [hour]);
     }
 
     #[test]
     fn each_user_has_buckets_of_its_own() {
         let mut buckets = buckets(CapLimits { user_minute: 1, ..wide() });
-        buckets.grant(0, &[UserId(1)]);
-        let answers = buckets.grant(65 * SECOND, &[UserId(1), UserId(2)]);
+        buckets.grant(0, &of(&[UserId(1)]), &[]);
+        let answers = buckets.grant(65 * SECOND, &of(&[UserId(1), UserId(2)]), &[]);
         assert_eq!(answers[0], Grant::Granted);
         let wait = Duration::from_secs(65);
         assert_eq!(answers[1], Grant::Refused { cap: CapKind::UserMinute, wait }, "its own bucket is cold");
@@ -122,9 +180,46 @@ mod tests {
     #[test]
     fn the_fleets_buckets_are_one_for_all_users() {
         let mut buckets = buckets(CapLimits { global_minute: 1, ..wide() });
-        buckets.grant(0, &[UserId(1), UserId(2)]);
-        let answers = buckets.grant(65 * SECOND, &[UserId(1), UserId(2)]);
+        buckets.grant(0, &of(&[UserId(1), UserId(2)]), &[]);
+        let answers = buckets.grant(65 * SECOND, &of(&[UserId(1), UserId(2)]), &[]);
         let wait = Duration::from_secs(65);
         assert_eq!(answers, [Grant::Granted, Grant::Refused { cap: CapKind::GlobalMinute, wait }]);
+    }
+
+    fn limited(limits: &str) -> Buckets {
+        let limits = HostLimits::with(read(limits).unwrap());
+        buckets(wide()).with_hosts(HostCaps::of(&limits, 0.05, Duration::from_secs(60)).unwrap())
+    }
+
+    #[test]
+    fn a_host_s_rate_refuses_its_mails_and_takes_nothing_from_the_others() {
+        let mut buckets = limited("a.org rate=1/minute\n");
+        let mails = [ask(1, "a.org", 1), ask(1, "a.org", 2), ask(1, "b.org", 3)];
+        buckets.grant(0, &mails, &[]);
+        let wait = Duration::from_secs(65);
+        let short = Grant::Refused { cap: CapKind::HostMinute, wait };
+        assert_eq!(buckets.grant(65 * SECOND, &mails, &[]), [Grant::Granted, short, Grant::Granted]);
+    }
+
+    #[test]
+    fn a_connection_is_free_again_when_it_is_given_back_or_its_time_is_over() {
+        let mut buckets = limited("a.org connections=1\n");
+        let mails: Vec<CapAsk> = (0..4).map(|number| ask(1, "a.org", number)).collect();
+        let short = |seconds| Grant::Refused { cap: CapKind::HostConnections, wait: Duration::from_secs(seconds) };
+        assert_eq!(buckets.grant(0, &mails[..1], &[]), [short(60)], "nothing is known of it");
+        assert_eq!(buckets.grant(60 * SECOND, &mails[..2], &[]), [Grant::Granted, short(60)]);
+        let closed = [mails[0].connection()];
+        assert_eq!(buckets.grant(61 * SECOND, &mails[2..], &closed), [Grant::Granted, short(60)]);
+        assert_eq!(buckets.grant(121 * SECOND, &mails[3..], &closed), [Grant::Granted]);
+    }
+
+    #[test]
+    fn what_was_lost_may_all_be_open() {
+        let mut buckets = limited("a.org connections=5\n");
+        let mails = [ask(1, "a.org", 1)];
+        buckets.grant(0, &mails, &[]);
+        buckets.lose();
+        let short = |seconds| Grant::Refused { cap: CapKind::HostConnections, wait: Duration::from_secs(seconds) };
+        assert_eq!(buckets.grant(90 * SECOND, &mails, &[]), [short(60)]);
     }
 }

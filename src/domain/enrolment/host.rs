@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ip_network::IpNetwork;
 
 /// Returns the host as it is stored: a name in lower case, or an address without brackets.
-pub(super) fn host(text: &str) -> Result<String, String> {
+pub(in crate::domain) fn host(text: &str) -> Result<String, String> {
     let wrong = || "write a host name like smtp.example.com".to_owned();
     let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = bare.parse::<IpAddr>() {
@@ -22,6 +22,11 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         return Err(wrong());
     }
     Ok(name)
+}
+
+/// Says whether `host`, as stored, is a name, not an address.
+pub(in crate::domain) fn is_name(host: &str) -> bool {
+    host.parse::<IpAddr>().is_err()
 }
 
 fn is_label(label: &str) -> bool {

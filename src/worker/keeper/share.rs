@@ -28,6 +28,9 @@ impl Keeper {
             let going = if self.settings.distributed { held.iter().collect() } else { BTreeSet::new() };
             return Ok(Share { going, ..Share::default() });
         }
+        if self.holdings.is_benched() {
+            return Ok(Share { going: held.iter().collect(), ..Share::default() });
+        }
         if !self.settings.distributed {
             return Ok(Share { coming: without(all_shards(self.settings.shards)), ..Share::default() });
         }

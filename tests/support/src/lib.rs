@@ -1,5 +1,6 @@
 //! Test worlds.
 
+pub mod asks;
 pub mod conformance;
 pub mod day;
 pub mod hand_clock;

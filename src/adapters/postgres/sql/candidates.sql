@@ -18,8 +18,8 @@ WITH probes AS MATERIALIZED (
     FROM pauses p
     WHERE p.scope = 'host' AND p.probing AND p.until <= $4
 )
-SELECT m.id, m.user_id, m.shard, m.domain, m.timezone, m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step,
-       m.daily_max, m.grown, today.day, COALESCE(d.reserved, 0::smallint) AS reserved, COALESCE(d.sent, 0::smallint) AS sent,
+SELECT m.id, m.user_id, m.shard, m.domain, lower(m.smtp_host) AS host, m.timezone, m.window_start, m.window_end, m.days,
+       m.ramp_start, m.ramp_step, m.daily_max, m.grown, today.day, COALESCE(d.reserved, 0::smallint) AS reserved, COALESCE(d.sent, 0::smallint) AS sent,
        COALESCE(d.attempts, 0::smallint) AS attempts, d.next_at, d.last_sent_at
 FROM mailboxes m
 JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone

@@ -1,20 +1,30 @@
 //! The cases of the `Caps` port.
 
+mod hosts;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use warmup::{
-    domain::{caps::CapLimits, id::UserId},
+    domain::{
+        caps::{CapLimits, HostCaps},
+        id::UserId,
+    },
     ports::{CapKind, Caps, Grant, PortError},
 };
 
-use crate::rolling::assert_never_more;
+pub use self::hosts::*;
+use crate::{asks, rolling::assert_never_more};
 
 /// One set of buckets, empty at first, and what may befall it.
 #[async_trait]
 pub trait CapsWorld: Send + Sync {
     /// Empties the world's buckets and opens them with these limits.
-    async fn caps(&self, limits: CapLimits) -> Arc<dyn Caps>;
+    async fn limited_caps(&self, limits: CapLimits, hosts: HostCaps) -> Arc<dyn Caps>;
+    /// The same, with no host limited.
+    async fn caps(&self, limits: CapLimits) -> Arc<dyn Caps> {
+        self.limited_caps(limits, HostCaps::default()).await
+    }
     /// Everything that the service kept is gone.
     async fn lose(&self);
     /// The service is away from here on.
@@ -43,6 +53,16 @@ macro_rules! caps_conformance {
             racing_callers_never_pass_the_limit
             a_service_that_is_away_is_unavailable
             a_lost_answer_is_unknown_and_the_tokens_are_gone
+            a_host_s_mails_take_from_each_of_its_rates
+            a_refused_host_holds_up_nobody_else_and_takes_from_no_bucket
+            a_host_that_nobody_limits_has_no_bucket
+            no_more_connections_are_open_than_the_host_has
+            a_connection_ends_by_itself_at_its_time_and_not_before
+            what_is_given_back_is_free_at_once_and_giving_back_is_repeatable
+            a_mail_that_is_refused_takes_no_connection
+            after_a_loss_no_connection_is_granted_until_all_have_ended
+            a_lost_answer_leaves_connections_taken_that_can_be_given_back
+            racing_callers_never_open_too_many_connections
         );
     };
 }
@@ -58,12 +78,12 @@ pub const WIDE: CapLimits =
 
 /// Fills the buckets of `users` up to `now`, an hour after they were first asked for.
 async fn filled(caps: &dyn Caps, users: &[UserId], now: i64) {
-    let refused = caps.grant(Some(now - 3_600 * SECOND), users).await.unwrap();
+    let refused = caps.grant(Some(now - 3_600 * SECOND), &asks::of(users), &[]).await.unwrap();
     assert!(refused.iter().all(|grant| *grant != Grant::Granted), "{refused:?}");
 }
 
 async fn count(caps: &dyn Caps, now: i64, asks: usize) -> usize {
-    let answers = caps.grant(Some(now), &vec![ALICE; asks]).await.unwrap();
+    let answers = caps.grant(Some(now), &asks::of(&vec![ALICE; asks]), &[]).await.unwrap();
     answers.iter().filter(|grant| **grant == Grant::Granted).count()
 }
 
@@ -76,9 +96,9 @@ pub async fn a_cold_bucket_holds_exactly_nothing_and_begins_to_fill(world: &dyn 
 
 pub async fn a_batch_is_answered_in_order_and_an_empty_one_with_nothing(world: &dyn CapsWorld) {
     let caps = world.caps(CapLimits { user_minute: 1, ..WIDE }).await;
-    assert_eq!(caps.grant(Some(START), &[]).await.unwrap(), []);
+    assert_eq!(caps.grant(Some(START), &[], &[]).await.unwrap(), []);
     filled(&*caps, &[ALICE], START).await;
-    let answers = caps.grant(Some(START), &[BERTA, ALICE, BERTA, ALICE]).await.unwrap();
+    let answers = caps.grant(Some(START), &asks::of(&[BERTA, ALICE, BERTA, ALICE]), &[]).await.unwrap();
     let granted: Vec<bool> = answers.iter().map(|answer| *answer == Grant::Granted).collect();
     assert_eq!(granted, [false, true, false, false], "only Alice's bucket is full, and holds one");
 }
@@ -86,7 +106,7 @@ pub async fn a_batch_is_answered_in_order_and_an_empty_one_with_nothing(world: &
 pub async fn a_refusal_skips_that_mail_and_takes_from_no_bucket(world: &dyn CapsWorld) {
     let caps = world.caps(CapLimits { global_minute: 40, user_minute: 1, ..WIDE }).await;
     filled(&*caps, &[ALICE, BERTA], START).await;
-    let answers = caps.grant(Some(START), &[ALICE, ALICE, ALICE, BERTA]).await.unwrap();
+    let answers = caps.grant(Some(START), &asks::of(&[ALICE, ALICE, ALICE, BERTA]), &[]).await.unwrap();
     let short = Grant::Refused { cap: CapKind::UserMinute, wait: Duration::from_secs(65) };
     assert_eq!(answers, [Grant::Granted, short, short, Grant::Granted], "the fleet's minute holds two");
 }
@@ -103,7 +123,7 @@ pub async fn a_granted_mail_takes_from_each_of_the_four(world: &dyn CapsWorld) {
         filled(&*caps, &[ALICE], START).await;
         let later = START + 5 * SECOND;
         let short = Grant::Refused { cap, wait: Duration::from_secs(seconds) };
-        assert_eq!(caps.grant(Some(later), &[ALICE, ALICE]).await.unwrap(), [Grant::Granted, short]);
+        assert_eq!(caps.grant(Some(later), &asks::of(&[ALICE, ALICE]), &[]).await.unwrap(), [Grant::Granted, short]);
     }
 }
 
@@ -111,7 +131,7 @@ pub async fn the_promised_instant_grants_and_the_one_before_refuses(world: &dyn 
     let caps = world.caps(CapLimits { global_hour: 1_000, user_minute: 7, ..WIDE }).await;
     let mut now = START;
     for _ in 0..50 {
-        let Grant::Refused { wait, .. } = caps.grant(Some(now), &[ALICE]).await.unwrap()[0] else {
+        let Grant::Refused { wait, .. } = caps.grant(Some(now), &asks::of(&[ALICE]), &[]).await.unwrap()[0] else {
             now += 1;
             continue;
         };
@@ -126,7 +146,7 @@ pub async fn the_promised_instant_grants_and_the_one_before_refuses(world: &dyn 
 pub async fn a_limit_of_0_lets_nothing_through(world: &dyn CapsWorld) {
     let caps = world.caps(CapLimits { user_hour: 0, ..WIDE }).await;
     for hour in 0..10 {
-        let answer = caps.grant(Some(START + hour * 3_600 * SECOND), &[ALICE]).await.unwrap()[0];
+        let answer = caps.grant(Some(START + hour * 3_600 * SECOND), &asks::of(&[ALICE]), &[]).await.unwrap()[0];
         assert_eq!(answer, Grant::Refused { cap: CapKind::UserHour, wait: Duration::from_secs(3_605) });
     }
 }
@@ -153,9 +173,9 @@ pub async fn time_that_goes_back_adds_nothing(world: &dyn CapsWorld) {
 pub async fn without_a_time_the_services_own_is_used(world: &dyn CapsWorld) {
     let caps = world.caps(CapLimits { global_minute: 1, ..WIDE }).await;
     let refused = Grant::Refused { cap: CapKind::GlobalMinute, wait: Duration::from_secs(65) };
-    assert_eq!(caps.grant(None, &[ALICE]).await.unwrap(), [refused], "its bucket is new");
+    assert_eq!(caps.grant(None, &asks::of(&[ALICE]), &[]).await.unwrap(), [refused], "its bucket is new");
     // The service's own time is after 2023, so a question of January 1970 is one of the past.
-    let Grant::Refused { wait, .. } = caps.grant(Some(0), &[ALICE]).await.unwrap()[0] else {
+    let Grant::Refused { wait, .. } = caps.grant(Some(0), &asks::of(&[ALICE]), &[]).await.unwrap()[0] else {
         panic!("a token of the future was spent in the past");
     };
     assert!(wait > Duration::from_secs(START as u64 / SECOND as u64 - 1), "{wait:?}");
@@ -173,7 +193,7 @@ pub async fn racing_callers_never_pass_the_limit(world: &dyn CapsWorld) {
             for turn in 0..100 {
                 // Their clocks differ by up to a second and their questions overtake one another.
                 let now = START + turn * 2 * SECOND + racer * SECOND / RACERS;
-                let answers = caps.grant(Some(now), &[ALICE, BERTA, ALICE]).await.unwrap();
+                let answers = caps.grant(Some(now), &asks::of(&[ALICE, BERTA, ALICE]), &[]).await.unwrap();
                 granted.extend(answers.iter().filter(|answer| **answer == Grant::Granted).map(|_| now));
             }
             granted
@@ -193,7 +213,7 @@ pub async fn a_service_that_is_away_is_unavailable(world: &dyn CapsWorld) {
     filled(&*caps, &[ALICE], START).await;
     world.go_away().await;
     for _ in 0..3 {
-        let error = caps.grant(Some(START), &[ALICE]).await.unwrap_err();
+        let error = caps.grant(Some(START), &asks::of(&[ALICE]), &[]).await.unwrap_err();
         assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
     }
 }
@@ -202,7 +222,7 @@ pub async fn a_lost_answer_is_unknown_and_the_tokens_are_gone(world: &dyn CapsWo
     let caps = world.caps(CapLimits { global_minute: 200, ..WIDE }).await;
     filled(&*caps, &[ALICE], START).await;
     world.lose_next_answer().await;
-    let error = caps.grant(Some(START), &[ALICE; 7]).await.unwrap_err();
+    let error = caps.grant(Some(START), &asks::of(&[ALICE; 7]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     world.mend().await;
     assert_eq!(count(&*caps, START, 10).await, 3, "seven of the ten were granted to somebody who never heard of it");

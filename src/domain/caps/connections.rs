@@ -1,0 +1,118 @@
+//! The connections that may be open to one mail host.
+//!
+//! ```text
+//!   granted ├── mail's deadline ──┤ margin │      the slot is taken all the while, unless it is given back
+//!             connection open ├──────┤            and so it outlasts the connection, whatever becomes of the worker
+//! ```
+//!
+//! **Why it holds.** A slot is taken before the connection is opened, and given back only by who closed it; the slot of
+//! a worker that died ends by itself when no mail can be on its way any more. **A service that lost or rolled back its
+//! data** knows nothing of what is open: for as long as a slot lasts it grants none.
+//!
+//! **What fails.** A worker that is stopped in its tracks (SIGSTOP) keeps its connections open past its slots; a clock of
+//! the service that leaps ahead ends slots early.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Slot;
+
+/// Added to the whole mail's deadline: a grant may be 3 s old when the mail begins, QUIT has a second of its own after
+/// the verdict, and the machine may be busy.
+pub const MARGIN: Duration = Duration::from_secs(10);
+
+/// The slots of one host. All times are microseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Until then, connections may be open of which nothing is known.
+    free_from: i64,
+    /// When each ends unless it is given back.
+    ends: BTreeMap<Slot, i64>,
+}
+
+impl Connections {
+    /// A host of which nothing is known: all its connections may be open, for as long as a slot lasts.
+    pub fn cold(now: i64, lasts_micros: i64) -> Connections {
+        Connections { free_from: now.saturating_add(lasts_micros), ends: BTreeMap::new() }
+    }
+
+    /// Returns how long after `now` one of `most` connections is free, as far as is known: 0 when one is.
+    pub fn wait(&mut self, most: u32, now: i64) -> i64 {
+        self.ends.retain(|_, ends| *ends > now);
+        let unknown = self.free_from.saturating_sub(now).max(0);
+        let full = self.ends.len() >= most as usize;
+        let next = self.ends.values().min().filter(|_| full).map_or(0, |ends| ends.saturating_sub(now));
+        unknown.max(next)
+    }
+
+    /// Takes one, which is free: `wait` was 0.
+    pub fn open(&mut self, slot: Slot, now: i64, lasts_micros: i64) {
+        self.ends.insert(slot, now.saturating_add(lasts_micros));
+    }
+
+    /// Gives one back. Repeatable; one that ended by itself is not there any more.
+    pub fn close(&mut self, slot: Slot) {
+        self.ends.remove(&slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::RunId;
+
+    const LASTS: i64 = 60;
+
+    fn slot(number: u64) -> Slot {
+        Slot { run: RunId(Uuid::nil()), number }
+    }
+
+    fn warm() -> Connections {
+        Connections::cold(-LASTS, LASTS)
+    }
+
+    #[test]
+    fn a_slot_that_nobody_gives_back_ends_by_itself_and_not_before() {
+        let mut connections = warm();
+        assert_eq!(connections.wait(1, 0), 0);
+        connections.open(slot(1), 0, LASTS);
+        assert_eq!((connections.wait(1, 1), connections.wait(1, LASTS - 1)), (LASTS - 1, 1));
+        assert_eq!(connections.wait(1, LASTS), 0);
+    }
+
+    #[test]
+    fn what_is_given_back_is_free_at_once_and_once_only() {
+        let mut connections = warm();
+        connections.open(slot(1), 0, LASTS);
+        connections.open(slot(2), 0, LASTS);
+        assert_eq!(connections.wait(2, 5), LASTS - 5);
+        connections.close(slot(1));
+        connections.close(slot(1));
+        assert_eq!(connections.wait(2, 5), 0);
+        connections.open(slot(3), 5, LASTS);
+        assert_eq!(connections.wait(2, 6), LASTS - 6, "the second is still open");
+    }
+
+    #[test]
+    fn of_a_host_of_which_nothing_is_known_all_may_be_open() {
+        let mut cold = Connections::cold(100, LASTS);
+        assert_eq!((cold.wait(9, 100), cold.wait(9, 159), cold.wait(9, 160)), (LASTS, 1, 0));
+    }
+
+    #[test]
+    fn time_that_goes_back_frees_nothing() {
+        let mut connections = warm();
+        connections.open(slot(1), 1_000, LASTS);
+        assert_eq!(connections.wait(1, 500), 500 + LASTS);
+    }
+
+    #[test]
+    fn a_lowered_limit_waits_for_all_that_are_too_many() {
+        let mut connections = warm();
+        connections.open(slot(1), 0, LASTS);
+        connections.open(slot(2), 10, LASTS);
+        assert_eq!(connections.wait(1, 20), LASTS - 20);
+        assert_eq!(connections.wait(1, LASTS), 10);
+    }
+}

@@ -1,0 +1,85 @@
+//! Asking the caps for a batch: who may start, and who waits how long.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Worker, batch::SOON, connections::Open, letter::Letter};
+use crate::{
+    domain::id::MailboxId,
+    ports::{CapAsk, CapKind, Connection, Grant, PortError},
+};
+
+/// How long replies wait when a cap refused a mail: one of its windows is short.
+const CAPS_SHORT: TimeDelta = TimeDelta::seconds(60);
+
+/// How long a host is left alone at most whose connections are all open. The caps say when one ends by itself; most are
+/// given back long before.
+const CONNECTIONS_SHORT: Duration = Duration::from_secs(1);
+
+/// Letters that were granted, with the connections that were taken for them. What is not started gives its own back.
+#[derive(Default)]
+pub(super) struct Granted {
+    pub(super) letters: Vec<Letter>,
+    pub(super) open: BTreeMap<MailboxId, Open>,
+}
+
+impl Worker {
+    /// Asks the caps for all letters at once, mails first, and returns those that were granted; the others wait as long
+    /// as asked.
+    pub(super) async fn ask_caps(&mut self, letters: Vec<Letter>, now: DateTime<Utc>) -> Granted {
+        let asks: Vec<CapAsk> =
+            letters.iter().map(|letter| self.connections.ask(letter.user(), letter.host())).collect();
+        let closed = self.connections.take_closed();
+        let grants = match self.ports.caps.grant(self.ports.clock.caps_now(), &asks, &closed).await {
+            Ok(grants) => grants,
+            Err(error) => {
+                tracing::warn!(%error, "no caps, no mail");
+                self.connections.keep(closed);
+                if matches!(error, PortError::Unknown(_)) {
+                    self.connections.keep(asks.iter().filter_map(|ask| self.counted(ask)).collect());
+                }
+                self.hold_all(now, letters).await;
+                return Granted::default();
+            }
+        };
+        let mut granted = Granted::default();
+        for ((letter, ask), grant) in letters.into_iter().zip(asks).zip(grants) {
+            match grant {
+                Grant::Granted => {
+                    let open = self.counted(&ask).map(|connection| self.connections.taken(connection));
+                    granted.open.extend(open.map(|open| (letter.mailbox(), open)));
+                    granted.letters.push(letter);
+                }
+                Grant::Refused { cap, wait } => self.refused_by_cap(letter, cap, wait, now),
+            }
+        }
+        granted
+    }
+
+    /// The connection of a mail, where its host counts them.
+    fn counted(&self, ask: &CapAsk) -> Option<Connection> {
+        self.ports.caps.counts_connections(&ask.host).then(|| ask.connection())
+    }
+
+    fn refused_by_cap(&mut self, letter: Letter, cap: CapKind, wait: Duration, now: DateTime<Utc>) {
+        let most = match cap {
+            CapKind::HostConnections => CONNECTIONS_SHORT.min(self.settings.rate_limit_backoff),
+            _ => self.settings.rate_limit_backoff,
+        };
+        let until = now + TimeDelta::from_std(wait.min(most)).unwrap_or(SOON);
+        match cap {
+            CapKind::GlobalHour | CapKind::GlobalMinute => {
+                self.not_before = self.not_before.max(until);
+                if matches!(letter, Letter::Mail(_)) {
+                    self.replies.hold(until.max(self.ports.clock.now() + CAPS_SHORT));
+                }
+            }
+            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until),
+            CapKind::HostMinute | CapKind::HostHour | CapKind::HostDay | CapKind::HostConnections => {
+                self.queue.hold_host(letter.host(), until);
+            }
+        }
+        self.put_back(letter, until);
+    }
+}
