@@ -125,6 +125,8 @@ pub struct Worker {
     prepared: Option<NaiveDate>,
     /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
     not_before: DateTime<Utc>,
+    /// How many letters a batch takes at most, while caps of the fleet are short.
+    appetite: usize,
     next_tick: DateTime<Utc>,
     /// The fleet's standing order, as far as it is known here.
     ordered: bool,
@@ -156,6 +158,7 @@ impl Worker {
             tell,
             prepared: None,
             not_before: DateTime::<Utc>::MIN_UTC,
+            appetite: usize::MAX,
             next_tick: DateTime::<Utc>::MIN_UTC,
             ordered: true,
             bench: Bench::default(),

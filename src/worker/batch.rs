@@ -52,7 +52,7 @@ impl Worker {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
             return self.ports.clock.pause(AWAY).await;
         }
-        let most = self.lanes.free(now).min(self.settings.batch_size);
+        let most = self.lanes.free(now).min(self.settings.batch_size).min(self.appetite);
         let (letters, pledge) = self.owned_only(now, most);
         if letters.is_empty() {
             return;
