@@ -40,6 +40,10 @@ fmt: ## Format the tree
 mutants: setup ## Break each guard in a copy and demand that exactly its tests fail (ARGS="--only NAME" or --list)
 	cargo run --locked --package warmup-support --bin mutants -- $(ARGS)
 
+.PHONY: capacity
+capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes on ten workers (some minutes)
+	cargo bench --locked --bench capacity
+
 .PHONY: bench
 bench: ## Print what one mail on loopback takes
 	cargo bench --locked --profile dev --bench one_mail

@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod secret;
 mod session;
+mod simulate;
 mod sink;
 mod status;
 mod stop;
@@ -67,6 +68,8 @@ enum Command {
     /// Check, show and document the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Plan capacity: let the worker live through days of a fleet that is only imagined, in a moment.
+    Simulate(simulate::Args),
     /// A small SMTP server that journals what it accepts, for the demo and for tests.
     #[command(hide = true)]
     Sink(sink::Args),
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
             Command::Status(args) => status::run(args).await,
             Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
+            Command::Simulate(args) => simulate::run(args).await,
             Command::Sink(args) => sink::run(args).await,
         }
     });

@@ -15,6 +15,8 @@ mod grants;
 mod link;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/planner.rs"]
+mod planner;
 #[path = "sim/several.rs"]
 mod several;
 #[path = "sim/skewed.rs"]
