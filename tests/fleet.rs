@@ -13,6 +13,8 @@ mod canary;
 mod caps;
 #[path = "fleet/checkup.rs"]
 mod checkup;
+#[path = "fleet/clocks.rs"]
+mod clocks;
 #[path = "fleet/counts.rs"]
 mod counts;
 #[path = "fleet/days.rs"]
@@ -41,5 +43,7 @@ mod refusals;
 mod run;
 #[path = "fleet/threads.rs"]
 mod threads;
+#[path = "fleet/tls.rs"]
+mod tls;
 #[path = "fleet/workers.rs"]
 mod workers;

@@ -32,6 +32,17 @@ pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
     Ok(pool::connect(settings.require_database()?, settings.db_pool).await?)
 }
 
+/// Opens connections to Redis, which need not be there: with TLS, and the operator's roots, where the URL says so.
+pub fn redis(settings: &Settings, connections: usize) -> anyhow::Result<redis::Pool> {
+    let url = settings.require_redis()?.expose_secret();
+    let address = match redis::Address::of(url, settings.tls_ca_file.as_deref()) {
+        Ok(address) => address,
+        Err(PortError::Permanent(error)) => bail!("{error}"),
+        Err(error) => bail!("Redis can't be used: {error}"),
+    };
+    Ok(redis::Pool::open(address, connections)?)
+}
+
 /// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
 /// right master key, a Redis that is new enough. Services that are away are waited for.
 pub async fn ports(
@@ -40,7 +51,7 @@ pub async fn ports(
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
-    let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
+    let master_key = settings.require_master_key()?;
     let url = settings.require_database()?;
     let hosts = host_caps(settings, &*clock)?;
     let connect = async || pool::connect(url, settings.db_pool).await;
@@ -50,13 +61,15 @@ pub async fn ports(
     let sealer = Arc::new(Sealer::new(master_key.expose()));
     keyring::check(&database, &sealer).await?;
     let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
-    let connect = async || redis::connect(redis_url.expose_secret(), REDIS_CONNECTIONS).await;
-    let redis = match until_there(&*clock, "Redis", away, connect).await {
-        Ok(redis) => redis,
+    let redis = self::redis(settings, REDIS_CONNECTIONS)?;
+    let look = async || redis::check(&redis, &settings.redis_prefix, settings.shards).await;
+    match until_there(&*clock, "Redis", away, look).await {
+        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(PortError::Permanent(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
-    };
+    }
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
-    let bell = RedisBell::new(redis_url.expose_secret(), redis.clone(), &settings.redis_prefix, Arc::clone(&clock))?;
+    let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
     let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;
     let limited = limited.with_hosts(hosts);
     let ports = Ports {

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use warmup::{
-    adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
+    adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
     domain::id::{RunId, ShardId, UserId},
     ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
 };
-use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer};
+use warmup_support::{
+    asks,
+    conformance::caps::WIDE,
+    redis_server::{RedisServer, connect},
+};
 
 const START: i64 = 1_700_000_000_000_000;
 const TTL: Duration = Duration::from_secs(15);
@@ -19,7 +23,7 @@ fn caps(pool: &Pool) -> RedisCaps {
 }
 
 /// Runs every script once, over several keys.
-async fn run_all(pool: &Pool) {
+pub async fn run_all(pool: &Pool) {
     let (caps, leases) = (caps(pool), RedisLeases::new(pool.clone(), "warmup"));
     let users: Vec<UserId> = (1..20).map(UserId).collect();
     caps.grant(Some(START), &asks::of(&users), &[]).await.unwrap();
@@ -120,22 +124,4 @@ async fn two_prefixes_on_one_server_are_two_fleets() {
         matches!(other.grant(Some(later), &asks::of(&[UserId(1)]), &[]).await.unwrap()[0], Grant::Refused { .. }),
         "its own is cold"
     );
-}
-
-#[tokio::test]
-async fn the_scripts_run_on_a_cluster_with_a_user_who_may_touch_only_the_prefix() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).await;
-    server.run::<()>(redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16383)).await;
-    let serves = async {
-        while !server.run::<String>(redis::cmd("CLUSTER").arg("INFO")).await.contains("cluster_state:ok") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), serves).await.expect("one node has all slots");
-    let rights =
-        ["~{warmup}:*", "-@all", "+evalsha", "+script|load", "+get", "+set", "+del", "+pexpire", "+time", "+info"];
-    let members = ["+zadd", "+zrem", "+zscore", "+zrange", "+hget", "+hset", "+hdel"];
-    let rights = [&rights[..], &members, &["+ping", "+unwatch"]].concat();
-    server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("fleet").arg("on").arg(">secret").arg(rights)).await;
-    run_all(&connect(&server.url().replace("//", "//fleet:secret@"), 4).await.unwrap()).await;
 }
