@@ -41,6 +41,8 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/strangers.rs"]
+mod strangers;
 #[path = "fleet/threads.rs"]
 mod threads;
 #[path = "fleet/tls.rs"]

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         caps::{CapLimits, HostCaps, MARGIN},
         duties::Retention,
-        id::WorkerId,
+        id::{FleetId, WorkerId},
     },
     ports::{Clock, Entropy, PortError},
     worker::{Ports, WorkerSettings},
@@ -118,9 +118,11 @@ fn host_caps(settings: &Settings, clock: &dyn Clock) -> anyhow::Result<HostCaps>
     HostCaps::of(&settings.host_limits()?, settings.cap_burst, lasts).context("limits of mail hosts")
 }
 
-/// The worker's part of the settings. A worker without a name takes the host's and a random part.
-pub fn worker_settings(settings: &Settings) -> WorkerSettings {
+/// The worker's part of the settings, in the fleet that the database is of. A worker without a name takes the host's and a
+/// random part.
+pub fn worker_settings(settings: &Settings, fleet: FleetId) -> WorkerSettings {
     WorkerSettings {
+        fleet,
         worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
         host: host(),
         distributed: settings.distributed_mode,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use warmup::{
     adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
-    domain::id::{RunId, ShardId, UserId},
+    domain::id::{FleetId, RunId, ShardId, UserId},
     ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
 };
 use warmup_support::{
@@ -33,7 +33,8 @@ pub async fn run_all(pool: &Pool) {
     assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
     let members = RedisMembers::new(pool.clone(), "warmup");
     let (staying, going) = (owner, RunId(Uuid::max()));
-    assert_eq!(members.heartbeat(staying, &Status::default(), &LEASES, TTL).await.unwrap().kept, [true; 3]);
+    let status = Status { fleet: FleetId("ours".into()), ..Status::default() };
+    assert_eq!(members.heartbeat(staying, &status, &LEASES, TTL).await.unwrap().kept, [true; 3]);
     members.heartbeat(going, &Status::default(), &[], TTL).await.unwrap();
     members.leave(going).await.unwrap();
     assert_eq!(members.members().await.unwrap().len(), 1);
@@ -84,7 +85,7 @@ async fn every_key_is_under_the_prefix_and_ends_by_itself() {
     let server = RedisServer::start().await;
     run_all(&connect(&server.url(), 4).await.unwrap()).await;
     let keys: Vec<String> = server.run(redis::cmd("KEYS").arg("*")).await;
-    assert_eq!(keys.len(), 2 + 19 * 2 + 1 + 2, "caps, a lease, the members and their statuses");
+    assert_eq!(keys.len(), 2 + 19 * 2 + 1 + 3, "caps, a lease, the members, their statuses and their fleet");
     for key in keys {
         assert!(key.starts_with("{warmup}:"), "{key}");
         let left: i64 = server.run(redis::cmd("PTTL").arg(&key)).await;

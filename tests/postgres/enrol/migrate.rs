@@ -1,7 +1,10 @@
 //! The database is brought to this release, and says when it is not.
 
 use warmup::{
-    adapters::postgres::migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+    adapters::postgres::{
+        fleet,
+        migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+    },
     domain::shard::shard_of,
 };
 
@@ -87,4 +90,13 @@ async fn another_number_of_shards_moves_every_mailbox_and_shuts_out_old_owners()
         sqlx::query_as("SELECT shard, epoch, worker_id FROM shards ORDER BY shard").fetch_all(pool).await.unwrap();
     assert_eq!(shards.len(), 256);
     assert!(shards.iter().all(|(_, epoch, worker)| *epoch > 7 && worker.is_none()), "{shards:?}");
+}
+
+#[tokio::test]
+async fn each_database_is_a_fleet_of_its_own_also_when_one_is_a_copy() {
+    // Both are copies of one template, with its uuid.
+    let (one, other) = tokio::join!(world::postgres(), world::postgres());
+    let of = async |database: &TestDatabase| fleet::identity(database.pool()).await.unwrap();
+    assert!(of(&one).await.differs(&of(&other).await));
+    assert_eq!(of(&one).await, of(&one).await);
 }
