@@ -41,6 +41,8 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/shards.rs"]
+mod shards;
 #[path = "fleet/strangers.rs"]
 mod strangers;
 #[path = "fleet/threads.rs"]
