@@ -11,6 +11,7 @@ pub mod local;
 pub mod overview;
 mod patience;
 pub mod serve;
+pub mod shards;
 pub mod simulate;
 pub mod standing;
 pub mod templates;

@@ -194,7 +194,13 @@ impl Worker {
             self.tell.clone(),
         );
         let settler = tokio::spawn(settler.run());
-        let chores = Chores::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.unsettled));
+        let chores = Chores::new(
+            self.ports.clone(),
+            Arc::clone(&self.settings),
+            self.run,
+            Arc::clone(&self.unsettled),
+            Arc::clone(&self.vitals),
+        );
         let chores = tokio::spawn(chores.attend(stop.clone()));
         let listener =
             Listener { ports: self.ports.clone(), heartbeat: self.settings.heartbeat, tell: self.tell.clone() };

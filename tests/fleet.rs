@@ -13,6 +13,8 @@ mod canary;
 mod caps;
 #[path = "fleet/checkup.rs"]
 mod checkup;
+#[path = "fleet/clocks.rs"]
+mod clocks;
 #[path = "fleet/counts.rs"]
 mod counts;
 #[path = "fleet/days.rs"]
@@ -39,7 +41,13 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/shards.rs"]
+mod shards;
+#[path = "fleet/strangers.rs"]
+mod strangers;
 #[path = "fleet/threads.rs"]
 mod threads;
+#[path = "fleet/tls.rs"]
+mod tls;
 #[path = "fleet/workers.rs"]
 mod workers;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{keywatch, templates, world};
 use crate::{
-    adapters::seal::Sealer,
+    adapters::{postgres::fleet, seal::Sealer},
     api,
     config::Settings,
     observe::liveness::Liveness,
@@ -67,7 +67,8 @@ async fn work(
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
-    let worker = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts);
+    let fleet = fleet::identity(&database).await.context("which fleet this is")?;
+    let worker = Worker::new(ports, world::worker_settings(settings, fleet), liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

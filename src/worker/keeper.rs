@@ -42,6 +42,8 @@
 //! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too.
 //! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
 //! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
+//! - *Another fleet, with another database, beats under the same keys*: who came first stays. The other drops its shards,
+//!   takes none and does not lead, until it is alone.
 //! - *The clock is far off Redis'*: no shard is taken, those held go to whoever lives.
 
 mod acquire;
@@ -161,6 +163,7 @@ impl Keeper {
             state: state.to_owned(),
             held: held.into_iter().map(|(shard, _)| shard).collect(),
             fleet_shards: self.settings.shards,
+            fleet: self.settings.fleet.clone(),
             solo: !self.settings.distributed,
             takes: !stopping && clock_is_right && !benched,
             settled,
@@ -180,7 +183,14 @@ impl Keeper {
         let epochs = self.ports.ledger.epochs(&shards).await?;
         let keys: Vec<LeaseKey> = shards.iter().copied().map(LeaseKey::Shard).chain([self.seat]).collect();
         let asked = self.ports.clock.machine();
-        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await?;
+        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await;
+        let strangers = matches!(pulse, Err(PortError::Lost(_)));
+        self.vitals.among_strangers(strangers);
+        if strangers && !shards.is_empty() {
+            tracing::warn!(shards = shards.len(), "lost shards");
+            self.holdings.lose(&shards);
+        }
+        let pulse = pulse?;
         if !pulse.known || self.member_since.is_none() {
             self.member_since = Some(asked);
         }

@@ -52,7 +52,7 @@ async fn a_stop_holds_without_redis_and_when_it_comes_back_empty() {
     eventually(PATIENCE, || async { host.taken() >= 5 }).await;
     cache.halt().await;
     let (done, said) = fleet.order(&["fleet", "stop"]).await;
-    assert!(done && said.contains("Redis does not answer"), "{said}");
+    assert!(done && said.contains("Redis does not pass it on"), "{said}");
     worker.says("stopped by order").await;
     cache.start_again().await.unwrap();
     // It holds its shards again and still starts nothing: a plan of another worker's would be refused by the ledger too.

@@ -16,7 +16,7 @@ use warmup::{
     domain::{
         caps::CapLimits,
         duties::Retention,
-        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, FleetId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
         shard::all_shards,
@@ -332,6 +332,7 @@ fn settings_of(life: &Life, pace: Pace) -> WorkerSettings {
     let seconds = |day: u64, busy: u64| Duration::from_secs(if pace == Pace::Day { day } else { busy });
     WorkerSettings {
         worker: WorkerId(life.name.unwrap_or("simulated").into()),
+        fleet: FleetId::default(),
         host: "simulation".into(),
         distributed: life.name.is_some(),
         shards: life.shards,

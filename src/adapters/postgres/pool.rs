@@ -16,6 +16,10 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
 /// For a connection to be made, and for one to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the sessions of workers are called, and those of commands.
+pub(super) const WORKER: &str = "warmup";
+const COMMAND: &str = "warmup command";
+
 /// Why there is no connection. Names the server, never the password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -44,7 +48,15 @@ impl ConnectError {
 /// Returns `Url` for what is no Postgres URL, `Unreachable` when the server does not answer within ten seconds or is
 /// starting, stopping or full, and `Refused` with its own words when it knows no such user, password or database.
 pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
-    let options = options(url)?;
+    connect_with(options(url)?, max).await
+}
+
+/// Connects as `connect` does, under the name by which Postgres shows that a worker is there.
+pub async fn connect_worker(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
+    connect_with(options(url)?.application_name(WORKER), max).await
+}
+
+async fn connect_with(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectError> {
     // The pool would hide the cause behind a time-out: the first connection is made by hand.
     probe(&options).await?;
     Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(options))
@@ -54,7 +66,7 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
     // The parser's own error may quote the URL: it is not passed on.
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ConnectError::Url)?;
     Ok(options
-        .application_name("warmup")
+        .application_name(COMMAND)
         .options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),

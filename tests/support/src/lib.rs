@@ -9,6 +9,7 @@ pub mod mailstack;
 pub mod mutants;
 pub mod process;
 pub mod proxy;
+pub mod redis_cluster;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;
