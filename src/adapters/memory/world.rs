@@ -3,6 +3,7 @@
 
 mod audit;
 mod past;
+mod peek;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
