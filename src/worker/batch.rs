@@ -192,11 +192,12 @@ impl Worker {
                 tracing::warn!(%error, "what it may have reserved is given back by the next sweep");
             }
         }
-        // Its attempts may have been counted: the next tick reads them again.
+        // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
         let unknown = !matches!(error, PortError::Unavailable(_) | PortError::Conflict(_));
         let letters = granted.into_iter().map(|granted| granted.letter);
         if unknown {
             letters.for_each(|letter| self.let_go(&letter));
+            self.next_tick = self.next_tick.min(now + DOUBTFUL);
         } else {
             self.hold_all(now, letters.collect()).await;
         }
