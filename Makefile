@@ -6,6 +6,11 @@ SHELL := /bin/bash
 # Arguments of `make demo` and `make mutants`, e.g. make demo ARGS=--faults
 ARGS ?=
 
+# Of `make sim`: how many seeds, or which one, and whether each of its statements is told (ALOUD=1).
+SEEDS ?= 200
+SEED ?=
+ALOUD ?=
+
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +48,10 @@ mutants: setup ## Break each guard in a copy and demand that exactly its tests f
 .PHONY: capacity
 capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes on ten workers (some minutes)
 	cargo bench --locked --bench capacity
+
+.PHONY: sim
+sim: ## Simulate fleets in trouble, one for each seed, and check every invariant at every event (SEEDS=200, or SEED=17 for one)
+	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
 
 .PHONY: bench
 bench: ## Print what one mail on loopback takes

@@ -3,6 +3,7 @@
 
 mod audit;
 mod past;
+mod peek;
 mod tally;
 mod threads;
 
