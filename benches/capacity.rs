@@ -2,12 +2,12 @@
 //!
 //! A case is a fleet and what it must do: so many mails by 17:00, or so many in its busiest hour.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use warmup::{
     app::simulate::{HourOf, Progress, Question, Report, simulate},
-    config::Settings,
+    config::{Settings, env_file},
 };
 
 struct Case {
@@ -85,9 +85,7 @@ fn run(case: &Case) -> anyhow::Result<(Report, f64)> {
 
 fn settings(name: &str) -> anyhow::Result<Settings> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("deploy/env/{name}.env"));
-    let lines = dotenvy::from_path_iter(&file).with_context(|| file.display().to_string())?;
-    let vars: BTreeMap<String, String> = lines.collect::<Result<_, _>>()?;
-    Ok(Settings::from_vars(&vars)?.0)
+    Ok(Settings::from_vars(&env_file(&file)?)?.0)
 }
 
 fn does(case: &Case, report: &Report) -> bool {

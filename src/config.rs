@@ -11,6 +11,7 @@
 
 mod carry;
 mod doc;
+mod env_file;
 mod example;
 mod fault;
 mod folder;
@@ -30,6 +31,7 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::SecretString;
 
 pub use doc::markdown;
+pub use env_file::env_file;
 pub use example::env_example;
 pub use fault::{Fault, Faults, Warning};
 pub use needs::{Load, Need};

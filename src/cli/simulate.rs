@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::simulate::{self, Progress, Question, Report},
-    config::{self, Settings},
+    config::{self, Faults, Settings},
 };
 
 /// Mailboxes of one user, unless told otherwise.
@@ -66,14 +66,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The environment, and over it what the file says.
-fn vars(file: Option<&PathBuf>) -> anyhow::Result<BTreeMap<String, String>> {
+fn vars(file: Option<&PathBuf>) -> Result<BTreeMap<String, String>, Faults> {
     let mut vars = config::environment();
     if let Some(file) = file {
-        let read = || format!("--config {} can't be read", file.display());
-        for line in dotenvy::from_path_iter(file).with_context(read)? {
-            let (name, value) = line.with_context(read)?;
-            vars.insert(name, value);
-        }
+        vars.extend(config::env_file(file)?);
     }
     Ok(vars)
 }

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         content::{self, Texts},
         enrolment::{DEFAULT_REPLY_RATE, DEFAULT_WINDOW},
-        id::{MailboxId, UserId, WorkerId},
+        id::{FleetId, MailboxId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
         time::{Schedule, Weekdays, Window},
@@ -71,7 +71,7 @@ impl Scene {
             settings: WorkerSettings {
                 distributed: settings.distributed_mode || question.workers > 1,
                 host: "simulation".to_owned(),
-                ..world::worker_settings(settings)
+                ..world::worker_settings(settings, FleetId::default())
             },
             begins,
             ends,

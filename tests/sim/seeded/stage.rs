@@ -23,7 +23,7 @@ use warmup::{
         caps::{HostCaps, MARGIN},
         duties::Retention,
         hosts::{HostLimits, read},
-        id::{MailboxId, UserId, WorkerId},
+        id::{FleetId, MailboxId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
         time::{Schedule, Weekdays},
@@ -181,6 +181,7 @@ impl Stage {
         let seconds = Duration::from_secs;
         WorkerSettings {
             worker: WorkerId(life.name.into()),
+            fleet: FleetId::default(),
             host: "simulation".into(),
             distributed: !life.solo,
             shards: life.shards,

@@ -77,8 +77,9 @@ impl Stage {
             KeeperError::OtherShards { .. } => (Fault::CountsOtherShards, Guard::OtherShards),
             KeeperError::WorksAlone(_) => (Fault::FleetBesideSolo, Guard::WorksAlone),
             KeeperError::AnotherWorker => (Fault::SoloBesideFleet, Guard::AnotherWorker),
-            KeeperError::Unusable(why) => {
-                return self.judge.violated(format!("{} finds Redis unusable: {why}", life.name));
+            // No other fleet is drawn, and Redis is sound.
+            refusal @ (KeeperError::AnotherFleet(_) | KeeperError::Unusable(_)) => {
+                return self.judge.violated(format!("{} is refused: {refusal}", life.name));
             }
         };
         self.judge.fault(fault);
