@@ -43,7 +43,7 @@ pub async fn ports(
     let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
     let url = settings.require_database()?;
     let hosts = host_caps(settings, &*clock)?;
-    let connect = async || pool::connect(url, settings.db_pool).await;
+    let connect = async || pool::connect_worker(url, settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;

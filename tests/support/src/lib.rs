@@ -12,4 +12,5 @@ pub mod proxy;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;
+pub mod wire;
 pub mod world;
