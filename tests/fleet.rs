@@ -11,6 +11,8 @@ mod breaker;
 mod canary;
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/chaos.rs"]
+mod chaos;
 #[path = "fleet/checkup.rs"]
 mod checkup;
 #[path = "fleet/counts.rs"]
