@@ -7,6 +7,7 @@ mod events;
 mod fleet;
 mod keys;
 mod local;
+mod local_fleet;
 mod logs;
 mod mailbox;
 mod migrate;
@@ -67,6 +68,9 @@ enum Command {
     /// Check, show and document the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Run several workers with a Postgres, a Redis and a mail host of their own, until SIGTERM or Ctrl-C: `make fleet`.
+    #[command(hide = true)]
+    LocalFleet(local_fleet::Args),
     /// A small SMTP server that journals what it accepts, for the demo and for tests.
     #[command(hide = true)]
     Sink(sink::Args),
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
             Command::Status(args) => status::run(args).await,
             Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
+            Command::LocalFleet(args) => local_fleet::run(args).await,
             Command::Sink(args) => sink::run(args).await,
         }
     });

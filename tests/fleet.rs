@@ -27,6 +27,8 @@ mod host;
 mod kill;
 #[path = "fleet/local.rs"]
 mod local;
+#[path = "fleet/local_fleet.rs"]
+mod local_fleet;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]
