@@ -11,6 +11,10 @@ SEEDS ?= 200
 SEED ?=
 ALOUD ?=
 
+# Workers of `make fleet`, and the mailboxes that it is to have.
+N ?= 4
+CSV ?=
+
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +24,12 @@ demo: ## Send a whole day for 48 mailboxes in about a minute and prove the sums 
 	@scripts/setup.sh demo
 	@cargo build --locked
 	@target/debug/warmup demo $(ARGS)
+
+.PHONY: fleet
+fleet: ## Run N workers with servers of their own on this machine, until Ctrl-C (N=4 CSV=mailboxes.csv ARGS="--data DIR")
+	@scripts/setup.sh demo
+	@cargo build --locked
+	@target/debug/warmup local-fleet --workers $(N) $(if $(CSV),--import $(CSV)) $(ARGS)
 
 .PHONY: setup
 setup: ## Install what demo and tests need, where it is missing

@@ -11,6 +11,8 @@ mod breaker;
 mod canary;
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/chaos.rs"]
+mod chaos;
 #[path = "fleet/checkup.rs"]
 mod checkup;
 #[path = "fleet/clocks.rs"]
@@ -27,6 +29,8 @@ mod host;
 mod kill;
 #[path = "fleet/local.rs"]
 mod local;
+#[path = "fleet/local_fleet.rs"]
+mod local_fleet;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]

@@ -68,7 +68,7 @@ use crate::{
 /// A worker whose clock is further off than this takes no shards.
 const SKEW_ALLOWED: Duration = Duration::from_secs(30);
 
-/// How soon the next heartbeat comes while shards are on their way, to us or from us.
+/// How soon the next heartbeat comes while shards are on their way, to us or from us, or after one that failed.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many heartbeats a new member leaves to the others what was not its own.
@@ -102,18 +102,19 @@ impl Keeper {
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
     /// worker of a fleet hands over those it has.
     pub(super) async fn keep(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
-        let mut unrest = true;
         loop {
             let stopping = stop.is_cancelled();
-            match self.beat(stopping).await {
+            let unrest = match self.beat(stopping).await {
                 Ok(moving) => {
-                    unrest = moving;
                     liveness.beat(self.ports.clock.machine());
+                    moving
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain")
+                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                    // A service that is back is to be found soon, and what it cost taken again.
+                    true
                 }
-            }
+            };
             let wait = if unrest { ASK_AGAIN.min(self.settings.heartbeat) } else { self.settings.heartbeat };
             tokio::select! {
                 biased;

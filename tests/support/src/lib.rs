@@ -13,4 +13,5 @@ pub mod redis_cluster;
 pub mod redis_server;
 pub mod rolling;
 pub mod smtp;
+pub mod wire;
 pub mod world;
