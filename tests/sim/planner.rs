@@ -145,3 +145,39 @@ fn days_are_lived_through_one_after_another() {
     assert_eq!((report.sent, report.owed, report.quota_completion_rate), (900, 900, 100.0));
     assert_eq!(report.completed_at.unwrap().date_naive(), at("12:00").date_naive() + chrono::Days::new(2));
 }
+
+/// What the command prints to standard output and to standard error, and how it ends.
+fn command(args: &[&str]) -> (String, String, Option<i32>) {
+    let warmup = env!("CARGO_BIN_EXE_warmup");
+    let output = std::process::Command::new(warmup).arg("simulate").args(args).env_clear().output().unwrap();
+    let [out, error] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
+    (out, error, output.status.code())
+}
+
+#[test]
+fn the_command_answers_in_json_and_in_words_with_the_settings_of_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "WARMUP_SHARDS=16\nWARMUP_MIN_DAILY_QUOTA=4\n").unwrap();
+    let args = ["--mailboxes", "6", "--users", "2", "--config", file.path().to_str().unwrap()];
+    let (json, ..) = command(&[&args[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for (key, value) in [("mailboxes", 6), ("workers", 1), ("sent", 24)] {
+        assert_eq!(report[key], value, "{json}");
+    }
+    assert_eq!((&report["quotaCompletionRate"], &report["bottleneck"]), (&100.0.into(), &"none".into()), "{json}");
+    assert_eq!(report["settings"]["WARMUP_MIN_DAILY_QUOTA"], "4", "{json}");
+    assert!(report["completedAt"].as_str().unwrap().ends_with('Z'), "{json}");
+    assert!(report["replied"].is_u64() && !report["assumptions"].as_array().unwrap().is_empty(), "{json}");
+    let (words, error, code) = command(&args);
+    assert!(words.contains("sent       24 of 24") && words.contains("WARMUP_SHARDS=16"), "{words}");
+    assert!(error.contains("warning: WARMUP_MIN_DAILY_QUOTA: 4 is obeyed") && code == Some(0), "{error}");
+}
+
+#[test]
+fn what_can_t_be_simulated_is_said() {
+    let (_, error, code) = command(&["--mailboxes", "2", "--users", "3"]);
+    assert!(error.contains("--users 3 are more than --mailboxes 2") && code == Some(1), "{error}");
+    let (_, error, code) = command(&["--mailboxes", "2", "--config", "/nowhere/large.env"]);
+    assert!(error.contains("/nowhere/large.env: can't be read") && code == Some(64), "{error}");
+    assert_eq!(command(&["--mailboxes", "0"]).2, Some(2));
+}
