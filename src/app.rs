@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod checkup;
 pub mod control;
+pub mod desk;
 pub mod events;
 pub mod import;
 pub mod keys;
@@ -13,5 +14,6 @@ mod patience;
 pub mod serve;
 pub mod standing;
 pub mod templates;
+pub mod tokens;
 pub mod users;
 pub mod world;

@@ -22,4 +22,5 @@ pub mod reply;
 pub mod shard;
 pub mod shard_set;
 pub mod time;
+pub mod token;
 pub mod urgency;

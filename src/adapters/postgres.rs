@@ -13,6 +13,7 @@ pub mod pool;
 mod session;
 pub mod standing;
 pub mod templates;
+pub mod tokens;
 pub mod users;
 pub mod view;
 

@@ -21,6 +21,8 @@ const WORDS: &[(&str, &str)] = &[
     ("day-short", "its day ended short"),
     ("user-created", "user made"),
     ("user-changed", "user changed"),
+    ("token-created", "token made"),
+    ("token-revoked", "token revoked"),
     ("key-rotated", "master key rotated"),
 ];
 

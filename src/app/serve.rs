@@ -1,4 +1,4 @@
-//! One process: the probes and the worker, until it is told to stop.
+//! One process: the worker and what answers beside it, until it is told to stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,9 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{keywatch, templates, world};
+use super::{desk::Desk, keywatch, templates, world};
 use crate::{
     adapters::seal::Sealer,
-    api,
     config::Settings,
     observe::liveness::Liveness,
     ports::{Clock, Entropy},
@@ -20,31 +19,32 @@ use crate::{
 /// keep the process until the server's own time-out, long after everything is settled.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Runs a worker and its probes until `stop` is cancelled, then ends in order: readiness off, intake closed, what is on
-/// its way finished, leases given back, probes last. While it waits for servers that are away, it is alive and not ready.
-pub async fn serve(
+/// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
+/// closed, what is on its way finished, leases given back, HTTP last. While it waits for servers that are away, it is alive
+/// and not ready. `answer` is the HTTP: it lives a floor above.
+pub async fn serve<F, Answering>(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    answer: F,
     stop: CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Report>
+where
+    F: FnOnce(TcpListener, Arc<Desk>, CancellationToken) -> Answering,
+    Answering: Future<Output = ()> + Send + 'static,
+{
     settings.require_all()?;
     let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
         format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
     })?;
-    tracing::info!(address = %listener.local_addr()?, "probes are answered on /healthz and /readyz");
+    tracing::info!(address = %listener.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
-    let probing = CancellationToken::new();
-    let probes = tokio::spawn(api::probes(
-        listener,
-        Arc::clone(&liveness),
-        Arc::clone(&clock),
-        settings.lease_ttl,
-        probing.clone(),
-    ));
+    let desk = Arc::new(Desk::new(settings, Arc::clone(&clock), Arc::clone(&liveness))?);
+    let answering = CancellationToken::new();
+    let answers = tokio::spawn(answer(listener, desk, answering.clone()));
     let report = work(settings, clock, entropy, liveness, stop).await;
-    probing.cancel();
-    let _ = probes.await;
+    answering.cancel();
+    let _ = answers.await;
     report
 }
 

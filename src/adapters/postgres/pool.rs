@@ -50,6 +50,19 @@ pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectErro
     Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(options))
 }
 
+/// For a request to get a connection: longer than any queue before a server that answers, shorter than a person waits.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a statement of a request: one that takes longer would not be waited for.
+const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
+
+/// Returns a pool of at most `max` connections to `url` for what somebody waits for. Connects to nothing yet.
+///
+/// Returns `Url` for what is no Postgres URL.
+pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
+    let options = options(url)?.options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
+    Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(REQUEST_TIMEOUT).connect_lazy_with(options))
+}
+
 fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
     // The parser's own error may quote the URL: it is not passed on.
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ConnectError::Url)?;

@@ -1,0 +1,12 @@
+//! The API as a client sees it, over real Postgres and Redis. Each test has servers and an address of its own, and a clock
+//! that stands still, so that every answer is exact.
+
+// So that clippy takes the whole binary for a test, not only the functions that are marked as one.
+#![cfg(test)]
+
+#[path = "api/client.rs"]
+mod client;
+#[path = "api/limits.rs"]
+mod limits;
+#[path = "api/tokens.rs"]
+mod tokens;

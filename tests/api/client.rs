@@ -1,0 +1,167 @@
+//! A pod's HTTP over services of its own, and a client of a few lines that hides nothing.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::postgres::migrate::migrate,
+    api,
+    app::{
+        desk::Desk,
+        tokens::{self, Wanted},
+    },
+    config::Settings,
+    observe::liveness::Liveness,
+    ports::Clock,
+};
+use warmup_support::{
+    hand_clock::HandClock,
+    world::{self, TestDatabase, TestRedis},
+};
+
+/// What the settings of every pod here say.
+pub const ADMIN: &str = "the-admins-own-token";
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A Tuesday, an hour and a half after its windows opened.
+pub fn now() -> DateTime<Utc> {
+    "2026-11-24T10:30:00Z".parse().unwrap()
+}
+
+/// Services, and pods over them.
+pub struct World {
+    pub database: TestDatabase,
+    _redis: TestRedis,
+    pub pod: Pod,
+}
+
+impl World {
+    /// A migrated database without mailboxes, and one pod.
+    pub async fn start() -> World {
+        let (database, redis) = tokio::join!(world::postgres(), world::redis());
+        migrate(database.pool(), 8, now()).await.unwrap();
+        let pod = Pod::start(database.url(), &redis.url()).await;
+        World { database, _redis: redis, pod }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// A token of `user`, who is made first where there is no such user.
+    pub async fn token_of(&self, user: &str) -> String {
+        let made = "INSERT INTO users (email) VALUES ($1) ON CONFLICT (lower(email)) DO NOTHING";
+        sqlx::query(made).bind(user).execute(self.pool()).await.unwrap();
+        let wanted = Wanted { user: user.to_owned(), name: "test".to_owned(), expires_at: None };
+        let (secret, _) = tokens::create(self.pool(), &wanted, now()).await.unwrap();
+        secrecy::ExposeSecret::expose_secret(&secret).to_owned()
+    }
+}
+
+/// The HTTP of one process.
+pub struct Pod {
+    pub address: SocketAddr,
+    pub clock: Arc<HandClock>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Pod {
+    pub async fn start(database: &str, redis: &str) -> Pod {
+        let vars = [
+            ("DATABASE_URL", database),
+            ("REDIS_URL", redis),
+            ("WARMUP_MASTER_KEY", MASTER_KEY),
+            ("WARMUP_ADMIN_TOKEN", ADMIN),
+            ("WARMUP_SHARDS", "8"),
+            ("WARMUP_ALLOW_PRIVATE_HOSTS", "true"),
+            ("WARMUP_ALLOW_PLAINTEXT", "true"),
+        ];
+        let vars: BTreeMap<String, String> = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let (settings, _) = Settings::from_vars(&vars).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop, clock) =
+            (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(HandClock::starting_at(now())));
+        let desk = Desk::new(&settings, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Liveness::default())).unwrap();
+        let serving = tokio::spawn(api::serve(listener, Arc::new(desk), stop.clone()));
+        Pod { address, clock, stop, serving }
+    }
+
+    /// Asks once, on a connection of its own.
+    pub async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+        let text = body.map(Value::to_string);
+        self.ask_with(method, path, token, text.as_deref().map(|text| ("application/json", text))).await
+    }
+
+    /// The same with a body of any type.
+    pub async fn ask_with(&self, method: &str, path: &str, token: Option<&str>, body: Option<(&str, &str)>) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n");
+        if let Some(token) = token {
+            head += &format!("Authorization: Bearer {token}\r\n");
+        }
+        if let Some((kind, text)) = body {
+            head += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", text.len());
+        }
+        self.raw(&format!("{head}\r\n{}", body.map_or("", |(_, text)| text))).await
+    }
+
+    /// Sends exactly these bytes and reads until the pod closes.
+    pub async fn raw(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // A pod that refuses what it has not read yet may have closed already.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        Answer::read(&bytes)
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.serving.await.unwrap();
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub text: String,
+}
+
+impl Answer {
+    fn read(bytes: &[u8]) -> Answer {
+        let all = String::from_utf8_lossy(bytes);
+        let (head, text) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Answer { status, head: head.to_owned(), text: text.to_owned() }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    /// Demands a problem with this status that holds `words`.
+    pub fn is_problem(&self, status: u16, words: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let json = self.json();
+        assert_eq!((json["type"].as_str(), json["status"].as_u64()), (Some("about:blank"), Some(status.into())));
+        assert!(json["detail"].as_str().unwrap().contains(words), "{json}");
+    }
+}
