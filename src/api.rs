@@ -9,14 +9,23 @@
 //! failure a [`Problem`]. TLS is the ingress's job; by default only this machine is listened to.
 
 mod auth;
+mod control;
 mod describe;
+mod events;
 mod extract;
 mod listen;
+mod logs;
+mod mailboxes;
+mod metrics;
+mod page;
+mod performance;
 mod probes;
 mod problem;
+mod quota;
 mod reply;
 mod throttle;
 mod tokens;
+mod users;
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,6 +6,7 @@ pub mod caps;
 pub mod content;
 pub mod duties;
 pub mod enrolment;
+pub mod health;
 pub mod hosts;
 pub mod id;
 pub mod lease;

@@ -6,7 +6,15 @@
 
 #[path = "api/client.rs"]
 mod client;
+#[path = "api/fleet.rs"]
+mod fleet;
 #[path = "api/limits.rs"]
 mod limits;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/stage.rs"]
+mod stage;
 #[path = "api/tokens.rs"]
 mod tokens;
+#[path = "api/walk.rs"]
+mod walk;

@@ -9,6 +9,7 @@ mod caps;
 mod classify;
 mod keys;
 mod leases;
+mod lookout;
 mod members;
 mod pool;
 
@@ -18,5 +19,6 @@ pub use classify::classify;
 pub use deadpool_redis::Pool;
 pub use keys::Keys;
 pub use leases::RedisLeases;
+pub use lookout::RedisLookout;
 pub use members::RedisMembers;
 pub use pool::{CALL_TIMEOUT, check_version, connect, open};

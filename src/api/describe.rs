@@ -11,7 +11,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Shared, problem::Problem, tokens};
+use super::{Shared, control, events, logs, mailboxes, metrics, performance, problem::Problem, quota, tokens, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +27,19 @@ struct Document;
 
 /// Every route under /api.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    let warmup = OpenApiRouter::new().routes(routes!(tokens::list, tokens::create)).routes(routes!(tokens::revoke));
+    let warmup = OpenApiRouter::new()
+        .routes(routes!(control::show))
+        .routes(routes!(metrics::show))
+        .routes(routes!(quota::list))
+        .routes(routes!(performance::show))
+        .routes(routes!(mailboxes::list))
+        .routes(routes!(mailboxes::show))
+        .routes(routes!(users::list))
+        .routes(routes!(users::show))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(events::list))
+        .routes(routes!(logs::list));
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/warmup", warmup)
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -51,6 +51,24 @@ fn told(error: &serde_json::Error) -> String {
     match error.is_data() {
         true => format!("the body does not say what is needed: {safe}; /openapi.json has its form"),
         false => format!("the body is no JSON: {safe}"),
+    }
+}
+
+/// The query's parameters.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked<T>, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Asked(asked)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
+                Err(Problem::bad_request(format!("the query can't be read: {why}; /openapi.json lists its parameters")))
+            }
+        }
     }
 }
 

@@ -8,11 +8,19 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
+use super::overview::Sources;
 use crate::{
-    adapters::postgres::pool, config::Settings, domain::token::TokenHash, observe::liveness::Liveness, ports::Clock,
+    adapters::{
+        postgres::pool,
+        redis::{self, RedisLookout},
+    },
+    config::Settings,
+    domain::{id::WorkerId, token::TokenHash},
+    observe::liveness::Liveness,
+    ports::Clock,
 };
 
-/// Connections to Postgres for requests. A request holds one for some milliseconds.
+/// Connections to Postgres, and to Redis, for requests. A request holds one for some milliseconds.
 const CONNECTIONS: u32 = 4;
 
 /// What requests are answered from.
@@ -21,19 +29,37 @@ pub struct Desk {
     pub database: PgPool,
     pub clock: Arc<dyn Clock>,
     pub liveness: Arc<Liveness>,
+    /// The worker of this process.
+    pub worker: WorkerId,
+    /// Who lives and who leads.
+    pub lookout: RedisLookout,
     /// Of `WARMUP_ADMIN_TOKEN`.
     pub admin_token: Option<TokenHash>,
 }
 
 impl Desk {
     /// Makes a desk. Connects to nothing yet.
-    pub fn new(settings: &Settings, clock: Arc<dyn Clock>, liveness: Arc<Liveness>) -> anyhow::Result<Desk> {
+    pub fn new(
+        settings: &Settings,
+        worker: WorkerId,
+        clock: Arc<dyn Clock>,
+        liveness: Arc<Liveness>,
+    ) -> anyhow::Result<Desk> {
+        let redis = redis::open(settings.require_redis()?.expose_secret(), CONNECTIONS as usize)?;
         Ok(Desk {
+            worker,
+            lookout: RedisLookout::new(redis, &settings.redis_prefix),
             database: pool::for_requests(settings.require_database()?, CONNECTIONS)?,
             admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
             settings: Arc::new(settings.clone()),
             clock,
             liveness,
         })
+    }
+
+    /// What the views of the fleet are read from.
+    pub fn sources(&self) -> Sources<'_> {
+        let Desk { database, lookout, settings, worker, .. } = self;
+        Sources { pool: database, lookout, settings, worker: &worker.0 }
     }
 }

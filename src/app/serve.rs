@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     observe::liveness::Liveness,
     ports::{Clock, Entropy},
-    worker::{Report, Worker},
+    worker::{Report, Worker, WorkerSettings},
 };
 
 /// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
@@ -39,10 +39,11 @@ where
     })?;
     tracing::info!(address = %listener.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
-    let desk = Arc::new(Desk::new(settings, Arc::clone(&clock), Arc::clone(&liveness))?);
+    let worker = world::worker_settings(settings);
+    let desk = Desk::new(settings, worker.worker.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let answering = CancellationToken::new();
-    let answers = tokio::spawn(answer(listener, desk, answering.clone()));
-    let report = work(settings, clock, entropy, liveness, stop).await;
+    let answers = tokio::spawn(answer(listener, Arc::new(desk), answering.clone()));
+    let report = work(settings, worker, clock, entropy, liveness, stop).await;
     answering.cancel();
     let _ = answers.await;
     report
@@ -50,6 +51,7 @@ where
 
 async fn work(
     settings: &Settings,
+    worker: WorkerSettings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     liveness: Arc<Liveness>,
@@ -67,7 +69,7 @@ async fn work(
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
-    let worker = Worker::new(ports, world::worker_settings(settings), liveness).with_texts(texts);
+    let worker = Worker::new(ports, worker, liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

@@ -19,6 +19,7 @@ use warmup::{
         tokens::{self, Wanted},
     },
     config::Settings,
+    domain::id::WorkerId,
     observe::liveness::Liveness,
     ports::Clock,
 };
@@ -39,7 +40,7 @@ pub fn now() -> DateTime<Utc> {
 /// Services, and pods over them.
 pub struct World {
     pub database: TestDatabase,
-    _redis: TestRedis,
+    pub redis: TestRedis,
     pub pod: Pod,
 }
 
@@ -49,7 +50,21 @@ impl World {
         let (database, redis) = tokio::join!(world::postgres(), world::redis());
         migrate(database.pool(), 8, now()).await.unwrap();
         let pod = Pod::start(database.url(), &redis.url()).await;
-        World { database, _redis: redis, pod }
+        World { database, redis, pod }
+    }
+
+    /// What an admin is answered.
+    pub async fn get(&self, path: &str) -> Value {
+        self.get_as(ADMIN, path).await
+    }
+
+    /// What the holder of `token` is answered.
+    pub async fn get_as(&self, token: &str, path: &str) -> Value {
+        let answer = self.pod.ask("GET", path, Some(token), None).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        let json = answer.json();
+        assert_eq!((&json["success"], &json["timestamp"]), (&true.into(), &"2026-11-24T10:30:00Z".into()), "{path}");
+        json["data"].clone()
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -90,7 +105,13 @@ impl Pod {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop, clock) =
             (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(HandClock::starting_at(now())));
-        let desk = Desk::new(&settings, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Liveness::default())).unwrap();
+        let desk = Desk::new(
+            &settings,
+            WorkerId("pod".to_owned()),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(Liveness::default()),
+        )
+        .unwrap();
         let serving = tokio::spawn(api::serve(listener, Arc::new(desk), stop.clone()));
         Pod { address, clock, stop, serving }
     }

