@@ -37,7 +37,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::{problem::Problem, throttle::Throttle};
@@ -48,10 +48,15 @@ const LARGEST_BODY: usize = 64 * 1024;
 /// A request that takes longer is given up: nobody waits for it any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Each holds a connection to a mail host for some seconds.
+const CHECKUPS: usize = 8;
+
 /// What all handlers share.
 struct Front {
     desk: Arc<Desk>,
     throttle: Throttle,
+    /// Mailboxes that are tried out at the same time.
+    checkups: Semaphore,
 }
 
 type Shared = Arc<Front>;
@@ -64,7 +69,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<Desk>, stop: CancellationTok
 
 /// Everything that is answered at the address of the settings.
 fn router(desk: Arc<Desk>) -> Router {
-    let front: Shared = Arc::new(Front { desk, throttle: Throttle::default() });
+    let front: Shared = Arc::new(Front { desk, throttle: Throttle::default(), checkups: Semaphore::new(CHECKUPS) });
     let (api, document) = describe::routes().split_for_parts();
     let api = api
         .method_not_allowed_fallback(wrong_method)

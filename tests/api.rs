@@ -18,3 +18,5 @@ mod stage;
 mod tokens;
 #[path = "api/walk.rs"]
 mod walk;
+#[path = "api/writing.rs"]
+mod writing;

@@ -22,6 +22,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     }
 }
 
+/// A file in the body.
+pub(super) struct Csv(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Csv {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Csv, Problem> {
+        expect_type(request.headers(), "text/csv")?;
+        Bytes::from_request(request, state).await.map(Csv).map_err(unread)
+    }
+}
+
 fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();

@@ -1,5 +1,8 @@
 //! /api/warmup/mailboxes: enrolled mailboxes, without their passwords.
 
+pub(super) mod enrol;
+pub(super) mod standing;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

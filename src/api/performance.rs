@@ -47,14 +47,14 @@ pub(super) struct One {
 pub(super) struct All {
     metrics: Vec<Performance>,
     quotas: Vec<QuotaStatus>,
-    summary: Summary,
+    summary: MailboxSummary,
     /// Where the next page begins; none on the last one.
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Summary {
+pub(super) struct MailboxSummary {
     /// How many there are on all pages.
     total: i64,
     /// Of today's quotas, in percent: the mean of this page.
@@ -75,7 +75,7 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(aske
     let list = quota_list(pool, scope, None, page, now).await?;
     let metrics = performance(pool, scope, page, now).await?;
     let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
-    let summary = Summary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
+    let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
     let (quotas, next_cursor) = (list.quotas, list.next_cursor);
     Ok(front.answer(Shown::All(All { metrics, quotas, summary, next_cursor })))
 }

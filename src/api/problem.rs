@@ -18,8 +18,23 @@ pub(super) struct Problem {
     status: u16,
     /// What is wrong with this request, and what to do.
     detail: String,
+    /// Of a file or of a mailbox's columns: every fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after_seconds: Option<u64>,
+}
+
+/// Something that has to be written differently.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Wrong {
+    /// Of a file, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<u64>,
+    /// None where the whole line is meant.
+    pub(super) column: Option<String>,
+    /// What to write.
+    pub(super) message: String,
 }
 
 impl Problem {
@@ -30,6 +45,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            errors: Vec::new(),
             retry_after_seconds: None,
         }
     }
@@ -42,6 +58,11 @@ impl Problem {
     /// What is asked for is not there, or belongs to somebody else: nobody learns which.
     pub(super) fn not_found(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// It can't be done as things are.
+    pub(super) fn conflict(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, detail)
     }
 
     /// It is understood, and can't be done with what it says.
@@ -57,6 +78,11 @@ impl Problem {
     /// A service that is needed is away.
     pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// With each fault of what was sent.
+    pub(super) fn with_errors(self, errors: Vec<Wrong>) -> Problem {
+        Problem { errors, ..self }
     }
 
     /// With the time after which it may be tried again.

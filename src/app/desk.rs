@@ -8,11 +8,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::overview::Sources;
+use super::{control::Control, overview::Sources, world};
 use crate::{
     adapters::{
         postgres::pool,
         redis::{self, RedisLookout},
+        seal::Sealer,
+        smtp::SmtpMailer,
     },
     config::Settings,
     domain::{id::WorkerId, token::TokenHash},
@@ -33,6 +35,12 @@ pub struct Desk {
     pub worker: WorkerId,
     /// Who lives and who leads.
     pub lookout: RedisLookout,
+    /// Gives orders to the fleet.
+    pub control: Control,
+    /// Seals the passwords that come in.
+    pub sealer: Arc<Sealer>,
+    /// Tries mailboxes out.
+    pub mailer: Arc<SmtpMailer>,
     /// Of `WARMUP_ADMIN_TOKEN`.
     pub admin_token: Option<TokenHash>,
 }
@@ -46,10 +54,16 @@ impl Desk {
         liveness: Arc<Liveness>,
     ) -> anyhow::Result<Desk> {
         let redis = redis::open(settings.require_redis()?.expose_secret(), CONNECTIONS as usize)?;
+        let database = pool::for_requests(settings.require_database()?, CONNECTIONS)?;
+        let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
+        let mailer = SmtpMailer::new(world::smtp(settings), sealer.clone(), Arc::clone(&clock))?;
         Ok(Desk {
+            control: Control::new(settings, database.clone(), Arc::clone(&clock))?,
+            mailer: Arc::new(mailer),
+            sealer,
             worker,
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
-            database: pool::for_requests(settings.require_database()?, CONNECTIONS)?,
+            database,
             admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
             settings: Arc::new(settings.clone()),
             clock,

@@ -13,8 +13,8 @@ pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
     fleet::{FleetStatus, fleet_status},
     mailbox::{
-        DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_page, mailbox_statuses,
-        mailbox_statuses_of,
+        DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,
+        mailbox_statuses, mailbox_statuses_of,
     },
     metrics::{Metrics, metrics},
     next::next_mail_at,

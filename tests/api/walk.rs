@@ -14,13 +14,18 @@ enum Other {
     OwnPart,
     /// It is not there for them.
     NotFound,
+    /// Only an admin may do that at all.
+    AdminsOnly,
+    /// It names what is Ben's, and is refused.
+    Refused,
 }
 
-use Other::{NotFound, OwnPart};
+use Other::{AdminsOnly, NotFound, OwnPart, Refused};
 
 /// Each route with an id of Ben's in it, and what Ann gets.
 const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("get", "/api/warmup/control", "/api/warmup/control", OwnPart),
+    ("post", "/api/warmup/control", "/api/warmup/control", AdminsOnly),
     ("get", "/api/warmup/metrics", "/api/warmup/metrics", OwnPart),
     ("get", "/api/warmup/quota", "/api/warmup/quota", OwnPart),
     ("get", "/api/warmup/mailbox", "/api/warmup/mailbox", OwnPart),
@@ -28,6 +33,16 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("get", "/api/warmup/mailboxes", "/api/warmup/mailboxes", OwnPart),
     ("get", "/api/warmup/mailboxes", "/api/warmup/mailboxes?user=boss@ben.test", OwnPart),
     ("get", "/api/warmup/mailboxes/{id}", "/api/warmup/mailboxes/3", NotFound),
+    ("post", "/api/warmup/mailboxes", "/api/warmup/mailboxes", Refused),
+    ("post", "/api/warmup/mailboxes/import", "/api/warmup/mailboxes/import", Refused),
+    ("patch", "/api/warmup/mailboxes/{id}", "/api/warmup/mailboxes/3", NotFound),
+    ("delete", "/api/warmup/mailboxes/{id}", "/api/warmup/mailboxes/3", NotFound),
+    ("post", "/api/warmup/mailboxes/{id}/pause", "/api/warmup/mailboxes/3/pause", NotFound),
+    ("post", "/api/warmup/mailboxes/{id}/resume", "/api/warmup/mailboxes/4/resume", NotFound),
+    ("post", "/api/warmup/mailboxes/{id}/test", "/api/warmup/mailboxes/3/test", NotFound),
+    ("post", "/api/warmup/users", "/api/warmup/users", AdminsOnly),
+    ("patch", "/api/warmup/users/{id}", "/api/warmup/users/3", NotFound),
+    ("patch", "/api/warmup/users/{id}", "/api/warmup/users/2", AdminsOnly),
     ("get", "/api/warmup/users", "/api/warmup/users", OwnPart),
     ("get", "/api/warmup/users/{id}", "/api/warmup/users/3", NotFound),
     ("get", "/api/warmup/tokens", "/api/warmup/tokens", OwnPart),
@@ -50,12 +65,26 @@ async fn documented(world: &World) -> Vec<(String, String)> {
     paths.iter().flat_map(of_path).collect()
 }
 
-/// A body that the route takes.
-fn body(method: &str, path: &str) -> Option<Value> {
-    match (method, path) {
-        ("post", "/api/warmup/tokens") => Some(json!({"name": "mine"})),
-        _ => None,
-    }
+/// A body that the route takes, and its type.
+fn body(method: &str, path: &str) -> Option<(&'static str, String)> {
+    // One of Ben's addresses, disguised so that no answer can hold it for having been told it.
+    const BENS: &str = "B2@\\u0062en.test";
+    let json = match (method, path) {
+        ("post", "/api/warmup/control") => json!({"action": "stop"}).to_string(),
+        ("post", "/api/warmup/tokens") => json!({"name": "mine"}).to_string(),
+        ("post", "/api/warmup/mailboxes") => {
+            format!(r#"{{"email": "{BENS}", "password": "x", "smtpHost": "smtp.x.test", "smtpPort": 587}}"#)
+        }
+        ("post", "/api/warmup/mailboxes/import") => {
+            let file = "email,password,smtp_host,smtp_port\nb1@ben.test,mine,smtp.x.test,587\n";
+            return Some(("text/csv", file.to_owned()));
+        }
+        ("patch", "/api/warmup/mailboxes/{id}") => json!({"dailyMax": 1}).to_string(),
+        ("post", "/api/warmup/users") => json!({"email": "new@x.test", "role": "admin"}).to_string(),
+        ("patch", "/api/warmup/users/{id}") => json!({"role": "admin"}).to_string(),
+        _ => return None,
+    };
+    Some(("application/json", json))
 }
 
 /// All that Ben has, as the database holds it.
@@ -82,13 +111,16 @@ async fn nobody_sees_or_touches_what_is_anothers() {
         assert!(known.clone().count() > 0, "{method} {path}: say in tests/api/walk.rs what others may do with it");
         for (verb, route, concrete, expected) in known {
             let body = body(verb, route);
-            let answer = world.pod.ask(&verb.to_uppercase(), concrete, Some(&ann), body.as_ref()).await;
+            let body = body.as_ref().map(|(kind, text)| (*kind, text.as_str()));
+            let answer = world.pod.ask_with(&verb.to_uppercase(), concrete, Some(&ann), body).await;
             match expected {
                 OwnPart => assert!((200..300).contains(&answer.status), "{verb} {concrete}: {answer:?}"),
                 NotFound => answer.is_problem(404, "there is no"),
+                AdminsOnly => answer.is_problem(403, "only an admin"),
+                Refused => answer.is_problem(422, ""),
             }
             assert!(!answer.text.contains(BEN), "{verb} {concrete}: {}", answer.text);
-            let nobody = world.pod.ask(&verb.to_uppercase(), concrete, None, body.as_ref()).await;
+            let nobody = world.pod.ask_with(&verb.to_uppercase(), concrete, None, body).await;
             nobody.is_problem(401, "Authorization");
         }
     }

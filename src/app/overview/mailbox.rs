@@ -140,6 +140,11 @@ pub async fn mailbox_page(
     Ok((total, mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect()))
 }
 
+/// Returns the id of the mailbox with this address, in any case.
+pub async fn mailbox_id(pool: &PgPool, email: &str) -> Result<Option<i64>, sqlx::Error> {
+    Ok(view::mailbox_id(pool, Selection::Email(email.trim())).await?.map(|id| id.0))
+}
+
 /// Returns everything about the mailbox `id` of `owner`, or of anybody; none where there is no such one. An owner is told
 /// neither how many others there are nor what a mail host said: it may name others.
 pub async fn mailbox_detail_of(
