@@ -23,6 +23,7 @@ mod probes;
 mod problem;
 mod quota;
 mod reply;
+mod scrape;
 mod throttle;
 mod tokens;
 mod users;
@@ -37,11 +38,11 @@ use axum::{
     response::Response,
     routing::get,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::{problem::Problem, throttle::Throttle};
-use crate::app::desk::Desk;
+use crate::app::{desk::Desk, serve::Listeners};
 
 /// What a request may carry: more than any order needs. An import has its own bound.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -62,14 +63,21 @@ struct Front {
 type Shared = Arc<Front>;
 
 /// Answers until `stop`.
-pub async fn serve(listener: TcpListener, desk: Arc<Desk>, stop: CancellationToken) {
+pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
     let clock = Arc::clone(&desk.clock);
-    listen::listen(listener, router(desk), clock, stop).await;
+    let front: Shared = Arc::new(Front { desk, throttle: Throttle::default(), checkups: Semaphore::new(CHECKUPS) });
+    let scrapes = Router::new().route("/metrics", get(scrape::metrics)).with_state(Arc::clone(&front));
+    match listeners.metrics {
+        None => listen::listen(listeners.api, scrapes.fallback_service(router(front)), clock, stop).await,
+        Some(apart) => {
+            let scraping = listen::listen(apart, scrapes, Arc::clone(&clock), stop.clone());
+            tokio::join!(listen::listen(listeners.api, router(front), clock, stop), scraping);
+        }
+    }
 }
 
-/// Everything that is answered at the address of the settings.
-fn router(desk: Arc<Desk>) -> Router {
-    let front: Shared = Arc::new(Front { desk, throttle: Throttle::default(), checkups: Semaphore::new(CHECKUPS) });
+/// Everything that is answered at the address of the settings, but what Prometheus reads.
+fn router(front: Shared) -> Router {
     let (api, document) = describe::routes().split_for_parts();
     let api = api
         .method_not_allowed_fallback(wrong_method)

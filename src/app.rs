@@ -9,6 +9,7 @@ pub mod import;
 pub mod keys;
 mod keywatch;
 pub mod local;
+mod metered;
 pub mod overview;
 mod patience;
 pub mod serve;

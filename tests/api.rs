@@ -12,6 +12,8 @@ mod fleet;
 mod limits;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/scrape.rs"]
+mod scrape;
 #[path = "api/stage.rs"]
 mod stage;
 #[path = "api/tokens.rs"]

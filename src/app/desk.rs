@@ -18,7 +18,7 @@ use crate::{
     },
     config::Settings,
     domain::{id::WorkerId, token::TokenHash},
-    observe::liveness::Liveness,
+    observe::{liveness::Liveness, meters::SharedMeters},
     ports::Clock,
 };
 
@@ -31,6 +31,8 @@ pub struct Desk {
     pub database: PgPool,
     pub clock: Arc<dyn Clock>,
     pub liveness: Arc<Liveness>,
+    /// What this process counts of itself.
+    pub meters: SharedMeters,
     /// The worker of this process.
     pub worker: WorkerId,
     /// Who lives and who leads.
@@ -61,6 +63,7 @@ impl Desk {
             control: Control::new(settings, database.clone(), Arc::clone(&clock))?,
             mailer: Arc::new(mailer),
             sealer,
+            meters: SharedMeters::default(),
             worker,
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
             database,

@@ -12,10 +12,13 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, serve, world};
+use super::{
+    desk::Desk,
+    serve::{self, Listeners},
+    world,
+};
 use crate::{
     adapters::{
         postgres::{keyring, migrate},
@@ -98,7 +101,7 @@ impl Local {
         stop: CancellationToken,
     ) -> anyhow::Result<Report>
     where
-        F: FnOnce(TcpListener, Arc<Desk>, CancellationToken) -> Answering,
+        F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
         Answering: Future<Output = ()> + Send + 'static,
     {
         tokio::select! {

@@ -2,6 +2,7 @@
 
 mod control;
 mod fleet;
+mod gauges;
 mod mailbox;
 mod metrics;
 mod next;
@@ -12,6 +13,7 @@ mod standing;
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
     fleet::{FleetStatus, fleet_status},
+    gauges::fleet_gauges,
     mailbox::{
         DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,
         mailbox_statuses, mailbox_statuses_of,

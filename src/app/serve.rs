@@ -1,16 +1,16 @@
 //! One process: the worker and what answers beside it, until it is told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, keywatch, templates, world};
+use super::{desk::Desk, keywatch, metered::metered, templates, world};
 use crate::{
     adapters::seal::Sealer,
     config::Settings,
-    observe::liveness::Liveness,
+    observe::{liveness::Liveness, meters::SharedMeters},
     ports::{Clock, Entropy},
     worker::{Report, Worker, WorkerSettings},
 };
@@ -18,6 +18,28 @@ use crate::{
 /// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
 /// keep the process until the server's own time-out, long after everything is settled.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Where HTTP is answered.
+pub struct Listeners {
+    pub api: TcpListener,
+    /// Of `/metrics`, where it has an address of its own.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
+        let bind = async |name: &str, address: SocketAddr| {
+            let bound = TcpListener::bind(address).await;
+            bound.with_context(|| format!("{name} {address} can't be listened on: choose another port"))
+        };
+        let api = bind("WARMUP_HTTP_ADDR", settings.http_addr).await?;
+        let metrics = match settings.metrics_addr {
+            Some(address) => Some(bind("WARMUP_METRICS_ADDR", address).await?),
+            None => None,
+        };
+        Ok(Listeners { api, metrics })
+    }
+}
 
 /// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
 /// closed, what is on its way finished, leases given back, HTTP last. While it waits for servers that are away, it is alive
@@ -30,20 +52,19 @@ pub async fn serve<F, Answering>(
     stop: CancellationToken,
 ) -> anyhow::Result<Report>
 where
-    F: FnOnce(TcpListener, Arc<Desk>, CancellationToken) -> Answering,
+    F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
     Answering: Future<Output = ()> + Send + 'static,
 {
     settings.require_all()?;
-    let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
-        format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
-    })?;
-    tracing::info!(address = %listener.local_addr()?, "the API and the probes /healthz and /readyz are answered");
+    let listeners = Listeners::bind(settings).await?;
+    tracing::info!(address = %listeners.api.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
     let worker = world::worker_settings(settings);
     let desk = Desk::new(settings, worker.worker.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
+    let meters = SharedMeters::clone(&desk.meters);
     let answering = CancellationToken::new();
-    let answers = tokio::spawn(answer(listener, Arc::new(desk), answering.clone()));
-    let report = work(settings, worker, clock, entropy, liveness, stop).await;
+    let answers = tokio::spawn(answer(listeners, Arc::new(desk), answering.clone()));
+    let report = work(settings, worker, clock, entropy, (liveness, meters), stop).await;
     answering.cancel();
     let _ = answers.await;
     report
@@ -54,7 +75,7 @@ async fn work(
     worker: WorkerSettings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    liveness: Arc<Liveness>,
+    (liveness, meters): (Arc<Liveness>, SharedMeters),
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
     // So that ending here by itself stops nothing else of the caller's.
@@ -69,7 +90,7 @@ async fn work(
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
-    let worker = Worker::new(ports, worker, liveness).with_texts(texts);
+    let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

@@ -16,6 +16,7 @@ use warmup::{
     api,
     app::{
         desk::Desk,
+        serve::Listeners,
         tokens::{self, Wanted},
     },
     config::Settings,
@@ -81,9 +82,14 @@ impl World {
     }
 }
 
+/// Where a pod answers.
+#[derive(Clone, Copy)]
+pub struct Door(SocketAddr);
+
 /// The HTTP of one process.
 pub struct Pod {
-    pub address: SocketAddr,
+    door: Door,
+    apart: Option<Door>,
     pub clock: Arc<HandClock>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -91,6 +97,15 @@ pub struct Pod {
 
 impl Pod {
     pub async fn start(database: &str, redis: &str) -> Pod {
+        Pod::start_at(database, redis, None).await
+    }
+
+    /// One whose `/metrics` has an address of its own.
+    pub async fn start_with_metrics_apart(database: &str, redis: &str) -> Pod {
+        Pod::start_at(database, redis, Some(TcpListener::bind("127.0.0.1:0").await.unwrap())).await
+    }
+
+    async fn start_at(database: &str, redis: &str, metrics: Option<TcpListener>) -> Pod {
         let vars = [
             ("DATABASE_URL", database),
             ("REDIS_URL", redis),
@@ -103,8 +118,9 @@ impl Pod {
         let vars: BTreeMap<String, String> = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let (settings, _) = Settings::from_vars(&vars).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, stop, clock) =
-            (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(HandClock::starting_at(now())));
+        let apart = metrics.as_ref().map(|metrics| Door(metrics.local_addr().unwrap()));
+        let (door, stop, clock) =
+            (Door(listener.local_addr().unwrap()), CancellationToken::new(), Arc::new(HandClock::starting_at(now())));
         let desk = Desk::new(
             &settings,
             WorkerId("pod".to_owned()),
@@ -112,10 +128,37 @@ impl Pod {
             Arc::new(Liveness::default()),
         )
         .unwrap();
-        let serving = tokio::spawn(api::serve(listener, Arc::new(desk), stop.clone()));
-        Pod { address, clock, stop, serving }
+        let serving = tokio::spawn(api::serve(Listeners { api: listener, metrics }, Arc::new(desk), stop.clone()));
+        Pod { door, apart, clock, stop, serving }
     }
 
+    /// Where its metrics are told.
+    pub fn apart(&self) -> Door {
+        self.apart.unwrap()
+    }
+
+    /// Asks once, on a connection of its own.
+    pub async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+        self.door.ask(method, path, token, body).await
+    }
+
+    /// The same with a body of any type.
+    pub async fn ask_with(&self, method: &str, path: &str, token: Option<&str>, body: Option<(&str, &str)>) -> Answer {
+        self.door.ask_with(method, path, token, body).await
+    }
+
+    /// Sends exactly these bytes and reads until the pod closes.
+    pub async fn raw(&self, request: &str) -> Answer {
+        self.door.raw(request).await
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.serving.await.unwrap();
+    }
+}
+
+impl Door {
     /// Asks once, on a connection of its own.
     pub async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
         let text = body.map(Value::to_string);
@@ -136,17 +179,12 @@ impl Pod {
 
     /// Sends exactly these bytes and reads until the pod closes.
     pub async fn raw(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = TcpStream::connect(self.0).await.unwrap();
         // A pod that refuses what it has not read yet may have closed already.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         Answer::read(&bytes)
-    }
-
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.serving.await.unwrap();
     }
 }
 

@@ -103,3 +103,30 @@ async fn guessing_is_slowed_and_whoever_works_goes_on() {
     world.pod.clock.pass(Duration::from_secs(7));
     assert_eq!(world.pod.ask("GET", TOKENS, Some(ADMIN), None).await.status, 200);
 }
+
+/// Runs `warmup` and returns what it printed, of which the second part went to standard error.
+async fn command(world: &World, arguments: &[&str]) -> (bool, String, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_warmup"));
+    command.args(arguments).env_clear().env("DATABASE_URL", world.database.url()).kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_prints_a_token_alone_lists_it_without_itself_and_revokes_it() {
+    let world = World::start().await;
+    let (done, token, said) = command(&world, &["token", "create", "--name", "ci", "--days", "30"]).await;
+    assert!(done && said.starts_with("token 1 of operator@localhost (admin), until "), "{said}");
+    let token = token.trim();
+    assert_eq!(world.pod.ask("GET", TOKENS, Some(token), None).await.status, 200);
+    let (_, listed, _) = command(&world, &["token", "list", "--json"]).await;
+    assert!(listed.contains("\"name\": \"ci\"") && !listed.contains(token), "{listed}");
+    let (done, revoked, _) = command(&world, &["token", "revoke", "1"]).await;
+    assert_eq!((done, revoked.trim()), (true, "revoked: 1 (ci, operator@localhost)"));
+    world.pod.ask("GET", TOKENS, Some(token), None).await.is_problem(401, "revoked");
+    let (done, _, said) = command(&world, &["token", "revoke", "1", "7"]).await;
+    assert!(!done && said.contains("no such token: 7"), "{said}");
+    let (done, _, said) = command(&world, &["token", "create", "--user", "nobody@x.org"]).await;
+    assert!(!done && said.contains("warmup user add"), "{said}");
+}

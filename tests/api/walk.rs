@@ -27,6 +27,7 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("get", "/api/warmup/control", "/api/warmup/control", OwnPart),
     ("post", "/api/warmup/control", "/api/warmup/control", AdminsOnly),
     ("get", "/api/warmup/metrics", "/api/warmup/metrics", OwnPart),
+    ("get", "/api/warmup/metrics", "/api/warmup/metrics?format=prometheus", AdminsOnly),
     ("get", "/api/warmup/quota", "/api/warmup/quota", OwnPart),
     ("get", "/api/warmup/mailbox", "/api/warmup/mailbox", OwnPart),
     ("get", "/api/warmup/mailbox", "/api/warmup/mailbox?id=3", NotFound),

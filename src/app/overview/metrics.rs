@@ -148,7 +148,7 @@ async fn best(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) ->
 }
 
 impl SystemMetrics {
-    fn of(totals: &Totals, batch_ms: i64, throughput: i64) -> SystemMetrics {
+    pub(super) fn of(totals: &Totals, batch_ms: i64, throughput: i64) -> SystemMetrics {
         let failed = totals.failed + totals.uncertain;
         let attempts = totals.sent + totals.replied + failed;
         let day = Day { sent: totals.sent, planned: totals.planned, attempts, failed };
