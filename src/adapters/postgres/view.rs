@@ -25,7 +25,7 @@ pub use self::{
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
     pace::{Pace, in_flight, pace},
     pages::{EventFilter, LogEntry, LogPageFilter, MailboxFilter, event_page, log_page, mailbox_ids, owns},
-    quota::{Order, Page, QuotaRow, Totals, first, quota_of, quotas, totals},
+    quota::{Glance, Page, QuotaRow, Totals, glance, quota_of, quotas, totals},
     replies::{Owed, owed_replies},
 };
 use crate::domain::{id::MailboxId, partners::Member};

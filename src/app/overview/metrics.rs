@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     quota::QuotaStatus,
 };
 use crate::{
-    adapters::postgres::view::{self, Batch, Order, Totals},
+    adapters::postgres::view::{self, Batch, Glance, QuotaRow, Totals},
     domain::{
         health::{Day, Health},
         id::UserId,
@@ -109,7 +110,7 @@ pub struct Performer {
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
     let cron = control_status(sources, user, now).await?.cron;
-    let totals = view::totals(pool, user, now).await?;
+    let Glance { totals, furthest, best } = view::glance(pool, user, FIRST, now).await?;
     let (batches, batch_ms, throughput) = match user {
         None => {
             let pace = view::pace(pool, now).await?;
@@ -118,10 +119,9 @@ pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<U
         Some(_) => (Vec::new(), 0, last_hour(&totals, now)),
     };
     let batch_history: Vec<BatchStatus> = batches.iter().map(BatchStatus::of).collect();
-    let behind = view::first(pool, user, Order::BehindFirst, FIRST, now).await?;
     let performance_summary = Summary {
-        top_performers: best(sources, user, now).await?,
-        behind_quota: behind.iter().map(|row| QuotaStatus::of(row, now)).collect(),
+        top_performers: performers(pool, &best).await?,
+        behind_quota: furthest.iter().map(|row| QuotaStatus::of(row, now)).collect(),
         recent_batches: batch_history.iter().take(RECENT).cloned().collect(),
     };
     let Totals { complete, on_track, behind, failing, .. } = totals;
@@ -134,17 +134,16 @@ pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<U
     })
 }
 
-async fn best(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Vec<Performer>, sqlx::Error> {
-    let rows = view::first(sources.pool, user, Order::BestFirst, FIRST, now).await?;
-    let performances = performance::of_rows(sources.pool, &rows).await?;
-    let performer = |(row, performance): (&view::QuotaRow, performance::Performance)| Performer {
+async fn performers(pool: &PgPool, best: &[QuotaRow]) -> Result<Vec<Performer>, sqlx::Error> {
+    let performances = performance::of_rows(pool, best).await?;
+    let performer = |(row, performance): (&QuotaRow, performance::Performance)| Performer {
         mailbox_id: row.id,
         sent_today: row.sent,
         email: performance.email,
         quota_fill_rate: performance.quota_fill_rate,
         current_streak: performance.current_streak,
     };
-    Ok(rows.iter().zip(performances).map(performer).collect())
+    Ok(best.iter().zip(performances).map(performer).collect())
 }
 
 impl SystemMetrics {

@@ -1,6 +1,7 @@
 //! Where mailboxes stand against their quota today: sums, lists, and the best.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 use sqlx::{FromRow, PgPool, postgres::PgArguments, query::QueryAs};
 
 use super::clocks::{Clocks, judged};
@@ -34,7 +35,7 @@ pub struct Totals {
 }
 
 /// A mailbox against its quota.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, FromRow)]
 pub struct QuotaRow {
     pub id: i64,
     pub email: String,
@@ -47,17 +48,6 @@ pub struct QuotaRow {
     pub closes: DateTime<Utc>,
 }
 
-/// Which of them, and in which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    #[default]
-    ById,
-    /// The furthest behind its plan first.
-    BehindFirst,
-    /// The fullest first.
-    BestFirst,
-}
-
 /// A page of a list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page {
@@ -66,11 +56,23 @@ pub struct Page {
     pub after: Option<i64>,
 }
 
-/// Sums the todays of the mailboxes of `user`, or of all.
-pub async fn totals(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) -> Result<Totals, sqlx::Error> {
-    const TOTALS: &str = concat!(
-        judged!(),
-        "SELECT count(*) FILTER (WHERE enabled) AS mailboxes,
+/// A day at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct Glance {
+    #[sqlx(flatten)]
+    pub totals: Totals,
+    /// The furthest behind their plan.
+    #[sqlx(json)]
+    pub furthest: Vec<QuotaRow>,
+    /// The fullest of those that sent.
+    #[sqlx(json)]
+    pub best: Vec<QuotaRow>,
+}
+
+/// The sums, where `$10` is now.
+macro_rules! sums {
+    () => {
+        "count(*) FILTER (WHERE enabled) AS mailboxes,
                 count(*) FILTER (WHERE sent > 0) AS active,
                 coalesce(sum(sent), 0)::bigint AS sent, coalesce(sum(replied), 0)::bigint AS replied,
                 coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(uncertain), 0)::bigint AS uncertain,
@@ -87,11 +89,41 @@ pub async fn totals(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) -> 
                 coalesce(sum(CASE WHEN hour = date_trunc('hour', $10, 'UTC') THEN hour_before
                                   WHEN hour = date_trunc('hour', $10, 'UTC') - interval '1 hour' THEN hour_sent END), 0)::bigint
                     AS hour_before,
-                count(*) FILTER (WHERE last_sent_at > $10 - interval '1 minute') AS minute_sent
+                count(*) FILTER (WHERE last_sent_at > $10 - interval '1 minute') AS minute_sent"
+    };
+}
+
+/// Sums the todays of the mailboxes of `user`, or of all.
+pub async fn totals(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) -> Result<Totals, sqlx::Error> {
+    const TOTALS: &str = concat!(judged!(), "SELECT ", sums!(), " FROM judged");
+    let clocks = Clocks::at(pool, now).await?;
+    bound(sqlx::query_as(TOTALS), clocks, user).bind(now).fetch_one(pool).await
+}
+
+/// Sums them, with the `count` that are furthest behind their plan, and the best `count`: all from one look at each.
+pub async fn glance(
+    pool: &PgPool,
+    user: Option<UserId>,
+    count: i64,
+    now: DateTime<Utc>,
+) -> Result<Glance, sqlx::Error> {
+    const GLANCE: &str = concat!(
+        judged!(),
+        "SELECT ",
+        sums!(),
+        ",
+                (SELECT coalesce(jsonb_agg(to_jsonb(one)), '[]') FROM (
+                    SELECT id, email, day, quota, sent, status, opens, closes FROM judged
+                    WHERE enabled AND status = 'behind'
+                    ORDER BY quota::numeric * part / whole - sent DESC, id LIMIT $11) AS one) AS furthest,
+                (SELECT coalesce(jsonb_agg(to_jsonb(one)), '[]') FROM (
+                    SELECT id, email, day, quota, sent, status, opens, closes FROM judged
+                    WHERE enabled AND sent > 0
+                    ORDER BY sent::numeric / GREATEST(quota, 1) DESC, sent DESC, id LIMIT $11) AS one) AS best
          FROM judged"
     );
     let clocks = Clocks::at(pool, now).await?;
-    bound(sqlx::query_as(TOTALS), clocks, user).bind(now).fetch_one(pool).await
+    bound(sqlx::query_as(GLANCE), clocks, user).bind(now).bind(count).fetch_one(pool).await
 }
 
 /// Returns how many mailboxes of `user`, or of all, have `status`, and a page of them.
@@ -114,32 +146,6 @@ pub async fn quotas(
     let (total,): (i64,) = bound(sqlx::query_as(COUNT), clocks.clone(), user).bind(status).fetch_one(pool).await?;
     let rows = bound(sqlx::query_as(ROWS), clocks, user).bind(status).bind(page.after).bind(page.limit);
     Ok((total, rows.fetch_all(pool).await?))
-}
-
-/// Returns the first `count` mailboxes of `user`, or of all, that owe something today, in this order: those behind their
-/// plan only, or those that sent.
-pub async fn first(
-    pool: &PgPool,
-    user: Option<UserId>,
-    order: Order,
-    count: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<QuotaRow>, sqlx::Error> {
-    const BEHIND: &str = concat!(
-        judged!(),
-        "SELECT id, email, day, quota, sent, status, opens, closes FROM judged WHERE enabled AND status = 'behind'
-         ORDER BY quota::numeric * part / whole - sent DESC, id LIMIT $10"
-    );
-    const BEST: &str = concat!(
-        judged!(),
-        "SELECT id, email, day, quota, sent, status, opens, closes FROM judged WHERE enabled AND sent > 0
-         ORDER BY sent::numeric / GREATEST(quota, 1) DESC, sent DESC, id LIMIT $10"
-    );
-    let statement = match order {
-        Order::BehindFirst => BEHIND,
-        Order::ById | Order::BestFirst => BEST,
-    };
-    bound(sqlx::query_as(statement), Clocks::at(pool, now).await?, user).bind(count).fetch_all(pool).await
 }
 
 /// Returns the mailbox `id` of `user`, or of anybody, also one that is switched off; none where there is no such one.
