@@ -24,6 +24,7 @@ mod problem;
 mod quota;
 mod reply;
 mod scrape;
+mod stream;
 mod throttle;
 mod tokens;
 mod users;
@@ -48,9 +49,14 @@ use crate::app::{desk::Desk, serve::Listeners};
 const LARGEST_BODY: usize = 64 * 1024;
 /// A request that takes longer is given up: nobody waits for it any more.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A file of 100,000 mailboxes takes longer than a person would wait, and is all or nothing.
+const PATIENCE_WITH_FILES: Duration = Duration::from_secs(600);
 
 /// Each holds a connection to a mail host for some seconds.
 const CHECKUPS: usize = 8;
+
+/// Each asks for the whole day every few seconds.
+const STREAMS: usize = 64;
 
 /// What all handlers share.
 struct Front {
@@ -58,6 +64,8 @@ struct Front {
     throttle: Throttle,
     /// Mailboxes that are tried out at the same time.
     checkups: Semaphore,
+    /// Those who follow the day.
+    streams: Arc<Semaphore>,
 }
 
 type Shared = Arc<Front>;
@@ -65,7 +73,12 @@ type Shared = Arc<Front>;
 /// Answers until `stop`.
 pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
     let clock = Arc::clone(&desk.clock);
-    let front: Shared = Arc::new(Front { desk, throttle: Throttle::default(), checkups: Semaphore::new(CHECKUPS) });
+    let front: Shared = Arc::new(Front {
+        desk,
+        throttle: Throttle::default(),
+        checkups: Semaphore::new(CHECKUPS),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+    });
     let scrapes = Router::new().route("/metrics", get(scrape::metrics)).with_state(Arc::clone(&front));
     match listeners.metrics {
         None => listen::listen(listeners.api, scrapes.fallback_service(router(front)), clock, stop).await,
@@ -105,10 +118,12 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 
 /// Gives a request that takes too long up, and keeps answers out of caches and browsers' guesses.
 async fn bounded(request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    let is_file = request.uri().path() == mailboxes::enrol::IMPORT;
+    let patience = if is_file { PATIENCE_WITH_FILES } else { PATIENCE };
+    let mut response = match tokio::time::timeout(patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let detail = format!("it took longer than {} s: ask again, or for less at once", PATIENCE.as_secs());
+            let detail = format!("it took longer than {} s: ask again, or for less at once", patience.as_secs());
             axum::response::IntoResponse::into_response(Problem::unavailable(detail))
         }
     };

@@ -16,6 +16,8 @@ mod lists;
 mod scrape;
 #[path = "api/stage.rs"]
 mod stage;
+#[path = "api/stream.rs"]
+mod stream;
 #[path = "api/tokens.rs"]
 mod tokens;
 #[path = "api/walk.rs"]

@@ -15,12 +15,16 @@ use crate::{
 
 /// Who asks, once it is known.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(pub(super) Identity);
+pub(super) struct Caller {
+    pub(super) identity: Identity,
+    /// By which they were known.
+    pub(super) token: TokenHash,
+}
 
 impl Caller {
     /// Refuses whoever is no admin.
     pub(super) fn require_admin(&self) -> Result<(), Problem> {
-        if self.0.is_admin { Ok(()) } else { Err(Problem::admins_only()) }
+        if self.identity.is_admin { Ok(()) } else { Err(Problem::admins_only()) }
     }
 }
 
@@ -60,7 +64,7 @@ impl Front {
         let caller = match identity {
             Some(identity) => {
                 self.throttle.right(token);
-                Ok(Caller(identity))
+                Ok(Caller { identity, token })
             }
             None => {
                 self.throttle.wrong(peer, &token, desk.clock.machine());

@@ -20,7 +20,7 @@ use crate::app::{
 #[utoipa::path(get, path = "/control", tag = "fleet",
     responses((status = 200, description = "The fleet", body = Envelope<ControlStatus>)))]
 pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<ControlStatus> {
-    let status = control_status(front.desk.sources(), caller.0.scope(), front.desk.clock.now()).await?;
+    let status = control_status(front.desk.sources(), caller.identity.scope(), front.desk.clock.now()).await?;
     Ok(front.answer(status))
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn order(State(front): State<Shared>, caller: Caller, Input(ord
         desk.control.trigger().await?;
         return Ok(front.answer(Given { action, running: true, changed: false, announced: true }));
     }
-    let by = format!("{} by the API", caller.0.name);
+    let by = format!("{} by the API", caller.identity.name);
     let ordered = desk.control.order(action == Action::Start, &by, desk.clock.now()).await?;
     let (running, changed, announced) = (ordered.running, ordered.changed, ordered.announced);
     Ok(front.answer(Given { action, running, changed, announced }))

@@ -11,7 +11,9 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Shared, control, events, logs, mailboxes, metrics, performance, problem::Problem, quota, tokens, users};
+use super::{
+    Shared, control, events, logs, mailboxes, metrics, performance, problem::Problem, quota, stream, tokens, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     let warmup = OpenApiRouter::new()
         .routes(routes!(control::show, control::order))
         .routes(routes!(metrics::show))
+        .routes(routes!(stream::follow))
         .routes(routes!(quota::list))
         .routes(routes!(performance::show))
         .routes(routes!(mailboxes::list, mailboxes::enrol::create))

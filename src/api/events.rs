@@ -62,7 +62,7 @@ pub(super) async fn list(
 ) -> Reply<EventList> {
     let limit = page::limit(asked.limit)?;
     let filter = EventFilter {
-        owner: caller.0.scope(),
+        owner: caller.identity.scope(),
         mailbox: asked.mailbox,
         kind: asked.kind,
         since: asked.since,

@@ -22,6 +22,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     }
 }
 
+/// A body that may be left out.
+pub(super) struct Raw(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
+        Bytes::from_request(request, state).await.map(Raw).map_err(unread)
+    }
+}
+
 /// A file in the body.
 pub(super) struct Csv(pub(super) Bytes);
 

@@ -76,7 +76,7 @@ pub(super) async fn list(
 ) -> Reply<LogList> {
     let limit = page::limit(asked.limit)?;
     let filter = LogPageFilter {
-        owner: caller.0.scope(),
+        owner: caller.identity.scope(),
         mailbox: asked.mailbox,
         status: asked.status.map(|status| status.word().to_owned()),
         reason: asked.reason,

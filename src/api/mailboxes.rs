@@ -85,7 +85,7 @@ pub(super) async fn list(
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let lower = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
     let filter = MailboxFilter {
-        owner: caller.0.scope(),
+        owner: caller.identity.scope(),
         user: lower(asked.user),
         host: lower(asked.host),
         domain: lower(asked.domain),
@@ -107,7 +107,7 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id
 
 /// Reads a mailbox that the caller may see.
 pub(super) async fn detail(front: &Shared, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
-    let (desk, scope) = (&front.desk, caller.0.scope());
+    let (desk, scope) = (&front.desk, caller.identity.scope());
     let active = desk.settings.active_hours;
     let detail = mailbox_detail_of(&desk.database, scope, id, active, desk.clock.now()).await?;
     detail.ok_or_else(|| unknown(id))

@@ -46,6 +46,6 @@ pub(super) async fn show(
         caller.require_admin()?;
         return Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], scrape::text(&front).await).into_response());
     }
-    let metrics = metrics(front.desk.sources(), caller.0.scope(), front.desk.clock.now()).await?;
+    let metrics = metrics(front.desk.sources(), caller.identity.scope(), front.desk.clock.now()).await?;
     Ok(front.answer(metrics).into_response())
 }

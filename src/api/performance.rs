@@ -65,7 +65,7 @@ pub(super) struct MailboxSummary {
 #[utoipa::path(get, path = "/mailbox", tag = "mailboxes", params(Parameters),
     responses((status = 200, description = "One, or a page of them", body = Envelope<Shown>)))]
 pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Shown> {
-    let (pool, scope, now) = (&front.desk.database, caller.0.scope(), front.desk.clock.now());
+    let (pool, scope, now) = (&front.desk.database, caller.identity.scope(), front.desk.clock.now());
     if let Some(id) = asked.id {
         let both = performance_of(pool, scope, id, now).await?.zip(quota_of(pool, scope, id, now).await?);
         let (metrics, quota) = both.ok_or_else(|| Problem::not_found(format!("there is no mailbox {id}")))?;

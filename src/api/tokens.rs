@@ -43,7 +43,7 @@ pub(super) struct NewlyMade {
 /// Lists tokens, never the tokens themselves.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = Envelope<TokenList>)))]
 pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<TokenList> {
-    let tokens = tokens::all(&front.desk.database, caller.0.scope()).await?;
+    let tokens = tokens::all(&front.desk.database, caller.identity.scope()).await?;
     Ok(front.answer(TokenList { tokens }))
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn create(
 
 /// Nobody but an admin makes tokens for others.
 fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
-    let own = caller.0.user.is_some().then(|| caller.0.name.clone());
+    let own = caller.identity.user.is_some().then(|| caller.identity.name.clone());
     match (user, own) {
         (Some(user), own) if own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(user.trim())) => Ok(user),
         (Some(user), _) => caller.require_admin().map(|()| user),
@@ -78,7 +78,7 @@ fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path,)),
     responses((status = 200, description = "The token as it stands now", body = Envelope<Token>)))]
 pub(super) async fn revoke(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Token> {
-    let (desk, scope) = (&front.desk, caller.0.scope());
+    let (desk, scope) = (&front.desk, caller.identity.scope());
     let revoked = tokens::revoke(&desk.database, &[id], scope, desk.clock.now()).await?.pop();
     Ok(front.answer(revoked.ok_or_else(|| Problem::not_found("there is no such token"))?))
 }

@@ -40,7 +40,7 @@ pub(super) async fn find(front: &Shared, caller: &Caller, id: i64) -> Result<Use
 
 async fn visible(front: &Shared, caller: &Caller) -> Result<Vec<User>, Problem> {
     let mut users = users::all(&front.desk.database).await?;
-    if let Some(own) = caller.0.scope() {
+    if let Some(own) = caller.identity.scope() {
         users.retain(|user| user.id == own.0);
     }
     Ok(users)

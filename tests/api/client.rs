@@ -152,6 +152,14 @@ impl Pod {
         self.door.raw(request).await
     }
 
+    /// Follows a stream of events.
+    pub async fn follow(&self, path: &str, token: &str) -> Followed {
+        let mut stream = TcpStream::connect(self.door.0).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: pod\r\nAuthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Followed { stream, heard: String::new() }
+    }
+
     pub async fn stop(self) {
         self.stop.cancel();
         self.serving.await.unwrap();
@@ -185,6 +193,48 @@ impl Door {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         Answer::read(&bytes)
+    }
+}
+
+/// A stream of events.
+pub struct Followed {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Followed {
+    /// Waits for the next event; none when the stream has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            let begun = self.heard.find("event: ");
+            let whole = begun.and_then(|at| Some((at, self.heard[at..].find("\n\n")?)));
+            if let Some((at, length)) = whole {
+                let event = self.heard[at..at + length].to_owned();
+                self.heard.drain(..at + length);
+                return Some(event);
+            }
+            let mut bytes = vec![0; 64 * 1024];
+            let read = self.stream.read(&mut bytes).await.unwrap_or(0);
+            self.heard += &String::from_utf8_lossy(&bytes[..read]);
+            // The last chunk is empty.
+            if read == 0 || self.heard.ends_with("\r\n0\r\n\r\n") {
+                return None;
+            }
+        }
+    }
+
+    /// The same, while a clock is moved on by `step` again and again.
+    pub async fn next_while_time_passes(&mut self, clock: &HandClock, step: std::time::Duration) -> Option<String> {
+        let passing = async {
+            loop {
+                clock.pass(step);
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            event = self.next() => event,
+            never = passing => never,
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{
 enum Other {
     /// Their own part: nothing of Ben's is in it.
     OwnPart,
+    /// Events with their own part, without an end.
+    OwnStream,
     /// It is not there for them.
     NotFound,
     /// Only an admin may do that at all.
@@ -20,7 +22,7 @@ enum Other {
     Refused,
 }
 
-use Other::{AdminsOnly, NotFound, OwnPart, Refused};
+use Other::{AdminsOnly, NotFound, OwnPart, OwnStream, Refused};
 
 /// Each route with an id of Ben's in it, and what Ann gets.
 const ROUTES: &[(&str, &str, &str, Other)] = &[
@@ -28,6 +30,7 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("post", "/api/warmup/control", "/api/warmup/control", AdminsOnly),
     ("get", "/api/warmup/metrics", "/api/warmup/metrics", OwnPart),
     ("get", "/api/warmup/metrics", "/api/warmup/metrics?format=prometheus", AdminsOnly),
+    ("get", "/api/warmup/stream", "/api/warmup/stream", OwnStream),
     ("get", "/api/warmup/quota", "/api/warmup/quota", OwnPart),
     ("get", "/api/warmup/mailbox", "/api/warmup/mailbox", OwnPart),
     ("get", "/api/warmup/mailbox", "/api/warmup/mailbox?id=3", NotFound),
@@ -113,16 +116,21 @@ async fn nobody_sees_or_touches_what_is_anothers() {
         for (verb, route, concrete, expected) in known {
             let body = body(verb, route);
             let body = body.as_ref().map(|(kind, text)| (*kind, text.as_str()));
+            let nobody = world.pod.ask_with(&verb.to_uppercase(), concrete, None, body).await;
+            nobody.is_problem(401, "Authorization");
+            if matches!(expected, OwnStream) {
+                let told = world.pod.follow(concrete, &ann).await.next().await.unwrap();
+                assert!(!told.contains(BEN), "{told}");
+                continue;
+            }
             let answer = world.pod.ask_with(&verb.to_uppercase(), concrete, Some(&ann), body).await;
             match expected {
-                OwnPart => assert!((200..300).contains(&answer.status), "{verb} {concrete}: {answer:?}"),
+                OwnPart | OwnStream => assert!((200..300).contains(&answer.status), "{verb} {concrete}: {answer:?}"),
                 NotFound => answer.is_problem(404, "there is no"),
                 AdminsOnly => answer.is_problem(403, "only an admin"),
                 Refused => answer.is_problem(422, ""),
             }
             assert!(!answer.text.contains(BEN), "{verb} {concrete}: {}", answer.text);
-            let nobody = world.pod.ask_with(&verb.to_uppercase(), concrete, None, body).await;
-            nobody.is_problem(401, "Authorization");
         }
     }
     assert_eq!(bens(&world).await, before);

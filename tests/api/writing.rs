@@ -80,6 +80,9 @@ async fn a_mailbox_is_enrolled_changed_paused_resumed_and_removed() {
     assert_eq!(paused["data"]["changed"], json!(["New@x.test"]));
     let shown = world.get("/api/warmup/mailboxes/5").await;
     assert_eq!((&shown["state"], &shown["reason"]), (&"paused".into(), &"holidays".into()));
+    let long = json!({"reason": "x".repeat(70_000)});
+    send(&world, "POST", "mailboxes/5/pause", long).await.is_problem(413, "send less");
+    send(&world, "POST", "mailboxes/5/pause", json!({"why": "x"})).await.is_problem(400, "reason");
     let resumed = world.pod.ask("POST", "/api/warmup/mailboxes/5/resume", Some(ADMIN), None).await.json();
     assert_eq!(resumed["data"]["changed"], json!(["New@x.test"]));
     assert_eq!(world.get("/api/warmup/mailboxes/5").await["state"], "active");

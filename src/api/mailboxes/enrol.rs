@@ -23,6 +23,9 @@ use crate::{
 /// Some 200,000 mailboxes.
 const LARGEST_FILE: usize = 32 * 1024 * 1024;
 
+/// Where files are imported.
+pub(in crate::api) const IMPORT: &str = "/api/warmup/mailboxes/import";
+
 /// A route whose body may be a file.
 pub(in crate::api) fn takes_files() -> DefaultBodyLimit {
     DefaultBodyLimit::max(LARGEST_FILE)
@@ -172,7 +175,7 @@ fn options(front: &Shared, dry_run: bool) -> Options<'static> {
 
 /// Whoever is no admin enrols and changes only their own.
 fn owner(caller: &Caller) -> Option<Owner> {
-    caller.0.scope().map(|id| Owner { id, address: caller.0.name.clone() })
+    caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone() })
 }
 
 /// How the mailboxes were written down.

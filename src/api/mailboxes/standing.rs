@@ -1,6 +1,6 @@
 //! Mailboxes are paused, resumed, removed and tried out.
 
-use axum::{body::Bytes, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -8,7 +8,7 @@ use super::{Shared, detail, unknown};
 use crate::{
     api::{
         auth::Caller,
-        extract::Id,
+        extract::{Id, Raw},
         problem::Problem,
         reply::{Envelope, Reply},
     },
@@ -33,7 +33,12 @@ pub(in crate::api) struct Because {
 #[utoipa::path(post, path = "/mailboxes/{id}/pause", tag = "mailboxes", params(("id" = i64, Path,)),
     request_body = Option<Because>,
     responses((status = 200, description = "What was done", body = Envelope<Done>)))]
-pub(in crate::api) async fn pause(State(front): State<Shared>, caller: Caller, Id(id): Id, body: Bytes) -> Reply<Done> {
+pub(in crate::api) async fn pause(
+    State(front): State<Shared>,
+    caller: Caller,
+    Id(id): Id,
+    Raw(body): Raw,
+) -> Reply<Done> {
     order(&front, &caller, id, Change::Pause, &body).await
 }
 
@@ -45,7 +50,7 @@ pub(in crate::api) async fn resume(
     State(front): State<Shared>,
     caller: Caller,
     Id(id): Id,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Reply<Done> {
     order(&front, &caller, id, Change::Resume, &body).await
 }
