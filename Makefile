@@ -6,6 +6,15 @@ SHELL := /bin/bash
 # Arguments of `make demo` and `make mutants`, e.g. make demo ARGS=--faults
 ARGS ?=
 
+# Of `make sim`: how many seeds, or which one, and whether each of its statements is told (ALOUD=1).
+SEEDS ?= 200
+SEED ?=
+ALOUD ?=
+
+# Workers of `make fleet`, and the mailboxes that it is to have.
+N ?= 4
+CSV ?=
+
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +24,12 @@ demo: ## Send a whole day for 48 mailboxes in about a minute and prove the sums 
 	@scripts/setup.sh demo
 	@cargo build --locked
 	@target/debug/warmup demo $(ARGS)
+
+.PHONY: fleet
+fleet: ## Run N workers with servers of their own on this machine, until Ctrl-C (N=4 CSV=mailboxes.csv ARGS="--data DIR")
+	@scripts/setup.sh demo
+	@cargo build --locked
+	@target/debug/warmup local-fleet --workers $(N) $(if $(CSV),--import $(CSV)) $(ARGS)
 
 .PHONY: setup
 setup: ## Install what demo and tests need, where it is missing
@@ -41,6 +56,14 @@ fmt: ## Format the tree
 .PHONY: mutants
 mutants: setup ## Break each guard in a copy and demand that exactly its tests fail (ARGS="--only NAME" or --list)
 	cargo run --locked --package warmup-support --bin mutants -- $(ARGS)
+
+.PHONY: capacity
+capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes on ten workers (some minutes)
+	cargo bench --locked --bench capacity
+
+.PHONY: sim
+sim: ## Simulate fleets in trouble, one for each seed, and check every invariant at every event (SEEDS=200, or SEED=17 for one)
+	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
 
 .PHONY: bench
 bench: ## Print what one mail on loopback takes

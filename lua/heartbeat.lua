@@ -1,23 +1,37 @@
 #!lua
 -- One heartbeat of a worker: it stays a member for ttl milliseconds from now, with its status; each lease that it still
 -- holds is extended to the same end; members whose time is over are dropped. A lease that ran out is not taken again: the
--- worker may have been away for long, and must read the shard's epoch before it asks anew.
+-- worker may have been away for long, and must read the shard's epoch before it asks anew. While members of one fleet
+-- live, nobody of another becomes one: two fleets would take each other's leases.
 --
 -- KEYS  1          the members: a sorted set of runs, each with the end of its time, milliseconds since the epoch by this
 --                  server's TIME
 --       2          their statuses: a hash by run
---       3, 4, ...  the worker's leases. All in one slot by one hash tag.
+--       3          the identity of the fleet whose members they are
+--       4, 5, ...  the worker's leases. All in one slot by one hash tag.
 -- ARGV  1          the worker's run, unlike any other's
 --       2          ttl, milliseconds, at least 1
 --       3          its status, any bytes
+--       4          the identity of its fleet; "" when it has none, then it goes with any
 -- Returns three things: 1 when the worker was a member before, else 0; for each lease, in order, 1 when it was still held,
 --       0 when it was free or another's; and all members, each as its run, the end of its time, and its status.
--- Both keys of the members end with the last of them.
+-- The keys of the members end with the last of them.
+-- Fails with OTHERFLEET, having changed nothing but dropped whose time is over, while members of another fleet live.
 
-local members, statuses, first_lease = KEYS[1], KEYS[2], 3
-local run, ttl_ms, status = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local members, statuses, fleet, first_lease = KEYS[1], KEYS[2], KEYS[3], 4
+local run, ttl_ms, status, identity = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+for _, dead in ipairs(redis.call('ZRANGE', members, '-inf', now_ms, 'BYSCORE')) do
+  redis.call('ZREM', members, dead)
+  redis.call('HDEL', statuses, dead)
+end
+
+local theirs = redis.call('GET', fleet)
+if identity ~= '' and theirs and theirs ~= identity and #redis.call('ZRANGE', members, 0, 0) > 0 then
+  return redis.error_reply('OTHERFLEET workers of another fleet, with another database, live under these keys')
+end
 
 local held = {}
 for n = first_lease, #KEYS do
@@ -30,19 +44,18 @@ for n = first_lease, #KEYS do
   end
 end
 
-for _, dead in ipairs(redis.call('ZRANGE', members, '-inf', now_ms, 'BYSCORE')) do
-  redis.call('ZREM', members, dead)
-  redis.call('HDEL', statuses, dead)
-end
 local known = redis.call('ZSCORE', members, run) and 1 or 0
 redis.call('ZADD', members, string.format('%.0f', now_ms + ttl_ms), run)
 redis.call('HSET', statuses, run, status)
 
 -- By their end, so the last one's is the latest.
 local living = redis.call('ZRANGE', members, 0, -1, 'WITHSCORES')
-local left_ms = tonumber(living[#living]) - now_ms
-redis.call('PEXPIRE', members, string.format('%.0f', left_ms))
-redis.call('PEXPIRE', statuses, string.format('%.0f', left_ms))
+local left_ms = string.format('%.0f', tonumber(living[#living]) - now_ms)
+redis.call('PEXPIRE', members, left_ms)
+redis.call('PEXPIRE', statuses, left_ms)
+if identity ~= '' then
+  redis.call('SET', fleet, identity, 'PX', left_ms)
+end
 
 local answers = {}
 for n = 1, #living, 2 do

@@ -1,5 +1,6 @@
-#!lua
+#!lua flags=allow-oom
 -- Gives back each lease that the owner still holds. One that another took meanwhile is left alone.
+-- Also where memory is short: it only takes away.
 --
 -- KEYS     the leases, all in one slot by one hash tag
 -- ARGV  1  the owner's token

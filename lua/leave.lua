@@ -1,5 +1,6 @@
-#!lua
+#!lua flags=allow-oom
 -- Ends the membership of one worker. Its leases are given back by lease_release.lua.
+-- Also where memory is short: it only takes away.
 --
 -- KEYS  1   the members, as in heartbeat.lua
 --       2   their statuses. Both in one slot by one hash tag.

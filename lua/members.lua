@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- Lists the members whose time is not over, and changes nothing.
 --
 -- KEYS  1   the members, as in heartbeat.lua

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make demo` (argument: demo), `make test` (test) or `make test-all` (test-all) needs and this machine lacks. Says what it
-# does before it does it, starts and enables no system service, and is silent when everything is there.
+# Installs what `make demo` (argument: demo), `make test` (test) or `make test-all` (test-all) needs and this machine
+# lacks. Says what it does before it does it, starts and enables no system service, and is silent when everything is there.
 set -euo pipefail
 
 # The programs that prove a package is there, and Debian's packages for them.

@@ -13,6 +13,8 @@ mod metered;
 pub mod overview;
 mod patience;
 pub mod serve;
+pub mod shards;
+pub mod simulate;
 pub mod standing;
 pub mod templates;
 pub mod tokens;

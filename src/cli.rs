@@ -7,6 +7,7 @@ mod events;
 mod fleet;
 mod keys;
 mod local;
+mod local_fleet;
 mod logs;
 mod mailbox;
 mod migrate;
@@ -14,6 +15,7 @@ mod progress;
 mod run;
 mod secret;
 mod session;
+mod simulate;
 mod sink;
 mod status;
 mod stop;
@@ -71,6 +73,11 @@ enum Command {
     /// Check, show and document the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Plan capacity: let the worker live through days of a fleet that is only imagined, in a moment.
+    Simulate(simulate::Args),
+    /// Run several workers with a Postgres, a Redis and a mail host of their own, until SIGTERM or Ctrl-C: `make fleet`.
+    #[command(hide = true)]
+    LocalFleet(local_fleet::Args),
     /// A small SMTP server that journals what it accepts, for the demo and for tests.
     #[command(hide = true)]
     Sink(sink::Args),
@@ -105,6 +112,8 @@ pub fn main() -> ExitCode {
             Command::Status(args) => status::run(args).await,
             Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
+            Command::Simulate(args) => simulate::run(args).await,
+            Command::LocalFleet(args) => local_fleet::run(args).await,
             Command::Sink(args) => sink::run(args).await,
         }
     });

@@ -11,12 +11,14 @@
 
 mod carry;
 mod doc;
+mod env_file;
 mod example;
 mod fault;
 mod folder;
 mod hosts;
 mod kind;
 mod names;
+mod needs;
 mod row;
 mod rules;
 mod secret;
@@ -29,8 +31,10 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::SecretString;
 
 pub use doc::markdown;
+pub use env_file::env_file;
 pub use example::env_example;
 pub use fault::{Fault, Faults, Warning};
+pub use needs::{Load, Need};
 pub use secret::MasterKey;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;

@@ -125,6 +125,8 @@ pub struct Worker {
     prepared: Option<NaiveDate>,
     /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
     not_before: DateTime<Utc>,
+    /// How many letters a batch takes at most, while caps of the fleet are short.
+    appetite: usize,
     next_tick: DateTime<Utc>,
     /// The fleet's standing order, as far as it is known here.
     ordered: bool,
@@ -156,6 +158,7 @@ impl Worker {
             tell,
             prepared: None,
             not_before: DateTime::<Utc>::MIN_UTC,
+            appetite: usize::MAX,
             next_tick: DateTime::<Utc>::MIN_UTC,
             ordered: true,
             bench: Bench::default(),
@@ -191,7 +194,13 @@ impl Worker {
             self.tell.clone(),
         );
         let settler = tokio::spawn(settler.run());
-        let chores = Chores::new(self.ports.clone(), Arc::clone(&self.settings), self.run, Arc::clone(&self.unsettled));
+        let chores = Chores::new(
+            self.ports.clone(),
+            Arc::clone(&self.settings),
+            self.run,
+            Arc::clone(&self.unsettled),
+            Arc::clone(&self.vitals),
+        );
         let chores = tokio::spawn(chores.attend(stop.clone()));
         let listener =
             Listener { ports: self.ports.clone(), heartbeat: self.settings.heartbeat, tell: self.tell.clone() };

@@ -12,6 +12,8 @@ mod host;
 mod ledger;
 #[path = "faults/outage.rs"]
 mod outage;
+#[path = "faults/ownership.rs"]
+mod ownership;
 #[path = "faults/stage.rs"]
 mod stage;
 #[path = "faults/sweep.rs"]

@@ -11,8 +11,12 @@ mod breaker;
 mod canary;
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/chaos.rs"]
+mod chaos;
 #[path = "fleet/checkup.rs"]
 mod checkup;
+#[path = "fleet/clocks.rs"]
+mod clocks;
 #[path = "fleet/counts.rs"]
 mod counts;
 #[path = "fleet/days.rs"]
@@ -25,6 +29,8 @@ mod host;
 mod kill;
 #[path = "fleet/local.rs"]
 mod local;
+#[path = "fleet/local_fleet.rs"]
+mod local_fleet;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]
@@ -39,7 +45,13 @@ mod process;
 mod refusals;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/shards.rs"]
+mod shards;
+#[path = "fleet/strangers.rs"]
+mod strangers;
 #[path = "fleet/threads.rs"]
 mod threads;
+#[path = "fleet/tls.rs"]
+mod tls;
 #[path = "fleet/workers.rs"]
 mod workers;

@@ -6,6 +6,8 @@
 
 #[path = "redis/bell.rs"]
 mod bell;
+#[path = "redis/cluster.rs"]
+mod cluster;
 #[path = "redis/conformance.rs"]
 mod conformance;
 #[path = "redis/differential.rs"]
@@ -14,7 +16,13 @@ mod differential;
 mod failures;
 #[path = "redis/proxy.rs"]
 mod proxy;
+#[path = "redis/rights.rs"]
+mod rights;
 #[path = "redis/rolling_windows.rs"]
 mod rolling_windows;
 #[path = "redis/scripts.rs"]
 mod scripts;
+#[path = "redis/strangers.rs"]
+mod strangers;
+#[path = "redis/tls.rs"]
+mod tls;

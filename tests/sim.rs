@@ -15,10 +15,16 @@ mod grants;
 mod link;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/planner.rs"]
+mod planner;
+#[path = "sim/seeded.rs"]
+mod seeded;
 #[path = "sim/several.rs"]
 mod several;
 #[path = "sim/skewed.rs"]
 mod skewed;
+#[path = "sim/sky.rs"]
+mod sky;
 #[path = "sim/suspend.rs"]
 mod suspend;
 #[path = "sim/zones.rs"]

@@ -3,6 +3,7 @@
 mod classify;
 mod duties;
 pub mod enrol;
+pub mod fleet;
 pub mod keyring;
 mod ledger;
 mod mailboxes;

@@ -4,21 +4,24 @@
 //! one yet answers NOSCRIPT, is given it, and is asked again. Nothing that must last is kept here: a Redis that comes
 //! back empty makes the fleet slow for a while and nothing else.
 
+mod address;
 mod bell;
 mod caps;
 mod classify;
+mod fit;
 mod keys;
 mod leases;
 mod lookout;
 mod members;
 mod pool;
 
+pub use address::Address;
 pub use bell::RedisBell;
 pub use caps::RedisCaps;
 pub use classify::classify;
-pub use deadpool_redis::Pool;
+pub use fit::{acl_rule, check, check_version};
 pub use keys::Keys;
 pub use leases::RedisLeases;
 pub use lookout::RedisLookout;
 pub use members::RedisMembers;
-pub use pool::{CALL_TIMEOUT, check_version, connect, open};
+pub use pool::{CALL_TIMEOUT, Pool, open};

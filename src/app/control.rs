@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use sqlx::PgPool;
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use super::world;
 use crate::{
-    adapters::{
-        postgres::PostgresOrders,
-        redis::{self, RedisBell},
-    },
+    adapters::{postgres::PostgresOrders, redis::RedisBell},
     config::Settings,
     ports::{Bell, Clock, Orders, PortError, Ring},
 };
@@ -30,7 +27,7 @@ pub enum ControlError {
 }
 
 /// What an order came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ordered {
     /// The order that stands now.
@@ -39,6 +36,9 @@ pub struct Ordered {
     pub changed: bool,
     /// Whether the bell was rung. Workers that hear nothing obey at their next heartbeat; none starts a mail meanwhile.
     pub announced: bool,
+    /// Why not, for people.
+    #[serde(skip)]
+    pub silent: Option<String>,
 }
 
 /// Gives orders.
@@ -50,23 +50,19 @@ pub struct Control {
 impl Control {
     /// Writes to `database` and rings through the Redis of the settings, which need not answer now.
     pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<Control> {
-        let url = settings.require_redis()?.expose_secret();
-        let pool = redis::open(url, 1)?;
-        let bell = RedisBell::new(url, pool, &settings.redis_prefix, clock)?;
+        let pool = world::redis(settings, 1)?;
+        let bell = RedisBell::new(pool, &settings.redis_prefix, clock);
         Ok(Control { orders: PostgresOrders::new(database), bell: Arc::new(bell) })
     }
 
     /// Lets the fleet send, or stops it. It stays so, also over a restart of everything, until the next order.
     pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<Ordered, ControlError> {
         let changed = self.orders.order(running, by, now).await?;
-        let announced = match self.bell.ring(Ring::Ordered).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "the order stands, but the bell can't be rung");
-                false
-            }
-        };
-        Ok(Ordered { running, changed, announced })
+        let silent = self.bell.ring(Ring::Ordered).await.err().map(|error| {
+            tracing::warn!(%error, "the order stands, but the bell can't be rung");
+            error.to_string()
+        });
+        Ok(Ordered { running, changed, announced: silent.is_none(), silent })
     }
 
     /// Lets all workers plan at once.

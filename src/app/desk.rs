@@ -10,12 +10,7 @@ use sqlx::PgPool;
 
 use super::{control::Control, overview::Sources, world};
 use crate::{
-    adapters::{
-        postgres::pool,
-        redis::{self, RedisLookout},
-        seal::Sealer,
-        smtp::SmtpMailer,
-    },
+    adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
     config::Settings,
     domain::{id::WorkerId, token::TokenHash},
     observe::{liveness::Liveness, meters::SharedMeters},
@@ -55,7 +50,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
         liveness: Arc<Liveness>,
     ) -> anyhow::Result<Desk> {
-        let redis = redis::open(settings.require_redis()?.expose_secret(), CONNECTIONS as usize)?;
+        let redis = world::redis(settings, CONNECTIONS as usize)?;
         let database = pool::for_requests(settings.require_database()?, CONNECTIONS)?;
         let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
         let mailer = SmtpMailer::new(world::smtp(settings), sealer.clone(), Arc::clone(&clock))?;

@@ -7,7 +7,7 @@
 //!
 //! Whatever fails on the way, the servers that were started end with it.
 
-use std::{path::Path, sync::Arc};
+use std::{convert::Infallible, path::Path, sync::Arc};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -62,9 +62,19 @@ impl Local {
         migrate::migrate(&database, settings.shards, now).await?;
         let local = Local { settings, database, key, redis, postgres, home };
         local.check_key().await?;
-        let (database_url, redis_url) = (local.postgres.url().to_owned(), local.redis.url());
-        local.home.announce(&Running { pid: std::process::id(), database_url, redis_url })?;
+        local.home.announce(&local.addresses())?;
         Ok(local)
+    }
+
+    /// Where the servers are.
+    pub fn addresses(&self) -> Running {
+        let (database_url, redis_url) = (self.postgres.url().to_owned(), self.redis.url());
+        Running { pid: std::process::id(), database_url, redis_url }
+    }
+
+    /// Starts servers again that have ended, for as long as this is awaited.
+    pub async fn keep_up(&mut self) -> Infallible {
+        keep_up(&mut self.postgres, &mut self.redis).await
     }
 
     /// The settings with the servers and the key in them.

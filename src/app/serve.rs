@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{desk::Desk, keywatch, metered::metered, templates, world};
 use crate::{
-    adapters::seal::Sealer,
+    adapters::{postgres::fleet, seal::Sealer},
     config::Settings,
+    domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters},
     ports::{Clock, Entropy},
-    worker::{Report, Worker, WorkerSettings},
+    worker::{Report, Worker},
 };
 
 /// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
@@ -59,12 +60,12 @@ where
     let listeners = Listeners::bind(settings).await?;
     tracing::info!(address = %listeners.api.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
-    let worker = world::worker_settings(settings);
-    let desk = Desk::new(settings, worker.worker.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
+    let name = world::worker_name(settings);
+    let desk = Desk::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let meters = SharedMeters::clone(&desk.meters);
     let answering = CancellationToken::new();
     let answers = tokio::spawn(answer(listeners, Arc::new(desk), answering.clone()));
-    let report = work(settings, worker, clock, entropy, (liveness, meters), stop).await;
+    let report = work(settings, name, clock, entropy, (liveness, meters), stop).await;
     answering.cancel();
     let _ = answers.await;
     report
@@ -72,7 +73,7 @@ where
 
 async fn work(
     settings: &Settings,
-    worker: WorkerSettings,
+    name: WorkerId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     (liveness, meters): (Arc<Liveness>, SharedMeters),
@@ -90,6 +91,8 @@ async fn work(
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
+    let fleet = fleet::identity(&database).await.context("which fleet this is")?;
+    let worker = world::worker_settings(settings, name, fleet);
     let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         caps::{CapLimits, HostCaps, MARGIN},
         duties::Retention,
-        id::WorkerId,
+        id::{FleetId, WorkerId},
     },
     ports::{Clock, Entropy, PortError},
     worker::{Ports, WorkerSettings},
@@ -32,6 +32,17 @@ pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
     Ok(pool::connect(settings.require_database()?, settings.db_pool).await?)
 }
 
+/// Opens connections to Redis, which need not be there: with TLS, and the operator's roots, where the URL says so.
+pub fn redis(settings: &Settings, connections: usize) -> anyhow::Result<redis::Pool> {
+    let url = settings.require_redis()?.expose_secret();
+    let address = match redis::Address::of(url, settings.tls_ca_file.as_deref()) {
+        Ok(address) => address,
+        Err(PortError::Permanent(error)) => bail!("{error}"),
+        Err(error) => bail!("Redis can't be used: {error}"),
+    };
+    Ok(redis::Pool::open(address, connections)?)
+}
+
 /// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
 /// right master key, a Redis that is new enough. Services that are away are waited for.
 pub async fn ports(
@@ -40,23 +51,25 @@ pub async fn ports(
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
-    let (master_key, redis_url) = (settings.require_master_key()?, settings.require_redis()?);
+    let master_key = settings.require_master_key()?;
     let url = settings.require_database()?;
     let hosts = host_caps(settings, &*clock)?;
-    let connect = async || pool::connect(url, settings.db_pool).await;
+    let connect = async || pool::connect_worker(url, settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
     let sealer = Arc::new(Sealer::new(master_key.expose()));
     keyring::check(&database, &sealer).await?;
     let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
-    let connect = async || redis::connect(redis_url.expose_secret(), REDIS_CONNECTIONS).await;
-    let redis = match until_there(&*clock, "Redis", away, connect).await {
-        Ok(redis) => redis,
+    let redis = self::redis(settings, REDIS_CONNECTIONS)?;
+    let look = async || redis::check(&redis, &settings.redis_prefix, settings.shards).await;
+    match until_there(&*clock, "Redis", away, look).await {
+        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(PortError::Permanent(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
-    };
+    }
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
-    let bell = RedisBell::new(redis_url.expose_secret(), redis.clone(), &settings.redis_prefix, Arc::clone(&clock))?;
+    let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
     let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;
     let limited = limited.with_hosts(hosts);
     let ports = Ports {
@@ -105,10 +118,16 @@ fn host_caps(settings: &Settings, clock: &dyn Clock) -> anyhow::Result<HostCaps>
     HostCaps::of(&settings.host_limits()?, settings.cap_burst, lasts).context("limits of mail hosts")
 }
 
-/// The worker's part of the settings. A worker without a name takes the host's and a random part.
-pub fn worker_settings(settings: &Settings) -> WorkerSettings {
+/// What the worker is called. One without a name takes the host's and a random part, another at each call.
+pub fn worker_name(settings: &Settings) -> WorkerId {
+    settings.worker_id.clone().map_or_else(random_name, WorkerId)
+}
+
+/// The worker's part of the settings, in the fleet that the database is of.
+pub fn worker_settings(settings: &Settings, worker: WorkerId, fleet: FleetId) -> WorkerSettings {
     WorkerSettings {
-        worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
+        fleet,
+        worker,
         host: host(),
         distributed: settings.distributed_mode,
         shards: settings.shards,

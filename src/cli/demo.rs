@@ -3,7 +3,7 @@
 //! What is not production is said when it starts: the day clock runs faster, addresses and CA are private, and the ramp
 //! starts at its end. Servers, mail host and worker are real; nothing of this machine's own services is touched.
 
-mod cast;
+pub(super) mod cast;
 mod screen;
 mod stage;
 

@@ -53,15 +53,14 @@ async fn order(running: bool, json: bool) -> anyhow::Result<()> {
 }
 
 fn told(ordered: &Ordered) -> String {
-    let Ordered { running, changed, announced } = *ordered;
-    let mut text = match (running, changed) {
+    let mut text = match (ordered.running, ordered.changed) {
         (true, true) => "the fleet is started".to_owned(),
         (true, false) => "the fleet was started already".to_owned(),
         (false, true) => "the fleet is stopped: what is on its way finishes, nothing new starts".to_owned(),
         (false, false) => "the fleet was stopped already".to_owned(),
     };
-    if !announced {
-        text.push_str("\nRedis does not answer: workers obey at their next heartbeat");
+    if let Some(why) = &ordered.silent {
+        text.push_str(&format!("\nRedis does not pass it on ({why}): workers obey at their next heartbeat"));
     }
     text
 }

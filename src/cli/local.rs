@@ -103,7 +103,7 @@ async fn work(
 }
 
 /// All of the file, before anything is started.
-fn read(file: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &str) -> anyhow::Result<Vec<u8>> {
     let mut csv = Vec::new();
     open(file)?.read_to_end(&mut csv).with_context(|| format!("{file} cannot be read"))?;
     Ok(csv)

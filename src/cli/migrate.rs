@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use super::session::{Session, count, print, print_json};
-use crate::adapters::postgres::migrate::{Migrated, migrate};
+use crate::{
+    adapters::postgres::migrate::{Migrated, migrate},
+    app::shards,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,6 +18,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::connect().await?;
     let shards = session.settings.shards;
+    if let Some(unseen) = shards::nobody_works(&session.settings, &session.pool).await? {
+        eprintln!("warning: {unseen}");
+    }
     let migrated = migrate(&session.pool, shards, session.now).await?;
     if args.json {
         print_json(&migrated)?;
@@ -34,8 +40,7 @@ fn told(migrated: &Migrated, shards: u16) -> String {
     if let Some(before) = shards_before {
         let moved = count(*moved, "mailbox", "mailboxes");
         text.push_str(&format!(
-            "{shards} shards instead of {before}: {moved} moved; workers that still run with WARMUP_SHARDS={before} \
-             have lost their shards, restart them\n"
+            "{shards} shards instead of {before}: {moved} moved; start all workers with WARMUP_SHARDS={shards}\n"
         ));
     }
     text

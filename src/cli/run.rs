@@ -12,12 +12,24 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Stop too when standard input ends: a parent holds it open, and is gone then.
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
 
-pub(super) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = session::settings()?;
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;
+    if args.with_parent {
+        let (orphaned, told) = (stop::stdin_closed(), stop.clone());
+        tokio::spawn(async move {
+            // An error would say that nobody reads standard input any more: then too nobody holds it open.
+            let _ = orphaned.await;
+            told.cancel();
+        });
+    }
     let report =
         serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

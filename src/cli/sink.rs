@@ -1,12 +1,10 @@
 //! `warmup sink`: the demo's mail host as a process. Hidden, because only the demo and tests start it.
 
-use std::{io::Read, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::stop;
 use crate::local::sink::{Options, serve};
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +29,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { journal, ca, faults, seed, password_file } = args;
     let mut terminate = signal(SignalKind::terminate())?;
-    let orphaned = stdin_closed();
+    let orphaned = stop::stdin_closed();
     let ended = async {
         tokio::select! {
             biased;
@@ -42,15 +40,4 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ready = |port| println!("{}", serde_json::json!({ "port": port }));
     serve(&Options { journal, ca, faults, seed, password_file }, ready, ended).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Resolves when stdin ends: the parent is gone or wants no more. A thread of its own, because the runtime would wait
-/// at its end for a read that may never return.
-fn stdin_closed() -> oneshot::Receiver<()> {
-    let (closed, receiver) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
-        drop(closed);
-    });
-    receiver
 }

@@ -1,6 +1,11 @@
-//! The signals that end a process in order.
+//! What ends a process in order: signals, and the end of a parent.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io::Read;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Returns a token that SIGTERM or Ctrl-C cancels; a second one ends the process at once.
@@ -22,4 +27,15 @@ pub(super) fn on_signal() -> anyhow::Result<CancellationToken> {
         std::process::exit(1);
     });
     Ok(stop)
+}
+
+/// Resolves when stdin ends: the parent is gone or wants no more. A thread of its own, because the runtime would wait
+/// at its end for a read that may never return.
+pub(super) fn stdin_closed() -> oneshot::Receiver<()> {
+    let (closed, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
+        drop(closed);
+    });
+    receiver
 }

@@ -10,6 +10,9 @@ use super::Settings;
 /// The part of the usual window over which mails are spread.
 pub(super) const DAY: Duration = Duration::from_secs(7 * 3600);
 
+/// The usual window.
+pub(super) const WINDOW: Duration = Duration::from_secs(8 * 3600);
+
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 

@@ -4,12 +4,13 @@
 //! secret, into a message.
 
 mod number;
+mod redis;
 mod text;
 
 pub(super) use number::{decimal, milliseconds, minutes, whole};
+pub(super) use redis::redis_url;
 pub(super) use text::{
-    active_hours, choice, database_url, file, folder, header, master_key, name, prefix, redis_url, socket, time_zone,
-    token,
+    active_hours, choice, database_url, file, folder, header, master_key, name, prefix, socket, time_zone, token,
 };
 
 /// One kind of value.

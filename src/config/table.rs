@@ -37,7 +37,7 @@ settings! {
         // 20 lanes that settle in batches keep two or three statements under way; heartbeat, sweep and API need the rest.
         /// Connections to Postgres that a worker holds at most; the API beside it holds up to 4 more.
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");
-        /// A PEM file with further roots to trust besides the public ones, for a private CA.
+        /// A PEM file with further roots to trust besides the public ones, for a private CA of mail hosts or Redis.
         tls_ca_file: Option<PathBuf> = "WARMUP_TLS_CA_FILE", "", optional(file());
         // `folder.rs` has the default, which depends on who asks; for root it is /var/lib/warmup.
         /// The folder of `warmup local`, with its data and its key; by default `~/.local/share/warmup`.
@@ -122,7 +122,7 @@ settings! {
         /// How many workers are expected: for a metric and an alert, never for correctness.
         worker_count: u32 = "WARMUP_WORKER_COUNT", "1", whole(1..=10_000, "workers");
         // 12 shards for each of 20 workers: the least and the most loaded differ by one, 8 percent.
-        /// The groups of mailboxes that workers share out among them; fixed once the first mailbox is enrolled.
+        /// The groups of mailboxes that workers share out among them; `warmup migrate` changes it while no worker runs.
         shards: u16 = "WARMUP_SHARDS", "256", whole(1..=4_096, "shards");
         // How long a dead worker's mailboxes rest.
         /// How long a worker owns a shard without renewing it.

@@ -173,7 +173,7 @@ fn secrets_are_never_shown() {
 fn the_fault_of_a_secret_does_not_show_it() {
     let all = faults(&[
         ("DATABASE_URL", "hunter2"),
-        ("REDIS_URL", "rediss://:hunter2@cache"),
+        ("REDIS_URL", "redis-sentinel://:hunter2@cache"),
         ("WARMUP_MASTER_KEY", "hunter2"),
         ("WARMUP_ADMIN_TOKEN", "hunter2 \u{fffd}"),
         ("WARMUP_ADMIN_TOKN", "hunter2"),

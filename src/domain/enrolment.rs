@@ -33,10 +33,12 @@ pub const DEFAULT_USER: &str = "operator@localhost";
 /// The most mails a day that a ramp or a maximum may say: beyond it stands a typing error, not a warm-up.
 pub const MOST_A_DAY: u16 = 2000;
 
-const DEFAULT_WINDOW: &str = "09:00-17:00";
+/// When a mailbox sends whose enrolment does not say it.
+pub const DEFAULT_WINDOW: &str = "09:00-17:00";
+/// How many mails of a hundred are answered likewise.
+pub const DEFAULT_REPLY_RATE: u8 = 35;
 const DEFAULT_RAMP_START: u16 = 3;
 const DEFAULT_RAMP_STEP: u16 = 3;
-const DEFAULT_REPLY_RATE: u8 = 35;
 
 /// Why a mailbox was disabled that only its access concerns: it is active again once that was changed. The words are
 /// those of the reply table (`domain::outcome`).

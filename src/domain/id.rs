@@ -63,3 +63,15 @@ impl fmt::Display for WorkerId {
         self.0.fmt(f)
     }
 }
+
+/// Which fleet a worker belongs to: those that work on the same database. Empty where it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FleetId(pub String);
+
+impl FleetId {
+    /// Says whether both are known and are not the same.
+    pub fn differs(&self, other: &FleetId) -> bool {
+        !self.0.is_empty() && !other.0.is_empty() && self != other
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{error::PortError, leases::LeaseKey};
 use crate::domain::{
-    id::{RunId, WorkerId},
+    id::{FleetId, RunId, WorkerId},
     shard_set::ShardSet,
 };
 
@@ -41,6 +41,8 @@ pub struct Status {
     pub held: ShardSet,
     /// How many shards the fleet has, as its settings say; 0 when it does not say.
     pub fleet_shards: u16,
+    /// Which fleet it belongs to; nothing when it does not say.
+    pub fleet: FleetId,
     /// It works alone, by the solo lease.
     pub solo: bool,
     /// It is to have its share: not one that stops, whose clock is off, or whose ticks fail.
@@ -65,6 +67,7 @@ impl Default for Status {
             state: String::new(),
             held: ShardSet::default(),
             fleet_shards: 0,
+            fleet: FleetId::default(),
             solo: false,
             takes: true,
             settled: true,
@@ -99,6 +102,7 @@ pub trait Members: Send + Sync {
     /// end; drops members whose time is over. One atomic step, however many leases there are.
     ///
     /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that nothing was renewed.
+    /// Returns `Lost` while members of another fleet live here, and changes nothing then. Who comes first stays.
     async fn heartbeat(
         &self,
         run: RunId,

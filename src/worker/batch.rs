@@ -52,13 +52,14 @@ impl Worker {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
             return self.ports.clock.pause(AWAY).await;
         }
-        let most = self.lanes.free(now).min(self.settings.batch_size);
+        let most = self.lanes.free(now).min(self.settings.batch_size).min(self.appetite);
         let (letters, pledge) = self.owned_only(now, most);
         if letters.is_empty() {
             return;
         }
         let asked = self.ports.clock.machine();
-        let granted = self.ask_caps(letters, now).await;
+        let mut granted = self.ask_caps(letters, now).await;
+        self.keep_owned(&mut granted, &pledge);
         if granted.letters.is_empty() {
             return;
         }
@@ -86,6 +87,21 @@ impl Worker {
             }
         }
         (letters, pledge)
+    }
+
+    /// Puts back what was granted of shards that are not ours for certain any more: the caps took their time to answer, or
+    /// this process was stopped in its tracks meanwhile. The connections taken for it are given back.
+    fn keep_owned(&mut self, granted: &mut Granted, pledge: &Pledge) {
+        let now = self.ports.clock.now();
+        for letter in std::mem::take(&mut granted.letters) {
+            let shard = letter.shard();
+            if pledge.epoch(shard).is_some_and(|epoch| self.holdings.still(shard, epoch)) {
+                granted.letters.push(letter);
+            } else {
+                drop(granted.open.remove(&letter.mailbox()));
+                self.put_back(letter, now + DOUBTFUL);
+            }
+        }
     }
 
     /// A service is away: everything waits a moment, on the machine's own time.
@@ -176,11 +192,12 @@ impl Worker {
                 tracing::warn!(%error, "what it may have reserved is given back by the next sweep");
             }
         }
-        // Its attempts may have been counted: the next tick reads them again.
+        // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
         let unknown = !matches!(error, PortError::Unavailable(_) | PortError::Conflict(_));
         let letters = granted.into_iter().map(|granted| granted.letter);
         if unknown {
             letters.for_each(|letter| self.let_go(&letter));
+            self.next_tick = self.next_tick.min(now + DOUBTFUL);
         } else {
             self.hold_all(now, letters.collect()).await;
         }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings, leader::Leadership, settler::Unsettled};
+use super::{Ports, WorkerSettings, leader::Leadership, settler::Unsettled, vitals::Vitals};
 use crate::{
     domain::{
         duties::{Duty, Kept, due, left_alone, next_due},
@@ -32,8 +32,14 @@ pub(super) struct Chores {
 }
 
 impl Chores {
-    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId, unsettled: Arc<Unsettled>) -> Chores {
-        let leadership = Leadership::new(ports.clone(), Arc::clone(&settings), run);
+    pub(super) fn new(
+        ports: Ports,
+        settings: Arc<WorkerSettings>,
+        run: RunId,
+        unsettled: Arc<Unsettled>,
+        vitals: Arc<Vitals>,
+    ) -> Chores {
+        let leadership = Leadership::new(ports.clone(), Arc::clone(&settings), run, vitals);
         Chores { ports, settings, run, unsettled, leadership }
     }
 

@@ -43,6 +43,7 @@ impl Worker {
                 return Granted::default();
             }
         };
+        self.appetite = next_appetite(self.appetite, &grants);
         let mut granted = Granted::default();
         for ((letter, ask), grant) in letters.into_iter().zip(asks).zip(grants) {
             match grant {
@@ -81,5 +82,41 @@ impl Worker {
             }
         }
         self.put_back(letter, until);
+    }
+}
+
+/// How many letters the next batch takes at most. While a cap of the whole fleet refuses, asking for all free lanes again
+/// and again would be refused again and again: it is enough to ask for twice of what was granted last.
+fn next_appetite(now: usize, grants: &[Grant]) -> usize {
+    let of_fleet =
+        |grant: &Grant| matches!(grant, Grant::Refused { cap: CapKind::GlobalHour | CapKind::GlobalMinute, .. });
+    if grants.iter().any(of_fleet) {
+        2 * grants.iter().filter(|grant| **grant == Grant::Granted).count().max(1)
+    } else {
+        now.saturating_mul(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(cap: CapKind) -> Grant {
+        Grant::Refused { cap, wait: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn a_fleet_that_is_short_asks_for_twice_of_what_it_got_and_for_more_once_it_gets_all() {
+        let short = [Grant::Granted, Grant::Granted, Grant::Granted, refused(CapKind::GlobalMinute)];
+        assert_eq!(next_appetite(usize::MAX, &short), 6);
+        assert_eq!(next_appetite(6, &[refused(CapKind::GlobalHour); 6]), 2);
+        assert_eq!(next_appetite(6, &[Grant::Granted; 6]), 12);
+        assert_eq!(next_appetite(usize::MAX, &[Grant::Granted]), usize::MAX);
+    }
+
+    #[test]
+    fn a_user_or_a_host_that_is_short_holds_up_nobody_else() {
+        let short = [refused(CapKind::UserHour), refused(CapKind::HostMinute), Grant::Granted];
+        assert_eq!(next_appetite(usize::MAX, &short), usize::MAX);
     }
 }

@@ -42,6 +42,8 @@
 //! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too.
 //! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
 //! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
+//! - *Another fleet, with another database, beats under the same keys*: who came first stays. The other drops its shards,
+//!   takes none and does not lead, until it is alone.
 //! - *The clock is far off Redis'*: no shard is taken, those held go to whoever lives.
 
 mod acquire;
@@ -66,7 +68,7 @@ use crate::{
 /// A worker whose clock is further off than this takes no shards.
 const SKEW_ALLOWED: Duration = Duration::from_secs(30);
 
-/// How soon the next heartbeat comes while shards are on their way, to us or from us.
+/// How soon the next heartbeat comes while shards are on their way, to us or from us, or after one that failed.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many heartbeats a new member leaves to the others what was not its own.
@@ -100,18 +102,19 @@ impl Keeper {
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
     /// worker of a fleet hands over those it has.
     pub(super) async fn keep(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
-        let mut unrest = true;
         loop {
             let stopping = stop.is_cancelled();
-            match self.beat(stopping).await {
+            let unrest = match self.beat(stopping).await {
                 Ok(moving) => {
-                    unrest = moving;
                     liveness.beat(self.ports.clock.machine());
+                    moving
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain")
+                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                    // A service that is back is to be found soon, and what it cost taken again.
+                    true
                 }
-            }
+            };
             let wait = if unrest { ASK_AGAIN.min(self.settings.heartbeat) } else { self.settings.heartbeat };
             tokio::select! {
                 biased;
@@ -161,6 +164,7 @@ impl Keeper {
             state: state.to_owned(),
             held: held.into_iter().map(|(shard, _)| shard).collect(),
             fleet_shards: self.settings.shards,
+            fleet: self.settings.fleet.clone(),
             solo: !self.settings.distributed,
             takes: !stopping && clock_is_right && !benched,
             settled,
@@ -180,7 +184,14 @@ impl Keeper {
         let epochs = self.ports.ledger.epochs(&shards).await?;
         let keys: Vec<LeaseKey> = shards.iter().copied().map(LeaseKey::Shard).chain([self.seat]).collect();
         let asked = self.ports.clock.machine();
-        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await?;
+        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await;
+        let strangers = matches!(pulse, Err(PortError::Lost(_)));
+        self.vitals.among_strangers(strangers);
+        if strangers && !shards.is_empty() {
+            tracing::warn!(shards = shards.len(), "lost shards");
+            self.holdings.lose(&shards);
+        }
+        let pulse = pulse?;
         if !pulse.known || self.member_since.is_none() {
             self.member_since = Some(asked);
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings};
+use super::{Ports, WorkerSettings, vitals::Vitals};
 use crate::{
     domain::{id::RunId, lease::Trust},
     ports::{LeaseKey, PortError},
@@ -21,13 +21,14 @@ pub(super) struct Leadership {
     ports: Ports,
     settings: Arc<WorkerSettings>,
     run: RunId,
+    vitals: Arc<Vitals>,
     trust: Mutex<Option<Trust>>,
     gained: Notify,
 }
 
 impl Leadership {
-    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId) -> Leadership {
-        Leadership { ports, settings, run, trust: Mutex::default(), gained: Notify::new() }
+    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId, vitals: Arc<Vitals>) -> Leadership {
+        Leadership { ports, settings, run, vitals, trust: Mutex::default(), gained: Notify::new() }
     }
 
     /// Says whether this worker leads right now, for certain.
@@ -56,6 +57,11 @@ impl Leadership {
     }
 
     async fn beat(&self) -> Result<(), PortError> {
+        if self.vitals.is_among_strangers() {
+            // The lease is theirs to ask for.
+            self.resign().await;
+            return Ok(());
+        }
         self.ports.duties.finished().await?;
         let (key, ttl) = ([LeaseKey::Leader], self.settings.lease_ttl);
         let asked = self.ports.clock.machine();

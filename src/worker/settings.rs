@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::domain::{duties::Retention, id::WorkerId, time::Window};
+use crate::domain::{
+    duties::Retention,
+    id::{FleetId, WorkerId},
+    time::Window,
+};
 
 /// One worker's settings. The app makes them from the configuration.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     pub worker: WorkerId,
+    /// Who works on the same database; nothing when it is not known.
+    pub fleet: FleetId,
     /// The machine's name, for people.
     pub host: String,
     /// Several workers share the fleet; otherwise one alone, by the `solo` lease.

@@ -1,6 +1,6 @@
 //! What the loop says of itself, for the heartbeat to tell the fleet.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -10,6 +10,7 @@ pub(super) struct Vitals {
     queued: AtomicUsize,
     last_tick_micros: AtomicI64,
     failures: AtomicU32,
+    strangers: AtomicBool,
 }
 
 const NEVER: i64 = i64::MIN;
@@ -20,6 +21,7 @@ impl Default for Vitals {
             queued: AtomicUsize::default(),
             last_tick_micros: AtomicI64::new(NEVER),
             failures: AtomicU32::default(),
+            strangers: AtomicBool::default(),
         }
     }
 }
@@ -39,6 +41,16 @@ impl Vitals {
     /// Notes a tick that failed.
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes whether another fleet's members live where ours should.
+    pub(super) fn among_strangers(&self, strangers: bool) {
+        self.strangers.store(strangers, Ordering::Relaxed);
+    }
+
+    /// Says whether this worker is no member, because another fleet's are there.
+    pub(super) fn is_among_strangers(&self) -> bool {
+        self.strangers.load(Ordering::Relaxed)
     }
 
     pub(super) fn queue_size(&self) -> usize {

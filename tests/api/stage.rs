@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use warmup::{
-    adapters::redis::{self, RedisLeases, RedisMembers},
+    adapters::redis::{RedisLeases, RedisMembers},
     adapters::seal::Sealer,
     app::import::{Options, import},
     domain::{
@@ -14,6 +14,7 @@ use warmup::{
     },
     ports::{LeaseKey, Leases, Members, Status},
 };
+use warmup_support::redis_server::connect;
 
 use crate::client::{World, now};
 
@@ -77,7 +78,7 @@ pub async fn morning() -> World {
 
 /// Lets the worker `w1` say that it lives and leads.
 async fn beat(world: &World) {
-    let redis = redis::connect(&world.redis.url(), 2).await.unwrap();
+    let redis = connect(&world.redis.url(), 2).await.unwrap();
     let status = Status {
         id: WorkerId("w1".to_owned()),
         host: "machine".to_owned(),

@@ -21,7 +21,7 @@ async fn send(world: &World, method: &str, path: &str, body: Value) -> Answer {
 async fn an_order_stands_is_told_to_all_workers_and_is_seen_by_every_pod() {
     let world = morning().await;
     let pool = redis::open(&world.redis.url(), 1).unwrap();
-    let bell = RedisBell::new(&world.redis.url(), pool, "warmup", world.pod.clock.clone()).unwrap();
+    let bell = RedisBell::new(pool, "warmup", world.pod.clock.clone());
     assert_eq!(bell.next().await, Ring::Ordered, "it listens");
     let stopped = send(&world, "POST", "control", json!({"action": "stop"})).await;
     assert_eq!(stopped.json()["data"], json!({"action": "stop", "running": false, "changed": true, "announced": true}));

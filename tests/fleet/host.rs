@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -36,6 +36,8 @@ struct State {
     reached: Notify,
     released: Notify,
     journal: Mutex<Vec<(Instant, String)>>,
+    /// How long it thinks before it takes a mail, and again before it says so.
+    thinks: Duration,
 }
 
 /// A running host; it ends when it is dropped.
@@ -47,8 +49,14 @@ pub struct Host {
 
 impl Host {
     pub async fn start() -> Host {
+        Host::that_thinks(Duration::ZERO).await
+    }
+
+    /// One that takes its time, so that mails are on their way at any moment.
+    pub async fn that_thinks(thinks: Duration) -> Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, state) = (listener.local_addr().unwrap().port(), Arc::new(State::default()));
+        let state = Arc::new(State { thinks, ..State::default() });
+        let port = listener.local_addr().unwrap().port();
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Host { port, state, accepting }
     }
@@ -145,7 +153,9 @@ impl Dialogue {
         if self.at(Moment::DotDropped).await {
             return Err(std::io::ErrorKind::ConnectionAborted.into());
         }
+        tokio::time::sleep(self.state.thinks).await;
         self.state.journal.lock().unwrap().push((now(), id));
+        tokio::time::sleep(self.state.thinks).await;
         self.at(Moment::DotTaken).await;
         self.say("250 2.0.0 taken\r\n").await
     }

@@ -189,6 +189,11 @@ fn watch(pool: PgPool) -> (tokio::task::JoinHandle<()>, Arc<AtomicUsize>) {
 
 /// The days on which a number is not true, read in one snapshot.
 pub async fn broken(pool: &PgPool) -> Vec<String> {
+    look(pool).await.unwrap()
+}
+
+/// The same of a Postgres that may be away.
+pub async fn look(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     const BROKEN: &str = "
         SELECT format('%s: %s', d.mailbox_id, row_to_json(d))
         FROM mailbox_days d
@@ -206,7 +211,7 @@ pub async fn broken(pool: &PgPool) -> Vec<String> {
         WHERE d.reserved > d.quota OR d.reserved <> d.sent + d.uncertain + flights.in_flight
            OR flights.all_in_flight > 1 OR d.replied <> rows.replied OR d.reply_attempts > (d.quota + 1) / 2
            OR d.sent <> rows.sent OR d.failed <> rows.failed OR d.uncertain <> rows.uncertain";
-    sqlx::query_scalar(BROKEN).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(BROKEN).fetch_all(pool).await
 }
 
 /// The host's journal against the ledger, Message-ID by Message-ID.

@@ -4,9 +4,59 @@ use std::time::Duration;
 
 use warmup_support::world::{eventually, postgres, redis};
 
-use crate::{host::Host, process::Fleet};
+use crate::{
+    host::Host,
+    process::{Fleet, Running},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const SHARED: [(&str, &str); 2] = [("WARMUP_DISTRIBUTED_MODE", "true"), ("WARMUP_HEARTBEAT_MS", "5000")];
+
+/// No heartbeat reads an order so soon: it was heard.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_workers_obey_at_once_and_a_newcomer_obeys_the_standing_order() {
+    let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
+    // With a heartbeat so rare that nobody hears of an order by it.
+    let settings = [&SHARED[..], &[("WARMUP_LEASE_TTL_MS", "15000")]].concat();
+    let fleet = Fleet::enrol(&database, database.url(), &cache, host.port(), 60, 100, &settings).await;
+    let mut workers = vec![fleet.start(), fleet.start(), fleet.start()];
+    for worker in &workers {
+        worker.says("acquired shards").await;
+    }
+    eventually(PATIENCE, async || host.taken() >= 5).await;
+
+    let (done, said) = fleet.order(&["fleet", "stop"]).await;
+    assert!(done, "{said}");
+    const BATCHES: &str = "SELECT count(*) FROM batches";
+    let batches = async || sqlx::query_scalar::<_, i64>(BATCHES).fetch_one(database.pool()).await.unwrap();
+    let before = batches().await;
+    all_say(&workers, "stopped by order").await;
+    workers.push(fleet.start());
+    workers[3].says("stopped by order").await;
+    workers[3].says("acquired shards").await;
+    assert_eq!(batches().await, before, "no batch began after the order was given");
+
+    let (done, said) = fleet.order(&["fleet", "start"]).await;
+    assert!(done, "{said}");
+    all_say(&workers, "started by order").await;
+    eventually(PATIENCE, async || batches().await > before).await;
+    let (done, said) = fleet.order(&["fleet", "trigger"]).await;
+    assert!(done, "{said}");
+    all_say(&workers, "triggered: planning now").await;
+    let (done, said) = fleet.order(&["fleet", "status", "--json"]).await;
+    assert!(done && said.contains("\"running\": true"), "{said}");
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+async fn all_say(workers: &[Running], words: &str) {
+    let said = async || workers.iter().all(|worker| worker.said().contains(words));
+    eventually(AT_ONCE, said).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_fleet_sends_nothing_until_it_is_started() {
@@ -52,7 +102,7 @@ async fn a_stop_holds_without_redis_and_when_it_comes_back_empty() {
     eventually(PATIENCE, || async { host.taken() >= 5 }).await;
     cache.halt().await;
     let (done, said) = fleet.order(&["fleet", "stop"]).await;
-    assert!(done && said.contains("Redis does not answer"), "{said}");
+    assert!(done && said.contains("Redis does not pass it on"), "{said}");
     worker.says("stopped by order").await;
     cache.start_again().await.unwrap();
     // It holds its shards again and still starts nothing: a plan of another worker's would be refused by the ledger too.

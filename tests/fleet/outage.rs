@@ -98,7 +98,7 @@ async fn a_tick_that_hangs_does_not_hold_up_a_stop() {
     sqlx::query("LOCK TABLE mailbox_days IN EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
     let worker = fleet.start();
     eventually(PATIENCE, || async { ticks_waiting(database.pool()).await > 0 }).await;
-    // Within its own deadline, long before the server's statement_timeout of 30 s.
+    // Within its own deadline, before the server's time-outs.
     worker.stop().await;
     holder.rollback().await.unwrap();
     assert_eq!((host.taken(), in_flight(database.pool()).await), (0, 0));

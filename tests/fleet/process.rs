@@ -3,6 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use chrono::{Timelike, Utc};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
@@ -14,6 +15,7 @@ use warmup_support::world::{TestDatabase, TestRedis};
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Settings under which everything is due at once and nothing waits.
+#[derive(Clone)]
 pub struct Fleet {
     vars: Vec<(&'static str, String)>,
 }
@@ -29,9 +31,6 @@ impl Fleet {
         quota: usize,
         overrides: &[(&'static str, &str)],
     ) -> Fleet {
-        let mut fleet = Fleet { vars: vars(database.url(), &redis.url()) };
-        overrides.iter().for_each(|(name, value)| fleet.set(name, value));
-        fleet.command(&["migrate"], "").await;
         let zone = late_zone();
         let mut csv = String::from(
             "email,password,smtp_host,smtp_port,smtp_security,timezone,window,ramp_start,daily_max,display_name\n",
@@ -40,8 +39,17 @@ impl Fleet {
             csv +=
                 &format!("box{n}@kill.test,secret,127.0.0.1,{smtp},none,{zone},00:00-24:00,{quota},{quota},Box {n}\n");
         }
-        fleet.command(&["mailbox", "import", "-"], &csv).await;
+        let mut fleet = Fleet::with(database.url(), redis, &csv, overrides).await;
         fleet.set("DATABASE_URL", worker_database);
+        fleet
+    }
+
+    /// The same for mailboxes of the test's own.
+    pub async fn with(database_url: &str, redis: &TestRedis, csv: &str, overrides: &[(&'static str, &str)]) -> Fleet {
+        let mut fleet = Fleet { vars: vars(database_url, &redis.url()) };
+        overrides.iter().for_each(|(name, value)| fleet.set(name, value));
+        fleet.command(&["migrate"], "").await;
+        fleet.command(&["mailbox", "import", "-"], csv).await;
         fleet
     }
 
@@ -126,7 +134,7 @@ fn vars(database: &str, redis: &str) -> Vec<(&'static str, String)> {
 
 /// A zone where it is past 22:00 now: all of a day's quota is due, and the day is not over.
 #[expect(clippy::disallowed_methods, reason = "the binary under test runs on the real clock")]
-fn late_zone() -> String {
+pub fn late_zone() -> String {
     let ahead = 22 - Utc::now().hour() as i32;
     let ahead = if ahead > 14 { ahead - 24 } else { ahead };
     // The sign of these names is the wrong way round, by POSIX.
@@ -156,15 +164,24 @@ impl Running {
         (code, self.said.borrow().clone())
     }
 
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        self.said.borrow().clone()
+    }
+
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, and the end it takes by itself.
     pub async fn stop(mut self) {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
         let status = ended.expect("a worker ends within its deadline").unwrap();
         assert!(status.success(), "{status}: {}", *self.said.borrow());

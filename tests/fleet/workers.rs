@@ -12,16 +12,16 @@ use crate::{
     process::Fleet,
 };
 
-const SHARED: [(&str, &str); 2] = [("WARMUP_DISTRIBUTED_MODE", "true"), ("WARMUP_SHARDS", "16")];
+pub const SHARED: [(&str, &str); 2] = [("WARMUP_DISTRIBUTED_MODE", "true"), ("WARMUP_SHARDS", "16")];
 
 /// Far longer than anything here takes, on a machine that does many other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a dead worker had on its way is swept at the first tick after the mail's deadline and ten seconds.
 const SWEPT: Duration = Duration::from_secs(150);
 
 /// How many shards each worker has that has any, ascending.
-async fn shares(redis: &TestRedis) -> Vec<usize> {
+pub async fn shares(redis: &TestRedis) -> Vec<usize> {
     let client = redis::Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*:lease:shard:*").query_async(&mut connection).await.unwrap();
@@ -35,11 +35,11 @@ async fn shares(redis: &TestRedis) -> Vec<usize> {
     counts
 }
 
-async fn share_as(redis: &TestRedis, wanted: &[usize]) {
+pub async fn share_as(redis: &TestRedis, wanted: &[usize]) {
     eventually(PATIENCE, async || shares(redis).await == wanted).await;
 }
 
-async fn reserved(pool: &PgPool) -> i64 {
+pub async fn reserved(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT COALESCE(sum(reserved), 0)::bigint FROM mailbox_days").fetch_one(pool).await.unwrap()
 }
 

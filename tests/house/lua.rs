@@ -2,8 +2,10 @@
 
 use super::tree::{self, Tree};
 
-/// The first line, by which Redis knows the language, and what the comment under it must name.
+/// The first line, by which Redis knows the language, alone or with the one flag that lets a script run where others are
+/// refused; and what the comment under it must name.
 const FIRST: &str = "#!lua";
+const FLAGS: [&str; 2] = ["#!lua flags=no-writes", "#!lua flags=allow-oom"];
 const CONTRACT: [&str; 3] = ["KEYS", "ARGV", "Returns"];
 
 /// Returns every script whose head is not a contract.
@@ -16,7 +18,8 @@ fn faults(tree: &Tree) -> Vec<String> {
 
 fn script_faults(text: &str) -> Vec<String> {
     let mut lines = text.lines();
-    if lines.next() != Some(FIRST) {
+    let first = lines.next().unwrap_or_default();
+    if first != FIRST && !FLAGS.contains(&first) {
         return vec![format!("its first line is not `{FIRST}`")];
     }
     let head: Vec<&str> = lines.map_while(|line| line.strip_prefix("--")).map(str::trim_start).collect();
@@ -42,6 +45,8 @@ fn a_script_without_a_contract_is_found() {
     let head = "#!lua\n-- Does it.\n--\n-- KEYS  1  the key\n-- ARGV  1  ttl, milliseconds\n-- Returns 1.\nreturn 1\n";
     assert_eq!(faults(&tree::of("lua/a.lua", head)), Vec::<String>::new());
     assert_eq!(faults(&tree::of("lua/a.lua", &head[6..])).len(), 1);
+    assert_eq!(faults(&tree::of("lua/a.lua", &head.replace("#!lua", FLAGS[0]))), Vec::<String>::new());
+    assert_eq!(faults(&tree::of("lua/a.lua", &head.replace("#!lua", "#!lua flags=allow-stale"))).len(), 1);
     let glued = head.replace("return 1", "return redis.call('GET', 'cap:' .. ARGV[1])");
     assert_eq!(faults(&tree::of("lua/a.lua", &glued)), ["lua/a.lua: it glues a key together: 'cap:' .. ARGV[1]"]);
     for part in CONTRACT {

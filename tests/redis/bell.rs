@@ -21,7 +21,7 @@ struct OnRedis(RedisServer);
 impl OnRedis {
     fn at(&self, url: &str, prefix: &str) -> RedisBell {
         let pool = open(url, 2).unwrap();
-        RedisBell::new(url, pool, prefix, Arc::new(SystemClock::real())).unwrap()
+        RedisBell::new(pool, prefix, Arc::new(SystemClock::real()))
     }
 }
 

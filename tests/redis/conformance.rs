@@ -7,13 +7,13 @@ mod redis {
     use async_trait::async_trait;
     use tokio::sync::Mutex;
     use warmup::{
-        adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
+        adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
         domain::caps::{CapLimits, HostCaps},
         ports::{Caps, Leases, Members},
     };
     use warmup_support::{
         conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},
-        redis_server::RedisServer,
+        redis_server::{RedisServer, connect},
     };
 
     use crate::proxy::{Proxy, Trap};

@@ -7,7 +7,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use warmup::{
-    adapters::redis::{RedisCaps, connect},
+    adapters::redis::RedisCaps,
     domain::{
         caps::{Buckets, CapLimits, HostCaps, Rates},
         hosts::{HostLimit, HostLimits},
@@ -15,7 +15,10 @@ use warmup::{
     },
     ports::{CapAsk, Caps, Connection, Grant},
 };
-use warmup_support::{asks, redis_server::RedisServer};
+use warmup_support::{
+    asks,
+    redis_server::{RedisServer, connect},
+};
 
 const START: i64 = 1_700_000_000_000_000;
 

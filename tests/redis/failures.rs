@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use warmup::{
-    adapters::redis::{RedisCaps, RedisLeases, connect, open},
+    adapters::redis::{RedisCaps, RedisLeases, RedisMembers, open},
     domain::id::{RunId, UserId},
-    ports::{Caps, LeaseKey, Leases, PortError},
+    ports::{Caps, LeaseKey, Leases, Members, PortError, Status},
 };
-use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer};
+use warmup_support::{
+    asks,
+    conformance::caps::WIDE,
+    redis_server::{RedisServer, connect},
+};
 
 use crate::proxy::{Proxy, Trap};
 
@@ -31,7 +35,7 @@ async fn a_server_that_stays_silent_is_unknown_after_the_time_for_a_call() {
     proxy.set(Trap::Hold);
     let error = caps.grant(Some(START + 1), &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
-    assert_eq!(pool.status().size, 0, "nobody else shall wait for that connection");
+    assert_eq!(pool.size(), 0, "nobody else shall wait for that connection");
     caps.grant(Some(START + 2), &asks::of(&[UserId(1)]), &[]).await.expect("the next call is on another connection");
 }
 
@@ -113,4 +117,46 @@ async fn a_lease_really_runs_out() {
     let taken =
         async { while leases.acquire(other, &[LeaseKey::Solo], Duration::from_secs(15)).await.unwrap() != [true] {} };
     tokio::time::timeout(Duration::from_secs(20), taken).await.expect("it had 30 ms");
+}
+
+#[tokio::test]
+async fn where_memory_is_short_nothing_is_taken_and_what_was_taken_is_given_back() {
+    let server = RedisServer::start().await;
+    let pool = connect(&server.url(), 4).await.unwrap();
+    let (leases, members) = (RedisLeases::new(pool.clone(), "warmup"), RedisMembers::new(pool, "warmup"));
+    let (run, key, ttl) = (RunId(Uuid::now_v7()), [LeaseKey::Solo], Duration::from_secs(15));
+    leases.acquire(run, &key, ttl).await.unwrap();
+    members.heartbeat(run, &Status::default(), &key, ttl).await.unwrap();
+    server.run::<()>(redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1)).await;
+    let refused = members.heartbeat(run, &Status::default(), &key, ttl).await.unwrap_err();
+    assert!(matches!(refused, PortError::Unavailable(_)), "{refused:?}");
+    assert_eq!(members.members().await.unwrap().len(), 1, "looking takes no memory");
+    leases.release(run, &key).await.unwrap();
+    members.leave(run).await.unwrap();
+    assert_eq!(server.run::<u64>(redis::cmd("EXISTS").arg("{warmup}:lease:solo").arg("{warmup}:members")).await, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_with_a_script_is_waited_for() {
+    let server = RedisServer::start_with(&["--lua-time-limit", "1"]).await;
+    let leases = RedisLeases::new(connect(&server.url(), 4).await.unwrap(), "warmup");
+    let (key, ttl) = ([LeaseKey::Solo], Duration::from_secs(15));
+    let owner = RunId(Uuid::now_v7());
+    leases.acquire(owner, &key, ttl).await.unwrap();
+    let (mut other, mut operator) = (server.connection().await, server.connection().await);
+    let endless = tokio::spawn(async move {
+        let _ = redis::cmd("EVAL").arg("while true do end").arg(0).query_async::<()>(&mut other).await;
+    });
+    let busy = async {
+        loop {
+            if let Err(error) = leases.renew(owner, &key, ttl).await {
+                return error;
+            }
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(20), busy).await.expect("it answers that it is busy");
+    assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
+    redis::cmd("SCRIPT").arg("KILL").query_async::<()>(&mut operator).await.unwrap();
+    endless.await.unwrap();
+    assert_eq!(leases.renew(owner, &key, ttl).await.unwrap(), [true]);
 }

@@ -2,14 +2,19 @@
 //! rolling window over the answers, at the window's own length and with the 5 s that a mail may take to arrive.
 
 use warmup::{
-    adapters::redis::{RedisCaps, connect},
+    adapters::redis::RedisCaps,
     domain::{
         caps::{CapLimits, SLACK_MICROS},
         id::UserId,
     },
     ports::{Caps, Grant},
 };
-use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer, rolling::assert_never_more};
+use warmup_support::{
+    asks,
+    conformance::caps::WIDE,
+    redis_server::{RedisServer, connect},
+    rolling::assert_never_more,
+};
 
 const MILLI: i64 = 1_000;
 const SECOND: i64 = 1_000 * MILLI;

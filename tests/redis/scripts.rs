@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use warmup::{
-    adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers, connect},
-    domain::id::{RunId, ShardId, UserId},
+    adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
+    domain::id::{FleetId, RunId, ShardId, UserId},
     ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
 };
-use warmup_support::{asks, conformance::caps::WIDE, redis_server::RedisServer};
+use warmup_support::{
+    asks,
+    conformance::caps::WIDE,
+    redis_server::{RedisServer, connect},
+};
 
 const START: i64 = 1_700_000_000_000_000;
 const TTL: Duration = Duration::from_secs(15);
@@ -19,7 +23,7 @@ fn caps(pool: &Pool) -> RedisCaps {
 }
 
 /// Runs every script once, over several keys.
-async fn run_all(pool: &Pool) {
+pub async fn run_all(pool: &Pool) {
     let (caps, leases) = (caps(pool), RedisLeases::new(pool.clone(), "warmup"));
     let users: Vec<UserId> = (1..20).map(UserId).collect();
     caps.grant(Some(START), &asks::of(&users), &[]).await.unwrap();
@@ -29,7 +33,8 @@ async fn run_all(pool: &Pool) {
     assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
     let members = RedisMembers::new(pool.clone(), "warmup");
     let (staying, going) = (owner, RunId(Uuid::max()));
-    assert_eq!(members.heartbeat(staying, &Status::default(), &LEASES, TTL).await.unwrap().kept, [true; 3]);
+    let status = Status { fleet: FleetId("ours".into()), ..Status::default() };
+    assert_eq!(members.heartbeat(staying, &status, &LEASES, TTL).await.unwrap().kept, [true; 3]);
     members.heartbeat(going, &Status::default(), &[], TTL).await.unwrap();
     members.leave(going).await.unwrap();
     assert_eq!(members.members().await.unwrap().len(), 1);
@@ -80,7 +85,7 @@ async fn every_key_is_under_the_prefix_and_ends_by_itself() {
     let server = RedisServer::start().await;
     run_all(&connect(&server.url(), 4).await.unwrap()).await;
     let keys: Vec<String> = server.run(redis::cmd("KEYS").arg("*")).await;
-    assert_eq!(keys.len(), 2 + 19 * 2 + 1 + 2, "caps, a lease, the members and their statuses");
+    assert_eq!(keys.len(), 2 + 19 * 2 + 1 + 3, "caps, a lease, the members, their statuses and their fleet");
     for key in keys {
         assert!(key.starts_with("{warmup}:"), "{key}");
         let left: i64 = server.run(redis::cmd("PTTL").arg(&key)).await;
@@ -120,22 +125,4 @@ async fn two_prefixes_on_one_server_are_two_fleets() {
         matches!(other.grant(Some(later), &asks::of(&[UserId(1)]), &[]).await.unwrap()[0], Grant::Refused { .. }),
         "its own is cold"
     );
-}
-
-#[tokio::test]
-async fn the_scripts_run_on_a_cluster_with_a_user_who_may_touch_only_the_prefix() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).await;
-    server.run::<()>(redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16383)).await;
-    let serves = async {
-        while !server.run::<String>(redis::cmd("CLUSTER").arg("INFO")).await.contains("cluster_state:ok") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), serves).await.expect("one node has all slots");
-    let rights =
-        ["~{warmup}:*", "-@all", "+evalsha", "+script|load", "+get", "+set", "+del", "+pexpire", "+time", "+info"];
-    let members = ["+zadd", "+zrem", "+zscore", "+zrange", "+hget", "+hset", "+hdel"];
-    let rights = [&rights[..], &members, &["+ping", "+unwatch"]].concat();
-    server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("fleet").arg("on").arg(">secret").arg(rights)).await;
-    run_all(&connect(&server.url().replace("//", "//fleet:secret@"), 4).await.unwrap()).await;
 }

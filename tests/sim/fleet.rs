@@ -16,22 +16,23 @@ use warmup::{
     domain::{
         caps::CapLimits,
         duties::Retention,
-        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, FleetId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         ramp::Ramp,
         shard::all_shards,
         time::{Schedule, Weekdays},
     },
     observe::liveness::Liveness,
-    ports::{Clock, LeaseKey, Ledger},
-    worker::{KeeperError, Report, Worker, WorkerSettings},
+    ports::{Clock, Entropy, LeaseKey, Ledger},
+    worker::{KeeperError, Ports, Report, Worker, WorkerSettings},
 };
 
 use crate::{
     audited::Audited,
     grants::Noted,
-    link::{Link, Services, State},
+    link::{Link, State},
     skewed::Skewed,
+    sky::Sky,
 };
 
 pub const SHARDS: u16 = 16;
@@ -154,6 +155,43 @@ impl Second {
     }
 }
 
+/// What all workers share.
+#[derive(Clone)]
+struct Services {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    world: MemoryWorld,
+    ledger: Arc<Audited>,
+    caps: Arc<MemoryCaps>,
+    /// The same caps, with every grant noted.
+    noted: Arc<Noted>,
+    bell: Arc<MemoryBell>,
+    /// The clock that can be suspended.
+    machine: VirtualClock,
+    leases: Arc<MemoryLeases>,
+    mailer: Arc<MemoryMailer>,
+}
+
+impl Services {
+    /// One worker's way to them.
+    fn link(&self) -> Arc<Link> {
+        let ports = Ports {
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            mailboxes: Arc::new(self.world.clone()),
+            ledger: self.ledger.clone(),
+            duties: Arc::new(self.world.clone()),
+            caps: self.noted.clone(),
+            leases: self.leases.clone(),
+            members: self.leases.clone(),
+            mailer: self.mailer.clone(),
+            orders: Arc::new(self.world.clone()),
+            bell: Arc::new(self.bell.another()),
+        };
+        Link::to(ports, Arc::new(Sky::clear(Arc::clone(&self.clock), Arc::clone(&self.entropy))))
+    }
+}
+
 /// Runs the day in a runtime of its own, whose time is virtual.
 pub fn simulate(scenario: &Scenario) -> Day {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -242,7 +280,7 @@ async fn work(
 ) -> Option<Result<Report, KeeperError>> {
     let clock = Arc::clone(&services.clock);
     clock.sleep_until(after(begins, life.begins)).await;
-    let (link, stop) = (Link::to(&services), CancellationToken::new());
+    let (link, stop) = (services.link(), CancellationToken::new());
     let mut ports = link.ports();
     if let Some(ahead) = life.clock_ahead {
         ports.clock = Arc::new(Skewed { right: Arc::clone(&clock), ahead: TimeDelta::seconds(ahead) });
@@ -332,6 +370,7 @@ fn settings_of(life: &Life, pace: Pace) -> WorkerSettings {
     let seconds = |day: u64, busy: u64| Duration::from_secs(if pace == Pace::Day { day } else { busy });
     WorkerSettings {
         worker: WorkerId(life.name.unwrap_or("simulated").into()),
+        fleet: FleetId::default(),
         host: "simulation".into(),
         distributed: life.name.is_some(),
         shards: life.shards,

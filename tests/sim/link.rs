@@ -1,14 +1,14 @@
 //! What connects one worker of a simulation to the services that all share: it can be cut, the worker stopped in its
 //! tracks, or killed. A killed worker's calls never come back, so from outside it is as gone as a process.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::watch;
 use warmup::{
-    adapters::memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock},
     domain::{
+        duties::{Duty, Kept},
         id::{Epoch, FlightId, RunId, ShardId, WorkerId},
         pairing::Member as Rostered,
         plan::Candidate,
@@ -16,13 +16,14 @@ use warmup::{
         time::Todays,
     },
     ports::{
-        CapAsk, Caps, Clock, Connection, Delivery, Entropy, Gate, Grant, LeaseKey, Leases, Ledger, Mailboxes, Mailer,
-        Member, Members, Outgoing, PortError, Pulse, Reservation, ReserveBatch, Settlement, Status, Sweep, Swept,
+        Bell, CapAsk, Caps, Connection, Delivery, Duties, Gate, Grant, LeaseKey, Leases, Ledger, Mailboxes, Mailer,
+        Member, Members, Orders, Outgoing, PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status,
+        Sweep, Swept, orders::Ring,
     },
     worker::Ports,
 };
 
-use crate::{audited::Audited, grants::Noted};
+use crate::sky::Sky;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -42,32 +43,23 @@ pub enum State {
     Dead,
 }
 
-/// What all workers share.
-#[derive(Clone)]
-pub struct Services {
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
-    pub world: MemoryWorld,
-    pub ledger: Arc<Audited>,
-    pub caps: Arc<MemoryCaps>,
-    /// The same caps, with every grant noted.
-    pub noted: Arc<Noted>,
-    pub bell: Arc<MemoryBell>,
-    /// The clock that can be suspended.
-    pub machine: VirtualClock,
-    pub leases: Arc<MemoryLeases>,
-    pub mailer: Arc<MemoryMailer>,
-}
-
-/// One worker's way to them.
+/// One worker's way to the services.
 pub struct Link {
-    services: Services,
+    to: Ports,
+    sky: Arc<Sky>,
     state: watch::Sender<State>,
+    /// Hears of every reserve when the worker asks for it, whenever it is done.
+    asked: Box<dyn Fn(&ReserveBatch) + Send + Sync>,
 }
 
 impl Link {
-    pub fn to(services: &Services) -> Arc<Link> {
-        Arc::new(Link { services: services.clone(), state: watch::Sender::new(State::Whole) })
+    pub fn to(services: Ports, sky: Arc<Sky>) -> Arc<Link> {
+        Link::asking(services, sky, |_| {})
+    }
+
+    /// The same, where `asked` hears of every reserve.
+    pub fn asking(services: Ports, sky: Arc<Sky>, asked: impl Fn(&ReserveBatch) + Send + Sync + 'static) -> Arc<Link> {
+        Arc::new(Link { to: services, sky, state: watch::Sender::new(State::Whole), asked: Box::new(asked) })
     }
 
     /// Changes the connection; the dead stay dead.
@@ -84,21 +76,22 @@ impl Link {
     /// The ports of this worker.
     pub fn ports(self: &Arc<Link>) -> Ports {
         Ports {
-            clock: Arc::clone(&self.services.clock),
-            entropy: Arc::clone(&self.services.entropy),
+            clock: Arc::clone(&self.to.clock),
+            entropy: Arc::clone(&self.to.entropy),
             mailboxes: self.clone(),
             ledger: self.clone(),
             caps: self.clone(),
             leases: self.clone(),
             members: self.clone(),
             mailer: self.clone(),
-            duties: Arc::new(self.services.world.clone()),
-            orders: Arc::new(self.services.world.clone()),
-            bell: Arc::new(self.services.bell.another()),
+            duties: self.clone(),
+            orders: self.clone(),
+            bell: self.clone(),
         }
     }
 
-    async fn alive(&self) -> State {
+    /// Waits while the worker is frozen, and for ever once it is dead. Returns how it is connected.
+    pub async fn alive(&self) -> State {
         let mut state = self.state.subscribe();
         let state = state.wait_for(|state| !matches!(state, State::Frozen | State::Dead)).await;
         *state.expect("the link outlives its calls")
@@ -110,24 +103,32 @@ impl Link {
         dead.map(drop).expect("the link outlives its calls");
     }
 
-    async fn call<T>(
+    async fn call<T: Send + 'static>(
         &self,
         service: Service,
-        asked: impl Future<Output = Result<T, PortError>>,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
         if self.alive().await == State::Cut(service) {
             return Err(PortError::Unavailable("the link is cut".into()));
         }
-        let answer = asked.await;
-        self.alive().await;
+        let answer = self.sky.through(service, asked).await;
+        if self.alive().await == State::Cut(service) {
+            return Err(PortError::Unknown("the link was cut before the answer came".into()));
+        }
         answer
     }
 
-    async fn redis<T>(&self, asked: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+    async fn redis<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
         self.call(Service::Redis, asked).await
     }
 
-    async fn postgres<T>(&self, asked: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+    async fn postgres<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
         self.call(Service::Postgres, asked).await
     }
 }
@@ -135,16 +136,20 @@ impl Link {
 #[async_trait]
 impl Leases for Link {
     async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
-        self.redis(self.services.leases.acquire(owner, keys, ttl)).await
+        let (to, keys) = (Arc::clone(&self.to.leases), keys.to_vec());
+        self.redis(async move { to.acquire(owner, &keys, ttl).await }).await
     }
     async fn renew(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
-        self.redis(self.services.leases.renew(owner, keys, ttl)).await
+        let (to, keys) = (Arc::clone(&self.to.leases), keys.to_vec());
+        self.redis(async move { to.renew(owner, &keys, ttl).await }).await
     }
     async fn release(&self, owner: RunId, keys: &[LeaseKey]) -> Result<(), PortError> {
-        self.redis(self.services.leases.release(owner, keys)).await
+        let (to, keys) = (Arc::clone(&self.to.leases), keys.to_vec());
+        self.redis(async move { to.release(owner, &keys).await }).await
     }
     async fn skew(&self, now: i64) -> Result<i64, PortError> {
-        self.redis(self.services.leases.skew(now)).await
+        let to = Arc::clone(&self.to.leases);
+        self.redis(async move { to.skew(now).await }).await
     }
 }
 
@@ -157,31 +162,36 @@ impl Members for Link {
         leases: &[LeaseKey],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
-        self.redis(self.services.leases.heartbeat(run, status, leases, ttl)).await
+        let (to, status, leases) = (Arc::clone(&self.to.members), status.clone(), leases.to_vec());
+        self.redis(async move { to.heartbeat(run, &status, &leases, ttl).await }).await
     }
     async fn members(&self) -> Result<Vec<Member>, PortError> {
-        self.redis(self.services.leases.members()).await
+        let to = Arc::clone(&self.to.members);
+        self.redis(async move { to.members().await }).await
     }
     async fn leave(&self, run: RunId) -> Result<(), PortError> {
-        self.redis(self.services.leases.leave(run)).await
+        let to = Arc::clone(&self.to.members);
+        self.redis(async move { to.leave(run).await }).await
     }
 }
 
 #[async_trait]
 impl Caps for Link {
     async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
-        self.redis(self.services.noted.grant(now, asks, closed)).await
+        let (to, asks, closed) = (Arc::clone(&self.to.caps), asks.to_vec(), closed.to_vec());
+        self.redis(async move { to.grant(now, &asks, &closed).await }).await
     }
 
     fn counts_connections(&self, host: &str) -> bool {
-        self.services.noted.counts_connections(host)
+        self.to.caps.counts_connections(host)
     }
 }
 
 #[async_trait]
 impl Mailboxes for Link {
     async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.postgres(self.services.world.turn_days(shards, todays, now)).await
+        let (to, shards, todays) = (Arc::clone(&self.to.mailboxes), shards.to_vec(), todays.clone());
+        self.postgres(async move { to.turn_days(&shards, &todays, now).await }).await
     }
     async fn candidates(
         &self,
@@ -189,7 +199,8 @@ impl Mailboxes for Link {
         todays: &Todays,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
-        self.postgres(self.services.world.candidates(shards, todays, now)).await
+        let (to, shards, todays) = (Arc::clone(&self.to.mailboxes), shards.to_vec(), todays.clone());
+        self.postgres(async move { to.candidates(&shards, &todays, now).await }).await
     }
     async fn due_replies(
         &self,
@@ -197,41 +208,107 @@ impl Mailboxes for Link {
         now: DateTime<Utc>,
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError> {
-        self.postgres(self.services.world.due_replies(shards, now, before)).await
+        let (to, shards) = (Arc::clone(&self.to.mailboxes), shards.to_vec());
+        self.postgres(async move { to.due_replies(&shards, now, before).await }).await
     }
     async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Rostered>, PortError> {
-        self.postgres(self.services.world.roster(day, now)).await
+        let to = Arc::clone(&self.to.mailboxes);
+        self.postgres(async move { to.roster(day, now).await }).await
     }
 }
 
 #[async_trait]
 impl Ledger for Link {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
-        self.postgres(self.services.ledger.prepare(now)).await
+        let to = Arc::clone(&self.to.ledger);
+        self.postgres(async move { to.prepare(now).await }).await
     }
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
-        self.postgres(self.services.ledger.epochs(shards)).await
+        let (to, shards) = (Arc::clone(&self.to.ledger), shards.to_vec());
+        self.postgres(async move { to.epochs(&shards).await }).await
     }
     async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
-        self.postgres(self.services.ledger.shards_of(worker)).await
+        let (to, worker) = (Arc::clone(&self.to.ledger), worker.clone());
+        self.postgres(async move { to.shards_of(&worker).await }).await
     }
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
-        self.postgres(self.services.ledger.raise(worker, read)).await
+        let (to, worker, read) = (Arc::clone(&self.to.ledger), worker.clone(), read.to_vec());
+        self.postgres(async move { to.raise(&worker, &read).await }).await
     }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
-        self.postgres(self.services.ledger.reserve(batch)).await
+        (self.asked)(batch);
+        let (to, batch) = (Arc::clone(&self.to.ledger), batch.clone());
+        self.postgres(async move { to.reserve(&batch).await }).await
     }
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.postgres(self.services.ledger.release(flights, now)).await
+        let (to, flights) = (Arc::clone(&self.to.ledger), flights.to_vec());
+        self.postgres(async move { to.release(&flights, now).await }).await
     }
     async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.postgres(self.services.ledger.abandon(run, message_ids, now)).await
+        let (to, message_ids) = (Arc::clone(&self.to.ledger), message_ids.to_vec());
+        self.postgres(async move { to.abandon(run, &message_ids, now).await }).await
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        self.postgres(self.services.ledger.settle(worker, results)).await
+        let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());
+        self.postgres(async move { to.settle(&worker, &results).await }).await
     }
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
-        self.postgres(self.services.ledger.sweep(sweep)).await
+        let (to, sweep) = (Arc::clone(&self.to.ledger), sweep.clone());
+        self.postgres(async move { to.sweep(&sweep).await }).await
+    }
+}
+
+#[async_trait]
+impl Duties for Link {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        let to = Arc::clone(&self.to.duties);
+        self.postgres(async move { to.finished().await }).await
+    }
+    async fn begin(
+        &self,
+        worker: &WorkerId,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        let (to, worker) = (Arc::clone(&self.to.duties), worker.clone());
+        self.postgres(async move { to.begin(&worker, day, now).await }).await
+    }
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        let to = Arc::clone(&self.to.duties);
+        self.postgres(async move { to.retire(kept, before).await }).await
+    }
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        let to = Arc::clone(&self.to.duties);
+        self.postgres(async move { to.note(day, duty, gone).await }).await
+    }
+    async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
+        let to = Arc::clone(&self.to.duties);
+        self.postgres(async move { to.finish(day, now).await }).await
+    }
+}
+
+#[async_trait]
+impl Orders for Link {
+    async fn running(&self) -> Result<bool, PortError> {
+        let to = Arc::clone(&self.to.orders);
+        self.postgres(async move { to.running().await }).await
+    }
+}
+
+#[async_trait]
+impl Bell for Link {
+    async fn next(&self) -> Ring {
+        loop {
+            let ring = self.to.bell.next().await;
+            // What is rung while the line is cut is not heard.
+            if self.alive().await != State::Cut(Service::Redis) {
+                return ring;
+            }
+        }
+    }
+    async fn ring(&self, ring: Ring) -> Result<(), PortError> {
+        let to = Arc::clone(&self.to.bell);
+        self.redis(async move { to.ring(ring).await }).await
     }
 }
 
@@ -241,7 +318,7 @@ impl Mailer for Link {
         tokio::select! {
             biased;
             () = self.death() => std::future::pending().await,
-            delivery = self.services.mailer.send(mail, gate) => {
+            delivery = self.to.mailer.send(mail, gate) => {
                 self.alive().await;
                 delivery
             }

@@ -153,7 +153,7 @@ impl Tables {
     fn check_day(&self, sender: &MemoryMailbox, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
         let day = self.days.get(&(ask.mailbox, ask.day)).filter(|day| !day.closed).ok_or(Refusal::Stale)?;
         let quota = sender.quota();
-        if self.flights.values().any(|flight| flight.mailbox == ask.mailbox) {
+        if self.flying.contains(&ask.mailbox) {
             return Err(Refusal::NotCool);
         }
         match ask.answers {
@@ -199,8 +199,8 @@ impl Tables {
                 _ => continue,
             };
             let due = ask.answers.filter(|reply| self.waiting_thread(*reply, ask.mailbox, batch.now).is_some());
-            if let Some(row) = due.and_then(|reply| self.replies.get_mut(&reply)) {
-                (row.state, row.reason) = ("lapsed", Some(reason.to_owned()));
+            if let Some(reply) = due {
+                self.lapse(reply, reason);
             }
         }
     }
@@ -254,7 +254,7 @@ impl Tables {
         day.quota = quota;
         if let Some(reply) = ask.answers {
             day.reply_attempts += 1;
-            self.replies.entry(reply).and_modify(|row| row.state = "claimed");
+            self.claim(reply);
         } else {
             day.reserved += 1;
             day.attempts += 1;
@@ -281,6 +281,7 @@ impl Tables {
             reserved_at: now,
         };
         self.flights.insert(flight, row);
+        self.flying.insert(ask.mailbox);
         let sender = &self.mailboxes[&ask.mailbox];
         Flight {
             id: flight,
@@ -301,8 +302,8 @@ impl Tables {
     }
 
     fn party(&self, mailbox: MailboxId) -> Party {
-        let MemoryMailbox { email, display_name, .. } = self.mailboxes[&mailbox].clone();
-        Party { mailbox, email, display_name }
+        let MemoryMailbox { email, display_name, .. } = &self.mailboxes[&mailbox];
+        Party { mailbox, email: email.clone(), display_name: display_name.clone() }
     }
 }
 

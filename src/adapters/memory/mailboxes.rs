@@ -6,12 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::world::{DayRow, MemoryMailbox, MemoryWorld, Tables};
 use crate::{
     domain::{
-        id::{MailboxId, ShardId},
+        id::{MailboxId, ReplyId, ShardId},
         pairing::Member,
         plan::Candidate,
         ramp::day_counts,
         reply::DueReply,
-        shard::shard_of,
         time::{Todays, today},
     },
     ports::{Mailboxes, PortError},
@@ -21,8 +20,7 @@ use crate::{
 impl Mailboxes for MemoryWorld {
     async fn turn_days(&self, shards: &[ShardId], _todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
         self.statement(|tables| {
-            let mine: Vec<MailboxId> =
-                tables.mailboxes.keys().copied().filter(|id| shards.contains(&tables.shard(*id))).collect();
+            let mine: Vec<MailboxId> = tables.of_shards(shards).map(|mailbox| mailbox.id).collect();
             mine.into_iter().map(|id| tables.turn(id, now)).sum()
         })
     }
@@ -34,7 +32,7 @@ impl Mailboxes for MemoryWorld {
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         self.statement(|tables| {
-            let mine = tables.mailboxes.values().filter(|m| shards.contains(&tables.shard(m.id)));
+            let mine = tables.of_shards(shards);
             let probes = tables.probes(shards, now);
             let others =
                 |m: &&MemoryMailbox| probes.get(&m.endpoint.host.to_lowercase()).is_some_and(|p| *p != Some(m.id));
@@ -114,22 +112,18 @@ impl Tables {
     }
 
     fn lapse_late(&mut self, shards: &[ShardId], now: DateTime<Utc>) {
-        let count = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
-        let mine = |mailbox| shards.contains(&shard_of(mailbox, count));
-        for reply in self.replies.values_mut().filter(|reply| reply.state == "waiting" && reply.due.until <= now) {
-            if mine(reply.mailbox) {
-                (reply.state, reply.reason) = ("lapsed", Some("late".to_owned()));
-            }
-        }
+        // What falls due later can't be too late yet.
+        let over = self.due_before(shards, now).filter(|(_, reply)| reply.due.until <= now);
+        let over: Vec<ReplyId> = over.map(|(id, _)| id).collect();
+        over.into_iter().for_each(|id| self.lapse(id, "late"));
     }
 
     fn due_replies(&self, shards: &[ShardId], before: DateTime<Utc>) -> Vec<DueReply> {
-        let waiting = self.replies.iter().filter(|(_, reply)| reply.state == "waiting" && reply.due.at < before);
-        let due = waiting.filter_map(|(id, reply)| {
-            let mailbox = self.mailboxes.get(&reply.mailbox).filter(|m| shards.contains(&self.shard(m.id)))?;
+        let due = self.due_before(shards, before).filter_map(|(id, reply)| {
+            let mailbox = self.mailboxes.get(&reply.mailbox)?;
             let last_day = self.days.range((mailbox.id, NaiveDate::MIN)..=(mailbox.id, NaiveDate::MAX)).next_back();
             Some(DueReply {
-                id: *id,
+                id,
                 mailbox: mailbox.id,
                 user: mailbox.user,
                 shard: self.shard(mailbox.id),

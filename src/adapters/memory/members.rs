@@ -37,11 +37,14 @@ impl Members for MemoryLeases {
     ) -> Result<Pulse, PortError> {
         self.step(|kept, now| {
             kept.drop_the_dead(now);
+            if kept.members.values().any(|(_, other)| other.fleet.differs(&status.fleet)) {
+                return Err(PortError::Lost("workers of another fleet live here".into()));
+            }
             let mut renew = extend(run, ttl);
             let renewed = leases.iter().map(|key| kept.on_one(*key, now, &mut renew)).collect();
             let known = kept.members.insert(run, (now.after(ttl), status.clone())).is_some();
-            Pulse { known, kept: renewed, members: kept.living(now) }
-        })
+            Ok(Pulse { known, kept: renewed, members: kept.living(now) })
+        })?
     }
 
     async fn members(&self) -> Result<Vec<Member>, PortError> {

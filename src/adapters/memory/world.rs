@@ -3,6 +3,9 @@
 
 mod audit;
 mod past;
+mod peek;
+mod tally;
+mod threads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +14,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use self::tally::{Hour, Tally};
 use super::{Fault, Faults};
 use crate::{
     domain::{
@@ -178,6 +182,7 @@ pub(super) struct Tables {
     pub(super) now: DateTime<Utc>,
     pub(super) running: bool,
     pub(super) mailboxes: BTreeMap<MailboxId, MemoryMailbox>,
+    pub(super) by_shard: BTreeSet<(ShardId, MailboxId)>,
     pub(super) limits: BTreeMap<UserId, u32>,
     pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
     pub(super) pairs: BTreeSet<(NaiveDate, MailboxId, MailboxId, i16)>,
@@ -185,9 +190,13 @@ pub(super) struct Tables {
     pub(super) rosters: BTreeMap<NaiveDate, Vec<Member>>,
     pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
+    /// Who has one of them.
+    pub(super) flying: BTreeSet<MailboxId>,
     pub(super) logs: BTreeMap<FlightId, LogRow>,
     pub(super) batches: BTreeMap<BatchId, BatchRow>,
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
+    /// When each waiting reply falls due, by the shard of who answers.
+    pub(super) waiting: BTreeSet<(ShardId, DateTime<Utc>, ReplyId)>,
     /// By (`host` or `domain`, name).
     pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
     pub(super) records: BTreeMap<MailboxId, Record>,
@@ -197,11 +206,22 @@ pub(super) struct Tables {
     pub(super) cleanups: BTreeMap<NaiveDate, CleanupRow>,
     pub(super) last_flight: i64,
     pub(super) last_batch: i64,
+    pub(super) tally: Tally,
+    /// Of what is over only the tally is kept.
+    pub(super) forgets: bool,
 }
 
 impl Tables {
     pub(super) fn shard(&self, mailbox: MailboxId) -> ShardId {
         shard_of(mailbox, u16::try_from(self.shards.len()).unwrap_or(u16::MAX))
+    }
+
+    /// Returns the mailboxes of `shards`.
+    pub(super) fn of_shards<'a>(&'a self, shards: &'a [ShardId]) -> impl Iterator<Item = &'a MemoryMailbox> {
+        let places = shards
+            .iter()
+            .flat_map(|shard| self.by_shard.range((*shard, MailboxId(i64::MIN))..=(*shard, MailboxId(i64::MAX))));
+        places.filter_map(|(_, id)| self.mailboxes.get(id))
     }
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
@@ -254,6 +274,18 @@ impl MemoryWorld {
         MemoryWorld { clock, user_daily_cap, faults: Arc::default(), tables: Arc::new(Mutex::new(tables)) }
     }
 
+    /// Keeps of what is over only the tally: no log row but those in doubt, no ended reply, no finished batch. For
+    /// millions of mails.
+    pub fn forgetful(self) -> MemoryWorld {
+        self.tables().forgets = true;
+        self
+    }
+
+    /// Returns what came of all mails so far.
+    pub fn tally(&self) -> Tally {
+        self.tables().tally.clone()
+    }
+
     /// From here on every call fails so; `None` mends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.faults.set(fault);
@@ -271,7 +303,10 @@ impl MemoryWorld {
 
     /// Enrols a mailbox, or changes a known one.
     pub fn enrol(&self, mailbox: MemoryMailbox) {
-        self.tables().mailboxes.insert(mailbox.id, mailbox);
+        let mut tables = self.tables();
+        let place = (tables.shard(mailbox.id), mailbox.id);
+        tables.by_shard.insert(place);
+        tables.mailboxes.insert(mailbox.id, mailbox);
     }
 
     /// Changes a mailbox in place.

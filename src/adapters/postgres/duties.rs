@@ -26,12 +26,14 @@ const STEP: i64 = 10_000;
 pub struct PostgresDuties {
     pool: PgPool,
     session: Session,
+    /// For what is asked before each renewal of the leadership.
+    brief: Session,
 }
 
 impl PostgresDuties {
     /// Works through `pool`, and for the log's partitions by a connection of its own.
     pub fn new(pool: PgPool) -> PostgresDuties {
-        PostgresDuties { session: Session::new(pool.clone()), pool }
+        PostgresDuties { session: Session::new(pool.clone()), brief: Session::brief(pool.clone()), pool }
     }
 }
 
@@ -39,7 +41,7 @@ impl PostgresDuties {
 impl Duties for PostgresDuties {
     async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
         const READ: &str = "SELECT max(day) FROM cleanups WHERE finished_at IS NOT NULL";
-        self.session.row(|| sqlx::query(READ)).await?.try_get(0).map_err(classify)
+        self.brief.row(|| sqlx::query(READ)).await?.try_get(0).map_err(classify)
     }
 
     async fn begin(

@@ -23,13 +23,15 @@ const PARTITIONS_BEHIND: u64 = 3;
 #[derive(Clone, Debug)]
 pub struct PostgresLedger {
     session: Session,
+    /// For what heartbeat and loop wait for. What is written afterwards may take its time: a repeat costs more than it.
+    brief: Session,
     user_daily_cap: f64,
 }
 
 impl PostgresLedger {
     /// Writes through `pool`; a user's own daily limit may be stretched `user_daily_cap` times.
     pub fn new(pool: PgPool, user_daily_cap: f64) -> PostgresLedger {
-        PostgresLedger { session: Session::new(pool), user_daily_cap }
+        PostgresLedger { session: Session::new(pool.clone()), brief: Session::brief(pool), user_daily_cap }
     }
 
     async fn settle_once(&self, results: &[Settlement]) -> Result<u64, PortError> {
@@ -51,7 +53,7 @@ impl Ledger for PostgresLedger {
         const READ: &str = "SELECT s.epoch FROM unnest($1::int[]) WITH ORDINALITY AS asked (shard, place)
             JOIN shards s ON s.shard = asked.shard ORDER BY asked.place";
         let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
-        let rows = self.session.rows(|| sqlx::query(READ).bind(asked.clone())).await?;
+        let rows = self.brief.rows(|| sqlx::query(READ).bind(asked.clone())).await?;
         if rows.len() != shards.len() {
             let known = rows.len();
             return Err(PortError::Permanent(format!(
@@ -64,7 +66,7 @@ impl Ledger for PostgresLedger {
 
     async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
         const READ: &str = "SELECT shard FROM shards WHERE worker_id = $1 ORDER BY shard";
-        let rows = self.session.rows(|| sqlx::query(READ).bind(worker.0.clone())).await?;
+        let rows = self.brief.rows(|| sqlx::query(READ).bind(worker.0.clone())).await?;
         rows.iter().map(|row| row.try_get(0).map(ShardId).map_err(classify)).collect()
     }
 
@@ -73,12 +75,12 @@ impl Ledger for PostgresLedger {
         let build = || {
             sqlx::query(include_str!("sql/raise.sql")).bind(worker.0.clone()).bind(shards.clone()).bind(epochs.clone())
         };
-        let rows = self.session.rows(build).await?;
+        let rows = self.brief.rows(build).await?;
         rows.iter().map(|row| Ok(row.try_get::<Option<i64>, _>(0).map_err(classify)?.map(Epoch))).collect()
     }
 
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
-        let rows = self.session.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
+        let rows = self.brief.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
         reserve::reservations(batch, &rows)
     }
 

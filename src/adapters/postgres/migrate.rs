@@ -1,15 +1,15 @@
 //! Brings the database to this release and keeps its standing parts: a row for each shard, a log partition for each day.
 //!
 //! The number of shards may change between releases of the settings. Then every mailbox, and every mail in flight, is
-//! moved to its new shard in one transaction that first takes all shards' rows and raises their epochs: a worker that
-//! still runs with the old number loses its shards at once (its reserves find an epoch that has passed) and nothing
-//! needs to be stopped before.
+//! moved to its new shard in one transaction that first takes all shards' rows and raises their epochs. Workers must be
+//! down for it; one that nobody sees loses its shards at once, because its reserves find an epoch that has passed.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 use thiserror::Error;
 
+use super::pool::WORKER;
 use crate::domain::{id::MailboxId, shard::shard_of};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -30,6 +30,12 @@ pub enum MigrateError {
     /// A migration did not go through; its transaction was rolled back.
     #[error("a migration failed and was rolled back: {0}")]
     Failed(String),
+    /// A worker is connected, which counts the shards as they were.
+    #[error(
+        "the database has {found} shards and WARMUP_SHARDS says {wanted}: stop all workers before the number is changed; \
+         Postgres has {sessions} sessions of workers"
+    )]
+    Working { found: i64, wanted: u16, sessions: i64 },
     /// The database did not answer.
     #[error("the database cannot be migrated: {0}")]
     Database(#[from] sqlx::Error),
@@ -161,13 +167,17 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, bool, Vec<u8
 
 /// Makes exactly `shards` rows, and moves the mailboxes where that is another number than before. Returns the number
 /// before, where there was another, and how many mailboxes moved.
-async fn ensure_shards(connection: &mut PgConnection, shards: u16) -> Result<(Option<i64>, usize), sqlx::Error> {
+async fn ensure_shards(connection: &mut PgConnection, shards: u16) -> Result<(Option<i64>, usize), MigrateError> {
     let mut transaction = connection.begin().await?;
     // Imports give new mailboxes their shard under the shared side of this lock.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup shards'))").execute(&mut *transaction).await?;
     let before: i64 = sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(&mut *transaction).await?;
     if before == i64::from(shards) {
         return Ok((None, 0));
+    }
+    let sessions: i64 = sqlx::query_scalar(WORKING).bind(WORKER).fetch_one(&mut *transaction).await?;
+    if before > 0 && sessions > 0 {
+        return Err(MigrateError::Working { found: before, wanted: shards, sessions });
     }
     // All rows in key order, as a reserve takes them; the raised epoch shuts out whoever computed with the old number.
     sqlx::query("SELECT 1 FROM shards ORDER BY shard FOR UPDATE").execute(&mut *transaction).await?;
@@ -196,6 +206,13 @@ async fn move_mailboxes(connection: &mut PgConnection, shards: u16) -> Result<us
     }
     Ok(moved.len())
 }
+
+// A worker asks at every heartbeat, a minute apart at most: what was silent for longer is a session whose other end is
+// gone without a word.
+const WORKING: &str = "
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = $1
+      AND (state <> 'idle' OR state_change > now() - interval '2 minutes')";
 
 // One epoch above all: a shard that is removed here and made again later must not meet an epoch it once had.
 const RAISE_ALL: &str = "UPDATE shards SET epoch = (SELECT max(epoch) FROM shards) + 1, worker_id = NULL";

@@ -16,7 +16,7 @@ pub struct PostgresOrders {
 impl PostgresOrders {
     /// Reads through `pool`.
     pub fn new(pool: PgPool) -> PostgresOrders {
-        PostgresOrders { session: Session::new(pool) }
+        PostgresOrders { session: Session::brief(pool) }
     }
 
     /// Orders the fleet to run or to stop. Returns whether that changed anything.

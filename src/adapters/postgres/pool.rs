@@ -1,20 +1,51 @@
 //! The way to Postgres: a pool whose sessions cannot hang for ever, and errors that never show the URL's password.
+//!
+//! A server that vanishes without a word (its host died, a firewall forgot us) breaks no connection: whoever uses one
+//! waits. So each wait has an end here or in `session.rs`, and all ends together are shorter than the lease and two
+//! heartbeats in which sending goes on after an outage.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    io,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, PgPool,
+    ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
 
-/// Longer than any statement of the worker takes on a sound database, shorter than the patience of whoever waits.
+/// Longer than any statement takes on a sound database, also a large import's.
 const STATEMENT_TIMEOUT: &str = "30s";
+/// The same of a worker, whose statements are about its own shards; shorter than the patience of whoever waits
+/// (`session.rs`).
+const WORKER_STATEMENT_TIMEOUT: &str = "15s";
+/// How long a worker's statement waits for a lock. A reserve that waits longer than 3 s is thrown away in any case, and
+/// while it waits it holds the rows of its shards: should its worker die, nobody else could own them so long.
+const WORKER_LOCK_TIMEOUT: &str = "5s";
 /// A transaction that forgot to go on keeps its locks no longer than this.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
-/// For a connection to be made, and for one to become free.
+/// For the first connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a connection to become free, to be found alive, and to be made: a heartbeat's time by default.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For the answer to a PING on a connection that lay idle. Each silence in a row halves it, so that a pool of dead ones is
+/// cleared within one `ACQUIRE_TIMEOUT`.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+/// What the sessions of workers are called, those of commands, and those of the API. A worker answers the API in the same
+/// process, and yet by other sessions: `migrate` takes those of workers for somebody who counts the shards, and the API
+/// counts none. It answers before its worker has begun and after it has ended, and is scraped every few seconds; under
+/// the worker's name such a process could hold up a move of the shards for nothing.
+pub(super) const WORKER: &str = "warmup";
+const COMMAND: &str = "warmup command";
+const API: &str = "warmup api";
 
 /// Why there is no connection. Names the server, never the password.
 #[derive(Debug, Error)]
@@ -44,10 +75,42 @@ impl ConnectError {
 /// Returns `Url` for what is no Postgres URL, `Unreachable` when the server does not answer within ten seconds or is
 /// starting, stopping or full, and `Refused` with its own words when it knows no such user, password or database.
 pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
-    let options = options(url)?;
+    open(options(url)?, max).await
+}
+
+/// The same for a worker: under the name by which Postgres shows that one is there, and with statements that wait less
+/// long, for locks and for their own end.
+pub async fn connect_worker(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
+    let limits = [("statement_timeout", WORKER_STATEMENT_TIMEOUT), ("lock_timeout", WORKER_LOCK_TIMEOUT)];
+    open(options(url)?.application_name(WORKER).options(limits), max).await
+}
+
+async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectError> {
     // The pool would hide the cause behind a time-out: the first connection is made by hand.
     probe(&options).await?;
-    Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(options))
+    let silences = Arc::new(AtomicU32::new(0));
+    let pool = PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Instead of the pool's own PING, which would wait for ever.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| Box::pin(answers(connection, Arc::clone(&silences))));
+    Ok(pool.connect_lazy_with(options))
+}
+
+/// Says whether the server still answers on a connection that lay idle. An error breaks it off without a goodbye.
+async fn answers(connection: &mut PgConnection, silences: Arc<AtomicU32>) -> Result<bool, sqlx::Error> {
+    let patience = ANSWERS_WITHIN / (1 << silences.load(Ordering::Relaxed).min(5));
+    match tokio::time::timeout(patience, connection.ping()).await {
+        Ok(answer) => {
+            silences.store(0, Ordering::Relaxed);
+            answer.map(|()| true)
+        }
+        Err(_) => {
+            silences.fetch_add(1, Ordering::Relaxed);
+            Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+        }
+    }
 }
 
 /// For a request to get a connection: longer than any queue before a server that answers, shorter than a person waits.
@@ -55,11 +118,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// For a statement of a request: one that takes longer would not be waited for.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
-/// Returns a pool of at most `max` connections to `url` for what somebody waits for. Connects to nothing yet.
+/// Returns a pool of at most `max` connections to `url` for what the API is asked. Connects to nothing yet.
 ///
 /// Returns `Url` for what is no Postgres URL.
 pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
-    let options = options(url)?.options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
+    let options = options(url)?.application_name(API).options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
     Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(REQUEST_TIMEOUT).connect_lazy_with(options))
 }
 
@@ -67,7 +130,7 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
     // The parser's own error may quote the URL: it is not passed on.
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ConnectError::Url)?;
     Ok(options
-        .application_name("warmup")
+        .application_name(COMMAND)
         .options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),

@@ -14,8 +14,14 @@ use crate::ports::PortError;
 /// The statements a deadlock's victim may cost; each was rolled back whole.
 const REPEATS: usize = 8;
 
-/// Longer than the server's own `statement_timeout` (30 s), so that this one only speaks when the network is gone.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than the server's own `statement_timeout` for a worker (15 s), so that this one only speaks when the network is
+/// gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For statements on a handful of rows by their keys, whose only long wait is for a lock. Longer than that may take (5 s).
+/// The heartbeat or a reserve is nearly always under way, so when the server vanishes and comes back this is what its
+/// return costs.
+const BRIEF: Duration = Duration::from_secs(10);
 
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 
@@ -23,11 +29,17 @@ pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pool: PgPool,
+    patience: Duration,
 }
 
 impl Session {
     pub(super) fn new(pool: PgPool) -> Session {
-        Session { pool }
+        Session { pool, patience: PATIENCE }
+    }
+
+    /// One whose statements look at a handful of rows by their keys.
+    pub(super) fn brief(pool: PgPool) -> Session {
+        Session { pool, patience: BRIEF }
     }
 
     /// Runs the statement that `build` makes and returns its rows. Repeats it after a deadlock, a serialization failure
@@ -60,12 +72,12 @@ impl Session {
             PortError::Unknown(text) => PortError::Unavailable(text),
             other => other,
         })?;
-        match tokio::time::timeout(PATIENCE, statement.fetch_all(&mut *connection)).await {
+        match tokio::time::timeout(self.patience, statement.fetch_all(&mut *connection)).await {
             Ok(answer) => answer.map_err(classify),
             Err(_) => {
                 // Its answer may still come: it must not meet the next statement.
                 drop(connection.detach());
-                Err(PortError::Unknown(format!("no answer within {} s", PATIENCE.as_secs())))
+                Err(PortError::Unknown(format!("no answer within {} s", self.patience.as_secs())))
             }
         }
     }

@@ -4,10 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use redis::{Client, RedisError, aio::PubSubStream};
-use tokio::{sync::Mutex, time::timeout};
+use redis::{Msg, RedisError, aio::PubSubStream};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
 
-use super::{Keys, Pool, pool};
+use super::{
+    Keys, Pool,
+    pool::{self, Node},
+};
 use crate::ports::{
     Clock, PortError,
     orders::{Bell, Ring},
@@ -18,26 +24,56 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The bell of the fleet under one prefix.
 pub struct RedisBell {
-    client: Client,
     pool: Pool,
     channel: String,
     clock: Arc<dyn Clock>,
-    line: Mutex<Option<PubSubStream>>,
+    line: Mutex<Option<Line>>,
+}
+
+/// A connection that listens, and word of whether the fleet's keys are still where it leads. Any node of a cluster passes
+/// on what any other is told; one that has left it does not.
+struct Line {
+    listening: PubSubStream,
+    moves: watch::Receiver<Node>,
 }
 
 impl RedisBell {
-    /// Listens at `url` and rings through `pool`, without connecting yet.
-    ///
-    /// Returns `Permanent` when the URL can't be used. It may hold a password and is never part of an error.
-    pub fn new(url: &str, pool: Pool, prefix: &str, clock: Arc<dyn Clock>) -> Result<RedisBell, PortError> {
-        let client = Client::open(url).map_err(|_| PortError::Permanent("REDIS_URL can't be listened at".into()))?;
-        Ok(RedisBell { client, pool, channel: Keys::new(prefix).bell(), clock, line: Mutex::default() })
+    /// Listens and rings where `pool` leads, without connecting yet.
+    pub fn new(pool: Pool, prefix: &str, clock: Arc<dyn Clock>) -> RedisBell {
+        RedisBell { pool, channel: Keys::new(prefix).bell(), clock, line: Mutex::default() }
     }
 
-    async fn listen(&self) -> Result<PubSubStream, RedisError> {
-        let mut line = self.client.get_async_pubsub().await?;
-        line.subscribe(&self.channel).await?;
-        Ok(line.into_on_message())
+    async fn listen(&self) -> Result<Line, RedisError> {
+        let moves = self.pool.moves();
+        let listening = self.pool.listen(&self.channel).await?.into_on_message();
+        Ok(Line { listening, moves })
+    }
+
+    /// Lays a line, or waits a moment before the next attempt.
+    async fn lay(&self) -> Option<Line> {
+        let node = self.pool.node();
+        match timeout(pool::CALL_TIMEOUT, self.listen()).await {
+            Ok(Ok(line)) => return Some(line),
+            Ok(Err(error)) => tracing::debug!(%error, "the bell can't be listened to"),
+            Err(_) => tracing::debug!("the bell can't be listened to: no answer in time"),
+        }
+        self.pool.leave(&node);
+        self.clock.pause(AGAIN).await;
+        None
+    }
+}
+
+impl Line {
+    /// The next message; `None` when the line is of no more use.
+    async fn next(&mut self) -> Option<Msg> {
+        tokio::select! {
+            biased;
+            moved = self.moves.changed() => {
+                drop(moved);
+                None
+            }
+            message = self.listening.next() => message,
+        }
     }
 }
 
@@ -46,17 +82,14 @@ impl Bell for RedisBell {
     async fn next(&self) -> Ring {
         let mut line = self.line.lock().await;
         loop {
-            let Some(listening) = line.as_mut() else {
-                match timeout(pool::CALL_TIMEOUT, self.listen()).await {
-                    Ok(Ok(listening)) => {
-                        *line = Some(listening);
-                        return Ring::Ordered;
-                    }
-                    _ => self.clock.pause(AGAIN).await,
+            let Some(laid) = line.as_mut() else {
+                *line = self.lay().await;
+                if line.is_some() {
+                    return Ring::Ordered;
                 }
                 continue;
             };
-            match listening.next().await.map(|message| message.get_payload::<String>()) {
+            match laid.next().await.map(|message| message.get_payload::<String>()) {
                 Some(Ok(word)) => match Ring::ALL.into_iter().find(|ring| ring.as_str() == word) {
                     Some(ring) => return ring,
                     None => tracing::debug!(word, "the bell says what this release does not know"),

@@ -3,10 +3,12 @@
 //! The one question is whether the server may have done what it was asked. An answer that is an error says that it did
 //! not; a connection that fell silent says nothing.
 
-use std::fmt::Display;
+use std::{error::Error, fmt::Display, io, sync::Arc};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use rustls::CertificateError;
 
+use super::address::Address;
 use crate::ports::PortError;
 
 /// Translates an error of a command that may have been sent.
@@ -27,20 +29,59 @@ pub fn classify(error: RedisError) -> PortError {
 }
 
 /// Translates an error that came before anything was sent: whatever the network did, nothing happened.
-pub(super) fn classify_unsent(error: RedisError) -> PortError {
+///
+/// Returns `Permanent` also where the server at `at` can't be trusted, or does not trust us, because asking again does
+/// not change its certificate.
+pub(super) fn classify_unsent(at: &Address, error: RedisError) -> PortError {
+    if let Some(fault) = tls_fault(&error) {
+        return PortError::Permanent(of_tls(at, fault));
+    }
+    if error.to_string().contains("refused to switch database") {
+        return PortError::Permanent(format!(
+            "Redis at {at}: {error}; a cluster has no databases, others as many as their configuration says, and the \
+             user needs `+select` for any but 0: write REDIS_URL without a number at its end"
+        ));
+    }
     match classify(error) {
-        PortError::Unknown(text) => PortError::Unavailable(text),
+        PortError::Unknown(text) | PortError::Unavailable(text) => PortError::Unavailable(format!("{text} ({at})")),
         certain => certain,
     }
 }
 
+/// Says whether the server is a replica now, which does not write.
+pub(super) fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// What TLS itself found wrong.
+pub(super) fn tls_fault(error: &RedisError) -> Option<&rustls::Error> {
+    let source = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+}
+
+fn of_tls(at: &Address, fault: &rustls::Error) -> String {
+    use rustls::Error as Fault;
+    let instead = match fault {
+        Fault::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "put the certificate of the authority that signed it into a PEM file and name that in WARMUP_TLS_CA_FILE"
+        }
+        Fault::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "write a name that stands in the certificate into REDIS_URL (on a cluster: let the nodes announce it)",
+        Fault::InvalidCertificate(_) => "give that server a certificate that is valid now",
+        Fault::AlertReceived(_) => {
+            "it may want a certificate of ours, which warmup does not have: set `tls-auth-clients no` there"
+        }
+        _ => "write redis:// where that server speaks without TLS, and rediss:// only where it speaks TLS",
+    };
+    format!("Redis at {at}: {fault}; {instead}")
+}
+
 fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
     match kind {
-        ServerErrorKind::NoPerm => PortError::Permanent(format!(
-            "{}; give the user of REDIS_URL the right to EVALSHA, SCRIPT, GET, SET, DEL, PEXPIRE, ZADD, ZREM, \
-             ZSCORE, ZRANGE, HGET, HSET, HDEL, TIME and INFO",
-            says(error)
-        )),
+        ServerErrorKind::NoPerm => {
+            PortError::Permanent(format!("{}; docs/REDIS.md lists what the user of REDIS_URL needs", says(error)))
+        }
         ServerErrorKind::CrossSlot => PortError::Permanent(says(error)),
         // The catch-all "ERR": a request that the server can't serve, but for this one, which passes.
         ServerErrorKind::ResponseError if !says(&error).contains("max number of clients") => {
@@ -61,6 +102,9 @@ fn of_code(error: RedisError) -> PortError {
             says(error)
         )),
         "NORUNID" => PortError::Permanent(says(error)),
+        "OTHERFLEET" => {
+            PortError::Lost(format!("{}; give one of the two fleets a WARMUP_REDIS_PREFIX of its own", says(error)))
+        }
         _ => unavailable(error),
     }
 }
@@ -94,7 +138,8 @@ mod tests {
             PortError::Unavailable(_) => "unavailable",
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
-            PortError::Lost(_) | PortError::Conflict(_) => "never said by Redis",
+            PortError::Lost(_) => "lost",
+            PortError::Conflict(_) => "never said by Redis",
         }
     }
 
@@ -109,7 +154,8 @@ mod tests {
             (io::ErrorKind::UnexpectedEof, "unknown"),
         ] {
             assert_eq!(word(classify(io_error(kind))), expected, "{kind}");
-            assert_eq!(word(classify_unsent(io_error(kind))), "unavailable", "{kind} before anything was sent");
+            let at = Address::of("redis://cache", None).unwrap();
+            assert_eq!(word(classify_unsent(&at, io_error(kind))), "unavailable", "{kind} before anything was sent");
         }
     }
 
@@ -138,8 +184,26 @@ mod tests {
             ("DENIED Redis is running in protected mode", "permanent"),
             ("NORUNID this server hides its run_id", "permanent"),
             ("ERR unknown command 'EVALSHA'", "permanent"),
+            ("OTHERFLEET another fleet lives here", "lost"),
         ] {
             assert_eq!(word(classify(reply(text))), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_tls_finds_wrong_does_not_pass_and_says_what_to_do() {
+        let at = Address::of("rediss://:hunter2@cache", None).unwrap();
+        for (fault, expected) in [
+            (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer), "WARMUP_TLS_CA_FILE"),
+            (rustls::Error::InvalidCertificate(CertificateError::NotValidForName), "name that stands"),
+            (rustls::Error::InvalidCertificate(CertificateError::Expired), "valid now"),
+            (rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired), "tls-auth-clients"),
+            (rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), "redis://"),
+        ] {
+            let error = RedisError::from(io::Error::new(io::ErrorKind::InvalidData, fault));
+            let told = classify_unsent(&at, error);
+            assert!(matches!(&told, PortError::Permanent(text) if text.contains(expected)), "{told:?}");
+            assert!(!told.to_string().contains("hunter2"), "{told}");
         }
     }
 

@@ -18,6 +18,11 @@ impl Keys {
         Keys { tag: format!("{{{prefix}}}") }
     }
 
+    /// What all keys match, as an ACL writes it.
+    pub fn pattern(&self) -> String {
+        format!("~{}:*", self.tag)
+    }
+
     /// The bucket of a cap of the whole fleet.
     pub fn fleet_cap(&self, kind: CapKind) -> String {
         format!("{}:cap:{}", self.tag, kind.as_str())
@@ -48,6 +53,16 @@ impl Keys {
         }
     }
 
+    /// Whose members they are: the identity of their fleet.
+    pub fn fleet(&self) -> String {
+        format!("{}:fleet", self.tag)
+    }
+
+    /// What the start-up check writes to and takes away again.
+    pub fn trial(&self) -> String {
+        format!("{}:trial", self.tag)
+    }
+
     /// The live workers, by the end of their time.
     pub fn members(&self) -> String {
         format!("{}:members", self.tag)
@@ -75,6 +90,7 @@ mod tests {
         assert_eq!(keys.lease(LeaseKey::Leader), "{warmup}:lease:leader");
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
         assert_eq!(keys.lease(LeaseKey::Name(255)), "{warmup}:lease:name:00000000000000ff");
+        assert_eq!((keys.fleet(), keys.trial()), ("{warmup}:fleet".into(), "{warmup}:trial".into()));
         assert_eq!((keys.members(), keys.statuses()), ("{warmup}:members".into(), "{warmup}:statuses".into()));
     }
 }

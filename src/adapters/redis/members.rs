@@ -47,11 +47,11 @@ impl Members for RedisMembers {
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
         let mut call = self.heartbeat.key(self.keys.members());
-        call.key(self.keys.statuses());
+        call.key(self.keys.statuses()).key(self.keys.fleet());
         for key in leases {
             call.key(self.keys.lease(*key));
         }
-        call.arg(run.to_string()).arg(millis(ttl)).arg(packed(status)?);
+        call.arg(run.to_string()).arg(millis(ttl)).arg(packed(status)?).arg(&status.fleet.0);
         let (known, kept, told): (bool, Vec<bool>, Vec<Told>) = pool::run(&self.pool, &call).await?;
         Ok(Pulse { known, kept, members: listed(told) })
     }

@@ -1,14 +1,26 @@
 //! Connections to Redis, and the one way to use them: take one, ask, give it back, each within its time.
+//!
+//! On a cluster all our keys lie in one slot, so one node is all that we speak to. Any node is told of at first; the one
+//! that owns the slot says so, or another says MOVED and where to: nothing was done then, so the same is asked there.
+//! A node that is away is replaced by what the others say: first the one of REDIS_URL, then those that were seen last.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use deadpool_redis::{Connection, Manager, PoolError, Runtime};
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisResult, ScriptInvocation};
-use tokio::time::{error::Elapsed, timeout};
+use redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value, aio::PubSub,
+};
+use tokio::{
+    sync::watch,
+    time::{error::Elapsed, timeout},
+};
 
 use super::{
-    Pool,
-    classify::{classify, classify_unsent},
+    address::Address,
+    classify::{classify, classify_unsent, is_read_only},
 };
 use crate::ports::PortError;
 
@@ -20,102 +32,251 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// without a word must not use up the whole time for a call.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The first release with scripts that declare themselves by `#!lua`, and are then refused as a whole before they run,
-/// not in the middle, where memory is short or the server is a replica.
-const OLDEST_VERSION: (u32, u32) = (7, 0);
+/// How often one call goes on to another node: from one that is away to one that knows, and from there to the owner.
+const MOVES: usize = 3;
 
-/// Opens a pool of at most `size` connections to `url`, without connecting yet.
+/// Connections to the node that has our keys.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// As REDIS_URL says.
+    first: Address,
+    size: usize,
+    node: watch::Sender<Node>,
+    /// The nodes of the cluster that were seen last; none without one.
+    others: Mutex<Vec<Address>>,
+}
+
+/// The node that is spoken to.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) address: Address,
+    connections: deadpool_redis::Pool,
+}
+
+/// What is asked.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Command(&'a Cmd),
+    Script(&'a ScriptInvocation<'a>),
+}
+
+/// Opens a pool of at most `size` connections to `url`, without connecting yet. Certificates must come from a public
+/// root.
 ///
 /// Returns `Permanent` when the URL can't be used. The URL may hold a password and is never part of an error.
 pub fn open(url: &str, size: usize) -> Result<Pool, PortError> {
-    if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-        return Err(PortError::Permanent(
-            "REDIS_URL asks for TLS, which this build does not speak to Redis: use redis:// in a private network, or \
-             a TLS tunnel beside the worker"
-                .into(),
-        ));
+    Pool::open(Address::of(url, None)?, size)
+}
+
+impl Pool {
+    /// Opens a pool of at most `size` connections, without connecting yet.
+    pub fn open(address: Address, size: usize) -> Result<Pool, PortError> {
+        let node = watch::Sender::new(Node::open(address.clone(), size)?);
+        Ok(Pool(Arc::new(Shared { first: address, size, node, others: Mutex::default() })))
     }
-    // The library would give up on an answer after half a second; here each call as a whole has its time.
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CALL_TIMEOUT)).set_response_timeout(None);
-    let manager = Manager::new_with_config(url, config).map_err(|_| {
-        PortError::Permanent(
-            "REDIS_URL is not the address of a Redis: write redis://[[user]:password@]host[:port][/database], with \
-             special characters in the password percent-encoded"
-                .into(),
-        )
-    })?;
-    Pool::builder(manager)
-        .max_size(size.max(1))
-        .runtime(Runtime::Tokio1)
-        .recycle_timeout(Some(IDLE_TIMEOUT))
-        .build()
-        .map_err(|error| PortError::Permanent(format!("the pool of connections to Redis: {error}")))
-}
 
-/// Opens a pool and checks that a Redis answers that is new enough.
-///
-/// Returns `Unavailable` when none answers now, `Permanent` when this one will never do.
-pub async fn connect(url: &str, size: usize) -> Result<Pool, PortError> {
-    let pool = open(url, size)?;
-    check_version(&pool).await?;
-    Ok(pool)
-}
-
-/// Checks that the server is Redis 7.0 or newer, or speaks as one (Valkey does).
-pub async fn check_version(pool: &Pool) -> Result<(), PortError> {
-    let told: String = query(pool, redis::cmd("INFO").arg("server")).await?;
-    new_enough(&told)
-}
-
-fn new_enough(told: &str) -> Result<(), PortError> {
-    let version = told.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown").trim();
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if found >= OLDEST_VERSION {
-        return Ok(());
+    /// Says how many connections there are.
+    pub fn size(&self) -> usize {
+        self.node().connections.status().size
     }
-    Err(PortError::Permanent(format!(
-        "the server at REDIS_URL is Redis {version}, and warmup's scripts need 7.0 or newer: upgrade it, or point \
-         REDIS_URL at another"
-    )))
+
+    pub(super) fn node(&self) -> Node {
+        self.0.node.borrow().clone()
+    }
+
+    /// Tells whenever another node is spoken to.
+    pub(super) fn moves(&self) -> watch::Receiver<Node> {
+        self.0.node.subscribe()
+    }
+
+    /// A connection of its own that listens to `channel`.
+    pub(super) async fn listen(&self, channel: &str) -> RedisResult<PubSub> {
+        let mut line = self.node().address.client()?.get_async_pubsub().await?;
+        line.subscribe(channel).await?;
+        Ok(line)
+    }
+
+    /// Speaks to `address` from now on, unless somebody went on from `node` already.
+    fn go_on(&self, node: &Node, address: Address) -> Result<bool, PortError> {
+        let next = Node::open(address, self.0.size)?;
+        Ok(self.0.node.send_if_modified(|current| {
+            let same = current.address.place() == node.address.place();
+            if same {
+                *current = next;
+            }
+            same
+        }))
+    }
+
+    /// Goes to the node that a MOVED names, and asks it who else there is.
+    async fn follow(&self, node: &Node, moved: &str) -> Result<(), PortError> {
+        let Some((host, port)) = place(moved, node.address.place()) else {
+            return Err(PortError::Unavailable(format!("Redis: our keys moved to `{moved}`, which is no address")));
+        };
+        if self.go_on(node, node.address.at(&host, port))? {
+            tracing::info!("our keys are on the cluster's node {host}:{port}");
+            self.look_around().await;
+        }
+        Ok(())
+    }
+
+    /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move.
+    pub(super) async fn look_around(&self) {
+        let node = self.node();
+        let Ok(mut connection) = connection(&node).await else { return };
+        let asking = redis::cmd("CLUSTER").arg("SLOTS").clone();
+        if let Ok(Ok(slots)) = timeout(CALL_TIMEOUT, asking.query_async::<Vec<Vec<Value>>>(&mut connection)).await {
+            let seen = nodes(&slots, node.address.place());
+            let seen = seen.into_iter().map(|(host, port)| node.address.at(&host, port)).collect();
+            *self.0.others.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        }
+    }
+
+    /// Goes on from a node that is away to the next that is known. False without a cluster: there is no other.
+    pub(super) fn leave(&self, node: &Node) -> bool {
+        let others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known: Vec<Address> = [self.0.first.clone()].into_iter().chain(others).collect();
+        let here = known.iter().position(|address| address.place() == node.address.place());
+        let next = here.map_or(0, |here| (here + 1) % known.len());
+        let elsewhere = known[next].place() != node.address.place();
+        elsewhere && self.go_on(node, known[next].clone()).is_ok()
+    }
+}
+
+impl Node {
+    fn open(address: Address, size: usize) -> Result<Node, PortError> {
+        // The library would give up on an answer after half a second; here each call as a whole has its time.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CALL_TIMEOUT)).set_response_timeout(None);
+        let unusable = |error: String| PortError::Permanent(format!("the pool of connections to Redis: {error}"));
+        let manager = Manager::new_with_config(address.info(), config).map_err(|error| unusable(error.to_string()))?;
+        let connections = deadpool_redis::Pool::builder(manager)
+            .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .recycle_timeout(Some(IDLE_TIMEOUT))
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Node { address, connections })
+    }
+}
+
+impl Question<'_> {
+    async fn ask<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
+        match self {
+            Question::Command(command) => command.query_async(connection).await,
+            Question::Script(script) => script.invoke_async(connection).await,
+        }
+    }
 }
 
 /// Runs one command.
 pub(super) async fn query<T: FromRedisValue>(pool: &Pool, command: &Cmd) -> Result<T, PortError> {
-    let mut connection = connection(pool).await?;
-    let answer = timeout(CALL_TIMEOUT, command.query_async(&mut connection)).await;
-    settle(connection, answer)
+    ask(pool, Question::Command(command)).await?.map_err(classify)
 }
 
 /// Runs one script by its hash; only a server that does not know it yet is sent its text.
 pub(super) async fn run<T: FromRedisValue>(pool: &Pool, script: &ScriptInvocation<'_>) -> Result<T, PortError> {
-    let mut connection = connection(pool).await?;
-    let answer = timeout(CALL_TIMEOUT, script.invoke_async(&mut connection)).await;
-    settle(connection, answer)
+    ask(pool, Question::Script(script)).await?.map_err(classify)
+}
+
+/// Runs one command and returns the server's own error, when it answers with one.
+pub(super) async fn try_query<T: FromRedisValue>(pool: &Pool, command: &Cmd) -> Result<RedisResult<T>, PortError> {
+    ask(pool, Question::Command(command)).await
+}
+
+/// Asks where our keys are. The error inside is the server's; the other says that none answered.
+async fn ask<T: FromRedisValue>(pool: &Pool, question: Question<'_>) -> Result<RedisResult<T>, PortError> {
+    let mut moves = 0..MOVES;
+    loop {
+        let node = pool.node();
+        let mut connection = match connection(&node).await {
+            Ok(connection) => connection,
+            Err(error @ PortError::Unavailable(_)) => match pool.leave(&node) && moves.next().is_some() {
+                true => continue,
+                false => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        let answer = timeout(CALL_TIMEOUT, question.ask(&mut connection)).await;
+        match (moved(&answer), moves.next()) {
+            (Some(to), Some(_)) => pool.follow(&node, &to).await?,
+            _ => return settle(&node, connection, answer),
+        }
+    }
+}
+
+/// Where the server says that our keys are, if it says so.
+fn moved<T>(answer: &Result<RedisResult<T>, Elapsed>) -> Option<String> {
+    match answer {
+        Ok(Err(error)) if error.code() == Some("MOVED") => error.redirect_node().map(|(to, _)| to.to_owned()),
+        _ => None,
+    }
+}
+
+/// Reads `host:port`. Without a host it is the one that was asked (a node that does not know its own address).
+fn place(text: &str, asked: Option<(&str, u16)>) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.trim_start_matches('[').trim_end_matches(']') {
+        "" | "?" => asked?.0,
+        host => host,
+    };
+    Some((host.to_owned(), port.parse().ok()?))
+}
+
+/// The distinct nodes in an answer to CLUSTER SLOTS: each entry is two slots, then nodes as host, port, and more.
+fn nodes(slots: &[Vec<Value>], asked: Option<(&str, u16)>) -> Vec<(String, u16)> {
+    let told = slots.iter().flat_map(|entry| entry.iter().skip(2));
+    let mut nodes: Vec<(String, u16)> = told
+        .filter_map(|node| {
+            let Value::Array(parts) = node else { return None };
+            let host: Option<String> = redis::from_redis_value(parts.first()?.clone()).ok()?;
+            let port: u16 = redis::from_redis_value(parts.get(1)?.clone()).ok()?;
+            place(&format!("{}:{port}", host.unwrap_or_default()), asked)
+        })
+        .collect();
+    nodes.sort();
+    nodes.dedup();
+    nodes
 }
 
 /// Takes a connection on which a PING was just answered, so that one that broke while it lay idle is found before
 /// anything is asked on it: nothing happened then, and the caller need not wonder.
-async fn connection(pool: &Pool) -> Result<Connection, PortError> {
-    match timeout(CALL_TIMEOUT, pool.get()).await {
+async fn connection(node: &Node) -> Result<Connection, PortError> {
+    let at = &node.address;
+    match timeout(CALL_TIMEOUT, node.connections.get()).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(PoolError::Backend(error))) => Err(classify_unsent(error)),
-        Ok(Err(error)) => Err(PortError::Unavailable(format!("Redis: {error}"))),
-        Err(_) => Err(PortError::Unavailable("Redis: no free connection in time".into())),
+        Ok(Err(PoolError::Backend(error))) => Err(classify_unsent(at, error)),
+        Ok(Err(error)) => Err(PortError::Unavailable(format!("Redis at {at}: {error}"))),
+        Err(_) => Err(PortError::Unavailable(format!("Redis at {at}: no free connection in time"))),
     }
 }
 
-/// Translates what came of a call. A connection that fell silent is not given back: nobody else shall wait for it.
-fn settle<T>(connection: Connection, answer: Result<RedisResult<T>, Elapsed>) -> Result<T, PortError> {
-    let error = match answer {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => classify(error),
-        Err(_) => PortError::Unknown("Redis: no answer in time".into()),
-    };
-    if matches!(error, PortError::Unknown(_)) {
+/// Sorts what came of a call. A connection that fell silent is not given back: nobody else shall wait for it. Nor are
+/// those to a master that became a replica: its name may lead to the new one by now.
+fn settle<T>(
+    node: &Node,
+    connection: Connection,
+    answer: Result<RedisResult<T>, Elapsed>,
+) -> Result<RedisResult<T>, PortError> {
+    let Ok(answer) = answer else {
         drop(Connection::take(connection));
+        return Err(PortError::Unknown("Redis: no answer in time".into()));
+    };
+    match &answer {
+        Err(error) if is_read_only(error) => {
+            drop(Connection::take(connection));
+            node.connections.retain(|_, _| false);
+        }
+        Err(error) if leaves_open(error) => drop(Connection::take(connection)),
+        _ => {}
     }
-    Err(error)
+    Ok(answer)
+}
+
+fn leaves_open(error: &RedisError) -> bool {
+    matches!(classify(error.clone()), PortError::Unknown(_))
 }
 
 #[cfg(test)]
@@ -123,24 +284,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_old_server_is_refused_with_what_to_do() {
-        for version in ["7.0.15", "7.2.4", "8.0.0", "10.1"] {
-            assert!(new_enough(&format!("# Server\r\nredis_version:{version}\r\nos:Linux\r\n")).is_ok(), "{version}");
-        }
-        for version in ["6.2.14", "5.0.3", "unstable"] {
-            let error = new_enough(&format!("redis_version:{version}\r\n")).unwrap_err().to_string();
-            assert!(error.contains(version) && error.contains("upgrade it"), "{error}");
-        }
-        assert!(new_enough("").is_err());
-    }
-
-    #[test]
     fn no_error_and_no_debug_output_shows_the_password() {
-        for url in ["redis://fleet:hunter2@", "redis://fleet:hunter2@host:port", "rediss://:hunter2@host", "hunter2"] {
+        for url in ["redis://fleet:hunter2@", "redis://fleet:hunter2@host:port", "rediss://:hunter2@:1", "hunter2"] {
             let error = open(url, 1).map(|_| ()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
-        let pool = open("redis://fleet:hunter2@127.0.0.1:1/0", 1).unwrap();
-        assert!(!format!("{:?}", pool.manager()).contains("hunter2"));
+        for url in ["redis://fleet:hunter2@127.0.0.1:1/0", "rediss://fleet:hunter2@127.0.0.1:1/0"] {
+            assert!(!format!("{:?}", open(url, 1).unwrap()).contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_node_is_named_with_or_without_its_host() {
+        let asked = Some(("here", 1));
+        for (told, expected) in [
+            ("127.0.0.1:6381", ("127.0.0.1", 6381)),
+            ("cache.example.org:7", ("cache.example.org", 7)),
+            ("::1:7", ("::1", 7)),
+            ("[fd00::2]:7", ("fd00::2", 7)),
+            (":7", ("here", 7)),
+            ("?:7", ("here", 7)),
+        ] {
+            assert_eq!(place(told, asked), Some((expected.0.to_owned(), expected.1)), "{told}");
+        }
+        assert_eq!((place("nowhere", asked), place("a:b", asked)), (None, None));
+    }
+
+    #[test]
+    fn a_node_that_is_away_is_left_only_where_there_is_another() {
+        let pool = open("redis://one:1", 1).unwrap();
+        assert!(!pool.leave(&pool.node()), "there is no cluster");
+        let two = pool.node().address.at("two", 2);
+        pool.0.others.lock().unwrap().push(two);
+        let seen: Vec<String> = (0..3)
+            .map(|_| {
+                assert!(pool.leave(&pool.node()));
+                pool.node().address.to_string()
+            })
+            .collect();
+        assert_eq!(seen, ["two:2", "one:1", "two:2"]);
     }
 }

@@ -11,7 +11,7 @@ const NAMES: [&str; 16] = [
 const FAMILIES: [&str; 6] = ["Ahlberg", "Becker", "Costa", "Duval", "Evans", "Fischer"];
 
 /// Returns the CSV of `count` mailboxes that submit to `port` on this machine and owe `quota` a day from the first.
-pub(super) fn csv(count: u16, port: u16, password: &str, quota: u16) -> String {
+pub(in crate::cli) fn csv(count: u16, port: u16, password: &str, quota: u16) -> String {
     let mut csv = String::from("email,password,smtp_host,smtp_port,smtp_security,display_name,ramp_start,user\n");
     for n in 0..usize::from(count) {
         let (domain, round) = (n % DOMAINS.len(), n / DOMAINS.len());

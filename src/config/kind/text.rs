@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
-use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 
@@ -43,7 +42,7 @@ fn text<T: ToString>(word: &'static str, write: &'static str, read: fn(&str) -> 
     Text { word, write, secret: false, read, show: T::to_string }
 }
 
-fn secret<T>(word: &'static str, write: &'static str, read: fn(&str) -> Result<T, &'static str>) -> Text<T> {
+pub(super) fn secret<T>(word: &'static str, write: &'static str, read: fn(&str) -> Result<T, &'static str>) -> Text<T> {
     Text { word, write, secret: true, read, show: |_| String::new() }
 }
 
@@ -54,15 +53,6 @@ pub(in crate::config) fn database_url() -> Text<SecretString> {
             Ok(_) if scheme => Ok(text.into()),
             _ => Err("is not the URL of a Postgres database"),
         }
-    })
-}
-
-pub(in crate::config) fn redis_url() -> Text<SecretString> {
-    secret("URL", "redis://user:password@host:6379/0", |text| {
-        if text.starts_with("rediss://") || text.starts_with("valkeys://") {
-            return Err("asks for TLS, which this build does not speak to Redis");
-        }
-        text.into_connection_info().map(|_| text.into()).map_err(|_| "is not the URL of a Redis server")
     })
 }
 
@@ -161,7 +151,7 @@ mod tests {
     #[test]
     fn a_secret_shows_only_that_it_is_set() {
         assert_eq!(read(database_url(), "postgres://me:hunter2@db/warmup").as_deref(), Ok("set"));
-        assert_eq!(read(redis_url(), "redis://:hunter2@cache").as_deref(), Ok("set"));
+        assert_eq!(read(super::super::redis_url(), "redis://:hunter2@cache").as_deref(), Ok("set"));
         assert_eq!(read(token(), "hunter2").as_deref(), Ok("set"));
     }
 
@@ -170,10 +160,6 @@ mod tests {
         for wrong in ["db", "mysql://db/warmup", "postgres://db:port/warmup", "postgres://db/w?sslmode=perhaps"] {
             assert!(read(database_url(), wrong).is_err(), "{wrong}");
         }
-        for wrong in ["cache:6379", "http://cache", "redis://cache/first"] {
-            assert!(read(redis_url(), wrong).is_err(), "{wrong}");
-        }
-        assert!(read(redis_url(), "rediss://cache").unwrap_err().contains("TLS"));
     }
 
     #[test]

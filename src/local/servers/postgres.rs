@@ -27,7 +27,8 @@ pub struct PrivatePostgres {
     port: u16,
     programs: PostgresPrograms,
     durability: Durability,
-    server: Guarded,
+    /// `None` between `halt` and `start_again`.
+    server: Option<Guarded>,
     /// Dropped after the server: it may go away with it.
     folder: Folder,
 }
@@ -75,16 +76,14 @@ impl PrivatePostgres {
         let programs = binaries::postgres(&folder.path.join("data"))?;
         let password = folder.password()?;
         make_cluster(&programs, &folder, durability).await?;
+        let mut postgres = PrivatePostgres { url: String::new(), port: 0, programs, durability, server: None, folder };
+        let base = |port: u16| format!("postgres://warmup:{password}@127.0.0.1:{port}");
         for attempt in 1.. {
-            let port = free_port().map_err(fault(&folder.path, "finding a free port"))?;
-            let base = format!("postgres://warmup:{password}@127.0.0.1:{port}");
-            let mut server = launch(&programs, &folder, durability, port)?;
-            match ready(&mut server, &base).await {
-                Ok(()) => {
-                    let url = format!("{base}/warmup");
-                    return Ok(PrivatePostgres { url, port, programs, durability, server, folder });
-                }
-                Err(_) if attempt < ATTEMPTS && passes(&server.log()) => tokio::time::sleep(TRY_AGAIN).await,
+            postgres.port = free_port().map_err(fault(&postgres.folder.path, "finding a free port"))?;
+            postgres.url = format!("{}/warmup", base(postgres.port));
+            match postgres.launch().await {
+                Ok(()) => return Ok(postgres),
+                Err(error) if attempt < ATTEMPTS && passes(&error) => tokio::time::sleep(TRY_AGAIN).await,
                 Err(error) => return Err(error),
             }
         }
@@ -98,19 +97,41 @@ impl PrivatePostgres {
 
     /// Returns how Postgres ended, if it did without being stopped.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
-        self.server.ended()
+        self.server.as_mut()?.ended()
     }
 
-    /// Starts a Postgres that has ended again, at the same address.
-    pub(super) async fn start_again(&mut self) -> Result<(), ServerError> {
-        self.server = launch(&self.programs, &self.folder, self.durability, self.port)?;
-        let (base, _) = self.url.rsplit_once('/').expect("the address ends in its database");
-        ready(&mut self.server, base).await
+    /// Kills Postgres, as an outage does. What was committed is there after `start_again`, where it is durable.
+    pub async fn halt(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Starts a Postgres that was halted or has ended again, at the same address, with its data.
+    pub async fn start_again(&mut self) -> Result<(), ServerError> {
+        self.halt().await;
+        for attempt in 1.. {
+            match self.launch().await {
+                Err(error) if attempt < ATTEMPTS && passes(&error) => tokio::time::sleep(TRY_AGAIN).await,
+                done => return done,
+            }
+        }
+        unreachable!("the loop returns at its last attempt")
     }
 
     /// Stops Postgres and returns when it is gone. Dropping does the same, blocking.
-    pub async fn stop(self) {
-        self.server.stop().await;
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    async fn launch(&mut self) -> Result<(), ServerError> {
+        let mut server = launch(&self.programs, &self.folder, self.durability, self.port)?;
+        let (base, _) = self.url.rsplit_once('/').expect("the address ends in its database");
+        ready(&mut server, base).await?;
+        self.server = Some(server);
+        Ok(())
     }
 }
 
@@ -185,7 +206,8 @@ fn launch(
 }
 
 /// Says whether the log tells of something that another try will not meet.
-fn passes(log: &str) -> bool {
+fn passes(error: &ServerError) -> bool {
+    let ServerError::Failed { log, .. } = error else { return false };
     ["could not bind", "pre-existing shared memory block"].iter().any(|passing| log.contains(passing))
 }
 

@@ -38,6 +38,12 @@ pub enum KeeperError {
          you change the number of shards"
     )]
     OtherShards { worker: WorkerId, theirs: u16, ours: u16 },
+    /// A worker is there that works on another database.
+    #[error(
+        "worker `{0}` of another fleet, with another database, runs under the same WARMUP_REDIS_PREFIX on this Redis: give \
+         one of the two fleets a prefix of its own"
+    )]
+    AnotherFleet(WorkerId),
     /// Redis answers, and will never do what is asked.
     #[error("Redis can't keep leases: {0}")]
     Unusable(String),
@@ -89,6 +95,9 @@ impl Keeper {
     fn clashes_with(&self, member: &Member) -> Option<KeeperError> {
         let (status, ours) = (&member.status, self.settings.shards);
         let theirs = status.fleet_shards;
+        if status.fleet.differs(&self.settings.fleet) {
+            return Some(KeeperError::AnotherFleet(status.id.clone()));
+        }
         match (self.settings.distributed, status.solo) {
             (false, _) => Some(KeeperError::AnotherWorker),
             (true, true) => Some(KeeperError::WorksAlone(status.id.clone())),

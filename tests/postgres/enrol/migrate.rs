@@ -1,7 +1,11 @@
 //! The database is brought to this release, and says when it is not.
 
 use warmup::{
-    adapters::postgres::migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+    adapters::postgres::{
+        fleet,
+        migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+        pool::connect_worker,
+    },
     domain::shard::shard_of,
 };
 
@@ -87,4 +91,31 @@ async fn another_number_of_shards_moves_every_mailbox_and_shuts_out_old_owners()
         sqlx::query_as("SELECT shard, epoch, worker_id FROM shards ORDER BY shard").fetch_all(pool).await.unwrap();
     assert_eq!(shards.len(), 256);
     assert!(shards.iter().all(|(_, epoch, worker)| *epoch > 7 && worker.is_none()), "{shards:?}");
+}
+
+#[tokio::test]
+async fn while_a_worker_is_connected_the_number_of_shards_stays() {
+    let database = database().await;
+    let worker = connect_worker(&database.url().into(), 1).await.unwrap();
+    sqlx::query("SELECT 1").execute(&worker).await.unwrap();
+
+    let refused = bring_up(database.pool(), 8, now()).await.unwrap_err();
+
+    assert!(matches!(refused, MigrateError::Working { found: 256, wanted: 8, sessions: 1 }), "{refused}");
+    assert!(refused.to_string().contains("stop all workers"), "{refused}");
+    check_shards(database.pool(), 256).await.unwrap();
+    bring_up(database.pool(), 256, now()).await.expect("the same number is no change");
+    worker.close().await;
+    let gone = async || bring_up(database.pool(), 8, now()).await.is_ok();
+    world::eventually(std::time::Duration::from_secs(20), gone).await;
+    check_shards(database.pool(), 8).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_database_is_a_fleet_of_its_own_also_when_one_is_a_copy() {
+    // Both are copies of one template, with its uuid.
+    let (one, other) = tokio::join!(world::postgres(), world::postgres());
+    let of = async |database: &TestDatabase| fleet::identity(database.pool()).await.unwrap();
+    assert!(of(&one).await.differs(&of(&other).await));
+    assert_eq!(of(&one).await, of(&one).await);
 }

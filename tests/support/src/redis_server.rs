@@ -8,8 +8,14 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection};
+use redis::{Client, Cmd, FromRedisValue, TlsCertificates, aio::MultiplexedConnection};
 use tempfile::TempDir;
+use warmup::{
+    adapters::redis::{Pool, check_version, open},
+    ports::PortError,
+};
+
+use crate::mailstack::Authority;
 
 /// A Redis starts in some 25 ms; this is for a machine that does many other things.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,8 +25,19 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
+    /// Where the nodes of a cluster speak to one another.
+    bus: u16,
     arguments: Vec<String>,
+    /// Who signed its certificate, which is for `localhost`; without one it speaks without TLS.
+    authority: Option<Authority>,
     process: Option<Child>,
+}
+
+/// Opens connections to a Redis that answers and is new enough.
+pub async fn connect(url: &str, size: usize) -> Result<Pool, PortError> {
+    let pool = open(url, size)?;
+    check_version(&pool).await?;
+    Ok(pool)
 }
 
 impl RedisServer {
@@ -31,12 +48,27 @@ impl RedisServer {
 
     /// Starts an empty server with further arguments, as `["--cluster-enabled", "yes"]`.
     pub async fn start_with(arguments: &[&str]) -> RedisServer {
+        RedisServer::start_as(arguments, None).await
+    }
+
+    /// Starts an empty server that speaks TLS only, with a certificate for `localhost` and further arguments.
+    pub async fn start_encrypted(authority: &Authority, arguments: &[&str]) -> RedisServer {
+        RedisServer::start_as(arguments, Some(authority.clone())).await
+    }
+
+    async fn start_as(arguments: &[&str], authority: Option<Authority>) -> RedisServer {
         let folder = TempDir::new().expect("a temporary folder");
+        if let Some(authority) = &authority {
+            let (certificate, key) = authority.issue("localhost");
+            for (name, text) in [("certificate.pem", certificate), ("key.pem", key)] {
+                std::fs::write(folder.path().join(name), text).expect("a temporary folder is written");
+            }
+        }
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
-        let mut server = RedisServer { folder, port: 0, arguments, process: None };
+        let mut server = RedisServer { folder, port: 0, bus: 0, arguments, authority, process: None };
         // Between finding the port free and Redis' taking it somebody else may: then another one.
         for _ in 0..10 {
-            server.port = free_port();
+            (server.port, server.bus) = (free_port(), free_port());
             if server.launch().await {
                 return server;
             }
@@ -46,7 +78,15 @@ impl RedisServer {
 
     /// The address of the server, for REDIS_URL.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match &self.authority {
+            Some(_) => format!("rediss://localhost:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// The port at which other nodes of a cluster speak to it.
+    pub fn bus(&self) -> u16 {
+        self.bus
     }
 
     /// The port on 127.0.0.1; it stays the same over restarts.
@@ -139,7 +179,9 @@ impl RedisServer {
     fn command(&self) -> Command {
         let mut command = Command::new("redis-server");
         command
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--cluster-port", &self.bus.to_string()])
+            .args(self.listening())
             .args(["--dbfilename", "dump.rdb", "--logfile", "log", "--dir"])
             .arg(self.folder.path())
             .args(&self.arguments)
@@ -147,6 +189,28 @@ impl RedisServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+
+    fn listening(&self) -> Vec<String> {
+        let port = self.port.to_string();
+        let Some(authority) = &self.authority else { return vec!["--port".to_owned(), port] };
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        let words = [
+            ("--port", "0".to_owned()),
+            ("--tls-port", port),
+            ("--tls-cert-file", file("certificate.pem")),
+            ("--tls-key-file", file("key.pem")),
+            ("--tls-ca-cert-file", authority.file().display().to_string()),
+            ("--tls-auth-clients", "no".to_owned()),
+            ("--tls-cluster", "yes".to_owned()),
+        ];
+        words.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
+    fn client(&self) -> redis::RedisResult<Client> {
+        let Some(authority) = &self.authority else { return Client::open(self.url()) };
+        let root_cert = Some(std::fs::read(authority.file()).expect("the authority's file is there"));
+        Client::build_with_tls(self.url(), TlsCertificates { client_tls: None, root_cert })
     }
 
     fn alive(&mut self) -> bool {
@@ -157,7 +221,7 @@ impl RedisServer {
     /// Connects and asks, because a server that loads its data accepts before it serves; and makes sure that it is
     /// ours that answers and not another that took the port.
     async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let client = redis::Client::open(self.url())?;
+        let client = self.client()?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         redis::cmd("PING").query_async::<()>(&mut connection).await?;
         let told: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;

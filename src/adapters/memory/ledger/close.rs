@@ -59,6 +59,7 @@ pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
     let welcome = tables.welcome(&ends);
     for end in ends {
         if let Some(row) = tables.flights.remove(&end.flight) {
+            tables.flying.remove(&row.mailbox);
             closed.changed += 1;
             closed.uncertain += u64::from(end.is(Fate::Uncertain));
             closed.released += u64::from(end.is(Fate::Unstarted));
@@ -105,12 +106,15 @@ impl Tables {
             answers: row.answers,
         };
         self.schedule_reply(end, &log);
-        self.logs.insert(end.flight, log);
+        self.count(end.at, &log);
+        if !self.forgets || end.is(Fate::Uncertain) {
+            self.logs.insert(end.flight, log);
+        }
         self.take_measures(end, row.mailbox, row.partner, welcome);
     }
 
     fn count_in_batch(&mut self, end: &Ending, batch: Option<BatchId>, late: bool) {
-        let Some(batch) = batch.and_then(|batch| self.batches.get_mut(&batch)) else { return };
+        let Some((id, batch)) = batch.and_then(|id| Some((id, self.batches.get_mut(&id)?))) else { return };
         batch.uncertain -= u16::from(late);
         match end.outcome.fate {
             Fate::Sent => batch.sent += 1,
@@ -119,6 +123,9 @@ impl Tables {
             Fate::Unstarted => batch.released += 1,
         }
         batch.finished |= batch.sent + batch.failed + batch.uncertain + batch.released >= batch.processed;
+        if batch.finished && self.forgets {
+            self.batches.remove(&id);
+        }
     }
 
     /// A late definite answer corrects its own uncertain row. Returns whether it did.
@@ -142,6 +149,8 @@ impl Tables {
         }
         self.end_thread(end, log.answers);
         self.schedule_reply(end, &log);
+        self.tally.corrected();
+        self.count(end.at, &log);
         self.count_in_batch(end, end.batch, true);
         self.take_measures(end, mailbox, partner, welcome);
         true
@@ -149,18 +158,18 @@ impl Tables {
 
     /// The thread that a reply answers: one that was never started may be answered by another attempt, no other.
     fn end_thread(&mut self, end: &Ending, answers: Option<ReplyId>) {
-        let Some(row) = answers.and_then(|reply| self.replies.get_mut(&reply)) else { return };
-        (row.state, row.reason) = match end.outcome.fate {
-            Fate::Sent => ("sent", None),
-            Fate::Unstarted => ("waiting", None),
-            Fate::Refused | Fate::Uncertain => ("failed", status(&end.outcome, answers).1),
-        };
+        let Some(reply) = answers else { return };
+        match end.outcome.fate {
+            Fate::Sent => self.end_reply(reply, "sent", None),
+            Fate::Unstarted => self.wait_again(reply),
+            Fate::Refused | Fate::Uncertain => self.end_reply(reply, "failed", status(&end.outcome, answers).1),
+        }
     }
 
     /// What the dice asked for. Never an answer to an answer.
     fn schedule_reply(&mut self, end: &Ending, log: &LogRow) {
         let Some(due) = end.reply.filter(|_| end.is(Fate::Sent) && log.answers.is_none()) else { return };
-        self.replies.entry(ReplyId(end.flight.0)).or_insert_with(|| ReplyRow {
+        let reply = ReplyRow {
             mailbox: log.partner,
             partner: log.mailbox,
             due,
@@ -168,7 +177,8 @@ impl Tables {
             subject: log.subject.clone(),
             state: "waiting",
             reason: None,
-        });
+        };
+        self.schedule(ReplyId(end.flight.0), reply);
     }
 }
 

@@ -9,6 +9,8 @@
 //! open every settle would wait. *Why a lock time-out*: the wait for that report is ours alone, but it must end; the next
 //! attempt finishes what is pending. Postgres lets one partition be pending at a time, so that one goes first.
 
+use std::time::Duration;
+
 use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
@@ -19,6 +21,9 @@ use crate::{
 
 /// How long one step waits for those who use the log.
 const LOCK_TIMEOUT: &str = "2s";
+
+/// For one partition: longer than the server's own time-outs, so that this one only speaks when the network is gone.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Every partition to take away, pending ones first, whatever their age: they are in the way of the others. What is
 /// detached already has no parent; it is ours by its name and its columns.
@@ -39,11 +44,15 @@ pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<Retired, 
     // A connection of its own: the time-outs must not stay behind on one of the pool's.
     let options =
         (*pool.connect_options()).clone().options([("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", "60s")]);
-    let mut connection = options.connect().await.map_err(|error| PortError::Unavailable(error.to_string()))?;
-    let answer = retire_first(&mut connection, before).await;
-    // Nothing is lost with a goodbye that does not arrive.
-    drop(connection.close().await);
-    answer.map_err(classify)
+    let retiring = async {
+        let mut connection = options.connect().await.map_err(|error| PortError::Unavailable(error.to_string()))?;
+        let answer = retire_first(&mut connection, before).await;
+        // Nothing is lost with a goodbye that does not arrive.
+        drop(connection.close().await);
+        answer.map_err(classify)
+    };
+    let silent = |_| Err(PortError::Unknown(format!("no answer within {} s", PATIENCE.as_secs())));
+    tokio::time::timeout(PATIENCE, retiring).await.unwrap_or_else(silent)
 }
 
 async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Result<Retired, sqlx::Error> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use uuid::Uuid;
 use warmup::{
-    domain::id::{RunId, ShardId, WorkerId},
+    domain::id::{FleetId, RunId, ShardId, WorkerId},
     ports::{LeaseKey, Member, Members, PortError, Status},
 };
 
@@ -33,6 +33,7 @@ macro_rules! members_conformance {
             a_member_that_leaves_is_gone_and_the_others_are_not
             who_beat_later_has_the_later_end
             of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers_lease
+            nobody_joins_while_another_fleet_lives
             lost_members_are_forgotten
             a_service_that_is_away_says_so
             a_lost_answer_leaves_it_open
@@ -179,6 +180,26 @@ pub async fn of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers
     owners.sort_unstable();
     assert_eq!(won, keys.len(), "each lease has one owner");
     assert_eq!(runs(&members.members().await.unwrap()), owners);
+}
+
+pub async fn nobody_joins_while_another_fleet_lives(world: &dyn MembersWorld) {
+    let (leases, members, one, other) = (world.leases().await, world.members().await, run(), run());
+    let of = |fleet: &str| Status { fleet: FleetId(fleet.into()), ..status("worker") };
+    let key = shards(0..1);
+    members.heartbeat(one, &of("first"), &[], TTL).await.unwrap();
+    leases.acquire(other, &key, TTL).await.unwrap();
+    world.pass(Duration::from_secs(10)).await;
+    let refused = members.heartbeat(other, &of("second"), &key, TTL).await;
+    assert!(matches!(refused, Err(PortError::Lost(_))), "{refused:?}");
+    assert_eq!(runs(&members.members().await.unwrap()), [one], "who came first stays");
+    members.heartbeat(one, &of("first"), &[], TTL).await.unwrap();
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!(leases.acquire(run(), &key, TTL).await.unwrap(), [true], "nothing was renewed for a stranger");
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(runs(&members.heartbeat(other, &of("second"), &[], TTL).await.unwrap().members), [other]);
+    let refused = members.heartbeat(one, &of("first"), &[], TTL).await;
+    assert!(matches!(refused, Err(PortError::Lost(_))), "{refused:?}");
+    assert!(members.heartbeat(run(), &of(""), &[], TTL).await.is_ok(), "of one that does not say, nothing is held");
 }
 
 pub async fn lost_members_are_forgotten(world: &dyn MembersWorld) {

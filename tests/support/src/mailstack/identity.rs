@@ -38,11 +38,12 @@ impl Authority {
     }
 
     /// Returns the certificate of a server called `host`, and its key, as PEM.
-    pub(super) fn issue(&self, host: &str) -> (String, String) {
+    pub(crate) fn issue(&self, host: &str) -> (String, String) {
         let key = KeyPair::generate().expect("a key can be made");
         let mut params = named(host);
         params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into().expect("a host name is ASCII"))];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // The nodes of a Redis Cluster show one another the same certificate as clients.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.0.issuer).expect("the authority signs");
         (certificate.pem(), key.serialize_pem())
     }

@@ -1,0 +1,84 @@
+//! Capacity planning: the production worker lives through days of a fleet that is only imagined.
+//!
+//! ```text
+//!   settings ─▶ worker 1 ─┐                       ┌─ ledger, mailboxes  (memory adapters, forgetful)
+//!               ...       ├─ ports, virtual time ─┼─ caps, leases       (memory adapters; refusals are counted)
+//!               worker N ─┘                       └─ hosts              (log-normal latency; lane time is counted)
+//! ```
+//!
+//! Nothing is estimated that the worker does: ticks, batches, caps, lanes, cooldowns, replies and shards are the real
+//! ones, on memory adapters that pass the same conformance suite as Postgres and Redis. What is imagined are the mail
+//! hosts, which take everything after a while, and the mailboxes, which are all alike. The same question gets the same
+//! answer.
+
+mod bottleneck;
+mod gauges;
+mod hosts;
+mod report;
+mod scene;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+pub use self::report::{HourOf, Report};
+use self::scene::Scene;
+use crate::{config::Settings, observe::liveness::Liveness, worker::Worker};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    pub mailboxes: u32,
+    pub workers: u32,
+    pub days: u32,
+    pub seed: u64,
+    /// Owners of the mailboxes, equal shares; at most as many as mailboxes.
+    pub users: u32,
+    /// The median of what a mail host takes for a mail.
+    pub latency: Duration,
+}
+
+/// How far a simulation is, for whoever waits for it.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU64);
+
+impl Progress {
+    /// Seconds of the simulated days that have passed.
+    pub fn seconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Simulates on this thread, which it blocks until the last day is over.
+///
+/// Returns an error when the caps can't be counted, or a worker refuses to start.
+pub fn simulate(settings: &Settings, question: &Question, progress: &Progress) -> anyhow::Result<Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.context("the virtual clock does not start")?.block_on(live(settings, question, progress))
+}
+
+async fn live(settings: &Settings, question: &Question, progress: &Progress) -> anyhow::Result<Report> {
+    let scene = Scene::set(settings, question)?;
+    let stop = CancellationToken::new();
+    let workers = (1..=question.workers).map(|number| {
+        let worker = Worker::new(scene.ports(), scene.worker_settings(number), Arc::new(Liveness::default()));
+        tokio::spawn(worker.with_texts(scene.texts()).run(stop.clone()))
+    });
+    let workers: Vec<_> = workers.collect();
+    for minute in 1..=scene.minutes() {
+        scene.sleep_to_minute(minute).await;
+        progress.0.store(minute * 60, Ordering::Relaxed);
+    }
+    stop.cancel();
+    for worker in workers {
+        worker.await.context("a simulated worker ended badly")??;
+    }
+    Ok(report::of(settings, question, &scene))
+}

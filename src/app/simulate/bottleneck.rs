@@ -1,0 +1,78 @@
+//! What keeps a simulated fleet from filling its quotas within the window.
+//!
+//! Mails wait for one of four things: a token, a lane, their mailbox's cooldown, or each other in batches. What the caps
+//! refuse is counted; lanes are short when nearly all of their time is used in the busiest hour; the cooldown is short when it leaves no room
+//! for the quota, whatever else happens.
+
+use super::{Question, scene::Scene};
+use crate::{
+    adapters::memory::world::{Hour, Tally},
+    config::Settings,
+    ports::CapKind,
+};
+
+/// A cap that refuses fewer of the mails than this only smooths them.
+const REFUSED: f64 = 0.05;
+
+/// Lanes that are used less than this are not what mails wait for. A lane that is free waits up to 200 ms for its batch.
+const USED: f64 = 0.8;
+
+const NOTHING: &str = "none";
+
+/// Names the bottleneck, with the setting that widens it; `none` when every quota was filled within its window.
+pub(super) fn of(settings: &Settings, question: &Question, scene: &Scene, tally: &Tally) -> String {
+    if tally.filled == scene.owed && tally.filled_late == 0 {
+        return NOTHING.to_owned();
+    }
+    if question.mailboxes < 2 {
+        return "partners (a lone mailbox has nobody to write to)".to_owned();
+    }
+    by_caps(settings, scene)
+        .or_else(|| by_lanes(settings, question, scene, tally))
+        .or_else(|| by_cooldown(settings, question, scene))
+        .unwrap_or_else(|| "window (the mails did not fit into its hours)".to_owned())
+}
+
+/// Says whether that is nothing.
+pub(super) fn is_none(bottleneck: &str) -> bool {
+    bottleneck == NOTHING
+}
+
+fn by_caps(settings: &Settings, scene: &Scene) -> Option<String> {
+    let answers = scene.caps.answers();
+    let refused: u64 = answers.refused.values().sum();
+    let share = refused as f64 / (answers.granted + refused).max(1) as f64;
+    let (cap, _) = answers.refused.iter().max_by_key(|(_, count)| **count).filter(|_| share > REFUSED)?;
+    let (setting, limit) = match cap {
+        CapKind::GlobalHour => ("WARMUP_GLOBAL_HOURLY_LIMIT", settings.global_hourly_limit),
+        CapKind::GlobalMinute => ("WARMUP_GLOBAL_MINUTE_LIMIT", settings.global_minute_limit),
+        CapKind::UserHour => ("WARMUP_USER_HOURLY_LIMIT", settings.user_hourly_limit),
+        CapKind::UserMinute => ("WARMUP_USER_MINUTE_LIMIT", settings.user_minute_limit),
+        // No host is limited here.
+        CapKind::HostMinute | CapKind::HostHour | CapKind::HostDay | CapKind::HostConnections => return None,
+    };
+    Some(format!("{} ({setting} {limit})", cap.as_str()))
+}
+
+fn by_lanes(settings: &Settings, question: &Question, scene: &Scene, tally: &Tally) -> Option<String> {
+    let of_hour = |hour: &Hour| hour.sent + hour.replied;
+    let (all, busiest) = (tally.hours.values().map(of_hour).sum::<u64>(), tally.hours.values().map(of_hour).max()?);
+    let turn = (scene.hosts.spent() + scene.dice.rested()).div_f64(all.max(1) as f64);
+    let (of_each, workers) = (settings.max_concurrent, question.workers);
+    let used = turn.as_secs_f64() * busiest as f64 / (f64::from(of_each) * f64::from(workers) * 3_600.0);
+    let delay = settings.batch_delay;
+    if !delay.is_zero() && used < USED {
+        return Some(format!("batches (WARMUP_BATCH_DELAY_MS {})", delay.as_millis()));
+    }
+    (used >= USED).then(|| format!("lanes (WARMUP_MAX_CONCURRENT {of_each} x {workers} worker(s))"))
+}
+
+fn by_cooldown(settings: &Settings, question: &Question, scene: &Scene) -> Option<String> {
+    let (least, most) = (settings.mailbox_cooldown_min, settings.mailbox_cooldown_max);
+    let turn = (least + most) / 2 + question.latency;
+    let rests = u32::from(settings.min_daily_quota.saturating_sub(1));
+    let window = scene.window_time();
+    (turn * rests > window).then(|| {
+        format!("cooldown (WARMUP_MAILBOX_COOLDOWN_MIN_MS {} to _MAX_MS {})", least.as_millis(), most.as_millis())
+    })
+}

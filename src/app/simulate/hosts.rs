@@ -1,0 +1,83 @@
+//! Imagined mail hosts: they take every mail, each after a time of its own.
+//!
+//! Latencies of servers are skewed: most answers come soon, a few late. A log-normal distribution has that shape, and two
+//! numbers describe it: the median, which is asked for, and the spread of its logarithm.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_distr::{Distribution, LogNormal};
+
+use crate::{
+    domain::outcome::{
+        Reply, Stage,
+        judge::{Evidence, judge},
+    },
+    ports::{Clock, Delivery, Gate, Mailer, Outgoing},
+};
+
+/// The standard deviation of the logarithm: with a median of 500 ms a tenth takes over 950 ms, a hundredth over 1.6 s.
+pub(super) const SPREAD: f64 = 0.5;
+
+pub(super) struct ImaginedHosts {
+    clock: Arc<dyn Clock>,
+    latency: LogNormal<f64>,
+    deadline: Duration,
+    drawn: Mutex<Drawn>,
+}
+
+struct Drawn {
+    dice: ChaCha8Rng,
+    spent: Duration,
+}
+
+impl ImaginedHosts {
+    /// Hosts of which half the mails take `median` at most. What takes longer than `deadline` is given up before its dot.
+    pub(super) fn new(clock: Arc<dyn Clock>, median: Duration, deadline: Duration, seed: u64) -> ImaginedHosts {
+        // No median at all is as good as a very short one.
+        let latency = LogNormal::new(median.as_secs_f64().max(1e-9).ln(), SPREAD).expect("the spread is a number");
+        let drawn = Drawn { dice: ChaCha8Rng::seed_from_u64(seed), spent: Duration::ZERO };
+        ImaginedHosts { clock, latency, deadline, drawn: Mutex::new(drawn) }
+    }
+
+    /// How long all mails so far took together.
+    pub(super) fn spent(&self) -> Duration {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).spent
+    }
+
+    fn draw(&self) -> Duration {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency = Duration::from_secs_f64(self.latency.sample(&mut drawn.dice)).min(self.deadline);
+        drawn.spent += latency;
+        latency
+    }
+}
+
+/// The mean of a log-normal distribution lies above its median.
+pub(super) fn mean(median: Duration) -> Duration {
+    median.mul_f64((SPREAD * SPREAD / 2.0).exp())
+}
+
+#[async_trait]
+impl Mailer for ImaginedHosts {
+    async fn send(&self, _mail: &Outgoing, gate: &Gate) -> Delivery {
+        if !gate.is_open() {
+            return Delivery { outcome: judge(Stage::Connect, Evidence::LeaseLost), latency: Duration::ZERO };
+        }
+        let latency = self.draw();
+        self.clock.pause(latency).await;
+        let outcome = match (gate.is_open(), latency < self.deadline) {
+            (false, _) => judge(Stage::Data, Evidence::LeaseLost),
+            (true, false) => judge(Stage::Data, Evidence::Timeout),
+            (true, true) => {
+                let accepted = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };
+                judge(Stage::Dot, Evidence::Reply(accepted))
+            }
+        };
+        Delivery { outcome, latency }
+    }
+}

@@ -1,0 +1,246 @@
+//! The mail hosts of a seeded simulation, and one worker's client to them: every step takes time, and at every step a
+//! host in a bad mood does something else. What a host took completely, and to what it answered, it keeps in a journal of
+//! its own, which the judge reads.
+
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use warmup::{
+    domain::outcome::{
+        Reply, Stage,
+        judge::{Evidence, judge},
+    },
+    ports::{Clock, Delivery, Entropy, Gate, Mailer, Outgoing, entropy::Purpose},
+};
+
+use super::{judge::Judge, kinds::Fault};
+use crate::link::Link;
+
+/// What a host does to some of its mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Unreachable,
+    /// Its name takes seconds to resolve.
+    Resolving,
+    AuthRefused,
+    SenderRefused,
+    PartnerRefused,
+    Storm,
+    BrokenBeforeDot,
+    BrokenTaken,
+    BrokenGone,
+    /// It takes seconds to answer the dot.
+    Slow,
+    /// It takes longer than the whole mail may.
+    PastDeadline,
+}
+
+impl Mood {
+    pub const ALL: [Mood; 11] = [
+        Mood::Unreachable,
+        Mood::Resolving,
+        Mood::AuthRefused,
+        Mood::SenderRefused,
+        Mood::PartnerRefused,
+        Mood::Storm,
+        Mood::BrokenBeforeDot,
+        Mood::BrokenTaken,
+        Mood::BrokenGone,
+        Mood::Slow,
+        Mood::PastDeadline,
+    ];
+
+    fn fault(self) -> Fault {
+        match self {
+            Mood::Unreachable => Fault::Unreachable,
+            Mood::Resolving => Fault::Resolving,
+            Mood::AuthRefused => Fault::AuthRefused,
+            Mood::SenderRefused => Fault::SenderRefused,
+            Mood::PartnerRefused => Fault::PartnerRefused,
+            Mood::Storm => Fault::Storm,
+            Mood::BrokenBeforeDot => Fault::BrokenBeforeDot,
+            Mood::BrokenTaken => Fault::BrokenTaken,
+            Mood::BrokenGone => Fault::BrokenGone,
+            Mood::Slow => Fault::SmtpSlow,
+            Mood::PastDeadline => Fault::SmtpPastDeadline,
+        }
+    }
+}
+
+/// All hosts, with the moods that each is in and how many of a hundred mails feel it.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    moods: Mutex<Vec<(String, Mood, u64)>>,
+}
+
+impl Hosts {
+    pub fn enter(&self, host: &str, mood: Mood, percent: u64) {
+        self.moods.lock().unwrap().push((host.to_owned(), mood, percent));
+    }
+
+    pub fn leave(&self, host: &str, mood: Mood) {
+        self.moods.lock().unwrap().retain(|(of, in_it, _)| of != host || *in_it != mood);
+    }
+
+    fn percent(&self, host: &str, mood: Mood) -> u64 {
+        let moods = self.moods.lock().unwrap();
+        moods.iter().filter(|(of, in_it, _)| of == host && *in_it == mood).map(|(.., percent)| *percent).sum()
+    }
+}
+
+/// One worker's client.
+pub struct Post {
+    pub clock: Arc<dyn Clock>,
+    pub dice: Arc<dyn Entropy>,
+    pub hosts: Arc<Hosts>,
+    pub judge: Arc<Judge>,
+    pub deadline: Duration,
+    /// The worker's own link, which is frozen with it.
+    pub link: OnceLock<Weak<Link>>,
+}
+
+/// How far a dialogue has come, also for whoever gives it up.
+struct Reached(AtomicU8);
+
+const STAGES: [Stage; 8] =
+    [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
+
+impl Reached {
+    fn get(&self) -> Stage {
+        STAGES[usize::from(self.0.load(Ordering::Relaxed))]
+    }
+
+    fn set(&self, stage: Stage) {
+        let place = STAGES.iter().position(|other| *other == stage).expect("all stages are listed");
+        self.0.store(place as u8, Ordering::Relaxed);
+    }
+}
+
+/// A connection that is open until this is dropped.
+struct Open<'a>(&'a Post, &'a Outgoing);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.judge.closes(self.1);
+    }
+}
+
+impl Post {
+    async fn step(&self, low_ms: u64, high_ms: u64) {
+        let millis = self.dice.between(Purpose::Weather, 1, low_ms, high_ms);
+        self.clock.pause(Duration::from_millis(millis)).await;
+        // Whoever is stopped in its tracks goes on with the next step when it wakes.
+        let link = self.link.get().and_then(Weak::upgrade);
+        if let Some(link) = link {
+            link.alive().await;
+        }
+    }
+
+    /// Says whether this mail feels a mood of its host.
+    fn feels(&self, mail: &Outgoing, mood: Mood) -> bool {
+        let percent = self.hosts.percent(&mail.flight.endpoint.host, mood);
+        let felt = percent > 0 && self.dice.between(Purpose::Weather, 2, 0, 99) < percent;
+        if felt {
+            self.judge.fault(mood.fault());
+        }
+        felt
+    }
+
+    async fn dialogue(&self, mail: &Outgoing, gate: &Gate, reached: &Reached) -> Evidence {
+        self.step(0, 5).await;
+        if self.feels(mail, Mood::Resolving) {
+            self.step(2_000, 20_000).await;
+        }
+        if !gate.is_open() {
+            self.judge.gate_closed(mail, gate, Stage::Connect);
+            return Evidence::NotStarted;
+        }
+        let _open = self.judge.opens(mail).then(|| Open(self, mail));
+        self.step(1, 20).await;
+        if self.feels(mail, Mood::Unreachable) {
+            return Evidence::Lost("connection refused".into());
+        }
+        reached.set(Stage::Auth);
+        self.step(1, 30).await;
+        if self.feels(mail, Mood::AuthRefused) {
+            return reply(535, [5, 7, 8], "authentication failed");
+        }
+        reached.set(Stage::Mail);
+        if self.feels(mail, Mood::SenderRefused) {
+            return match self.dice.between(Purpose::Weather, 3, 0, 2) {
+                0 => reply(550, [5, 4, 5], "daily sending quota exceeded"),
+                1 => reply(550, [5, 7, 1], "policy"),
+                _ => reply(550, [5, 1, 8], "sender blocked"),
+            };
+        }
+        reached.set(Stage::Rcpt);
+        if self.feels(mail, Mood::PartnerRefused) {
+            return match self.dice.between(Purpose::Weather, 3, 0, 1) {
+                0 => reply(550, [5, 1, 1], "no such user"),
+                _ => reply(452, [4, 2, 2], "mailbox full"),
+            };
+        }
+        reached.set(Stage::Data);
+        self.step(5, 200).await;
+        if self.feels(mail, Mood::BrokenBeforeDot) {
+            return Evidence::Lost("the connection broke before the dot".into());
+        }
+        if !gate.is_open() {
+            self.judge.gate_closed(mail, gate, Stage::Data);
+            return Evidence::LeaseLost;
+        }
+        reached.set(Stage::Dot);
+        self.judge.dot(mail);
+        self.after_the_dot(mail).await
+    }
+
+    async fn after_the_dot(&self, mail: &Outgoing) -> Evidence {
+        if self.feels(mail, Mood::PastDeadline) {
+            self.step(1_000, 2 * self.deadline.as_millis() as u64).await;
+        } else if self.feels(mail, Mood::Slow) {
+            self.step(1_000, 12_000).await;
+        }
+        self.step(1, 150).await;
+        if self.feels(mail, Mood::Storm) {
+            return reply(451, [4, 0, 0], "not now");
+        }
+        if self.feels(mail, Mood::BrokenGone) {
+            return Evidence::Lost("the connection broke after the dot, and the mail is gone".into());
+        }
+        self.judge.takes(mail);
+        if self.feels(mail, Mood::BrokenTaken) {
+            return Evidence::Lost("the connection broke after the dot, and the mail was taken".into());
+        }
+        self.step(1, 50).await;
+        self.judge.answers(mail);
+        reply(250, [2, 0, 0], "accepted")
+    }
+}
+
+fn reply(code: u16, enhanced: [u16; 3], text: &str) -> Evidence {
+    Evidence::Reply(Reply { code, enhanced: Some(enhanced), text: text.to_owned() })
+}
+
+#[async_trait]
+impl Mailer for Post {
+    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+        let (began, reached) = (self.clock.machine(), Reached(AtomicU8::new(0)));
+        self.judge.begins(mail);
+        let evidence = tokio::select! {
+            biased;
+            evidence = self.dialogue(mail, gate, &reached) => evidence,
+            () = gate.cancel.cancelled() => {
+                self.judge.cancelled(mail, reached.get());
+                Evidence::Cancelled
+            }
+            () = self.clock.pause(self.deadline) => Evidence::Timeout,
+        };
+        Delivery { outcome: judge(reached.get(), evidence), latency: self.clock.machine().since(began) }
+    }
+}

@@ -1,0 +1,230 @@
+//! Plays a scenario: the production worker, as often as the scenario says, on memory adapters under virtual time.
+
+#[path = "stage/life.rs"]
+mod life;
+#[path = "stage/shards.rs"]
+mod shards;
+#[path = "stage/world.rs"]
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use warmup::{
+    adapters::{
+        memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryWorld, VirtualClock, world::Standing},
+        system::Dice,
+    },
+    domain::{
+        caps::{HostCaps, MARGIN},
+        duties::Retention,
+        hosts::{HostLimits, read},
+        id::{FleetId, MailboxId, UserId, WorkerId},
+        mailbox::{Endpoint, Security},
+        ramp::Ramp,
+        time::{Schedule, Weekdays},
+    },
+    ports::{Clock, Entropy},
+    worker::{Ports, WorkerSettings},
+};
+
+use super::{
+    judge::{Judge, Verdict, Windows},
+    kinds::{Fault, Guard},
+    post::{Hosts, Post},
+    scenario::{Enrolled, HOSTS, Incident, Life, MOVED, Scenario, Theme, What},
+    watched::{Watched, Who},
+};
+use crate::{link::Link, skewed::Skewed, sky::Sky};
+
+pub const SHARDS: u16 = 16;
+
+/// How often all of the record is looked at, besides what each statement touches.
+const AUDIT_EVERY_SECONDS: i64 = 10;
+
+/// One worker with so many lanes serves all mailboxes of a scenario as fast as they cool down.
+const ENOUGH_LANES: usize = 8;
+
+/// What all workers share.
+#[derive(Clone)]
+struct Stage {
+    scenario: Arc<Scenario>,
+    clock: Arc<dyn Clock>,
+    machine: VirtualClock,
+    dice: Arc<dyn Entropy>,
+    world: MemoryWorld,
+    leases: Arc<MemoryLeases>,
+    caps: Arc<MemoryCaps>,
+    bell: Arc<MemoryBell>,
+    hosts: Arc<Hosts>,
+    sky: Arc<Sky>,
+    judge: Arc<Judge>,
+}
+
+/// Plays `scenario` in a runtime of its own, whose time is virtual. `aloud` keeps every statement.
+pub fn play(scenario: &Scenario, aloud: bool) -> Verdict {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(live(scenario.clone(), aloud))
+}
+
+async fn live(scenario: Scenario, aloud: bool) -> Verdict {
+    let stage = Stage::of(scenario, aloud);
+    let mut workers = Vec::new();
+    let mut names = BTreeMap::new();
+    for life in &stage.scenario.lives {
+        let again = names.insert(life.name, life.begins_ms).is_some();
+        workers.push(tokio::spawn(stage.clone().work(life.clone(), again)));
+    }
+    for incident in &stage.scenario.incidents {
+        tokio::spawn(stage.clone().befall(incident.clone()));
+    }
+    tokio::spawn(stage.clone().quiet());
+    stage.watch().await;
+    for worker in workers {
+        worker.await.expect("a worker does not panic");
+    }
+    stage.judge.verdict()
+}
+
+impl Stage {
+    fn of(scenario: Scenario, aloud: bool) -> Stage {
+        let machine = VirtualClock::starting_at(scenario.begins);
+        let clock: Arc<dyn Clock> = Arc::new(machine.clone());
+        let dice: Arc<dyn Entropy> = Arc::new(Dice::seeded(scenario.seed));
+        let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
+        scenario.boxes.iter().for_each(|enrolled| world.enrol(mailbox(enrolled)));
+        scenario.daily_limits.iter().for_each(|(user, limit)| world.limit(UserId(*user), *limit));
+        let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
+        let limits = HostLimits::with(read(&scenario.host_limits).unwrap());
+        let deadline = Duration::from_secs(scenario.tempo.mail_deadline);
+        let hosts = HostCaps::of(&limits, scenario.caps.burst, deadline + MARGIN).unwrap();
+        let caps = MemoryCaps::new(scenario.caps, Arc::clone(&clock)).unwrap().with_hosts(hosts);
+        let windows = Windows::new(scenario.caps, limits, HOSTS.map(str::to_owned).to_vec());
+        let judge = Judge::new(Arc::clone(&clock), world.clone(), Arc::clone(&leases), windows, deadline, aloud);
+        let judge = Arc::new(judge);
+        let sky = Sky::clear(Arc::clone(&clock), Arc::clone(&dice)).over(scenario.way_ms, {
+            let judge = Arc::clone(&judge);
+            move |service, condition| world::felt(&judge, service, condition)
+        });
+        Stage {
+            scenario: Arc::new(scenario),
+            machine,
+            dice,
+            world,
+            leases,
+            caps: Arc::new(caps),
+            bell: Arc::new(MemoryBell::cast()),
+            hosts: Arc::default(),
+            sky: Arc::new(sky),
+            judge,
+            clock,
+        }
+    }
+
+    fn at(&self, ms: i64) -> DateTime<Utc> {
+        self.scenario.begins + TimeDelta::milliseconds(ms)
+    }
+
+    async fn until(&self, ms: i64) {
+        self.clock.sleep_until(self.at(ms)).await;
+    }
+
+    /// One worker's way to the services.
+    fn connect(&self, life: &Life) -> (Arc<Who>, Arc<Link>) {
+        let who = Arc::new(Who::new(life.name, life.ahead_seconds == 0));
+        let watched = Arc::new(Watched {
+            who: Arc::clone(&who),
+            judge: Arc::clone(&self.judge),
+            clock: Arc::clone(&self.clock),
+            world: self.world.clone(),
+            leases: Arc::clone(&self.leases),
+            caps: Arc::clone(&self.caps),
+        });
+        let post = Arc::new(Post {
+            clock: Arc::clone(&self.clock),
+            dice: Arc::clone(&self.dice),
+            hosts: Arc::clone(&self.hosts),
+            judge: Arc::clone(&self.judge),
+            deadline: Duration::from_secs(self.scenario.tempo.mail_deadline),
+            link: OnceLock::new(),
+        });
+        let right = Arc::clone(&self.clock);
+        let ports = Ports {
+            clock: Arc::new(Skewed { right, ahead: TimeDelta::seconds(life.ahead_seconds) }),
+            entropy: Arc::clone(&self.dice),
+            mailboxes: watched.clone(),
+            ledger: watched.clone(),
+            duties: watched.clone(),
+            caps: watched.clone(),
+            leases: watched.clone(),
+            members: watched.clone(),
+            mailer: post.clone(),
+            orders: watched,
+            bell: Arc::new(self.bell.another()),
+        };
+        let judge = Arc::clone(&self.judge);
+        let link = Link::asking(ports, Arc::clone(&self.sky), move |batch| judge.asks(batch));
+        post.link.set(Arc::downgrade(&link)).expect("it is set once");
+        (who, link)
+    }
+
+    fn now_ms(&self) -> i64 {
+        (self.clock.now() - self.scenario.begins).num_milliseconds()
+    }
+
+    fn settings(&self, life: &Life) -> WorkerSettings {
+        let tempo = self.scenario.tempo;
+        let seconds = Duration::from_secs;
+        WorkerSettings {
+            worker: WorkerId(life.name.into()),
+            fleet: FleetId::default(),
+            host: "simulation".into(),
+            distributed: !life.solo,
+            shards: life.shards,
+            max_concurrent: tempo.lanes,
+            batch_size: 100,
+            batch_delay: Duration::ZERO,
+            stagger_min: Duration::ZERO,
+            stagger_max: seconds(1),
+            cooldown_min: seconds(tempo.cooldown.0),
+            cooldown_max: seconds(tempo.cooldown.1),
+            reply_delay_min: seconds(tempo.reply_delay.0),
+            reply_delay_max: seconds(tempo.reply_delay.1),
+            rate_limit_backoff: seconds(10),
+            quota_priority_boost: 2.0,
+            tick_interval: seconds(tempo.tick),
+            tick_spread: seconds(tempo.spread),
+            active_hours: ACTIVE.parse().expect("hours"),
+            lease_ttl: seconds(tempo.lease_ttl),
+            heartbeat: seconds(tempo.heartbeat),
+            mail_deadline: seconds(tempo.mail_deadline),
+            drain_timeout: seconds(tempo.drain),
+            timezone: chrono_tz::UTC,
+            retention: Retention { log_days: 90, metrics_days: 30 },
+        }
+    }
+}
+
+const ACTIVE: &str = "07:00-22:00";
+
+fn mailbox(enrolled: &Enrolled) -> MemoryMailbox {
+    let Enrolled { id, user, domain, host, zone, start, step, most, grown, reply_rate } = *enrolled;
+    MemoryMailbox {
+        id: MailboxId(id),
+        user: UserId(user),
+        email: format!("box{id}@domain{domain}.test"),
+        display_name: format!("Box {id}"),
+        endpoint: Endpoint { host: host.into(), port: 465, security: Security::Tls },
+        schedule: Schedule { zone, window: "09:00-17:00".parse().expect("hours"), days: Weekdays::ALL },
+        ramp: Ramp { start, step, daily_max: most },
+        grown,
+        reply_rate,
+        enabled: true,
+        sending: Standing::Active,
+        receiving: Standing::Active,
+    }
+}

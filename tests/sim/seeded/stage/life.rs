@@ -1,0 +1,118 @@
+//! How one worker lives, and how it ends.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    observe::liveness::Liveness,
+    worker::{KeeperError, Worker},
+};
+
+use super::{Fault, Guard, Life, SHARDS, Stage, What, Who};
+use crate::link::{Link, Service, State};
+
+impl Stage {
+    /// Lives a worker's life.
+    pub(super) async fn work(self, life: Life, again: bool) {
+        self.until(life.begins_ms).await;
+        self.note_begin(&life, again);
+        let (who, link) = self.connect(&life);
+        let stop = CancellationToken::new();
+        let worker = Worker::new(link.ports(), self.settings(&life), Arc::new(Liveness::default()));
+        let worker = tokio::spawn(worker.run(stop.clone()));
+        let troubles = tokio::spawn(self.clone().trouble(life.clone(), Arc::clone(&who), Arc::clone(&link)));
+        if let Some(killed) = life.killed_ms {
+            self.until(killed).await;
+            self.note_end(&life, &who, "killed", [Fault::Killed, Fault::KilledFlying]);
+            link.set(State::Dead);
+            return worker.abort();
+        }
+        let stops_ms = life.stops_ms.unwrap_or(self.scenario.lasts_ms());
+        self.until(stops_ms).await;
+        if life.stops_ms.is_some() {
+            self.note_end(&life, &who, "stopped", [Fault::Stopped, Fault::StoppedBusy]);
+        }
+        who.stopping.store(true, Ordering::Relaxed);
+        stop.cancel();
+        let end = worker.await.expect("a worker does not panic");
+        let stopped_in_peace = self.is_peaceful(&life, stops_ms);
+        match end {
+            Ok(report) => {
+                self.judge.happens(format!("{} ends, {report:?}", life.name));
+                if report.abandoned > 0 && stopped_in_peace {
+                    self.judge.violated(format!("I8: {} abandons {} mails", life.name, report.abandoned));
+                }
+            }
+            Err(refusal) => self.refused(&life, refusal),
+        }
+        troubles.abort();
+    }
+
+    fn note_end(&self, life: &Life, who: &Who, how: &str, [fault, flying]: [Fault; 2]) {
+        let mails = self.judge.flying_of(who.run());
+        self.judge.happens(format!("{} is {how} with {mails} mails on their way", life.name));
+        self.judge.fault(fault);
+        if mails > 0 {
+            self.judge.fault(flying);
+        }
+    }
+
+    fn note_begin(&self, life: &Life, again: bool) {
+        self.judge.happens(format!("{} begins", life.name));
+        let faults = [
+            (true, Fault::Joined),
+            (again, Fault::Restarted),
+            (life.shards != SHARDS, Fault::CountsOtherShards),
+            (life.ahead_seconds != 0 && life.ahead_seconds.abs() <= 30, Fault::ClockALittleOff),
+            (life.ahead_seconds.abs() > 30, Fault::ClockFarOff),
+        ];
+        faults.into_iter().filter(|(is, _)| *is).for_each(|(_, fault)| self.judge.fault(fault));
+    }
+
+    /// Why a worker was not started; nothing else may end one before its stop.
+    fn refused(&self, life: &Life, refusal: KeeperError) {
+        self.judge.happens(format!("{} is refused: {refusal}", life.name));
+        let (fault, guard) = match refusal {
+            KeeperError::NameTaken(_) => (Fault::NameUsedTwice, Guard::NameTaken),
+            KeeperError::OtherShards { .. } => (Fault::CountsOtherShards, Guard::OtherShards),
+            KeeperError::WorksAlone(_) => (Fault::FleetBesideSolo, Guard::WorksAlone),
+            KeeperError::AnotherWorker => (Fault::SoloBesideFleet, Guard::AnotherWorker),
+            // No other fleet is drawn, and Redis is sound.
+            refusal @ (KeeperError::AnotherFleet(_) | KeeperError::Unusable(_)) => {
+                return self.judge.violated(format!("{} is refused: {refusal}", life.name));
+            }
+        };
+        self.judge.fault(fault);
+        self.judge.guard(guard, 1);
+    }
+
+    /// Says whether nothing befell the services, or this worker, while it was stopping.
+    fn is_peaceful(&self, life: &Life, stops_ms: i64) -> bool {
+        let (from, to) = (stops_ms - 60_000, self.now_ms());
+        let overlaps = |begins: i64, ends: i64| begins < to && ends > from;
+        let skies = self.scenario.incidents.iter().filter(|incident| matches!(incident.what, What::Sky(..)));
+        let troubled = life.troubles.iter().any(|(_, begins, ends)| overlaps(*begins, *ends));
+        !troubled && !skies.into_iter().any(|incident| overlaps(incident.from_ms, incident.to_ms))
+    }
+
+    async fn trouble(self, life: Life, who: Arc<Who>, link: Arc<Link>) {
+        for (state, from, to) in life.troubles {
+            self.until(from).await;
+            self.judge.happens(format!("{} is {state:?} until {to} ms", life.name));
+            let frozen = state == State::Frozen;
+            let fault = match state {
+                State::Cut(Service::Redis) => Fault::CutFromRedis,
+                State::Cut(Service::Postgres) => Fault::CutFromPostgres,
+                _ if to - from > 65_000 => Fault::FrozenPastSweep,
+                _ if to - from > 15_000 => Fault::FrozenPastLease,
+                _ => Fault::Frozen,
+            };
+            self.judge.fault(fault);
+            self.judge.frozen(who.run(), frozen);
+            link.set(state);
+            self.until(to).await;
+            link.set(State::Whole);
+            self.judge.frozen(who.run(), false);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What befalls all: the weather, the hosts, the operator.
+
+use std::time::Duration;
+
+use warmup::{
+    adapters::memory::world::Standing,
+    domain::{
+        id::{MailboxId, WorkerId},
+        shard::all_shards,
+    },
+    ports::{Bell, Ledger, orders::Ring},
+};
+
+use super::{Fault, HOSTS, Incident, Judge, MOVED, SHARDS, Stage, What, mailbox};
+use crate::{link::Service, sky::Condition};
+
+impl Stage {
+    pub(super) async fn befall(self, incident: Incident) {
+        let Incident { from_ms, to_ms, what } = incident;
+        self.until(from_ms).await;
+        self.judge.happens(format!("{what:?} until {to_ms} ms"));
+        match what {
+            What::Sky(service, condition) => {
+                self.sky.set(service, condition);
+                self.until(to_ms).await;
+                self.sky.set(service, Condition::Fair);
+            }
+            What::RedisForgets => {
+                self.caps.lose();
+                self.leases.lose();
+                self.judge.disturbed();
+                self.judge.fault(Fault::RedisForgot);
+            }
+            What::EpochsPass => self.pass_epochs().await,
+            What::Suspended => {
+                self.judge.fault(Fault::Suspended);
+                self.machine.suspend(Duration::from_millis((to_ms - from_ms).unsigned_abs()));
+            }
+            What::Host(host, mood, percent) => {
+                self.hosts.enter(host, mood, percent);
+                self.until(to_ms).await;
+                self.hosts.leave(host, mood);
+            }
+            what => self.operate(what).await,
+        }
+    }
+
+    /// What the operator does.
+    async fn operate(&self, what: What) {
+        match what {
+            What::Ordered { running, heard } => self.order(running, heard).await,
+            What::Triggered => {
+                self.judge.fault(Fault::Triggered);
+                self.ring(Ring::Trigger).await;
+            }
+            What::Pause(mailbox) => {
+                self.judge.fault(Fault::MailboxPaused);
+                let paused = Standing::Stopped { reason: "operator".into(), by_operator: true };
+                self.world.change(MailboxId(mailbox), |mailbox| mailbox.sending = paused);
+            }
+            What::Resume(mailbox) => {
+                self.judge.fault(Fault::MailboxResumed);
+                self.resume(MailboxId(mailbox));
+            }
+            What::Enrol(new) => {
+                self.judge.fault(Fault::MailboxEnrolled);
+                self.world.enrol(mailbox(&new));
+            }
+            What::Move(mailbox) => {
+                self.judge.fault(Fault::MailboxMoved);
+                self.world.change(MailboxId(mailbox), |mailbox| mailbox.endpoint.host = MOVED.into());
+            }
+            What::Lower(mailbox, most) => {
+                self.judge.fault(Fault::QuotaLowered);
+                self.world
+                    .change(MailboxId(mailbox), |mailbox| mailbox.ramp.daily_max = mailbox.ramp.daily_max.min(most));
+            }
+            other => unreachable!("{other:?} is nothing that an operator does"),
+        }
+    }
+
+    async fn pass_epochs(&self) {
+        self.judge.fault(Fault::EpochsPassed);
+        let shards = all_shards(SHARDS);
+        let epochs = self.world.epochs(&shards).await.expect("nothing fails here");
+        let read: Vec<_> = shards.into_iter().zip(epochs).collect();
+        let raised = self.world.raise(&WorkerId("stranger".into()), &read).await.expect("nothing fails here");
+        self.judge.raised(&read, &raised);
+    }
+
+    async fn order(&self, running: bool, heard: bool) {
+        self.judge.fault(if running { Fault::OrderedToStart } else { Fault::OrderedToStop });
+        self.world.order(running);
+        if heard {
+            self.ring(Ring::Ordered).await;
+        } else {
+            self.judge.fault(Fault::OrderUnheard);
+        }
+    }
+
+    async fn ring(&self, ring: Ring) {
+        self.bell.ring(ring).await.expect("a bell in memory rings");
+    }
+
+    fn resume(&self, mailbox: MailboxId) {
+        self.world.change(mailbox, |mailbox| {
+            (mailbox.sending, mailbox.receiving) = (Standing::Active, Standing::Active);
+        });
+    }
+
+    /// The hosts are well again, and the operator resumes everybody.
+    pub(super) async fn quiet(self) {
+        self.until(self.scenario.quiet_ms).await;
+        self.judge.happens("the hosts are well, and all are resumed");
+        HOSTS.into_iter().for_each(|host| self.world.resume_host(host));
+        (1..200).for_each(|mailbox| self.resume(MailboxId(mailbox)));
+        self.order(true, true).await;
+    }
+}
+
+/// Counts a call that something befell.
+pub(super) fn felt(judge: &Judge, service: Service, condition: Condition) {
+    let fault = match (service, condition) {
+        (_, Condition::Fair) => return,
+        (Service::Redis, Condition::Gone) => Fault::RedisGone,
+        (Service::Redis, Condition::RequestsLost) => Fault::RedisRequestLost,
+        (Service::Redis, Condition::AnswersLost) => Fault::RedisAnswerLost,
+        (Service::Redis, _) => {
+            judge.disturbed();
+            Fault::RedisPaused
+        }
+        (Service::Postgres, Condition::Gone) => Fault::PostgresGone,
+        (Service::Postgres, Condition::RequestsLost) => Fault::PostgresRequestLost,
+        (Service::Postgres, Condition::AnswersLost) => Fault::PostgresAnswerLost,
+        (Service::Postgres, Condition::Paused) => Fault::PostgresPaused,
+        (Service::Postgres, Condition::Slow(_)) => Fault::PostgresSlow,
+        (Service::Postgres, Condition::DoneLate(_)) => Fault::PostgresLate,
+    };
+    judge.fault(fault);
+}

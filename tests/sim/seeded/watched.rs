@@ -1,0 +1,324 @@
+//! The services of a seeded simulation as one worker reaches them: whatever is asked of them is done at one instant, and
+//! the judge looks at it at that instant.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use warmup::{
+    adapters::memory::{MemoryCaps, MemoryLeases, MemoryWorld},
+    domain::{
+        duties::{Duty, Kept},
+        id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+        pairing::Member as Rostered,
+        plan::Candidate,
+        reply::DueReply,
+        time::Todays,
+    },
+    ports::{
+        CapAsk, Caps, Clock, Connection, Duties, Grant, LeaseKey, Leases, Ledger, Mailboxes, Member, Members, Orders,
+        PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status, Sweep, Swept,
+    },
+};
+
+use super::{
+    judge::{By, Judge},
+    kinds::{Fault, Guard},
+    scenario::MOVED,
+};
+
+/// Results that are older than this when they are written have waited for more than each other.
+const WAITED: TimeDelta = TimeDelta::seconds(4);
+
+/// The worker counts from before it asked, and throws away what is older than 3 s.
+const GRANT_IS_OLD: Duration = Duration::from_millis(2_900);
+
+/// One life of one worker, as the services see it.
+#[derive(Default)]
+pub struct Who {
+    pub name: String,
+    /// Its clock is the fleet's.
+    pub right: bool,
+    pub run: Mutex<Option<RunId>>,
+    /// It was told to stop.
+    pub stopping: AtomicBool,
+    raised: Mutex<BTreeMap<ShardId, Epoch>>,
+    state: Mutex<String>,
+}
+
+impl Who {
+    pub fn new(name: &str, right: bool) -> Who {
+        Who { name: name.to_owned(), right, ..Who::default() }
+    }
+
+    pub fn run(&self) -> Option<RunId> {
+        *self.run.lock().unwrap()
+    }
+}
+
+pub struct Watched {
+    pub who: Arc<Who>,
+    pub judge: Arc<Judge>,
+    pub clock: Arc<dyn Clock>,
+    pub world: MemoryWorld,
+    pub leases: Arc<MemoryLeases>,
+    pub caps: Arc<MemoryCaps>,
+}
+
+impl Watched {
+    fn saw(&self, what: &str, how: &dyn std::fmt::Debug) {
+        self.judge.trace(&self.who.name, what, how);
+    }
+
+    fn says(&self, status: &Status) {
+        let before = std::mem::replace(&mut *self.who.state.lock().unwrap(), status.state.clone());
+        if before != status.state {
+            self.judge.happens(format!("{} says that it is {}", self.who.name, status.state));
+        }
+        let guard = match (before.as_str(), status.state.as_str()) {
+            (before, "benched") if before != "benched" => Guard::Benched,
+            ("benched", now) if now != "benched" => Guard::BackFromBench,
+            (_, "clock-off") => Guard::ClockOff,
+            (_, "starting") => Guard::NewcomerWaited,
+            _ => return,
+        };
+        self.judge.guard(guard, 1);
+    }
+
+    /// Why flights are given back that nobody has started. A release that is done late may come after the worker has asked
+    /// the caps again; then nobody can tell.
+    fn given_back(&self, flights: &[FlightId]) -> Option<Guard> {
+        let mailbox = self.judge.mailbox_of(*flights.first()?)?;
+        let moved = self.world.mailbox(mailbox).is_some_and(|mailbox| mailbox.endpoint.host == MOVED);
+        match self.judge.since_caps(self.who.run()) {
+            _ if self.who.stopping.load(Ordering::Relaxed) => Some(Guard::UnheardGivenBack),
+            Some(age) if age > GRANT_IS_OLD => Some(Guard::StaleGrant),
+            _ => moved.then_some(Guard::MovedGivenBack),
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for Watched {
+    async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        *self.who.run.lock().unwrap() = Some(owner);
+        let got = self.leases.acquire(owner, keys, ttl).await?;
+        self.saw("acquire", &(keys, &got));
+        for (key, got) in keys.iter().zip(&got) {
+            match key {
+                LeaseKey::Shard(_) if !got => self.judge.guard(Guard::LeaseTaken, 1),
+                LeaseKey::Leader if *got => self.judge.leads(owner),
+                _ => {}
+            }
+        }
+        Ok(got)
+    }
+    async fn renew(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        self.leases.renew(owner, keys, ttl).await
+    }
+    async fn release(&self, owner: RunId, keys: &[LeaseKey]) -> Result<(), PortError> {
+        self.saw("release", &keys);
+        if keys.iter().all(|key| matches!(key, LeaseKey::Shard(_))) {
+            self.judge.guard(Guard::ShardHandedOver, keys.len() as u64);
+        }
+        self.leases.release(owner, keys).await
+    }
+    async fn skew(&self, now: i64) -> Result<i64, PortError> {
+        self.leases.skew(now).await
+    }
+}
+
+#[async_trait]
+impl Members for Watched {
+    async fn heartbeat(
+        &self,
+        run: RunId,
+        status: &Status,
+        leases: &[LeaseKey],
+        ttl: Duration,
+    ) -> Result<Pulse, PortError> {
+        let pulse = self.leases.heartbeat(run, status, leases, ttl).await?;
+        self.saw("heartbeat", &(leases, &pulse.kept, &status.state, pulse.members.len()));
+        self.says(status);
+        let lost = leases.iter().zip(&pulse.kept).filter(|(_, kept)| !**kept).map(|(key, _)| key);
+        for key in lost {
+            let shard = matches!(key, LeaseKey::Shard(_));
+            self.judge.guard(if shard { Guard::LeaseNotRenewed } else { Guard::SeatLost }, 1);
+        }
+        Ok(pulse)
+    }
+    async fn members(&self) -> Result<Vec<Member>, PortError> {
+        self.leases.members().await
+    }
+    async fn leave(&self, run: RunId) -> Result<(), PortError> {
+        self.leases.leave(run).await
+    }
+}
+
+#[async_trait]
+impl Caps for Watched {
+    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+        let grants = self.caps.grant(now, asks, closed).await?;
+        self.saw("grant", &(asks, closed, &grants));
+        self.judge.granted(asks, &grants);
+        Ok(grants)
+    }
+
+    fn counts_connections(&self, host: &str) -> bool {
+        self.caps.counts_connections(host)
+    }
+}
+
+#[async_trait]
+impl Mailboxes for Watched {
+    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        let closed = self.world.turn_days(shards, todays, now).await?;
+        if closed > 0 {
+            self.judge.fault(Fault::DayTurned);
+        }
+        self.saw("turn_days", &(shards, closed));
+        Ok(closed)
+    }
+    async fn candidates(
+        &self,
+        shards: &[ShardId],
+        todays: &Todays,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Candidate>, PortError> {
+        let candidates = self.world.candidates(shards, todays, now).await?;
+        self.saw("candidates", &candidates.len());
+        Ok(candidates)
+    }
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError> {
+        let due = self.world.due_replies(shards, now, before).await?;
+        self.saw("due_replies", &due.len());
+        Ok(due)
+    }
+    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Rostered>, PortError> {
+        self.world.roster(day, now).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Watched {
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
+        self.world.prepare(now).await
+    }
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
+        self.world.epochs(shards).await
+    }
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
+        self.world.shards_of(worker).await
+    }
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
+        let raised = self.world.raise(worker, read).await?;
+        self.saw("raise", &(read, &raised));
+        self.judge.raised(read, &raised);
+        for ((shard, read), raised) in read.iter().zip(&raised) {
+            let Some(epoch) = raised else { continue };
+            let before = self.who.raised.lock().unwrap().insert(*shard, *epoch);
+            if before.is_some_and(|before| before < *read) {
+                self.judge.guard(Guard::RaisedAgain, 1);
+            }
+            if self.judge.others_fly(*shard, self.who.run()) {
+                self.judge.fault(Fault::HandOverInBatch);
+            }
+        }
+        Ok(raised)
+    }
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
+        let answer = self.world.reserve(batch).await?;
+        let brief: Vec<_> = batch.asks.iter().map(|ask| (ask.mailbox, &ask.message_id)).collect();
+        self.saw("reserve", &(brief, answer.iter().map(brief_of).collect::<Vec<_>>()));
+        self.judge.reserved(batch, &answer);
+        Ok(answer)
+    }
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let guard = self.given_back(flights);
+        let released = self.world.release(flights, now).await?;
+        self.saw("give back", &(flights, released));
+        self.judge.after(&By::GivenBack);
+        guard.into_iter().for_each(|guard| self.judge.guard(guard, flights.len() as u64));
+        Ok(released)
+    }
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let released = self.world.abandon(run, message_ids, now).await?;
+        self.saw("abandon", &(message_ids, released));
+        self.judge.after(&By::GivenBack);
+        self.judge.guard(Guard::Abandoned, 1);
+        self.judge.guard(Guard::AbandonGaveBack, u64::from(released > 0));
+        Ok(released)
+    }
+    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        let changed = self.world.settle(worker, results).await?;
+        let brief: Vec<_> = results.iter().map(|r| (r.flight, r.outcome.fate, r.outcome.reason, r.at)).collect();
+        self.saw("settle", &(brief, changed));
+        self.judge.settled(results);
+        let waited = |result: &&Settlement| self.who.right && self.clock.now() - result.at > WAITED;
+        self.judge.guard(Guard::ResultsWaited, results.iter().filter(waited).count() as u64);
+        Ok(changed)
+    }
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+        let swept = self.world.sweep(sweep).await?;
+        self.saw("sweep", &(&sweep.running, swept));
+        self.judge.after(&By::Sweep(sweep));
+        self.judge.guard(Guard::SweptUncertain, swept.uncertain);
+        self.judge.guard(Guard::SweptReleased, swept.released);
+        Ok(swept)
+    }
+}
+
+fn brief_of(reservation: &Reservation) -> Result<(FlightId, i64), &'static str> {
+    match reservation {
+        Reservation::Reserved(flight) => Ok((flight.id, flight.recipient.mailbox.0)),
+        Reservation::Refused(refusal) => Err(refusal.as_str()),
+    }
+}
+
+#[async_trait]
+impl Duties for Watched {
+    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+        self.world.finished().await
+    }
+    async fn begin(
+        &self,
+        worker: &WorkerId,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+        let done = self.world.begin(worker, day, now).await?;
+        self.saw("duties begin", &(day, &done));
+        Ok(done)
+    }
+    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+        self.world.retire(kept, before).await
+    }
+    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+        self.world.note(day, duty, gone).await
+    }
+    async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
+        let first = self.world.finish(day, now).await?;
+        self.saw("duties finish", &(day, first));
+        self.judge.finished(day, first, now);
+        Ok(first)
+    }
+}
+
+#[async_trait]
+impl Orders for Watched {
+    async fn running(&self) -> Result<bool, PortError> {
+        self.world.running().await
+    }
+}

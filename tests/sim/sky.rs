@@ -1,0 +1,145 @@
+//! The weather over the services of a simulation: whether Redis and Postgres are there at all, for everybody alike.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use warmup::ports::{Clock, Entropy, PortError, entropy::Purpose};
+
+use crate::link::Service;
+
+/// How a service fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    #[default]
+    Fair,
+    /// Nothing is done.
+    Gone,
+    /// Requests are lost before anything is done, and nobody can tell.
+    RequestsLost,
+    /// All is done, and the answers are lost.
+    AnswersLost,
+    /// Nothing moves until it is over. Who waits longer than its patience hears nothing; Redis does it all the same
+    /// afterwards, Postgres has cancelled it by then.
+    Paused,
+    /// Every call takes up to so many milliseconds longer.
+    Slow(u64),
+    /// The connection breaks while the request is under way, and it is done up to so many milliseconds after that.
+    DoneLate(u64),
+}
+
+/// How long a client waits for an answer: `adapters/redis/pool.rs`, and the server's own limit of `postgres/pool.rs`.
+fn patience(service: Service) -> Duration {
+    match service {
+        Service::Redis => Duration::from_secs(2),
+        Service::Postgres => Duration::from_secs(30),
+    }
+}
+
+/// See the module.
+pub struct Sky {
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Entropy>,
+    redis: watch::Sender<Condition>,
+    postgres: watch::Sender<Condition>,
+    /// What every way takes at most, there and back, in milliseconds.
+    way_ms: u64,
+    /// Told of each call that something befell.
+    told: Box<dyn Fn(Service, Condition) + Send + Sync>,
+}
+
+impl Sky {
+    /// Fair weather, and no time lost on the way.
+    pub fn clear(clock: Arc<dyn Clock>, dice: Arc<dyn Entropy>) -> Sky {
+        let (redis, postgres) = (watch::Sender::default(), watch::Sender::default());
+        Sky { clock, dice, redis, postgres, way_ms: 0, told: Box::new(|_, _| {}) }
+    }
+
+    /// Where every way takes up to `way_ms` and `told` hears of each call that something befalls.
+    pub fn over(self, way_ms: u64, told: impl Fn(Service, Condition) + Send + Sync + 'static) -> Sky {
+        Sky { way_ms, told: Box::new(told), ..self }
+    }
+
+    pub fn set(&self, service: Service, condition: Condition) {
+        self.of(service).send_replace(condition);
+    }
+
+    fn of(&self, service: Service) -> &watch::Sender<Condition> {
+        match service {
+            Service::Redis => &self.redis,
+            Service::Postgres => &self.postgres,
+        }
+    }
+
+    /// Asks a service, as the weather allows.
+    pub async fn through<T: Send + 'static>(
+        &self,
+        service: Service,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.take_time(self.way_ms).await;
+        let condition = *self.of(service).borrow();
+        if condition != Condition::Fair {
+            (self.told)(service, condition);
+        }
+        let answer = match condition {
+            Condition::Fair => asked.await,
+            Condition::Gone => Err(PortError::Unavailable("the service is gone".into())),
+            Condition::RequestsLost => Err(PortError::Unknown("the request was lost".into())),
+            Condition::AnswersLost => {
+                // Whatever came of it, nobody hears.
+                let _ = asked.await;
+                Err(PortError::Unknown("the answer was lost".into()))
+            }
+            Condition::Paused => self.wait_for_its_end(service, asked).await,
+            Condition::Slow(most) => {
+                self.take_time(most).await;
+                asked.await
+            }
+            Condition::DoneLate(most) => {
+                let (clock, late) = (Arc::clone(&self.clock), self.roll(most));
+                tokio::spawn(async move {
+                    clock.pause(late).await;
+                    asked.await.map(drop)
+                });
+                Err(PortError::Unknown("the connection broke while it was under way".into()))
+            }
+        };
+        self.take_time(self.way_ms).await;
+        answer
+    }
+
+    async fn wait_for_its_end<T: Send + 'static>(
+        &self,
+        service: Service,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let mut condition = self.of(service).subscribe();
+        let over = async move { condition.wait_for(|now| *now != Condition::Paused).await.map(drop) };
+        if service == Service::Postgres {
+            return tokio::select! {
+                biased;
+                _ = over => asked.await,
+                () = self.clock.pause(patience(service)) => Err(PortError::Unavailable("canceling statement".into())),
+            };
+        }
+        let answer = tokio::spawn(async move {
+            let _ = over.await;
+            asked.await
+        });
+        tokio::select! {
+            biased;
+            answer = answer => answer.expect("a service in memory does not panic"),
+            () = self.clock.pause(patience(service)) => Err(PortError::Unknown("no answer in time".into())),
+        }
+    }
+
+    async fn take_time(&self, most_ms: u64) {
+        if most_ms > 0 {
+            self.clock.pause(self.roll(most_ms)).await;
+        }
+    }
+
+    fn roll(&self, most_ms: u64) -> Duration {
+        Duration::from_millis(self.dice.between(Purpose::Weather, 0, 0, most_ms))
+    }
+}

@@ -1,0 +1,138 @@
+//! A way to a server, which can break in the three ways in which networks do.
+//!
+//! *Reset*: connections break with an RST, new ones are refused, and both sides hear of it at once. *Hole*: bytes vanish
+//! without a word, and so does who wants to connect; what was connected then stays dead for ever, as behind a firewall
+//! that forgot it or before a host that is gone. *Stall*: bytes wait, and arrive late when the way is free again.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// How a way breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Reset,
+    Hole,
+    Stall,
+}
+
+/// What passes, and how often connections that were there before have died.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    fault: Option<Fault>,
+    deaths: u64,
+}
+
+/// A running proxy; it ends with its connections when it is dropped.
+pub struct Wire {
+    port: u16,
+    way: Arc<watch::Sender<Way>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Wire {
+    /// Leads to a port of this machine.
+    pub async fn to(server: u16) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback address has a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let way = Arc::new(watch::Sender::new(Way::default()));
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&way)));
+        Wire { port, way, accepting }
+    }
+
+    /// The address `url` by this way.
+    pub fn url(&self, url: &str) -> String {
+        let (head, tail) = split(url);
+        format!("{head}:{}{tail}", self.port)
+    }
+
+    /// Breaks the way.
+    pub fn cut(&self, fault: Fault) {
+        self.way.send_modify(|way| {
+            way.fault = Some(fault);
+            way.deaths += u64::from(fault != Fault::Stall);
+        });
+    }
+
+    /// Lets through again what comes, and what waits.
+    pub fn heal(&self) {
+        self.way.send_modify(|way| way.fault = None);
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The port of a server's address.
+pub fn port_of(url: &str) -> u16 {
+    let (head, tail) = split(url);
+    url[head.len() + 1..url.len() - tail.len()].parse().expect("a port is a number")
+}
+
+/// What stands before and after `:port`.
+fn split(url: &str) -> (&str, &str) {
+    let colon = url.rfind(':').expect("a private server's address names its port");
+    let end = url[colon + 1..].find('/').map_or(url.len(), |slash| colon + 1 + slash);
+    (&url[..colon], &url[end..])
+}
+
+async fn accept(listener: TcpListener, server: u16, way: Arc<watch::Sender<Way>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        let now = *way.borrow();
+        if now.fault == Some(Fault::Reset) {
+            reset(client);
+        } else {
+            connections.spawn(carry(client, server, Arc::clone(&way), now));
+        }
+    }
+}
+
+/// Carries bytes both ways until either side ends or the connection dies.
+async fn carry(mut client: TcpStream, server: u16, way: Arc<watch::Sender<Way>>, born: Way) {
+    if born.fault == Some(Fault::Hole) {
+        // Nobody answers it, also not later.
+        std::future::pending::<()>().await;
+    }
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return reset(client) };
+    let mut seen = way.subscribe();
+    let died = {
+        let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
+        tokio::select! {
+            biased;
+            died = seen.wait_for(|way| way.deaths > born.deaths) => died.map(|way| way.fault),
+            _ = stream(from_client, to_server, &way) => return,
+            _ = stream(from_server, to_client, &way) => return,
+        }
+    };
+    match died {
+        Ok(Some(Fault::Hole)) => std::future::pending().await,
+        // Also of a hole that was so short that nobody saw it.
+        _ => reset(client),
+    }
+}
+
+/// Ends with an RST.
+fn reset(client: TcpStream) {
+    let _ = client.set_zero_linger();
+}
+
+async fn stream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: &watch::Sender<Way>) -> Option<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
+        way.subscribe().wait_for(|way| way.fault != Some(Fault::Stall)).await.ok()?;
+        to.write_all(&buffer[..length]).await.ok()?;
+    }
+}
