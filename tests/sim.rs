@@ -21,6 +21,8 @@ mod planner;
 mod seeded;
 #[path = "sim/several.rs"]
 mod several;
+#[path = "sim/sign.rs"]
+mod sign;
 #[path = "sim/skewed.rs"]
 mod skewed;
 #[path = "sim/sky.rs"]

@@ -6,27 +6,27 @@ use super::Faults;
 
 /// Reads the names and values of the file at `path`.
 ///
-/// Returns a fault when it can't be read, or a line of it not understood. Values may be secrets: none is ever shown.
+/// Returns a fault when it can't be read, or a line of it not understood. What stands there may be a secret, so only the
+/// name before it is shown.
 pub fn env_file(path: &Path) -> Result<BTreeMap<String, String>, Faults> {
-    let name = || path.display().to_string();
     let unreadable = |error: &dyn std::fmt::Display| {
-        Faults::one(&name(), format!("can't be read: {error}"), "name a file that is written like .env.example")
+        let instead = "name a file that is written like .env.example";
+        Faults::one(&path.display().to_string(), format!("can't be read: {error}"), instead)
     };
-    let lines = dotenvy::from_path_iter(path).map_err(|error| unreadable(&error))?;
-    let lines = lines.map(|line| {
-        line.map_err(|error| match error {
-            dotenvy::Error::LineParse(line, _) => {
-                let wrong = format!("the line of `{}` is not understood", before_the_value(&line));
-                Faults::one(&name(), wrong, "write NAME=value, with quotes around a value that has blanks")
+    let mut vars = BTreeMap::new();
+    let mut place = "its first line".to_owned();
+    for line in dotenvy::from_path_iter(path).map_err(|error| unreadable(&error))? {
+        let (name, value) = line.map_err(|error| match error {
+            dotenvy::Error::LineParse(..) => {
+                let instead = "write NAME=value, with quotes around a value that has blanks";
+                Faults::one(&path.display().to_string(), format!("{place} is not understood"), instead)
             }
             error => unreadable(&error),
-        })
-    });
-    lines.collect()
-}
-
-fn before_the_value(line: &str) -> &str {
-    line.split(['=', ' ', ':']).next().unwrap_or_default()
+        })?;
+        place = format!("the line after {name}");
+        vars.insert(name, value);
+    }
+    Ok(vars)
 }
 
 #[cfg(test)]
@@ -48,12 +48,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_understood_is_named_without_its_value() {
-        let said = read("WARMUP_ADMIN_TOKEN=hunter 2\n").unwrap_err().to_string();
-        assert!(
-            said.contains("the line of `WARMUP_ADMIN_TOKEN` is not understood") && !said.contains("hunter"),
-            "{said}"
-        );
+    fn a_line_that_is_not_understood_is_found_and_not_shown() {
+        let said = read("WARMUP_SHARDS=64\nWARMUP_ADMIN_TOKEN=hunter 2\n").unwrap_err().to_string();
+        assert!(said.contains("the line after WARMUP_SHARDS is not understood"), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+        let said = read("hunter 2\n").unwrap_err().to_string();
+        assert!(said.contains("its first line is not understood") && !said.contains("hunter"), "{said}");
     }
 
     #[test]

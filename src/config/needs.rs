@@ -104,9 +104,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("WARMUP_GLOBAL_HOURLY_LIMIT", 10_000, Some(533_646)),
+                ("WARMUP_GLOBAL_HOURLY_LIMIT", 10_000, Some(533_644)),
                 ("WARMUP_GLOBAL_MINUTE_LIMIT", 200, Some(9_622)),
-                ("WARMUP_USER_HOURLY_LIMIT", 500, Some(534)),
+                ("WARMUP_USER_HOURLY_LIMIT", 500, Some(533)),
                 ("WARMUP_MAX_CONCURRENT", 20, Some(53)),
             ]
         );

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
-use tokio::sync::watch;
 use warmup::{
     domain::{
         duties::{Duty, Kept},
@@ -23,7 +22,7 @@ use warmup::{
     worker::Ports,
 };
 
-use crate::sky::Sky;
+use crate::{sign::Sign, sky::Sky};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -47,7 +46,7 @@ pub enum State {
 pub struct Link {
     to: Ports,
     sky: Arc<Sky>,
-    state: watch::Sender<State>,
+    state: Sign<State>,
     /// Hears of every reserve when the worker asks for it, whenever it is done.
     asked: Box<dyn Fn(&ReserveBatch) + Send + Sync>,
 }
@@ -59,18 +58,14 @@ impl Link {
 
     /// The same, where `asked` hears of every reserve.
     pub fn asking(services: Ports, sky: Arc<Sky>, asked: impl Fn(&ReserveBatch) + Send + Sync + 'static) -> Arc<Link> {
-        Arc::new(Link { to: services, sky, state: watch::Sender::new(State::Whole), asked: Box::new(asked) })
+        Arc::new(Link { to: services, sky, state: Sign::showing(State::Whole), asked: Box::new(asked) })
     }
 
     /// Changes the connection; the dead stay dead.
     pub fn set(&self, state: State) {
-        self.state.send_if_modified(|now| {
-            let alive = *now != State::Dead;
-            if alive {
-                *now = state;
-            }
-            alive
-        });
+        if self.state.read() != State::Dead {
+            self.state.show(state);
+        }
     }
 
     /// The ports of this worker.
@@ -92,15 +87,11 @@ impl Link {
 
     /// Waits while the worker is frozen, and for ever once it is dead. Returns how it is connected.
     pub async fn alive(&self) -> State {
-        let mut state = self.state.subscribe();
-        let state = state.wait_for(|state| !matches!(state, State::Frozen | State::Dead)).await;
-        *state.expect("the link outlives its calls")
+        self.state.wait_for(|state| !matches!(state, State::Frozen | State::Dead)).await
     }
 
     async fn death(&self) {
-        let mut state = self.state.subscribe();
-        let dead = state.wait_for(|state| *state == State::Dead).await;
-        dead.map(drop).expect("the link outlives its calls");
+        self.state.wait_for(|state| state == State::Dead).await;
     }
 
     async fn call<T: Send + 'static>(

@@ -20,7 +20,12 @@ fn question(mailboxes: u32, workers: u32) -> Question {
     Question { mailboxes, workers, days: 1, seed: 1, users: mailboxes.div_ceil(100), latency }
 }
 
+/// With few shards, so that heartbeats cost little.
 fn answer(question: Question, vars: &[(&str, &str)]) -> Report {
+    exactly(question, &[&[("WARMUP_SHARDS", "16")], vars].concat())
+}
+
+fn exactly(question: Question, vars: &[(&str, &str)]) -> Report {
     let vars: BTreeMap<String, String> =
         vars.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let (settings, _) = Settings::from_vars(&vars).unwrap();
@@ -39,7 +44,7 @@ fn at(time: &str) -> DateTime<Utc> {
 
 #[test]
 fn the_defaults_fill_forty_eight_mailboxes_by_five() {
-    let report = answer(question(48, 1), &[]);
+    let report = exactly(question(48, 1), &[]);
     assert_eq!((report.sent, report.owed, report.failed, report.quota_completion_rate), (1_440, 1_440, 0, 100.0));
     assert!(report.completed_at.unwrap() <= at("17:00"), "{:?}", report.completed_at);
     assert_eq!((report.bottleneck.as_str(), &report.needs[..]), ("none", &[][..]));
@@ -108,14 +113,13 @@ fn half_the_workers_send_half() {
 
 #[test]
 fn what_is_needed_is_enough() {
-    let vars =
-        [("WARMUP_GLOBAL_HOURLY_LIMIT", "40"), ("WARMUP_MAX_CONCURRENT", "1"), ("WARMUP_USER_MINUTE_LIMIT", "2")];
-    let short = answer(question(48, 1), &vars);
+    let low = [("WARMUP_GLOBAL_HOURLY_LIMIT", "40"), ("WARMUP_MAX_CONCURRENT", "1"), ("WARMUP_USER_MINUTE_LIMIT", "2")];
+    let short = answer(question(48, 1), &[&SLOW[..], &low].concat());
     let needed: Vec<(&str, String)> =
         short.needs.iter().map(|need| (need.setting, need.needed.unwrap().to_string())).collect();
     assert_eq!(needed.len(), 3, "{:?}", short.needs);
-    let vars: Vec<(&str, &str)> = needed.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
-    assert_eq!(answer(question(48, 1), &vars).bottleneck, "none");
+    let enough: Vec<(&str, &str)> = needed.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
+    assert_eq!(answer(question(48, 1), &[&SLOW[..], &enough].concat()).bottleneck, "none");
 }
 
 #[test]
@@ -125,7 +129,13 @@ fn a_cooldown_without_room_a_lone_mailbox_and_batches_far_apart_are_named() {
     assert!(report.bottleneck.starts_with("cooldown (WARMUP_MAILBOX_COOLDOWN_MIN_MS 2400000"), "{}", report.bottleneck);
     let report = answer(question(1, 1), &[]);
     assert!(report.sent == 0 && report.bottleneck.starts_with("partners"), "{}", report.bottleneck);
-    let report = answer(question(48, 1), &[("WARMUP_BATCH_DELAY_MS", "600000"), ("WARMUP_MAX_CONCURRENT", "4")]);
+    let apart = [
+        ("WARMUP_BATCH_DELAY_MS", "600000"),
+        ("WARMUP_MAX_CONCURRENT", "4"),
+        ("WARMUP_USER_MINUTE_LIMIT", "1000"),
+        ("WARMUP_USER_HOURLY_LIMIT", "10000"),
+    ];
+    let report = answer(question(48, 1), &apart);
     assert!(report.bottleneck.starts_with("batches (WARMUP_BATCH_DELAY_MS 600000"), "{}", report.bottleneck);
 }
 

@@ -239,6 +239,7 @@ fn after_an_outage_every_shard_sends_again_within_25_seconds() {
     for away in [
         vec![(Outage::Leases(Fault::Unavailable), 50, 80), (Outage::Caps(Fault::Unavailable), 50, 80)],
         vec![(Outage::Ledger(Fault::Unavailable), 50, 80)],
+        vec![(Outage::Ledger(Fault::AnswerLost), 50, 80)],
         vec![(Outage::Leases(Fault::AnswerLost), 50, 80)],
     ] {
         let day = simulate(&Scenario { outages: away.clone(), ..busy(130, three()) });

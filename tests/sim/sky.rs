@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
 use warmup::ports::{Clock, Entropy, PortError, entropy::Purpose};
 
-use crate::link::Service;
+use crate::{link::Service, sign::Sign};
 
 /// How a service fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +38,8 @@ fn patience(service: Service) -> Duration {
 pub struct Sky {
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Entropy>,
-    redis: watch::Sender<Condition>,
-    postgres: watch::Sender<Condition>,
+    redis: Arc<Sign<Condition>>,
+    postgres: Arc<Sign<Condition>>,
     /// What every way takes at most, there and back, in milliseconds.
     way_ms: u64,
     /// Told of each call that something befell.
@@ -50,7 +49,7 @@ pub struct Sky {
 impl Sky {
     /// Fair weather, and no time lost on the way.
     pub fn clear(clock: Arc<dyn Clock>, dice: Arc<dyn Entropy>) -> Sky {
-        let (redis, postgres) = (watch::Sender::default(), watch::Sender::default());
+        let (redis, postgres) = (Arc::default(), Arc::default());
         Sky { clock, dice, redis, postgres, way_ms: 0, told: Box::new(|_, _| {}) }
     }
 
@@ -60,10 +59,10 @@ impl Sky {
     }
 
     pub fn set(&self, service: Service, condition: Condition) {
-        self.of(service).send_replace(condition);
+        self.of(service).show(condition);
     }
 
-    fn of(&self, service: Service) -> &watch::Sender<Condition> {
+    fn of(&self, service: Service) -> &Arc<Sign<Condition>> {
         match service {
             Service::Redis => &self.redis,
             Service::Postgres => &self.postgres,
@@ -77,7 +76,7 @@ impl Sky {
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
         self.take_time(self.way_ms).await;
-        let condition = *self.of(service).borrow();
+        let condition = self.of(service).read();
         if condition != Condition::Fair {
             (self.told)(service, condition);
         }
@@ -113,8 +112,8 @@ impl Sky {
         service: Service,
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        let mut condition = self.of(service).subscribe();
-        let over = async move { condition.wait_for(|now| *now != Condition::Paused).await.map(drop) };
+        let condition = Arc::clone(self.of(service));
+        let over = async move { condition.wait_for(|now| now != Condition::Paused).await };
         if service == Service::Postgres {
             return tokio::select! {
                 biased;
@@ -123,7 +122,7 @@ impl Sky {
             };
         }
         let answer = tokio::spawn(async move {
-            let _ = over.await;
+            over.await;
             asked.await
         });
         tokio::select! {

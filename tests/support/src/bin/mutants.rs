@@ -9,7 +9,7 @@ use std::{
 use anyhow::{bail, ensure};
 use warmup_support::mutants::{self, Mutant, copy::Copy, trial};
 
-const USAGE: &str = "usage: mutants [--list | --only PART-OF-A-NAME]";
+const USAGE: &str = "usage: mutants [--list | --only PART-OF-A-NAME ...]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -24,7 +24,9 @@ async fn main() -> anyhow::Result<ExitCode> {
                 .for_each(|Mutant { name, invariant, file, .. }| println!("{invariant:<7} {name:<60} {file}"));
             return Ok(ExitCode::SUCCESS);
         }
-        ["--only", part] => mutants.retain(|mutant| mutant.name.contains(part)),
+        ["--only", ref parts @ ..] if !parts.is_empty() => {
+            mutants.retain(|mutant| parts.iter().any(|part| mutant.name.contains(part)));
+        }
         _ => bail!("{USAGE}"),
     }
     ensure!(!mutants.is_empty(), "there is no such mutant: --list shows them");
