@@ -40,7 +40,9 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 	cargo test --locked --workspace
 
 .PHONY: test-all
-test-all: test ## Run every suite there is (today the same as test)
+test-all: test ## Run every suite there is: also what needs Prometheus' own tool
+	@scripts/setup.sh test-all
+	cargo test --locked --test promtool
 
 .PHONY: lint
 lint: ## Check format and lints

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make demo` (argument: demo) or `make test` (argument: test) needs and this machine lacks. Says what it
-# does before it does it, starts and enables no system service, and is silent when everything is there.
+# Installs what `make demo` (argument: demo), `make test` (test) or `make test-all` (test-all) needs and this machine
+# lacks. Says what it does before it does it, starts and enables no system service, and is silent when everything is there.
 set -euo pipefail
 
 # The programs that prove a package is there, and Debian's packages for them.
@@ -31,6 +31,11 @@ need_test() {
     need dovecot-sieve sievec /usr/lib/dovecot/modules/lib90_sieve_plugin.so
 }
 
+need_test-all() {
+    need_test
+    need prometheus promtool
+}
+
 explain() {
     cat >&2 <<EXPLAIN
 $1
@@ -42,7 +47,7 @@ EXPLAIN
     exit 1
 }
 
-services=(postgresql.service redis-server.service postfix.service dovecot.service dovecot.socket)
+services=(postgresql.service redis-server.service postfix.service dovecot.service dovecot.socket prometheus.service)
 policy=/usr/sbin/policy-rc.d
 clusters=/etc/postgresql-common/createcluster.conf
 as_root=(env) made_policy='' made_clusters='' log=''
@@ -98,9 +103,9 @@ undo() {
 }
 
 case ${1:-} in
-demo | test) "need_$1" ;;
+demo | test | test-all) "need_$1" ;;
 *)
-    echo "usage: scripts/setup.sh demo|test" >&2
+    echo "usage: scripts/setup.sh demo|test|test-all" >&2
     exit 2
     ;;
 esac

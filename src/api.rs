@@ -1,42 +1,134 @@
-//! Floor 3: HTTP. For now what an orchestrator asks: is the process alive, may it be relied on.
+//! Floor 5: HTTP, beside the command line: the same use cases, asked over the network.
+//!
+//! ```text
+//!   connection ─▶ listen (headers, time and number bounded) ─▶ probes, no token
+//!                                                           └▶ auth (token ─▶ Caller, guessing slowed) ─▶ handlers ─▶ app
+//! ```
+//!
+//! Every answer is the database's and Redis', so any pod speaks for the whole fleet. A success is an [`Envelope`], a
+//! failure a [`Problem`]. TLS is the ingress's job; by default only this machine is listened to.
+
+mod auth;
+mod control;
+mod describe;
+mod events;
+mod extract;
+mod listen;
+mod logs;
+mod mailboxes;
+mod metrics;
+mod page;
+mod performance;
+mod probes;
+mod problem;
+mod quota;
+mod reply;
+mod scrape;
+mod stream;
+mod throttle;
+mod tokens;
+mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use tokio::net::TcpListener;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderValue, Method, Uri, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{observe::liveness::Liveness, ports::Clock};
+use self::{problem::Problem, throttle::Throttle};
+use crate::app::{desk::Desk, serve::Listeners};
 
-#[derive(Clone)]
-struct Probe {
-    liveness: Arc<Liveness>,
-    clock: Arc<dyn Clock>,
-    fresh: Duration,
+/// What a request may carry: more than any order needs. An import has its own bound.
+const LARGEST_BODY: usize = 64 * 1024;
+/// A request that takes longer is given up: nobody waits for it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A file of 100,000 mailboxes takes longer than a person would wait, and is all or nothing.
+const PATIENCE_WITH_FILES: Duration = Duration::from_secs(600);
+
+/// Each holds a connection to a mail host for some seconds.
+const CHECKUPS: usize = 8;
+
+/// Each asks for the whole day every few seconds.
+const STREAMS: usize = 64;
+
+/// What all handlers share.
+struct Front {
+    desk: Arc<Desk>,
+    throttle: Throttle,
+    /// Mailboxes that are tried out at the same time.
+    checkups: Semaphore,
+    /// Those who follow the day.
+    streams: Arc<Semaphore>,
 }
 
-/// Answers `/healthz` (the process runs) and `/readyz` (Redis and Postgres answered a heartbeat within `fresh`, mails
-/// are scheduled, and no stop is under way) until `stop`.
-pub async fn probes(
-    listener: TcpListener,
-    liveness: Arc<Liveness>,
-    clock: Arc<dyn Clock>,
-    fresh: Duration,
-    stop: CancellationToken,
-) {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state(Probe { liveness, clock, fresh });
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "probes are not answered any more");
+type Shared = Arc<Front>;
+
+/// Answers until `stop`.
+pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
+    let clock = Arc::clone(&desk.clock);
+    let front: Shared = Arc::new(Front {
+        desk,
+        throttle: Throttle::default(),
+        checkups: Semaphore::new(CHECKUPS),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+    });
+    let scrapes = Router::new().route("/metrics", get(scrape::metrics)).with_state(Arc::clone(&front));
+    match listeners.metrics {
+        None => listen::listen(listeners.api, scrapes.fallback_service(router(front)), clock, stop).await,
+        Some(apart) => {
+            let scraping = listen::listen(apart, scrapes, Arc::clone(&clock), stop.clone());
+            tokio::join!(listen::listen(listeners.api, router(front), clock, stop), scraping);
+        }
     }
 }
 
-async fn ready(State(probe): State<Probe>) -> (StatusCode, String) {
-    match probe.liveness.unready(probe.clock.machine(), probe.fresh) {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
-    }
+/// Everything that is answered at the address of the settings, but what Prometheus reads.
+fn router(front: Shared) -> Router {
+    let (api, document) = describe::routes().split_for_parts();
+    let api = api
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
+        .layer(middleware::from_fn(bounded))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let document = describe::json(document);
+    Router::new()
+        .route("/healthz", get(probes::alive))
+        .route("/readyz", get(probes::ready))
+        .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], document)))
+        .fallback_service(api.with_state(Arc::clone(&front)))
+        .with_state(front)
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}: /openapi.json lists what there is", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}: the Allow header says what it takes", uri.path());
+    Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Gives a request that takes too long up, and keeps answers out of caches and browsers' guesses.
+async fn bounded(request: Request, next: Next) -> Response {
+    let is_file = request.uri().path() == mailboxes::enrol::IMPORT;
+    let patience = if is_file { PATIENCE_WITH_FILES } else { PATIENCE };
+    let mut response = match tokio::time::timeout(patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("it took longer than {} s: ask again, or for less at once", patience.as_secs());
+            axum::response::IntoResponse::into_response(Problem::unavailable(detail))
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

@@ -1,4 +1,4 @@
-//! Floor 5: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
+//! Floor 6: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
 mod ask;
 mod config;
@@ -20,6 +20,7 @@ mod sink;
 mod status;
 mod stop;
 mod template;
+mod token;
 mod user;
 
 use std::process::ExitCode;
@@ -50,6 +51,9 @@ enum Command {
     /// The owners of mailboxes: their roles and daily limits.
     #[command(subcommand)]
     User(user::Command),
+    /// The tokens with which users speak to the API.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show what happened to mailboxes, users and hosts, the newest last.
     Events(events::Args),
     /// Rotate the master key.
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args).await,
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::User(command) => user::run(command).await,
+            Command::Token(command) => token::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Template(command) => template::run(command).await,

@@ -8,9 +8,10 @@
 //! | 0 | [`domain`] | pure decisions: plan, pairing, caps, outcomes |
 //! | 1 | [`config`], [`ports`], [`observe`] | settings; what the worker needs of the world; logs and liveness |
 //! | 2 | [`adapters`], [`worker`] | Postgres, Redis, SMTP, memory, the system; the loop |
-//! | 3 | [`api`], [`local`] | HTTP; private servers and the demo's mail sink |
+//! | 3 | [`local`] | private servers and the demo's mail sink |
 //! | 4 | [`app`] | config to world, start and stop in order |
-//! | 5 | [`cli`] | the command line |
+//! | 5 | [`api`] | HTTP |
+//! | 6 | [`cli`] | the command line |
 
 pub mod adapters;
 pub mod api;

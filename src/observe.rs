@@ -1,4 +1,7 @@
 //! Floor 1: how the process shows itself.
 
+pub mod doc;
+pub mod fleet;
 pub mod liveness;
 pub mod logging;
+pub mod meters;

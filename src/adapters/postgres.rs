@@ -14,6 +14,7 @@ pub mod pool;
 mod session;
 pub mod standing;
 pub mod templates;
+pub mod tokens;
 pub mod users;
 pub mod view;
 

@@ -11,6 +11,7 @@ mod classify;
 mod fit;
 mod keys;
 mod leases;
+mod lookout;
 mod members;
 mod pool;
 
@@ -21,5 +22,6 @@ pub use classify::classify;
 pub use fit::{acl_rule, check, check_version};
 pub use keys::Keys;
 pub use leases::RedisLeases;
+pub use lookout::RedisLookout;
 pub use members::RedisMembers;
 pub use pool::{CALL_TIMEOUT, Pool, open};

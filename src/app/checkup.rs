@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Semaphore, task::JoinSet};
+use utoipa::ToSchema;
 
 use super::{
     advice,
@@ -25,7 +26,7 @@ const AT_ONCE: usize = 8;
 const CHUNK: usize = 2_000;
 
 /// How a mailbox did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     pub email: String,
@@ -36,7 +37,7 @@ pub struct Checked {
 }
 
 /// A step that went well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Passed {
     pub step: String,
     pub code: Option<u16>,
@@ -45,7 +46,7 @@ pub struct Passed {
 }
 
 /// The step that did not, and what it means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
     pub stage: &'static str,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::world;
 use crate::{
@@ -26,7 +27,7 @@ pub enum ControlError {
 }
 
 /// What an order came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ordered {
     /// The order that stands now.

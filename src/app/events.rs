@@ -1,6 +1,6 @@
 //! Events in the words of a person.
 
-pub use crate::adapters::postgres::view::{Asked, Event, events, kinds};
+pub use crate::adapters::postgres::view::{Asked, Event, EventFilter, event_page, events, kinds};
 
 /// What each kind of event is in words. A kind that is not in here is shown as it is.
 const WORDS: &[(&str, &str)] = &[
@@ -21,6 +21,8 @@ const WORDS: &[(&str, &str)] = &[
     ("day-short", "its day ended short"),
     ("user-created", "user made"),
     ("user-changed", "user changed"),
+    ("token-created", "token made"),
+    ("token-revoked", "token revoked"),
     ("key-rotated", "master key rotated"),
 ];
 

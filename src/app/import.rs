@@ -15,6 +15,7 @@
 
 mod by;
 mod file;
+mod owner;
 mod plan;
 mod report;
 
@@ -26,6 +27,7 @@ use thiserror::Error;
 
 pub use self::{
     by::By,
+    owner::Owner,
     report::{Changed, ImportReport},
 };
 use self::{
@@ -101,8 +103,20 @@ pub async fn import(
     csv: impl Read,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
+    import_for(pool, sealer, rules, csv, None, options).await
+}
+
+/// The same on behalf of `owner`, to whom all of the mailboxes must belong.
+pub async fn import_for(
+    pool: &PgPool,
+    sealer: &Sealer,
+    rules: &Rules,
+    csv: impl Read,
+    owner: Option<&Owner>,
+    options: &Options<'_>,
+) -> Result<ImportReport, ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
-    write_in(pool, sealer, rules, file, By::Import, options).await
+    write_in(pool, sealer, rules, file, (By::Import, owner), options).await
 }
 
 /// Enrols or changes the mailboxes that the flags of a command speak of, by the same rules as a file's. In `faults` comes
@@ -115,15 +129,28 @@ pub async fn enrol(
     by: By,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
-    write_in(pool, sealer, rules, File { rows, faults }, by, options).await
+    enrol_for(pool, sealer, rules, (rows, faults), by, None, options).await
+}
+
+/// The same on behalf of `owner`, to whom all of the mailboxes must belong.
+pub async fn enrol_for(
+    pool: &PgPool,
+    sealer: &Sealer,
+    rules: &Rules,
+    (rows, faults): (Vec<Row>, Vec<Fault>),
+    by: By,
+    owner: Option<&Owner>,
+    options: &Options<'_>,
+) -> Result<ImportReport, ImportError> {
+    write_in(pool, sealer, rules, File { rows, faults }, (by, owner), options).await
 }
 
 async fn write_in(
     pool: &PgPool,
     sealer: &Sealer,
     rules: &Rules,
-    file: File,
-    by: By,
+    mut file: File,
+    (by, owner): (By, Option<&Owner>),
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
     let mut transaction = pool.begin().await?;
@@ -133,8 +160,15 @@ async fn write_in(
     }
     keyring::check_in(&mut transaction, sealer).await?;
     let mut stored = stored(&mut transaction, &file).await?;
+    if let Some(owner) = owner {
+        owner.confine(&mut file, &stored);
+    }
     let plan = Plan::of(file, &mut stored, rules, sealer, by).map_err(ImportError::Faults)?;
-    let members = view::members(&mut transaction).await?;
+    // Which mailboxes have too few partners is told to those only who may see all of them.
+    let members = match owner {
+        None => Some(view::members(&mut transaction).await?),
+        Some(_) => None,
+    };
     let mut report = report::report(&plan, members, rules, options.dry_run);
     if !options.dry_run {
         report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;

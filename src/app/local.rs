@@ -14,7 +14,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{serve, world};
+use super::{
+    desk::Desk,
+    serve::{self, Listeners},
+    world,
+};
 use crate::{
     adapters::{
         postgres::{keyring, migrate},
@@ -99,15 +103,20 @@ impl Local {
     }
 
     /// Runs the worker of `warmup run` until `stop` is cancelled, starting servers again that end meanwhile.
-    pub async fn serve(
+    pub async fn serve<F, Answering>(
         &mut self,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        answer: F,
         stop: CancellationToken,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<Report>
+    where
+        F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+        Answering: Future<Output = ()> + Send + 'static,
+    {
         tokio::select! {
             biased;
-            report = serve::serve(&self.settings, clock, entropy, stop) => report,
+            report = serve::serve(&self.settings, clock, entropy, answer, stop) => report,
             never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
         }
     }

@@ -1,12 +1,31 @@
 //! How mailboxes and fleet stand, as commands and API show it. Holds no secret.
 
+mod control;
 mod fleet;
+mod gauges;
 mod mailbox;
+mod metrics;
 mod next;
+mod performance;
+mod quota;
 mod standing;
 
 pub use self::{
+    control::{ControlStatus, LookError, Sources, control_status},
     fleet::{FleetStatus, fleet_status},
-    mailbox::{DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_statuses, mailbox_statuses_of},
+    gauges::fleet_gauges,
+    mailbox::{
+        DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,
+        mailbox_statuses, mailbox_statuses_of,
+    },
+    metrics::{Metrics, metrics},
     next::next_mail_at,
+    performance::{Performance, performance, performance_of},
+    quota::{QuotaList, QuotaStatus, quota_list, quota_of},
 };
+pub use crate::adapters::postgres::view::{LogEntry, LogPageFilter, MailboxFilter, Page, log_page};
+
+/// Returns `part` of `whole` in percent, to two digits; 0 where there is no whole.
+fn percent(part: i64, whole: i64) -> f64 {
+    if whole <= 0 { 0.0 } else { (part as f64 * 10_000.0 / whole as f64).round() / 100.0 }
+}

@@ -1,17 +1,17 @@
-//! One process: the probes and the worker, until it is told to stop.
+//! One process: the worker and what answers beside it, until it is told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{keywatch, templates, world};
+use super::{desk::Desk, keywatch, metered::metered, templates, world};
 use crate::{
     adapters::{postgres::fleet, seal::Sealer},
-    api,
     config::Settings,
-    observe::liveness::Liveness,
+    domain::id::WorkerId,
+    observe::{liveness::Liveness, meters::SharedMeters},
     ports::{Clock, Entropy},
     worker::{Report, Worker},
 };
@@ -20,39 +20,63 @@ use crate::{
 /// keep the process until the server's own time-out, long after everything is settled.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Runs a worker and its probes until `stop` is cancelled, then ends in order: readiness off, intake closed, what is on
-/// its way finished, leases given back, probes last. While it waits for servers that are away, it is alive and not ready.
-pub async fn serve(
+/// Where HTTP is answered.
+pub struct Listeners {
+    pub api: TcpListener,
+    /// Of `/metrics`, where it has an address of its own.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
+        let bind = async |name: &str, address: SocketAddr| {
+            let bound = TcpListener::bind(address).await;
+            bound.with_context(|| format!("{name} {address} can't be listened on: choose another port"))
+        };
+        let api = bind("WARMUP_HTTP_ADDR", settings.http_addr).await?;
+        let metrics = match settings.metrics_addr {
+            Some(address) => Some(bind("WARMUP_METRICS_ADDR", address).await?),
+            None => None,
+        };
+        Ok(Listeners { api, metrics })
+    }
+}
+
+/// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
+/// closed, what is on its way finished, leases given back, HTTP last. While it waits for servers that are away, it is alive
+/// and not ready. `answer` is the HTTP: it lives a floor above.
+pub async fn serve<F, Answering>(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    answer: F,
     stop: CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Report>
+where
+    F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+    Answering: Future<Output = ()> + Send + 'static,
+{
     settings.require_all()?;
-    let listener = TcpListener::bind(settings.http_addr).await.with_context(|| {
-        format!("WARMUP_HTTP_ADDR {} can't be listened on: choose another port", settings.http_addr)
-    })?;
-    tracing::info!(address = %listener.local_addr()?, "probes are answered on /healthz and /readyz");
+    let listeners = Listeners::bind(settings).await?;
+    tracing::info!(address = %listeners.api.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
-    let probing = CancellationToken::new();
-    let probes = tokio::spawn(api::probes(
-        listener,
-        Arc::clone(&liveness),
-        Arc::clone(&clock),
-        settings.lease_ttl,
-        probing.clone(),
-    ));
-    let report = work(settings, clock, entropy, liveness, stop).await;
-    probing.cancel();
-    let _ = probes.await;
+    let name = world::worker_name(settings);
+    let desk = Desk::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
+    let meters = SharedMeters::clone(&desk.meters);
+    let answering = CancellationToken::new();
+    let answers = tokio::spawn(answer(listeners, Arc::new(desk), answering.clone()));
+    let report = work(settings, name, clock, entropy, (liveness, meters), stop).await;
+    answering.cancel();
+    let _ = answers.await;
     report
 }
 
 async fn work(
     settings: &Settings,
+    name: WorkerId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    liveness: Arc<Liveness>,
+    (liveness, meters): (Arc<Liveness>, SharedMeters),
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
     // So that ending here by itself stops nothing else of the caller's.
@@ -68,7 +92,8 @@ async fn work(
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
-    let worker = Worker::new(ports, world::worker_settings(settings, fleet), liveness).with_texts(texts);
+    let worker = world::worker_settings(settings, name, fleet);
+    let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness).with_texts(texts);
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
 use crate::{adapters::postgres::standing, domain::id::MailboxId};
@@ -49,7 +50,7 @@ pub struct Chosen {
 }
 
 /// A mailbox that stays as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Left {
     pub email: String,
     /// Its state and the reason of it.
@@ -57,7 +58,7 @@ pub struct Left {
 }
 
 /// What was done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Done {
     pub changed: Vec<String>,
@@ -69,7 +70,7 @@ pub struct Done {
 }
 
 /// A host or a domain and why it was, or is, left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Freed {
     pub scope: String,
     pub key: String,

@@ -118,12 +118,16 @@ fn host_caps(settings: &Settings, clock: &dyn Clock) -> anyhow::Result<HostCaps>
     HostCaps::of(&settings.host_limits()?, settings.cap_burst, lasts).context("limits of mail hosts")
 }
 
-/// The worker's part of the settings, in the fleet that the database is of. A worker without a name takes the host's and a
-/// random part.
-pub fn worker_settings(settings: &Settings, fleet: FleetId) -> WorkerSettings {
+/// What the worker is called. One without a name takes the host's and a random part, another at each call.
+pub fn worker_name(settings: &Settings) -> WorkerId {
+    settings.worker_id.clone().map_or_else(random_name, WorkerId)
+}
+
+/// The worker's part of the settings, in the fleet that the database is of.
+pub fn worker_settings(settings: &Settings, worker: WorkerId, fleet: FleetId) -> WorkerSettings {
     WorkerSettings {
         fleet,
-        worker: settings.worker_id.clone().map_or_else(random_name, WorkerId),
+        worker,
         host: host(),
         distributed: settings.distributed_mode,
         shards: settings.shards,

@@ -14,6 +14,7 @@ use crate::{
     adapters::postgres::{migrate, pool, view},
     config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
     domain::partners,
+    observe::doc,
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,8 +30,11 @@ pub(super) enum Command {
     /// Print the documentation of all settings in Markdown.
     Doc {
         /// Print the example of a .env file instead.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "metrics")]
         env: bool,
+        /// Print the documentation of all metrics instead.
+        #[arg(long)]
+        metrics: bool,
     },
 }
 
@@ -39,8 +43,9 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let text = match command {
         Command::Check => check(&vars).await?,
         Command::Show { json } => show(&vars, json)?,
-        Command::Doc { env: false } => config::markdown(),
-        Command::Doc { env: true } => config::env_example(),
+        Command::Doc { metrics: true, .. } => doc::markdown(),
+        Command::Doc { env: true, .. } => config::env_example(),
+        Command::Doc { .. } => config::markdown(),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

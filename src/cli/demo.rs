@@ -16,6 +16,7 @@ use self::{screen::Screen, stage::Stage};
 use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
+    api,
     app::serve,
     local::{
         proof::{Expect, Snapshot, prove},
@@ -93,7 +94,8 @@ async fn perform(args: &Args, folder: &Kept) -> anyhow::Result<ExitCode> {
     };
     let screen = Screen::open(stage.database().clone(), Arc::clone(&clock), begins.date_naive(), args.mailboxes, QUOTA);
     let report =
-        serve::serve(stage.settings(), Arc::clone(&clock), Arc::new(Dice::seeded(args.seed)), stop.clone()).await;
+        serve::serve(stage.settings(), Arc::clone(&clock), Arc::new(Dice::seeded(args.seed)), api::serve, stop.clone())
+            .await;
     let early = clock.now() < ends;
     curtain.abort();
     screen.close().await;

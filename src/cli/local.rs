@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     adapters::system::{Dice, SystemClock},
+    api,
     app::{
         import::check_first,
         local::Local,
@@ -97,7 +98,7 @@ async fn work(
     let status = fleet_status(local.database(), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
     session::print(&told::told(local, &status, next, now, is_usual))?;
-    let report = local.serve(clock, Arc::new(Dice::random()), stop).await?;
+    let report = local.serve(clock, Arc::new(Dice::random()), api::serve, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
+    api,
     app::serve,
     config::LogFormat,
     observe::logging,
@@ -29,6 +30,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             told.cancel();
         });
     }
-    let report = serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), stop).await?;
+    let report =
+        serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

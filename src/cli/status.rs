@@ -45,8 +45,8 @@ fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
     writeln!(text, "{:10} {} of {} sent, {}", "today", today.sent, today.quota, rest.join(", "))?;
     writeln!(
         text,
-        "{:10} {} complete, {} behind, {} in flight",
-        "plan", today.complete, today.behind, status.in_flight
+        "{:10} {} complete, {} behind, {} failing, {} in flight",
+        "plan", today.complete, today.behind, today.failing, status.in_flight
     )?;
     writeln!(text, "{:10} {}", "shards", owners(status))?;
     for warning in &status.warnings {

@@ -35,7 +35,7 @@ settings! {
         /// A bearer token with all rights on the API, for the first steps; `warmup token create` makes lesser ones.
         admin_token: Option<SecretString> = "WARMUP_ADMIN_TOKEN", "", optional(token());
         // 20 lanes that settle in batches keep two or three statements under way; heartbeat, sweep and API need the rest.
-        /// Connections to Postgres that a worker holds at most.
+        /// Connections to Postgres that a worker holds at most; the API beside it holds up to 4 more.
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");
         /// A PEM file with further roots to trust besides the public ones, for a private CA of mail hosts or Redis.
         tls_ca_file: Option<PathBuf> = "WARMUP_TLS_CA_FILE", "", optional(file());

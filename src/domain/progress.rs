@@ -23,6 +23,11 @@ impl Share {
         Share { part, whole }
     }
 
+    /// The fraction itself: so many parts of a whole.
+    pub fn fraction(self) -> (i64, i64) {
+        (self.part, self.whole)
+    }
+
     /// Returns the mails of `quota` that should have started by then, rounded up.
     pub fn of(self, quota: u16) -> u16 {
         let scaled = i128::from(quota) * i128::from(self.part);

@@ -21,3 +21,16 @@ pub enum PortError {
     #[error("unknown outcome: {0}")]
     Unknown(String),
 }
+
+impl PortError {
+    /// The word for it in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            PortError::Unavailable(_) => "unavailable",
+            PortError::Lost(_) => "lost",
+            PortError::Conflict(_) => "conflict",
+            PortError::Permanent(_) => "permanent",
+            PortError::Unknown(_) => "unknown",
+        }
+    }
+}

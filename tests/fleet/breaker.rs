@@ -11,6 +11,7 @@ use warmup::{
         postgres::migrate,
         system::{Dice, SystemClock},
     },
+    api,
     app::serve,
     config::Settings,
     ports::Clock,
@@ -75,7 +76,8 @@ impl Fleet {
             clock.sleep_until(ends).await;
             stop.cancel();
         };
-        let serving = serve::serve(&self.settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), stop.clone());
+        let serving =
+            serve::serve(&self.settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
         let (report, ()) = tokio::join!(serving, ending);
         assert_eq!(report.expect("the worker starts, and stops in order").abandoned, 0);
     }

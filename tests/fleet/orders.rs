@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
 use warmup_support::world::{eventually, postgres, redis};
 
 use crate::{
@@ -30,6 +32,7 @@ async fn all_workers_obey_at_once_and_a_newcomer_obeys_the_standing_order() {
 
     let (done, said) = fleet.order(&["fleet", "stop"]).await;
     assert!(done, "{said}");
+    under_way_is_over(database.pool()).await;
     const BATCHES: &str = "SELECT count(*) FROM batches";
     let batches = async || sqlx::query_scalar::<_, i64>(BATCHES).fetch_one(database.pool()).await.unwrap();
     let before = batches().await;
@@ -51,6 +54,16 @@ async fn all_workers_obey_at_once_and_a_newcomer_obeys_the_standing_order() {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+/// A reserve that began before the order was written may come to its end after it: waits until no such one is left.
+async fn under_way_is_over(pool: &PgPool) {
+    const OLDER: &str = "
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'warmup' AND xact_start < $1";
+    let given: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await.unwrap();
+    let older = async || sqlx::query_scalar::<_, i64>(OLDER).bind(given).fetch_one(pool).await.unwrap();
+    eventually(PATIENCE, async || older().await == 0).await;
 }
 
 async fn all_say(workers: &[Running], words: &str) {

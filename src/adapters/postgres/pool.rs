@@ -39,9 +39,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// cleared within one `ACQUIRE_TIMEOUT`.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the sessions of workers are called, and those of commands.
+/// What the sessions of workers are called, those of commands, and those of the API. A worker answers the API in the same
+/// process, and yet by other sessions: `migrate` takes those of workers for somebody who counts the shards, and the API
+/// counts none. It answers before its worker has begun and after it has ended, and is scraped every few seconds; under
+/// the worker's name such a process could hold up a move of the shards for nothing.
 pub(super) const WORKER: &str = "warmup";
 const COMMAND: &str = "warmup command";
+const API: &str = "warmup api";
 
 /// Why there is no connection. Names the server, never the password.
 #[derive(Debug, Error)]
@@ -107,6 +111,19 @@ async fn answers(connection: &mut PgConnection, silences: Arc<AtomicU32>) -> Res
             Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
         }
     }
+}
+
+/// For a request to get a connection: longer than any queue before a server that answers, shorter than a person waits.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a statement of a request: one that takes longer would not be waited for.
+const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
+
+/// Returns a pool of at most `max` connections to `url` for what the API is asked. Connects to nothing yet.
+///
+/// Returns `Url` for what is no Postgres URL.
+pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
+    let options = options(url)?.application_name(API).options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
+    Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(REQUEST_TIMEOUT).connect_lazy_with(options))
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {

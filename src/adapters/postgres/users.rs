@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
+use utoipa::ToSchema;
 
 use super::enrol::{self, Event};
 use crate::domain::id::UserId;
 
 /// A user as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     pub id: i64,

@@ -1,11 +1,16 @@
 //! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
 //! answer holds a sealed password.
 
+mod clocks;
 mod events;
 mod fleet;
+mod history;
 mod hosts;
 mod logs;
 mod mailbox;
+mod pace;
+mod pages;
+mod quota;
 mod replies;
 
 use chrono::{DateTime, Utc};
@@ -14,9 +19,13 @@ use sqlx::{FromRow, PgConnection, PgPool};
 pub use self::{
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
+    history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
+    pace::{Pace, in_flight, pace},
+    pages::{EventFilter, LogEntry, LogPageFilter, MailboxFilter, event_page, log_page, mailbox_ids, owns},
+    quota::{Glance, Page, QuotaRow, Totals, glance, quota_of, quotas, totals},
     replies::{Owed, owed_replies},
 };
 use crate::domain::{id::MailboxId, partners::Member};

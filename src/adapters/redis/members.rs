@@ -74,7 +74,7 @@ fn packed(status: &Status) -> Result<Vec<u8>, PortError> {
 }
 
 /// A status that can't be read still says that somebody lives; one whose name is no run is not a worker's.
-fn listed(told: Vec<Told>) -> Vec<Member> {
+pub(super) fn listed(told: Vec<Told>) -> Vec<Member> {
     let member = |(run, until, status): Told| {
         let run = RunId(run.parse().ok()?);
         Some(Member { run, until, status: rmp_serde::from_slice(&status).unwrap_or_default() })

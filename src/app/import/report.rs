@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt::Write};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::plan::Plan;
 use crate::domain::{
@@ -11,7 +12,7 @@ use crate::domain::{
 };
 
 /// What an import did, or, in a dry run, would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
     pub dry_run: bool,
@@ -29,15 +30,17 @@ pub struct ImportReport {
 }
 
 /// A mailbox that is not as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ChangedMailbox)]
 pub struct Changed {
     pub email: String,
     /// The names of the columns that differ.
     pub columns: Vec<&'static str>,
 }
 
-/// Makes the report of `plan`, where `members` are the mailboxes that take part already.
-pub(super) fn report(plan: &Plan, members: Vec<Member>, rules: &Rules, dry_run: bool) -> ImportReport {
+/// Makes the report of `plan`, where `members` are the mailboxes that take part already; without them it is not told who has
+/// too few partners.
+pub(super) fn report(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules, dry_run: bool) -> ImportReport {
     let changed = plan.changed.iter();
     let reactivated = changed.clone().filter(|(stored, planned)| planned.reactivates(stored));
     ImportReport {
@@ -54,7 +57,7 @@ pub(super) fn report(plan: &Plan, members: Vec<Member>, rules: &Rules, dry_run: 
     }
 }
 
-fn warnings(plan: &Plan, members: Vec<Member>, rules: &Rules) -> Vec<String> {
+fn warnings(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules) -> Vec<String> {
     let mut warnings = Vec::new();
     let least = rules.daily_max;
     let low: Vec<String> = profiles(plan)
@@ -64,7 +67,9 @@ fn warnings(plan: &Plan, members: Vec<Member>, rules: &Rules) -> Vec<String> {
     if !low.is_empty() {
         warnings.push(format!("daily_max below WARMUP_MIN_DAILY_QUOTA ({least}) is obeyed: {}", Names(&low)));
     }
-    warnings.extend(shortages(&joined(plan, members)).iter().map(ToString::to_string));
+    if let Some(members) = members {
+        warnings.extend(shortages(&joined(plan, members)).iter().map(ToString::to_string));
+    }
     warnings.extend(still_down(plan));
     warnings
 }

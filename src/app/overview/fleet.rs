@@ -6,11 +6,8 @@ use sqlx::PgPool;
 
 use super::standing::Standing;
 use crate::{
-    adapters::postgres::view::{self, Batch, MailboxView, Selection},
-    domain::{
-        partners::{Member, shortages},
-        progress::Share,
-    },
+    adapters::postgres::view::{self, Batch, MailboxView, Selection, Totals},
+    domain::partners::{Member, shortages},
 };
 
 /// How many batches are shown.
@@ -49,9 +46,11 @@ pub struct TodayStatus {
     pub uncertain: i64,
     pub replied: i64,
     /// Mailboxes that sent their whole quota.
-    pub complete: usize,
+    pub complete: i64,
     /// Mailboxes that sent less than their plan asks for by now.
-    pub behind: usize,
+    pub behind: i64,
+    /// Mailboxes that are disabled, or whose last three attempts failed.
+    pub failing: i64,
 }
 
 /// How many shards a worker owned last.
@@ -67,7 +66,9 @@ pub struct ShardOwner {
 pub async fn fleet_status(pool: &PgPool, now: DateTime<Utc>) -> Result<FleetStatus, sqlx::Error> {
     let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
+    let totals = view::totals(pool, None, now).await?;
     let mut status = FleetStatus {
+        today: TodayStatus::of(&totals),
         running: fleet.running,
         ordered_by: fleet.ordered_by,
         mailboxes: mailboxes.len(),
@@ -82,28 +83,24 @@ pub async fn fleet_status(pool: &PgPool, now: DateTime<Utc>) -> Result<FleetStat
     Ok(status)
 }
 
+impl TodayStatus {
+    /// The same sums as the API tells. What is owed is added mailbox by mailbox: pauses of hosts count in it.
+    fn of(totals: &Totals) -> TodayStatus {
+        let Totals { sent, failed, uncertain, replied, filled, behind, failing, .. } = *totals;
+        TodayStatus { quota: 0, sent, failed, uncertain, replied, complete: filled, behind, failing }
+    }
+}
+
 impl FleetStatus {
     fn count(&mut self, mailbox: &MailboxView, now: DateTime<Utc>) {
-        let today = &mailbox.today;
-        self.today.sent += i64::from(today.sent);
-        self.today.failed += i64::from(today.failed);
-        self.today.uncertain += i64::from(today.uncertain);
-        self.today.replied += i64::from(today.replied);
         match Standing::of(mailbox, now).state {
             "off" => self.off += 1,
             "paused" => self.paused += 1,
             "disabled" => self.disabled += 1,
             _ => {
                 self.enabled += 1;
-                self.today.quota += i64::from(today.quota);
+                self.today.quota += i64::from(mailbox.today.quota);
             }
-        }
-        let window = mailbox.schedule.window.on(mailbox.schedule.zone, today.day);
-        match (today.sent, today.quota) {
-            (_, 0) => {}
-            (sent, quota) if sent >= quota => self.today.complete += 1,
-            (sent, quota) if Share::at(now, window).is_ahead_of(sent as u16, quota as u16) => self.today.behind += 1,
-            _ => {}
         }
     }
 }

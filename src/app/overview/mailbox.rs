@@ -3,17 +3,19 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use super::standing::{Standing, facts};
 use crate::{
     adapters::{
         postgres::{
             standing::{self, Filter},
-            view::{self, Asked, Day, Event, MailboxView, Selection},
+            view::{self, Asked, Day, Event, MailboxFilter, MailboxView, Page, Selection},
         },
         seal::KeyId,
     },
     domain::{
+        id::{MailboxId, UserId},
         outlook::{Outlook, outlook},
         progress::Share,
         time::Window,
@@ -25,8 +27,11 @@ const DAYS_SHOWN: i64 = 7;
 /// How many of its last events it tells.
 const EVENTS_SHOWN: i64 = 10;
 
+/// What is told of a mailbox to which nobody else can be written; behind it stands how many others there are.
+pub(super) const ALONE: &str = "no partner can receive";
+
 /// A mailbox in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxStatus {
     pub id: i64,
@@ -45,7 +50,7 @@ pub struct MailboxStatus {
 }
 
 /// A mailbox's counters of one day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DayStatus {
     pub day: NaiveDate,
@@ -59,7 +64,7 @@ pub struct DayStatus {
 }
 
 /// Everything about a mailbox but its password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxDetail {
     #[serde(flatten)]
@@ -121,6 +126,48 @@ pub async fn mailbox_statuses_of(
     let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
     let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
     Ok(mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect())
+}
+
+/// Returns how many mailboxes `filter` lets pass, and a page of them, ordered by id.
+pub async fn mailbox_page(
+    pool: &PgPool,
+    filter: &MailboxFilter,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(i64, Vec<MailboxStatus>), sqlx::Error> {
+    let (total, ids) = view::mailbox_ids(pool, filter, page, now).await?;
+    let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
+    Ok((total, mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect()))
+}
+
+/// Returns the id of the mailbox with this address, in any case.
+pub async fn mailbox_id(pool: &PgPool, email: &str) -> Result<Option<i64>, sqlx::Error> {
+    Ok(view::mailbox_id(pool, Selection::Email(email.trim())).await?.map(|id| id.0))
+}
+
+/// Returns everything about the mailbox `id` of `owner`, or of anybody; none where there is no such one. An owner is told
+/// neither how many others there are nor what a mail host said: it may name others.
+pub async fn mailbox_detail_of(
+    pool: &PgPool,
+    owner: Option<UserId>,
+    id: i64,
+    active: Window,
+    now: DateTime<Utc>,
+) -> Result<Option<MailboxDetail>, sqlx::Error> {
+    if !view::owns(pool, owner, id).await? {
+        return Ok(None);
+    }
+    let Some(mut detail) = mailbox_detail(pool, Selection::Id(MailboxId(id)), active, now).await? else {
+        return Ok(None);
+    };
+    if owner.is_some() {
+        if let Some(alone) = detail.because.split_once(ALONE).map(|_| ALONE.to_owned()) {
+            detail.because = alone;
+        }
+        let alerts = detail.last_events.iter_mut().filter(|event| event.kind == "mail-alert");
+        alerts.for_each(|event| event.detail.clear());
+    }
+    Ok(Some(detail))
 }
 
 /// Returns everything about one mailbox; none where there is no such one.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::mailbox::ALONE;
 use crate::{
     adapters::postgres::view::{MailboxView, Partners},
     app::advice,
@@ -71,10 +72,9 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         () if !ends => Some(standing.words()),
         () if !running => Some("the fleet is stopped".to_owned()),
         () if partners.enrolled == 0 => Some("it is the only mailbox: too few partners".to_owned()),
-        () if partners.receiving == 0 => Some(format!(
-            "no partner can receive: of {} others all are paused, disabled or excluded",
-            partners.enrolled
-        )),
+        () if partners.receiving == 0 => {
+            Some(format!("{ALONE}: of {} others all are paused, disabled or excluded", partners.enrolled))
+        }
         () => None,
     };
     let mut pauses: Vec<Pause> =

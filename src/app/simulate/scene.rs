@@ -71,7 +71,7 @@ impl Scene {
             settings: WorkerSettings {
                 distributed: settings.distributed_mode || question.workers > 1,
                 host: "simulation".to_owned(),
-                ..world::worker_settings(settings, FleetId::default())
+                ..world::worker_settings(settings, WorkerId("simulation".to_owned()), FleetId::default())
             },
             begins,
             ends,

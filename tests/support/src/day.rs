@@ -12,6 +12,7 @@ use warmup::{
         seal::Sealer,
         system::{Dice, SystemClock},
     },
+    api,
     app::{import, serve},
     config::Settings,
     domain::enrolment::Rules,
@@ -86,7 +87,7 @@ impl Plan {
         import_csv(&database, &settings, &self.csv, begins).await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, self.speed));
         let stop = CancellationToken::new();
-        let serving = serve::serve(&settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), stop.clone());
+        let serving = serve::serve(&settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
         let ending = async {
             clock.sleep_until(ends).await;
             stop.cancel();

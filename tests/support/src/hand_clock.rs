@@ -10,16 +10,28 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use warmup::{domain::lease::MachineTime, ports::Clock};
 
-/// Starts in November 2023 and stands still until it is moved.
-#[derive(Debug, Default)]
+/// Starts in November 2023, or where it is told, and stands still until it is moved.
+#[derive(Debug)]
 pub struct HandClock {
+    start_micros: i64,
     passed_micros: AtomicU64,
     moved: Notify,
 }
 
 const START_MICROS: i64 = 1_700_000_000_000_000;
 
+impl Default for HandClock {
+    fn default() -> HandClock {
+        HandClock { start_micros: START_MICROS, passed_micros: AtomicU64::default(), moved: Notify::default() }
+    }
+}
+
 impl HandClock {
+    /// Starts at `start`.
+    pub fn starting_at(start: DateTime<Utc>) -> HandClock {
+        HandClock { start_micros: start.timestamp_micros(), ..HandClock::default() }
+    }
+
     /// Moves the clock on and wakes who waits for it.
     pub fn pass(&self, time: Duration) {
         self.passed_micros.fetch_add(time.as_micros() as u64, Ordering::SeqCst);
@@ -28,7 +40,7 @@ impl HandClock {
 
     /// Now, in microseconds since the epoch.
     pub fn micros(&self) -> i64 {
-        START_MICROS + self.passed_micros.load(Ordering::SeqCst) as i64
+        self.start_micros + self.passed_micros.load(Ordering::SeqCst) as i64
     }
 }
 

@@ -33,12 +33,16 @@ moves AS (
            sum((mail AND fate IN ('refused', 'unstarted'))::int)::int AS given_back,
            sum((NOT mail AND fate = 'unstarted')::int)::int AS replies_back,
            max(CASE WHEN fate <> 'unstarted' THEN next_at END) AS next_at,
-           max(CASE WHEN mail AND fate = 'sent' THEN at END) AS sent_at
+           max(CASE WHEN mail AND fate = 'sent' THEN at END) AS sent_at,
+           date_trunc('hour', max(at), 'UTC') AS hour,
+           COALESCE(sum(latency_ms) FILTER (WHERE mail AND fate = 'sent'), 0) AS latency_ms,
+           (count(latency_ms) FILTER (WHERE mail AND fate = 'sent'))::int AS timed
     FROM (
-        SELECT mailbox_id, day, answers IS NULL AS mail, fate, 0 AS late, next_at, at FROM flights
+        SELECT id AS flight, mailbox_id, day, answers IS NULL AS mail, fate, 0 AS late, next_at, at FROM flights
         UNION ALL
-        SELECT mailbox_id, day, answers IS NULL, fate, 1, NULL, at FROM corrected
+        SELECT flight, mailbox_id, day, answers IS NULL, fate, 1, NULL, at FROM corrected
     ) AS each
+    LEFT JOIN (SELECT flight, latency_ms FROM results) AS took USING (flight)
     GROUP BY mailbox_id, day
 ),
 days AS MATERIALIZED (
@@ -57,7 +61,15 @@ counted AS (
         reply_attempts = d.reply_attempts - moves.replies_back,
         reserved = d.reserved - moves.given_back,
         next_at = GREATEST(d.next_at, moves.next_at),
-        last_sent_at = GREATEST(d.last_sent_at, moves.sent_at)
+        last_sent_at = GREATEST(d.last_sent_at, moves.sent_at),
+        failed_in_row = CASE WHEN moves.sent + moves.replied > 0 THEN 0
+                             ELSE GREATEST(d.failed_in_row + moves.failed + moves.uncertain, 0) END,
+        latency_ms = d.latency_ms + moves.latency_ms,
+        timed = d.timed + moves.timed,
+        hour = GREATEST(d.hour, moves.hour),
+        hour_sent = CASE WHEN d.hour >= moves.hour THEN d.hour_sent + moves.sent ELSE moves.sent END,
+        hour_before = CASE WHEN d.hour >= moves.hour THEN d.hour_before
+                           WHEN d.hour = moves.hour - interval '1 hour' THEN d.hour_sent ELSE 0 END
     FROM moves
     JOIN days ON days.mailbox_id = moves.mailbox_id AND days.day = moves.day
     WHERE d.mailbox_id = moves.mailbox_id AND d.day = moves.day
@@ -336,13 +348,14 @@ user_counted AS (
     WHERE ud.user_id = user_moves.user_id AND ud.day = user_moves.day
 ),
 batch_moves AS (
-    SELECT id, sum((fate = 'sent')::int)::int AS sent, sum((fate = 'refused')::int)::int AS failed,
+    SELECT id, sum((fate = 'sent')::int)::int AS sent, sum((fate = 'sent' AND answers IS NOT NULL)::int)::int AS replied,
+           sum((fate = 'refused')::int)::int AS failed,
            sum((fate = 'uncertain')::int - late)::int AS uncertain, sum((fate = 'unstarted')::int)::int AS released,
            max(at) AS at
     FROM (
-        SELECT batch_id AS id, fate, 0 AS late, at FROM flights
+        SELECT batch_id AS id, fate, answers, 0 AS late, at FROM flights
         UNION ALL
-        SELECT batch, fate, 1, at FROM corrected
+        SELECT batch, fate, answers, 1, at FROM corrected
     ) AS each
     GROUP BY id
 ),
@@ -356,7 +369,7 @@ batch_rows AS MATERIALIZED (
 ),
 batch_counted AS (
     UPDATE batches b
-    SET sent = b.sent + m.sent, failed = b.failed + m.failed, uncertain = b.uncertain + m.uncertain,
+    SET sent = b.sent + m.sent, replied = b.replied + m.replied, failed = b.failed + m.failed, uncertain = b.uncertain + m.uncertain,
         released = b.released + m.released,
         finished_at = COALESCE(b.finished_at, CASE
             WHEN b.sent + b.failed + b.uncertain + b.released + m.sent + m.failed + m.uncertain + m.released >= b.processed

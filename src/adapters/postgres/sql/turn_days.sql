@@ -55,10 +55,15 @@ told AS (
     WHERE reason IS NOT NULL
 ),
 opened AS (
-    INSERT INTO mailbox_days (mailbox_id, day, quota)
-    SELECT mine.id, mine.day, LEAST(mine.daily_max, mine.ramp_start + COALESCE(grew.grown, mine.grown)::int * mine.ramp_step)
+    INSERT INTO mailbox_days (mailbox_id, day, quota, failed_in_row)
+    SELECT mine.id, mine.day, LEAST(mine.daily_max, mine.ramp_start + COALESCE(grew.grown, mine.grown)::int * mine.ramp_step),
+           COALESCE(before.failed_in_row, 0)
     FROM mine
     LEFT JOIN grew ON grew.id = mine.id
+    LEFT JOIN LATERAL (
+        SELECT d.failed_in_row FROM mailbox_days d
+        WHERE d.mailbox_id = mine.id AND d.day < mine.day ORDER BY d.day DESC LIMIT 1
+    ) AS before ON true
     WHERE mine.owes
       AND NOT EXISTS (SELECT FROM mailbox_days d WHERE d.mailbox_id = mine.id AND d.day = mine.day)
     ORDER BY mine.id

@@ -1,0 +1,206 @@
+//! Lists of which there may be many: mailboxes, users, events and the log, a page at a time and of one owner or of all.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgPool};
+use utoipa::ToSchema;
+
+use super::{events::Event, quota::Page};
+use crate::domain::id::UserId;
+
+/// Which mailboxes are asked for; what is set must all hold.
+#[derive(Clone, Debug, Default)]
+pub struct MailboxFilter {
+    /// The owner: whose they must be.
+    pub owner: Option<UserId>,
+    /// Addresses of an owner, of a mail host and a domain, in lower case.
+    pub user: Option<String>,
+    pub host: Option<String>,
+    pub domain: Option<String>,
+    /// `active`, `off`, `paused`, `disabled` or `removed`; the removed ones are listed only so.
+    pub state: Option<String>,
+    /// A part of the address, in any case.
+    pub search: Option<String>,
+}
+
+/// Returns how many mailboxes `filter` lets pass, and the ids of a page of them.
+pub async fn mailbox_ids(
+    pool: &PgPool,
+    filter: &MailboxFilter,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(i64, Vec<i64>), sqlx::Error> {
+    let total = (COUNT_MAILBOXES, None, i64::MAX);
+    let rows = (MAILBOX_IDS, page.after, page.limit);
+    let mut answers = Vec::new();
+    for (statement, after, limit) in [total, rows] {
+        let query = sqlx::query_scalar(statement)
+            .bind(filter.owner.map(|owner| owner.0))
+            .bind(&filter.user)
+            .bind(&filter.host)
+            .bind(&filter.domain)
+            .bind(&filter.state)
+            .bind(&filter.search)
+            .bind(now)
+            .bind(after)
+            .bind(limit);
+        answers.push(query.fetch_all(pool).await?);
+    }
+    let ids = answers.pop().unwrap_or_default();
+    Ok((answers.pop().and_then(|count: Vec<i64>| count.first().copied()).unwrap_or_default(), ids))
+}
+
+macro_rules! filtered_mailboxes {
+    () => {
+        "
+        FROM mailboxes m JOIN users u ON u.id = m.user_id
+        WHERE ($1::bigint IS NULL OR m.user_id = $1)
+          AND ($2::text IS NULL OR lower(u.email) = $2)
+          AND ($3::text IS NULL OR lower(m.smtp_host) = $3)
+          AND ($4::text IS NULL OR m.domain = $4)
+          AND ($6::text IS NULL OR strpos(lower(m.email), lower($6)) > 0)
+          AND CASE WHEN $5::text IS NULL THEN m.state <> 'removed'
+                   WHEN m.state IN ('removed', 'disabled') THEN m.state = $5
+                   WHEN NOT m.enabled THEN $5 = 'off'
+                   WHEN m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
+                     OR EXISTS (SELECT FROM pauses p WHERE p.until > $7
+                                AND (p.scope, p.key) IN (('host', lower(m.smtp_host)), ('domain', m.domain)))
+                   THEN $5 = 'paused'
+                   ELSE $5 = 'active' END
+          AND ($8::bigint IS NULL OR m.id > $8)
+        "
+    };
+}
+
+const COUNT_MAILBOXES: &str = concat!("SELECT count(*)", filtered_mailboxes!(), "LIMIT $9");
+const MAILBOX_IDS: &str = concat!("SELECT m.id", filtered_mailboxes!(), "ORDER BY m.id LIMIT $9");
+
+/// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.
+pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool, sqlx::Error> {
+    const OWNS: &str = "SELECT EXISTS (SELECT FROM mailboxes WHERE id = $1 AND ($2::bigint IS NULL OR user_id = $2))";
+    sqlx::query_scalar(OWNS).bind(id).bind(owner.map(|owner| owner.0)).fetch_one(pool).await
+}
+
+/// Which events are asked for; what is set must all hold.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only what happened to this user and its mailboxes.
+    pub owner: Option<UserId>,
+    pub mailbox: Option<i64>,
+    pub kind: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+    pub limit: i64,
+    /// Only those before the one with this id.
+    pub before: Option<i64>,
+}
+
+/// Returns a page of events, the newest first. An owner is not told the words of a mail host: they may name others.
+pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event>, sqlx::Error> {
+    const EVENTS: &str = "
+        SELECT e.id, e.at, e.kind, m.email AS mailbox, u.email AS user, e.worker_id, e.reason,
+               CASE WHEN $1::bigint IS NOT NULL AND e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
+        FROM events e
+        LEFT JOIN mailboxes m ON m.id = e.mailbox_id
+        LEFT JOIN users u ON u.id = e.user_id
+        WHERE ($1::bigint IS NULL OR m.user_id = $1 OR e.mailbox_id IS NULL AND e.user_id = $1)
+          AND ($2::bigint IS NULL OR e.mailbox_id = $2)
+          AND ($3::text IS NULL OR e.kind = $3)
+          AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
+          AND ($6::bigint IS NULL OR e.id < $6)
+        ORDER BY e.id DESC LIMIT $7";
+    sqlx::query_as(EVENTS)
+        .bind(filter.owner.map(|owner| owner.0))
+        .bind(filter.mailbox)
+        .bind(&filter.kind)
+        .bind(filter.since)
+        .bind(filter.until)
+        .bind(filter.before)
+        .bind(filter.limit)
+        .fetch_all(pool)
+        .await
+}
+
+/// A row of the log, as its owner may see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+    /// The sender's day for which it counts.
+    pub day: NaiveDate,
+    pub mailbox_id: i64,
+    /// None where the partner is somebody else's; so with `recipient` and `notes`.
+    pub partner_id: Option<i64>,
+    pub sender: String,
+    pub recipient: Option<String>,
+    pub subject: String,
+    pub message_id: String,
+    /// `SENT`, `REPLIED` or `FAILED`.
+    pub status: String,
+    pub reason: Option<String>,
+    pub smtp_code: Option<i16>,
+    pub enhanced_code: Option<String>,
+    pub latency_ms: Option<i32>,
+    pub worker_id: String,
+    /// The mail host's words.
+    pub notes: Option<String>,
+}
+
+/// Which rows of the log are asked for; what is set must all hold.
+#[derive(Clone, Debug, Default)]
+pub struct LogPageFilter {
+    /// Only what this user's mailboxes sent.
+    pub owner: Option<UserId>,
+    /// The sender.
+    pub mailbox: Option<i64>,
+    /// SENT, REPLIED or FAILED.
+    pub status: Option<String>,
+    pub reason: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+    pub limit: i64,
+    /// Only those before the one of this day with this id.
+    pub before: Option<(NaiveDate, i64)>,
+}
+
+/// Returns a page of the log, the newest days and reservations first. What names a mailbox of somebody else's is left out
+/// of what an owner is told.
+pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEntry>, sqlx::Error> {
+    // The keys of the partitions' indices: no page reads or sorts more than itself. A day is at most two dates off the
+    // date of its rows in UTC, and a late answer corrects a row up to a day later.
+    const LOGS: &str = "
+        SELECT l.id, l.at, l.day, l.mailbox_id, l.sender, l.subject, l.message_id, l.status, l.reason, l.smtp_code,
+               l.enhanced_code, l.latency_ms, l.worker_id,
+               CASE WHEN shown.whole THEN l.partner_id END AS partner_id,
+               CASE WHEN shown.whole THEN l.recipient END AS recipient, CASE WHEN shown.whole THEN l.notes END AS notes
+        FROM logs l, LATERAL (
+            SELECT $1::bigint IS NULL OR EXISTS (SELECT FROM mailboxes p WHERE p.id = l.partner_id AND p.user_id = $1) AS whole
+        ) AS shown
+        WHERE ($1::bigint IS NULL OR l.mailbox_id IN (SELECT id FROM mailboxes WHERE user_id = $1))
+          AND ($2::bigint IS NULL OR l.mailbox_id = $2)
+          AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4)
+          AND ($5::timestamptz IS NULL OR l.at >= $5) AND ($6::timestamptz IS NULL OR l.at < $6)
+          AND l.day >= $7 AND l.day <= $8
+          AND ($9::bigint IS NULL OR (l.day, l.id) < ($8, $9))
+        ORDER BY l.day DESC, l.id DESC LIMIT $10";
+    let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - chrono::Days::new(3));
+    let last = filter.until.map_or(LATEST, |until| until.date_naive() + chrono::Days::new(2));
+    sqlx::query_as(LOGS)
+        .bind(filter.owner.map(|owner| owner.0))
+        .bind(filter.mailbox)
+        .bind(&filter.status)
+        .bind(&filter.reason)
+        .bind(filter.since)
+        .bind(filter.until)
+        .bind(first)
+        .bind(filter.before.map_or(last, |(day, _)| day))
+        .bind(filter.before.map(|(_, id)| id))
+        .bind(filter.limit)
+        .fetch_all(pool)
+        .await
+}
+
+/// Earlier and later than any row.
+const EARLIEST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date that exists");
+const LATEST: NaiveDate = NaiveDate::from_ymd_opt(9999, 1, 1).expect("a date that exists");

@@ -1,0 +1,96 @@
+//! /api/warmup/control: the fleet's order and its workers.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::Input,
+    problem::Problem,
+    reply::{Envelope, Reply},
+};
+use crate::app::{
+    control::ControlError,
+    overview::{ControlStatus, LookError, control_status},
+};
+
+/// Shows the fleet.
+#[utoipa::path(get, path = "/control", tag = "fleet",
+    responses((status = 200, description = "The fleet", body = Envelope<ControlStatus>)))]
+pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<ControlStatus> {
+    let status = control_status(front.desk.sources(), caller.identity.scope(), front.desk.clock.now()).await?;
+    Ok(front.answer(status))
+}
+
+/// What the fleet is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Action {
+    /// Send.
+    Start,
+    /// Finish what is on its way, and start nothing new until it is started.
+    Stop,
+    /// Plan now, without waiting for the next tick.
+    Trigger,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    action: Action,
+}
+
+/// What an order came to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Given {
+    action: Action,
+    /// The order that stands now.
+    running: bool,
+    /// Whether it was another one before.
+    changed: bool,
+    /// Whether the workers were told. Those that hear nothing obey at their next heartbeat; none starts a mail meanwhile.
+    announced: bool,
+}
+
+/// Gives an order to the whole fleet.
+#[utoipa::path(post, path = "/control", tag = "fleet", request_body = Order,
+    responses((status = 200, description = "What it came to", body = Envelope<Given>)))]
+pub(super) async fn order(State(front): State<Shared>, caller: Caller, Input(order): Input<Order>) -> Reply<Given> {
+    caller.require_admin()?;
+    let (desk, action) = (&front.desk, order.action);
+    if action == Action::Trigger {
+        desk.control.trigger().await?;
+        return Ok(front.answer(Given { action, running: true, changed: false, announced: true }));
+    }
+    let by = format!("{} by the API", caller.identity.name);
+    let ordered = desk.control.order(action == Action::Start, &by, desk.clock.now()).await?;
+    let (running, changed, announced) = (ordered.running, ordered.changed, ordered.announced);
+    Ok(front.answer(Given { action, running, changed, announced }))
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Problem {
+        match error {
+            ControlError::Stopped => Problem::conflict(error.to_string()),
+            ControlError::Silent(_) => Problem::unavailable(error.to_string()),
+            ControlError::Ledger(error) => {
+                tracing::warn!(%error, "an order can't be written");
+                Problem::unavailable("Postgres does not answer: check that it runs and is reached, then ask again")
+            }
+        }
+    }
+}
+
+impl From<LookError> for Problem {
+    fn from(error: LookError) -> Problem {
+        match error {
+            LookError::Database(error) => error.into(),
+            LookError::Redis(error) => {
+                tracing::warn!(%error, "a request needs Redis, which does not answer");
+                Problem::unavailable("Redis does not answer: check that it runs and is reached, then ask again")
+            }
+        }
+    }
+}

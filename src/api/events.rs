@@ -1,0 +1,77 @@
+//! /api/warmup/events: what happened, such as why a mailbox stopped.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::Asked,
+    page,
+    reply::{Envelope, Reply},
+};
+use crate::app::events::{self, Event, EventFilter, event_page};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Only of the mailbox with this id.
+    mailbox: Option<i64>,
+    /// Only of this kind, such as sender-disabled.
+    kind: Option<String>,
+    /// Only from then on.
+    since: Option<DateTime<Utc>>,
+    /// Only before then.
+    until: Option<DateTime<Utc>>,
+    /// Rows of a page: 50 unless asked otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// The nextCursor of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of events.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventList {
+    /// The newest first.
+    events: Vec<Told>,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Told {
+    #[serde(flatten)]
+    event: Event,
+    /// In words: to whom, what, why.
+    text: String,
+}
+
+/// Lists events, the newest first.
+#[utoipa::path(get, path = "/events", tag = "events", params(Parameters),
+    responses((status = 200, description = "A page of them", body = Envelope<EventList>)))]
+pub(super) async fn list(
+    State(front): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<Parameters>,
+) -> Reply<EventList> {
+    let limit = page::limit(asked.limit)?;
+    let filter = EventFilter {
+        owner: caller.identity.scope(),
+        mailbox: asked.mailbox,
+        kind: asked.kind,
+        since: asked.since,
+        until: asked.until,
+        limit: limit + 1,
+        before: page::id(asked.cursor.as_deref())?,
+    };
+    let mut events = event_page(&front.desk.database, &filter).await?;
+    let next_cursor = page::cut(&mut events, limit, |event| event.id.to_string());
+    let told = |event: Event| Told { text: events::in_words(&event), event };
+    Ok(front.answer(EventList { events: events.into_iter().map(told).collect(), next_cursor }))
+}

@@ -1,0 +1,96 @@
+//! /api/warmup/logs: what became of the mails. The only endpoint that reads the log.
+
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::Asked,
+    page,
+    problem::Problem,
+    reply::{Envelope, Reply},
+};
+use crate::app::overview::{LogEntry, LogPageFilter, log_page};
+
+/// What became of a mail.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Status {
+    Sent,
+    Replied,
+    Failed,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Status::Sent => "SENT",
+            Status::Replied => "REPLIED",
+            Status::Failed => "FAILED",
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Only what the mailbox with this id sent.
+    mailbox: Option<i64>,
+    /// Only with this status.
+    #[param(inline)]
+    status: Option<Status>,
+    /// Only with this reason, such as uncertain.
+    reason: Option<String>,
+    /// Only from then on.
+    since: Option<DateTime<Utc>>,
+    /// Only before then.
+    until: Option<DateTime<Utc>>,
+    /// Rows of a page: 50 unless asked otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// The nextCursor of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LogList {
+    /// The newest days and reservations first.
+    logs: Vec<LogEntry>,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Lists the log, the newest first.
+#[utoipa::path(get, path = "/logs", tag = "events", params(Parameters),
+    responses((status = 200, description = "A page of it", body = Envelope<LogList>)))]
+pub(super) async fn list(
+    State(front): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<Parameters>,
+) -> Reply<LogList> {
+    let limit = page::limit(asked.limit)?;
+    let filter = LogPageFilter {
+        owner: caller.identity.scope(),
+        mailbox: asked.mailbox,
+        status: asked.status.map(|status| status.word().to_owned()),
+        reason: asked.reason,
+        since: asked.since,
+        until: asked.until,
+        limit: limit + 1,
+        before: asked.cursor.as_deref().map(cursor).transpose()?,
+    };
+    let mut logs = log_page(&front.desk.database, &filter).await?;
+    let next_cursor = page::cut(&mut logs, limit, |row| format!("{}.{}", row.day, row.id));
+    Ok(front.answer(LogList { logs, next_cursor }))
+}
+
+fn cursor(text: &str) -> Result<(NaiveDate, i64), Problem> {
+    let both = text.split_once('.').and_then(|(day, id)| Some((day.parse().ok()?, id.parse().ok()?)));
+    both.ok_or_else(page::foreign)
+}

@@ -1,0 +1,119 @@
+//! /api/warmup/mailboxes: enrolled mailboxes, without their passwords.
+
+pub(super) mod enrol;
+pub(super) mod standing;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::{Asked, Id},
+    page,
+    problem::Problem,
+    reply::{Envelope, Reply},
+};
+use crate::app::overview::{MailboxDetail, MailboxFilter, MailboxStatus, Page, mailbox_detail_of, mailbox_page};
+
+/// How a mailbox stands.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Standing {
+    Active,
+    Off,
+    Paused,
+    Disabled,
+    Removed,
+}
+
+impl Standing {
+    fn word(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Off => "off",
+            Standing::Paused => "paused",
+            Standing::Disabled => "disabled",
+            Standing::Removed => "removed",
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Only those that stand so; the removed ones are listed only so.
+    #[param(inline)]
+    state: Option<Standing>,
+    /// Only those of this owner.
+    user: Option<String>,
+    /// Only those that submit through this mail host.
+    host: Option<String>,
+    /// Only those with an address in this domain.
+    domain: Option<String>,
+    /// Only those with this in their address.
+    search: Option<String>,
+    /// Rows of a page: 50 unless asked otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// The nextCursor of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of mailboxes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MailboxList {
+    /// How many there are on all pages.
+    total: i64,
+    /// By id.
+    mailboxes: Vec<MailboxStatus>,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Lists mailboxes, by id.
+#[utoipa::path(get, path = "/mailboxes", tag = "mailboxes", params(Parameters),
+    responses((status = 200, description = "A page of them", body = Envelope<MailboxList>)))]
+pub(super) async fn list(
+    State(front): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<Parameters>,
+) -> Reply<MailboxList> {
+    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let lower = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
+    let filter = MailboxFilter {
+        owner: caller.identity.scope(),
+        user: lower(asked.user),
+        host: lower(asked.host),
+        domain: lower(asked.domain),
+        state: asked.state.map(|state| state.word().to_owned()),
+        search: asked.search,
+    };
+    let (desk, one_more) = (&front.desk, Page { limit: page.limit + 1, ..page });
+    let (total, mut mailboxes) = mailbox_page(&desk.database, &filter, one_more, desk.clock.now()).await?;
+    let next_cursor = page::cut(&mut mailboxes, page.limit, |mailbox| mailbox.id.to_string());
+    Ok(front.answer(MailboxList { total, mailboxes, next_cursor }))
+}
+
+/// Shows everything about a mailbox but its password.
+#[utoipa::path(get, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)),
+    responses((status = 200, description = "The mailbox", body = Envelope<MailboxDetail>)))]
+pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<MailboxDetail> {
+    Ok(front.answer(detail(&front, &caller, id).await?))
+}
+
+/// Reads a mailbox that the caller may see.
+pub(super) async fn detail(front: &Shared, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
+    let (desk, scope) = (&front.desk, caller.identity.scope());
+    let active = desk.settings.active_hours;
+    let detail = mailbox_detail_of(&desk.database, scope, id, active, desk.clock.now()).await?;
+    detail.ok_or_else(|| unknown(id))
+}
+
+/// There is none, or it is somebody else's.
+pub(super) fn unknown(id: i64) -> Problem {
+    Problem::not_found(format!("there is no mailbox {id}: /api/warmup/mailboxes lists all"))
+}

@@ -1,0 +1,213 @@
+//! Mailboxes are enrolled and changed: one by one as JSON, or many as the CSV file of the command line, by the same rules.
+
+use axum::extract::{DefaultBodyLimit, State};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, detail};
+use crate::{
+    api::{
+        auth::Caller,
+        extract::{Asked, Csv, Id, Input},
+        problem::{Problem, Wrong},
+        reply::{Envelope, Made, Reply},
+    },
+    app::{
+        import::{By, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
+        overview::{MailboxDetail, mailbox_id},
+    },
+    domain::enrolment::{Column, Fault, Row, Rules},
+};
+
+/// Some 200,000 mailboxes.
+const LARGEST_FILE: usize = 32 * 1024 * 1024;
+
+/// Where files are imported.
+pub(in crate::api) const IMPORT: &str = "/api/warmup/mailboxes/import";
+
+/// A route whose body may be a file.
+pub(in crate::api) fn takes_files() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(LARGEST_FILE)
+}
+
+/// What is said of a mailbox; what is left out stays as it is, or takes its default.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::api) struct Columns {
+    /// The address: required of a new mailbox, and never changed.
+    email: Option<String>,
+    /// Goes in and never comes out.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretString>,
+    smtp_host: Option<String>,
+    smtp_port: Option<u32>,
+    /// `tls`, `starttls` or `none`; by default by the port.
+    smtp_security: Option<String>,
+    /// The owner's address; without it the caller's own, or operator@localhost.
+    user: Option<String>,
+    display_name: Option<String>,
+    /// For AUTH; by default the address.
+    username: Option<String>,
+    imap_host: Option<String>,
+    imap_port: Option<u32>,
+    imap_security: Option<String>,
+    /// An IANA name.
+    timezone: Option<String>,
+    /// When it sends: `09:00-17:00`.
+    window: Option<String>,
+    /// The weekdays on which it sends: `mon-fri`.
+    days: Option<String>,
+    ramp_start: Option<u32>,
+    ramp_step: Option<u32>,
+    daily_max: Option<u32>,
+    /// Percent of its mails that are answered.
+    reply_rate: Option<u32>,
+    enabled: Option<bool>,
+}
+
+impl Columns {
+    fn given(&self) -> Vec<(Column, String)> {
+        let number = |number: &Option<u32>| number.map(|number| number.to_string());
+        let all = [
+            (Column::SmtpHost, self.smtp_host.clone()),
+            (Column::SmtpPort, number(&self.smtp_port)),
+            (Column::SmtpSecurity, self.smtp_security.clone()),
+            (Column::User, self.user.clone()),
+            (Column::DisplayName, self.display_name.clone()),
+            (Column::Username, self.username.clone()),
+            (Column::ImapHost, self.imap_host.clone()),
+            (Column::ImapPort, number(&self.imap_port)),
+            (Column::ImapSecurity, self.imap_security.clone()),
+            (Column::Timezone, self.timezone.clone()),
+            (Column::Window, self.window.clone()),
+            (Column::Days, self.days.clone()),
+            (Column::RampStart, number(&self.ramp_start)),
+            (Column::RampStep, number(&self.ramp_step)),
+            (Column::DailyMax, number(&self.daily_max)),
+            (Column::ReplyRate, number(&self.reply_rate)),
+            (Column::Enabled, self.enabled.map(|enabled| enabled.to_string())),
+        ];
+        all.into_iter().filter_map(|(column, text)| Some((column, text?))).collect()
+    }
+}
+
+/// Enrols a mailbox.
+#[utoipa::path(post, path = "/mailboxes", tag = "mailboxes", request_body = Columns,
+    responses((status = 201, description = "The mailbox", body = Envelope<MailboxDetail>)))]
+pub(in crate::api) async fn create(
+    State(front): State<Shared>,
+    caller: Caller,
+    Input(columns): Input<Columns>,
+) -> Result<Made<MailboxDetail>, Problem> {
+    let email =
+        columns.email.as_deref().ok_or_else(|| Problem::unprocessable("say the mailbox's address in `email`"))?;
+    write(&front, &caller, email, &columns, By::Add).await?;
+    let id = mailbox_id(&front.desk.database, email).await?;
+    let id = id.ok_or_else(|| Problem::conflict("the mailbox was removed just now"))?;
+    Ok(Made(front.answer(detail(&front, &caller, id).await?)))
+}
+
+/// Changes a mailbox in what is given.
+#[utoipa::path(patch, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)), request_body = Columns,
+    responses((status = 200, description = "The mailbox as it is now", body = Envelope<MailboxDetail>)))]
+pub(in crate::api) async fn change(
+    State(front): State<Shared>,
+    caller: Caller,
+    Id(id): Id,
+    Input(columns): Input<Columns>,
+) -> Reply<MailboxDetail> {
+    let known = detail(&front, &caller, id).await?.status;
+    if columns.email.as_ref().is_some_and(|email| !email.trim().eq_ignore_ascii_case(&known.email)) {
+        return Err(Problem::unprocessable("an address can't be changed: remove the mailbox, and enrol the other one"));
+    }
+    if columns.password.is_none() && columns.given().is_empty() {
+        return Err(Problem::unprocessable("nothing is to be changed: say at least one column, such as dailyMax"));
+    }
+    write(&front, &caller, &known.email, &columns, By::Set).await?;
+    Ok(front.answer(detail(&front, &caller, id).await?))
+}
+
+async fn write(front: &Shared, caller: &Caller, email: &str, columns: &Columns, by: By) -> Result<(), Problem> {
+    let given = columns.given();
+    let cells: Vec<(Column, &str)> = [(Column::Email, email.trim())]
+        .into_iter()
+        .chain(given.iter().map(|(column, text)| (*column, text.as_str())))
+        .collect();
+    let (row, faults) = Row::given(1, &cells, columns.password.clone());
+    let rows = if row.email.is_empty() { Vec::new() } else { vec![row] };
+    let (desk, options) = (&front.desk, options(front, false));
+    let (rules, owner) = (Rules::from(&*desk.settings), owner(caller));
+    let done = enrol_for(&desk.database, &desk.sealer, &rules, (rows, faults), by, owner.as_ref(), &options).await;
+    done.map(drop).map_err(|error| refused(error, Form::Json))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Parameters {
+    /// Say what would be done, and do nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    dry_run: bool,
+}
+
+/// Enrols the mailboxes of a CSV file, or updates them: all of it, or nothing when there is any fault.
+#[utoipa::path(post, path = "/mailboxes/import", tag = "mailboxes", params(Parameters),
+    request_body(content = String, content_type = "text/csv",
+        description = "The first line names the columns; required are email,password,smtp_host,smtp_port"),
+    responses((status = 200, description = "What was done", body = Envelope<ImportReport>)))]
+pub(in crate::api) async fn import(
+    State(front): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<Parameters>,
+    Csv(file): Csv,
+) -> Reply<ImportReport> {
+    let (desk, options) = (&front.desk, options(&front, asked.dry_run));
+    let (rules, owner) = (Rules::from(&*desk.settings), owner(&caller));
+    let done = import_for(&desk.database, &desk.sealer, &rules, &file[..], owner.as_ref(), &options).await;
+    Ok(front.answer(done.map_err(|error| refused(error, Form::Csv))?))
+}
+
+fn options(front: &Shared, dry_run: bool) -> Options<'static> {
+    Options { now: front.desk.clock.now(), dry_run, progress: &|_, _| {} }
+}
+
+/// Whoever is no admin enrols and changes only their own.
+fn owner(caller: &Caller) -> Option<Owner> {
+    caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone() })
+}
+
+/// How the mailboxes were written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Csv,
+    Json,
+}
+
+fn refused(error: ImportError, form: Form) -> Problem {
+    match error {
+        ImportError::Database(error) => error.into(),
+        ImportError::Faults(faults) => {
+            let detail = match (form, faults.as_slice()) {
+                (Form::Json, [only]) => only.message.clone(),
+                _ => format!("{} faults, nothing was changed: `errors` says what to write", faults.len()),
+            };
+            let errors = faults.iter().map(|fault| as_written(fault, form)).collect();
+            Problem::unprocessable(detail).with_errors(errors)
+        }
+        ImportError::Unreadable(_) => Problem::bad_request("the body broke off: send it again"),
+        ImportError::NotMigrated | ImportError::Keyring(_) => Problem::unavailable(error.to_string()),
+    }
+}
+
+/// A column is named as it was written.
+fn as_written(fault: &Fault, form: Form) -> Wrong {
+    let camel = |name: &str| {
+        let mut words = name.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+    };
+    let column = fault.column.map(|name| if form == Form::Json { camel(name) } else { name.to_owned() });
+    Wrong { line: (form == Form::Csv).then_some(fault.line), column, message: fault.message.clone() }
+}

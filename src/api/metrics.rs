@@ -1,0 +1,51 @@
+//! /api/warmup/metrics: the day in numbers.
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, auth::Caller, extract::Asked, problem::Problem, reply::Envelope, scrape};
+use crate::app::overview::{Metrics, metrics};
+
+/// How they are written.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    #[default]
+    Json,
+    /// As `/metrics` tells them; for admins.
+    Prometheus,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// How they are written: json unless asked otherwise.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    format: Format,
+}
+
+/// Shows the day in numbers.
+#[utoipa::path(get, path = "/metrics", tag = "fleet", params(Parameters),
+    responses((status = 200, description = "The day", content(
+        (Envelope<Metrics> = "application/json"),
+        (String = "text/plain")))))]
+pub(super) async fn show(
+    State(front): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<Parameters>,
+) -> Result<Response, Problem> {
+    if asked.format == Format::Prometheus {
+        caller.require_admin()?;
+        return Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], scrape::text(&front).await).into_response());
+    }
+    let metrics = metrics(front.desk.sources(), caller.identity.scope(), front.desk.clock.now()).await?;
+    Ok(front.answer(metrics).into_response())
+}

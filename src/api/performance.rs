@@ -1,0 +1,89 @@
+//! /api/warmup/mailbox: what mailboxes did, and where they stand; all, or one.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::Asked,
+    page,
+    problem::Problem,
+    reply::{Envelope, Reply},
+};
+use crate::app::overview::{Performance, QuotaStatus, performance, performance_of, quota_list, quota_of};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Only this mailbox.
+    id: Option<i64>,
+    /// Rows of a page: 50 unless asked otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// The nextCursor of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Shown {
+    One(One),
+    All(All),
+}
+
+/// One mailbox.
+#[derive(Serialize, ToSchema)]
+pub(super) struct One {
+    metrics: Performance,
+    quota: QuotaStatus,
+}
+
+/// A page of mailboxes, both lists by id.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct All {
+    metrics: Vec<Performance>,
+    quotas: Vec<QuotaStatus>,
+    summary: MailboxSummary,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MailboxSummary {
+    /// How many there are on all pages.
+    total: i64,
+    /// Of today's quotas, in percent: the mean of this page.
+    avg_fill_rate: f64,
+}
+
+/// Shows mailboxes that are switched on, or one.
+#[utoipa::path(get, path = "/mailbox", tag = "mailboxes", params(Parameters),
+    responses((status = 200, description = "One, or a page of them", body = Envelope<Shown>)))]
+pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Shown> {
+    let (pool, scope, now) = (&front.desk.database, caller.identity.scope(), front.desk.clock.now());
+    if let Some(id) = asked.id {
+        let both = performance_of(pool, scope, id, now).await?.zip(quota_of(pool, scope, id, now).await?);
+        let (metrics, quota) = both.ok_or_else(|| Problem::not_found(format!("there is no mailbox {id}")))?;
+        return Ok(front.answer(Shown::One(One { metrics, quota })));
+    }
+    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let list = quota_list(pool, scope, None, page, now).await?;
+    let metrics = performance(pool, scope, page, now).await?;
+    let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
+    let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
+    let (quotas, next_cursor) = (list.quotas, list.next_cursor);
+    Ok(front.answer(Shown::All(All { metrics, quotas, summary, next_cursor })))
+}
+
+/// The mean of what was rounded would be off.
+fn fill_rate(quota: &QuotaStatus) -> f64 {
+    match quota.daily_quota {
+        0 => 100.0,
+        owed => (f64::from(quota.sent_today) * 100.0 / f64::from(owed)).min(100.0),
+    }
+}

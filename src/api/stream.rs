@@ -1,0 +1,82 @@
+//! /api/warmup/stream: the day as it goes, by server-sent events: what `/metrics` answers, whenever it is another than before.
+//!
+//! A stream is read by `fetch` with the header, as everything is: a token never stands in an address. It ends when its token
+//! does not hold any more.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::stream::{self, Stream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Shared, auth::Caller, problem::Problem};
+use crate::app::{overview::metrics, tokens::identify};
+
+/// A person sees no difference below.
+const EVERY: Duration = Duration::from_secs(2);
+/// So that whoever is between takes the connection for alive.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Who is told, and what was told last.
+struct Told {
+    front: Shared,
+    caller: Caller,
+    last: Option<String>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Tells the day in numbers whenever it changed: events `metrics`, with the data of /api/warmup/metrics; `problem` where it
+/// can't be told.
+#[utoipa::path(get, path = "/stream", tag = "fleet",
+    responses((status = 200, description = "Events, until the token holds no more", body = String,
+        content_type = "text/event-stream")))]
+pub(super) async fn follow(
+    State(front): State<Shared>,
+    caller: Caller,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let Ok(room) = Arc::clone(&front.streams).try_acquire_owned() else {
+        let detail = "too many are following already: ask /api/warmup/metrics, or follow later";
+        return Err(Problem::unavailable(detail).with_retry_after(30));
+    };
+    let told = Told { front, caller, last: None, _room: room };
+    Ok(Sse::new(stream::unfold(told, next)).keep_alive(KeepAlive::new().interval(SILENCE)))
+}
+
+async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
+    loop {
+        if told.last.is_some() {
+            told.front.desk.clock.pause(EVERY).await;
+            if !told.holds().await {
+                return None;
+            }
+        }
+        let (kind, data) = told.read().await;
+        if told.last.as_ref() != Some(&data) {
+            told.last = Some(data.clone());
+            return Some((Ok(Event::default().event(kind).data(data)), told));
+        }
+    }
+}
+
+impl Told {
+    async fn read(&self) -> (&'static str, String) {
+        let desk = &self.front.desk;
+        let read = metrics(desk.sources(), self.caller.identity.scope(), desk.clock.now()).await;
+        match read.map_err(Problem::from) {
+            Ok(metrics) => ("metrics", serde_json::to_string(&metrics).unwrap_or_default()),
+            Err(problem) => ("problem", serde_json::to_string(&problem).unwrap_or_default()),
+        }
+    }
+
+    /// Says whether the token speaks for the same as before. A database that is away says nothing about it.
+    async fn holds(&self) -> bool {
+        let (desk, token) = (&self.front.desk, &self.caller.token);
+        match identify(&desk.database, desk.admin_token.as_ref(), token, desk.clock.now()).await {
+            Ok(identity) => identity.as_ref() == Some(&self.caller.identity),
+            Err(_) => true,
+        }
+    }
+}

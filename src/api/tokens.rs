@@ -1,0 +1,94 @@
+//! /api/warmup/tokens: an admin's are everybody's, a user's are their own.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::{Id, Input},
+    problem::Problem,
+    reply::{Envelope, Made, Reply},
+};
+use crate::app::tokens::{self, Token, TokenError, Wanted};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenList {
+    /// By id; also those that hold no more.
+    tokens: Vec<Token>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewToken {
+    /// What it is for.
+    name: String,
+    /// The address of the user whom it will speak for; without it the caller's own.
+    user: Option<String>,
+    /// Without it, it holds until it is revoked.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewlyMade {
+    #[serde(flatten)]
+    kept: Token,
+    /// The token itself, shown only this once.
+    token: String,
+}
+
+/// Lists tokens, never the tokens themselves.
+#[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = Envelope<TokenList>)))]
+pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<TokenList> {
+    let tokens = tokens::all(&front.desk.database, caller.identity.scope()).await?;
+    Ok(front.answer(TokenList { tokens }))
+}
+
+/// Makes a token.
+#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken,
+    responses((status = 201, description = "The token, for the only time", body = Envelope<NewlyMade>)))]
+pub(super) async fn create(
+    State(front): State<Shared>,
+    caller: Caller,
+    Input(new): Input<NewToken>,
+) -> Result<Made<NewlyMade>, Problem> {
+    let user = whose(&caller, new.user)?;
+    let wanted = Wanted { user, name: new.name, expires_at: new.expires_at };
+    let (secret, kept) = tokens::create(&front.desk.database, &wanted, front.desk.clock.now()).await?;
+    Ok(Made(front.answer(NewlyMade { kept, token: secret.expose_secret().to_owned() })))
+}
+
+/// Nobody but an admin makes tokens for others.
+fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
+    let own = caller.identity.user.is_some().then(|| caller.identity.name.clone());
+    match (user, own) {
+        (Some(user), own) if own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(user.trim())) => Ok(user),
+        (Some(user), _) => caller.require_admin().map(|()| user),
+        (None, Some(own)) => Ok(own),
+        (None, None) => {
+            Err(Problem::unprocessable("say whom the token is for in `user`: WARMUP_ADMIN_TOKEN belongs to no user"))
+        }
+    }
+}
+
+/// Revokes a token, at once and for good.
+#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path,)),
+    responses((status = 200, description = "The token as it stands now", body = Envelope<Token>)))]
+pub(super) async fn revoke(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Token> {
+    let (desk, scope) = (&front.desk, caller.identity.scope());
+    let revoked = tokens::revoke(&desk.database, &[id], scope, desk.clock.now()).await?.pop();
+    Ok(front.answer(revoked.ok_or_else(|| Problem::not_found("there is no such token"))?))
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Problem {
+        match error {
+            TokenError::Database(error) => error.into(),
+            TokenError::Unknown(_) => Problem::not_found("there is no such token: /api/warmup/tokens lists them"),
+            wrong => Problem::unprocessable(wrong.to_string()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! /api/warmup/users: the owners of mailboxes. Whoever is no admin sees only themselves.
+
+use axum::extract::State;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::{Id, Input},
+    problem::Problem,
+    reply::{Envelope, Made, Reply},
+};
+use crate::app::users::{self, User, UserError, Wanted};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserList {
+    /// By id.
+    users: Vec<User>,
+}
+
+/// Lists users.
+#[utoipa::path(get, path = "/users", tag = "users",
+    responses((status = 200, description = "The users", body = Envelope<UserList>)))]
+pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<UserList> {
+    Ok(front.answer(UserList { users: visible(&front, &caller).await? }))
+}
+
+/// Shows a user.
+#[utoipa::path(get, path = "/users/{id}", tag = "users", params(("id" = i64, Path,)),
+    responses((status = 200, description = "The user", body = Envelope<User>)))]
+pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<User> {
+    Ok(front.answer(find(&front, &caller, id).await?))
+}
+
+pub(super) async fn find(front: &Shared, caller: &Caller, id: i64) -> Result<User, Problem> {
+    let found = visible(front, caller).await?.into_iter().find(|user| user.id == id);
+    found.ok_or_else(|| Problem::not_found(format!("there is no user {id}: /api/warmup/users lists all")))
+}
+
+async fn visible(front: &Shared, caller: &Caller) -> Result<Vec<User>, Problem> {
+    let mut users = users::all(&front.desk.database).await?;
+    if let Some(own) = caller.identity.scope() {
+        users.retain(|user| user.id == own.0);
+    }
+    Ok(users)
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Role {
+    /// Sees and orders all.
+    Admin,
+    /// Sees and changes its own mailboxes.
+    User,
+}
+
+impl Role {
+    fn word(self) -> String {
+        match self {
+            Role::Admin => "admin",
+            Role::User => "user",
+        }
+        .to_owned()
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewUser {
+    /// An address.
+    email: String,
+    /// `user` unless said otherwise.
+    role: Option<Role>,
+    /// Mails a day over all its mailboxes; none for no limit.
+    #[schema(minimum = 0)]
+    daily_limit: Option<i32>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct UserChange {
+    role: Option<Role>,
+    /// null for no limit; left out, it stays.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i32>, minimum = 0)]
+    daily_limit: Option<Option<i32>>,
+}
+
+/// What is there was given, also when it is null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Makes a user.
+#[utoipa::path(post, path = "/users", tag = "users", request_body = NewUser,
+    responses((status = 201, description = "The user", body = Envelope<User>)))]
+pub(super) async fn create(
+    State(front): State<Shared>,
+    caller: Caller,
+    Input(new): Input<NewUser>,
+) -> Result<Made<User>, Problem> {
+    caller.require_admin()?;
+    let wanted = Wanted { role: new.role.map(Role::word), daily_limit: Some(limit(new.daily_limit)?) };
+    let (desk, now) = (&front.desk, front.desk.clock.now());
+    let email = users::add(&desk.database, &new.email, &wanted, now).await?;
+    let made = visible(&front, &caller).await?.into_iter().find(|user| user.email == email);
+    Ok(Made(front.answer(made.ok_or_else(|| Problem::conflict("the user was changed just now: list the users"))?)))
+}
+
+/// Changes a user's role or limit.
+#[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = i64, Path,)), request_body = UserChange,
+    responses((status = 200, description = "The user as it is now", body = Envelope<User>)))]
+pub(super) async fn change(
+    State(front): State<Shared>,
+    caller: Caller,
+    Id(id): Id,
+    Input(change): Input<UserChange>,
+) -> Reply<User> {
+    let known = find(&front, &caller, id).await?;
+    caller.require_admin()?;
+    let daily_limit = change.daily_limit.map(limit).transpose()?;
+    if change.role.is_none() && daily_limit.is_none() {
+        return Err(Problem::unprocessable("nothing is to be changed: say role or dailyLimit"));
+    }
+    let wanted = Wanted { role: change.role.map(Role::word), daily_limit };
+    users::set(&front.desk.database, &[known.email], &wanted, front.desk.clock.now()).await?;
+    Ok(front.answer(find(&front, &caller, id).await?))
+}
+
+fn limit(limit: Option<i32>) -> Result<Option<i32>, Problem> {
+    match limit {
+        Some(..0) => Err(Problem::unprocessable("dailyLimit is a number from 0 on, or null for no limit")),
+        limit => Ok(limit),
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Problem {
+        match error {
+            UserError::Database(error) => error.into(),
+            UserError::Exists(_) | UserError::LastAdmin => Problem::conflict(error.to_string()),
+            UserError::Address(..) => Problem::unprocessable(error.to_string()),
+            UserError::Unknown(_) => Problem::not_found(error.to_string()),
+        }
+    }
+}

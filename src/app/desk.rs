@@ -1,0 +1,77 @@
+//! What the API answers from: the database, Redis, and the orders of this process. Every part may be away, also when the
+//! process starts; whoever asks then is told what is missing.
+//!
+//! Its connections are its own: however many ask, the worker's statements wait for none of theirs.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+
+use super::{control::Control, overview::Sources, world};
+use crate::{
+    adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
+    config::Settings,
+    domain::{id::WorkerId, token::TokenHash},
+    observe::{liveness::Liveness, meters::SharedMeters},
+    ports::Clock,
+};
+
+/// Connections to Postgres, and to Redis, for requests. A request holds one for some milliseconds.
+const CONNECTIONS: u32 = 4;
+
+/// What requests are answered from.
+pub struct Desk {
+    pub settings: Arc<Settings>,
+    pub database: PgPool,
+    pub clock: Arc<dyn Clock>,
+    pub liveness: Arc<Liveness>,
+    /// What this process counts of itself.
+    pub meters: SharedMeters,
+    /// The worker of this process.
+    pub worker: WorkerId,
+    /// Who lives and who leads.
+    pub lookout: RedisLookout,
+    /// Gives orders to the fleet.
+    pub control: Control,
+    /// Seals the passwords that come in.
+    pub sealer: Arc<Sealer>,
+    /// Tries mailboxes out.
+    pub mailer: Arc<SmtpMailer>,
+    /// Of `WARMUP_ADMIN_TOKEN`.
+    pub admin_token: Option<TokenHash>,
+}
+
+impl Desk {
+    /// Makes a desk. Connects to nothing yet.
+    pub fn new(
+        settings: &Settings,
+        worker: WorkerId,
+        clock: Arc<dyn Clock>,
+        liveness: Arc<Liveness>,
+    ) -> anyhow::Result<Desk> {
+        let redis = world::redis(settings, CONNECTIONS as usize)?;
+        let database = pool::for_requests(settings.require_database()?, CONNECTIONS)?;
+        let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
+        let mailer = SmtpMailer::new(world::smtp(settings), sealer.clone(), Arc::clone(&clock))?;
+        Ok(Desk {
+            control: Control::new(settings, database.clone(), Arc::clone(&clock))?,
+            mailer: Arc::new(mailer),
+            sealer,
+            meters: SharedMeters::default(),
+            worker,
+            lookout: RedisLookout::new(redis, &settings.redis_prefix),
+            database,
+            admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
+            settings: Arc::new(settings.clone()),
+            clock,
+            liveness,
+        })
+    }
+
+    /// What the views of the fleet are read from.
+    pub fn sources(&self) -> Sources<'_> {
+        let Desk { database, lookout, settings, worker, .. } = self;
+        Sources { pool: database, lookout, settings, worker: &worker.0 }
+    }
+}

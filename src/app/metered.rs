@@ -1,0 +1,69 @@
+//! The ports of a worker, counted: each asks the real one and notes what came of it. So the worker itself knows nothing of
+//! meters, and nothing that goes through a port is forgotten.
+
+mod caps;
+mod ledger;
+mod mailboxes;
+mod mailer;
+mod members;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+
+use crate::{
+    observe::meters::{Call, CallError, Meters, SharedMeters},
+    ports::{Clock, PortError},
+    worker::Ports,
+};
+
+/// Puts meters around `ports` of a worker that ticks at this interval.
+pub(super) fn metered(ports: Ports, meters: &SharedMeters, tick_interval: Duration) -> Ports {
+    let interval = TimeDelta::from_std(tick_interval).unwrap_or(TimeDelta::MAX);
+    let meter = || Meter { meters: Arc::clone(meters), clock: Arc::clone(&ports.clock) };
+    Ports {
+        caps: Arc::new(caps::Metered { inner: Arc::clone(&ports.caps), meter: meter() }),
+        ledger: Arc::new(ledger::Metered { inner: Arc::clone(&ports.ledger), meter: meter() }),
+        mailboxes: Arc::new(mailboxes::Metered::new(Arc::clone(&ports.mailboxes), meter(), interval)),
+        mailer: Arc::new(mailer::Metered { inner: Arc::clone(&ports.mailer), meter: meter() }),
+        members: Arc::new(members::Metered { inner: Arc::clone(&ports.members), meter: meter() }),
+        leases: Arc::new(members::MeteredLeases { inner: Arc::clone(&ports.leases), meter: meter() }),
+        ..ports
+    }
+}
+
+/// The meters and the clock by which they time.
+struct Meter {
+    meters: SharedMeters,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which service is asked.
+#[derive(Clone, Copy)]
+enum Service {
+    Postgres,
+    Redis,
+}
+
+impl Meter {
+    /// Times a call, and counts it when it fails.
+    async fn timed<T>(
+        &self,
+        service: Service,
+        call: &'static str,
+        asking: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        let Meters { postgres, postgres_errors, redis, redis_errors, .. } = &*self.meters;
+        let (calls, errors) = match service {
+            Service::Postgres => (postgres, postgres_errors),
+            Service::Redis => (redis, redis_errors),
+        };
+        let asked = self.clock.machine();
+        let answer = asking.await;
+        calls.get_or_create(&Call { call }).observe(self.clock.machine().since(asked).as_secs_f64());
+        if let Err(error) = &answer {
+            errors.get_or_create(&CallError { call, error: error.kind() }).inc();
+        }
+        answer
+    }
+}

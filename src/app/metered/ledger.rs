@@ -1,0 +1,69 @@
+//! Batches that are reserved and settled.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Meter, Service::Postgres};
+use crate::{
+    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    observe::meters::Why,
+    ports::{Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+};
+
+pub(super) struct Metered {
+    pub(super) inner: Arc<dyn Ledger>,
+    pub(super) meter: Meter,
+}
+
+#[async_trait]
+impl Ledger for Metered {
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
+        self.meter.timed(Postgres, "prepare", self.inner.prepare(now)).await
+    }
+
+    async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
+        self.meter.timed(Postgres, "epochs", self.inner.epochs(shards)).await
+    }
+
+    async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
+        self.meter.timed(Postgres, "shards_of", self.inner.shards_of(worker)).await
+    }
+
+    async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
+        self.meter.timed(Postgres, "raise", self.inner.raise(worker, read)).await
+    }
+
+    async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
+        let meters = &self.meter.meters;
+        meters.batch.observe(batch.asks.len() as f64);
+        let answers = self.meter.timed(Postgres, "reserve", self.inner.reserve(batch)).await?;
+        for answer in &answers {
+            if let Reservation::Refused(refusal) = answer {
+                meters.unreserved.get_or_create(&Why { reason: refusal.as_str() }).inc();
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.meter.timed(Postgres, "release", self.inner.release(flights, now)).await
+    }
+
+    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.meter.timed(Postgres, "abandon", self.inner.abandon(run, message_ids, now)).await
+    }
+
+    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        let settled = self.meter.timed(Postgres, "settle", self.inner.settle(worker, results)).await?;
+        self.meter.meters.settled.observe(results.len() as f64);
+        Ok(settled)
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+        let swept = self.meter.timed(Postgres, "sweep", self.inner.sweep(sweep)).await?;
+        self.meter.meters.swept.inc_by(swept.uncertain);
+        Ok(swept)
+    }
+}

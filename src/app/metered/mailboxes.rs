@@ -1,0 +1,84 @@
+//! Ticks: a tick reads from `turn_days` to `due_replies`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
+use super::{Meter, Service::Postgres};
+use crate::{
+    domain::{
+        id::ShardId,
+        lease::MachineTime,
+        pairing::Member,
+        plan::Candidate,
+        reply::DueReply,
+        time::{Todays, next_tick},
+    },
+    ports::{Mailboxes, PortError},
+};
+
+pub(super) struct Metered {
+    inner: Arc<dyn Mailboxes>,
+    meter: Meter,
+    /// When the tick that is being read began.
+    began: Mutex<Option<MachineTime>>,
+    /// From one tick to the next, and for which one was read last.
+    interval: TimeDelta,
+    tick: Mutex<Option<DateTime<Utc>>>,
+}
+
+impl Metered {
+    pub(super) fn new(inner: Arc<dyn Mailboxes>, meter: Meter, interval: TimeDelta) -> Metered {
+        Metered { inner, meter, began: Mutex::default(), interval, tick: Mutex::default() }
+    }
+
+    /// Notes how late the first reading for a tick begins. What is read in between, because shards were acquired, is no
+    /// tick; nor is what a worker reads at its start.
+    fn note_lag(&self, now: DateTime<Utc>) {
+        let due = next_tick(now, self.interval) - self.interval;
+        let before = lock(&self.tick).replace(due);
+        if before.is_some_and(|before| before < due) {
+            self.meter.meters.tick_lag.observe((now - due).as_seconds_f64());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Mailboxes for Metered {
+    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        *lock(&self.began) = Some(self.meter.clock.machine());
+        self.note_lag(now);
+        self.meter.timed(Postgres, "turn_days", self.inner.turn_days(shards, todays, now)).await
+    }
+
+    async fn candidates(
+        &self,
+        shards: &[ShardId],
+        todays: &Todays,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Candidate>, PortError> {
+        self.meter.timed(Postgres, "candidates", self.inner.candidates(shards, todays, now)).await
+    }
+
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError> {
+        let due = self.meter.timed(Postgres, "due_replies", self.inner.due_replies(shards, now, before)).await?;
+        if let Some(began) = lock(&self.began).take() {
+            self.meter.meters.tick.observe(self.meter.clock.machine().since(began).as_secs_f64());
+        }
+        Ok(due)
+    }
+
+    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
+        self.meter.timed(Postgres, "roster", self.inner.roster(day, now)).await
+    }
+}

@@ -1,0 +1,92 @@
+//! Heartbeats and leases: what this worker is in the fleet.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{Meter, Service::Redis};
+use crate::{
+    domain::id::RunId,
+    ports::{LeaseKey, Leases, Member, Members, PortError, Pulse, Status},
+};
+
+pub(super) struct Metered {
+    pub(super) inner: Arc<dyn Members>,
+    pub(super) meter: Meter,
+}
+
+#[async_trait]
+impl Members for Metered {
+    async fn heartbeat(
+        &self,
+        run: RunId,
+        status: &Status,
+        leases: &[LeaseKey],
+        ttl: Duration,
+    ) -> Result<Pulse, PortError> {
+        let pulse = self.meter.timed(Redis, "heartbeat", self.inner.heartbeat(run, status, leases, ttl)).await?;
+        let meters = &self.meter.meters;
+        let kept = pulse.kept.iter().filter(|kept| **kept).count();
+        meters.leases.set(gauge(kept));
+        meters.leases_lost.inc_by((pulse.kept.len() - kept) as u64);
+        meters.workers.set(gauge(pulse.members.len()));
+        meters.lanes.set(status.lanes.into());
+        meters.shards.set(status.shards.into());
+        meters.queue.set(status.queue_size.into());
+        if let Some(tick) = status.last_tick {
+            meters.last_tick.set(tick.timestamp());
+        }
+        Ok(pulse)
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, PortError> {
+        self.meter.timed(Redis, "members", self.inner.members()).await
+    }
+
+    async fn leave(&self, run: RunId) -> Result<(), PortError> {
+        self.meter.timed(Redis, "leave", self.inner.leave(run)).await
+    }
+}
+
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) struct MeteredLeases {
+    pub(super) inner: Arc<dyn Leases>,
+    pub(super) meter: Meter,
+}
+
+impl MeteredLeases {
+    /// Notes whether this worker leads, where that was what was asked.
+    fn note(&self, keys: &[LeaseKey], held: &[bool]) {
+        let leads = keys.iter().zip(held).find(|(key, _)| **key == LeaseKey::Leader);
+        if let Some((_, leads)) = leads {
+            self.meter.meters.leader.set((*leads).into());
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for MeteredLeases {
+    async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        let held = self.meter.timed(Redis, "acquire", self.inner.acquire(owner, keys, ttl)).await?;
+        self.note(keys, &held);
+        Ok(held)
+    }
+
+    async fn renew(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        let held = self.meter.timed(Redis, "renew", self.inner.renew(owner, keys, ttl)).await?;
+        self.note(keys, &held);
+        Ok(held)
+    }
+
+    async fn release(&self, owner: RunId, keys: &[LeaseKey]) -> Result<(), PortError> {
+        self.note(keys, &vec![false; keys.len()]);
+        self.meter.timed(Redis, "release", self.inner.release(owner, keys)).await
+    }
+
+    async fn skew(&self, now: i64) -> Result<i64, PortError> {
+        self.meter.timed(Redis, "skew", self.inner.skew(now)).await
+    }
+}

@@ -1,0 +1,67 @@
+//! The numbers of the whole fleet, as gauges: computed from Postgres at each question, so that every process tells the same
+//! and nobody has to sum over processes that come and go.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+
+use super::meters::{Told, encode};
+use crate::domain::health::Health;
+
+/// What is told of the fleet.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet {
+    pub total_mailboxes: i64,
+    pub active_mailboxes: i64,
+    pub sent_today: i64,
+    pub failed_today: i64,
+    pub uncertain_today: i64,
+    pub replied_today: i64,
+    pub throughput_per_hour: i64,
+    pub quota_completion_rate: f64,
+    pub health: Health,
+    pub in_flight: i64,
+    pub running: bool,
+    pub workers_expected: u32,
+}
+
+type Row = (Told, fn(&Fleet) -> f64);
+
+macro_rules! gauges {
+    ($($name:literal, $sentence:literal, $value:expr;)+) => {
+        const GAUGES: &[Row] = &[
+            $((Told { name: $name, kind: "gauge", labels: "", sentence: $sentence }, $value),)+
+        ];
+    };
+}
+
+gauges! {
+    "warmup_total_mailboxes", "Mailboxes that are switched on", |fleet| fleet.total_mailboxes as f64;
+    "warmup_active_mailboxes", "Mailboxes that sent at least one mail today", |fleet| fleet.active_mailboxes as f64;
+    "warmup_emails_sent_today", "Mails that were sent today, each mailbox on its own date", |fleet| fleet.sent_today as f64;
+    "warmup_emails_failed_today", "Mails and replies that were refused today", |fleet| fleet.failed_today as f64;
+    "warmup_emails_uncertain_today", "Mails of today whose end nobody knows", |fleet| fleet.uncertain_today as f64;
+    "warmup_emails_replied_today", "Replies that were sent today", |fleet| fleet.replied_today as f64;
+    "warmup_throughput_per_hour", "Mails sent in the last 60 minutes", |fleet| fleet.throughput_per_hour as f64;
+    "warmup_quota_completion_rate", "Mailboxes that sent their whole quota, of those that owe something, in percent", |fleet| fleet.quota_completion_rate;
+    "warmup_system_health", "0 critical, 1 degraded, 2 healthy", |fleet| f64::from(fleet.health as u8);
+    "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
+    "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
+    "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);
+}
+
+/// What is told of each gauge.
+pub fn told() -> impl Iterator<Item = &'static Told> {
+    GAUGES.iter().map(|(told, _)| told)
+}
+
+/// Writes the fleet in Prometheus' text format.
+pub fn text(fleet: &Fleet) -> String {
+    let mut registry = Registry::default();
+    for (told, value) in GAUGES {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value(fleet));
+        registry.register(told.name, told.sentence, gauge);
+    }
+    encode(&registry)
+}

@@ -1,0 +1,227 @@
+//! Every number that this process counts of itself, typed and named once: the instruments, what is told of them in
+//! `docs/METRICS.md`, and the text that Prometheus reads all come from the table below.
+//!
+//! Labels are words of ours, so their number is bounded: never a mailbox, an address, a user or a mail host. What concerns
+//! the whole fleet is not counted here but read from Postgres (`fleet.rs`): processes come and go, and their sums with them.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, prometheus_text},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::{Registry, Unit},
+};
+
+/// From a tenth of a second to the whole mail's deadline.
+const MAIL_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0];
+/// From a statement to a tick that reads 100,000 mailboxes.
+const WORK_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+const LAG_SECONDS: [f64; 8] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
+const BATCH_MAILS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0];
+
+/// How a mail or a reply ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Ended {
+    /// `mail` or `reply`.
+    pub kind: &'static str,
+    /// `sent`, `refused`, `uncertain` or `unstarted`.
+    pub outcome: &'static str,
+    /// The failure class, as it stands in the log; empty where nothing failed.
+    pub reason: &'static str,
+}
+
+/// How a mail ended, in one word.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Verdict {
+    pub outcome: &'static str,
+}
+
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Why {
+    pub reason: &'static str,
+}
+
+/// Which cap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Cap {
+    pub cap: &'static str,
+}
+
+/// What was asked of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Call {
+    pub call: &'static str,
+}
+
+/// What was asked of a service, and what its error lets the caller do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallError {
+    pub call: &'static str,
+    /// `unavailable`, `lost`, `conflict`, `permanent` or `unknown`.
+    pub error: &'static str,
+}
+
+/// Makes histograms with these bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Bounds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+/// What is told of an instrument.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// As Prometheus knows it.
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub labels: &'static str,
+    pub sentence: &'static str,
+}
+
+type Timed<S> = Family<S, Histogram, Bounds>;
+
+/// Turns the table into the typed `Meters`, their registration, and what is told of them. Of a counter the name is written
+/// without the `_total` that Prometheus appends, and of a time without its `_seconds`.
+macro_rules! meters {
+    ($(
+        #[doc = $sentence:literal]
+        $field:ident: $type:ty = $make:expr, $kind:literal, $name:literal, $suffix:literal, $unit:expr, $labels:literal;
+    )+) => {
+        /// The instruments of this process.
+        pub struct Meters {
+            registry: Registry,
+            $(
+                #[doc = $sentence]
+                pub $field: $type,
+            )+
+        }
+
+        impl Default for Meters {
+            fn default() -> Meters {
+                let mut registry = Registry::default();
+                $(
+                    let $field: $type = $make;
+                    // The library ends the sentence with a full stop.
+                    let sentence = $sentence.trim().trim_end_matches('.');
+                    match $unit {
+                        Some(unit) => registry.register_with_unit($name, sentence, unit, $field.clone()),
+                        None => registry.register($name, sentence, $field.clone()),
+                    }
+                )+
+                Meters { registry, $($field,)+ }
+            }
+        }
+
+        /// What is told of each, in the order of the table.
+        pub const TOLD: &[Told] = &[
+            $(Told { name: concat!($name, $suffix), kind: $kind, labels: $labels, sentence: $sentence },)+
+        ];
+    };
+}
+
+meters! {
+    /// Mails and replies that ended, by how and why.
+    ended: Family<Ended, Counter> = Family::default(), "counter", "warmup_mails_ended", "_total", None, "kind, outcome, reason";
+    /// From the first packet of a mail to its verdict, by how it ended.
+    delivery: Timed<Verdict> = Family::new_with_constructor(Bounds(&MAIL_SECONDS)), "histogram", "warmup_delivery", "_seconds", Some(Unit::Seconds), "outcome";
+    /// Mails and replies that are on their way in this process.
+    active_sends: Gauge = Gauge::default(), "gauge", "warmup_active_sends", "", None, "";
+    /// Mails and replies that the caps granted.
+    granted: Counter = Counter::default(), "counter", "warmup_caps_granted", "_total", None, "";
+    /// Mails and replies that a cap refused for now, by the cap.
+    capped: Family<Cap, Counter> = Family::default(), "counter", "warmup_caps_refused", "_total", None, "cap";
+    /// Mails and replies that the ledger did not reserve, by why.
+    unreserved: Family<Why, Counter> = Family::default(), "counter", "warmup_reserve_refused", "_total", None, "reason";
+    /// Mails and replies in a batch that was asked for.
+    batch: Histogram = Bounds(&BATCH_MAILS).new_metric(), "histogram", "warmup_batch_size", "", None, "";
+    /// Mails and replies that were settled in one statement.
+    settled: Histogram = Bounds(&BATCH_MAILS).new_metric(), "histogram", "warmup_settle_size", "", None, "";
+    /// Flights whose worker was gone and whose end nobody knows.
+    swept: Counter = Counter::default(), "counter", "warmup_swept_uncertain", "_total", None, "";
+    /// Reading and planning the shards at a tick.
+    tick: Histogram = Bounds(&WORK_SECONDS).new_metric(), "histogram", "warmup_tick_duration", "_seconds", Some(Unit::Seconds), "";
+    /// How late after its time a tick began.
+    tick_lag: Histogram = Bounds(&LAG_SECONDS).new_metric(), "histogram", "warmup_tick_lag", "_seconds", Some(Unit::Seconds), "";
+    /// When the last tick that went well was, in Unix time by the day clock.
+    last_tick: Gauge = Gauge::default(), "gauge", "warmup_last_tick_timestamp", "_seconds", Some(Unit::Seconds), "";
+    /// Lanes of this process: mails that it may have under way at once.
+    lanes: Gauge = Gauge::default(), "gauge", "warmup_lanes", "", None, "";
+    /// Shards that this process holds.
+    shards: Gauge = Gauge::default(), "gauge", "warmup_shards_held", "", None, "";
+    /// Leases that this process renewed at its last heartbeat.
+    leases: Gauge = Gauge::default(), "gauge", "warmup_leases_held", "", None, "";
+    /// Mailboxes that owe a mail until the next tick, of this process's shards.
+    queue: Gauge = Gauge::default(), "gauge", "warmup_queue_size", "", None, "";
+    /// Workers of the fleet that this process knew at its last heartbeat.
+    workers: Gauge = Gauge::default(), "gauge", "warmup_workers_seen", "", None, "";
+    /// 1 while this process leads: it does the daily duties.
+    leader: Gauge = Gauge::default(), "gauge", "warmup_leader", "", None, "";
+    /// Leases that ran out under this process or were taken from it.
+    leases_lost: Counter = Counter::default(), "counter", "warmup_leases_lost", "_total", None, "";
+    /// What calls of Postgres took, by the call.
+    postgres: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_postgres_call", "_seconds", Some(Unit::Seconds), "call";
+    /// Calls of Postgres that failed, by the call and by what the error lets the caller do.
+    postgres_errors: Family<CallError, Counter> = Family::default(), "counter", "warmup_postgres_errors", "_total", None, "call, error";
+    /// What calls of Redis took, by the call.
+    redis: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_redis_call", "_seconds", Some(Unit::Seconds), "call";
+    /// Calls of Redis that failed, by the call and by what the error lets the caller do.
+    redis_errors: Family<CallError, Counter> = Family::default(), "counter", "warmup_redis_errors", "_total", None, "call, error";
+}
+
+/// Shared by what counts and what tells.
+pub type SharedMeters = Arc<Meters>;
+
+impl Meters {
+    /// Writes all of them in Prometheus' text format.
+    pub fn text(&self) -> String {
+        encode(&self.registry)
+    }
+}
+
+/// Writes a registry in Prometheus' text format.
+pub(super) fn encode(registry: &Registry) -> String {
+    let mut text = String::new();
+    match prometheus_text::encode(&mut text, registry) {
+        Ok(()) => text,
+        Err(_) => String::new(),
+    }
+}
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meters")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instrument_is_told_by_the_name_that_prometheus_reads() {
+        let meters = Meters::default();
+        meters.ended.get_or_create(&Ended { kind: "mail", outcome: "sent", reason: "" }).inc();
+        // A family without a sample is not told.
+        meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.1);
+        meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
+        meters.unreserved.get_or_create(&Why { reason: "stale" }).inc();
+        for (calls, errors) in [(&meters.postgres, &meters.postgres_errors), (&meters.redis, &meters.redis_errors)] {
+            calls.get_or_create(&Call { call: "call" }).observe(0.1);
+            errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();
+        }
+        let text = meters.text();
+        for told in TOLD {
+            assert!(text.contains(&format!("# TYPE {} {}\n", told.name, told.kind)), "{} is not in\n{text}", told.name);
+        }
+        assert!(text.contains("warmup_mails_ended_total{kind=\"mail\",outcome=\"sent\",reason=\"\"} 1\n"), "{text}");
+    }
+}

@@ -1,0 +1,26 @@
+//! The API as a client sees it, over real Postgres and Redis. Each test has servers and an address of its own, and a clock
+//! that stands still, so that every answer is exact.
+
+// So that clippy takes the whole binary for a test, not only the functions that are marked as one.
+#![cfg(test)]
+
+#[path = "api/client.rs"]
+mod client;
+#[path = "api/fleet.rs"]
+mod fleet;
+#[path = "api/limits.rs"]
+mod limits;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/scrape.rs"]
+mod scrape;
+#[path = "api/stage.rs"]
+mod stage;
+#[path = "api/stream.rs"]
+mod stream;
+#[path = "api/tokens.rs"]
+mod tokens;
+#[path = "api/walk.rs"]
+mod walk;
+#[path = "api/writing.rs"]
+mod writing;

@@ -1,0 +1,57 @@
+//! What Prometheus' own tool says of our metrics: nothing. It is no part of `cargo test`, because it needs that tool;
+//! `make test-all` installs it and runs this.
+
+#![cfg(test)]
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use warmup::{
+    domain::health::Health,
+    observe::{
+        fleet::{self, Fleet},
+        meters::{Call, CallError, Cap, Ended, Meters, Verdict, Why},
+    },
+};
+
+/// Every family with a sample, as a process that has done everything once tells it.
+fn all() -> String {
+    let gauges = Fleet {
+        total_mailboxes: 48,
+        active_mailboxes: 40,
+        sent_today: 700,
+        failed_today: 3,
+        uncertain_today: 1,
+        replied_today: 200,
+        throughput_per_hour: 180,
+        quota_completion_rate: 12.5,
+        health: Health::Healthy,
+        in_flight: 2,
+        running: true,
+        workers_expected: 1,
+    };
+    let meters = Meters::default();
+    meters.ended.get_or_create(&Ended { kind: "mail", outcome: "refused", reason: "auth-refused" }).inc();
+    meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.4);
+    meters.capped.get_or_create(&Cap { cap: "user_minute" }).inc();
+    meters.unreserved.get_or_create(&Why { reason: "not-cool" }).inc();
+    meters.postgres.get_or_create(&Call { call: "reserve" }).observe(0.01);
+    meters.postgres_errors.get_or_create(&CallError { call: "reserve", error: "unavailable" }).inc();
+    meters.redis.get_or_create(&Call { call: "grant" }).observe(0.001);
+    meters.redis_errors.get_or_create(&CallError { call: "grant", error: "unknown" }).inc();
+    fleet::text(&gauges) + &meters.text()
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tool = command.spawn().expect("promtool is installed: scripts/setup.sh test-all");
+    let text = all();
+    tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
