@@ -68,6 +68,8 @@ pub async fn ports(
         Err(PortError::Permanent(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
     }
+    // Again: Redis may have been waited for while somebody changed the number.
+    migrate::check_shards(&database, settings.shards).await?;
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
     let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;

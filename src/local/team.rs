@@ -53,6 +53,8 @@ impl Team {
             let mut command = Command::new(exe);
             command.args(["run", "--with-parent"]).envs(vars.iter().map(|(name, value)| (name, value)));
             command.env("WARMUP_WORKER_ID", &name).env("WARMUP_HTTP_ADDR", http.to_string());
+            // One address can't be all of theirs; each tells its metrics at its own one.
+            command.env_remove("WARMUP_METRICS_ADDR");
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
             let mut child = command.spawn()?;
             if let Some(log) = child.stderr.take() {
