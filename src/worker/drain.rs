@@ -31,7 +31,7 @@ impl Worker {
     pub(super) async fn drain(mut self, results: Results, tasks: Tasks) -> Report {
         let Tasks { settler, chores, keeping, keeper } = tasks;
         self.liveness.set(Phase::Draining);
-        let budget = self.settings.drain_timeout;
+        let (budget, began) = (self.settings.drain_timeout, self.ports.clock.machine());
         tracing::info!(
             in_flight = self.unsettled.len(),
             queued = self.queue.len(),
@@ -46,7 +46,9 @@ impl Worker {
             self.sending.cancel();
             self.finish(budget / 12).await;
         }
-        self.wait_for("results to be written", settler, budget / 12).await;
+        // What the mails left of the time is the results'; a twelfth of it is always.
+        let left = budget.saturating_sub(self.ports.clock.machine().since(began)).max(budget / 12);
+        self.wait_for("results to be written", settler, left).await;
         if self.connections.give_back_at().is_some() {
             let given_back = tokio::spawn(self.connections.give_back(&self.ports.caps));
             self.wait_for("connections to be given back", given_back, Duration::from_secs(3)).await;
