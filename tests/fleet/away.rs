@@ -139,7 +139,7 @@ async fn number(client: &mut BufReader<TcpStream>) -> std::io::Result<usize> {
 
 /// Asks a probe at the address that the worker's log tells.
 async fn probe(worker: &Running, path: &str) -> u16 {
-    worker.says("probes are answered").await;
+    worker.says("/readyz are answered").await;
     let said = worker.said();
     let (_, rest) = said.split_once("address=").expect("the line names the address");
     let address = rest.split_whitespace().next().unwrap();
