@@ -161,6 +161,8 @@ impl Running {
     pub async fn ended(mut self) -> (Option<i32>, String) {
         let ended = tokio::time::timeout(LONGEST_SILENCE, self.child.wait()).await;
         let code = ended.expect("the worker ends by itself").unwrap().code();
+        // Its last words may still be on their way through the pipe; the sender goes when the pipe is at its end.
+        while self.said.changed().await.is_ok() {}
         (code, self.said.borrow().clone())
     }
 
