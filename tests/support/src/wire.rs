@@ -24,11 +24,12 @@ pub enum Fault {
     Stall,
 }
 
-/// What passes, and how often connections that were there before have died.
+/// What passes, how often connections that were there before have died, and whether those that died last were told.
 #[derive(Clone, Copy, Default)]
 struct Way {
     fault: Option<Fault>,
     deaths: u64,
+    silently: bool,
 }
 
 /// A running proxy; it ends with its connections when it is dropped.
@@ -58,7 +59,10 @@ impl Wire {
     pub fn cut(&self, fault: Fault) {
         self.way.send_modify(|way| {
             way.fault = Some(fault);
-            way.deaths += u64::from(fault != Fault::Stall);
+            if fault != Fault::Stall {
+                way.deaths += 1;
+                way.silently = fault == Fault::Hole;
+            }
         });
     }
 
@@ -111,14 +115,13 @@ async fn carry(mut client: TcpStream, server: u16, way: Arc<watch::Sender<Way>>,
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
         tokio::select! {
             biased;
-            died = seen.wait_for(|way| way.deaths > born.deaths) => died.map(|way| way.fault),
+            died = seen.wait_for(|way| way.deaths > born.deaths) => died.map(|way| way.silently),
             _ = stream(from_client, to_server, &way) => return,
             _ = stream(from_server, to_client, &way) => return,
         }
     };
     match died {
-        Ok(Some(Fault::Hole)) => std::future::pending().await,
-        // Also of a hole that was so short that nobody saw it.
+        Ok(true) => std::future::pending().await,
         _ => reset(client),
     }
 }
