@@ -29,5 +29,7 @@ mod skewed;
 mod sky;
 #[path = "sim/suspend.rs"]
 mod suspend;
+#[path = "sim/trouble.rs"]
+mod trouble;
 #[path = "sim/zones.rs"]
 mod zones;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -19,12 +19,18 @@ pub struct Audited {
     violations: Mutex<Vec<String>>,
     statements: AtomicUsize,
     reserved: Mutex<Vec<(DateTime<Utc>, ShardId, WorkerId)>>,
+    losing: AtomicBool,
 }
 
 impl Audited {
     pub fn new(world: MemoryWorld, clock: Arc<dyn Clock>) -> Audited {
-        let statements = AtomicUsize::new(0);
-        Audited { world, clock, violations: Mutex::default(), statements, reserved: Mutex::default() }
+        let (violations, statements, reserved) = Default::default();
+        Audited { world, clock, violations, statements, reserved, losing: AtomicBool::new(false) }
+    }
+
+    /// From here on every reserve is done and its answer lost, or not any more.
+    pub fn lose_reserves(&self, on: bool) {
+        self.losing.store(on, Ordering::Relaxed);
     }
 
     /// What was found at any statement so far.
@@ -73,6 +79,9 @@ impl Ledger for Audited {
     }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let answer = self.look(self.world.reserve(batch).await)?;
+        if self.losing.load(Ordering::Relaxed) {
+            return Err(PortError::Unknown("the answer to a reserve was lost".into()));
+        }
         self.note(batch, &answer);
         Ok(answer)
     }

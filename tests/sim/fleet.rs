@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock,
-            Weather,
+            MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
             world::{DayRow, LogRow, ReplyRow, Standing},
         },
         system::Dice,
@@ -33,6 +32,7 @@ use crate::{
     link::{Link, State},
     skewed::Skewed,
     sky::Sky,
+    trouble::{Outage, trouble},
 };
 
 pub const SHARDS: u16 = 16;
@@ -98,19 +98,6 @@ impl Life {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Outage {
-    Ledger(Fault),
-    Caps(Fault),
-    Leases(Fault),
-    /// All leases, members and buckets are lost at the beginning.
-    RedisForgets,
-    /// The machine is suspended all the while: nothing runs, the clocks go on.
-    Asleep,
-    /// Somebody raises all epochs at the beginning, whose leases these are not.
-    EpochsPass,
-}
-
 /// What a day came to.
 #[derive(Debug)]
 pub struct Day {
@@ -157,18 +144,18 @@ impl Second {
 
 /// What all workers share.
 #[derive(Clone)]
-struct Services {
-    clock: Arc<dyn Clock>,
+pub struct Services {
+    pub clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    world: MemoryWorld,
-    ledger: Arc<Audited>,
-    caps: Arc<MemoryCaps>,
+    pub world: MemoryWorld,
+    pub ledger: Arc<Audited>,
+    pub caps: Arc<MemoryCaps>,
     /// The same caps, with every grant noted.
     noted: Arc<Noted>,
     bell: Arc<MemoryBell>,
     /// The clock that can be suspended.
-    machine: VirtualClock,
-    leases: Arc<MemoryLeases>,
+    pub machine: VirtualClock,
+    pub leases: Arc<MemoryLeases>,
     mailer: Arc<MemoryMailer>,
 }
 
@@ -321,33 +308,6 @@ async fn watch(services: &Services, begins: DateTime<Utc>, lasts: i64) -> Vec<Se
     seconds
 }
 
-async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: DateTime<Utc>) {
-    let Services { clock, machine, world, caps, leases, ledger, .. } = services;
-    let set = |on: bool| match outage {
-        Outage::Ledger(fault) => world.set_fault(on.then_some(fault)),
-        Outage::Caps(fault) => caps.set_fault(on.then_some(fault)),
-        Outage::Leases(fault) => leases.set_fault(on.then_some(fault)),
-        Outage::RedisForgets if on => {
-            caps.lose();
-            leases.lose();
-        }
-        Outage::RedisForgets | Outage::EpochsPass | Outage::Asleep => {}
-    };
-    clock.sleep_until(from).await;
-    if let Outage::Asleep = outage {
-        return machine.suspend((to - from).to_std().unwrap());
-    }
-    if let Outage::EpochsPass = outage {
-        let shards = all_shards(SHARDS);
-        let epochs = ledger.epochs(&shards).await.unwrap();
-        let read: Vec<_> = shards.into_iter().zip(epochs).collect();
-        ledger.raise(&WorkerId("stranger".into()), &read).await.unwrap();
-    }
-    set(true);
-    clock.sleep_until(to).await;
-    set(false);
-}
-
 /// The production defaults.
 pub const LIMITS: CapLimits =
     CapLimits { global_hour: 10_000, global_minute: 200, user_hour: 500, user_minute: 50, burst: 0.05 };
@@ -370,7 +330,7 @@ fn settings_of(life: &Life, pace: Pace) -> WorkerSettings {
     let seconds = |day: u64, busy: u64| Duration::from_secs(if pace == Pace::Day { day } else { busy });
     WorkerSettings {
         worker: WorkerId(life.name.unwrap_or("simulated").into()),
-        fleet: FleetId::default(),
+        fleet: FleetId("simulated".into()),
         host: "simulation".into(),
         distributed: life.name.is_some(),
         shards: life.shards,

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use warmup::adapters::memory::{Fault, Weather};
 
-use crate::fleet::{Day, Life, Outage, Pace, Scenario, simulate};
+use crate::{
+    fleet::{Day, Life, Pace, Scenario, simulate},
+    trouble::Outage,
+};
 
 pub fn calm(seed: u64) -> Scenario {
     let workers = vec![Life::alone()];

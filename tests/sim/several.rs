@@ -14,9 +14,10 @@ use warmup::{
 };
 
 use crate::{
-    fleet::{Day, Life, Outage, Pace, SHARDS, Scenario, simulate},
+    fleet::{Day, Life, Pace, SHARDS, Scenario, simulate},
     link::{Service, State},
     one_day::assert_true_numbers,
+    trouble::Outage,
 };
 
 const MAILBOXES: i64 = 48;
@@ -247,6 +248,25 @@ fn after_an_outage_every_shard_sends_again_within_25_seconds() {
         assert!(longest_pause(&day, 80, 130).0 <= HEALED_WITHIN, "{away:?}: {:?}", longest_pause(&day, 80, 130));
         assert_eq!(day.seconds[129].counts(), [5, 5, 6], "{away:?}");
     }
+}
+
+#[test]
+fn workers_that_find_strangers_in_their_place_start_nothing_until_they_are_alone() {
+    let day = simulate(&Scenario { outages: vec![(Outage::Strangers, 50, 80)], ..busy(130, three()) });
+    assert_true_numbers(&day);
+    assert_eq!(senders(&day, 56, 80), BTreeSet::new(), "their leases would be trusted for up to 15 s");
+    assert!(longest_pause(&day, 80, 130).0 <= HEALED_WITHIN, "{:?}", longest_pause(&day, 80, 130));
+    assert_eq!(day.seconds[129].counts(), [5, 5, 6]);
+}
+
+/// Their attempts may have been counted, so they are thrown away: without a tick of its own, a shard whose mails are all
+/// gone so would be silent for a quarter of an hour.
+#[test]
+fn after_lost_answers_to_reserves_every_shard_is_planned_anew() {
+    let day = simulate(&Scenario { outages: vec![(Outage::Reserves, 50, 70)], ..busy(120, three()) });
+    assert_true_numbers(&day);
+    assert_eq!(day.seconds[49].owners, day.seconds[119].owners);
+    assert!(longest_pause(&day, 70, 120).0 <= HEALED_WITHIN, "{:?}", longest_pause(&day, 70, 120));
 }
 
 /// A day with everything at once, each seed in its own order.

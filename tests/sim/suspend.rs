@@ -7,8 +7,9 @@ use warmup::domain::id::UserId;
 use warmup_support::rolling::assert_never_more;
 
 use crate::{
-    fleet::{Day, LIMITS, Outage, Scenario, simulate},
+    fleet::{Day, LIMITS, Scenario, simulate},
     one_day::{assert_true_numbers, calm},
+    trouble::Outage,
 };
 
 const MINUTE: i64 = 60_000_000;

@@ -1,0 +1,65 @@
+//! What fails for all workers of a simulated day at once.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use warmup::{
+    adapters::memory::Fault,
+    domain::{
+        id::{FleetId, RunId, WorkerId},
+        shard::all_shards,
+    },
+    ports::{Ledger, Members, Status},
+};
+
+use crate::fleet::{SHARDS, Services};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Outage {
+    Ledger(Fault),
+    Caps(Fault),
+    Leases(Fault),
+    /// Reserves are done and their answers lost; everything else of the ledger answers.
+    Reserves,
+    /// All leases, members and buckets are lost at the beginning.
+    RedisForgets,
+    /// The machine is suspended all the while: nothing runs, the clocks go on.
+    Asleep,
+    /// At the beginning Redis forgets everything, and workers of another fleet, with another database, are there first.
+    Strangers,
+    /// Somebody raises all epochs at the beginning, whose leases these are not.
+    EpochsPass,
+}
+
+/// Lets all suffer it from `from` to `to`.
+pub async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: DateTime<Utc>) {
+    let Services { clock, machine, world, caps, leases, ledger, .. } = services;
+    let set = |on: bool| match outage {
+        Outage::Ledger(fault) => world.set_fault(on.then_some(fault)),
+        Outage::Caps(fault) => caps.set_fault(on.then_some(fault)),
+        Outage::Leases(fault) => leases.set_fault(on.then_some(fault)),
+        Outage::Reserves => ledger.lose_reserves(on),
+        Outage::RedisForgets if on => {
+            caps.lose();
+            leases.lose();
+        }
+        Outage::RedisForgets | Outage::Strangers | Outage::EpochsPass | Outage::Asleep => {}
+    };
+    clock.sleep_until(from).await;
+    if let Outage::Asleep = outage {
+        return machine.suspend((to - from).to_std().unwrap());
+    }
+    if let Outage::EpochsPass = outage {
+        let shards = all_shards(SHARDS);
+        let epochs = ledger.epochs(&shards).await.unwrap();
+        let read: Vec<_> = shards.into_iter().zip(epochs).collect();
+        ledger.raise(&WorkerId("stranger".into()), &read).await.unwrap();
+    }
+    if let Outage::Strangers = outage {
+        leases.lose();
+        let status = Status { fleet: FleetId("another".into()), ..Status::default() };
+        leases.heartbeat(RunId(Uuid::max()), &status, &[], (to - from).to_std().unwrap()).await.unwrap();
+    }
+    set(true);
+    clock.sleep_until(to).await;
+    set(false);
+}
