@@ -7,6 +7,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -94,7 +95,9 @@ impl Team {
         let mut well = true;
         for worker in &mut self.workers {
             let status = worker.child.wait().await;
-            well &= worker.ended.is_some() || status.is_ok_and(|status| status.success());
+            // Who dies of the signal had not even begun: it had not asked to hear of it.
+            let ended = |status: ExitStatus| status.success() || status.signal() == Some(Signal::TERM.as_raw());
+            well &= worker.ended.is_some() || status.is_ok_and(ended);
         }
         well
     }

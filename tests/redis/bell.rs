@@ -14,6 +14,8 @@ use warmup::{
 use warmup_support::{
     conformance::bell::{BellWorld, hears},
     redis_server::RedisServer,
+    wire::{Fault, Wire, port_of},
+    world::eventually,
 };
 
 struct OnRedis(RedisServer);
@@ -87,4 +89,24 @@ async fn a_redis_that_is_away_hears_no_ring_and_holds_nobody_up() {
     let error = bell.ring(Ring::Ordered).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
     tokio::time::timeout(Duration::from_millis(200), bell.next()).await.expect_err("nobody rings");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_died_without_a_word_is_laid_anew() {
+    let world = on_redis().await;
+    let way = Wire::to(port_of(&world.0.url())).await;
+    let bell = world.at(&way.url(&world.0.url()), "warmup");
+    hears(&bell).await;
+    let listening = tokio::spawn(async move { (hears(&bell).await, hears(&bell).await) });
+
+    way.cut(Fault::Hole);
+    way.heal();
+
+    let ringer = world.bell();
+    let ring = async || {
+        ringer.ring(Ring::Trigger).await.unwrap();
+        listening.is_finished()
+    };
+    eventually(Duration::from_secs(20), ring).await;
+    assert_eq!(listening.await.unwrap(), (Ring::Ordered, Ring::Trigger));
 }

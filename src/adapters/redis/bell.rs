@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use redis::{Msg, RedisError, aio::PubSubStream};
+use redis::{
+    Msg, RedisError, Value,
+    aio::{PubSubSink, PubSubStream},
+};
 use tokio::{
     sync::{Mutex, watch},
     time::timeout,
@@ -22,6 +25,10 @@ use crate::ports::{
 /// How long the line stays cut before another is laid; machine clock.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// After how long a silence the line is asked whether it still leads anywhere: one that died without a word is as silent as
+/// one on which nobody rings. Machine clock.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// The bell of the fleet under one prefix.
 pub struct RedisBell {
     pool: Pool,
@@ -33,6 +40,7 @@ pub struct RedisBell {
 /// A connection that listens, and word of whether the fleet's keys are still where it leads. Any node of a cluster passes
 /// on what any other is told; one that has left it does not.
 struct Line {
+    asking: PubSubSink,
     listening: PubSubStream,
     moves: watch::Receiver<Node>,
 }
@@ -45,8 +53,8 @@ impl RedisBell {
 
     async fn listen(&self) -> Result<Line, RedisError> {
         let moves = self.pool.moves();
-        let listening = self.pool.listen(&self.channel).await?.into_on_message();
-        Ok(Line { listening, moves })
+        let (asking, listening) = self.pool.listen(&self.channel).await?.split();
+        Ok(Line { asking, listening, moves })
     }
 
     /// Lays a line, or waits a moment before the next attempt.
@@ -65,15 +73,26 @@ impl RedisBell {
 
 impl Line {
     /// The next message; `None` when the line is of no more use.
-    async fn next(&mut self) -> Option<Msg> {
-        tokio::select! {
-            biased;
-            moved = self.moves.changed() => {
-                drop(moved);
-                None
+    async fn next(&mut self, clock: &dyn Clock) -> Option<Msg> {
+        loop {
+            tokio::select! {
+                biased;
+                moved = self.moves.changed() => {
+                    drop(moved);
+                    return None;
+                }
+                message = self.listening.next() => return message,
+                () = clock.pause(QUIET) => {}
             }
-            message = self.listening.next() => message,
+            if !self.answers().await {
+                tracing::debug!("the bell's line is dead");
+                return None;
+            }
         }
+    }
+
+    async fn answers(&mut self) -> bool {
+        matches!(timeout(pool::CALL_TIMEOUT, self.asking.ping::<Value>()).await, Ok(Ok(_)))
     }
 }
 
@@ -89,7 +108,7 @@ impl Bell for RedisBell {
                 }
                 continue;
             };
-            match laid.next().await.map(|message| message.get_payload::<String>()) {
+            match laid.next(&*self.clock).await.map(|message| message.get_payload::<String>()) {
                 Some(Ok(word)) => match Ring::ALL.into_iter().find(|ring| ring.as_str() == word) {
                     Some(ring) => return ring,
                     None => tracing::debug!(word, "the bell says what this release does not know"),
