@@ -27,6 +27,7 @@ mod scrape;
 mod stream;
 mod throttle;
 mod tokens;
+mod trace;
 mod users;
 
 use std::{sync::Arc, time::Duration};
@@ -97,7 +98,8 @@ fn router(front: Shared) -> Router {
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
         .layer(middleware::from_fn(bounded))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn(trace::traced));
     let document = describe::json(document);
     Router::new()
         .route("/healthz", get(probes::alive))

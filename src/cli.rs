@@ -121,10 +121,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.downcast_ref::<crate::config::Faults>() {
-                Some(_) => ExitCode::from(BAD_CONFIGURATION),
-                None => ExitCode::FAILURE,
-            }
+            let bad_configuration =
+                error.is::<crate::config::Faults>() || error.is::<crate::observe::telemetry::Fault>();
+            if bad_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -5,3 +5,6 @@ pub mod fleet;
 pub mod liveness;
 pub mod logging;
 pub mod meters;
+pub mod spans;
+pub mod telemetry;
+pub mod trails;

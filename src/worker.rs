@@ -68,7 +68,7 @@ use crate::{
         lease::MachineTime,
         pairing::Pairing,
     },
-    observe::liveness::Liveness,
+    observe::{liveness::Liveness, trails::Origin},
     ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Members, Orders, entropy::Purpose},
 };
 
@@ -128,6 +128,8 @@ pub struct Worker {
     /// How many letters a batch takes at most, while caps of the fleet are short.
     appetite: usize,
     next_tick: DateTime<Utc>,
+    /// The tick that planned last, for the spans of what it planned.
+    origin: Origin,
     /// The fleet's standing order, as far as it is known here.
     ordered: bool,
     bench: Bench,
@@ -160,6 +162,7 @@ impl Worker {
             not_before: DateTime::<Utc>::MIN_UTC,
             appetite: usize::MAX,
             next_tick: DateTime::<Utc>::MIN_UTC,
+            origin: Origin::default(),
             ordered: true,
             bench: Bench::default(),
             benched: None,

@@ -161,9 +161,9 @@ impl Mailer for SmtpMailer {
         if let Some(password) = &secret {
             redact::redact(&mut outcome, &mail.flight.username, password);
         }
-        let latency = self.clock.machine().since(started);
+        let (latency, steps) = (self.clock.machine().since(started), std::mem::take(&mut dialogue.steps));
         dialogue.part(&outcome).await;
-        Delivery { outcome, latency }
+        Delivery { outcome, latency, steps }
     }
 }
 

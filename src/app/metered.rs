@@ -10,9 +10,13 @@ mod members;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use tracing::{Instrument, Span};
 
 use crate::{
-    observe::meters::{Call, CallError, Meters, SharedMeters},
+    observe::{
+        meters::{Call, CallError, Meters, SharedMeters},
+        spans,
+    },
     ports::{Clock, PortError},
     worker::Ports,
 };
@@ -45,6 +49,27 @@ enum Service {
     Redis,
 }
 
+impl Service {
+    /// The span of a call that is part of something that has one.
+    fn span(self, call: &'static str) -> Span {
+        if Span::current().is_none() {
+            return Span::none();
+        }
+        let system = match self {
+            Service::Postgres => "postgresql",
+            Service::Redis => "redis",
+        };
+        tracing::info_span!(
+            target: spans::TARGET,
+            "statement",
+            otel.name = call,
+            otel.kind = "client",
+            db.system.name = system,
+            db.operation.name = call,
+        )
+    }
+}
+
 impl Meter {
     /// Times a call, and counts it when it fails.
     async fn timed<T>(
@@ -59,7 +84,7 @@ impl Meter {
             Service::Redis => (redis, redis_errors),
         };
         let asked = self.clock.machine();
-        let answer = asking.await;
+        let answer = asking.instrument(service.span(call)).await;
         calls.get_or_create(&Call { call }).observe(self.clock.machine().since(asked).as_secs_f64());
         if let Err(error) = &answer {
             errors.get_or_create(&CallError { call, error: error.kind() }).inc();

@@ -14,7 +14,7 @@ use crate::{
     adapters::postgres::{migrate, pool, view},
     config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
     domain::partners,
-    observe::doc,
+    observe::{doc, telemetry::Telemetry},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -41,7 +41,12 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let vars = config::environment();
     let text = match command {
-        Command::Check => check(&vars).await?,
+        Command::Check => match (check(&vars).await, Telemetry::check(&vars)) {
+            (Ok(text), Ok(())) => text,
+            (Ok(_), Err(fault)) => return Err(fault.into()),
+            (Err(faults), Ok(())) => return Err(faults.into()),
+            (Err(faults), Err(fault)) => return Err(anyhow::Error::from(faults).context(fault.to_string())),
+        },
         Command::Show { json } => show(&vars, json)?,
         Command::Doc { metrics: true, .. } => doc::markdown(),
         Command::Doc { env: true, .. } => config::env_example(),

@@ -18,11 +18,12 @@ use crate::{
     adapters::system::{Dice, SystemClock},
     api,
     app::serve,
+    config::environment,
     local::{
         proof::{Expect, Snapshot, prove},
         sink::read_journal,
     },
-    observe::logging,
+    observe::{logging, telemetry::Telemetry},
     ports::Clock,
 };
 
@@ -65,9 +66,11 @@ fn speed(text: &str) -> Result<f64, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("warmup-demo-").tempdir().context("no temporary folder")?;
     let log = folder.path().join("worker.log");
+    let telemetry = Telemetry::start(&environment(), "demo")?;
     logging::start_in_file(&log)?;
     let folder = Kept { keep: args.keep, folder: Some(folder) };
     let done = perform(&args, &folder).await;
+    telemetry.end().await;
     if !matches!(done, Ok(ExitCode::SUCCESS)) {
         eprintln!("the end of the worker's log:\n{}", tail(&log));
     }

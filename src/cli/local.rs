@@ -60,6 +60,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = args.data.clone().or_else(|| usual.clone());
     let folder = folder.context("neither HOME nor WARMUP_DATA_DIR is set: say where the data goes by --data DIR")?;
     settings.data_dir = Some(folder.clone());
+    let telemetry = session::telemetry(&settings)?;
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;
     let csv = args.import.as_deref().map(read).transpose()?;
@@ -78,6 +79,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut local = started?;
     let done = work(&mut local, csv.as_deref(), is_usual, clock, stop).await;
     local.stop().await;
+    telemetry.end().await;
     done
 }
 

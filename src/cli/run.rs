@@ -20,6 +20,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = session::settings()?;
+    let telemetry = session::telemetry(&settings)?;
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;
     if args.with_parent {
@@ -31,6 +32,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         });
     }
     let report =
-        serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop).await?;
-    Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop).await;
+    telemetry.end().await;
+    Ok(if report?.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,11 +9,13 @@ use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::{
     adapters::postgres::{migrate, pool},
     config::{Settings, environment},
     local::home,
+    observe::telemetry::Telemetry,
 };
 
 /// One command's way to the database.
@@ -44,6 +46,12 @@ pub(super) fn settings() -> anyhow::Result<Settings> {
     let (settings, warnings) = Settings::with_files(&environment())?;
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(settings)
+}
+
+/// Starts the traces of a process that works, in its worker's name where it has one.
+pub(super) fn telemetry(settings: &Settings) -> anyhow::Result<Telemetry> {
+    let instance = settings.worker_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    Ok(Telemetry::start(&environment(), &instance)?)
 }
 
 /// The data folder of `warmup local`.

@@ -46,6 +46,17 @@ impl Stage {
     }
 }
 
+/// A step of a dialogue that went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// `connect`, `tls`, `greeting`, or a command's verb in lower case; `dot` is the body with its dot, up to the reply.
+    pub step: &'static str,
+    /// When it was done, from the first packet on. It began with the end of the one before.
+    pub after: Duration,
+    /// What the server said to it, where it said something.
+    pub code: Option<u16>,
+}
+
 /// A complete reply of a server (RFC 5321 section 4.2), with its enhanced code (RFC 3463) where it had one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
@@ -76,6 +87,18 @@ pub enum Fate {
     Uncertain,
     /// No connection was opened: the reservation is released without a row.
     Unstarted,
+}
+
+impl Fate {
+    /// The word for it in statements, metrics and spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::Sent => "sent",
+            Fate::Refused => "refused",
+            Fate::Uncertain => "uncertain",
+            Fate::Unstarted => "unstarted",
+        }
+    }
 }
 
 /// What follows for somebody.

@@ -63,6 +63,8 @@ pub struct DueReply {
     pub due: Due,
     /// The end of the answering mailbox's cooldown, where it has one.
     pub next_at: Option<DateTime<Utc>>,
+    /// The span of the mail that is answered, as a W3C `traceparent`.
+    pub trace: Option<String>,
 }
 
 impl Intent {

@@ -1,4 +1,7 @@
 //! Logs: to stderr, as text for people (in colour on a terminal) or JSON for machines; `RUST_LOG` filters (default `info`).
+//! Where traces are exported, what happens goes into them too, and a line of JSON names its span.
+
+mod json;
 
 use std::{
     fs::File,
@@ -7,29 +10,66 @@ use std::{
     sync::Mutex,
 };
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::Targets,
+    fmt::{self, format},
+    layer::SubscriberExt,
+    registry::{LookupSpan, Registry},
+    util::SubscriberInitExt,
+};
 
-/// Starts logging. A second call in one process is ignored.
+use super::{spans, telemetry::tracing_with};
+
+/// Starts logging, after the telemetry. A second call in one process is ignored.
 pub fn start(json: bool) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr);
-    // Codes for colours make no file and no journal more readable.
-    let builder = if io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
-    let started = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
-    if let Err(error) = started {
-        tracing::debug!(%error, "logging was started before");
+    let layer = fmt::layer().with_writer(io::stderr);
+    if json {
+        let format = format().json().with_current_span(false).with_span_list(false);
+        begin(layer.json().event_format(json::Traced(format)).with_filter(filter()).boxed());
+    } else {
+        // Codes for colours make no file and no journal more readable.
+        let layer = if io::stderr().is_terminal() { layer } else { layer.with_ansi(false) };
+        begin(layer.with_target(false).with_filter(without_spans()).boxed());
     }
 }
 
 /// Starts logging into a file, where the terminal is needed for something else.
 pub fn start_in_file(path: &Path) -> io::Result<()> {
     let file = Mutex::new(File::create(path)?);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_target(false);
-    if let Err(error) = builder.with_writer(file).try_init() {
-        tracing::debug!(%error, "logging was started before");
-    }
+    let layer = fmt::layer().with_ansi(false).with_target(false).with_writer(file);
+    begin(layer.with_filter(without_spans()).boxed());
     Ok(())
 }
 
+fn begin(layer: Box<dyn Layer<Registry> + Send + Sync>) {
+    if let Err(error) = tracing_subscriber::registry().with(layer).with(traces()).try_init() {
+        tracing::debug!(%error, "logging was started before");
+    }
+}
+
+/// What makes spans of what happens. Those of mails are made otherwise (`trails.rs`).
+fn traces<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>() -> Option<impl Layer<S>> {
+    tracing_with().map(|tracing| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracing.tracer.clone())
+            .with_location(false)
+            .with_threads(false)
+            .with_level(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(Targets::new().with_target(spans::TARGET, LevelFilter::INFO))
+    })
+}
+
 fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"))
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new("info,sqlx=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off")
+    })
+}
+
+/// A line for people does not begin with where it was written.
+fn without_spans() -> EnvFilter {
+    filter().add_directive(format!("{}=off", spans::TARGET).parse().expect("a target and a level are a directive"))
 }

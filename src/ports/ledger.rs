@@ -162,6 +162,8 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// When the partner answers, should this be a mail that was sent.
     pub reply: Option<Due>,
+    /// Its span as a W3C `traceparent`, where it is kept: its answer's span links to it.
+    pub trace: Option<String>,
 }
 
 /// Which flights a sweep takes.

@@ -8,7 +8,10 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::{error::PortError, ledger::Flight};
-use crate::domain::{id::MailboxId, outcome::Outcome};
+use crate::domain::{
+    id::MailboxId,
+    outcome::{Outcome, Passed},
+};
 
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
@@ -68,11 +71,12 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The verdict on one mail and how long it took from the first packet to it.
+/// The verdict on one mail, how long it took from the first packet to it, and the steps that went well on the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
     pub outcome: Outcome,
     pub latency: Duration,
+    pub steps: Vec<Passed>,
 }
 
 /// The SMTP client.

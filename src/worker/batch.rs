@@ -17,6 +17,7 @@ use crate::{
         id::{Epoch, FlightId, ShardId},
         lease::MachineTime,
     },
+    observe::trails::{BatchTrail, Moments},
     ports::{
         Flight, Gate, PortError, Refusal, Reservation, ReserveBatch,
         entropy::{Purpose, mailbox_key},
@@ -59,11 +60,12 @@ impl Worker {
         }
         let asked = self.ports.clock.machine();
         let mut granted = self.ask_caps(letters, now).await;
+        let answered = self.ports.clock.machine();
         self.keep_owned(&mut granted, &pledge);
         if granted.letters.is_empty() {
             return;
         }
-        self.reserve_and_start(granted, pledge, asked, results).await;
+        self.reserve_and_start(granted, pledge, (asked, answered), results).await;
     }
 
     /// Waits a moment for more lanes and mails, unless the batch is full already.
@@ -112,7 +114,13 @@ impl Worker {
         self.ports.clock.pause(AWAY).await;
     }
 
-    async fn reserve_and_start(&mut self, granted: Granted, pledge: Pledge, asked: MachineTime, results: &Results) {
+    async fn reserve_and_start(
+        &mut self,
+        granted: Granted,
+        pledge: Pledge,
+        (asked, answered): (MachineTime, MachineTime),
+        results: &Results,
+    ) {
         let Granted { letters, mut open } = granted;
         let pledge = Arc::new(pledge);
         let now = self.ports.clock.now();
@@ -136,7 +144,8 @@ impl Worker {
                 Reservation::Refused(refusal) => self.refused(granted.letter, refusal, now),
             }
         }
-        if self.ports.clock.machine().since(asked) > GRANT_HOLDS {
+        let moments = Moments { asked, granted: answered, reserved: self.ports.clock.machine() };
+        if moments.reserved.since(asked) > GRANT_HOLDS {
             return self.throw_away(reserved, now).await;
         }
         let reserved = self.without_moved(reserved, now).await;
@@ -144,9 +153,10 @@ impl Worker {
         for (_, flight) in &reserved {
             self.unsettled.started(flight.id, flight.batch, flight.shard);
         }
+        let trail = BatchTrail::of(&self.origin, &self.settings.worker.0, reserved.len(), moments);
         for (granted, flight) in reserved {
             let open = open.remove(&flight.sender.mailbox);
-            self.start(granted, flight, open, &pledge, results);
+            self.start(granted, flight, open, &pledge, (results, &trail));
         }
     }
 
@@ -231,12 +241,20 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, granted: Worded, flight: Flight, connection: Option<Open>, pledge: &Pledge, results: &Results) {
+    fn start(
+        &mut self,
+        granted: Worded,
+        flight: Flight,
+        connection: Option<Open>,
+        pledge: &Pledge,
+        (results, trail): (&Results, &BatchTrail),
+    ) {
         let now = self.ports.clock.now();
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
+        let answers = granted.answered_trace();
         if let Letter::Mail(mail) = granted.letter
             && let Some(more) = mail.planned.after_one(now, now)
         {
@@ -254,6 +272,8 @@ impl Worker {
             connection,
             cooldown,
             results: results.clone(),
+            trail: trail.clone(),
+            answers,
             tell: self.tell.clone(),
         };
         self.tracker.spawn(send.run());

@@ -111,6 +111,7 @@ mod tests {
             subject: "Notes".into(),
             due: Due { at: at(minute), until: at(600) },
             next_at: None,
+            trace: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
         outcome::{Effects, Fate, Outcome, Stage},
         reply::Intent,
     },
+    observe::trails::{BatchTrail, MailTrail, Told},
     ports::{Clock, Delivery, Flight, Gate, Mailer, Outgoing, Settlement, mailer::Thread},
 };
 
@@ -28,6 +29,9 @@ pub(super) struct Send {
     pub(super) connection: Option<Open>,
     pub(super) cooldown: TimeDelta,
     pub(super) results: Results,
+    pub(super) trail: BatchTrail,
+    /// The span of the mail that it answers, where it is a reply and that was kept.
+    pub(super) answers: Option<String>,
     pub(super) tell: mpsc::UnboundedSender<Event>,
 }
 
@@ -36,13 +40,28 @@ impl Send {
     pub(super) async fn run(self) {
         let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
         let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
+        let (is_reply, message_id) = (self.flight.answers.is_some(), self.flight.message_id.clone());
+        let (host, port) = (self.flight.endpoint.host.clone(), self.flight.endpoint.port);
         let outgoing = Outgoing { flight: self.flight, text: self.text, thread: self.thread, date: self.clock.now() };
+        let began = self.clock.machine();
         let delivery = deliver(self.mailer, outgoing, self.gate).await;
         // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
         drop(self.connection);
         let at = self.clock.now();
         tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
-        self.results.push(Settlement {
+        let trail = self.trail.mail(Told {
+            is_reply,
+            message_id: &message_id,
+            mailbox: mailbox.0,
+            host: &host,
+            port,
+            began,
+            latency: delivery.latency,
+            steps: &delivery.steps,
+            outcome: &delivery.outcome,
+            answers: self.answers.as_deref(),
+        });
+        let result = Settlement {
             flight,
             batch,
             mailbox,
@@ -53,7 +72,9 @@ impl Send {
             next_at: at + self.cooldown,
             reply: self.intent.and_then(|intent| intent.due(at)),
             outcome: delivery.outcome,
-        });
+            trace: trail.as_ref().map(MailTrail::traceparent),
+        };
+        self.results.push(result, trail);
         // The loop is gone only when the drain is over, and then no lane matters.
         let _ = self.tell.send(Event::LaneDone);
     }
@@ -72,5 +93,6 @@ async fn deliver(mailer: Arc<dyn Mailer>, outgoing: Outgoing, gate: Gate) -> Del
             note: format!("the sending task ended badly: {error}"),
         },
         latency: Duration::ZERO,
+        steps: Vec::new(),
     })
 }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::{Event, Ports};
 use crate::{
     domain::id::{BatchId, FlightId, ShardId, WorkerId},
+    observe::trails::MailTrail,
     ports::{PortError, Settlement, entropy::Purpose},
 };
 
@@ -99,13 +100,30 @@ impl Unsettled {
 
 /// Where finished mails are handed in. When the last clone is gone, the settler writes the rest and ends.
 #[derive(Clone, Debug)]
-pub(super) struct Results(mpsc::UnboundedSender<Settlement>);
+pub(super) struct Results(mpsc::UnboundedSender<Ended>);
+
+/// A result, and what its spans are made of, where they are kept.
+type Ended = (Settlement, Option<MailTrail>);
 
 impl Results {
-    pub(super) fn push(&self, result: Settlement) {
-        if self.0.send(result).is_err() {
+    pub(super) fn push(&self, result: Settlement, trail: Option<MailTrail>) {
+        if self.0.send((result, trail)).is_err() {
             tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
         }
+    }
+}
+
+/// What is written with one statement.
+#[derive(Debug, Default)]
+struct Finished {
+    results: Vec<Settlement>,
+    trails: Vec<MailTrail>,
+}
+
+impl Finished {
+    fn push(&mut self, (result, trail): Ended) {
+        self.results.push(result);
+        self.trails.extend(trail);
     }
 }
 
@@ -113,7 +131,7 @@ pub(super) struct Settler {
     ports: Ports,
     worker: WorkerId,
     unsettled: std::sync::Arc<Unsettled>,
-    results: mpsc::UnboundedReceiver<Settlement>,
+    results: mpsc::UnboundedReceiver<Ended>,
     tell: mpsc::UnboundedSender<Event>,
 }
 
@@ -131,15 +149,16 @@ impl Settler {
     /// Writes results until the last `Results` is gone and all are written.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.results.recv().await {
-            let mut finished = vec![first];
+            let mut finished = Finished::default();
+            finished.push(first);
             self.collect(&mut finished).await;
             self.write(finished).await;
         }
     }
 
     /// Waits until the batch of any result is complete, or the first one has waited long enough.
-    async fn collect(&mut self, finished: &mut Vec<Settlement>) {
-        let mut complete = finished.iter().any(|result| self.unsettled.finished(result.flight, result.batch));
+    async fn collect(&mut self, finished: &mut Finished) {
+        let mut complete = finished.results.iter().any(|result| self.unsettled.finished(result.flight, result.batch));
         let clock = std::sync::Arc::clone(&self.ports.clock);
         let patience = clock.pause(LINGER);
         tokio::pin!(patience);
@@ -148,7 +167,7 @@ impl Settler {
                 biased;
                 result = self.results.recv() => match result {
                     Some(result) => {
-                        complete = self.unsettled.finished(result.flight, result.batch);
+                        complete = self.unsettled.finished(result.0.flight, result.0.batch);
                         finished.push(result);
                     }
                     None => return,
@@ -157,23 +176,27 @@ impl Settler {
             }
         }
         while let Ok(result) = self.results.try_recv() {
-            self.unsettled.finished(result.flight, result.batch);
+            self.unsettled.finished(result.0.flight, result.0.batch);
             finished.push(result);
         }
     }
 
     /// Writes until it is written; nothing is dropped.
-    async fn write(&mut self, finished: Vec<Settlement>) {
-        let mut tries = 0;
-        while let Err(error) = self.settle(&finished).await {
+    async fn write(&mut self, finished: Finished) {
+        let Finished { results, trails } = finished;
+        let (mut tries, mut asked) = (0, self.ports.clock.machine());
+        while let Err(error) = self.settle(&results).await {
             self.unsettled.stuck.store(true, Ordering::Relaxed);
             tries += 1;
-            tracing::warn!(%error, results = finished.len(), tries, "results wait in memory");
+            tracing::warn!(%error, results = results.len(), tries, "results wait in memory");
             self.ports.clock.pause(self.backoff(tries)).await;
+            asked = self.ports.clock.machine();
         }
         self.unsettled.stuck.store(false, Ordering::Relaxed);
-        self.unsettled.settled(&finished);
-        for result in finished {
+        self.unsettled.settled(&results);
+        let done = self.ports.clock.machine();
+        trails.into_iter().for_each(|trail| trail.settled(asked, done));
+        for result in results {
             let stopped = result.outcome.effects.sender.is_some();
             let _ = self.tell.send(Event::Settled { mailbox: result.mailbox, next_at: result.next_at, stopped });
         }

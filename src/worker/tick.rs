@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use tracing::{Instrument, Span, field};
 
 use super::Worker;
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         plan::{Planned, Tick, plan},
         time::{Todays, next_tick},
     },
+    observe::{spans, trails::Origin},
     ports::{PortError, Sweep},
 };
 
@@ -60,10 +62,23 @@ impl Worker {
     /// Plans `shards`. After a failure it has waited a moment, so that its caller may repeat it at once; or the worker is
     /// benched.
     async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
-        let planned = self.read_and_plan(shards).await;
+        let span = tracing::info_span!(
+            target: spans::TARGET,
+            spans::TICK,
+            warmup.worker = %self.settings.worker,
+            warmup.shards = shards.len(),
+            warmup.mailboxes = field::Empty,
+            warmup.mails = field::Empty,
+            warmup.replies = field::Empty,
+            otel.status_code = field::Empty,
+            otel.status_description = field::Empty,
+        );
+        self.origin = Origin::of(&span);
+        let planned = self.read_and_plan(shards).instrument(span.clone()).await;
         match &planned {
             Ok(()) => self.tick_worked(self.ports.clock.now()),
             Err(error) => {
+                span.record("otel.status_code", "ERROR").record("otel.status_description", error.kind());
                 if !self.tick_failed(shards.iter().copied().collect(), error) {
                     tracing::warn!(%error, shards = shards.len(), "tick failed: it is repeated");
                     self.ports.clock.pause(RETRY).await;
@@ -94,6 +109,10 @@ impl Worker {
             closed,
             "tick"
         );
+        let span = Span::current();
+        span.record("warmup.mailboxes", plan.len())
+            .record("warmup.mails", mails)
+            .record("warmup.replies", replies.len());
         self.queue.replace(shards, plan);
         self.replies.replace(shards, replies, now);
         Ok(())

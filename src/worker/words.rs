@@ -36,6 +36,14 @@ impl Worded {
             Letter::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
         }
     }
+
+    /// The span of the mail that a reply answers, where it was kept.
+    pub(super) fn answered_trace(&self) -> Option<String> {
+        match &self.letter {
+            Letter::Mail(_) => None,
+            Letter::Reply(reply) => reply.trace.clone(),
+        }
+    }
 }
 
 impl Worker {

@@ -138,6 +138,7 @@ impl Record {
         let outcome = delivery.outcome.clone();
         let result = Settlement {
             reply: None,
+            trace: None,
             flight: flight.id,
             batch: flight.batch,
             mailbox: flight.sender.mailbox,

@@ -310,7 +310,8 @@ impl Tables {
 impl Ending {
     fn settled(result: &Settlement) -> Ending {
         let Settlement { flight, batch, at, next_at, reply, .. } = *result;
-        Ending { flight, batch: Some(batch), outcome: result.outcome.clone(), at, next_at: Some(next_at), reply }
+        let (outcome, trace) = (result.outcome.clone(), result.trace.clone());
+        Ending { flight, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace }
     }
 
     fn is(&self, fate: Fate) -> bool {

@@ -135,6 +135,7 @@ impl Tables {
                 subject: reply.subject.clone(),
                 due: reply.due,
                 next_at: last_day.and_then(|(_, day)| day.next_at),
+                trace: reply.trace.clone(),
             })
         });
         let mut due: Vec<DueReply> = due.collect();

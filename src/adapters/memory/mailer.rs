@@ -103,6 +103,7 @@ impl Mailer for MemoryMailer {
     async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
         let began = self.clock.machine();
         let (stage, evidence) = self.dialogue(mail, gate).await;
-        Delivery { outcome: judge(stage, evidence), latency: self.clock.machine().since(began) }
+        let latency = self.clock.machine().since(began);
+        Delivery { outcome: judge(stage, evidence), latency, steps: Vec::new() }
     }
 }

@@ -127,6 +127,7 @@ pub struct ReplyRow {
     /// `waiting`, `claimed`, `sent`, `failed` or `lapsed`.
     pub state: &'static str,
     pub reason: Option<String>,
+    pub trace: Option<String>,
 }
 
 /// A row of `events`.

@@ -132,6 +132,7 @@ fn due_reply(row: &PgRow) -> Result<DueReply, PortError> {
         subject: row.try_get("subject").map_err(classify)?,
         due: Due { at: row.try_get("due_at").map_err(classify)?, until: row.try_get("until").map_err(classify)? },
         next_at: row.try_get("next_at").map_err(classify)?,
+        trace: row.try_get("trace").map_err(classify)?,
     })
 }
 

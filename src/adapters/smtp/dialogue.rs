@@ -20,8 +20,9 @@ use tokio::net::TcpStream;
 use super::{connect, message::Letter, patience::Patience, tls, trace::Trace, wire::Wire};
 use crate::{
     domain::{
+        lease::MachineTime,
         mailbox::{Endpoint, Security},
-        outcome::{Outcome, Reply, Stage, judge::Evidence},
+        outcome::{Outcome, Passed, Reply, Stage, judge::Evidence},
     },
     ports::Gate,
 };
@@ -48,6 +49,9 @@ pub(super) struct Dialogue<'a> {
     pub(super) stage: Stage,
     /// For a dialogue that a person looks at.
     pub(super) trace: Option<Trace>,
+    /// What went well so far.
+    pub(super) steps: Vec<Passed>,
+    started: MachineTime,
     line: Option<Line>,
 }
 
@@ -59,7 +63,8 @@ struct Line {
 
 impl<'a> Dialogue<'a> {
     pub(super) fn new(terms: &'a Terms, patience: Patience, gate: &'a Gate) -> Dialogue<'a> {
-        Dialogue { terms, patience, gate, stage: Stage::Connect, trace: None, line: None }
+        let started = patience.clock.machine();
+        Dialogue { terms, patience, gate, stage: Stage::Connect, trace: None, steps: Vec::new(), started, line: None }
     }
 
     /// Submits `letter` and returns the complete reply to its final dot.
@@ -71,10 +76,14 @@ impl<'a> Dialogue<'a> {
     ) -> Result<Reply, Evidence> {
         self.open(endpoint, credentials).await?;
         let parameters = self.mail_parameters(letter)?;
-        self.command(Stage::Mail, Mail::new(Some(letter.from.clone()), parameters), is_2yz).await?;
-        self.command(Stage::Rcpt, Rcpt::new(letter.to.clone(), vec![]), is_2yz).await?;
-        self.command(Stage::Data, Data, |code| code == 354).await?;
-        self.body(&letter.bytes).await
+        self.command(Stage::Mail, "mail", Mail::new(Some(letter.from.clone()), parameters), is_2yz).await?;
+        self.command(Stage::Rcpt, "rcpt", Rcpt::new(letter.to.clone(), vec![]), is_2yz).await?;
+        self.command(Stage::Data, "data", Data, |code| code == 354).await?;
+        let reply = self.body(&letter.bytes).await?;
+        if is_2yz(reply.code) {
+            self.passed("dot", Some(&reply), &reply.text);
+        }
+        Ok(reply)
     }
 
     /// Goes as far as a mail from `address` to itself can go without being one.
@@ -85,9 +94,9 @@ impl<'a> Dialogue<'a> {
         address: &Address,
     ) -> Result<Reply, Evidence> {
         self.open(endpoint, credentials).await?;
-        self.command(Stage::Mail, Mail::new(Some(address.clone()), vec![]), is_2yz).await?;
-        self.command(Stage::Rcpt, Rcpt::new(address.clone(), vec![]), is_2yz).await?;
-        self.command(Stage::Rcpt, Rset, is_2yz).await
+        self.command(Stage::Mail, "mail", Mail::new(Some(address.clone()), vec![]), is_2yz).await?;
+        self.command(Stage::Rcpt, "rcpt", Rcpt::new(address.clone(), vec![]), is_2yz).await?;
+        self.command(Stage::Rcpt, "rset", Rset, is_2yz).await
     }
 
     /// Brings the dialogue to where a mail can begin.
@@ -160,7 +169,7 @@ impl<'a> Dialogue<'a> {
         if !self.line()?.connection.server_info().supports_feature(Extension::StartTls) {
             return Err(Evidence::StarttlsMissing);
         }
-        self.command(Stage::Tls, Starttls, |code| code == 220).await?;
+        self.command(Stage::Tls, "starttls", Starttls, |code| code == 220).await?;
         self.line.take().and_then(|line| line.wire.take_tcp()).ok_or_else(gone)
     }
 
@@ -234,6 +243,7 @@ impl<'a> Dialogue<'a> {
     async fn command(
         &mut self,
         stage: Stage,
+        verb: &'static str,
         command: impl Display,
         wanted: fn(u16) -> bool,
     ) -> Result<Reply, Evidence> {
@@ -246,11 +256,13 @@ impl<'a> Dialogue<'a> {
             wire.reply().await
         };
         let reply = accept(self.patience.step(asking).await??, wanted)?;
-        self.passed(&verb(&command), Some(&reply), &reply.text);
+        self.passed(verb, Some(&reply), &reply.text);
         Ok(reply)
     }
 
-    fn passed(&mut self, step: &str, reply: Option<&Reply>, text: &str) {
+    fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: &str) {
+        let after = self.patience.clock.machine().since(self.started);
+        self.steps.push(Passed { step, after, code: reply.map(|reply| reply.code) });
         if let Some(trace) = &mut self.trace {
             trace.passed(step, reply, text);
         }
@@ -285,10 +297,6 @@ impl<'a> Dialogue<'a> {
     fn line(&self) -> Result<&Line, Evidence> {
         self.line.as_ref().ok_or_else(gone)
     }
-}
-
-fn verb(command: &str) -> String {
-    command.split_whitespace().next().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn is_2yz(code: u16) -> bool {

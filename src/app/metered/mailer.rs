@@ -6,7 +6,6 @@ use async_trait::async_trait;
 
 use super::Meter;
 use crate::{
-    domain::outcome::Fate,
     observe::meters::{Ended, Verdict},
     ports::{Delivery, Gate, Mailer, Outgoing},
 };
@@ -24,18 +23,9 @@ impl Mailer for Metered {
         meters.active_sends.inc();
         let delivery = self.inner.send(mail, gate).await;
         meters.active_sends.dec();
-        let outcome = word(delivery.outcome.fate);
+        let outcome = delivery.outcome.fate.as_str();
         meters.ended.get_or_create(&Ended { kind, outcome, reason: delivery.outcome.reason }).inc();
         meters.delivery.get_or_create(&Verdict { outcome }).observe(delivery.latency.as_secs_f64());
         delivery
-    }
-}
-
-fn word(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Sent => "sent",
-        Fate::Refused => "refused",
-        Fate::Uncertain => "uncertain",
-        Fate::Unstarted => "unstarted",
     }
 }

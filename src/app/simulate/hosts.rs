@@ -66,7 +66,11 @@ pub(super) fn mean(median: Duration) -> Duration {
 impl Mailer for ImaginedHosts {
     async fn send(&self, _mail: &Outgoing, gate: &Gate) -> Delivery {
         if !gate.is_open() {
-            return Delivery { outcome: judge(Stage::Connect, Evidence::LeaseLost), latency: Duration::ZERO };
+            return Delivery {
+                outcome: judge(Stage::Connect, Evidence::LeaseLost),
+                latency: Duration::ZERO,
+                steps: Vec::new(),
+            };
         }
         let latency = self.draw();
         self.clock.pause(latency).await;
@@ -78,6 +82,6 @@ impl Mailer for ImaginedHosts {
                 judge(Stage::Dot, Evidence::Reply(accepted))
             }
         };
-        Delivery { outcome, latency }
+        Delivery { outcome, latency, steps: Vec::new() }
     }
 }

@@ -241,6 +241,7 @@ impl Mailer for Post {
             }
             () = self.clock.pause(self.deadline) => Evidence::Timeout,
         };
-        Delivery { outcome: judge(reached.get(), evidence), latency: self.clock.machine().since(began) }
+        let latency = self.clock.machine().since(began);
+        Delivery { outcome: judge(reached.get(), evidence), latency, steps: Vec::new() }
     }
 }

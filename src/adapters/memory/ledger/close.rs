@@ -27,6 +27,7 @@ pub(super) struct Ending {
     pub(super) next_at: Option<DateTime<Utc>>,
     /// When the partner answers.
     pub(super) reply: Option<Due>,
+    pub(super) trace: Option<String>,
 }
 
 /// What closing did.
@@ -49,7 +50,7 @@ impl Ending {
     fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
         let (effects, note) = (Effects::default(), String::new());
         let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
-        Ending { flight, batch: None, outcome, at, next_at: None, reply: None }
+        Ending { flight, batch: None, outcome, at, next_at: None, reply: None, trace: None }
     }
 }
 
@@ -177,6 +178,7 @@ impl Tables {
             subject: log.subject.clone(),
             state: "waiting",
             reason: None,
+            trace: end.trace.clone(),
         };
         self.schedule(ReplyId(end.flight.0), reply);
     }

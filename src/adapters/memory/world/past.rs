@@ -65,6 +65,7 @@ impl MemoryWorld {
                     subject: String::new(),
                     state: "lapsed",
                     reason: Some("late".to_owned()),
+                    trace: None,
                 };
                 let id = ReplyId(tables.replies.len() as i64 + 1);
                 tables.replies.insert(id, row);

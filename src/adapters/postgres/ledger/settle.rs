@@ -62,7 +62,7 @@ pub(super) fn settle(results: &[Settlement]) -> Statement {
     sqlx::query(SETTLE)
         .bind(column(results, |r| r.flight.0))
         .bind(column(results, |r| r.day))
-        .bind(column(results, |r| fate(r.outcome.fate).to_owned()))
+        .bind(column(results, |r| r.outcome.fate.as_str().to_owned()))
         .bind(column(results, |r| r.at))
         .bind(column(results, |r| i32::try_from(r.latency.as_millis()).unwrap_or(i32::MAX)))
         .bind(column(results, |r| r.next_at))
@@ -79,6 +79,7 @@ pub(super) fn settle(results: &[Settlement]) -> Statement {
         .bind(column(results, |r| r.reply.map(|due| due.until)))
         .bind(column(results, |r| r.outcome.mark().map(Mark::as_str)))
         .bind(column(results, |r| r.outcome.was_let_in()))
+        .bind(column(results, |r| r.trace.clone()))
 }
 
 /// Reads one of the counts that the body returns.
@@ -88,15 +89,6 @@ pub(super) fn count(row: &PgRow, column: &str) -> Result<u64, PortError> {
 
 fn column<T>(results: &[Settlement], of: impl Fn(&Settlement) -> T) -> Vec<T> {
     results.iter().map(of).collect()
-}
-
-fn fate(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Sent => "sent",
-        Fate::Refused => "refused",
-        Fate::Uncertain => "uncertain",
-        Fate::Unstarted => "unstarted",
-    }
 }
 
 /// The word by which a late answer finds the row that it may correct.

@@ -5,7 +5,7 @@ WITH results AS MATERIALIZED (
            NULL::text AS notes, NULL::bigint AS batch, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
            NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
-           NULL::text AS mark, NULL::bool AS let_in
+           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace
     FROM in_flight
     WHERE run = $1 AND message_id = ANY ($2::text[])
 ),

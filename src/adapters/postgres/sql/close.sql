@@ -104,8 +104,9 @@ answered AS (
 ),
 -- What the dice asked for. Never an answer to an answer.
 asked AS (
-    INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject)
-    SELECT e.flight, e.partner_id, e.mailbox_id, r.reply_due, r.reply_until, e.message_id, e.subject
+    INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject, trace)
+    SELECT e.flight, e.partner_id, e.mailbox_id, r.reply_due, r.reply_until, e.message_id, e.subject,
+           r.trace
     FROM (
         SELECT id AS flight, mailbox_id, partner_id, fate, answers, message_id, subject FROM flights
         UNION ALL

@@ -10,7 +10,7 @@ WITH results AS MATERIALIZED (
            'orphaned: its worker ended before it was settled' AS notes, NULL::bigint AS batch,
            NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
-           NULL::text AS mark, NULL::bool AS let_in
+           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace
     FROM in_flight
     WHERE shard = ANY ($2::int[])
       AND NOT (run = $1 AND (id = ANY ($3::bigint[]) OR id > $6))

@@ -244,6 +244,7 @@ pub fn end(flight: &Flight, fate: Fate) -> Settlement {
         next_at: noon(),
         outcome,
         reply: None,
+        trace: None,
     }
 }
 

@@ -51,12 +51,14 @@ async fn only(world: &dyn LedgerWorld) -> ReplyLine {
 pub async fn a_sent_mail_schedules_the_reply_that_was_asked_for(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
-    let flight = written(&life).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    let trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    life.settle(&[Settlement { trace: trace.clone(), ..answered(&flight) }]).await;
     let silent = life.fly(ask(3, 0, &[2])).await;
     life.settle(&[end(&silent, Fate::Sent)]).await;
     let reply = listed(world, noon(), noon() + minutes(1)).await.remove(0);
     assert_eq!((reply.id.0, reply.mailbox, reply.partner), (flight.id.0, MailboxId(2), MailboxId(1)));
-    assert_eq!((reply.message_id, reply.subject), (flight.message_id, flight.subject));
+    assert_eq!((reply.message_id, reply.subject, reply.trace), (flight.message_id, flight.subject, trace));
     assert_eq!((reply.due, reply.domain.as_str(), reply.shard), (due().unwrap(), "d2.test", SHARD));
     assert!(listed(world, noon(), noon()).await.is_empty(), "not due before noon");
     only(world).await;

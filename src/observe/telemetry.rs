@@ -1,0 +1,197 @@
+//! Traces over OTLP, as the standard variables of OpenTelemetry say (`OTEL_*`, and `OTEL_EXPORTER_OTLP_*` of the exporter):
+//! off unless an endpoint is set.
+//!
+//! Spans are handed to a queue of the SDK's, which another thread empties and which drops what does not fit: a collector
+//! that is slow or away slows no mail down. What is kept:
+//!
+//! - every tick, and every mail that failed or is uncertain,
+//! - one in a hundred of the other mails and of the HTTP requests, or as `OTEL_TRACES_SAMPLER` says, and the answer to a
+//!   mail that was kept,
+//! - of the batches those of which a mail was kept (`trails.rs`).
+
+mod keep;
+mod told;
+
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+
+use opentelemetry::{InstrumentationScope, KeyValue, trace::TracerProvider};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use thiserror::Error;
+
+pub use self::keep::Keep;
+use self::told::Told;
+use super::spans;
+
+/// What is left to say is said within this time at the end, or not at all.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+static TRACING: OnceLock<Tracing> = OnceLock::new();
+
+/// What spans are made with.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    pub tracer: SdkTracer,
+    pub keep: Keep,
+}
+
+/// The traces of a process. `end` it, or what is in the queue is lost.
+#[derive(Debug)]
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
+
+/// A variable that can't be followed.
+#[derive(Debug, Error)]
+pub enum Fault {
+    #[error("{name}={value}: {wanted}")]
+    Variable { name: &'static str, value: String, wanted: &'static str },
+    #[error("traces can't be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it")]
+    Exporter(String),
+}
+
+/// How an exporter speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Grpc,
+    HttpProtobuf,
+}
+
+/// What is asked of us, read from the environment.
+#[derive(Debug, PartialEq)]
+struct Wanted {
+    protocol: Protocol,
+    keep: Keep,
+}
+
+impl Telemetry {
+    /// Starts exporting where `vars`, the environment, name an endpoint, in the name of `instance`. To be called once, within
+    /// the runtime.
+    ///
+    /// Returns a fault when a variable can't be followed; whether the collector is there is not looked at.
+    pub fn start(vars: &BTreeMap<String, String>, instance: &str) -> Result<Telemetry, Fault> {
+        let Some(wanted) = Wanted::of(vars)? else { return Ok(Telemetry { provider: None }) };
+        let exporter = match wanted.protocol {
+            Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
+            Protocol::HttpProtobuf => {
+                SpanExporter::builder().with_http().with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build()
+            }
+        };
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(Told::of(exporter.map_err(|error| Fault::Exporter(error.to_string()))?))
+            .with_sampler(wanted.keep)
+            .with_resource(resource(vars, instance))
+            .build();
+        let scope = InstrumentationScope::builder(spans::SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
+        let _ = TRACING.set(Tracing { tracer: provider.tracer_with_scope(scope), keep: wanted.keep });
+        Ok(Telemetry { provider: Some(provider) })
+    }
+
+    /// Says what the environment asks for that can't be followed.
+    pub fn check(vars: &BTreeMap<String, String>) -> Result<(), Fault> {
+        Wanted::of(vars).map(drop)
+    }
+
+    /// Sends what is left, for three seconds at most.
+    pub async fn end(self) {
+        let Some(provider) = self.provider else { return };
+        // It blocks, and the exporter needs the runtime meanwhile.
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FAREWELL));
+        match ended.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not exported"),
+            Err(error) => tracing::warn!(%error, "the exporter ended badly"),
+        }
+    }
+}
+
+/// What spans are made with; `None` where nobody traces.
+pub fn tracing_with() -> Option<&'static Tracing> {
+    TRACING.get()
+}
+
+impl Wanted {
+    fn of(vars: &BTreeMap<String, String>) -> Result<Option<Wanted>, Fault> {
+        let read = |name: &str| vars.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let either = |special: &'static str, general: &'static str| {
+            read(special).map(|value| (special, value)).or_else(|| read(general).map(|value| (general, value)))
+        };
+        let off = read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let endpoint = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
+        match read("OTEL_TRACES_EXPORTER").as_deref() {
+            _ if off || endpoint.is_none() => return Ok(None),
+            None | Some("otlp") => {}
+            Some("none") => return Ok(None),
+            Some(other) => {
+                return Err(fault("OTEL_TRACES_EXPORTER", other, "this program exports by otlp, or by none"));
+            }
+        }
+        let protocol = match either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") {
+            None => Protocol::HttpProtobuf,
+            Some((_, value)) if value == "http/protobuf" => Protocol::HttpProtobuf,
+            Some((_, value)) if value == "grpc" => Protocol::Grpc,
+            Some((name, value)) => return Err(fault(name, &value, "this program speaks grpc and http/protobuf")),
+        };
+        let keep = Keep::of(read("OTEL_TRACES_SAMPLER").as_deref(), read("OTEL_TRACES_SAMPLER_ARG").as_deref())?;
+        Ok(keep.map(|keep| Wanted { protocol, keep }))
+    }
+}
+
+fn fault(name: &'static str, value: &str, wanted: &'static str) -> Fault {
+    Fault::Variable { name, value: value.to_owned(), wanted }
+}
+
+/// The names of OpenTelemetry's own variables go before ours.
+fn resource(vars: &BTreeMap<String, String>, instance: &str) -> Resource {
+    let named = vars.get("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty())
+        || vars.get("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|attributes| attributes.contains("service.name="));
+    let ours = [
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", instance.to_owned()),
+    ];
+    let builder = Resource::builder().with_attributes(ours);
+    if named { builder.build() } else { builder.with_attribute(KeyValue::new("service.name", "warmup")).build() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(vars: &[(&str, &str)]) -> Result<Option<Wanted>, String> {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Wanted::of(&vars).map_err(|fault| fault.to_string())
+    }
+
+    const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
+
+    #[test]
+    fn nothing_is_exported_without_an_endpoint_or_when_it_is_switched_off() {
+        let off =
+            [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_TRACES_SAMPLER", "always_off")];
+        assert_eq!(wanted(&[]), Ok(None));
+        assert_eq!(wanted(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), Ok(None));
+        for off in off {
+            assert_eq!(wanted(&[HERE, off]), Ok(None), "{off:?}");
+        }
+    }
+
+    #[test]
+    fn the_protocol_of_traces_goes_before_that_of_all() {
+        let protocol = |vars: &[(&str, &str)]| wanted(&[&[HERE], vars].concat()).unwrap().unwrap().protocol;
+        let (all, traces) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL");
+        assert_eq!(protocol(&[]), Protocol::HttpProtobuf);
+        assert_eq!(protocol(&[(all, "grpc")]), Protocol::Grpc);
+        assert_eq!(protocol(&[(all, "grpc"), (traces, "http/protobuf")]), Protocol::HttpProtobuf);
+    }
+
+    #[test]
+    fn what_can_t_be_followed_is_said() {
+        let said = |var: (&str, &str)| wanted(&[HERE, var]).unwrap_err();
+        assert!(said(("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")).contains("grpc and http/protobuf"));
+        assert!(said(("OTEL_TRACES_EXPORTER", "zipkin")).starts_with("OTEL_TRACES_EXPORTER=zipkin"));
+        assert!(said(("OTEL_TRACES_SAMPLER", "jaeger_remote")).contains("traceidratio"));
+    }
+}

@@ -1,0 +1,241 @@
+//! The spans of mails, made when each has its verdict, of the moments that were noted on its way:
+//!
+//! ```text
+//!   warmup.tick ─▶ warmup.batch ─▶ warmup.send: caps, reserve, connect, tls, … dot, settle
+//!                                        ▲
+//!                                        └ link ─ warmup.reply, in the trace of its own tick
+//! ```
+//!
+//! So what is not kept costs nothing, and a batch of which no mail is kept is no span. What is noted are moments of the
+//! machine clock; a batch knows what one of them was on the wall.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use opentelemetry::{
+    Context, KeyValue,
+    propagation::TextMapPropagator,
+    time,
+    trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer},
+};
+use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::{
+    spans,
+    telemetry::{Tracing, tracing_with},
+};
+use crate::domain::{
+    lease::MachineTime,
+    outcome::{Fate, Outcome, Passed},
+};
+
+/// The span that something comes from; none where nobody traces.
+#[derive(Clone, Debug, Default)]
+pub struct Origin(Option<SpanContext>);
+
+/// When a batch went how far, machine clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    /// The caps were asked.
+    pub asked: MachineTime,
+    /// They answered, and the ledger was asked.
+    pub granted: MachineTime,
+    /// The ledger answered.
+    pub reserved: MachineTime,
+}
+
+/// One batch, as its mails will tell of it.
+#[derive(Clone, Debug, Default)]
+pub struct BatchTrail(Option<Arc<Batch>>);
+
+#[derive(Debug)]
+struct Batch {
+    tracing: &'static Tracing,
+    origin: Origin,
+    worker: String,
+    mails: usize,
+    moments: Moments,
+    /// What `moments.reserved` was on the wall.
+    wall: SystemTime,
+    /// Made for the first mail that is kept.
+    span: OnceLock<SpanContext>,
+}
+
+/// What is known of a mail with its verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    pub is_reply: bool,
+    pub message_id: &'a str,
+    pub mailbox: i64,
+    pub host: &'a str,
+    pub port: u16,
+    /// When it was begun, machine clock.
+    pub began: MachineTime,
+    pub latency: Duration,
+    pub steps: &'a [Passed],
+    pub outcome: &'a Outcome,
+    /// The span of the mail that it answers, as a W3C `traceparent`.
+    pub answers: Option<&'a str>,
+}
+
+/// A mail that is kept, until it is settled.
+#[derive(Debug)]
+pub struct MailTrail {
+    batch: Arc<Batch>,
+    span: Span,
+}
+
+impl Origin {
+    /// The span `span`, as it will be exported.
+    pub fn of(span: &tracing::Span) -> Origin {
+        let context = span.context().span().span_context().clone();
+        Origin(Some(context).filter(SpanContext::is_valid))
+    }
+
+    fn context(&self) -> Context {
+        self.0.clone().map_or_else(Context::new, |span| Context::new().with_remote_span_context(span))
+    }
+}
+
+impl BatchTrail {
+    /// A batch of `mails` that were reserved just now.
+    pub fn of(origin: &Origin, worker: &str, mails: usize, moments: Moments) -> BatchTrail {
+        let batch = |tracing| {
+            let (origin, worker) = (origin.clone(), worker.to_owned());
+            Arc::new(Batch { tracing, origin, worker, mails, moments, wall: time::now(), span: OnceLock::new() })
+        };
+        BatchTrail(tracing_with().map(batch))
+    }
+
+    /// Makes the spans of a mail up to its verdict, where they are kept.
+    pub fn mail(&self, told: Told<'_>) -> Option<MailTrail> {
+        let batch = self.0.as_ref()?;
+        let link = told.answers.and_then(parsed);
+        let went_well = matches!(told.outcome.fate, Fate::Sent | Fate::Unstarted);
+        if !batch.tracing.keep.mail(went_well, link.as_ref().is_some_and(SpanContext::is_sampled), told.message_id) {
+            return None;
+        }
+        let mut span = batch.begin(told, link);
+        if !went_well {
+            span.set_status(Status::error(told.outcome.reason));
+        }
+        let trail = MailTrail { batch: Arc::clone(batch), span };
+        trail.tell(told);
+        Some(trail)
+    }
+}
+
+impl Batch {
+    fn wall(&self, moment: MachineTime) -> SystemTime {
+        let reserved = self.moments.reserved;
+        if moment < reserved { self.wall - reserved.since(moment) } else { self.wall + moment.since(reserved) }
+    }
+
+    /// The batch's own span.
+    fn span(&self) -> &SpanContext {
+        self.span.get_or_init(|| {
+            let attributes = vec![
+                KeyValue::new(spans::WORKER, self.worker.clone()),
+                KeyValue::new(spans::MAILS, i64::try_from(self.mails).unwrap_or(i64::MAX)),
+            ];
+            let builder = self.builder(spans::BATCH, self.moments.asked).with_attributes(attributes);
+            let mut span = builder.start_with_context(&self.tracing.tracer, &self.origin.context());
+            span.end_with_timestamp(self.wall);
+            span.span_context().clone()
+        })
+    }
+
+    fn builder(&self, name: &'static str, from: MachineTime) -> SpanBuilder {
+        self.tracing.tracer.span_builder(name).with_start_time(self.wall(from))
+    }
+
+    fn begin(&self, told: Told<'_>, link: Option<SpanContext>) -> Span {
+        let name = if told.is_reply { spans::REPLY } else { spans::SEND };
+        let builder = self
+            .builder(name, self.moments.asked)
+            .with_kind(SpanKind::Producer)
+            .with_attributes(attributes(told, &self.worker))
+            .with_links(link.map(Link::with_context).into_iter().collect());
+        let parent = Context::new().with_remote_span_context(self.span().clone());
+        builder.start_with_context(&self.tracing.tracer, &parent)
+    }
+}
+
+fn attributes(told: Told<'_>, worker: &str) -> Vec<KeyValue> {
+    let Told { outcome, .. } = told;
+    let mut attributes = vec![
+        KeyValue::new("messaging.system", "smtp"),
+        KeyValue::new("messaging.operation.name", "send"),
+        KeyValue::new("messaging.message.id", told.message_id.to_owned()),
+        KeyValue::new("server.address", told.host.to_owned()),
+        KeyValue::new("server.port", i64::from(told.port)),
+        KeyValue::new(spans::WORKER, worker.to_owned()),
+        KeyValue::new(spans::MAILBOX, told.mailbox),
+        KeyValue::new(spans::OUTCOME, outcome.fate.as_str()),
+    ];
+    if let Some(reply) = &outcome.reply {
+        attributes.push(KeyValue::new(spans::SMTP_CODE, i64::from(reply.code)));
+        attributes.extend(reply.enhanced_text().map(|code| KeyValue::new(spans::ENHANCED_CODE, code)));
+    }
+    if outcome.fate != Fate::Sent {
+        attributes.push(KeyValue::new("error.type", outcome.reason));
+        attributes.push(KeyValue::new(spans::FAILURE_CLASS, outcome.reason));
+        attributes.push(KeyValue::new(spans::FAILURE_STAGE, outcome.stage.as_str()));
+    }
+    attributes
+}
+
+impl MailTrail {
+    /// Its span as a W3C `traceparent`, for the answer to link to.
+    pub fn traceparent(&self) -> String {
+        let span = self.span.span_context();
+        format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags())
+    }
+
+    /// Ends it: its row was asked for at `asked`, and written at `done`.
+    pub fn settled(mut self, asked: MachineTime, done: MachineTime) {
+        self.step(spans::SETTLE, asked, done, None);
+        self.span.end_with_timestamp(self.batch.wall(done));
+    }
+
+    /// Every step so far, and where it failed.
+    fn tell(&self, told: Told<'_>) {
+        let Moments { asked, granted, reserved } = self.batch.moments;
+        self.step("caps", asked, granted, None);
+        self.step("reserve", granted, reserved, None);
+        let mut from = told.began;
+        for passed in told.steps {
+            let to = told.began.after(passed.after);
+            self.step(passed.step, from, to, passed.code);
+            from = to;
+        }
+        if told.outcome.fate != Fate::Sent {
+            let code = told.outcome.reply.as_ref().map(|reply| reply.code);
+            let mut failed = self.child(told.outcome.stage.as_str(), from, code);
+            failed.set_status(Status::error(told.outcome.reason));
+            failed.end_with_timestamp(self.batch.wall(told.began.after(told.latency)));
+        }
+    }
+
+    fn step(&self, name: &'static str, from: MachineTime, to: MachineTime, code: Option<u16>) {
+        self.child(name, from, code).end_with_timestamp(self.batch.wall(to));
+    }
+
+    fn child(&self, name: &'static str, from: MachineTime, code: Option<u16>) -> Span {
+        let code = code.map(|code| KeyValue::new(spans::SMTP_CODE, i64::from(code)));
+        let builder = self.batch.builder(name, from).with_attributes(code);
+        let parent = Context::new().with_remote_span_context(self.span.span_context().clone());
+        builder.start_with_context(&self.batch.tracing.tracer, &parent)
+    }
+}
+
+/// Reads a `traceparent` (W3C Trace Context, section 3.2).
+fn parsed(traceparent: &str) -> Option<SpanContext> {
+    let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+    Some(context.span().span_context().clone()).filter(SpanContext::is_valid)
+}
