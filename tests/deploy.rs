@@ -5,7 +5,11 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "deploy/chart.rs"]
+mod chart;
 #[path = "deploy/image.rs"]
 mod image;
+#[path = "deploy/presets.rs"]
+mod presets;
 #[path = "deploy/tools.rs"]
 mod tools;
