@@ -5,3 +5,4 @@ pub mod fleet;
 pub mod liveness;
 pub mod logging;
 pub mod meters;
+pub mod spans;

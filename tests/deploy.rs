@@ -9,6 +9,8 @@
 mod chart;
 #[path = "deploy/image.rs"]
 mod image;
+#[path = "deploy/monitoring.rs"]
+mod monitoring;
 #[path = "deploy/presets.rs"]
 mod presets;
 #[path = "deploy/tools.rs"]

@@ -1,0 +1,61 @@
+//! The names under which this program shows itself in traces: dashboards and their test read them here.
+
+/// The target of the spans that are made while something happens. Logs for people leave them out.
+pub const TARGET: &str = "warmup_span";
+
+/// What a tracer is called.
+pub const SCOPE: &str = "warmup";
+
+pub const TICK: &str = "warmup.tick";
+pub const BATCH: &str = "warmup.batch";
+pub const SEND: &str = "warmup.send";
+pub const REPLY: &str = "warmup.reply";
+
+/// All names of spans but those of HTTP requests and statements, which are named after what is asked for.
+pub const NAMES: [&str; 16] = [
+    TICK, BATCH, SEND, REPLY, "caps", "reserve", "connect", "tls", "greeting", "starttls", "ehlo", "auth", "mail",
+    "rcpt", "data", "dot",
+];
+
+/// The last step of a mail: its end is written.
+pub const SETTLE: &str = "settle";
+
+/// `sent`, `refused`, `uncertain` or `unstarted`.
+pub const OUTCOME: &str = "warmup.outcome";
+/// Why a mail failed: a word of `logs.reason`.
+pub const FAILURE_CLASS: &str = "warmup.failure.class";
+/// Where its dialogue was when it failed: a word of `logs.notes`.
+pub const FAILURE_STAGE: &str = "warmup.failure.stage";
+pub const WORKER: &str = "warmup.worker";
+pub const MAILBOX: &str = "warmup.mailbox";
+pub const SHARDS: &str = "warmup.shards";
+pub const MAILBOXES: &str = "warmup.mailboxes";
+pub const MAILS: &str = "warmup.mails";
+pub const REPLIES: &str = "warmup.replies";
+pub const SMTP_CODE: &str = "smtp.response.code";
+pub const ENHANCED_CODE: &str = "smtp.enhanced_code";
+
+/// All attributes of spans, ours and those of the semantic conventions.
+pub const ATTRIBUTES: [&str; 21] = [
+    OUTCOME,
+    FAILURE_CLASS,
+    FAILURE_STAGE,
+    WORKER,
+    MAILBOX,
+    SHARDS,
+    MAILBOXES,
+    MAILS,
+    REPLIES,
+    SMTP_CODE,
+    ENHANCED_CODE,
+    "messaging.system",
+    "messaging.operation.name",
+    "messaging.message.id",
+    "server.address",
+    "server.port",
+    "error.type",
+    "db.system.name",
+    "db.operation.name",
+    "http.route",
+    "http.response.status_code",
+];
