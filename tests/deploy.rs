@@ -7,6 +7,8 @@
 
 #[path = "deploy/chart.rs"]
 mod chart;
+#[path = "deploy/compose.rs"]
+mod compose;
 #[path = "deploy/image.rs"]
 mod image;
 #[path = "deploy/monitoring.rs"]
