@@ -43,6 +43,8 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 test-all: test ## Run every suite there is: also what needs Prometheus' own tool
 	@scripts/setup.sh test-all
 	cargo test --locked --test promtool
+	@scripts/tools.sh
+	cargo test --locked --test deploy
 
 .PHONY: lint
 lint: ## Check format and lints

@@ -31,9 +31,19 @@ need_test() {
     need dovecot-sieve sievec /usr/lib/dovecot/modules/lib90_sieve_plugin.so
 }
 
+# For scripts/tools.sh, and to build and run the image.
+need_to_deploy() {
+    need buildah buildah
+    need binutils strip
+    need util-linux unshare
+    need npm npm
+    need python3-venv "/usr/lib/python3*/ensurepip/__init__.py"
+}
+
 need_test-all() {
     need_test
     need prometheus promtool
+    need_to_deploy
 }
 
 explain() {

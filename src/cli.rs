@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod events;
 mod fleet;
+mod healthcheck;
 mod keys;
 mod local;
 mod local_fleet;
@@ -67,6 +68,8 @@ enum Command {
     Fleet(fleet::Command),
     /// Show how today is going.
     Status(status::Args),
+    /// Ask the worker of this machine whether it is alive; for container runtimes.
+    Healthcheck(healthcheck::Args),
     /// List what became of the mails; repair an older system's log.
     #[command(subcommand)]
     Logs(logs::Command),
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
             Command::Template(command) => template::run(command).await,
             Command::Fleet(command) => fleet::run(command).await,
             Command::Status(args) => status::run(args).await,
+            Command::Healthcheck(args) => healthcheck::run(args).await,
             Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,

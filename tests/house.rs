@@ -2,10 +2,12 @@
 //! prove nothing, so beside each stands a small tree that breaks it.
 
 mod house {
+    mod dashboards;
     mod floors;
     mod lua;
     mod mutants;
     mod names;
+    mod promql;
     mod service;
     mod settings;
     mod tree;

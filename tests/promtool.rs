@@ -25,12 +25,16 @@ fn all() -> String {
         failed_today: 3,
         uncertain_today: 1,
         replied_today: 200,
+        planned_now: 720,
+        owed_today: 1_440,
         throughput_per_hour: 180,
         quota_completion_rate: 12.5,
         health: Health::Healthy,
         in_flight: 2,
         running: true,
         workers_expected: 1,
+        shards: 256,
+        duties_done: 1_764_000_000,
     };
     let meters = Meters::default();
     meters.ended.get_or_create(&Ended { kind: "mail", outcome: "refused", reason: "auth-refused" }).inc();

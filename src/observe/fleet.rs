@@ -17,12 +17,17 @@ pub struct Fleet {
     pub failed_today: i64,
     pub uncertain_today: i64,
     pub replied_today: i64,
+    pub planned_now: i64,
+    pub owed_today: i64,
     pub throughput_per_hour: i64,
     pub quota_completion_rate: f64,
     pub health: Health,
     pub in_flight: i64,
     pub running: bool,
     pub workers_expected: u32,
+    pub shards: i64,
+    /// Seconds since 1970; 0 when they never were.
+    pub duties_done: i64,
 }
 
 type Row = (Told, fn(&Fleet) -> f64);
@@ -42,12 +47,16 @@ gauges! {
     "warmup_emails_failed_today", "Mails and replies that were refused today", |fleet| fleet.failed_today as f64;
     "warmup_emails_uncertain_today", "Mails of today whose end nobody knows", |fleet| fleet.uncertain_today as f64;
     "warmup_emails_replied_today", "Replies that were sent today", |fleet| fleet.replied_today as f64;
+    "warmup_emails_planned_now", "Mails that the plan wants to have gone by now", |fleet| fleet.planned_now as f64;
+    "warmup_emails_owed_today", "Today's quotas together, of the mailboxes that take part", |fleet| fleet.owed_today as f64;
     "warmup_throughput_per_hour", "Mails sent in the last 60 minutes", |fleet| fleet.throughput_per_hour as f64;
     "warmup_quota_completion_rate", "Mailboxes that sent their whole quota, of those that owe something, in percent", |fleet| fleet.quota_completion_rate;
     "warmup_system_health", "0 critical, 1 degraded, 2 healthy", |fleet| f64::from(fleet.health as u8);
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
     "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);
+    "warmup_shards", "Shards of the fleet, whoever holds them", |fleet| fleet.shards as f64;
+    "warmup_duties_done_timestamp_seconds", "When the daily duties were last finished, in Unix time; 0 if they never were", |fleet| fleet.duties_done as f64;
 }
 
 /// What is told of each gauge.

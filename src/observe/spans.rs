@@ -11,14 +11,14 @@ pub const BATCH: &str = "warmup.batch";
 pub const SEND: &str = "warmup.send";
 pub const REPLY: &str = "warmup.reply";
 
-/// All names of spans but those of HTTP requests and statements, which are named after what is asked for.
-pub const NAMES: [&str; 16] = [
-    TICK, BATCH, SEND, REPLY, "caps", "reserve", "connect", "tls", "greeting", "starttls", "ehlo", "auth", "mail",
-    "rcpt", "data", "dot",
-];
-
 /// The last step of a mail: its end is written.
 pub const SETTLE: &str = "settle";
+
+/// All names of spans but those of HTTP requests and statements, which are named after what is asked for.
+pub const NAMES: [&str; 17] = [
+    TICK, BATCH, SEND, REPLY, "caps", "reserve", "connect", "tls", "greeting", "starttls", "ehlo", "auth", "mail", "rcpt",
+    "data", "dot", SETTLE,
+];
 
 /// `sent`, `refused`, `uncertain` or `unstarted`.
 pub const OUTCOME: &str = "warmup.outcome";

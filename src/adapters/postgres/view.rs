@@ -12,6 +12,7 @@ mod pace;
 mod pages;
 mod quota;
 mod replies;
+mod upkeep;
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -27,6 +28,7 @@ pub use self::{
     pages::{EventFilter, LogEntry, LogPageFilter, MailboxFilter, event_page, log_page, mailbox_ids, owns},
     quota::{Glance, Page, QuotaRow, Totals, glance, quota_of, quotas, totals},
     replies::{Owed, owed_replies},
+    upkeep::{Upkeep, upkeep},
 };
 use crate::domain::{id::MailboxId, partners::Member};
 

@@ -23,6 +23,8 @@ pub struct Totals {
     pub filled: i64,
     /// Whole mails that the plan wants to have gone by now, of those that take part.
     pub planned: i64,
+    /// Today's quotas of those that take part.
+    pub owed: i64,
     pub complete: i64,
     pub on_track: i64,
     pub behind: i64,
@@ -81,6 +83,9 @@ macro_rules! sums {
                 coalesce(floor(sum(quota::numeric * part / whole) FILTER (
                     WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL))), 0)::bigint
                     AS planned,
+                coalesce(sum(quota) FILTER (
+                    WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL)), 0)::bigint
+                    AS owed,
                 count(*) FILTER (WHERE enabled AND status = 'complete') AS complete,
                 count(*) FILTER (WHERE enabled AND status = 'on-track') AS on_track,
                 count(*) FILTER (WHERE enabled AND status = 'behind') AS behind,
