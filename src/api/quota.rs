@@ -44,6 +44,8 @@ pub(super) struct Parameters {
     #[serde(default)]
     #[param(inline, required = false)]
     status: Status,
+    /// Only those with this in their address.
+    search: Option<String>,
     /// Rows of a page: 50 unless asked otherwise.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
@@ -61,7 +63,7 @@ pub(super) async fn list(
 ) -> Reply<QuotaList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
-    let status = asked.status.word();
-    let quotas = quota_list(&desk.database, caller.identity.scope(), status, page, desk.clock.now()).await?;
+    let (scope, status, search) = (caller.identity.scope(), asked.status.word(), asked.search.as_deref());
+    let quotas = quota_list(&desk.database, scope, status, search, page, desk.clock.now()).await?;
     Ok(front.answer(quotas))
 }

@@ -1,6 +1,7 @@
 //! How mailboxes and fleet stand, as commands and API show it. Holds no secret.
 
 mod control;
+mod day;
 mod fleet;
 mod gauges;
 mod mailbox;
@@ -12,6 +13,7 @@ mod standing;
 
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
+    day::{DayCurve, Reached, day_curve},
     fleet::{FleetStatus, fleet_status},
     gauges::fleet_gauges,
     mailbox::{

@@ -2,6 +2,7 @@
 //! answer holds a sealed password.
 
 mod clocks;
+mod day;
 mod events;
 mod fleet;
 mod history;
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
+    day::{WindowSums, by_window, quarters},
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
     history::{History, histories},
