@@ -47,14 +47,14 @@ function seen(name, work) {
 }
 
 const refresh = () => soon[view]?.forEach((part) => part());
-const at_once = () => parts[view]?.forEach((part) => part().catch(client.complain));
+const readNow = () => parts[view]?.forEach((part) => part().catch(client.complain));
 
 function enter() {
   leave();
   if (!token()) return ask("");
   link("connecting");
   leave = follow({ opened, event, lost: (why) => link("lost", why) });
-  route();
+  turn();
 }
 
 /** Asks for a token, and says why. */
@@ -130,20 +130,25 @@ function show(name) {
 function route() {
   if (takeOver()) return enter();
   if (!token()) return ask("");
+  turn();
+  readNow();
+}
+
+/** Shows the view that the address names. What it shows is read when the stream is open: a wrong token is sent only once. */
+function turn() {
   const found = /^#\/mailbox\/(\d+)$/.exec(location.hash);
   const before = view;
   show(found ? "mailbox" : "overview");
   if (found) mailbox.open(Number(found[1]));
-  at_once();
   if (found) byId("mailbox-email").focus();
   else if (before === "mailbox") byId("overview-title").focus();
 }
 
 client.listen(heard, refused);
 login.listen(enter);
-control.listen(at_once);
+control.listen(readNow);
 mailboxes.listen(() => mailboxes.refresh().catch(client.complain));
-mailbox.listen(at_once);
+mailbox.listen(readNow);
 chart.watch();
 byId("leave").addEventListener("click", () => {
   forget();
