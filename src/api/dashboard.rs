@@ -34,6 +34,7 @@ const ASSETS: &[(&str, &str)] = &files![
     "mailbox.mjs",
     "mailboxes.mjs",
     "paced.mjs",
+    "rest.mjs",
     "scale.mjs",
     "sse.mjs",
     "style.css",

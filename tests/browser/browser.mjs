@@ -82,4 +82,5 @@ export async function until(read, holds) {
 }
 
 /** The number that an element shows. */
-export const number = async (page, selector) => Number((await page.locator(selector).textContent()).replace(/[^\d.]/g, ""));
+export const number = async (page, selector) =>
+  Number((await page.locator(selector).textContent()).replace(/[^\d.]/g, ""));

@@ -16,6 +16,9 @@ await play(async (open) => {
   const [began, at] = [Date.now(), await minutes()];
   await until(minutes, (now) => now > at + 60);
   assert.ok(Date.now() - began < 3_600_000, "an hour of its day took less than one");
-  await until(() => number(page, "#sent"), (sent) => sent > 20);
+  await until(
+    () => number(page, "#sent"),
+    (sent) => sent > 20,
+  );
   await page.locator("#day-words", { hasText: "360 are owed today" }).waitFor();
 });

@@ -8,10 +8,16 @@ const { ID: id, HOSTILE: hostile } = process.env;
 await play(async (open) => {
   const page = await open();
   await enter(page);
-  await until(() => page.locator("#events-rows").textContent(), (text) => text.includes(hostile));
+  await until(
+    () => page.locator("#events-rows").textContent(),
+    (text) => text.includes(hostile),
+  );
   await page.evaluate((id) => (location.hash = `#/mailbox/${id}`), id);
   for (const place of ["#mailbox-name", "#mailbox-standing", "#mailbox-events"]) {
-    await until(() => page.locator(place).textContent(), (text) => text.includes(hostile));
+    await until(
+      () => page.locator(place).textContent(),
+      (text) => text.includes(hostile),
+    );
   }
   assert.equal(await page.locator("img, script:not([src])").count(), 0);
   assert.doesNotMatch(await page.title(), /owned/);
@@ -25,6 +31,9 @@ await play(async (open) => {
     document.body.insertAdjacentHTML("beforeend", hostile);
     document.body.append(Object.assign(document.createElement("script"), { textContent: "document.title = 'owned'" }));
   }, hostile);
-  await until(() => refused.filter((text) => text.includes("Content Security Policy")).length, (times) => times >= 2);
+  await until(
+    () => refused.filter((text) => text.includes("Content Security Policy")).length,
+    (times) => times >= 2,
+  );
   assert.doesNotMatch(await other.title(), /owned/);
 });

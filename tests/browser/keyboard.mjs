@@ -5,15 +5,19 @@ import { play, token, until, url } from "./browser.mjs";
 
 await play(async (open) => {
   const page = await open();
-  const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
-  const focused = (selector) => page.evaluate((selector) => document.activeElement?.matches(selector) ?? false, selector);
+  const press = (...keys) =>
+    keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
+  const focused = (selector) =>
+    page.evaluate((selector) => document.activeElement?.matches(selector) ?? false, selector);
   /** Tabs on until what `selector` means has the focus. */
   const tabTo = async (selector) => {
     for (let tabs = 0; tabs < 60; tabs += 1) {
       if (await focused(selector)) {
         const seen = await page.evaluate(() => {
           const ring = (element) => getComputedStyle(element).outlineStyle !== "none";
-          return ring(document.activeElement) || ring(document.activeElement.nextElementSibling ?? document.activeElement);
+          return (
+            ring(document.activeElement) || ring(document.activeElement.nextElementSibling ?? document.activeElement)
+          );
         });
         return assert.ok(seen, `the focus on ${selector} is seen`);
       }
@@ -27,18 +31,27 @@ await play(async (open) => {
   await page.keyboard.type(token);
   await press("Enter");
   await page.locator("#link", { hasText: "live" }).waitFor();
-  await until(() => page.locator("#mailboxes-rows a").count(), (rows) => rows === 8);
+  await until(
+    () => page.locator("#mailboxes-rows a").count(),
+    (rows) => rows === 8,
+  );
 
   await tabTo("[name=standing]");
   await press("ArrowRight", "ArrowRight");
   await page.locator("#page-words", { hasText: "No mailbox is so." }).waitFor();
   assert.ok(await page.getByRole("radio", { name: "failing" }).isChecked());
   await press("ArrowLeft", "ArrowLeft");
-  await until(() => page.locator("#mailboxes-rows a").count(), (rows) => rows === 8);
+  await until(
+    () => page.locator("#mailboxes-rows a").count(),
+    (rows) => rows === 8,
+  );
 
   await tabTo("#search");
   await page.keyboard.type("ben2");
-  await until(() => page.locator("#mailboxes-rows a").count(), (rows) => rows === 1);
+  await until(
+    () => page.locator("#mailboxes-rows a").count(),
+    (rows) => rows === 1,
+  );
   await tabTo("#mailboxes-rows a");
   await press("Enter");
   await page.getByRole("heading", { level: 1, name: "ben2@ben.test" }).waitFor();

@@ -16,12 +16,21 @@ await play(async (open) => {
   await page.locator("#link", { hasText: "live" }).waitFor();
   assert.equal(await page.locator("#who").textContent(), "operator@localhost (admin)");
 
-  const before = await until(() => number(page, "#sent"), (sent) => sent > 0);
+  const before = await until(
+    () => number(page, "#sent"),
+    (sent) => sent > 0,
+  );
   const chart = () => page.locator("#day-chart .sent-line").getAttribute("d");
   const drawn = await chart();
-  await until(() => number(page, "#sent"), (sent) => sent > before + 10);
+  await until(
+    () => number(page, "#sent"),
+    (sent) => sent > before + 10,
+  );
   await until(chart, (line) => line !== drawn);
-  await until(() => page.locator("#batches-rows li").first().textContent(), (text) => /^Batch #\d+: \d+ processed, \d+ sent, 0 failed \(\d+ %\)/.test(text));
+  await until(
+    () => page.locator("#batches-rows li").first().textContent(),
+    (text) => /^Batch #\d+: \d+ processed, \d+ sent, 0 failed \(\d+ %\)/.test(text),
+  );
   await page.locator("#workers-rows", { hasText: "worker-1 leaderrunning8" }).waitFor();
 
   await page.getByRole("button", { name: "Log out" }).click();

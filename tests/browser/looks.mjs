@@ -18,7 +18,11 @@ async function check(page, name) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   const grave = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-  assert.deepEqual(grave.map(({ id, nodes }) => [id, nodes[0].html, nodes[0].failureSummary]), [], name);
+  assert.deepEqual(
+    grave.map(({ id, nodes }) => [id, nodes[0].html, nodes[0].failureSummary]),
+    [],
+    name,
+  );
   const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   assert.ok(wide <= seen, `${name} scrolls sideways: ${wide} of ${seen}`);
   await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
@@ -32,8 +36,14 @@ await play(async (open) => {
     await check(page, `login-${size}`);
 
     await enter(page);
-    await until(() => number(page, "#sent"), (sent) => sent > 0);
-    await until(() => page.locator("#mailboxes-rows tr").count(), (rows) => rows === 25);
+    await until(
+      () => number(page, "#sent"),
+      (sent) => sent > 0,
+    );
+    await until(
+      () => page.locator("#mailboxes-rows tr").count(),
+      (rows) => rows === 25,
+    );
     await page.locator("#workers-rows tr").waitFor();
     await page.locator("#day-chart svg").waitFor();
     await page.locator("#events-rows li").first().waitFor();

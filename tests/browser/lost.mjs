@@ -4,9 +4,14 @@ import assert from "node:assert/strict";
 import { comeTo, enter, number, play, until } from "./browser.mjs";
 
 await play(async (open) => {
-  const page = await open({ expected: /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|status of 401/ });
+  const page = await open({
+    expected: /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|status of 401/,
+  });
   await enter(page);
-  const sent = await until(() => number(page, "#sent"), (sent) => sent > 0);
+  const sent = await until(
+    () => number(page, "#sent"),
+    (sent) => sent > 0,
+  );
   await comeTo("live");
 
   const banner = page.getByRole("alert").filter({ hasText: "No answer from the server since" });
@@ -21,7 +26,10 @@ await play(async (open) => {
 
   await page.locator("#link", { hasText: "live" }).waitFor();
   assert.ok(!(await banner.isVisible()));
-  await until(() => number(page, "#sent"), (sent) => sent > last);
+  await until(
+    () => number(page, "#sent"),
+    (sent) => sent > last,
+  );
   await comeTo("back");
 
   await page.getByRole("alert").filter({ hasText: "The token was refused" }).waitFor();

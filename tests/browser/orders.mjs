@@ -17,7 +17,12 @@ await play(async (open) => {
   await give("Stop", "Cancel");
   await button("Stop").click();
   await page.getByRole("dialog", { name: "Stop the fleet?" }).waitFor();
-  assert.ok(await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).evaluate((no) => no === document.activeElement));
+  assert.ok(
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: "Cancel" })
+      .evaluate((no) => no === document.activeElement),
+  );
   await page.keyboard.press("Escape");
   assert.ok(await button("Stop").evaluate((stop) => stop === document.activeElement), "the focus comes back");
   await comeTo("cancelled");
@@ -34,10 +39,13 @@ await play(async (open) => {
   await comeTo("started");
 
   await until(() => button("Plan now").isEnabled(), Boolean);
-  const tick = () => page.evaluate(async () => {
-    const answer = await fetch("/api/warmup/control", { headers: { Authorization: `Bearer ${sessionStorage.getItem("warmup.token")}` } });
-    return (await answer.json()).data.lastRunTime;
-  });
+  const tick = () =>
+    page.evaluate(async () => {
+      const answer = await fetch("/api/warmup/control", {
+        headers: { Authorization: `Bearer ${sessionStorage.getItem("warmup.token")}` },
+      });
+      return (await answer.json()).data.lastRunTime;
+    });
   const before = await tick();
   await give("Plan now", "Plan now");
   await said("All workers plan now.");

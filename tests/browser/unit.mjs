@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as format from "../../src/api/dashboard/format.mjs";
+import { rest } from "../../src/api/dashboard/rest.mjs";
 import * as scale from "../../src/api/dashboard/scale.mjs";
 import { parser } from "../../src/api/dashboard/sse.mjs";
 import { START, walk } from "../../src/api/dashboard/walk.mjs";
 
 const STREAM =
-  ": there\n\nid: 2026-11-24T10:30:00Z\nevent: metrics\ndata: {\"a\":\ndata: 1}\n\nevent: problem\r\ndata:x\r\n\r\ndata: last\rid\r\r";
+  ': there\n\nid: 2026-11-24T10:30:00Z\nevent: metrics\ndata: {"a":\ndata: 1}\n\nevent: problem\r\ndata:x\r\n\r\ndata: last\rid\r\r';
 
 const EVENTS = [
   { event: "metrics", data: '{"a":\n1}', id: "2026-11-24T10:30:00Z" },
@@ -32,7 +33,9 @@ test("an event is told when it is whole, and not before", () => {
   const parse = parser();
   assert.deepEqual(parse("\uFEFFdata: one\n"), []);
   assert.deepEqual(parse("\n"), [{ event: "message", data: "one", id: "" }]);
-  assert.deepEqual(parse("event: nothing\n\n: comment\nunknown: field\ndata\n\n"), [{ event: "message", data: "", id: "" }]);
+  assert.deepEqual(parse("event: nothing\n\n: comment\nunknown: field\ndata\n\n"), [
+    { event: "message", data: "", id: "" },
+  ]);
 });
 
 test("a batch is a sentence that rounds nothing up", () => {
@@ -49,7 +52,13 @@ test("numbers and times are written as people read them", () => {
   assert.equal(format.when("2026-11-24T10:30:05Z", "2026-11-24T11:00:00Z"), "10:30");
   assert.equal(format.when("2026-11-04T10:30:05Z", "2026-11-24T11:00:00Z"), "4 Nov, 10:30");
   assert.equal(format.when(null, "2026-11-24T11:00:00Z"), "never");
-  assert.deepEqual([340, 30000, 1500, 95000, 120000].map(format.duration), ["340 ms", "30 s", "1.5 s", "1 min 35 s", "2 min"]);
+  assert.deepEqual([340, 30000, 1500, 95000, 120000].map(format.duration), [
+    "340 ms",
+    "30 s",
+    "1.5 s",
+    "1 min 35 s",
+    "2 min",
+  ]);
   assert.deepEqual([6.5, 0.25, 8, 0].map(format.hours), ["6 h 30 min", "15 min", "8 h", "0 min"]);
   assert.deepEqual([format.share(1, 0), format.share(3, 2), format.share(1, 4)], [0, 100, 25]);
   assert.deepEqual(["mon,tue", "mon,tue,wed,thu,fri,sat,sun"].map(format.weekdays), ["mon, tue", "every day"]);
@@ -64,12 +73,26 @@ test("a chart's marks are round and hold the most", () => {
 });
 
 test("a line goes through its points and shows what lies between them", () => {
-  const points = [[0, 0], [10, 5]];
+  const points = [
+    [0, 0],
+    [10, 5],
+  ];
   assert.equal(scale.line(points), "M0 0L10 5");
   assert.equal(scale.area(points, 9), "M0 0L10 5L10 9L0 9Z");
   assert.equal(scale.area([], 9), "");
-  assert.deepEqual([-1, 0, 4, 10, 99].map((x) => scale.valueAt(points, x)), [0, 0, 2, 5, 5]);
+  assert.deepEqual(
+    [-1, 0, 4, 10, 99].map((x) => scale.valueAt(points, x)),
+    [0, 0, 2, 5, 5],
+  );
   assert.equal(scale.linear(3, 3, 7, 9)(3), 7);
+});
+
+test("a lost server is asked ever more slowly, up to ten seconds, and not by all at once", () => {
+  assert.deepEqual(
+    [0, 1, 2, 5, 50].map((attempt) => rest(attempt, 1)),
+    [500, 1000, 2000, 10_000, 10_000],
+  );
+  assert.equal(rest(5, 0), 5000);
 });
 
 test("those behind come first, a page at a time, none twice and none left out", async () => {
@@ -82,7 +105,7 @@ test("those behind come first, a page at a time, none twice and none left out", 
   };
   for (const size of [1, 2, 3, 4, 100]) {
     const seen = [];
-    for (let place = START; place !== null; ) {
+    for (let place = START; place !== null;) {
       const page = await walk(read, Object.keys(fleet), place, size);
       assert.ok(page.rows.length <= size);
       seen.push(...page.rows);

@@ -9,12 +9,19 @@ await play(async (open) => {
   const page = await open({ expected: /status of 404/ });
   await enter(page);
   await page.locator("#who", { hasText: /^ann@ann.test$/ }).waitFor();
-  await until(() => page.locator("#mailboxes-rows a").count(), (rows) => rows === 4);
+  await until(
+    () => page.locator("#mailboxes-rows a").count(),
+    (rows) => rows === 4,
+  );
   for (const address of await page.locator("#mailboxes-rows a").allTextContents()) assert.match(address, /@ann\.test$/);
   await page.locator("#sent-more", { hasText: "of 4" }).waitFor();
-  await until(() => number(page, "#sent"), (sent) => sent > 0);
+  await until(
+    () => number(page, "#sent"),
+    (sent) => sent > 0,
+  );
   await page.getByRole("heading", { name: "Your caps" }).waitFor();
-  for (const name of ["Start…", "Stop…", "Plan now…"]) assert.equal(await page.getByRole("button", { name }).count(), 0);
+  for (const name of ["Start…", "Stop…", "Plan now…"])
+    assert.equal(await page.getByRole("button", { name }).count(), 0);
   for (const name of ["Workers", "Batches"]) assert.equal(await page.getByRole("heading", { name }).count(), 0);
 
   await page.evaluate((id) => (location.hash = `#/mailbox/${id}`), foreign);

@@ -17,13 +17,16 @@ import { paced } from "./paced.mjs";
 import * as summary from "./summary.mjs";
 import * as workers from "./workers.mjs";
 
-/** At most so often each part is read again, however much happens. */
+/** At most so often each part is read again, however much happens; and so often although nothing does. */
 const GAP_MS = 3000;
+const QUIET_MS = 10_000;
 
 /** The server's time when it was heard last. */
 let now = "";
 /** Whom the token speaks for. */
 let me = null;
+/** The day's numbers, as they were told last. */
+let day = null;
 /** Which of the page's views is shown: login, overview or mailbox. */
 let view = "";
 let leave = () => {};
@@ -31,13 +34,15 @@ let leave = () => {};
 const parts = {
   overview: [
     async () => chart.show(await client.ask("day")),
-    async () => workers.show(await client.ask("control"), now),
+    async () => me?.isAdmin && workers.show(await client.ask("control"), now),
     () => mailboxes.refresh(),
     () => events.refresh(now),
   ],
   mailbox: [() => mailbox.refresh(() => now)],
 };
-const soon = Object.fromEntries(Object.entries(parts).map(([name, works]) => [name, works.map((work) => paced(seen(name, work), GAP_MS))]));
+const soon = Object.fromEntries(
+  Object.entries(parts).map(([name, works]) => [name, works.map((work) => paced(seen(name, work), GAP_MS))]),
+);
 
 /** Nothing is read for a view that nobody sees. */
 function seen(name, work) {
@@ -60,7 +65,7 @@ function enter() {
 /** Asks for a token, and says why. */
 function ask(reason) {
   leave();
-  me = null;
+  [me, day] = [null, null];
   show("login");
   link("out");
   login.refuse(reason);
@@ -78,6 +83,7 @@ async function opened() {
   write(byId("who"), me.isAdmin ? `${me.name} (admin)` : me.name);
   for (const element of document.querySelectorAll(".admins")) element.hidden = !me.isAdmin;
   write(byId("caps-title"), me.isAdmin ? "Caps of the fleet" : "Your caps");
+  refresh();
 }
 
 function event({ event, data, id }) {
@@ -85,14 +91,21 @@ function event({ event, data, id }) {
   if (event === "problem") return link("blind", JSON.parse(data).detail);
   if (event !== "metrics") return;
   link("live");
-  const metrics = JSON.parse(data);
-  summary.show(metrics);
-  summary.showCaps(metrics.cron.queueStatus.rateLimit);
-  control.show(metrics.cron.running);
-  mailboxes.showCounts(metrics.quotaStatus);
-  batches.show(metrics.batchHistory, now);
-  if (view === "overview") document.title = `${metrics.system.systemHealth}, ${count(metrics.system.totalSentToday)} sent – warmup`;
+  day = JSON.parse(data);
+  summary.show(day);
+  summary.showCaps(day.cron.queueStatus.rateLimit);
+  control.show(day.cron.running);
+  mailboxes.showCounts(day.quotaStatus);
+  batches.show(day.batchHistory, now);
+  entitle();
   refresh();
+}
+
+/** A tab that nobody looks at tells how things are by its title. */
+function entitle() {
+  if (view === "mailbox") return;
+  const isKnown = view === "overview" && day !== null;
+  document.title = isKnown ? `${day.system.systemHealth}, ${count(day.system.totalSentToday)} sent – warmup` : "warmup";
 }
 
 function heard(instant) {
@@ -124,6 +137,7 @@ function show(name) {
   view = name;
   for (const main of document.querySelectorAll("main")) main.hidden = main.id !== name;
   byId("session").hidden = name === "login";
+  entitle();
 }
 
 /** Follows the address: a token, a mailbox, or the overview. */
@@ -156,4 +170,5 @@ byId("leave").addEventListener("click", () => {
 });
 window.addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", refresh);
+setInterval(() => document.body.dataset.link === "live" && refresh(), QUIET_MS);
 enter();

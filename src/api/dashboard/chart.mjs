@@ -16,8 +16,16 @@ let shown = null;
 export function show(day) {
   shown = day;
   const difference = day.sentByNow - day.plannedByNow;
-  const words = difference < 0 ? `${count(-difference)} behind it` : difference > 0 ? `${count(difference)} ahead of it` : "just so";
-  write(byId("day-words"), `${count(day.sentByNow)} sent, ${count(day.plannedByNow)} planned by now: ${words}. ${count(day.quota)} are owed today.`);
+  const words =
+    difference < 0
+      ? `${count(-difference)} behind it`
+      : difference > 0
+        ? `${count(difference)} ahead of it`
+        : "just so";
+  write(
+    byId("day-words"),
+    `${count(day.sentByNow)} sent, ${count(day.plannedByNow)} planned by now: ${words}. ${count(day.quota)} are owed today.`,
+  );
   draw();
   tabulate(day);
 }
@@ -81,7 +89,13 @@ function tabulate({ planned, sent }) {
   const now = went[went.length - 1][0];
   const row = (at) => {
     const reached = at <= now ? count(Math.round(valueAt(went, at))) : "–";
-    return el("tr", {}, el("th", { scope: "row" }, clock(at)), el("td", {}, count(Math.round(valueAt(plan, at)))), el("td", {}, reached));
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, clock(at)),
+      el("td", {}, count(Math.round(valueAt(plan, at)))),
+      el("td", {}, reached),
+    );
   };
   body.replaceChildren(...hours(plan[0][0], plan[plan.length - 1][0], 24).map(row));
 }

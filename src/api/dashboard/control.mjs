@@ -49,6 +49,7 @@ async function give(action, question, changed) {
 }
 
 /** A worker that hears nothing obeys a little later. */
-const told = (done) => (given) => (given.announced ? done : `${done} Workers can't be told now: they obey at their next heartbeat.`);
+const told = (done) => (given) =>
+  given.announced ? done : `${done} Workers can't be told now: they obey at their next heartbeat.`;
 
 const refused = (error) => (error instanceof Away ? "The server does not answer: nothing was ordered." : error.message);

@@ -22,12 +22,18 @@ export async function read(filter) {
 
 /** Shows events, in their order. @param {Element} parent @param {any[]} events */
 export function show(parent, events, now) {
-  keyed(parent, events, (event) => event.id, make, (row, event) => {
-    row.dataset.grave = GRAVE.test(event.kind);
-    write(row.querySelector("time"), when(event.at, now));
-    row.querySelector("time").dateTime = event.at;
-    write(row.querySelector(".words"), event.text);
-  });
+  keyed(
+    parent,
+    events,
+    (event) => event.id,
+    make,
+    (row, event) => {
+      row.dataset.grave = GRAVE.test(event.kind);
+      write(row.querySelector("time"), when(event.at, now));
+      row.querySelector("time").dateTime = event.at;
+      write(row.querySelector(".words"), event.text);
+    },
+  );
 }
 
 const make = () => el("li", {}, el("time"), el("span", { class: "words" }));

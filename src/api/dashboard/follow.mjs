@@ -2,18 +2,11 @@
 // slowly, until it is back.
 
 import { Away, Problem, complain, send } from "./client.mjs";
+import { rest } from "./rest.mjs";
 import { parser } from "./sse.mjs";
 
 /** The server says at least every 15 s that it is there. */
 const LONGEST_SILENCE_MS = 40_000;
-const FIRST_REST_MS = 500;
-const LONGEST_REST_MS = 10_000;
-
-/** How long to rest before the next attempt; the dice (0 to 1) keep many pages from coming back at the same instant. */
-export function rest(attempt, dice) {
-  const rest = Math.min(FIRST_REST_MS * 2 ** attempt, LONGEST_REST_MS);
-  return rest * (0.75 + 0.5 * dice);
-}
 
 /**
  * Follows until the returned function is called, or the token is refused.

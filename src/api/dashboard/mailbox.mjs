@@ -31,7 +31,8 @@ export function listen(changed) {
 export function open(mailbox) {
   [id, places, nextPlace] = [mailbox, [null], null];
   write(byId("mailbox-email"), `Mailbox ${mailbox}`);
-  for (const name of ["standing", "because", "advice", "facts", "said", "missing"]) byId(`mailbox-${name}`).replaceChildren();
+  for (const name of ["standing", "because", "advice", "facts", "said", "missing"])
+    byId(`mailbox-${name}`).replaceChildren();
   for (const name of ["days-rows", "log-rows", "mailbox-events"]) byId(name).replaceChildren();
   byId("test-steps").replaceChildren();
 }
@@ -103,7 +104,13 @@ function showFacts(detail, performance, now) {
     facts.push(["Streak", counted(currentStreak, "day", "days") + " with the whole quota"]);
   }
   const make = ([name]) => el("div", {}, el("dt", {}, name), el("dd"));
-  keyed(byId("mailbox-facts"), facts, ([name]) => name, make, (row, [, words]) => write(row.lastChild, words));
+  keyed(
+    byId("mailbox-facts"),
+    facts,
+    ([name]) => name,
+    make,
+    (row, [, words]) => write(row.lastChild, words),
+  );
 }
 
 function showDays(days) {
@@ -113,17 +120,23 @@ function showDays(days) {
     cells[0].className = "quota";
     return el("tr", {}, el("th", { scope: "row" }), ...cells);
   };
-  keyed(byId("days-rows"), days, (day) => day.day, make, (row, day) => {
-    const [name, sent, failed, uncertain, replied, reason] = row.cells;
-    write(name, date(day.day));
-    write(sent.firstChild, `${day.sent} of ${day.quota}`);
-    fill(sent.lastChild, share(day.sent, day.quota));
-    sent.lastChild.dataset.standing = day.sent >= day.quota ? "complete" : "on-track";
-    write(failed, count(day.failed));
-    write(uncertain, count(day.uncertain));
-    write(replied, count(day.replied));
-    write(reason, day.reason ?? "");
-  });
+  keyed(
+    byId("days-rows"),
+    days,
+    (day) => day.day,
+    make,
+    (row, day) => {
+      const [name, sent, failed, uncertain, replied, reason] = row.cells;
+      write(name, date(day.day));
+      write(sent.firstChild, `${day.sent} of ${day.quota}`);
+      fill(sent.lastChild, share(day.sent, day.quota));
+      sent.lastChild.dataset.standing = day.sent >= day.quota ? "complete" : "on-track";
+      write(failed, count(day.failed));
+      write(uncertain, count(day.uncertain));
+      write(replied, count(day.replied));
+      write(reason, day.reason ?? "");
+    },
+  );
 }
 
 function showLog({ logs, nextCursor }, now) {
@@ -131,22 +144,42 @@ function showLog({ logs, nextCursor }, now) {
   byId("log-none").hidden = logs.length > 0;
   byId("log-newer").setAttribute("aria-disabled", String(places.length === 1));
   byId("log-older").setAttribute("aria-disabled", String(!nextCursor));
-  const make = () => el("tr", {}, el("th", { scope: "row" }), el("td"), el("td", {}, el("span", { class: "badge" })), el("td", { class: "wide" }));
-  keyed(byId("log-rows"), logs, (row) => row.id, make, (row, entry) => {
-    const [at, recipient, status, subject] = row.cells;
-    write(at, when(entry.at, now));
-    write(recipient, entry.recipient ?? "somebody else’s");
-    write(status.firstChild, entry.reason ? `${entry.status} ${entry.reason}` : entry.status);
-    status.firstChild.dataset.status = entry.status;
-    write(subject, entry.subject);
-  });
+  const make = () =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }),
+      el("td"),
+      el("td", {}, el("span", { class: "badge" })),
+      el("td", { class: "wide" }),
+    );
+  keyed(
+    byId("log-rows"),
+    logs,
+    (row) => row.id,
+    make,
+    (row, entry) => {
+      const [at, recipient, status, subject] = row.cells;
+      write(at, when(entry.at, now));
+      write(recipient, entry.recipient ?? "somebody else’s");
+      write(status.firstChild, entry.reason ? `${entry.status} ${entry.reason}` : entry.status);
+      status.firstChild.dataset.status = entry.status;
+      write(subject, entry.subject);
+    },
+  );
 }
 
 async function order(what, changed) {
   const email = byId("mailbox-email").textContent;
   const question =
     what === "pause"
-      ? { title: `Pause ${email}?`, text: "It neither sends nor receives until it is resumed. A mail that is on its way is finished.", action: "Pause", field: "Reason (may be left out)", grave: true }
+      ? {
+          title: `Pause ${email}?`,
+          text: "It neither sends nor receives until it is resumed. A mail that is on its way is finished.",
+          action: "Pause",
+          field: "Reason (may be left out)",
+          grave: true,
+        }
       : { title: `Resume ${email}?`, text: "It sends and receives again, whatever stopped it.", action: "Resume" };
   const { confirmed, written } = await confirm(question);
   if (!confirmed) return;
@@ -161,12 +194,24 @@ async function test() {
   const tested = id;
   byId("test-steps").replaceChildren();
   write(byId("mailbox-said"), "It is being tried out: TLS, login, and as far as RCPT to itself. No mail is sent.");
-  const checked = await ask(`mailboxes/${id}/test`, { method: "POST" }).catch((error) => ({ steps: [], said: refused(error) }));
+  const checked = await ask(`mailboxes/${id}/test`, { method: "POST" }).catch((error) => ({
+    steps: [],
+    said: refused(error),
+  }));
   if (tested !== id) return;
   const { ok, steps, fault, said } = checked;
   write(byId("mailbox-said"), said ?? (ok ? "It can send." : `It can’t send: ${fault.reason} at ${fault.stage}.`));
-  const step = ({ step, code, text, ms }) => el("li", {}, [step, code, text].filter(Boolean).join(" "), ` (${duration(ms)})`);
-  const last = fault ? [el("li", { class: "fault" }, `${fault.stage}: ${fault.text}${fault.advice ? `. What to do: ${fault.advice}` : ""}`)] : [];
+  const step = ({ step, code, text, ms }) =>
+    el("li", {}, [step, code, text].filter(Boolean).join(" "), ` (${duration(ms)})`);
+  const last = fault
+    ? [
+        el(
+          "li",
+          { class: "fault" },
+          `${fault.stage}: ${fault.text}${fault.advice ? `. What to do: ${fault.advice}` : ""}`,
+        ),
+      ]
+    : [];
   byId("test-steps").replaceChildren(...steps.map(step), ...last);
 }
 

@@ -41,39 +41,49 @@ export function listen(changed) {
 
 /** Shows how many stand how. */
 export function showCounts(quotaStatus) {
-  counts = { behind: quotaStatus.behind, failing: quotaStatus.failing, "on-track": quotaStatus.onTrack, complete: quotaStatus.complete };
-  const all = STANDINGS.reduce((sum, standing) => sum + counts[standing], 0);
-  write(byId("count-all"), count(all));
+  counts = {
+    behind: quotaStatus.behind,
+    failing: quotaStatus.failing,
+    "on-track": quotaStatus.onTrack,
+    complete: quotaStatus.complete,
+  };
+  write(byId("count-all"), count(total("all")));
   for (const standing of STANDINGS) write(byId(`count-${standing}`), count(counts[standing]));
 }
 
 /** Reads the page that is asked for, and shows it. */
 export async function refresh() {
   const { standing, search, places } = { ...asked };
-  let total = 0;
   const read = async (standing, limit, cursor) => {
+    if (!search && counts?.[standing] === 0) return { quotas: [], nextCursor: null };
     const query = new URLSearchParams({ status: standing, limit });
     if (search) query.set("search", search);
     if (cursor) query.set("cursor", cursor);
-    const page = await ask(`quota?${query}`);
-    total += page.total;
-    return page;
+    return ask(`quota?${query}`);
   };
-  const standings = standing === "all" ? STANDINGS.filter((one) => search || !counts || counts[one] > 0) : [standing];
+  const standings = standing === "all" ? STANDINGS : [standing];
   const page = await walk(read, standings, places[places.length - 1], SIZE);
   if (standing !== asked.standing || search !== asked.search || places !== asked.places) return;
-  next = page.next;
-  show(page.rows, places.length);
-}
-
-function show(rows, page) {
-  keyed(byId("mailboxes-rows"), rows, (row) => row.mailboxId, make, update);
-  const first = (page - 1) * SIZE + 1;
-  write(byId("page-words"), rows.length === 0 ? "No mailbox is so." : `${count(first)} to ${count(first + rows.length - 1)}`);
+  const all = search ? null : total(standing);
+  const first = (places.length - 1) * SIZE + 1;
+  const last = first + page.rows.length - 1;
+  next = last === all ? null : page.next;
+  show(page.rows);
+  write(byId("page-words"), page.rows.length === 0 ? "No mailbox is so." : range(first, last, all));
   // One that has the focus stays: a page that is the last one now may not be so in a moment.
-  byId("page-back").setAttribute("aria-disabled", String(page === 1));
+  byId("page-back").setAttribute("aria-disabled", String(places.length === 1));
   byId("page-next").setAttribute("aria-disabled", String(!next));
 }
+
+/** How many there are, as far as they are known. */
+function total(standing) {
+  if (!counts) return null;
+  return standing === "all" ? STANDINGS.reduce((sum, one) => sum + counts[one], 0) : counts[standing];
+}
+
+const range = (first, last, all) => `${count(first)} to ${count(last)}${all === null ? "" : ` of ${count(all)}`}`;
+
+const show = (rows) => keyed(byId("mailboxes-rows"), rows, (row) => row.mailboxId, make, update);
 
 function make({ mailboxId, email }) {
   return el(

@@ -24,7 +24,10 @@ export function area(points, floor) {
 export function ticks(most, wanted = 4) {
   const rough = Math.max(most, 1) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough));
+  const step = Math.max(
+    1,
+    [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough),
+  );
   return Array.from({ length: Math.ceil(Math.max(most, 1) / step) + 1 }, (_, at) => at * step);
 }
 

@@ -16,9 +16,17 @@ export function show({ system, cron, quotaStatus }) {
   const failed = system.totalFailedToday + system.totalUncertainToday;
   const { queueSize, activeSends, isRunning } = cron.queueStatus;
   write(byId("sent"), count(system.totalSentToday));
-  write(byId("sent-more"), `from ${counted(system.activeMailboxes, "mailbox", "mailboxes")} of ${count(system.totalMailboxes)}`);
+  write(
+    byId("sent-more"),
+    `from ${counted(system.activeMailboxes, "mailbox", "mailboxes")} of ${count(system.totalMailboxes)}`,
+  );
   write(byId("throughput"), `${count(system.throughputPerHour)}/h`);
-  write(byId("throughput-more"), system.avgBatchDuration ? `in the last 60 minutes; a batch takes ${duration(system.avgBatchDuration)}` : "in the last 60 minutes");
+  write(
+    byId("throughput-more"),
+    system.avgBatchDuration
+      ? `in the last 60 minutes; a batch takes ${duration(system.avgBatchDuration)}`
+      : "in the last 60 minutes",
+  );
   write(byId("filled"), percent(system.quotaCompletionRate));
   fill(byId("filled-bar"), system.quotaCompletionRate);
   write(byId("filled-more"), `${count(quotaStatus.complete)} complete, ${count(quotaStatus.behind)} behind`);
