@@ -11,7 +11,7 @@ use super::{
     page,
     reply::{Envelope, Reply},
 };
-use crate::app::overview::{QuotaList, quota_list};
+use crate::app::overview::{Looked, QuotaList, quota_list, quotas_found};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -63,7 +63,11 @@ pub(super) async fn list(
 ) -> Reply<QuotaList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
-    let (scope, status, search) = (caller.identity.scope(), asked.status.word(), asked.search.as_deref());
-    let quotas = quota_list(&desk.database, scope, status, search, page, desk.clock.now()).await?;
+    let status = asked.status.word();
+    if let Some(part) = asked.search.as_deref() {
+        let (scope, looked) = (caller.identity.scope(), Looked { part, status });
+        return Ok(front.answer(quotas_found(&desk.database, scope, looked, page, desk.clock.now()).await?));
+    }
+    let quotas = quota_list(&desk.database, caller.identity.scope(), status, page, desk.clock.now()).await?;
     Ok(front.answer(quotas))
 }

@@ -3,6 +3,7 @@
 mod control;
 mod day;
 mod fleet;
+mod found;
 mod gauges;
 mod mailbox;
 mod metrics;
@@ -15,6 +16,7 @@ pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
     day::{DayCurve, Reached, day_curve},
     fleet::{FleetStatus, fleet_status},
+    found::{Looked, quotas_found},
     gauges::fleet_gauges,
     mailbox::{
         DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,

@@ -27,10 +27,8 @@ await play(async (open) => {
     (sent) => sent > before + 10,
   );
   await until(chart, (line) => line !== drawn);
-  await until(
-    () => page.locator("#batches-rows li").first().textContent(),
-    (text) => /^Batch #\d+: \d+ processed, \d+ sent, 0 failed \(\d+ %\)/.test(text),
-  );
+  const sentence = /^Batch #\d+: \d+ processed, \d+ sent, 0 failed \(\d+ %\)$/;
+  await page.locator("#batches-rows .words", { hasText: sentence }).first().waitFor();
   await page.locator("#workers-rows", { hasText: "worker-1 leaderrunning8" }).waitFor();
 
   await page.getByRole("button", { name: "Log out" }).click();

@@ -41,6 +41,7 @@ test("an event is told when it is whole, and not before", () => {
 test("a batch is a sentence that rounds nothing up", () => {
   const batch = { id: 1, processed: 48, sent: 46, failed: 2, successRate: 95.83 };
   assert.equal(format.batch(batch), "Batch #1: 48 processed, 46 sent, 2 failed (95 %)");
+  assert.equal(format.batch({ ...batch, durationMs: null }), "Batch #1: 48 under way");
 });
 
 test("numbers and times are written as people read them", () => {

@@ -5,6 +5,7 @@ mod clocks;
 mod day;
 mod events;
 mod fleet;
+mod found;
 mod history;
 mod hosts;
 mod logs;
@@ -21,6 +22,7 @@ pub use self::{
     day::{WindowSums, by_window, quarters},
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
+    found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},

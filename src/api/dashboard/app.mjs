@@ -18,7 +18,7 @@ import * as summary from "./summary.mjs";
 import * as workers from "./workers.mjs";
 
 /** At most so often each part is read again, however much happens; and so often although nothing does. */
-const GAP_MS = 3000;
+const GAP_MS = 1500;
 const QUIET_MS = 10_000;
 
 /** The server's time when it was heard last. */

@@ -15,8 +15,8 @@ export function show(batches, now) {
     make,
     (row, one) => {
       write(row.querySelector(".words"), batch(one));
-      const took = one.durationMs === null ? "under way" : duration(one.durationMs);
-      write(row.querySelector(".more"), `${when(one.startedAt, now)}, ${took}, ${one.workerId}`);
+      const took = one.durationMs === null ? [] : [duration(one.durationMs)];
+      write(row.querySelector(".more"), [when(one.startedAt, now), ...took, one.workerId].join(", "));
       row.dataset.failed = one.failed > 0;
     },
   );

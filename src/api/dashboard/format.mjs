@@ -45,8 +45,9 @@ export function hours(number) {
 /** "mon,tue" → "mon, tue"; all seven → "every day". */
 export const weekdays = (days) => (days.split(",").length === 7 ? "every day" : days.replaceAll(",", ", "));
 
-/** "Batch #1: 48 processed, 46 sent, 2 failed (95 %)". */
-export function batch({ id, processed, sent, failed, successRate }) {
+/** "Batch #1: 48 processed, 46 sent, 2 failed (95 %)"; one that runs has not failed yet. */
+export function batch({ id, processed, sent, failed, successRate, durationMs }) {
+  if (durationMs === null) return `Batch #${id}: ${processed} under way`;
   return `Batch #${id}: ${processed} processed, ${sent} sent, ${failed} failed (${Math.floor(successRate)} %)`;
 }
 

@@ -39,7 +39,7 @@ pub async fn performance(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<Vec<Performance>, sqlx::Error> {
-    let (_, rows) = view::quotas(pool, user, None, None, page, now).await?;
+    let (_, rows) = view::quotas(pool, user, None, page, now).await?;
     of_rows(pool, &rows).await
 }
 

@@ -41,18 +41,16 @@ pub struct QuotaList {
     pub next_cursor: Option<String>,
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`,
-/// and `search` in their address, where they are given.
+/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, if one is given.
 pub async fn quota_list(
     pool: &PgPool,
     user: Option<UserId>,
     status: Option<&str>,
-    search: Option<&str>,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
     let one_more = Page { limit: page.limit + 1, ..page };
-    let (total, mut rows) = view::quotas(pool, user, status, search, one_more, now).await?;
+    let (total, mut rows) = view::quotas(pool, user, status, one_more, now).await?;
     let is_last = rows.len() as i64 <= page.limit;
     rows.truncate(page.limit.max(0) as usize);
     let next_cursor = rows.last().filter(|_| !is_last).map(|row| row.id.to_string());
