@@ -40,11 +40,12 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 	cargo test --locked --workspace
 
 .PHONY: test-all
-test-all: test ## Run every suite there is: also what needs Prometheus' own tool
+test-all: test ## Run every suite there is: also what needs Prometheus' own tool, and a browser
 	@scripts/setup.sh test-all
 	cargo test --locked --test promtool
 	@scripts/tools.sh
 	cargo test --locked --test deploy
+	cargo test --locked --test browser
 
 .PHONY: lint
 lint: ## Check format and lints

@@ -44,6 +44,24 @@ need_test-all() {
     need_test
     need prometheus promtool
     need_to_deploy
+    need chromium chromium
+    need nodejs node
+    need npm npm
+}
+
+# What the browser tests drive Chromium with; the lock file says which versions, by their hashes.
+browser=$(dirname "$0")/../tests/browser
+need_modules() {
+    [[ $1 == test-all && ! $browser/node_modules/.package-lock.json -nt $browser/package-lock.json ]]
+}
+install_modules() {
+    echo "setup: installing playwright-core and axe-core into tests/browser/node_modules with npm"
+    npm ci --prefix "$browser" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+    touch "$browser/node_modules/.package-lock.json"
+}
+finish() {
+    ! need_modules "$1" || install_modules
+    exit 0
 }
 
 explain() {
@@ -119,7 +137,7 @@ demo | test | test-all) "need_$1" ;;
     exit 2
     ;;
 esac
-[[ ${#missing[@]} -gt 0 ]] || exit 0
+[[ ${#missing[@]} -gt 0 ]] || finish "$1"
 command -v apt-get >/dev/null || explain "This machine has no apt-get, so setup can't install by itself."
 if [[ $EUID -eq 0 ]]; then
     install_on_debian
@@ -133,3 +151,4 @@ fi
 missing=()
 "need_$1"
 [[ ${#missing[@]} -eq 0 ]] || explain "apt-get ran, and something is still missing."
+finish "$1"

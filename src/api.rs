@@ -1,7 +1,7 @@
 //! Floor 5: HTTP, beside the command line: the same use cases, asked over the network.
 //!
 //! ```text
-//!   connection ─▶ listen (headers, time and number bounded) ─▶ probes, no token
+//!   connection ─▶ listen (headers, time and number bounded) ─▶ probes and the dashboard's files, no token
 //!                                                           └▶ auth (token ─▶ Caller, guessing slowed) ─▶ handlers ─▶ app
 //! ```
 //!
@@ -10,12 +10,15 @@
 
 mod auth;
 mod control;
+mod dashboard;
+mod day;
 mod describe;
 mod events;
 mod extract;
 mod listen;
 mod logs;
 mod mailboxes;
+mod me;
 mod metrics;
 mod page;
 mod performance;
@@ -105,6 +108,7 @@ fn router(front: Shared) -> Router {
         .route("/healthz", get(probes::alive))
         .route("/readyz", get(probes::ready))
         .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], document)))
+        .merge(dashboard::routes())
         .fallback_service(api.with_state(Arc::clone(&front)))
         .with_state(front)
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod config;
+mod dashboard;
 mod demo;
 mod events;
 mod fleet;

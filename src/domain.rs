@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod caps;
 pub mod content;
+pub mod curve;
 pub mod duties;
 pub mod enrolment;
 pub mod health;

@@ -6,6 +6,8 @@
 
 #[path = "api/client.rs"]
 mod client;
+#[path = "api/dashboard.rs"]
+mod dashboard;
 #[path = "api/fleet.rs"]
 mod fleet;
 #[path = "api/limits.rs"]

@@ -12,7 +12,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared, control, events, logs, mailboxes, metrics, performance, problem::Problem, quota, stream, tokens, users,
+    Shared, control, day, events, logs, mailboxes, me, metrics, performance, problem::Problem, quota, stream, tokens,
+    users,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     let warmup = OpenApiRouter::new()
         .routes(routes!(control::show, control::order))
         .routes(routes!(metrics::show))
+        .routes(routes!(day::show))
         .routes(routes!(stream::follow))
         .routes(routes!(quota::list))
         .routes(routes!(performance::show))
@@ -43,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(mailboxes::standing::test))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
+        .routes(routes!(me::show))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(events::list))

@@ -11,7 +11,7 @@ use super::{
     page,
     reply::{Envelope, Reply},
 };
-use crate::app::overview::{QuotaList, quota_list};
+use crate::app::overview::{Looked, QuotaList, quota_list, quotas_found};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -44,6 +44,8 @@ pub(super) struct Parameters {
     #[serde(default)]
     #[param(inline, required = false)]
     status: Status,
+    /// Only those with this in their address.
+    search: Option<String>,
     /// Rows of a page: 50 unless asked otherwise.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
@@ -62,6 +64,10 @@ pub(super) async fn list(
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
     let status = asked.status.word();
+    if let Some(part) = asked.search.as_deref() {
+        let (scope, looked) = (caller.identity.scope(), Looked { part, status });
+        return Ok(front.answer(quotas_found(&desk.database, scope, looked, page, desk.clock.now()).await?));
+    }
     let quotas = quota_list(&desk.database, caller.identity.scope(), status, page, desk.clock.now()).await?;
     Ok(front.answer(quotas))
 }

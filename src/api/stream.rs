@@ -9,6 +9,7 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
+use chrono::SecondsFormat;
 use futures_util::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -29,7 +30,7 @@ struct Told {
 }
 
 /// Tells the day in numbers whenever it changed: events `metrics`, with the data of /api/warmup/metrics; `problem` where it
-/// can't be told.
+/// can't be told. The id of an event is its time.
 #[utoipa::path(get, path = "/stream", tag = "fleet",
     responses((status = 200, description = "Events, until the token holds no more", body = String,
         content_type = "text/event-stream")))]
@@ -56,7 +57,9 @@ async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
         let (kind, data) = told.read().await;
         if told.last.as_ref() != Some(&data) {
             told.last = Some(data.clone());
-            return Some((Ok(Event::default().event(kind).data(data)), told));
+            // Its id is the time at which it was so, by the day clock.
+            let now = told.front.desk.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            return Some((Ok(Event::default().id(now).event(kind).data(data)), told));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How mailboxes and fleet stand, as commands and API show it. Holds no secret.
 
 mod control;
+mod day;
 mod fleet;
+mod found;
 mod gauges;
 mod mailbox;
 mod metrics;
@@ -12,7 +14,9 @@ mod standing;
 
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
+    day::{DayCurve, Reached, day_curve},
     fleet::{FleetStatus, fleet_status},
+    found::{Looked, quotas_found},
     gauges::fleet_gauges,
     mailbox::{
         DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,

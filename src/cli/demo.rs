@@ -95,13 +95,23 @@ async fn perform(args: &Args, folder: &Kept) -> anyhow::Result<ExitCode> {
             stop.cancel();
         })
     };
-    let screen = Screen::open(stage.database().clone(), Arc::clone(&clock), begins.date_naive(), args.mailboxes, QUOTA);
-    let report =
-        serve::serve(stage.settings(), Arc::clone(&clock), Arc::new(Dice::seeded(args.seed)), api::serve, stop.clone())
-            .await;
+    let mut screen = None;
+    let answer = |listeners: serve::Listeners, desk, stopped| {
+        match stage.dashboard(&listeners) {
+            Ok(address) => println!("Watch it, while it runs: {address}"),
+            Err(error) => println!("The dashboard has no address: {error}"),
+        }
+        let (database, clock) = (stage.database().clone(), Arc::clone(&clock));
+        screen = Some(Screen::open(database, clock, begins.date_naive(), args.mailboxes, QUOTA));
+        api::serve(listeners, desk, stopped)
+    };
+    let dice = Arc::new(Dice::seeded(args.seed));
+    let report = serve::serve(stage.settings(), Arc::clone(&clock), dice, answer, stop.clone()).await;
     let early = clock.now() < ends;
     curtain.abort();
-    screen.close().await;
+    if let Some(screen) = screen {
+        screen.close().await;
+    }
     let report = report?;
     let verdict = verdict(&stage, args, begins).await?;
     let journal = stage.strike().await?;

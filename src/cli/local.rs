@@ -6,9 +6,11 @@ use std::{fs, io::Read, net::TcpListener, path::PathBuf, process::ExitCode, sync
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    dashboard,
     mailbox::import::{self, open},
     session, stop,
 };
@@ -19,6 +21,7 @@ use crate::{
         import::check_first,
         local::Local,
         overview::{fleet_status, next_mail_at},
+        serve::Listeners,
     },
     config::{LogFormat, Settings},
     domain::enrolment::Rules,
@@ -71,13 +74,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check_first(&Rules::from(&settings), csv.as_slice())?;
     }
     let clock: Arc<dyn Clock> = Arc::new(args.clock());
+    let token = dashboard::let_person_in(&mut settings);
     let starting = stop.run_until_cancelled(Local::start(home, settings, clock.now()));
     let Some(started) = starting.await else {
         tracing::info!("stopped before the servers were up");
         return Ok(ExitCode::SUCCESS);
     };
     let mut local = started?;
-    let done = work(&mut local, csv.as_deref(), is_usual, clock, stop).await;
+    let done = work(&mut local, csv.as_deref(), is_usual, token, clock, stop).await;
     local.stop().await;
     telemetry.end().await;
     done
@@ -88,6 +92,7 @@ async fn work(
     local: &mut Local,
     csv: Option<&[u8]>,
     is_usual: bool,
+    token: Option<SecretString>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
@@ -99,8 +104,15 @@ async fn work(
     let now = clock.now();
     let status = fleet_status(local.database(), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
-    session::print(&told::told(local, &status, next, now, is_usual))?;
-    let report = local.serve(clock, Arc::new(Dice::random()), api::serve, stop).await?;
+    let told = told::told(local, &status, next, now, is_usual);
+    let answer = |listeners: Listeners, desk, stopped| {
+        let dashboard = listeners.api.local_addr().map(|http| dashboard::address(http, token.as_ref()));
+        if let Err(error) = dashboard.and_then(|address| session::print(&told::with_dashboard(&told, &address))) {
+            tracing::warn!(%error, "how things are can't be printed");
+        }
+        api::serve(listeners, desk, stopped)
+    };
+    let report = local.serve(clock, Arc::new(Dice::random()), answer, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -9,9 +9,10 @@ use std::{fmt::Write, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{demo::cast, local::read, mailbox::import, session, stop};
+use super::{dashboard, demo::cast, local::read, mailbox::import, session, stop};
 use crate::{
     app::local::Local,
     config::{LogFormat, Settings},
@@ -56,13 +57,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => Some(mail_host(&home, &password, &mut settings).await?),
     };
     settings.data_dir = Some(folder);
+    let token = dashboard::let_person_in(&mut settings);
     let now = session::now();
     let Some(started) = stop.run_until_cancelled(Local::start(home, settings, now)).await else {
         return Ok(ExitCode::SUCCESS);
     };
     let mut local = started?;
     let csv = csv.unwrap_or_else(|| made_up(host.as_ref().map_or(0, SinkHandle::port), &password).into());
-    let done = work(&mut local, &csv, host.as_ref(), args.workers, now, stop).await;
+    let done = work(&mut local, &csv, host.as_ref(), token.as_ref(), args.workers, now, stop).await;
     if let Some(host) = host {
         host.stop().await?;
     }
@@ -75,15 +77,16 @@ async fn work(
     local: &mut Local,
     csv: &[u8],
     host: Option<&SinkHandle>,
+    token: Option<&SecretString>,
     workers: u16,
     now: DateTime<Utc>,
     stop: CancellationToken,
 ) -> anyhow::Result<bool> {
     let (sealer, rules) = (local.sealer()?, Rules::from(local.settings()));
     let report = import::with_bar(local.database(), &sealer, &rules, csv, now, false).await?;
-    let mut team = Team::start(&std::env::current_exe()?, workers, &vars(local, host, workers)?)?;
+    let mut team = Team::start(&std::env::current_exe()?, workers, &vars(local, host, token, workers)?)?;
     session::print(&import::told(&report, "imported"))?;
-    session::print(&told(local, host, &team))?;
+    session::print(&told(local, host, token, &team))?;
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
@@ -125,7 +128,12 @@ fn made_up(port: u16, password: &str) -> String {
 }
 
 /// What the workers have in their environment beside ours.
-fn vars(local: &Local, host: Option<&SinkHandle>, workers: u16) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn vars(
+    local: &Local,
+    host: Option<&SinkHandle>,
+    token: Option<&SecretString>,
+    workers: u16,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
     let running = local.addresses();
     let mut vars = vec![
         ("DATABASE_URL", running.database_url),
@@ -134,6 +142,7 @@ fn vars(local: &Local, host: Option<&SinkHandle>, workers: u16) -> anyhow::Resul
         ("WARMUP_DISTRIBUTED_MODE", "true".to_owned()),
         ("WARMUP_WORKER_COUNT", workers.to_string()),
     ];
+    vars.extend(token.map(|token| ("WARMUP_ADMIN_TOKEN", token.expose_secret().to_owned())));
     if let Some(host) = host {
         vars.push(("WARMUP_TLS_CA_FILE", host.ca_file().display().to_string()));
         vars.push(("WARMUP_ALLOW_PRIVATE_HOSTS", "true".to_owned()));
@@ -141,7 +150,7 @@ fn vars(local: &Local, host: Option<&SinkHandle>, workers: u16) -> anyhow::Resul
     Ok(vars)
 }
 
-fn told(local: &Local, host: Option<&SinkHandle>, team: &Team) -> String {
+fn told(local: &Local, host: Option<&SinkHandle>, token: Option<&SecretString>, team: &Team) -> String {
     let folder = local.folder().display();
     let mut text = String::new();
     let mut line = |name: &str, words: String| {
@@ -154,6 +163,9 @@ fn told(local: &Local, host: Option<&SinkHandle>, team: &Team) -> String {
     for worker in team.workers() {
         let pid = worker.pid().unwrap_or_default();
         line(&worker.name, format!("process {pid}, http://{}; kill -9 {pid} shows how it is not missed", worker.http));
+    }
+    if let Some(first) = team.workers().first() {
+        line("dashboard", dashboard::address(first.http, token));
     }
     let program = std::env::args().next().unwrap_or_else(|| "warmup".to_owned());
     line("look", format!("WARMUP_DATA_DIR='{folder}' {program} status, in another terminal"));

@@ -2,8 +2,10 @@
 //! answer holds a sealed password.
 
 mod clocks;
+mod day;
 mod events;
 mod fleet;
+mod found;
 mod history;
 mod hosts;
 mod logs;
@@ -18,8 +20,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
+    day::{WindowSums, by_window, quarters},
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, fleet},
+    found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},

@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use sqlx::PgPool;
 
 use super::{QUOTA, cast};
@@ -15,7 +17,8 @@ use crate::{
         postgres::{migrate, pool},
         seal::Sealer,
     },
-    app::import,
+    app::{import, serve::Listeners},
+    cli::dashboard,
     config::Settings,
     domain::enrolment::Rules,
     local::{
@@ -31,6 +34,7 @@ pub(super) struct Stage {
     redis: PrivateRedis,
     sink: SinkHandle,
     enrolled: usize,
+    token: SecretString,
 }
 
 impl Stage {
@@ -55,14 +59,15 @@ impl Stage {
             password_file: Some(password_file),
         };
         let sink = sink::spawn(&std::env::current_exe()?, &options).await?;
-        let settings = settings(&postgres, &redis, &sink)?;
+        let mut settings = settings(&postgres, &redis, &sink)?;
+        let token = dashboard::let_in(&mut settings);
         let database = pool::connect(settings.require_database()?, settings.db_pool).await?;
         migrate::migrate(&database, settings.shards, begins).await?;
         let sealer = Sealer::new(settings.require_master_key()?.expose());
         let csv = cast::csv(mailboxes, sink.port(), &password, QUOTA);
         let options = import::Options { now: begins, dry_run: false, progress: &|_, _| {} };
         let report = import::import(&database, &sealer, &Rules::from(&settings), csv.as_bytes(), &options).await?;
-        Ok(Stage { settings, database, postgres, redis, sink, enrolled: report.new.len() })
+        Ok(Stage { settings, database, postgres, redis, sink, enrolled: report.new.len(), token })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -89,6 +94,11 @@ impl Stage {
             text.push_str(&format!("  {}={} (default {default})\n", differing.name, differing.value));
         }
         text
+    }
+
+    /// Where the day can be watched, by whoever reads this.
+    pub(super) fn dashboard(&self, listeners: &Listeners) -> io::Result<String> {
+        Ok(dashboard::address(listeners.api.local_addr()?, Some(&self.token)))
     }
 
     /// Stops the servers. Returns where the journal is.

@@ -35,6 +35,11 @@ pub(super) fn told(
     text
 }
 
+/// The same with where to watch it: last, because its address is known last.
+pub(super) fn with_dashboard(told: &str, address: &str) -> String {
+    format!("{told}{:10} {address}\n", "dashboard")
+}
+
 /// Said once, when it was made: nobody reads what stands there every day.
 fn key(found: &FoundKey) -> Option<String> {
     let words =

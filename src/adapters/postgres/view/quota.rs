@@ -167,7 +167,7 @@ pub async fn quota_of(
 
 type Asking<'q, T> = QueryAs<'q, sqlx::Postgres, T, PgArguments>;
 
-fn bound<T>(query: Asking<'_, T>, clocks: Clocks, user: Option<UserId>) -> Asking<'_, T> {
+pub(super) fn bound<T>(query: Asking<'_, T>, clocks: Clocks, user: Option<UserId>) -> Asking<'_, T> {
     query
         .bind(clocks.zones)
         .bind(clocks.starts)

@@ -1,0 +1,28 @@
+//! Mailboxes against their quota today that somebody looks for.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::quota::{QuotaList, QuotaStatus};
+use crate::{
+    adapters::postgres::view::{self, Page},
+    domain::id::UserId,
+};
+
+pub use crate::adapters::postgres::view::Looked;
+
+/// Returns a page of the mailboxes of `user`, or of all, that are switched on and so.
+pub async fn quotas_found(
+    pool: &PgPool,
+    user: Option<UserId>,
+    looked: Looked<'_>,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<QuotaList, sqlx::Error> {
+    let one_more = Page { limit: page.limit + 1, ..page };
+    let (total, mut rows) = view::quotas_found(pool, user, looked, one_more, now).await?;
+    let is_last = rows.len() as i64 <= page.limit;
+    rows.truncate(page.limit.max(0) as usize);
+    let next_cursor = rows.last().filter(|_| !is_last).map(|row| row.id.to_string());
+    Ok(QuotaList { total, quotas: rows.iter().map(|row| QuotaStatus::of(row, now)).collect(), next_cursor })
+}
