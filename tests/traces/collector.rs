@@ -85,7 +85,7 @@ impl Collector {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("the collector is installed: scripts/setup.sh test-all");
+            .expect("the collector is installed: scripts/tools.sh");
         let listens = async |at: SocketAddr| tokio::net::TcpStream::connect(at).await.is_ok();
         eventually(PATIENCE, async || listens(grpc).await && listens(http).await).await;
         Collector { grpc, http, taken, child, _folder: folder }
@@ -97,7 +97,7 @@ impl Collector {
 }
 
 fn agent() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/rotel/rotel/rotel-agent")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/rotel-agent")
 }
 
 /// Another process may take it first; then the collector does not come up, and the test says so.
