@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, Method, Uri, header},
     middleware::{self, Next},
     response::Response,
@@ -95,6 +95,7 @@ fn router(front: Shared) -> Router {
     let api = api
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), marked))
         .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
         .layer(middleware::from_fn(bounded))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
@@ -114,6 +115,16 @@ async fn unknown(uri: Uri) -> Problem {
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}: the Allow header says what it takes", uri.path());
     Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Whoever changed something is told of it in the sums too.
+async fn marked(State(front): State<Shared>, request: Request, next: Next) -> Response {
+    let changes = request.method() != Method::GET;
+    let response = next.run(request).await;
+    if changes && response.status().is_success() {
+        front.desk.census.mark().await;
+    }
+    response
 }
 
 /// Gives a request that takes too long up, and keeps answers out of caches and browsers' guesses.

@@ -72,8 +72,8 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(aske
         return Ok(front.answer(Shown::One(One { metrics, quota })));
     }
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
-    let list = quota_list(pool, scope, None, page, now).await?;
-    let metrics = performance(pool, scope, page, now).await?;
+    let list = quota_list(pool, &front.desk.census, scope, None, page, now).await?;
+    let metrics = performance(pool, scope, page).await?;
     let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
     let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
     let (quotas, next_cursor) = (list.quotas, list.next_cursor);

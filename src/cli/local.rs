@@ -18,6 +18,7 @@ use crate::{
     app::{
         import::check_first,
         local::Local,
+        census::Census,
         overview::{fleet_status, next_mail_at},
     },
     config::{LogFormat, Settings},
@@ -95,7 +96,7 @@ async fn work(
         session::print(&import::told(&report, "imported"))?;
     }
     let now = clock.now();
-    let status = fleet_status(local.database(), now).await?;
+    let status = fleet_status(local.database(), &Census::for_commands(local.database().clone()), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
     session::print(&told::told(local, &status, next, now, is_usual))?;
     let report = local.serve(clock, Arc::new(Dice::random()), api::serve, stop).await?;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::session::{Session, count, instant, print, print_json, table};
-use crate::app::overview::{FleetStatus, fleet_status};
+use crate::app::{
+    census::Census,
+    overview::{FleetStatus, fleet_status},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,7 +20,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let status = fleet_status(&session.pool, session.now).await?;
+    let status = fleet_status(&session.pool, &Census::for_commands(session.pool.clone()), session.now).await?;
     if args.json {
         print_json(&status)?
     } else {

@@ -4,14 +4,18 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::metrics::SystemMetrics;
-use crate::{adapters::postgres::view, config::Settings, observe::fleet::Fleet};
+use crate::{adapters::postgres::view, app::census::Census, config::Settings, observe::fleet::Fleet};
 
 /// Reads the fleet's gauges: from Postgres alone.
-pub async fn fleet_gauges(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Result<Fleet, sqlx::Error> {
-    let totals = view::totals(pool, None, now).await?;
-    let pace = view::pace(pool, now).await?;
-    let system = SystemMetrics::of(&totals, pace.batch_ms, pace.hour_sent);
-    let fleet = view::fleet(pool, 0).await?;
+pub async fn fleet_gauges(
+    pool: &PgPool,
+    census: &Census,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Fleet, sqlx::Error> {
+    let tally = census.lately(None, now).await?;
+    let system = SystemMetrics::of(&tally.totals, tally.pace.batch_ms, tally.pace.hour_sent);
+    let (running, in_flight) = view::order(pool, None).await?;
     Ok(Fleet {
         total_mailboxes: system.total_mailboxes,
         active_mailboxes: system.active_mailboxes,
@@ -22,8 +26,8 @@ pub async fn fleet_gauges(pool: &PgPool, settings: &Settings, now: DateTime<Utc>
         throughput_per_hour: system.throughput_per_hour,
         quota_completion_rate: system.quota_completion_rate,
         health: system.system_health,
-        in_flight: fleet.in_flight,
-        running: fleet.running,
+        in_flight,
+        running,
         workers_expected: settings.worker_count,
     })
 }

@@ -37,10 +37,8 @@ pub async fn performance(
     pool: &PgPool,
     user: Option<UserId>,
     page: Page,
-    now: DateTime<Utc>,
 ) -> Result<Vec<Performance>, sqlx::Error> {
-    let (_, rows) = view::quotas(pool, user, None, page, now).await?;
-    of_rows(pool, &rows).await
+    of_rows(pool, &view::quotas(pool, user, None, page).await?).await
 }
 
 /// Returns the mailbox `id` of `user`, or of anybody; none where there is no such one.

@@ -29,6 +29,17 @@ impl Clocks {
         const SCHEDULES: &str = "
             SELECT DISTINCT timezone, window_start, window_end FROM mailboxes WHERE state <> 'removed'";
         let schedules: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULES).fetch_all(pool).await?;
+        Ok(Clocks::of(schedules, now))
+    }
+
+    /// The same for the one mailbox `id`, also a removed one.
+    pub(super) async fn of_mailbox(pool: &PgPool, id: i64, now: DateTime<Utc>) -> Result<Clocks, sqlx::Error> {
+        const SCHEDULE: &str = "SELECT timezone, window_start, window_end FROM mailboxes WHERE id = $1";
+        let schedule: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULE).bind(id).fetch_all(pool).await?;
+        Ok(Clocks::of(schedule, now))
+    }
+
+    fn of(schedules: Vec<(String, i16, i16)>, now: DateTime<Utc>) -> Clocks {
         let mut clocks = Clocks::default();
         for (name, start, end) in schedules {
             // What this release does not know it plans nothing for.
@@ -45,7 +56,7 @@ impl Clocks {
             clocks.opens.push(span.start);
             clocks.closes.push(span.end);
         }
-        Ok(clocks)
+        clocks
     }
 }
 
@@ -60,25 +71,26 @@ macro_rules! judged {
             AS clock (zone, window_start, window_end, day, part, whole, opens, closes)
     ),
     box AS (
-        SELECT m.id, m.email, m.enabled, m.state, m.paused_until, clock.day, clock.part, clock.whole, clock.opens,
+        SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, clock.day, clock.part, clock.whole, clock.opens,
                clock.closes,
                CASE WHEN d.day IS NOT NULL THEN d.quota::int
                     WHEN (m.days >> (extract(isodow FROM clock.day)::int - 1)) & 1 = 1
                     THEN LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step)
                     ELSE 0 END AS quota,
-               coalesce(d.sent, 0) AS sent, coalesce(d.failed, 0) AS failed, coalesce(d.uncertain, 0) AS uncertain,
+               coalesce(d.sent, 0)::int AS sent, coalesce(d.failed, 0) AS failed, coalesce(d.uncertain, 0) AS uncertain,
                coalesce(d.replied, 0) AS replied, d.last_sent_at, d.hour, coalesce(d.hour_sent, 0) AS hour_sent,
                coalesce(d.hour_before, 0) AS hour_before,
                m.state = 'disabled' OR coalesce(d.failed_in_row, 0) >= 3 AS failing
         FROM mailboxes m
         JOIN clock ON clock.zone = m.timezone AND clock.window_start = m.window_start
                   AND clock.window_end = m.window_end
-        LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day
+        LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day AND d.day = ANY ($4)
         WHERE m.state <> 'removed' AND ($9::bigint IS NULL OR m.user_id = $9)
     ),
     judged AS (
-        SELECT *, CASE WHEN failing THEN 'failing' WHEN sent >= quota THEN 'complete'
-                       WHEN sent::bigint * whole < quota::bigint * part THEN 'behind' ELSE 'on-track' END AS status
+        SELECT *, quota::numeric * part / whole AS expected,
+               CASE WHEN failing THEN 'failing' WHEN sent >= quota THEN 'complete'
+                    WHEN sent::bigint * whole < quota::bigint * part THEN 'behind' ELSE 'on-track' END AS status
         FROM box
     )
     "

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, Postgres, postgres::PgArguments, query::QueryScalar};
 use utoipa::ToSchema;
 
 use super::{events::Event, quota::Page};
@@ -23,33 +23,6 @@ pub struct MailboxFilter {
     pub search: Option<String>,
 }
 
-/// Returns how many mailboxes `filter` lets pass, and the ids of a page of them.
-pub async fn mailbox_ids(
-    pool: &PgPool,
-    filter: &MailboxFilter,
-    page: Page,
-    now: DateTime<Utc>,
-) -> Result<(i64, Vec<i64>), sqlx::Error> {
-    let total = (COUNT_MAILBOXES, None, i64::MAX);
-    let rows = (MAILBOX_IDS, page.after, page.limit);
-    let mut answers = Vec::new();
-    for (statement, after, limit) in [total, rows] {
-        let query = sqlx::query_scalar(statement)
-            .bind(filter.owner.map(|owner| owner.0))
-            .bind(&filter.user)
-            .bind(&filter.host)
-            .bind(&filter.domain)
-            .bind(&filter.state)
-            .bind(&filter.search)
-            .bind(now)
-            .bind(after)
-            .bind(limit);
-        answers.push(query.fetch_all(pool).await?);
-    }
-    let ids = answers.pop().unwrap_or_default();
-    Ok((answers.pop().and_then(|count: Vec<i64>| count.first().copied()).unwrap_or_default(), ids))
-}
-
 macro_rules! filtered_mailboxes {
     () => {
         "
@@ -67,13 +40,43 @@ macro_rules! filtered_mailboxes {
                                 AND (p.scope, p.key) IN (('host', lower(m.smtp_host)), ('domain', m.domain)))
                    THEN $5 = 'paused'
                    ELSE $5 = 'active' END
-          AND ($8::bigint IS NULL OR m.id > $8)
         "
     };
 }
 
-const COUNT_MAILBOXES: &str = concat!("SELECT count(*)", filtered_mailboxes!(), "LIMIT $9");
-const MAILBOX_IDS: &str = concat!("SELECT m.id", filtered_mailboxes!(), "ORDER BY m.id LIMIT $9");
+/// Counts the mailboxes that `filter` lets pass.
+pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
+    filtered(COUNT, filter, now).fetch_one(pool).await
+}
+
+/// Returns the ids of a page of the mailboxes that `filter` lets pass.
+pub async fn mailbox_ids(
+    pool: &PgPool,
+    filter: &MailboxFilter,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<Vec<i64>, sqlx::Error> {
+    const IDS: &str = concat!(
+        "SELECT m.id",
+        filtered_mailboxes!(),
+        "AND ($8::bigint IS NULL OR m.id > $8) ORDER BY m.id LIMIT $9"
+    );
+    filtered(IDS, filter, now).bind(page.after).bind(page.limit).fetch_all(pool).await
+}
+
+type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
+
+fn filtered<'q>(statement: &'static str, filter: &'q MailboxFilter, now: DateTime<Utc>) -> Asking<'q> {
+    sqlx::query_scalar(statement)
+        .bind(filter.owner.map(|owner| owner.0))
+        .bind(&filter.user)
+        .bind(&filter.host)
+        .bind(&filter.domain)
+        .bind(&filter.state)
+        .bind(&filter.search)
+        .bind(now)
+}
 
 /// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.
 pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool, sqlx::Error> {
