@@ -65,6 +65,12 @@ capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes
 sim: ## Simulate fleets in trouble, one for each seed, and check every invariant at every event (SEEDS=200, or SEED=17 for one)
 	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
 
+.PHONY: bench-api
+bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients at once, and print how long it took (minutes)
+	@scripts/setup.sh bench
+	@cargo build --locked --release
+	cargo bench --locked --bench api
+
 .PHONY: bench
 bench: ## Print what one mail on loopback takes
 	cargo bench --locked --profile dev --bench one_mail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what `make demo` (argument: demo), `make test` (test) or `make test-all` (test-all) needs and this machine
-# lacks. Says what it does before it does it, starts and enables no system service, and is silent when everything is there.
+# Installs what `make demo` (argument: demo), `make test` (test), `make test-all` (test-all) or `make bench-api` (bench)
+# needs and this machine lacks. Says what it does before it does it, starts and enables no system service, and is silent
+# when everything is there.
 set -euo pipefail
 
 # The programs that prove a package is there, and Debian's packages for them.
@@ -34,6 +35,11 @@ need_test() {
 need_test-all() {
     need_test
     need prometheus promtool
+}
+
+need_bench() {
+    need_test
+    need wrk wrk
 }
 
 explain() {
@@ -103,9 +109,9 @@ undo() {
 }
 
 case ${1:-} in
-demo | test | test-all) "need_$1" ;;
+demo | test | test-all | bench) "need_$1" ;;
 *)
-    echo "usage: scripts/setup.sh demo|test|test-all" >&2
+    echo "usage: scripts/setup.sh demo|test|test-all|bench" >&2
     exit 2
     ;;
 esac

@@ -22,6 +22,7 @@ mod stop;
 mod template;
 mod token;
 mod user;
+mod watch;
 
 use std::process::ExitCode;
 

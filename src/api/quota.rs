@@ -62,6 +62,7 @@ pub(super) async fn list(
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
     let status = asked.status.word();
-    let quotas = quota_list(&desk.database, &desk.census, caller.identity.scope(), status, page, desk.clock.now()).await?;
+    let quotas =
+        quota_list(&desk.database, &desk.census, caller.identity.scope(), status, page, desk.clock.now()).await?;
     Ok(front.answer(quotas))
 }

@@ -4,8 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
-pub use crate::adapters::postgres::users::{User, all};
-use crate::{adapters::postgres::users, domain::enrolment::user_address};
+pub use crate::adapters::postgres::users::{User, all, page};
+use crate::{
+    adapters::postgres::users,
+    domain::{enrolment::user_address, id::UserId},
+};
 
 /// Why no user was made or changed.
 #[derive(Debug, Error)]
@@ -38,17 +41,20 @@ pub struct Changed {
     pub changes: Vec<String>,
 }
 
-/// Makes a user and returns its address as it is stored.
-pub async fn add(pool: &PgPool, email: &str, wanted: &Wanted, now: DateTime<Utc>) -> Result<String, UserError> {
+/// Makes a user and returns its address as it is stored, and its id.
+pub async fn add(
+    pool: &PgPool,
+    email: &str,
+    wanted: &Wanted,
+    now: DateTime<Utc>,
+) -> Result<(String, UserId), UserError> {
     let address = address(email)?;
     let mut transaction = pool.begin().await?;
     let role = wanted.role.as_deref().unwrap_or("user");
     let made = users::add(&mut transaction, &address, role, wanted.daily_limit.flatten(), now).await?;
-    if made.is_none() {
-        return Err(UserError::Exists(address));
-    }
+    let id = made.ok_or_else(|| UserError::Exists(address.clone()))?;
     transaction.commit().await?;
-    Ok(address)
+    Ok((address, id))
 }
 
 /// Changes users: all of them, or none.

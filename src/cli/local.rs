@@ -16,9 +16,9 @@ use crate::{
     adapters::system::{Dice, SystemClock},
     api,
     app::{
+        census::Census,
         import::check_first,
         local::Local,
-        census::Census,
         overview::{fleet_status, next_mail_at},
     },
     config::{LogFormat, Settings},

@@ -173,6 +173,11 @@ impl Pod {
 }
 
 impl Door {
+    /// Where a process says that it answers.
+    pub fn at(address: &str) -> Door {
+        Door(address.parse().unwrap())
+    }
+
     /// Asks once, on a connection of its own.
     pub async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
         let text = body.map(Value::to_string);

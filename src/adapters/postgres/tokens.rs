@@ -73,6 +73,20 @@ pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx
     sqlx::query_as(ALL).bind(user.map(|user| user.0)).fetch_all(pool).await
 }
 
+/// Returns the first `limit` of them with an id greater than `after`.
+pub async fn page(
+    pool: &PgPool,
+    user: Option<UserId>,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Token>, sqlx::Error> {
+    const PAGE: &str = "
+        SELECT t.id, u.email AS user, u.role, t.name, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
+        FROM tokens t JOIN users u ON u.id = t.user_id
+        WHERE ($1::bigint IS NULL OR t.user_id = $1) AND ($2::bigint IS NULL OR t.id > $2) ORDER BY t.id LIMIT $3";
+    sqlx::query_as(PAGE).bind(user.map(|user| user.0)).bind(after).bind(limit).fetch_all(pool).await
+}
+
 /// Returns the tokens `ids` of `user`, or of everybody, by id, locked until the transaction ends.
 pub async fn lock(connection: &mut PgConnection, ids: &[i64], user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     const LOCK: &str = "

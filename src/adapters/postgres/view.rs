@@ -24,7 +24,9 @@ pub use self::{
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
-    pages::{EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, log_page, mailbox_ids, owns},
+    pages::{
+        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, log_page, mailbox_ids, owns,
+    },
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
 };

@@ -33,11 +33,7 @@ pub struct Performance {
 }
 
 /// Returns a page of the mailboxes of `user`, or of all, that are switched on.
-pub async fn performance(
-    pool: &PgPool,
-    user: Option<UserId>,
-    page: Page,
-) -> Result<Vec<Performance>, sqlx::Error> {
+pub async fn performance(pool: &PgPool, user: Option<UserId>, page: Page) -> Result<Vec<Performance>, sqlx::Error> {
     of_rows(pool, &view::quotas(pool, user, None, page).await?).await
 }
 

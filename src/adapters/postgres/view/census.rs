@@ -122,8 +122,7 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<
     const NEWER: &str = "SELECT EXISTS (SELECT FROM census WHERE taken_at >= $1 AND marked_at < taken_at)";
     let clocks = Clocks::at(pool, now).await?;
     let mut transaction = pool.begin().await?;
-    let asked: DateTime<Utc> =
-        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *transaction).await?;
+    let asked: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *transaction).await?;
     sqlx::query(BEGIN).execute(&mut *transaction).await?;
     match meanwhile {
         Else::Leave => {

@@ -1,6 +1,6 @@
 //! Lists of which there may be many: mailboxes, users, events and the log, a page at a time and of one owner or of all.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, postgres::PgArguments, query::QueryScalar};
 use utoipa::ToSchema;
@@ -57,11 +57,8 @@ pub async fn mailbox_ids(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    const IDS: &str = concat!(
-        "SELECT m.id",
-        filtered_mailboxes!(),
-        "AND ($8::bigint IS NULL OR m.id > $8) ORDER BY m.id LIMIT $9"
-    );
+    const IDS: &str =
+        concat!("SELECT m.id", filtered_mailboxes!(), "AND ($8::bigint IS NULL OR m.id > $8) ORDER BY m.id LIMIT $9");
     filtered(IDS, filter, now).bind(page.after).bind(page.limit).fetch_all(pool).await
 }
 
@@ -89,6 +86,8 @@ pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool,
 pub struct EventFilter {
     /// Only what happened to this user and its mailboxes.
     pub owner: Option<UserId>,
+    /// Whether those are some hundred at most.
+    pub owns_few: bool,
     pub mailbox: Option<i64>,
     pub kind: Option<String>,
     pub since: Option<DateTime<Utc>>,
@@ -100,6 +99,28 @@ pub struct EventFilter {
 
 /// Returns a page of events, the newest first. An owner is not told the words of a mail host: they may name others.
 pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event>, sqlx::Error> {
+    // Of a few mailboxes each one's own last events are read, of more all events until there are enough of theirs.
+    const THEIRS: &str = "
+        WITH theirs AS (SELECT id, email FROM mailboxes WHERE user_id = $1 AND ($2::bigint IS NULL OR id = $2))
+        SELECT e.id, e.at, e.kind, e.mailbox, u.email AS user, e.worker_id, e.reason,
+               CASE WHEN e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
+        FROM (
+            (SELECT one.*, theirs.email AS mailbox FROM theirs CROSS JOIN LATERAL (
+                SELECT * FROM events e
+                WHERE e.mailbox_id = theirs.id AND ($3::text IS NULL OR e.kind = $3)
+                  AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
+                  AND ($6::bigint IS NULL OR e.id < $6)
+                ORDER BY e.id DESC LIMIT $7) AS one
+             ORDER BY one.id DESC LIMIT $7)
+            UNION ALL
+            (SELECT e.*, NULL FROM events e
+             WHERE e.user_id = $1 AND e.mailbox_id IS NULL AND $2::bigint IS NULL AND ($3::text IS NULL OR e.kind = $3)
+               AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
+               AND ($6::bigint IS NULL OR e.id < $6)
+             ORDER BY e.id DESC LIMIT $7)
+        ) AS e
+        LEFT JOIN users u ON u.id = e.user_id
+        ORDER BY e.id DESC LIMIT $7";
     const EVENTS: &str = "
         SELECT e.id, e.at, e.kind, m.email AS mailbox, u.email AS user, e.worker_id, e.reason,
                CASE WHEN $1::bigint IS NOT NULL AND e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
@@ -112,7 +133,8 @@ pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event
           AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
           AND ($6::bigint IS NULL OR e.id < $6)
         ORDER BY e.id DESC LIMIT $7";
-    sqlx::query_as(EVENTS)
+    let statement = if filter.owns_few { THEIRS } else { EVENTS };
+    sqlx::query_as(statement)
         .bind(filter.owner.map(|owner| owner.0))
         .bind(filter.mailbox)
         .bind(&filter.kind)
@@ -169,9 +191,34 @@ pub struct LogPageFilter {
 
 /// Returns a page of the log, the newest days and reservations first. What names a mailbox of somebody else's is left out
 /// of what an owner is told.
-pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEntry>, sqlx::Error> {
-    // The keys of the partitions' indices: no page reads or sorts more than itself. A day is at most two dates off the
-    // date of its rows in UTC, and a late answer corrects a row up to a day later.
+///
+/// Each day is a table of its own: so a few days are asked first, and more only as long as the page is not full.
+pub async fn log_page(pool: &PgPool, filter: &LogPageFilter, now: DateTime<Utc>) -> Result<Vec<LogEntry>, sqlx::Error> {
+    // A day is at most two dates off the date of its rows in UTC, and a late answer corrects a row up to a day later.
+    let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - Days::new(3));
+    let last = filter.until.unwrap_or(now).date_naive() + Days::new(2);
+    let mut before = filter.before.unwrap_or((last, i64::MAX));
+    let mut rows = Vec::new();
+    for days in DAYS_AT_ONCE {
+        let from = before.0.checked_sub_days(Days::new(days)).unwrap_or(first).max(first);
+        rows.extend(log_days(pool, filter, from, before, filter.limit - rows.len() as i64).await?);
+        if rows.len() as i64 >= filter.limit || from <= first {
+            break;
+        }
+        before = (from, i64::MIN);
+    }
+    Ok(rows)
+}
+
+/// The rows of the days from `from` on that come before the one of this day with this id. By the keys of the partitions'
+/// indices: no page reads or sorts more than itself.
+async fn log_days(
+    pool: &PgPool,
+    filter: &LogPageFilter,
+    from: NaiveDate,
+    before: (NaiveDate, i64),
+    limit: i64,
+) -> Result<Vec<LogEntry>, sqlx::Error> {
     const LOGS: &str = "
         SELECT l.id, l.at, l.day, l.mailbox_id, l.sender, l.subject, l.message_id, l.status, l.reason, l.smtp_code,
                l.enhanced_code, l.latency_ms, l.worker_id,
@@ -184,11 +231,8 @@ pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEn
           AND ($2::bigint IS NULL OR l.mailbox_id = $2)
           AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4)
           AND ($5::timestamptz IS NULL OR l.at >= $5) AND ($6::timestamptz IS NULL OR l.at < $6)
-          AND l.day >= $7 AND l.day <= $8
-          AND ($9::bigint IS NULL OR (l.day, l.id) < ($8, $9))
+          AND l.day >= $7 AND l.day <= $8 AND (l.day, l.id) < ($8, $9)
         ORDER BY l.day DESC, l.id DESC LIMIT $10";
-    let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - chrono::Days::new(3));
-    let last = filter.until.map_or(LATEST, |until| until.date_naive() + chrono::Days::new(2));
     sqlx::query_as(LOGS)
         .bind(filter.owner.map(|owner| owner.0))
         .bind(filter.mailbox)
@@ -196,14 +240,16 @@ pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEn
         .bind(&filter.reason)
         .bind(filter.since)
         .bind(filter.until)
-        .bind(first)
-        .bind(filter.before.map_or(last, |(day, _)| day))
-        .bind(filter.before.map(|(_, id)| id))
-        .bind(filter.limit)
+        .bind(from)
+        .bind(before.0)
+        .bind(before.1)
+        .bind(limit)
         .fetch_all(pool)
         .await
 }
 
-/// Earlier and later than any row.
+/// Earlier than any row.
 const EARLIEST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date that exists");
-const LATEST: NaiveDate = NaiveDate::from_ymd_opt(9999, 1, 1).expect("a date that exists");
+
+/// How many days are asked at first, then, and in the end: all there are.
+const DAYS_AT_ONCE: [u64; 3] = [3, 30, 1_000_000];
