@@ -40,9 +40,9 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 	cargo test --locked --workspace
 
 .PHONY: test-all
-test-all: test ## Run every suite there is: also what needs Prometheus' own tool
+test-all: test ## Run every suite there is: also what needs Prometheus' own tool and schemathesis
 	@scripts/setup.sh test-all
-	cargo test --locked --test promtool
+	cargo test --locked --test promtool --test schema
 
 .PHONY: lint
 lint: ## Check format and lints

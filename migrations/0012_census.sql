@@ -64,3 +64,14 @@ CREATE TABLE totals (
 -- Today's rows lie wherever older ones left room: by ranges of blocks they are not found.
 DROP INDEX mailbox_days_day;
 CREATE INDEX mailbox_days_day ON mailbox_days (day);
+
+-- What failed is looked for most, and is the least of a day.
+CREATE INDEX logs_failed ON logs (day, id) WHERE status = 'FAILED';
+
+-- Lists of mailboxes by what they are chosen by.
+CREATE INDEX mailboxes_domain ON mailboxes (domain, id);
+CREATE INDEX mailboxes_host ON mailboxes (lower(smtp_host), id);
+CREATE INDEX mailboxes_owner ON mailboxes (user_id, id);
+DROP INDEX mailboxes_user;
+CREATE INDEX mailboxes_still ON mailboxes (state, id) WHERE state <> 'active';
+CREATE INDEX mailboxes_off ON mailboxes (id) WHERE NOT enabled;

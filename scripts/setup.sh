@@ -3,6 +3,7 @@
 # needs and this machine lacks. Says what it does before it does it, starts and enables no system service, and is silent
 # when everything is there.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 # The programs that prove a package is there, and Debian's packages for them.
 missing=()
@@ -35,6 +36,23 @@ need_test() {
 need_test-all() {
     need_test
     need prometheus promtool
+    need python3-venv "/usr/lib/python3*/ensurepip" "/usr/local/lib/python3*/ensurepip" "$HOME/.pyenv/versions/*/lib/python3*/ensurepip"
+}
+
+# schemathesis, in a folder of this tree's own; only where what is asked for is another than what is there.
+install_schemathesis() {
+    local asked=tests/schema/requirements.txt there=target/schemathesis
+    cmp -s "$asked" "$there/installed.txt" && return
+    echo "setup: installing schemathesis with pip into $there"
+    rm -rf "$there"
+    python3 -m venv "$there"
+    "$there/bin/pip" install --quiet --disable-pip-version-check --requirement "$asked"
+    cp "$asked" "$there/installed.txt"
+}
+
+finish() {
+    [[ $1 != test-all ]] || install_schemathesis
+    exit 0
 }
 
 need_bench() {
@@ -115,7 +133,7 @@ demo | test | test-all | bench) "need_$1" ;;
     exit 2
     ;;
 esac
-[[ ${#missing[@]} -gt 0 ]] || exit 0
+[[ ${#missing[@]} -gt 0 ]] || finish "$1"
 command -v apt-get >/dev/null || explain "This machine has no apt-get, so setup can't install by itself."
 if [[ $EUID -eq 0 ]]; then
     install_on_debian
@@ -129,3 +147,4 @@ fi
 missing=()
 "need_$1"
 [[ ${#missing[@]} -eq 0 ]] || explain "apt-get ran, and something is still missing."
+finish "$1"

@@ -26,6 +26,7 @@ mod reply;
 mod scrape;
 mod stream;
 mod throttle;
+mod together;
 mod tokens;
 mod users;
 
@@ -42,7 +43,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{problem::Problem, throttle::Throttle};
+use self::{problem::Problem, throttle::Throttle, together::Together};
 use crate::app::{desk::Desk, serve::Listeners};
 
 /// What a request may carry: more than any order needs. An import has its own bound.
@@ -62,6 +63,8 @@ const STREAMS: usize = 64;
 struct Front {
     desk: Arc<Desk>,
     throttle: Throttle,
+    /// Those who wait for the same answer.
+    together: Together,
     /// Mailboxes that are tried out at the same time.
     checkups: Semaphore,
     /// Those who follow the day.
@@ -76,6 +79,7 @@ pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToke
     let front: Shared = Arc::new(Front {
         desk,
         throttle: Throttle::default(),
+        together: Together::default(),
         checkups: Semaphore::new(CHECKUPS),
         streams: Arc::new(Semaphore::new(STREAMS)),
     });
@@ -96,6 +100,7 @@ fn router(front: Shared) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&front), marked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), together::together))
         .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
         .layer(middleware::from_fn(bounded))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));

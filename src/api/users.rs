@@ -31,8 +31,9 @@ pub(super) struct UserList {
     responses((status = 200, description = "A page of them", body = Envelope<UserList>)))]
 pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Paging>) -> Reply<UserList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
-    let scope = caller.identity.scope();
-    let mut users = users::page(&front.desk.database, scope, page.after, page.limit + 1).await?;
+    let (desk, scope) = (&front.desk, caller.identity.scope());
+    let wanted = (page.after, page.limit + 1);
+    let mut users = users::page(&desk.database, &desk.census, scope, wanted, desk.clock.now()).await?;
     let next_cursor = page::cut(&mut users, page.limit, |user| user.id.to_string());
     Ok(front.answer(UserList { users, next_cursor }))
 }
@@ -45,9 +46,12 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id
 }
 
 pub(super) async fn find(front: &Shared, caller: &Caller, id: i64) -> Result<User, Problem> {
-    let scope = caller.identity.scope();
-    let found = match scope.is_none_or(|own| own.0 == id) {
-        true => users::page(&front.desk.database, Some(UserId(id)), None, 1).await?.pop(),
+    let desk = &front.desk;
+    let found = match caller.identity.scope().is_none_or(|own| own.0 == id) {
+        true => {
+            let (user, now) = (Some(UserId(id)), desk.clock.now());
+            users::page(&desk.database, &desk.census, user, (None, 1), now).await?.pop()
+        }
         false => None,
     };
     found.ok_or_else(|| Problem::not_found(format!("there is no user {id}: /api/warmup/users lists all")))

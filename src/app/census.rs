@@ -92,11 +92,18 @@ impl Census {
     }
 
     async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
-        let _turn = self.taking.lock().await;
+        let turn = Arc::clone(&self.taking).lock_owned().await;
         // Whoever had the turn before us may have done it.
         let last = view::counted(&self.pool, user).await?;
         if self.verdict(last.as_ref()) == Verdict::Count {
-            view::take(&self.pool, now, Else::Wait).await?;
+            // Whoever asked may be gone before the end; those who wait behind them want it too.
+            let pool = self.pool.clone();
+            let taking = tokio::spawn(async move {
+                let taken = view::take(&pool, now, Else::Wait).await;
+                drop(turn);
+                taken
+            });
+            taking.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         }
         let counted = view::counted(&self.pool, user).await?;
         counted.map(Tally::from).ok_or(sqlx::Error::RowNotFound)

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
-pub use crate::adapters::postgres::users::{User, all, page};
+use super::census::Census;
+pub use crate::adapters::postgres::users::{User, all};
 use crate::{
     adapters::postgres::users,
     domain::{enrolment::user_address, id::UserId},
@@ -39,6 +40,18 @@ pub struct Changed {
     pub email: String,
     /// In words; empty where nothing was different.
     pub changes: Vec<String>,
+}
+
+/// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id.
+pub async fn page(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    (after, limit): (Option<i64>, i64),
+    now: DateTime<Utc>,
+) -> Result<Vec<User>, sqlx::Error> {
+    census.lately(user, now).await?;
+    users::page(pool, user, after, limit).await
 }
 
 /// Makes a user and returns its address as it is stored, and its id.

@@ -31,6 +31,8 @@ struct Pods {
     redis: TestRedis,
     postgres: PostgresProxy,
     pods: Vec<(Running, Door)>,
+    /// Their logs lie in its folder.
+    _binary: Binary,
 }
 
 impl Pods {
@@ -56,7 +58,7 @@ impl Pods {
             eventually(PATIENCE, ready).await;
             assert!(!pod.log().is_empty());
         }
-        Pods { database, redis, postgres, pods }
+        Pods { database, redis, postgres, pods, _binary: binary }
     }
 
     async fn ask(&self, pod: usize, method: &str, path: &str, body: Option<&Value>) -> Answer {

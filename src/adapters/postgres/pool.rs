@@ -125,7 +125,8 @@ const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 /// Returns `Url` for what is no Postgres URL.
 pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
     // Each of them asks for another selection: a plan that were good for any would be good for none.
-    let habits = [("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
+    // Whoever asks is one of many at once.
+    let habits = [("plan_cache_mode", "force_custom_plan"), ("jit", "off"), ("max_parallel_workers_per_gather", "0")];
     let limits = [("statement_timeout", REQUEST_STATEMENT_TIMEOUT)];
     let options = options(url)?.application_name(API).options(limits).options(habits);
     let silences = Arc::new(AtomicU32::new(0));

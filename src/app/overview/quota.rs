@@ -51,13 +51,26 @@ pub async fn quota_list(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
+    Ok(listed(pool, census, user, status, page, now).await?.0)
+}
+
+/// The page, and its rows as they were counted.
+pub(super) async fn listed(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    status: Option<&str>,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(QuotaList, Vec<QuotaRow>), sqlx::Error> {
     let total = stand(&census.lately(user, now).await?.totals, status);
     let one_more = Page { limit: page.limit + 1, ..page };
     let mut rows = view::quotas(pool, user, status, one_more).await?;
     let is_last = rows.len() as i64 <= page.limit;
     rows.truncate(page.limit.max(0) as usize);
     let next_cursor = rows.last().filter(|_| !is_last).map(|row| row.id.to_string());
-    Ok(QuotaList { total, quotas: rows.iter().map(|row| QuotaStatus::of(row, now)).collect(), next_cursor })
+    let quotas = rows.iter().map(|row| QuotaStatus::of(row, now)).collect();
+    Ok((QuotaList { total, quotas, next_cursor }, rows))
 }
 
 /// How many have `status`, or are switched on at all.
@@ -70,16 +83,6 @@ fn stand(totals: &Totals, status: Option<&str>) -> i64 {
         Some("failing") => totals.failing,
         Some(_) => 0,
     }
-}
-
-/// Returns the mailbox `id` of `user`, or of anybody.
-pub async fn quota_of(
-    pool: &PgPool,
-    user: Option<UserId>,
-    id: i64,
-    now: DateTime<Utc>,
-) -> Result<Option<QuotaStatus>, sqlx::Error> {
-    Ok(view::quota_of(pool, user, id, now).await?.map(|row| QuotaStatus::of(&row, now)))
 }
 
 impl QuotaStatus {

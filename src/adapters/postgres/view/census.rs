@@ -7,10 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::{FromRow, PgPool};
 
-use super::{
-    clocks::{Clocks, judged},
-    quota::{add, arguments},
-};
+use super::clocks::{Clocks, judged};
 use crate::domain::id::UserId;
 
 /// Each mailbox's own today, summed up.
@@ -138,17 +135,24 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<
             }
         }
     }
-    let mut arguments = arguments(clocks, None)?;
-    add(&mut arguments, now)?;
-    add(&mut arguments, LISTED)?;
-    sqlx::query_with(CENSUS, arguments).execute(&mut *transaction).await?;
+    sqlx::query(CENSUS)
+        .bind(clocks.zones)
+        .bind(clocks.starts)
+        .bind(clocks.ends)
+        .bind(clocks.days)
+        .bind(clocks.parts)
+        .bind(clocks.wholes)
+        .bind(now)
+        .bind(LISTED)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await
 }
 
 /// How many of the best, and of those furthest behind, are named.
 const LISTED: i32 = 10;
 
-/// $10 now, $11 how many of each list.
+/// $7 now, $8 how many of each list.
 const CENSUS: &str = concat!(
     judged!(),
     ", changed AS (
@@ -167,11 +171,11 @@ const CENSUS: &str = concat!(
     held AS (
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
-        FROM pauses WHERE until > $10
+        FROM pauses WHERE until > $7
     ),
     stood AS (
         SELECT judged.*, CASE WHEN state = 'disabled' THEN 'disabled' WHEN NOT enabled THEN 'off'
-                              WHEN state = 'paused' AND (paused_until IS NULL OR paused_until > $10)
+                              WHEN state = 'paused' AND (paused_until IS NULL OR paused_until > $7)
                                    OR lower(smtp_host) = ANY (held.hosts) OR domain = ANY (held.domains)
                               THEN 'paused' ELSE 'active' END AS standing
         FROM judged, held
@@ -197,8 +201,8 @@ const CENSUS: &str = concat!(
                coalesce(sum(CASE WHEN hour = this_hour THEN hour_sent END), 0)::bigint AS hour_sent,
                coalesce(sum(CASE WHEN hour = this_hour THEN hour_before
                                  WHEN hour = this_hour - interval '1 hour' THEN hour_sent END), 0)::bigint AS hour_before,
-               count(*) FILTER (WHERE last_sent_at > $10 - interval '1 minute') AS minute_sent
-        FROM stood, (SELECT date_trunc('hour', $10, 'UTC') AS this_hour) AS clock
+               count(*) FILTER (WHERE last_sent_at > $7 - interval '1 minute') AS minute_sent
+        FROM stood, (SELECT date_trunc('hour', $7, 'UTC') AS this_hour) AS clock
         GROUP BY GROUPING SETS ((user_id), ())
     ),
     furthest AS (
@@ -206,17 +210,17 @@ const CENSUS: &str = concat!(
             SELECT user_id, id, expected, sent,
                    row_number() OVER (PARTITION BY user_id ORDER BY expected - sent DESC, id) AS place
             FROM judged WHERE enabled AND status = 'behind') AS ranked
-        WHERE place <= $11 GROUP BY GROUPING SETS ((user_id), ())
+        WHERE place <= $8 GROUP BY GROUPING SETS ((user_id), ())
     ),
     best AS (
         SELECT coalesce(user_id, 0) AS user_id, array_agg(id ORDER BY fill DESC, sent DESC, id) AS ids FROM (
             SELECT user_id, id, sent, fill, row_number() OVER (PARTITION BY user_id ORDER BY fill DESC, sent DESC, id) AS place
             FROM (SELECT user_id, id, sent, sent::float8 / GREATEST(quota, 1) AS fill
                   FROM judged WHERE enabled AND sent > 0) AS filled) AS ranked
-        WHERE place <= $11 GROUP BY GROUPING SETS ((user_id), ())
+        WHERE place <= $8 GROUP BY GROUPING SETS ((user_id), ())
     ),
     whole AS (
-        SELECT sums.*, coalesce(furthest.ids[:$11], '{}') AS furthest, coalesce(best.ids[:$11], '{}') AS best
+        SELECT sums.*, coalesce(furthest.ids[:$8], '{}') AS furthest, coalesce(best.ids[:$8], '{}') AS best
         FROM sums LEFT JOIN furthest USING (user_id) LEFT JOIN best USING (user_id)
     ),
     forgotten AS (DELETE FROM totals t WHERE NOT EXISTS (SELECT FROM whole WHERE whole.user_id = t.user_id)),
@@ -237,14 +241,14 @@ const CENSUS: &str = concat!(
     ),
     pace AS (
         SELECT coalesce(sum(processed - released), 0)::bigint AS hour_used,
-               coalesce(sum(processed - released) FILTER (WHERE started_at > $10 - interval '1 minute'), 0)::bigint
+               coalesce(sum(processed - released) FILTER (WHERE started_at > $7 - interval '1 minute'), 0)::bigint
                    AS minute_used,
                coalesce(sum(sent - replied), 0)::bigint AS hour_sent,
                coalesce(round(avg(extract(epoch FROM finished_at - started_at) * 1000)), 0)::bigint AS batch_ms
-        FROM batches WHERE started_at > $10 - interval '1 hour' AND started_at <= $10
+        FROM batches WHERE started_at > $7 - interval '1 hour' AND started_at <= $7
     )
     INSERT INTO census (as_of, taken_at, took_ms, hour_used, minute_used, hour_sent, batch_ms)
-    SELECT $10, statement_timestamp(),
+    SELECT $7, statement_timestamp(),
            (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::bigint, pace.*
     FROM pace, (SELECT count(*) FROM summed) AS once
     ON CONFLICT (id) DO UPDATE

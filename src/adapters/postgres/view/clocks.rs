@@ -19,8 +19,6 @@ pub(super) struct Clocks {
     /// The share of the quota, as a fraction: `part` of `whole` microseconds.
     pub(super) parts: Vec<i64>,
     pub(super) wholes: Vec<i64>,
-    pub(super) opens: Vec<DateTime<Utc>>,
-    pub(super) closes: Vec<DateTime<Utc>>,
 }
 
 impl Clocks {
@@ -29,50 +27,34 @@ impl Clocks {
         const SCHEDULES: &str = "
             SELECT DISTINCT timezone, window_start, window_end FROM mailboxes WHERE state <> 'removed'";
         let schedules: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULES).fetch_all(pool).await?;
-        Ok(Clocks::of(schedules, now))
-    }
-
-    /// The same for the one mailbox `id`, also a removed one.
-    pub(super) async fn of_mailbox(pool: &PgPool, id: i64, now: DateTime<Utc>) -> Result<Clocks, sqlx::Error> {
-        const SCHEDULE: &str = "SELECT timezone, window_start, window_end FROM mailboxes WHERE id = $1";
-        let schedule: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULE).bind(id).fetch_all(pool).await?;
-        Ok(Clocks::of(schedule, now))
-    }
-
-    fn of(schedules: Vec<(String, i16, i16)>, now: DateTime<Utc>) -> Clocks {
         let mut clocks = Clocks::default();
         for (name, start, end) in schedules {
             // What this release does not know it plans nothing for.
             let (Ok(zone), Some(window)) = (name.parse(), Window::new(start as u16, end as u16)) else { continue };
             let day = today(zone, now);
-            let span = window.on(zone, day);
-            let (part, whole) = Share::at(now, span).fraction();
+            let (part, whole) = Share::at(now, window.on(zone, day)).fraction();
             clocks.zones.push(name);
             clocks.starts.push(start);
             clocks.ends.push(end);
             clocks.days.push(day);
             clocks.parts.push(part);
             clocks.wholes.push(whole);
-            clocks.opens.push(span.start);
-            clocks.closes.push(span.end);
         }
-        clocks
+        Ok(clocks)
     }
 }
 
-/// The clocks as the first eight parameters, and the mailboxes of the user `$9`, or all, as `judged`: each as it stands on
-/// its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
+/// The clocks as the first six parameters, and all mailboxes as `judged`: each as it stands on its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
 macro_rules! judged {
     () => {
         "
     WITH clock AS (
-        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[],
-                             $7::timestamptz[], $8::timestamptz[])
-            AS clock (zone, window_start, window_end, day, part, whole, opens, closes)
+        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[])
+            AS clock (zone, window_start, window_end, day, part, whole)
     ),
     box AS (
-        SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, clock.day, clock.part, clock.whole, clock.opens,
-               clock.closes,
+        SELECT m.id, m.user_id, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, clock.day, clock.part,
+               clock.whole,
                CASE WHEN d.day IS NOT NULL THEN d.quota::int
                     WHEN (m.days >> (extract(isodow FROM clock.day)::int - 1)) & 1 = 1
                     THEN LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step)
@@ -85,7 +67,7 @@ macro_rules! judged {
         JOIN clock ON clock.zone = m.timezone AND clock.window_start = m.window_start
                   AND clock.window_end = m.window_end
         LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day AND d.day = ANY ($4)
-        WHERE m.state <> 'removed' AND ($9::bigint IS NULL OR m.user_id = $9)
+        WHERE m.state <> 'removed'
     ),
     judged AS (
         SELECT *, quota::numeric * part / whole AS expected,

@@ -23,23 +23,24 @@ pub struct MailboxFilter {
     pub search: Option<String>,
 }
 
+/// What is asked for nothing of folds away when it is planned (`pool::for_requests`), and an index is left.
 macro_rules! filtered_mailboxes {
     () => {
         "
-        FROM mailboxes m JOIN users u ON u.id = m.user_id
+        FROM mailboxes m
         WHERE ($1::bigint IS NULL OR m.user_id = $1)
-          AND ($2::text IS NULL OR lower(u.email) = $2)
+          AND ($2::text IS NULL OR m.user_id = (SELECT id FROM users WHERE lower(email) = $2))
           AND ($3::text IS NULL OR lower(m.smtp_host) = $3)
           AND ($4::text IS NULL OR m.domain = $4)
           AND ($6::text IS NULL OR strpos(lower(m.email), lower($6)) > 0)
-          AND CASE WHEN $5::text IS NULL THEN m.state <> 'removed'
-                   WHEN m.state IN ('removed', 'disabled') THEN m.state = $5
-                   WHEN NOT m.enabled THEN $5 = 'off'
-                   WHEN m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
-                     OR EXISTS (SELECT FROM pauses p WHERE p.until > $7
-                                AND (p.scope, p.key) IN (('host', lower(m.smtp_host)), ('domain', m.domain)))
-                   THEN $5 = 'paused'
-                   ELSE $5 = 'active' END
+          AND ($5::text IS NULL AND m.state <> 'removed'
+               OR $5 IN ('removed', 'disabled') AND m.state = $5
+               OR $5 = 'off' AND NOT m.enabled AND m.state IN ('active', 'paused')
+               OR $5 = 'paused' AND m.enabled
+                  AND (m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
+                       OR m.state IN ('active', 'paused') AND (lower(m.smtp_host) = ANY ($8) OR m.domain = ANY ($9)))
+               OR $5 = 'active' AND m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $7)
+                  AND lower(m.smtp_host) <> ALL ($8) AND m.domain <> ALL ($9))
         "
     };
 }
@@ -47,7 +48,7 @@ macro_rules! filtered_mailboxes {
 /// Counts the mailboxes that `filter` lets pass.
 pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
-    filtered(COUNT, filter, now).fetch_one(pool).await
+    filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
 }
 
 /// Returns the ids of a page of the mailboxes that `filter` lets pass.
@@ -59,12 +60,26 @@ pub async fn mailbox_ids(
 ) -> Result<Vec<i64>, sqlx::Error> {
     const IDS: &str =
         concat!("SELECT m.id", filtered_mailboxes!(), "AND ($8::bigint IS NULL OR m.id > $8) ORDER BY m.id LIMIT $9");
-    filtered(IDS, filter, now).bind(page.after).bind(page.limit).fetch_all(pool).await
+    filtered(IDS, filter, held(pool, now).await?, now).bind(page.after).bind(page.limit).fetch_all(pool).await
 }
 
 type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
 
-fn filtered<'q>(statement: &'static str, filter: &'q MailboxFilter, now: DateTime<Utc>) -> Asking<'q> {
+/// The hosts and the domains that are paused as a whole.
+async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+    const HELD: &str = "
+        SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}'),
+               coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}')
+        FROM pauses WHERE until > $1";
+    sqlx::query_as(HELD).bind(now).fetch_one(pool).await
+}
+
+fn filtered<'q>(
+    statement: &'static str,
+    filter: &'q MailboxFilter,
+    (hosts, domains): (Vec<String>, Vec<String>),
+    now: DateTime<Utc>,
+) -> Asking<'q> {
     sqlx::query_scalar(statement)
         .bind(filter.owner.map(|owner| owner.0))
         .bind(&filter.user)
@@ -73,6 +88,8 @@ fn filtered<'q>(statement: &'static str, filter: &'q MailboxFilter, now: DateTim
         .bind(&filter.state)
         .bind(&filter.search)
         .bind(now)
+        .bind(hosts)
+        .bind(domains)
 }
 
 /// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.
@@ -229,7 +246,7 @@ async fn log_days(
         ) AS shown
         WHERE ($1::bigint IS NULL OR l.mailbox_id IN (SELECT id FROM mailboxes WHERE user_id = $1))
           AND ($2::bigint IS NULL OR l.mailbox_id = $2)
-          AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4)
+          AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4 AND l.status = 'FAILED')
           AND ($5::timestamptz IS NULL OR l.at >= $5) AND ($6::timestamptz IS NULL OR l.at < $6)
           AND l.day >= $7 AND l.day <= $8 AND (l.day, l.id) < ($8, $9)
         ORDER BY l.day DESC, l.id DESC LIMIT $10";

@@ -1,10 +1,16 @@
 //! Mailboxes against their quota today: many of them as they were counted last, one as it stands now.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{Arguments, Encode, FromRow, PgPool, Postgres, Type, postgres::PgArguments};
+use sqlx::{FromRow, PgPool};
 
-use super::clocks::{Clocks, judged};
-use crate::domain::{id::UserId, time::Window};
+use crate::{
+    adapters::postgres::enrol::schedule,
+    domain::{
+        id::UserId,
+        progress::Share,
+        time::{Window, today},
+    },
+};
 
 /// A mailbox against its quota.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -51,10 +57,11 @@ pub async fn quotas(
 ) -> Result<Vec<QuotaRow>, sqlx::Error> {
     const ROWS: &str = "
         SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end
-        FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id
-        WHERE ($1::bigint IS NULL OR s.user_id = $1) AND ($2::text IS NULL OR s.status = $2)
-          AND ($3::bigint IS NULL OR s.mailbox_id > $3)
-        ORDER BY s.mailbox_id LIMIT $4";
+        FROM (SELECT * FROM standings
+              WHERE ($1::bigint IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
+                AND ($3::bigint IS NULL OR mailbox_id > $3)
+              ORDER BY mailbox_id LIMIT $4) AS s
+        JOIN mailboxes m ON m.id = s.mailbox_id ORDER BY s.mailbox_id";
     let rows = sqlx::query_as(ROWS).bind(user.map(|user| user.0)).bind(status).bind(page.after).bind(page.limit);
     told(rows.fetch_all(pool).await?)
 }
@@ -83,6 +90,19 @@ impl Kept {
     }
 }
 
+/// What says how one mailbox stands: as `judged` reads it.
+#[derive(FromRow)]
+struct One {
+    email: String,
+    timezone: String,
+    window_start: i16,
+    window_end: i16,
+    days: i16,
+    /// What the ramp gives on a day that has not begun.
+    ramp: i32,
+    disabled: bool,
+}
+
 /// Returns the mailbox `id` of `user`, or of anybody, as it stands at `now`, also one that is switched off; none where
 /// there is no such one.
 pub async fn quota_of(
@@ -91,32 +111,31 @@ pub async fn quota_of(
     id: i64,
     now: DateTime<Utc>,
 ) -> Result<Option<QuotaRow>, sqlx::Error> {
-    const ONE: &str =
-        concat!(judged!(), "SELECT id, email, day, quota, sent, status, opens, closes FROM judged WHERE id = $10");
-    let mut arguments = arguments(Clocks::of_mailbox(pool, id, now).await?, user)?;
-    add(&mut arguments, id)?;
-    sqlx::query_as_with(ONE, arguments).fetch_optional(pool).await
+    const ONE: &str = "
+        SELECT email, timezone, window_start, window_end, days, state = 'disabled' AS disabled,
+               LEAST(daily_max, ramp_start + grown::int * ramp_step) AS ramp
+        FROM mailboxes WHERE id = $1 AND state <> 'removed' AND ($2::bigint IS NULL OR user_id = $2)";
+    const DAY: &str = "SELECT quota, sent, failed_in_row FROM mailbox_days WHERE mailbox_id = $1 AND day = $2";
+    let one: Option<One> = sqlx::query_as(ONE).bind(id).bind(user.map(|user| user.0)).fetch_optional(pool).await?;
+    let Some(one) = one else { return Ok(None) };
+    let schedule = schedule(&one.timezone, one.window_start, one.window_end, one.days)?;
+    let day = today(schedule.zone, now);
+    let begun: Option<(i16, i16, i16)> = sqlx::query_as(DAY).bind(id).bind(day).fetch_optional(pool).await?;
+    let not_begun = if schedule.days.contains(day) { one.ramp } else { 0 };
+    let (quota, sent, failed_in_row) =
+        begun.map_or((not_begun, 0, 0), |(quota, sent, failed)| (i32::from(quota), i32::from(sent), failed));
+    let span = schedule.window.on(schedule.zone, day);
+    let status = match () {
+        () if one.disabled || failed_in_row >= 3 => "failing",
+        () if sent >= quota => "complete",
+        () if is_behind(sent, quota, Share::at(now, span)) => "behind",
+        () => "on-track",
+    };
+    let (opens, closes, status) = (span.start, span.end, status.to_owned());
+    Ok(Some(QuotaRow { id, email: one.email, day, quota, sent, status, opens, closes }))
 }
 
-/// The parameters of `judged`.
-pub(super) fn arguments(clocks: Clocks, user: Option<UserId>) -> Result<PgArguments, sqlx::Error> {
-    let mut all = PgArguments::default();
-    add(&mut all, clocks.zones)?;
-    add(&mut all, clocks.starts)?;
-    add(&mut all, clocks.ends)?;
-    add(&mut all, clocks.days)?;
-    add(&mut all, clocks.parts)?;
-    add(&mut all, clocks.wholes)?;
-    add(&mut all, clocks.opens)?;
-    add(&mut all, clocks.closes)?;
-    add(&mut all, user.map(|user| user.0))?;
-    Ok(all)
-}
-
-/// One parameter more.
-pub(super) fn add<'q, T>(arguments: &mut PgArguments, value: T) -> Result<(), sqlx::Error>
-where
-    T: Encode<'q, Postgres> + Type<Postgres> + 'q,
-{
-    arguments.add(value).map_err(sqlx::Error::Encode)
+fn is_behind(sent: i32, quota: i32, share: Share) -> bool {
+    let (part, whole) = share.fraction();
+    i64::from(sent) * whole < i64::from(quota) * part
 }
