@@ -117,7 +117,10 @@ pub async fn holder(pool: &PgPool, hash: &TokenHash, now: DateTime<Utc>) -> Resu
 
 /// Notes that a token was used.
 pub async fn used(pool: &PgPool, token: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    const USED: &str = "UPDATE tokens SET last_used_at = GREATEST(last_used_at, $2) WHERE id = $1";
+    // Of fifty requests that find it is time, one writes; whoever waited for it finds it done, or does not wait at all.
+    const USED: &str = "
+        UPDATE tokens SET last_used_at = GREATEST(last_used_at, $2)
+        WHERE id = (SELECT id FROM tokens WHERE id = $1 FOR UPDATE SKIP LOCKED)";
     sqlx::query(USED).bind(token).bind(now).execute(pool).await.map(drop)
 }
 

@@ -58,8 +58,11 @@ pub async fn mailbox_ids(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    const IDS: &str =
-        concat!("SELECT m.id", filtered_mailboxes!(), "AND ($8::bigint IS NULL OR m.id > $8) ORDER BY m.id LIMIT $9");
+    const IDS: &str = concat!(
+        "SELECT m.id",
+        filtered_mailboxes!(),
+        "AND ($10::bigint IS NULL OR m.id > $10) ORDER BY m.id LIMIT $11"
+    );
     filtered(IDS, filter, held(pool, now).await?, now).bind(page.after).bind(page.limit).fetch_all(pool).await
 }
 
