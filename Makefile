@@ -40,12 +40,10 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 	cargo test --locked --workspace
 
 .PHONY: test-all
-test-all: test ## Run every suite there is: also what needs Prometheus' own tool, and a browser
+test-all: test ## Run every suite there is: also what needs Prometheus' own tool, schemathesis, a collector, a browser
 	@scripts/setup.sh test-all
-	cargo test --locked --test promtool
 	@scripts/tools.sh
-	cargo test --locked --test deploy --test traces
-	cargo test --locked --test browser
+	cargo test --locked --test promtool --test schema --test deploy --test traces --test browser
 
 .PHONY: lint
 lint: ## Check format and lints
@@ -67,6 +65,12 @@ capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes
 .PHONY: sim
 sim: ## Simulate fleets in trouble, one for each seed, and check every invariant at every event (SEEDS=200, or SEED=17 for one)
 	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
+
+.PHONY: bench-api
+bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients at once, and print how long it took (minutes)
+	@scripts/setup.sh bench
+	@cargo build --locked --release
+	cargo bench --locked --bench api
 
 .PHONY: bench
 bench: ## Print what one mail on loopback takes

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Installs what `make demo` (argument: demo), `make test` (test) or `make test-all` (test-all) needs and this machine
-# lacks. Says what it does before it does it, starts and enables no system service, and is silent when everything is there.
+# Installs what `make demo` (argument: demo), `make test` (test), `make test-all` (test-all) or `make bench-api` (bench)
+# needs and this machine lacks. Says what it does before it does it, starts and enables no system service, and is silent
+# when everything is there.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 # The programs that prove a package is there, and Debian's packages for them.
 missing=()
@@ -37,31 +39,51 @@ need_to_deploy() {
     need binutils strip
     need util-linux unshare
     need npm npm
-    need python3-venv "/usr/lib/python3*/ensurepip/__init__.py"
 }
 
 need_test-all() {
     need_test
     need prometheus promtool
     need_to_deploy
+    need python3-venv "/usr/lib/python3*/ensurepip" "/usr/local/lib/python3*/ensurepip" "$HOME/.pyenv/versions/*/lib/python3*/ensurepip"
     need chromium chromium
     need nodejs node
     need npm npm
 }
 
 # What the browser tests drive Chromium with; the lock file says which versions, by their hashes.
-browser=$(dirname "$0")/../tests/browser
+browser=tests/browser
 need_modules() {
-    [[ $1 == test-all && ! $browser/node_modules/.package-lock.json -nt $browser/package-lock.json ]]
+    [[ ! $browser/node_modules/.package-lock.json -nt $browser/package-lock.json ]]
 }
 install_modules() {
     echo "setup: installing playwright-core and axe-core into tests/browser/node_modules with npm"
     npm ci --prefix "$browser" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
     touch "$browser/node_modules/.package-lock.json"
 }
+
+# schemathesis, in a folder of this tree's own; only where what is asked for is another than what is there.
+install_schemathesis() {
+    local asked=tests/schema/requirements.txt there=target/schemathesis
+    cmp -s "$asked" "$there/installed.txt" && return
+    echo "setup: installing schemathesis with pip into $there"
+    rm -rf "$there"
+    python3 -m venv "$there"
+    "$there/bin/pip" install --quiet --disable-pip-version-check --requirement "$asked"
+    cp "$asked" "$there/installed.txt"
+}
+
 finish() {
-    ! need_modules "$1" || install_modules
+    if [[ $1 == test-all ]]; then
+        ! need_modules || install_modules
+        install_schemathesis
+    fi
     exit 0
+}
+
+need_bench() {
+    need_test
+    need wrk wrk
 }
 
 explain() {
@@ -131,9 +153,9 @@ undo() {
 }
 
 case ${1:-} in
-demo | test | test-all) "need_$1" ;;
+demo | test | test-all | bench) "need_$1" ;;
 *)
-    echo "usage: scripts/setup.sh demo|test|test-all" >&2
+    echo "usage: scripts/setup.sh demo|test|test-all|bench" >&2
     exit 2
     ;;
 esac

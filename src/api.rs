@@ -29,6 +29,7 @@ mod reply;
 mod scrape;
 mod stream;
 mod throttle;
+mod together;
 mod tokens;
 mod trace;
 mod users;
@@ -37,7 +38,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, Method, Uri, header},
     middleware::{self, Next},
     response::Response,
@@ -46,7 +47,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{problem::Problem, throttle::Throttle};
+use self::{problem::Problem, throttle::Throttle, together::Together};
 use crate::app::{desk::Desk, serve::Listeners};
 
 /// What a request may carry: more than any order needs. An import has its own bound.
@@ -66,6 +67,8 @@ const STREAMS: usize = 64;
 struct Front {
     desk: Arc<Desk>,
     throttle: Throttle,
+    /// Those who wait for the same answer.
+    together: Together,
     /// Mailboxes that are tried out at the same time.
     checkups: Semaphore,
     /// Those who follow the day.
@@ -80,6 +83,7 @@ pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToke
     let front: Shared = Arc::new(Front {
         desk,
         throttle: Throttle::default(),
+        together: Together::default(),
         checkups: Semaphore::new(CHECKUPS),
         streams: Arc::new(Semaphore::new(STREAMS)),
     });
@@ -99,6 +103,8 @@ fn router(front: Shared) -> Router {
     let api = api
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), marked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), together::together))
         .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
         .layer(middleware::from_fn(bounded))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -120,6 +126,16 @@ async fn unknown(uri: Uri) -> Problem {
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}: the Allow header says what it takes", uri.path());
     Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Whoever changed something is told of it in the sums too.
+async fn marked(State(front): State<Shared>, request: Request, next: Next) -> Response {
+    let changes = request.method() != Method::GET;
+    let response = next.run(request).await;
+    if changes && response.status().is_success() {
+        front.desk.census.mark().await;
+    }
+    response
 }
 
 /// Gives a request that takes too long up, and keeps answers out of caches and browsers' guesses.

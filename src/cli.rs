@@ -24,6 +24,7 @@ mod stop;
 mod template;
 mod token;
 mod user;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -14,10 +14,14 @@ mod fleet;
 mod limits;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/pods.rs"]
+mod pods;
 #[path = "api/scrape.rs"]
 mod scrape;
 #[path = "api/stage.rs"]
 mod stage;
+#[path = "api/statements.rs"]
+mod statements;
 #[path = "api/stream.rs"]
 mod stream;
 #[path = "api/tokens.rs"]

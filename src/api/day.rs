@@ -14,5 +14,5 @@ use crate::app::overview::{DayCurve, day_curve};
     responses((status = 200, description = "What is planned and what went", body = Envelope<DayCurve>)))]
 pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<DayCurve> {
     let desk = &front.desk;
-    Ok(front.answer(day_curve(&desk.database, caller.identity.scope(), desk.clock.now()).await?))
+    Ok(front.answer(day_curve(&desk.database, &desk.census, caller.identity.scope(), desk.clock.now()).await?))
 }

@@ -85,7 +85,7 @@ pub(super) async fn list(
         limit: limit + 1,
         before: asked.cursor.as_deref().map(cursor).transpose()?,
     };
-    let mut logs = log_page(&front.desk.database, &filter).await?;
+    let mut logs = log_page(&front.desk.database, &filter, front.desk.clock.now()).await?;
     let next_cursor = page::cut(&mut logs, limit, |row| format!("{}.{}", row.day, row.id));
     Ok(front.answer(LogList { logs, next_cursor }))
 }

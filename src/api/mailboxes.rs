@@ -93,7 +93,8 @@ pub(super) async fn list(
         search: asked.search,
     };
     let (desk, one_more) = (&front.desk, Page { limit: page.limit + 1, ..page });
-    let (total, mut mailboxes) = mailbox_page(&desk.database, &filter, one_more, desk.clock.now()).await?;
+    let (total, mut mailboxes) =
+        mailbox_page(&desk.database, &desk.census, &filter, one_more, desk.clock.now()).await?;
     let next_cursor = page::cut(&mut mailboxes, page.limit, |mailbox| mailbox.id.to_string());
     Ok(front.answer(MailboxList { total, mailboxes, next_cursor }))
 }

@@ -1,12 +1,27 @@
 //! Long lists come a page at a time: `limit` rows, and a cursor that says where the next page begins. What a cursor holds
 //! is nobody's business but ours.
 
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use super::problem::Problem;
 use crate::app::overview::Page;
 
 /// Rows of a page, unless more or less are asked for.
 const USUAL: i64 = 50;
 const MOST: i64 = 500;
+
+/// What every list takes.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    /// Rows of a page: 50 unless asked otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<i64>,
+    /// The nextCursor of the page before.
+    pub(super) cursor: Option<String>,
+}
 
 /// Reads `limit`.
 pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {

@@ -12,7 +12,7 @@ use super::{
     problem::Problem,
     reply::{Envelope, Reply},
 };
-use crate::app::overview::{Performance, QuotaStatus, performance, performance_of, quota_list, quota_of};
+use crate::app::overview::{Performance, QuotaStatus, performance_of, performances};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -67,13 +67,12 @@ pub(super) struct MailboxSummary {
 pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Shown> {
     let (pool, scope, now) = (&front.desk.database, caller.identity.scope(), front.desk.clock.now());
     if let Some(id) = asked.id {
-        let both = performance_of(pool, scope, id, now).await?.zip(quota_of(pool, scope, id, now).await?);
+        let both = performance_of(pool, scope, id, now).await?;
         let (metrics, quota) = both.ok_or_else(|| Problem::not_found(format!("there is no mailbox {id}")))?;
         return Ok(front.answer(Shown::One(One { metrics, quota })));
     }
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
-    let list = quota_list(pool, scope, None, page, now).await?;
-    let metrics = performance(pool, scope, page, now).await?;
+    let (list, metrics) = performances(pool, &front.desk.census, scope, page, now).await?;
     let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
     let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
     let (quotas, next_cursor) = (list.quotas, list.next_cursor);

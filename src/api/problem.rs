@@ -98,6 +98,10 @@ impl From<sqlx::Error> for Problem {
             tracing::warn!(%error, "a request needs Postgres, which does not answer");
             return Problem::unavailable("Postgres does not answer: check that it runs and is reached, then ask again");
         }
+        // Every text of ours is UTF-8, so this is the one character that Postgres does not take.
+        if error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22021") {
+            return Problem::bad_request("a text holds the character NUL: leave it out");
+        }
         tracing::error!(%error, "a request failed");
         let detail = "this is a fault of warmup's own: its log says more; please report it";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

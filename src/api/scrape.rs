@@ -19,7 +19,7 @@ pub(super) async fn metrics(State(front): State<Shared>) -> Response {
 /// Everything in Prometheus' text format.
 pub(super) async fn text(front: &Shared) -> String {
     let desk = &front.desk;
-    let mut text = match fleet_gauges(&desk.database, &desk.settings, desk.clock.now()).await {
+    let mut text = match fleet_gauges(&desk.database, &desk.census, &desk.settings, desk.clock.now()).await {
         Ok(gauges) => fleet::text(&gauges),
         Err(error) => {
             tracing::warn!(%error, "a scrape goes without the fleet's gauges: Postgres does not answer");

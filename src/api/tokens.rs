@@ -9,16 +9,20 @@ use utoipa::ToSchema;
 use super::{
     Shared,
     auth::Caller,
-    extract::{Id, Input},
+    extract::{Asked, Id, Input},
+    page::{self, Paging},
     problem::Problem,
     reply::{Envelope, Made, Reply},
 };
 use crate::app::tokens::{self, Token, TokenError, Wanted};
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct TokenList {
     /// By id; also those that hold no more.
     tokens: Vec<Token>,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -41,10 +45,14 @@ pub(super) struct NewlyMade {
 }
 
 /// Lists tokens, never the tokens themselves.
-#[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = Envelope<TokenList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<TokenList> {
-    let tokens = tokens::all(&front.desk.database, caller.identity.scope()).await?;
-    Ok(front.answer(TokenList { tokens }))
+#[utoipa::path(get, path = "/tokens", tag = "tokens", params(Paging),
+    responses((status = 200, description = "A page of them", body = Envelope<TokenList>)))]
+pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Paging>) -> Reply<TokenList> {
+    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let scope = caller.identity.scope();
+    let mut tokens = tokens::page(&front.desk.database, scope, page.after, page.limit + 1).await?;
+    let next_cursor = page::cut(&mut tokens, page.limit, |token| token.id.to_string());
+    Ok(front.answer(TokenList { tokens, next_cursor }))
 }
 
 /// Makes a token.

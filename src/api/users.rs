@@ -7,23 +7,35 @@ use utoipa::ToSchema;
 use super::{
     Shared,
     auth::Caller,
-    extract::{Id, Input},
+    extract::{Asked, Id, Input},
+    page::{self, Paging},
     problem::Problem,
     reply::{Envelope, Made, Reply},
 };
-use crate::app::users::{self, User, UserError, Wanted};
+use crate::{
+    app::users::{self, User, UserError, Wanted},
+    domain::id::UserId,
+};
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct UserList {
     /// By id.
     users: Vec<User>,
+    /// Where the next page begins; none on the last one.
+    next_cursor: Option<String>,
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users",
-    responses((status = 200, description = "The users", body = Envelope<UserList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<UserList> {
-    Ok(front.answer(UserList { users: visible(&front, &caller).await? }))
+#[utoipa::path(get, path = "/users", tag = "users", params(Paging),
+    responses((status = 200, description = "A page of them", body = Envelope<UserList>)))]
+pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Paging>) -> Reply<UserList> {
+    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let (desk, scope) = (&front.desk, caller.identity.scope());
+    let wanted = (page.after, page.limit + 1);
+    let mut users = users::page(&desk.database, &desk.census, scope, wanted, desk.clock.now()).await?;
+    let next_cursor = page::cut(&mut users, page.limit, |user| user.id.to_string());
+    Ok(front.answer(UserList { users, next_cursor }))
 }
 
 /// Shows a user.
@@ -34,16 +46,15 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id
 }
 
 pub(super) async fn find(front: &Shared, caller: &Caller, id: i64) -> Result<User, Problem> {
-    let found = visible(front, caller).await?.into_iter().find(|user| user.id == id);
+    let desk = &front.desk;
+    let found = match caller.identity.scope().is_none_or(|own| own.0 == id) {
+        true => {
+            let (user, now) = (Some(UserId(id)), desk.clock.now());
+            users::page(&desk.database, &desk.census, user, (None, 1), now).await?.pop()
+        }
+        false => None,
+    };
     found.ok_or_else(|| Problem::not_found(format!("there is no user {id}: /api/warmup/users lists all")))
-}
-
-async fn visible(front: &Shared, caller: &Caller) -> Result<Vec<User>, Problem> {
-    let mut users = users::all(&front.desk.database).await?;
-    if let Some(own) = caller.identity.scope() {
-        users.retain(|user| user.id == own.0);
-    }
-    Ok(users)
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -103,9 +114,8 @@ pub(super) async fn create(
     caller.require_admin()?;
     let wanted = Wanted { role: new.role.map(Role::word), daily_limit: Some(limit(new.daily_limit)?) };
     let (desk, now) = (&front.desk, front.desk.clock.now());
-    let email = users::add(&desk.database, &new.email, &wanted, now).await?;
-    let made = visible(&front, &caller).await?.into_iter().find(|user| user.email == email);
-    Ok(Made(front.answer(made.ok_or_else(|| Problem::conflict("the user was changed just now: list the users"))?)))
+    let id = users::add(&desk.database, &new.email, &wanted, now).await?.1;
+    Ok(Made(front.answer(find(&front, &caller, id.0).await?)))
 }
 
 /// Changes a user's role or limit.

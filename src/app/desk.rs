@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::{control::Control, overview::Sources, world};
+use super::{census::Census, control::Control, overview::Sources, world};
 use crate::{
     adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
     config::Settings,
@@ -24,6 +24,8 @@ const CONNECTIONS: u32 = 4;
 pub struct Desk {
     pub settings: Arc<Settings>,
     pub database: PgPool,
+    /// What is told of many mailboxes.
+    pub census: Census,
     pub clock: Arc<dyn Clock>,
     pub liveness: Arc<Liveness>,
     /// What this process counts of itself.
@@ -61,6 +63,7 @@ impl Desk {
             meters: SharedMeters::default(),
             worker,
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
+            census: Census::for_requests(database.clone()),
             database,
             admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
             settings: Arc::new(settings.clone()),
@@ -71,7 +74,7 @@ impl Desk {
 
     /// What the views of the fleet are read from.
     pub fn sources(&self) -> Sources<'_> {
-        let Desk { database, lookout, settings, worker, .. } = self;
-        Sources { pool: database, lookout, settings, worker: &worker.0 }
+        let Desk { database, census, lookout, settings, worker, .. } = self;
+        Sources { pool: database, census, lookout, settings, worker: &worker.0 }
     }
 }

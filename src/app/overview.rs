@@ -24,8 +24,8 @@ pub use self::{
     },
     metrics::{Metrics, metrics},
     next::next_mail_at,
-    performance::{Performance, performance, performance_of},
-    quota::{QuotaList, QuotaStatus, quota_list, quota_of},
+    performance::{Performance, performance_of, performances},
+    quota::{QuotaList, QuotaStatus, quota_list},
 };
 pub use crate::adapters::postgres::view::{LogEntry, LogPageFilter, MailboxFilter, Page, log_page};
 

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use thiserror::Error;
 
-pub use crate::adapters::postgres::tokens::Token;
+pub use crate::adapters::postgres::tokens::{Token, page};
 use crate::{
     adapters::postgres::tokens::{self, Holder},
     domain::{

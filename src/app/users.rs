@@ -4,8 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
+use super::census::Census;
 pub use crate::adapters::postgres::users::{User, all};
-use crate::{adapters::postgres::users, domain::enrolment::user_address};
+use crate::{
+    adapters::postgres::users,
+    domain::{enrolment::user_address, id::UserId},
+};
 
 /// Why no user was made or changed.
 #[derive(Debug, Error)]
@@ -38,17 +42,32 @@ pub struct Changed {
     pub changes: Vec<String>,
 }
 
-/// Makes a user and returns its address as it is stored.
-pub async fn add(pool: &PgPool, email: &str, wanted: &Wanted, now: DateTime<Utc>) -> Result<String, UserError> {
+/// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id.
+pub async fn page(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    (after, limit): (Option<i64>, i64),
+    now: DateTime<Utc>,
+) -> Result<Vec<User>, sqlx::Error> {
+    census.lately(user, now).await?;
+    users::page(pool, user, after, limit).await
+}
+
+/// Makes a user and returns its address as it is stored, and its id.
+pub async fn add(
+    pool: &PgPool,
+    email: &str,
+    wanted: &Wanted,
+    now: DateTime<Utc>,
+) -> Result<(String, UserId), UserError> {
     let address = address(email)?;
     let mut transaction = pool.begin().await?;
     let role = wanted.role.as_deref().unwrap_or("user");
     let made = users::add(&mut transaction, &address, role, wanted.daily_limit.flatten(), now).await?;
-    if made.is_none() {
-        return Err(UserError::Exists(address));
-    }
+    let id = made.ok_or_else(|| UserError::Exists(address.clone()))?;
     transaction.commit().await?;
-    Ok(address)
+    Ok((address, id))
 }
 
 /// Changes users: all of them, or none.

@@ -18,6 +18,7 @@ use crate::{
     adapters::system::{Dice, SystemClock},
     api,
     app::{
+        census::Census,
         import::check_first,
         local::Local,
         overview::{fleet_status, next_mail_at},
@@ -102,7 +103,7 @@ async fn work(
         session::print(&import::told(&report, "imported"))?;
     }
     let now = clock.now();
-    let status = fleet_status(local.database(), now).await?;
+    let status = fleet_status(local.database(), &Census::for_commands(local.database().clone()), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
     let told = told::told(local, &status, next, now, is_usual);
     let answer = |listeners: Listeners, desk, stopped| {

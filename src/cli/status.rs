@@ -5,25 +5,48 @@ use std::{
     process::ExitCode,
 };
 
-use super::session::{Session, count, instant, print, print_json, table};
-use crate::app::overview::{FleetStatus, fleet_status};
+use super::{
+    session::{Session, count, instant, table},
+    watch::{Look, Watch},
+};
+use crate::app::{
+    census::Census,
+    overview::{FleetStatus, fleet_status},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let status = fleet_status(&session.pool, session.now).await?;
-    if args.json {
-        print_json(&status)?
-    } else {
-        print(&told(&status)?)?
+    let census = Census::for_commands(session.pool.clone());
+    args.watch.show(async |now| Ok(fleet_status(&session.pool, &census, now).await?)).await
+}
+
+impl Look for FleetStatus {
+    fn whole(&self) -> anyhow::Result<String> {
+        Ok(told(self)?)
     }
-    Ok(ExitCode::SUCCESS)
+
+    fn line(&self) -> String {
+        let FleetStatus { today, .. } = self;
+        let order = if self.running { "" } else { "stopped; " };
+        format!(
+            "{order}{} of {} sent, {} replied, {} failed, {} uncertain; {} complete, {} behind, {} failing; {} in flight",
+            today.sent,
+            today.quota,
+            today.replied,
+            today.failed,
+            today.uncertain,
+            today.complete,
+            today.behind,
+            today.failing,
+            self.in_flight
+        )
+    }
 }
 
 fn told(status: &FleetStatus) -> Result<String, fmt::Error> {

@@ -75,7 +75,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             if json { print_json(&users)? } else { print(&listed(&users))? }
         }
         Command::Add { address, wanted } => {
-            let address = users::add(&pool, &address, &wanted.wanted(), now).await?;
+            let (address, _) = users::add(&pool, &address, &wanted.wanted(), now).await?;
             print(&format!("added: {address}"))?;
         }
         Command::Set { addresses, wanted, json } => {

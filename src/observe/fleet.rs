@@ -1,4 +1,4 @@
-//! The numbers of the whole fleet, as gauges: computed from Postgres at each question, so that every process tells the same
+//! The numbers of the whole fleet, as gauges: read from Postgres at each question, so that every process tells the same
 //! and nobody has to sum over processes that come and go.
 
 use std::sync::atomic::AtomicU64;
@@ -22,6 +22,10 @@ pub struct Fleet {
     pub throughput_per_hour: i64,
     pub quota_completion_rate: f64,
     pub health: Health,
+    pub behind: i64,
+    pub failing: i64,
+    pub paused: i64,
+    pub disabled: i64,
     pub in_flight: i64,
     pub running: bool,
     pub workers_expected: u32,
@@ -52,6 +56,10 @@ gauges! {
     "warmup_throughput_per_hour", "Mails sent in the last 60 minutes", |fleet| fleet.throughput_per_hour as f64;
     "warmup_quota_completion_rate", "Mailboxes that sent their whole quota, of those that owe something, in percent", |fleet| fleet.quota_completion_rate;
     "warmup_system_health", "0 critical, 1 degraded, 2 healthy", |fleet| f64::from(fleet.health as u8);
+    "warmup_mailboxes_behind", "Mailboxes that sent less than their plan asks for by now", |fleet| fleet.behind as f64;
+    "warmup_mailboxes_failing", "Mailboxes that are disabled, or whose last three attempts failed", |fleet| fleet.failing as f64;
+    "warmup_mailboxes_paused", "Mailboxes that are paused, they or their mail host or domain", |fleet| fleet.paused as f64;
+    "warmup_mailboxes_disabled", "Mailboxes that send nothing until an operator resumes them", |fleet| fleet.disabled as f64;
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
     "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);

@@ -118,9 +118,9 @@ async fn quotas_are_listed_by_how_they_stand() {
             listed["quotas"].as_array().unwrap().iter().map(|row| row["mailboxId"].as_i64().unwrap()).collect();
         assert_eq!((found, &listed["total"]), (ids.clone(), &ids.len().into()), "{status}");
     }
-    sqlx::query("UPDATE mailbox_days SET failed_in_row = 3 WHERE mailbox_id = 1").execute(world.pool()).await.unwrap();
+    world.change("UPDATE mailbox_days SET failed_in_row = 3 WHERE mailbox_id = 1").await;
     assert_eq!(world.get("/api/warmup/quota?status=failing").await["total"], 2);
-    sqlx::query("UPDATE mailboxes SET enabled = false WHERE id = 1").execute(world.pool()).await.unwrap();
+    world.change("UPDATE mailboxes SET enabled = false WHERE id = 1").await;
     assert_eq!(world.get("/api/warmup/quota").await["total"], 3, "what is switched off owes nothing");
 }
 

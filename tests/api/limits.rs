@@ -37,6 +37,17 @@ async fn a_body_that_is_not_what_is_needed_is_told_without_its_values() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_character_that_can_not_be_stored_is_no_fault_of_ours() {
+    let world = World::start().await;
+    let ask = async |path: &str| world.pod.ask("GET", &format!("/api/warmup/{path}"), Some(ADMIN), None).await;
+    for path in ["mailboxes?search=a%00", "mailboxes?user=%00", "events?kind=%00", "logs?reason=%00"] {
+        ask(path).await.is_problem(400, "NUL");
+    }
+    let new = json!({"name": "x", "user": "a\u{0}@x.test"});
+    world.pod.ask("POST", "/api/warmup/tokens", Some(ADMIN), Some(&new)).await.is_problem(400, "NUL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_too_large_is_refused() {
     let world = World::start().await;
     let long = format!("GET /api/warmup/tokens HTTP/1.1\r\nHost: pod\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));

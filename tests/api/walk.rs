@@ -61,8 +61,13 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("get", "/api/warmup/logs", "/api/warmup/logs?mailbox=3", OwnPart),
 ];
 
+/// Each route as method, path of the document, and a path that can be asked.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    ROUTES.iter().map(|(method, route, concrete, _)| (*method, *route, *concrete))
+}
+
 /// Every operation of the document.
-async fn documented(world: &World) -> Vec<(String, String)> {
+pub async fn documented(world: &World) -> Vec<(String, String)> {
     let document = world.pod.ask("GET", "/openapi.json", None, None).await.json();
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &Value)| {
@@ -73,7 +78,7 @@ async fn documented(world: &World) -> Vec<(String, String)> {
 }
 
 /// A body that the route takes, and its type.
-fn body(method: &str, path: &str) -> Option<(&'static str, String)> {
+pub fn body(method: &str, path: &str) -> Option<(&'static str, String)> {
     // One of Ben's addresses, disguised so that no answer can hold it for having been told it.
     const BENS: &str = "B2@\\u0062en.test";
     let json = match (method, path) {

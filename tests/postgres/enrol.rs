@@ -24,6 +24,8 @@ mod standing;
 mod templates;
 #[path = "enrol/users.rs"]
 mod users;
+#[path = "enrol/watch.rs"]
+mod watch;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 use warmup::{
     adapters::{
-        redis::{Address, Pool, RedisBell, RedisCaps, RedisLeases, RedisMembers, acl_rule, check, open},
+        redis::{Address, Pool, RedisBell, RedisCaps, RedisLeases, RedisLookout, RedisMembers, acl_rule, check, open},
         system::SystemClock,
     },
     domain::id::{RunId, UserId},
@@ -87,6 +87,20 @@ async fn a_slot_that_moves_is_followed_with_what_is_in_it() {
         bell.ring(Ring::Trigger).await.unwrap();
         assert_eq!(hears(&bell).await, Ring::Trigger);
     }
+}
+
+/// As the API does, which answers before Redis is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_checks_nothing_at_the_start_knows_the_others_from_the_first_answer_on() {
+    let mut cluster = RedisCluster::start(3).await;
+    let first = stranger(&cluster).await;
+    cluster.move_slot(KEY, first).await;
+    let lookout = RedisLookout::new(open(&cluster.node(first).url(), 4).unwrap(), "warmup");
+    assert_eq!(lookout.members().await.unwrap().len(), 0, "no move told it of anybody else");
+    cluster.kill(first);
+    lookout.members().await.unwrap_err();
+    cluster.take_over(KEY, first, (first + 1) % 3).await;
+    eventually(PATIENCE, async || lookout.members().await.is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

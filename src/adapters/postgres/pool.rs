@@ -115,6 +115,8 @@ async fn answers(connection: &mut PgConnection, silences: Arc<AtomicU32>) -> Res
 
 /// For a request to get a connection: longer than any queue before a server that answers, shorter than a person waits.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection that was used within this time is taken for alive.
+const IDLE: Duration = Duration::from_secs(1);
 /// For a statement of a request: one that takes longer would not be waited for.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
@@ -122,8 +124,22 @@ const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 ///
 /// Returns `Url` for what is no Postgres URL.
 pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
-    let options = options(url)?.application_name(API).options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
-    Ok(PgPoolOptions::new().max_connections(max).acquire_timeout(REQUEST_TIMEOUT).connect_lazy_with(options))
+    // Each of them asks for another selection: a plan that were good for any would be good for none.
+    // Whoever asks is one of many at once.
+    let habits = [("plan_cache_mode", "force_custom_plan"), ("jit", "off"), ("max_parallel_workers_per_gather", "0")];
+    let limits = [("statement_timeout", REQUEST_STATEMENT_TIMEOUT)];
+    let options = options(url)?.application_name(API).options(limits).options(habits);
+    let silences = Arc::new(AtomicU32::new(0));
+    let pool = PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(REQUEST_TIMEOUT)
+        // A PING before each statement would cost as much as the statement.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| match meta.idle_for < IDLE {
+            true => Box::pin(async { Ok(true) }),
+            false => Box::pin(answers(connection, Arc::clone(&silences))),
+        });
+    Ok(pool.connect_lazy_with(options))
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {

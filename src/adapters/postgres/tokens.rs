@@ -73,6 +73,20 @@ pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx
     sqlx::query_as(ALL).bind(user.map(|user| user.0)).fetch_all(pool).await
 }
 
+/// Returns the first `limit` of them with an id greater than `after`.
+pub async fn page(
+    pool: &PgPool,
+    user: Option<UserId>,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Token>, sqlx::Error> {
+    const PAGE: &str = "
+        SELECT t.id, u.email AS user, u.role, t.name, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
+        FROM tokens t JOIN users u ON u.id = t.user_id
+        WHERE ($1::bigint IS NULL OR t.user_id = $1) AND ($2::bigint IS NULL OR t.id > $2) ORDER BY t.id LIMIT $3";
+    sqlx::query_as(PAGE).bind(user.map(|user| user.0)).bind(after).bind(limit).fetch_all(pool).await
+}
+
 /// Returns the tokens `ids` of `user`, or of everybody, by id, locked until the transaction ends.
 pub async fn lock(connection: &mut PgConnection, ids: &[i64], user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     const LOCK: &str = "
@@ -103,7 +117,10 @@ pub async fn holder(pool: &PgPool, hash: &TokenHash, now: DateTime<Utc>) -> Resu
 
 /// Notes that a token was used.
 pub async fn used(pool: &PgPool, token: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    const USED: &str = "UPDATE tokens SET last_used_at = GREATEST(last_used_at, $2) WHERE id = $1";
+    // Of fifty requests that find it is time, one writes; whoever waited for it finds it done, or does not wait at all.
+    const USED: &str = "
+        UPDATE tokens SET last_used_at = GREATEST(last_used_at, $2)
+        WHERE id = (SELECT id FROM tokens WHERE id = $1 FOR UPDATE SKIP LOCKED)";
     sqlx::query(USED).bind(token).bind(now).execute(pool).await.map(drop)
 }
 

@@ -32,6 +32,21 @@ pub async fn all(pool: &PgPool) -> Result<Vec<User>, sqlx::Error> {
     sqlx::query_as(ALL).fetch_all(pool).await
 }
 
+/// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id. How many mailboxes
+/// they have is told as it was counted last.
+pub async fn page(
+    pool: &PgPool,
+    user: Option<UserId>,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<User>, sqlx::Error> {
+    const PAGE: &str = "
+        SELECT u.id, u.email, u.role, u.daily_limit, u.created_at, coalesce(t.enrolled, 0) AS mailboxes
+        FROM users u LEFT JOIN totals t ON t.user_id = u.id WHERE ($1::bigint IS NULL OR u.id = $1) AND ($2::bigint IS NULL OR u.id > $2)
+        ORDER BY u.id LIMIT $3";
+    sqlx::query_as(PAGE).bind(user.map(|user| user.0)).bind(after).bind(limit).fetch_all(pool).await
+}
+
 /// Makes a user; none where the address (any case) is one already.
 pub async fn add(
     connection: &mut PgConnection,

@@ -1,6 +1,7 @@
 //! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
 //! answer holds a sealed password.
 
+mod census;
 mod clocks;
 mod day;
 mod events;
@@ -10,7 +11,6 @@ mod history;
 mod hosts;
 mod logs;
 mod mailbox;
-mod pace;
 mod pages;
 mod quota;
 mod replies;
@@ -20,38 +20,46 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
-    day::{WindowSums, by_window, quarters},
+    census::{Age, Counted, Else, Pace, Totals, WindowSums, counted, mark, take},
+    day::quarters,
     events::{Asked, Event, events, kinds},
-    fleet::{Batch, Fleet, fleet},
+    fleet::{Batch, Fleet, batches, fleet, order},
     found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
-    pace::{Pace, in_flight, pace},
-    pages::{EventFilter, LogEntry, LogPageFilter, MailboxFilter, event_page, log_page, mailbox_ids, owns},
-    quota::{Glance, Page, QuotaRow, Totals, glance, quota_of, quotas, totals},
+    pages::{
+        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, log_page, mailbox_ids, owns,
+    },
+    quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
     upkeep::{Upkeep, upkeep},
 };
 use crate::domain::{id::MailboxId, partners::Member};
 
-/// How many others there are to write to.
+/// How many others there are to write to. Counted only where nobody can be: one that can is all that a mail needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Partners {
-    /// That take part, also while they are paused.
+    /// That take part, also while they are paused: at least so many.
     pub enrolled: i64,
-    /// Of those, that can be written to now.
+    /// Of those, that can be written to now: at least so many.
     pub receiving: i64,
 }
 
-/// Counts the partners that `mailbox` has at `now`.
+/// Looks for partners that `mailbox` has at `now`.
 pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> Result<Partners, sqlx::Error> {
     const PARTNERS: &str = "
-        SELECT count(*) AS enrolled,
-               count(*) FILTER (WHERE (state = 'active' OR paused_until <= $2) AND (receives OR receive_until <= $2))
-                   AS receiving
-        FROM mailboxes WHERE enabled AND state IN ('active', 'paused') AND id <> $1";
+        WITH one AS MATERIALIZED (
+            SELECT FROM mailboxes
+            WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until <= $2)
+              AND (receives OR receive_until <= $2) AND id <> $1
+            LIMIT 1
+        )
+        SELECT CASE WHEN EXISTS (SELECT FROM one) THEN 1
+                    ELSE (SELECT count(*) FROM mailboxes
+                          WHERE enabled AND state IN ('active', 'paused') AND id <> $1) END AS enrolled,
+               (SELECT count(*) FROM one) AS receiving";
     sqlx::query_as(PARTNERS).bind(mailbox.0).bind(now).fetch_one(pool).await
 }
 
@@ -60,12 +68,23 @@ pub async fn members(connection: &mut PgConnection) -> Result<Vec<Member>, sqlx:
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
-    let rows: Vec<(String, String, String, i16)> = sqlx::query_as(MEMBERS).fetch_all(connection).await?;
-    let member = |(email, owner, domain, quota)| Member {
-        email,
-        owner,
-        domain,
-        quota: u16::try_from(quota).unwrap_or_default(),
-    };
+    let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).fetch_all(connection).await?;
     Ok(rows.into_iter().map(member).collect())
+}
+
+/// Returns the same, as they were counted last, with the quota that each has today.
+pub async fn owing_members(pool: &PgPool) -> Result<Vec<Member>, sqlx::Error> {
+    const MEMBERS: &str = "
+        SELECT m.email, u.email, m.domain, s.quota::smallint
+        FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id JOIN users u ON u.id = m.user_id
+        WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
+    let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(member).collect())
+}
+
+/// Address, owner, domain, quota.
+type Pairing = (String, String, String, i16);
+
+fn member((email, owner, domain, quota): Pairing) -> Member {
+    Member { email, owner, domain, quota: u16::try_from(quota).unwrap_or_default() }
 }

@@ -5,7 +5,10 @@
 //! A node that is away is replaced by what the others say: first the one of REDIS_URL, then those that were seen last.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ struct Shared {
     node: watch::Sender<Node>,
     /// The nodes of the cluster that were seen last; none without one.
     others: Mutex<Vec<Address>>,
+    /// Whether they were asked for: by `check`, or by whoever uses the pool first, where nobody waits for Redis to start.
+    looked: AtomicBool,
 }
 
 /// The node that is spoken to.
@@ -75,7 +80,8 @@ impl Pool {
     /// Opens a pool of at most `size` connections, without connecting yet.
     pub fn open(address: Address, size: usize) -> Result<Pool, PortError> {
         let node = watch::Sender::new(Node::open(address.clone(), size)?);
-        Ok(Pool(Arc::new(Shared { first: address, size, node, others: Mutex::default() })))
+        let (others, looked) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Pool(Arc::new(Shared { first: address, size, node, others, looked })))
     }
 
     /// Says how many connections there are.
@@ -125,6 +131,7 @@ impl Pool {
 
     /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move.
     pub(super) async fn look_around(&self) {
+        self.0.looked.store(true, Ordering::Relaxed);
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };
         let asking = redis::cmd("CLUSTER").arg("SLOTS").clone();
@@ -202,7 +209,13 @@ async fn ask<T: FromRedisValue>(pool: &Pool, question: Question<'_>) -> Result<R
         let answer = timeout(CALL_TIMEOUT, question.ask(&mut connection)).await;
         match (moved(&answer), moves.next()) {
             (Some(to), Some(_)) => pool.follow(&node, &to).await?,
-            _ => return settle(&node, connection, answer),
+            _ => {
+                let answer = settle(&node, connection, answer)?;
+                if answer.is_ok() && !pool.0.looked.load(Ordering::Relaxed) {
+                    pool.look_around().await;
+                }
+                return Ok(answer);
+            }
         }
     }
 }

@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 
 use crate::{
     adapters::{
-        postgres::view::{self, Pace, Totals},
+        postgres::view::{self, Pace},
         redis::RedisLookout,
     },
+    app::census::{Census, Tally},
     config::Settings,
     domain::id::{RunId, UserId},
     ports::{LeaseKey, Member, PortError, Status},
@@ -29,6 +30,7 @@ pub enum LookError {
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     pub pool: &'a PgPool,
+    pub census: &'a Census,
     pub lookout: &'a RedisLookout,
     pub settings: &'a Settings,
     /// The worker of this process.
@@ -113,16 +115,21 @@ pub async fn control_status(
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<ControlStatus, LookError> {
+    control_of(sources, user, &sources.census.lately(user, now).await?).await
+}
+
+/// The same, of what was counted already.
+pub(super) async fn control_of(
+    sources: Sources<'_>,
+    user: Option<UserId>,
+    tally: &Tally,
+) -> Result<ControlStatus, LookError> {
     let members = sources.lookout.members().await?;
     let leader = sources.lookout.holder(LeaseKey::Leader).await?;
-    let running = view::fleet(sources.pool, 0).await?.running;
-    let active_sends = view::in_flight(sources.pool, user.map(|user| user.0)).await?;
+    let (running, active_sends) = view::order(sources.pool, user).await?;
     let (queue_size, rate_limit) = match user {
-        None => (queued(&members), of_fleet(view::pace(sources.pool, now).await?, sources.settings)),
-        Some(_) => {
-            let totals = view::totals(sources.pool, user, now).await?;
-            (totals.behind, of_user(&totals, active_sends, sources.settings, now))
-        }
+        None => (queued(&members), of_fleet(tally.pace, sources.settings)),
+        Some(_) => (tally.totals.behind, of_user(tally, active_sends, sources.settings)),
     };
     let is_running = running && members.iter().any(|member| member.status.state == "running");
     let queue_status = QueueStatus { queue_size, active_sends, is_running, rate_limit };
@@ -156,16 +163,17 @@ fn of_fleet(pace: Pace, settings: &Settings) -> RateLimit {
 }
 
 /// By their days: batches are everybody's. A mailbox cools down for minutes, so it sent at most one in the last one.
-fn of_user(totals: &Totals, active_sends: i64, settings: &Settings, now: DateTime<Utc>) -> RateLimit {
+fn of_user(tally: &Tally, active_sends: i64, settings: &Settings) -> RateLimit {
     RateLimit {
-        hourly: Use { used: last_hour(totals, now) + active_sends, limit: settings.user_hourly_limit },
-        minute: Use { used: totals.minute_sent + active_sends, limit: settings.user_minute_limit },
+        hourly: Use { used: last_hour(tally) + active_sends, limit: settings.user_hourly_limit },
+        minute: Use { used: tally.totals.minute_sent + active_sends, limit: settings.user_minute_limit },
     }
 }
 
 /// Estimates the mails of the last 60 minutes: this hour's, and of the one before the part that is not over.
-pub(super) fn last_hour(totals: &Totals, now: DateTime<Utc>) -> i64 {
-    let into = TimeDelta::minutes(now.minute().into()) + TimeDelta::seconds(now.second().into());
+pub(super) fn last_hour(tally: &Tally) -> i64 {
+    let Tally { as_of, totals, .. } = tally;
+    let into = TimeDelta::minutes(as_of.minute().into()) + TimeDelta::seconds(as_of.second().into());
     let left = 1.0 - into.num_seconds() as f64 / 3600.0;
     totals.hour_sent + (totals.hour_before as f64 * left).round() as i64
 }

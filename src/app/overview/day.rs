@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     adapters::postgres::view::{self, WindowSums},
+    app::census::{Census, Tally},
     domain::{
         curve::{Cohort, STEP, moments, planned},
         id::UserId,
@@ -37,9 +38,16 @@ pub struct Reached {
 }
 
 /// Reads the day of the mailboxes of `user`, or of all.
-pub async fn day_curve(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) -> Result<DayCurve, sqlx::Error> {
-    let windows = view::by_window(pool, user, now).await?;
-    let cohorts: Vec<Cohort> = windows.iter().map(cohort).collect();
+pub async fn day_curve(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    now: DateTime<Utc>,
+) -> Result<DayCurve, sqlx::Error> {
+    // What was sent is of the census's instant, so what is planned is too.
+    let Tally { as_of: now, totals, .. } = census.lately(user, now).await?;
+    let windows = totals.windows;
+    let cohorts: Vec<Cohort> = windows.iter().filter_map(cohort).collect();
     let moments = moments(&cohorts);
     let begins = moments.first().copied().unwrap_or(now);
     let went = match user {
@@ -57,8 +65,8 @@ pub async fn day_curve(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) 
     })
 }
 
-fn cohort(window: &WindowSums) -> Cohort {
-    Cohort { window: Span { start: window.opens, end: window.closes }, quota: window.quota }
+fn cohort(window: &WindowSums) -> Option<Cohort> {
+    Some(Cohort { window: window.span()?, quota: window.quota })
 }
 
 async fn quarters(pool: &PgPool, begins: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<Went>, sqlx::Error> {

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::standing::Standing;
 use crate::{
-    adapters::postgres::view::{self, Batch, MailboxView, Selection, Totals},
-    domain::partners::{Member, shortages},
+    adapters::postgres::view::{self, Batch, Totals},
+    app::census::Census,
+    domain::partners::shortages,
 };
 
 /// How many batches are shown.
@@ -21,12 +21,12 @@ pub struct FleetStatus {
     pub running: bool,
     pub ordered_by: Option<String>,
     /// All that are enrolled and not removed.
-    pub mailboxes: usize,
+    pub mailboxes: i64,
     /// Those that may send: neither switched off nor paused nor disabled.
-    pub enabled: usize,
-    pub off: usize,
-    pub paused: usize,
-    pub disabled: usize,
+    pub enabled: i64,
+    pub off: i64,
+    pub paused: i64,
+    pub disabled: i64,
     pub today: TodayStatus,
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
@@ -63,57 +63,30 @@ pub struct ShardOwner {
 }
 
 /// Reads how the fleet stands at `now`.
-pub async fn fleet_status(pool: &PgPool, now: DateTime<Utc>) -> Result<FleetStatus, sqlx::Error> {
-    let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
+pub async fn fleet_status(pool: &PgPool, census: &Census, now: DateTime<Utc>) -> Result<FleetStatus, sqlx::Error> {
+    let totals = census.lately(None, now).await?.totals;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
-    let totals = view::totals(pool, None, now).await?;
-    let mut status = FleetStatus {
-        today: TodayStatus::of(&totals),
+    let warnings = shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string).collect();
+    let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
+    Ok(FleetStatus {
         running: fleet.running,
         ordered_by: fleet.ordered_by,
-        mailboxes: mailboxes.len(),
+        mailboxes: totals.enrolled,
+        enabled: totals.may_send,
+        off: totals.off,
+        paused: totals.paused,
+        disabled: totals.disabled,
+        today: TodayStatus::of(&totals),
         in_flight: fleet.in_flight,
-        shards: fleet.shards.into_iter().map(|(worker_id, shards)| ShardOwner { worker_id, shards }).collect(),
+        shards: fleet.shards.into_iter().map(owner).collect(),
         last_batches: fleet.batches,
-        ..FleetStatus::default()
-    };
-    mailboxes.iter().for_each(|mailbox| status.count(mailbox, now));
-    let members: Vec<Member> = mailboxes.iter().filter(|mailbox| takes_part(mailbox)).map(member).collect();
-    status.warnings = shortages(&members).iter().map(ToString::to_string).collect();
-    Ok(status)
+        warnings,
+    })
 }
 
 impl TodayStatus {
-    /// The same sums as the API tells. What is owed is added mailbox by mailbox: pauses of hosts count in it.
     fn of(totals: &Totals) -> TodayStatus {
-        let Totals { sent, failed, uncertain, replied, filled, behind, failing, .. } = *totals;
-        TodayStatus { quota: 0, sent, failed, uncertain, replied, complete: filled, behind, failing }
-    }
-}
-
-impl FleetStatus {
-    fn count(&mut self, mailbox: &MailboxView, now: DateTime<Utc>) {
-        match Standing::of(mailbox, now).state {
-            "off" => self.off += 1,
-            "paused" => self.paused += 1,
-            "disabled" => self.disabled += 1,
-            _ => {
-                self.enabled += 1;
-                self.today.quota += i64::from(mailbox.today.quota);
-            }
-        }
-    }
-}
-
-fn takes_part(mailbox: &MailboxView) -> bool {
-    mailbox.enabled && matches!(mailbox.state.as_str(), "active" | "paused")
-}
-
-fn member(mailbox: &MailboxView) -> Member {
-    Member {
-        email: mailbox.email.clone(),
-        owner: mailbox.user.clone(),
-        domain: mailbox.domain.clone(),
-        quota: mailbox.today.quota as u16,
+        let Totals { owed, sent, failed, uncertain, replied, filled, behind, failing, .. } = *totals;
+        TodayStatus { quota: owed, sent, failed, uncertain, replied, complete: filled, behind, failing }
     }
 }

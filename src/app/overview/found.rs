@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use super::quota::{QuotaList, QuotaStatus};
 use crate::{
     adapters::postgres::view::{self, Page},
+    app::census::Census,
     domain::id::UserId,
 };
 
@@ -14,13 +15,16 @@ pub use crate::adapters::postgres::view::Looked;
 /// Returns a page of the mailboxes of `user`, or of all, that are switched on and so.
 pub async fn quotas_found(
     pool: &PgPool,
+    census: &Census,
     user: Option<UserId>,
     looked: Looked<'_>,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
+    // Whatever it says is of the same instant as the census.
+    let now = census.lately(user, now).await?.as_of;
     let one_more = Page { limit: page.limit + 1, ..page };
-    let (total, mut rows) = view::quotas_found(pool, user, looked, one_more, now).await?;
+    let (total, mut rows) = view::quotas_found(pool, user, looked, one_more).await?;
     let is_last = rows.len() as i64 <= page.limit;
     rows.truncate(page.limit.max(0) as usize);
     let next_cursor = rows.last().filter(|_| !is_last).map(|row| row.id.to_string());

@@ -4,14 +4,18 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::metrics::SystemMetrics;
-use crate::{adapters::postgres::view, config::Settings, observe::fleet::Fleet};
+use crate::{adapters::postgres::view, app::census::Census, config::Settings, observe::fleet::Fleet};
 
 /// Reads the fleet's gauges: from Postgres alone.
-pub async fn fleet_gauges(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Result<Fleet, sqlx::Error> {
-    let totals = view::totals(pool, None, now).await?;
-    let pace = view::pace(pool, now).await?;
-    let system = SystemMetrics::of(&totals, pace.batch_ms, pace.hour_sent);
-    let fleet = view::fleet(pool, 0).await?;
+pub async fn fleet_gauges(
+    pool: &PgPool,
+    census: &Census,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Fleet, sqlx::Error> {
+    let tally = census.lately(None, now).await?;
+    let system = SystemMetrics::of(&tally.totals, tally.pace.batch_ms, tally.pace.hour_sent);
+    let (running, in_flight) = view::order(pool, None).await?;
     let upkeep = view::upkeep(pool).await?;
     Ok(Fleet {
         total_mailboxes: system.total_mailboxes,
@@ -20,13 +24,17 @@ pub async fn fleet_gauges(pool: &PgPool, settings: &Settings, now: DateTime<Utc>
         failed_today: system.total_failed_today,
         uncertain_today: system.total_uncertain_today,
         replied_today: system.total_replied_today,
-        planned_now: totals.planned,
-        owed_today: totals.owed,
+        planned_now: tally.totals.planned,
+        owed_today: tally.totals.windows.iter().map(|window| window.quota).sum(),
         throughput_per_hour: system.throughput_per_hour,
         quota_completion_rate: system.quota_completion_rate,
         health: system.system_health,
-        in_flight: fleet.in_flight,
-        running: fleet.running,
+        behind: tally.totals.behind,
+        failing: tally.totals.failing,
+        paused: tally.totals.paused,
+        disabled: tally.totals.disabled,
+        in_flight,
+        running,
         workers_expected: settings.worker_count,
         shards: upkeep.shards,
         duties_done: upkeep.duties_done.map_or(0, |done| done.timestamp()),

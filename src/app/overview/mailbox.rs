@@ -10,10 +10,11 @@ use crate::{
     adapters::{
         postgres::{
             standing::{self, Filter},
-            view::{self, Asked, Day, Event, MailboxFilter, MailboxView, Page, Selection},
+            view::{self, Asked, Day, Event, MailboxFilter, MailboxView, Page, Selection, Totals},
         },
         seal::KeyId,
     },
+    app::census::Census,
     domain::{
         id::{MailboxId, UserId},
         outlook::{Outlook, outlook},
@@ -131,13 +132,34 @@ pub async fn mailbox_statuses_of(
 /// Returns how many mailboxes `filter` lets pass, and a page of them, ordered by id.
 pub async fn mailbox_page(
     pool: &PgPool,
+    census: &Census,
     filter: &MailboxFilter,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(i64, Vec<MailboxStatus>), sqlx::Error> {
-    let (total, ids) = view::mailbox_ids(pool, filter, page, now).await?;
+    let total = match counted(&census.lately(filter.owner, now).await?.totals, filter) {
+        Some(total) => total,
+        None => view::count_mailboxes(pool, filter, now).await?,
+    };
+    let ids = view::mailbox_ids(pool, filter, page, now).await?;
     let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
     Ok((total, mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect()))
+}
+
+/// How many there are, where they were counted by nothing else than what the filter asks for.
+fn counted(totals: &Totals, filter: &MailboxFilter) -> Option<i64> {
+    let MailboxFilter { user, host, domain, search, .. } = filter;
+    if [user, host, domain, search].into_iter().any(Option::is_some) {
+        return None;
+    }
+    match filter.state.as_deref() {
+        None => Some(totals.enrolled),
+        Some("active") => Some(totals.may_send),
+        Some("off") => Some(totals.off),
+        Some("paused") => Some(totals.paused),
+        Some("disabled") => Some(totals.disabled),
+        Some(_) => None,
+    }
 }
 
 /// Returns the id of the mailbox with this address, in any case.
@@ -179,9 +201,9 @@ pub async fn mailbox_detail(
 ) -> Result<Option<MailboxDetail>, sqlx::Error> {
     let Some(mailbox) = view::mailboxes(pool, selection, now).await?.pop() else { return Ok(None) };
     let days = view::last_days(pool, mailbox.id, DAYS_SHOWN).await?;
-    let fleet = view::fleet(pool, 0).await?;
+    let (running, _) = view::order(pool, None).await?;
     let partners = view::partners(pool, mailbox.id, now).await?;
-    let facts = facts(&mailbox, fleet.running, partners, now);
+    let facts = facts(&mailbox, running, partners, now);
     let asked = Asked { mailbox: Some(mailbox.id.0), limit: EVENTS_SHOWN, ..Asked::default() };
     let last_events = view::events(pool, &asked).await?;
     let detail = MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now);

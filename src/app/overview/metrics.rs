@@ -6,12 +6,13 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::{
-    control::{CronStatus, LookError, Sources, control_status, last_hour},
+    control::{CronStatus, LookError, Sources, control_of, last_hour},
     percent, performance,
     quota::QuotaStatus,
 };
 use crate::{
-    adapters::postgres::view::{self, Batch, Glance, QuotaRow, Totals},
+    adapters::postgres::view::{self, Batch, QuotaRow, Totals},
+    app::census::Tally,
     domain::{
         health::{Day, Health},
         id::UserId,
@@ -20,7 +21,6 @@ use crate::{
 
 const BATCHES: i64 = 20;
 const RECENT: usize = 5;
-const FIRST: i64 = 10;
 
 /// The day in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -109,15 +109,16 @@ pub struct Performer {
 /// Reads the day of the mailboxes of `user`, or of all.
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
-    let cron = control_status(sources, user, now).await?.cron;
-    let Glance { totals, furthest, best } = view::glance(pool, user, FIRST, now).await?;
+    let tally = sources.census.lately(user, now).await?;
+    let cron = control_of(sources, user, &tally).await?.cron;
+    let listed = view::quotas_of(pool, &[&tally.totals.furthest[..], &tally.totals.best].concat()).await?;
+    let among = |ids: &[i64]| ids.iter().filter_map(|id| listed.iter().find(|row| row.id == *id)).cloned().collect();
+    let (furthest, best): (Vec<QuotaRow>, Vec<QuotaRow>) = (among(&tally.totals.furthest), among(&tally.totals.best));
     let (batches, batch_ms, throughput) = match user {
-        None => {
-            let pace = view::pace(pool, now).await?;
-            (view::fleet(pool, BATCHES).await?.batches, pace.batch_ms, pace.hour_sent)
-        }
-        Some(_) => (Vec::new(), 0, last_hour(&totals, now)),
+        None => (view::batches(pool, BATCHES).await?, tally.pace.batch_ms, tally.pace.hour_sent),
+        Some(_) => (Vec::new(), 0, last_hour(&tally)),
     };
+    let Tally { totals, .. } = tally;
     let batch_history: Vec<BatchStatus> = batches.iter().map(BatchStatus::of).collect();
     let performance_summary = Summary {
         top_performers: performers(pool, &best).await?,

@@ -7,9 +7,10 @@ use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
-use super::quota::fill_rate;
+use super::quota::{QuotaList, QuotaStatus, fill_rate, listed};
 use crate::{
     adapters::postgres::view::{self, History, Page, QuotaRow},
+    app::census::Census,
     domain::id::UserId,
 };
 
@@ -32,26 +33,29 @@ pub struct Performance {
     pub current_streak: i64,
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on.
-pub async fn performance(
-    pool: &PgPool,
-    user: Option<UserId>,
-    page: Page,
-    now: DateTime<Utc>,
-) -> Result<Vec<Performance>, sqlx::Error> {
-    let (_, rows) = view::quotas(pool, user, None, page, now).await?;
-    of_rows(pool, &rows).await
-}
-
-/// Returns the mailbox `id` of `user`, or of anybody; none where there is no such one.
+/// Returns the mailbox `id` of `user`, or of anybody, with where it stands; none where there is no such one.
 pub async fn performance_of(
     pool: &PgPool,
     user: Option<UserId>,
     id: i64,
     now: DateTime<Utc>,
-) -> Result<Option<Performance>, sqlx::Error> {
+) -> Result<Option<(Performance, QuotaStatus)>, sqlx::Error> {
     let row = view::quota_of(pool, user, id, now).await?;
-    Ok(of_rows(pool, row.as_slice()).await?.pop())
+    let performance = of_rows(pool, row.as_slice()).await?.pop();
+    Ok(performance.zip(row.map(|row| QuotaStatus::of(&row, now))))
+}
+
+/// Returns a page of the mailboxes of `user`, or of all, that are switched on, as they were counted last, and how many there
+/// are.
+pub async fn performances(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(QuotaList, Vec<Performance>), sqlx::Error> {
+    let (list, rows) = listed(pool, census, user, None, page, now).await?;
+    Ok((list, of_rows(pool, &rows).await?))
 }
 
 /// Returns the performance of the mailboxes of `rows`, in their order.

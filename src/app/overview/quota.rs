@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use super::percent;
 use crate::{
-    adapters::postgres::view::{self, Page, QuotaRow},
+    adapters::postgres::view::{self, Page, QuotaRow, Totals},
+    app::census::Census,
     domain::id::UserId,
 };
 
@@ -44,27 +45,44 @@ pub struct QuotaList {
 /// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, if one is given.
 pub async fn quota_list(
     pool: &PgPool,
+    census: &Census,
     user: Option<UserId>,
     status: Option<&str>,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
+    Ok(listed(pool, census, user, status, page, now).await?.0)
+}
+
+/// The page, and its rows as they were counted.
+pub(super) async fn listed(
+    pool: &PgPool,
+    census: &Census,
+    user: Option<UserId>,
+    status: Option<&str>,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(QuotaList, Vec<QuotaRow>), sqlx::Error> {
+    let total = stand(&census.lately(user, now).await?.totals, status);
     let one_more = Page { limit: page.limit + 1, ..page };
-    let (total, mut rows) = view::quotas(pool, user, status, one_more, now).await?;
+    let mut rows = view::quotas(pool, user, status, one_more).await?;
     let is_last = rows.len() as i64 <= page.limit;
     rows.truncate(page.limit.max(0) as usize);
     let next_cursor = rows.last().filter(|_| !is_last).map(|row| row.id.to_string());
-    Ok(QuotaList { total, quotas: rows.iter().map(|row| QuotaStatus::of(row, now)).collect(), next_cursor })
+    let quotas = rows.iter().map(|row| QuotaStatus::of(row, now)).collect();
+    Ok((QuotaList { total, quotas, next_cursor }, rows))
 }
 
-/// Returns the mailbox `id` of `user`, or of anybody.
-pub async fn quota_of(
-    pool: &PgPool,
-    user: Option<UserId>,
-    id: i64,
-    now: DateTime<Utc>,
-) -> Result<Option<QuotaStatus>, sqlx::Error> {
-    Ok(view::quota_of(pool, user, id, now).await?.map(|row| QuotaStatus::of(&row, now)))
+/// How many have `status`, or are switched on at all.
+fn stand(totals: &Totals, status: Option<&str>) -> i64 {
+    match status {
+        None => totals.mailboxes,
+        Some("complete") => totals.complete,
+        Some("on-track") => totals.on_track,
+        Some("behind") => totals.behind,
+        Some("failing") => totals.failing,
+        Some(_) => 0,
+    }
 }
 
 impl QuotaStatus {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
+use serde::Serialize;
 
 use super::selector::Narrowed;
 use crate::{
@@ -10,7 +11,10 @@ use crate::{
         overview::{MailboxStatus, mailbox_statuses_of},
         standing::Filter,
     },
-    cli::session::{Session, instant, print, print_json, table},
+    cli::{
+        session::{Session, count, instant, table},
+        watch::{Look, Watch},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -20,24 +24,48 @@ pub(in crate::cli) struct Args {
     /// Only those in this state; the removed ones are listed only so.
     #[arg(long, value_parser = PossibleValuesParser::new(["active", "off", "paused", "disabled", "removed"]))]
     state: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    watch: Watch,
+}
+
+/// The mailboxes that were asked for.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Listed {
+    mailboxes: Vec<MailboxStatus>,
+    /// Not all were.
+    #[serde(skip)]
+    is_narrow: bool,
 }
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     let filter = Filter { removed: args.state.as_deref() == Some("removed"), ..args.narrowed.filter() };
     let is_narrow = args.state.is_some() || filter != Filter::default();
-    let mut mailboxes = mailbox_statuses_of(&session.pool, &filter, session.now).await?;
-    mailboxes.retain(|mailbox| args.state.as_ref().is_none_or(|state| mailbox.state == *state));
-    match () {
-        () if args.json => print_json(&mailboxes)?,
-        () if mailboxes.is_empty() && is_narrow => print("no mailbox is like that")?,
-        () if mailboxes.is_empty() => print("no mailbox is enrolled: `warmup mailbox import FILE.csv`")?,
-        () => print(&told(&mailboxes))?,
+    let look = async |now| {
+        let mut mailboxes = mailbox_statuses_of(&session.pool, &filter, now).await?;
+        mailboxes.retain(|mailbox| args.state.as_ref().is_none_or(|state| mailbox.state == *state));
+        Ok(Listed { mailboxes, is_narrow })
+    };
+    args.watch.show(look).await
+}
+
+impl Look for Listed {
+    fn whole(&self) -> anyhow::Result<String> {
+        Ok(match () {
+            () if self.mailboxes.is_empty() && self.is_narrow => "no mailbox is like that".to_owned(),
+            () if self.mailboxes.is_empty() => "no mailbox is enrolled: `warmup mailbox import FILE.csv`".to_owned(),
+            () => told(&self.mailboxes),
+        })
     }
-    Ok(ExitCode::SUCCESS)
+
+    fn line(&self) -> String {
+        let sum = |of: fn(&MailboxStatus) -> i16| self.mailboxes.iter().map(|one| i64::from(of(one))).sum::<i64>();
+        let active = self.mailboxes.iter().filter(|mailbox| mailbox.state == "active").count();
+        let count = count(self.mailboxes.len(), "mailbox", "mailboxes");
+        let (sent, quota, left) = (sum(|one| one.sent), sum(|one| one.quota), sum(|one| one.left));
+        format!("{count}, {active} active; {sent} of {quota} sent, {left} left")
+    }
 }
 
 fn told(mailboxes: &[MailboxStatus]) -> String {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use anyhow::bail;
+use anyhow::Context;
 
 use super::list::state;
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
         events::{Event, in_words},
         overview::{MailboxDetail, mailbox_detail},
     },
-    cli::session::{Session, instant, print, print_json, table},
+    cli::{
+        session::{Session, instant, table},
+        watch::{Look, Watch},
+    },
     domain::id::MailboxId,
 };
 
@@ -19,9 +22,8 @@ use crate::{
 pub(in crate::cli) struct Args {
     /// Its address, in any case, or its id.
     mailbox: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -31,15 +33,33 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(_) => Selection::Email(&args.mailbox),
     };
     let active = session.settings.active_hours;
-    let Some(detail) = mailbox_detail(&session.pool, selection, active, session.now).await? else {
-        bail!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox);
+    let look = async |now| {
+        let detail = mailbox_detail(&session.pool, selection, active, now).await?;
+        detail.with_context(|| format!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox))
     };
-    if args.json {
-        print_json(&detail)?
-    } else {
-        print(&told(&detail)?)?
+    args.watch.show(look).await
+}
+
+impl Look for MailboxDetail {
+    fn whole(&self) -> anyhow::Result<String> {
+        Ok(told(self)?)
     }
-    Ok(ExitCode::SUCCESS)
+
+    fn line(&self) -> String {
+        let status = &self.status;
+        let next = match self.sends_next_at {
+            Some(at) => format!("sends next {}", instant(at)),
+            None => format!("sends nothing: {}", self.because),
+        };
+        format!(
+            "{}: {}; {} of {} sent, {} left; {next}",
+            status.email,
+            state(status),
+            status.sent,
+            status.quota,
+            status.left
+        )
+    }
 }
 
 fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {

@@ -3,7 +3,10 @@
 use chrono_tz::Tz;
 use warmup::{
     adapters::postgres::view::Selection,
-    app::overview::{MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
+    app::{
+        census::Census,
+        overview::{FleetStatus, MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
+    },
     domain::time::{Window, today},
 };
 
@@ -41,10 +44,14 @@ async fn around_the_world() -> TestDatabase {
     database
 }
 
+async fn fleet(pool: &PgPool) -> FleetStatus {
+    fleet_status(pool, &Census::for_commands(pool.clone()), now()).await.unwrap()
+}
+
 #[tokio::test]
 async fn today_is_each_mailboxs_own() {
     let database = around_the_world().await;
-    let status = fleet_status(database.pool(), now()).await.unwrap();
+    let status = fleet(database.pool()).await;
     assert_eq!((status.today.sent, status.today.failed, status.today.uncertain), (30, 3, 3));
     assert_eq!((status.today.quota, status.mailboxes, status.enabled), (90, 3, 3));
     let days: Vec<String> =
@@ -61,7 +68,7 @@ async fn complete_and_behind_are_counted_against_the_plan() {
         .await
         .unwrap();
     // a: 10:00 of a day, 10/21 of the plan, 15 owed, 10 sent. b: all sent. c: 22:00 of its day, past the plan.
-    let today = fleet_status(database.pool(), now()).await.unwrap().today;
+    let today = fleet(database.pool()).await.today;
     assert_eq!((today.complete, today.behind), (1, 2));
 }
 
@@ -146,10 +153,10 @@ async fn a_pause_that_is_over_is_no_pause() {
     import(pool, &many(2)).await.unwrap();
     let pause = "UPDATE mailboxes SET state = 'paused', reason = 'sender-daily-limit', paused_until = $1";
     sqlx::query(pause).bind(now() + chrono::TimeDelta::hours(1)).execute(pool).await.unwrap();
-    let status = fleet_status(pool, now()).await.unwrap();
+    let status = fleet(pool).await;
     assert_eq!((status.paused, status.enabled), (2, 0));
     sqlx::query(pause).bind(now()).execute(pool).await.unwrap();
-    let status = fleet_status(pool, now()).await.unwrap();
+    let status = fleet(pool).await;
     assert_eq!((status.paused, status.enabled), (0, 2));
 }
 
@@ -161,7 +168,7 @@ async fn removed_mailboxes_are_not_listed_but_shown() {
         "UPDATE mailboxes SET state = 'removed', reason = 'operator', sealed_password = NULL WHERE email LIKE 'm1@%'";
     sqlx::query(remove).execute(database.pool()).await.unwrap();
     assert_eq!(mailbox_statuses(database.pool(), now()).await.unwrap().len(), 1);
-    let status = fleet_status(database.pool(), now()).await.unwrap();
+    let status = fleet(database.pool()).await;
     assert_eq!(status.warnings, ["m0@d0.example is the only mailbox: it sends nothing until there is another"]);
     let removed = detail(database.pool(), "m1@d0.example").await;
     assert_eq!((removed.because.as_str(), removed.sealed_under), ("removed: operator", None));

@@ -77,6 +77,15 @@ impl Binary {
     }
 }
 
+/// Longer than a worker takes to start on a busy machine.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// The address in a line of the log.
+fn address(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    Some(line["fields"]["address"].as_str()?.to_owned())
+}
+
 /// A running worker. Killed when dropped.
 pub struct Running {
     child: Child,
@@ -108,6 +117,20 @@ impl Running {
     /// Says whether it runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it says where it answers (`WARMUP_HTTP_ADDR` with port 0, logs as JSON), and returns that.
+    pub async fn address(&self) -> String {
+        let told = async {
+            loop {
+                if let Some(address) = self.log().lines().find_map(address) {
+                    return address;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let told = timeout(LONGEST_SILENCE, told).await;
+        told.unwrap_or_else(|_| panic!("the worker did not say where it answers:\n{}", self.log()))
     }
 
     /// What it has logged, for the message of a test that failed.

@@ -19,8 +19,6 @@ pub(super) struct Clocks {
     /// The share of the quota, as a fraction: `part` of `whole` microseconds.
     pub(super) parts: Vec<i64>,
     pub(super) wholes: Vec<i64>,
-    pub(super) opens: Vec<DateTime<Utc>>,
-    pub(super) closes: Vec<DateTime<Utc>>,
 }
 
 impl Clocks {
@@ -34,51 +32,48 @@ impl Clocks {
             // What this release does not know it plans nothing for.
             let (Ok(zone), Some(window)) = (name.parse(), Window::new(start as u16, end as u16)) else { continue };
             let day = today(zone, now);
-            let span = window.on(zone, day);
-            let (part, whole) = Share::at(now, span).fraction();
+            let (part, whole) = Share::at(now, window.on(zone, day)).fraction();
             clocks.zones.push(name);
             clocks.starts.push(start);
             clocks.ends.push(end);
             clocks.days.push(day);
             clocks.parts.push(part);
             clocks.wholes.push(whole);
-            clocks.opens.push(span.start);
-            clocks.closes.push(span.end);
         }
         Ok(clocks)
     }
 }
 
-/// The clocks as the first eight parameters, and the mailboxes of the user `$9`, or all, as `judged`: each as it stands on
-/// its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
+/// The clocks as the first six parameters, and all mailboxes as `judged`: each as it stands on its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
 macro_rules! judged {
     () => {
         "
     WITH clock AS (
-        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[],
-                             $7::timestamptz[], $8::timestamptz[])
-            AS clock (zone, window_start, window_end, day, part, whole, opens, closes)
+        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[])
+            AS clock (zone, window_start, window_end, day, part, whole)
     ),
     box AS (
-        SELECT m.id, m.email, m.enabled, m.state, m.paused_until, clock.day, clock.part, clock.whole, clock.opens,
-               clock.closes,
+        SELECT m.id, m.user_id, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, m.timezone, m.window_start,
+               m.window_end, clock.day, clock.part,
+               clock.whole,
                CASE WHEN d.day IS NOT NULL THEN d.quota::int
                     WHEN (m.days >> (extract(isodow FROM clock.day)::int - 1)) & 1 = 1
                     THEN LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step)
                     ELSE 0 END AS quota,
-               coalesce(d.sent, 0) AS sent, coalesce(d.failed, 0) AS failed, coalesce(d.uncertain, 0) AS uncertain,
+               coalesce(d.sent, 0)::int AS sent, coalesce(d.failed, 0) AS failed, coalesce(d.uncertain, 0) AS uncertain,
                coalesce(d.replied, 0) AS replied, d.last_sent_at, d.hour, coalesce(d.hour_sent, 0) AS hour_sent,
                coalesce(d.hour_before, 0) AS hour_before,
                m.state = 'disabled' OR coalesce(d.failed_in_row, 0) >= 3 AS failing
         FROM mailboxes m
         JOIN clock ON clock.zone = m.timezone AND clock.window_start = m.window_start
                   AND clock.window_end = m.window_end
-        LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day
-        WHERE m.state <> 'removed' AND ($9::bigint IS NULL OR m.user_id = $9)
+        LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day AND d.day = ANY ($4)
+        WHERE m.state <> 'removed'
     ),
     judged AS (
-        SELECT *, CASE WHEN failing THEN 'failing' WHEN sent >= quota THEN 'complete'
-                       WHEN sent::bigint * whole < quota::bigint * part THEN 'behind' ELSE 'on-track' END AS status
+        SELECT *, quota::numeric * part / whole AS expected,
+               CASE WHEN failing THEN 'failing' WHEN sent >= quota THEN 'complete'
+                    WHEN sent::bigint * whole < quota::bigint * part THEN 'behind' ELSE 'on-track' END AS status
         FROM box
     )
     "

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 
+use crate::domain::id::UserId;
+
 /// What the database knows of the fleet.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -32,11 +34,8 @@ pub struct Batch {
     pub released: i16,
 }
 
-/// Reads the fleet with its last `batches` batches.
-pub async fn fleet(pool: &PgPool, batches: i64) -> Result<Fleet, sqlx::Error> {
-    const LAST: &str = "
-        SELECT id, worker_id, started_at, finished_at, processed, sent, failed, uncertain, released
-        FROM batches ORDER BY id DESC LIMIT $1";
+/// Reads the fleet with its last `count` batches.
+pub async fn fleet(pool: &PgPool, count: i64) -> Result<Fleet, sqlx::Error> {
     let (running, ordered_by) =
         sqlx::query_as("SELECT running, ordered_by FROM fleet_orders WHERE id = 1").fetch_one(pool).await?;
     Ok(Fleet {
@@ -46,6 +45,22 @@ pub async fn fleet(pool: &PgPool, batches: i64) -> Result<Fleet, sqlx::Error> {
         shards: sqlx::query_as("SELECT worker_id, count(*) FROM shards GROUP BY worker_id ORDER BY worker_id")
             .fetch_all(pool)
             .await?,
-        batches: sqlx::query_as(LAST).bind(batches).fetch_all(pool).await?,
+        batches: batches(pool, count).await?,
     })
+}
+
+/// Says whether the standing order is to send, and counts what is on its way: of `user`, or of all.
+pub async fn order(pool: &PgPool, user: Option<UserId>) -> Result<(bool, i64), sqlx::Error> {
+    const ORDER: &str = "
+        SELECT running, (SELECT count(*) FROM in_flight WHERE $1::bigint IS NULL OR user_id = $1)
+        FROM fleet_orders WHERE id = 1";
+    sqlx::query_as(ORDER).bind(user.map(|user| user.0)).fetch_one(pool).await
+}
+
+/// Returns the last `count` batches, the latest first.
+pub async fn batches(pool: &PgPool, count: i64) -> Result<Vec<Batch>, sqlx::Error> {
+    const LAST: &str = "
+        SELECT id, worker_id, started_at, finished_at, processed, sent, failed, uncertain, released
+        FROM batches ORDER BY id DESC LIMIT $1";
+    sqlx::query_as(LAST).bind(count).fetch_all(pool).await
 }

@@ -1,21 +1,9 @@
-//! Mailboxes against their quota today that somebody looks for by a part of their address.
+//! Mailboxes against their quota that somebody looks for by a part of their address.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    clocks::{Clocks, judged},
-    quota::{Page, QuotaRow, bound},
-};
+use super::quota::{Page, QuotaRow, told};
 use crate::domain::id::UserId;
-
-/// Of those that are judged, where `$10` is the status and `$11` the part of the address.
-macro_rules! found {
-    () => {
-        " FROM judged
-         WHERE enabled AND ($10::text IS NULL OR status = $10) AND strpos(lower(email), lower($11)) > 0"
-    };
-}
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -26,24 +14,29 @@ pub struct Looked<'a> {
     pub status: Option<&'a str>,
 }
 
-/// Returns how many mailboxes of `user`, or of all, are so, and a page of them, by id.
+macro_rules! found {
+    () => {
+        " FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id
+         WHERE ($1::bigint IS NULL OR s.user_id = $1) AND ($2::text IS NULL OR s.status = $2)
+           AND strpos(lower(m.email), lower($3)) > 0"
+    };
+}
+
+/// Returns how many mailboxes of `user`, or of all, are so, and a page of them, by id, as they were counted last.
 pub async fn quotas_found(
     pool: &PgPool,
     user: Option<UserId>,
     looked: Looked<'_>,
     page: Page,
-    now: DateTime<Utc>,
 ) -> Result<(i64, Vec<QuotaRow>), sqlx::Error> {
-    const COUNT: &str = concat!(judged!(), "SELECT count(*)", found!());
+    const COUNT: &str = concat!("SELECT count(*)", found!());
     const ROWS: &str = concat!(
-        judged!(),
-        "SELECT id, email, day, quota, sent, status, opens, closes",
+        "SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end",
         found!(),
-        " AND ($12::bigint IS NULL OR id > $12) ORDER BY id LIMIT $13"
+        " AND ($4::bigint IS NULL OR s.mailbox_id > $4) ORDER BY s.mailbox_id LIMIT $5"
     );
-    let (Looked { part, status }, clocks) = (looked, Clocks::at(pool, now).await?);
-    let count = bound(sqlx::query_as(COUNT), clocks.clone(), user).bind(status).bind(part);
-    let (total,): (i64,) = count.fetch_one(pool).await?;
-    let rows = bound(sqlx::query_as(ROWS), clocks, user).bind(status).bind(part).bind(page.after).bind(page.limit);
-    Ok((total, rows.fetch_all(pool).await?))
+    let (Looked { part, status }, user) = (looked, user.map(|user| user.0));
+    let (total,): (i64,) = sqlx::query_as(COUNT).bind(user).bind(status).bind(part).fetch_one(pool).await?;
+    let rows = sqlx::query_as(ROWS).bind(user).bind(status).bind(part).bind(page.after).bind(page.limit);
+    Ok((total, told(rows.fetch_all(pool).await?)?))
 }

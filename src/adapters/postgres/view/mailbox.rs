@@ -88,7 +88,15 @@ pub async fn mailboxes(
         Selection::Id(id) => (Some(vec![id.0]), None),
         Selection::Email(email) => (None, Some(email)),
     };
-    let todays = Todays::at(now);
+    let todays = match &ids {
+        // A few of them have a few zones.
+        Some(ids) => {
+            const ZONES: &str = "SELECT DISTINCT timezone FROM mailboxes WHERE id = ANY ($1)";
+            let zones: Vec<String> = sqlx::query_scalar(ZONES).bind(ids).fetch_all(pool).await?;
+            Todays::of(zones, now)
+        }
+        None => Todays::at(now),
+    };
     let rows: Vec<Flat> = sqlx::query_as(MAILBOXES)
         .bind(now)
         .bind(todays.zones)

@@ -1,8 +1,8 @@
 //! Lists of which there may be many: mailboxes, users, events and the log, a page at a time and of one owner or of all.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, Postgres, postgres::PgArguments, query::QueryScalar};
 use utoipa::ToSchema;
 
 use super::{events::Event, quota::Page};
@@ -23,57 +23,77 @@ pub struct MailboxFilter {
     pub search: Option<String>,
 }
 
-/// Returns how many mailboxes `filter` lets pass, and the ids of a page of them.
+/// What is asked for nothing of folds away when it is planned (`pool::for_requests`), and an index is left.
+macro_rules! filtered_mailboxes {
+    () => {
+        "
+        FROM mailboxes m
+        WHERE ($1::bigint IS NULL OR m.user_id = $1)
+          AND ($2::text IS NULL OR m.user_id = (SELECT id FROM users WHERE lower(email) = $2))
+          AND ($3::text IS NULL OR lower(m.smtp_host) = $3)
+          AND ($4::text IS NULL OR m.domain = $4)
+          AND ($6::text IS NULL OR strpos(lower(m.email), lower($6)) > 0)
+          AND ($5::text IS NULL AND m.state <> 'removed'
+               OR $5 IN ('removed', 'disabled') AND m.state = $5
+               OR $5 = 'off' AND NOT m.enabled AND m.state IN ('active', 'paused')
+               OR $5 = 'paused' AND m.enabled
+                  AND (m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
+                       OR m.state IN ('active', 'paused') AND (lower(m.smtp_host) = ANY ($8) OR m.domain = ANY ($9)))
+               OR $5 = 'active' AND m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $7)
+                  AND lower(m.smtp_host) <> ALL ($8) AND m.domain <> ALL ($9))
+        "
+    };
+}
+
+/// Counts the mailboxes that `filter` lets pass.
+pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
+    filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
+}
+
+/// Returns the ids of a page of the mailboxes that `filter` lets pass.
 pub async fn mailbox_ids(
     pool: &PgPool,
     filter: &MailboxFilter,
     page: Page,
     now: DateTime<Utc>,
-) -> Result<(i64, Vec<i64>), sqlx::Error> {
-    let total = (COUNT_MAILBOXES, None, i64::MAX);
-    let rows = (MAILBOX_IDS, page.after, page.limit);
-    let mut answers = Vec::new();
-    for (statement, after, limit) in [total, rows] {
-        let query = sqlx::query_scalar(statement)
-            .bind(filter.owner.map(|owner| owner.0))
-            .bind(&filter.user)
-            .bind(&filter.host)
-            .bind(&filter.domain)
-            .bind(&filter.state)
-            .bind(&filter.search)
-            .bind(now)
-            .bind(after)
-            .bind(limit);
-        answers.push(query.fetch_all(pool).await?);
-    }
-    let ids = answers.pop().unwrap_or_default();
-    Ok((answers.pop().and_then(|count: Vec<i64>| count.first().copied()).unwrap_or_default(), ids))
+) -> Result<Vec<i64>, sqlx::Error> {
+    const IDS: &str = concat!(
+        "SELECT m.id",
+        filtered_mailboxes!(),
+        "AND ($10::bigint IS NULL OR m.id > $10) ORDER BY m.id LIMIT $11"
+    );
+    filtered(IDS, filter, held(pool, now).await?, now).bind(page.after).bind(page.limit).fetch_all(pool).await
 }
 
-macro_rules! filtered_mailboxes {
-    () => {
-        "
-        FROM mailboxes m JOIN users u ON u.id = m.user_id
-        WHERE ($1::bigint IS NULL OR m.user_id = $1)
-          AND ($2::text IS NULL OR lower(u.email) = $2)
-          AND ($3::text IS NULL OR lower(m.smtp_host) = $3)
-          AND ($4::text IS NULL OR m.domain = $4)
-          AND ($6::text IS NULL OR strpos(lower(m.email), lower($6)) > 0)
-          AND CASE WHEN $5::text IS NULL THEN m.state <> 'removed'
-                   WHEN m.state IN ('removed', 'disabled') THEN m.state = $5
-                   WHEN NOT m.enabled THEN $5 = 'off'
-                   WHEN m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
-                     OR EXISTS (SELECT FROM pauses p WHERE p.until > $7
-                                AND (p.scope, p.key) IN (('host', lower(m.smtp_host)), ('domain', m.domain)))
-                   THEN $5 = 'paused'
-                   ELSE $5 = 'active' END
-          AND ($8::bigint IS NULL OR m.id > $8)
-        "
-    };
+type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
+
+/// The hosts and the domains that are paused as a whole.
+async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+    const HELD: &str = "
+        SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}'),
+               coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}')
+        FROM pauses WHERE until > $1";
+    sqlx::query_as(HELD).bind(now).fetch_one(pool).await
 }
 
-const COUNT_MAILBOXES: &str = concat!("SELECT count(*)", filtered_mailboxes!(), "LIMIT $9");
-const MAILBOX_IDS: &str = concat!("SELECT m.id", filtered_mailboxes!(), "ORDER BY m.id LIMIT $9");
+fn filtered<'q>(
+    statement: &'static str,
+    filter: &'q MailboxFilter,
+    (hosts, domains): (Vec<String>, Vec<String>),
+    now: DateTime<Utc>,
+) -> Asking<'q> {
+    sqlx::query_scalar(statement)
+        .bind(filter.owner.map(|owner| owner.0))
+        .bind(&filter.user)
+        .bind(&filter.host)
+        .bind(&filter.domain)
+        .bind(&filter.state)
+        .bind(&filter.search)
+        .bind(now)
+        .bind(hosts)
+        .bind(domains)
+}
 
 /// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.
 pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool, sqlx::Error> {
@@ -86,6 +106,8 @@ pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool,
 pub struct EventFilter {
     /// Only what happened to this user and its mailboxes.
     pub owner: Option<UserId>,
+    /// Whether those are some hundred at most.
+    pub owns_few: bool,
     pub mailbox: Option<i64>,
     pub kind: Option<String>,
     pub since: Option<DateTime<Utc>>,
@@ -97,6 +119,28 @@ pub struct EventFilter {
 
 /// Returns a page of events, the newest first. An owner is not told the words of a mail host: they may name others.
 pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event>, sqlx::Error> {
+    // Of a few mailboxes each one's own last events are read, of more all events until there are enough of theirs.
+    const THEIRS: &str = "
+        WITH theirs AS (SELECT id, email FROM mailboxes WHERE user_id = $1 AND ($2::bigint IS NULL OR id = $2))
+        SELECT e.id, e.at, e.kind, e.mailbox, u.email AS user, e.worker_id, e.reason,
+               CASE WHEN e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
+        FROM (
+            (SELECT one.*, theirs.email AS mailbox FROM theirs CROSS JOIN LATERAL (
+                SELECT * FROM events e
+                WHERE e.mailbox_id = theirs.id AND ($3::text IS NULL OR e.kind = $3)
+                  AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
+                  AND ($6::bigint IS NULL OR e.id < $6)
+                ORDER BY e.id DESC LIMIT $7) AS one
+             ORDER BY one.id DESC LIMIT $7)
+            UNION ALL
+            (SELECT e.*, NULL FROM events e
+             WHERE e.user_id = $1 AND e.mailbox_id IS NULL AND $2::bigint IS NULL AND ($3::text IS NULL OR e.kind = $3)
+               AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
+               AND ($6::bigint IS NULL OR e.id < $6)
+             ORDER BY e.id DESC LIMIT $7)
+        ) AS e
+        LEFT JOIN users u ON u.id = e.user_id
+        ORDER BY e.id DESC LIMIT $7";
     const EVENTS: &str = "
         SELECT e.id, e.at, e.kind, m.email AS mailbox, u.email AS user, e.worker_id, e.reason,
                CASE WHEN $1::bigint IS NOT NULL AND e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
@@ -109,7 +153,8 @@ pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event
           AND ($4::timestamptz IS NULL OR e.at >= $4) AND ($5::timestamptz IS NULL OR e.at < $5)
           AND ($6::bigint IS NULL OR e.id < $6)
         ORDER BY e.id DESC LIMIT $7";
-    sqlx::query_as(EVENTS)
+    let statement = if filter.owns_few { THEIRS } else { EVENTS };
+    sqlx::query_as(statement)
         .bind(filter.owner.map(|owner| owner.0))
         .bind(filter.mailbox)
         .bind(&filter.kind)
@@ -166,9 +211,34 @@ pub struct LogPageFilter {
 
 /// Returns a page of the log, the newest days and reservations first. What names a mailbox of somebody else's is left out
 /// of what an owner is told.
-pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEntry>, sqlx::Error> {
-    // The keys of the partitions' indices: no page reads or sorts more than itself. A day is at most two dates off the
-    // date of its rows in UTC, and a late answer corrects a row up to a day later.
+///
+/// Each day is a table of its own: so a few days are asked first, and more only as long as the page is not full.
+pub async fn log_page(pool: &PgPool, filter: &LogPageFilter, now: DateTime<Utc>) -> Result<Vec<LogEntry>, sqlx::Error> {
+    // A day is at most two dates off the date of its rows in UTC, and a late answer corrects a row up to a day later.
+    let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - Days::new(3));
+    let last = filter.until.unwrap_or(now).date_naive() + Days::new(2);
+    let mut before = filter.before.unwrap_or((last, i64::MAX));
+    let mut rows = Vec::new();
+    for days in DAYS_AT_ONCE {
+        let from = before.0.checked_sub_days(Days::new(days)).unwrap_or(first).max(first);
+        rows.extend(log_days(pool, filter, from, before, filter.limit - rows.len() as i64).await?);
+        if rows.len() as i64 >= filter.limit || from <= first {
+            break;
+        }
+        before = (from, i64::MIN);
+    }
+    Ok(rows)
+}
+
+/// The rows of the days from `from` on that come before the one of this day with this id. By the keys of the partitions'
+/// indices: no page reads or sorts more than itself.
+async fn log_days(
+    pool: &PgPool,
+    filter: &LogPageFilter,
+    from: NaiveDate,
+    before: (NaiveDate, i64),
+    limit: i64,
+) -> Result<Vec<LogEntry>, sqlx::Error> {
     const LOGS: &str = "
         SELECT l.id, l.at, l.day, l.mailbox_id, l.sender, l.subject, l.message_id, l.status, l.reason, l.smtp_code,
                l.enhanced_code, l.latency_ms, l.worker_id,
@@ -179,13 +249,10 @@ pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEn
         ) AS shown
         WHERE ($1::bigint IS NULL OR l.mailbox_id IN (SELECT id FROM mailboxes WHERE user_id = $1))
           AND ($2::bigint IS NULL OR l.mailbox_id = $2)
-          AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4)
+          AND ($3::text IS NULL OR l.status = $3) AND ($4::text IS NULL OR l.reason = $4 AND l.status = 'FAILED')
           AND ($5::timestamptz IS NULL OR l.at >= $5) AND ($6::timestamptz IS NULL OR l.at < $6)
-          AND l.day >= $7 AND l.day <= $8
-          AND ($9::bigint IS NULL OR (l.day, l.id) < ($8, $9))
+          AND l.day >= $7 AND l.day <= $8 AND (l.day, l.id) < ($8, $9)
         ORDER BY l.day DESC, l.id DESC LIMIT $10";
-    let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - chrono::Days::new(3));
-    let last = filter.until.map_or(LATEST, |until| until.date_naive() + chrono::Days::new(2));
     sqlx::query_as(LOGS)
         .bind(filter.owner.map(|owner| owner.0))
         .bind(filter.mailbox)
@@ -193,14 +260,16 @@ pub async fn log_page(pool: &PgPool, filter: &LogPageFilter) -> Result<Vec<LogEn
         .bind(&filter.reason)
         .bind(filter.since)
         .bind(filter.until)
-        .bind(first)
-        .bind(filter.before.map_or(last, |(day, _)| day))
-        .bind(filter.before.map(|(_, id)| id))
-        .bind(filter.limit)
+        .bind(from)
+        .bind(before.0)
+        .bind(before.1)
+        .bind(limit)
         .fetch_all(pool)
         .await
 }
 
-/// Earlier and later than any row.
+/// Earlier than any row.
 const EARLIEST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date that exists");
-const LATEST: NaiveDate = NaiveDate::from_ymd_opt(9999, 1, 1).expect("a date that exists");
+
+/// How many days are asked at first, then, and in the end: all there are.
+const DAYS_AT_ONCE: [u64; 3] = [3, 30, 1_000_000];

@@ -1,43 +1,19 @@
-//! Where mailboxes stand against their quota today: sums, lists, and the best.
+//! Mailboxes against their quota today: many of them as they were counted last, one as it stands now.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
-use sqlx::{FromRow, PgPool, postgres::PgArguments, query::QueryAs};
+use sqlx::{FromRow, PgPool};
 
-use super::clocks::{Clocks, judged};
-use crate::domain::id::UserId;
-
-/// Each mailbox's own today, summed up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
-pub struct Totals {
-    /// Those that are enabled.
-    pub mailboxes: i64,
-    /// Those that sent today.
-    pub active: i64,
-    pub sent: i64,
-    pub replied: i64,
-    pub failed: i64,
-    pub uncertain: i64,
-    /// Enabled ones that owe something today, and those of them that sent it all.
-    pub owing: i64,
-    pub filled: i64,
-    /// Whole mails that the plan wants to have gone by now, of those that take part.
-    pub planned: i64,
-    /// Today's quotas of those that take part.
-    pub owed: i64,
-    pub complete: i64,
-    pub on_track: i64,
-    pub behind: i64,
-    pub failing: i64,
-    /// Mails sent in this hour so far, and in the one before.
-    pub hour_sent: i64,
-    pub hour_before: i64,
-    /// Mailboxes whose last mail went within the last minute.
-    pub minute_sent: i64,
-}
+use crate::{
+    adapters::postgres::enrol::schedule,
+    domain::{
+        id::UserId,
+        progress::Share,
+        time::{Window, today},
+    },
+};
 
 /// A mailbox against its quota.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct QuotaRow {
     pub id: i64,
     pub email: String,
@@ -58,124 +34,108 @@ pub struct Page {
     pub after: Option<i64>,
 }
 
-/// A day at a glance.
-#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
-pub struct Glance {
-    #[sqlx(flatten)]
-    pub totals: Totals,
-    /// The furthest behind their plan.
-    #[sqlx(json)]
-    pub furthest: Vec<QuotaRow>,
-    /// The fullest of those that sent.
-    #[sqlx(json)]
-    pub best: Vec<QuotaRow>,
+/// What the last census kept of a mailbox, with what says when its day is.
+#[derive(FromRow)]
+pub(super) struct Kept {
+    id: i64,
+    email: String,
+    day: NaiveDate,
+    quota: i32,
+    sent: i32,
+    status: String,
+    timezone: String,
+    window_start: i16,
+    window_end: i16,
 }
 
-/// The sums, where `$10` is now.
-macro_rules! sums {
-    () => {
-        "count(*) FILTER (WHERE enabled) AS mailboxes,
-                count(*) FILTER (WHERE sent > 0) AS active,
-                coalesce(sum(sent), 0)::bigint AS sent, coalesce(sum(replied), 0)::bigint AS replied,
-                coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(uncertain), 0)::bigint AS uncertain,
-                count(*) FILTER (WHERE enabled AND quota > 0) AS owing,
-                count(*) FILTER (WHERE enabled AND quota > 0 AND sent >= quota) AS filled,
-                coalesce(floor(sum(quota::numeric * part / whole) FILTER (
-                    WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL))), 0)::bigint
-                    AS planned,
-                coalesce(sum(quota) FILTER (
-                    WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL)), 0)::bigint
-                    AS owed,
-                count(*) FILTER (WHERE enabled AND status = 'complete') AS complete,
-                count(*) FILTER (WHERE enabled AND status = 'on-track') AS on_track,
-                count(*) FILTER (WHERE enabled AND status = 'behind') AS behind,
-                count(*) FILTER (WHERE enabled AND status = 'failing') AS failing,
-                coalesce(sum(CASE WHEN hour = date_trunc('hour', $10, 'UTC') THEN hour_sent END), 0)::bigint AS hour_sent,
-                coalesce(sum(CASE WHEN hour = date_trunc('hour', $10, 'UTC') THEN hour_before
-                                  WHEN hour = date_trunc('hour', $10, 'UTC') - interval '1 hour' THEN hour_sent END), 0)::bigint
-                    AS hour_before,
-                count(*) FILTER (WHERE last_sent_at > $10 - interval '1 minute') AS minute_sent"
-    };
-}
-
-/// Sums the todays of the mailboxes of `user`, or of all.
-pub async fn totals(pool: &PgPool, user: Option<UserId>, now: DateTime<Utc>) -> Result<Totals, sqlx::Error> {
-    const TOTALS: &str = concat!(judged!(), "SELECT ", sums!(), " FROM judged");
-    let clocks = Clocks::at(pool, now).await?;
-    bound(sqlx::query_as(TOTALS), clocks, user).bind(now).fetch_one(pool).await
-}
-
-/// Sums them, with the `count` that are furthest behind their plan, and the best `count`: all from one look at each.
-pub async fn glance(
-    pool: &PgPool,
-    user: Option<UserId>,
-    count: i64,
-    now: DateTime<Utc>,
-) -> Result<Glance, sqlx::Error> {
-    const GLANCE: &str = concat!(
-        judged!(),
-        "SELECT ",
-        sums!(),
-        ",
-                (SELECT coalesce(jsonb_agg(to_jsonb(one)), '[]') FROM (
-                    SELECT id, email, day, quota, sent, status, opens, closes FROM judged
-                    WHERE enabled AND status = 'behind'
-                    ORDER BY quota::numeric * part / whole - sent DESC, id LIMIT $11) AS one) AS furthest,
-                (SELECT coalesce(jsonb_agg(to_jsonb(one)), '[]') FROM (
-                    SELECT id, email, day, quota, sent, status, opens, closes FROM judged
-                    WHERE enabled AND sent > 0
-                    ORDER BY sent::numeric / GREATEST(quota, 1) DESC, sent DESC, id LIMIT $11) AS one) AS best
-         FROM judged"
-    );
-    let clocks = Clocks::at(pool, now).await?;
-    bound(sqlx::query_as(GLANCE), clocks, user).bind(now).bind(count).fetch_one(pool).await
-}
-
-/// Returns how many mailboxes of `user`, or of all, have `status`, and a page of them.
+/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, as they were counted last.
 pub async fn quotas(
     pool: &PgPool,
     user: Option<UserId>,
     status: Option<&str>,
     page: Page,
-    now: DateTime<Utc>,
-) -> Result<(i64, Vec<QuotaRow>), sqlx::Error> {
-    const COUNT: &str =
-        concat!(judged!(), "SELECT count(*) FROM judged WHERE enabled AND ($10::text IS NULL OR status = $10)");
-    const ROWS: &str = concat!(
-        judged!(),
-        "SELECT id, email, day, quota, sent, status, opens, closes FROM judged
-         WHERE enabled AND ($10::text IS NULL OR status = $10) AND ($11::bigint IS NULL OR id > $11)
-         ORDER BY id LIMIT $12"
-    );
-    let clocks = Clocks::at(pool, now).await?;
-    let (total,): (i64,) = bound(sqlx::query_as(COUNT), clocks.clone(), user).bind(status).fetch_one(pool).await?;
-    let rows = bound(sqlx::query_as(ROWS), clocks, user).bind(status).bind(page.after).bind(page.limit);
-    Ok((total, rows.fetch_all(pool).await?))
+) -> Result<Vec<QuotaRow>, sqlx::Error> {
+    const ROWS: &str = "
+        SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end
+        FROM (SELECT * FROM standings
+              WHERE ($1::bigint IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
+                AND ($3::bigint IS NULL OR mailbox_id > $3)
+              ORDER BY mailbox_id LIMIT $4) AS s
+        JOIN mailboxes m ON m.id = s.mailbox_id ORDER BY s.mailbox_id";
+    let rows = sqlx::query_as(ROWS).bind(user.map(|user| user.0)).bind(status).bind(page.after).bind(page.limit);
+    told(rows.fetch_all(pool).await?)
 }
 
-/// Returns the mailbox `id` of `user`, or of anybody, also one that is switched off; none where there is no such one.
+/// Returns the mailboxes `ids` in their order, as they were counted last.
+pub async fn quotas_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<QuotaRow>, sqlx::Error> {
+    const ROWS: &str = "
+        SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end
+        FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
+        JOIN standings s ON s.mailbox_id = asked.id JOIN mailboxes m ON m.id = asked.id ORDER BY asked.place";
+    told(sqlx::query_as(ROWS).bind(ids).fetch_all(pool).await?)
+}
+
+pub(super) fn told(kept: Vec<Kept>) -> Result<Vec<QuotaRow>, sqlx::Error> {
+    kept.into_iter().map(Kept::told).collect()
+}
+
+impl Kept {
+    fn told(self) -> Result<QuotaRow, sqlx::Error> {
+        let Kept { id, email, day, quota, sent, status, .. } = self;
+        let unknown = |what: String| sqlx::Error::Decode(format!("mailbox {id} has {what}").into());
+        let zone = self.timezone.parse().map_err(|_| unknown(format!("the unknown time zone {}", self.timezone)))?;
+        let window = Window::new(self.window_start as u16, self.window_end as u16);
+        let span = window.ok_or_else(|| unknown("an impossible window".to_owned()))?.on(zone, day);
+        Ok(QuotaRow { id, email, day, quota, sent, status, opens: span.start, closes: span.end })
+    }
+}
+
+/// What says how one mailbox stands: as `judged` reads it.
+#[derive(FromRow)]
+struct One {
+    email: String,
+    timezone: String,
+    window_start: i16,
+    window_end: i16,
+    days: i16,
+    /// What the ramp gives on a day that has not begun.
+    ramp: i32,
+    disabled: bool,
+}
+
+/// Returns the mailbox `id` of `user`, or of anybody, as it stands at `now`, also one that is switched off; none where
+/// there is no such one.
 pub async fn quota_of(
     pool: &PgPool,
     user: Option<UserId>,
     id: i64,
     now: DateTime<Utc>,
 ) -> Result<Option<QuotaRow>, sqlx::Error> {
-    const ONE: &str =
-        concat!(judged!(), "SELECT id, email, day, quota, sent, status, opens, closes FROM judged WHERE id = $10");
-    bound(sqlx::query_as(ONE), Clocks::at(pool, now).await?, user).bind(id).fetch_optional(pool).await
+    const ONE: &str = "
+        SELECT email, timezone, window_start, window_end, days, state = 'disabled' AS disabled,
+               LEAST(daily_max, ramp_start + grown::int * ramp_step) AS ramp
+        FROM mailboxes WHERE id = $1 AND state <> 'removed' AND ($2::bigint IS NULL OR user_id = $2)";
+    const DAY: &str = "SELECT quota, sent, failed_in_row FROM mailbox_days WHERE mailbox_id = $1 AND day = $2";
+    let one: Option<One> = sqlx::query_as(ONE).bind(id).bind(user.map(|user| user.0)).fetch_optional(pool).await?;
+    let Some(one) = one else { return Ok(None) };
+    let schedule = schedule(&one.timezone, one.window_start, one.window_end, one.days)?;
+    let day = today(schedule.zone, now);
+    let begun: Option<(i16, i16, i16)> = sqlx::query_as(DAY).bind(id).bind(day).fetch_optional(pool).await?;
+    let not_begun = if schedule.days.contains(day) { one.ramp } else { 0 };
+    let (quota, sent, failed_in_row) =
+        begun.map_or((not_begun, 0, 0), |(quota, sent, failed)| (i32::from(quota), i32::from(sent), failed));
+    let span = schedule.window.on(schedule.zone, day);
+    let status = match () {
+        () if one.disabled || failed_in_row >= 3 => "failing",
+        () if sent >= quota => "complete",
+        () if is_behind(sent, quota, Share::at(now, span)) => "behind",
+        () => "on-track",
+    };
+    let (opens, closes, status) = (span.start, span.end, status.to_owned());
+    Ok(Some(QuotaRow { id, email: one.email, day, quota, sent, status, opens, closes }))
 }
 
-type Asking<'q, T> = QueryAs<'q, sqlx::Postgres, T, PgArguments>;
-
-pub(super) fn bound<T>(query: Asking<'_, T>, clocks: Clocks, user: Option<UserId>) -> Asking<'_, T> {
-    query
-        .bind(clocks.zones)
-        .bind(clocks.starts)
-        .bind(clocks.ends)
-        .bind(clocks.days)
-        .bind(clocks.parts)
-        .bind(clocks.wholes)
-        .bind(clocks.opens)
-        .bind(clocks.closes)
-        .bind(user.map(|user| user.0))
+fn is_behind(sent: i32, quota: i32, share: Share) -> bool {
+    let (part, whole) = share.fraction();
+    i64::from(sent) * whole < i64::from(quota) * part
 }

@@ -1,0 +1,307 @@
+//! A census: every mailbox is judged against its plan at one instant, and what comes of it is stored, with sums for each
+//! user. Whatever is told of many mailboxes is read from the last one, so all of it is of the same instant, on every pod.
+//!
+//! A census reads what settlements write and locks none of it. Only what has changed is written.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+use sqlx::{FromRow, PgPool};
+
+use super::clocks::{Clocks, judged};
+use crate::domain::{
+    id::UserId,
+    time::{Span, Window},
+};
+
+/// Each mailbox's own today, summed up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Totals {
+    /// Those that are not removed; and of them those that may send, that are switched off, and that are paused, they or
+    /// their host or domain, or disabled.
+    pub enrolled: i64,
+    pub may_send: i64,
+    pub off: i64,
+    pub paused: i64,
+    pub disabled: i64,
+    /// Today's quotas of those that may send.
+    pub owed: i64,
+    /// Those that are switched on.
+    pub mailboxes: i64,
+    /// Those that sent today.
+    pub active: i64,
+    pub sent: i64,
+    pub replied: i64,
+    pub failed: i64,
+    pub uncertain: i64,
+    /// Those switched on that owe something today, and those of them that sent it all.
+    pub owing: i64,
+    pub filled: i64,
+    /// Whole mails that the plan wants to have gone by now, of those that take part.
+    pub planned: i64,
+    pub complete: i64,
+    pub on_track: i64,
+    pub behind: i64,
+    pub failing: i64,
+    /// Mails sent in this hour so far, and in the one before.
+    pub hour_sent: i64,
+    pub hour_before: i64,
+    /// Mailboxes whose last mail went within the last minute.
+    pub minute_sent: i64,
+    /// The mailboxes that are furthest behind their plan, and the fullest of those that sent.
+    pub furthest: Vec<i64>,
+    pub best: Vec<i64>,
+    /// The same by windows.
+    pub windows: Vec<WindowSums>,
+}
+
+/// Mailboxes whose windows are the same span of the same day.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WindowSums {
+    pub timezone: String,
+    /// Minutes of the day.
+    pub window_start: u16,
+    pub window_end: u16,
+    pub day: NaiveDate,
+    /// What those owe that take part.
+    pub quota: i64,
+    /// What all of them sent that day, in this hour, and in the one before.
+    pub sent: i64,
+    pub hour_sent: i64,
+    pub hour_before: i64,
+}
+
+impl WindowSums {
+    /// When the window is; none of a zone that this release does not know.
+    pub fn span(&self) -> Option<Span> {
+        let zone = self.timezone.parse().ok()?;
+        Some(Window::new(self.window_start, self.window_end)?.on(zone, self.day))
+    }
+}
+
+/// What was begun lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct Pace {
+    /// Mails and replies that were granted in the last hour and in the last minute, without those given back unopened.
+    pub hour_used: i64,
+    pub minute_used: i64,
+    /// Mails that were sent, of the last hour's.
+    pub hour_sent: i64,
+    /// Milliseconds from the start of a batch to its last end, of the last hour's.
+    pub batch_ms: i64,
+}
+
+/// How far the last census can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Age {
+    pub age_ms: i64,
+    pub took_ms: i64,
+    /// Somebody changed since then what was counted.
+    pub is_marked: bool,
+    /// How many mailboxes were counted.
+    pub enrolled: i64,
+}
+
+/// What the last census found.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Counted {
+    pub as_of: DateTime<Utc>,
+    #[sqlx(flatten)]
+    pub age: Age,
+    #[sqlx(flatten)]
+    pub pace: Pace,
+    /// None of a user without a mailbox.
+    #[sqlx(json(nullable))]
+    pub totals: Option<Totals>,
+}
+
+/// Returns what the last census found of `user`, or of all; none where there never was one.
+pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<Counted>, sqlx::Error> {
+    const COUNTED: &str = "
+        SELECT c.as_of, (extract(epoch FROM clock_timestamp() - c.taken_at) * 1000)::bigint AS age_ms, c.took_ms,
+               c.marked_at > c.taken_at AS is_marked, whole.enrolled, c.hour_used, c.minute_used, c.hour_sent, c.batch_ms,
+               to_jsonb(t) AS totals
+        FROM census c JOIN totals whole ON whole.user_id = 0 LEFT JOIN totals t ON t.user_id = $1";
+    sqlx::query_as(COUNTED).bind(user.map_or(0, |user| user.0)).fetch_optional(pool).await
+}
+
+/// Notes that something which was counted has just been changed, so that whoever asks next is told of it.
+pub async fn mark(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE census SET marked_at = clock_timestamp()").execute(pool).await.map(drop)
+}
+
+/// What `take` does where somebody else is at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Else {
+    /// It leaves it to them.
+    Leave,
+    /// It waits for their end, and takes another one only where theirs is older than the asking.
+    Wait,
+}
+
+/// Counts everybody as they stand at `now`, unless somebody else just did.
+pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<(), sqlx::Error> {
+    const BEGIN: &str = "
+        SELECT set_config('statement_timeout', '60s', true), set_config('lock_timeout', '60s', true),
+               set_config('work_mem', '64MB', true), set_config('jit', 'off', true)";
+    const TRY: &str = "SELECT pg_try_advisory_xact_lock(hashtext('warmup census'))";
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('warmup census'))";
+    const NEWER: &str = "SELECT EXISTS (SELECT FROM census WHERE taken_at >= $1 AND marked_at < taken_at)";
+    let clocks = Clocks::at(pool, now).await?;
+    let mut transaction = pool.begin().await?;
+    let asked: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *transaction).await?;
+    sqlx::query(BEGIN).execute(&mut *transaction).await?;
+    match meanwhile {
+        Else::Leave => {
+            let is_ours: bool = sqlx::query_scalar(TRY).fetch_one(&mut *transaction).await?;
+            if !is_ours {
+                return Ok(());
+            }
+        }
+        Else::Wait => {
+            sqlx::query(LOCK).execute(&mut *transaction).await?;
+            if sqlx::query_scalar(NEWER).bind(asked).fetch_one(&mut *transaction).await? {
+                return Ok(());
+            }
+        }
+    }
+    sqlx::query(CENSUS)
+        .bind(clocks.zones)
+        .bind(clocks.starts)
+        .bind(clocks.ends)
+        .bind(clocks.days)
+        .bind(clocks.parts)
+        .bind(clocks.wholes)
+        .bind(now)
+        .bind(LISTED)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+/// How many of the best, and of those furthest behind, are named.
+const LISTED: i32 = 10;
+
+/// $7 now, $8 how many of each list.
+const CENSUS: &str = concat!(
+    judged!(),
+    ", changed AS (
+        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status)
+        SELECT j.id, j.user_id, j.day, j.quota, j.sent, j.status
+        FROM judged j LEFT JOIN standings s ON s.mailbox_id = j.id
+        WHERE j.enabled AND (s.user_id, s.day, s.quota, s.sent, s.status)
+                            IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status)
+        ON CONFLICT (mailbox_id) DO UPDATE
+        SET (user_id, day, quota, sent, status)
+            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status)
+    ),
+    gone AS (
+        DELETE FROM standings s WHERE NOT EXISTS (SELECT FROM judged j WHERE j.id = s.mailbox_id AND j.enabled)
+    ),
+    held AS (
+        SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
+               coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
+        FROM pauses WHERE until > $7
+    ),
+    stood AS (
+        SELECT judged.*, CASE WHEN state = 'disabled' THEN 'disabled' WHEN NOT enabled THEN 'off'
+                              WHEN state = 'paused' AND (paused_until IS NULL OR paused_until > $7)
+                                   OR lower(smtp_host) = ANY (held.hosts) OR domain = ANY (held.domains)
+                              THEN 'paused' ELSE 'active' END AS standing
+        FROM judged, held
+    ),
+    sums AS (
+        SELECT coalesce(user_id, 0) AS user_id, count(*) AS enrolled,
+               count(*) FILTER (WHERE standing = 'active') AS may_send, count(*) FILTER (WHERE standing = 'off') AS off,
+               count(*) FILTER (WHERE standing = 'paused') AS paused,
+               count(*) FILTER (WHERE standing = 'disabled') AS disabled,
+               coalesce(sum(quota) FILTER (WHERE standing = 'active'), 0)::bigint AS owed,
+               count(*) FILTER (WHERE enabled) AS mailboxes, count(*) FILTER (WHERE sent > 0) AS active,
+               coalesce(sum(sent), 0)::bigint AS sent, coalesce(sum(replied), 0)::bigint AS replied,
+               coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(uncertain), 0)::bigint AS uncertain,
+               count(*) FILTER (WHERE enabled AND quota > 0) AS owing,
+               count(*) FILTER (WHERE enabled AND quota > 0 AND sent >= quota) AS filled,
+               coalesce(floor(sum(expected) FILTER (
+                   WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL))), 0)::bigint
+                   AS planned,
+               count(*) FILTER (WHERE enabled AND status = 'complete') AS complete,
+               count(*) FILTER (WHERE enabled AND status = 'on-track') AS on_track,
+               count(*) FILTER (WHERE enabled AND status = 'behind') AS behind,
+               count(*) FILTER (WHERE enabled AND status = 'failing') AS failing,
+               coalesce(sum(CASE WHEN hour = this_hour THEN hour_sent END), 0)::bigint AS hour_sent,
+               coalesce(sum(CASE WHEN hour = this_hour THEN hour_before
+                                 WHEN hour = this_hour - interval '1 hour' THEN hour_sent END), 0)::bigint AS hour_before,
+               count(*) FILTER (WHERE last_sent_at > $7 - interval '1 minute') AS minute_sent
+        FROM stood, (SELECT date_trunc('hour', $7, 'UTC') AS this_hour) AS clock
+        GROUP BY GROUPING SETS ((user_id), ())
+    ),
+    furthest AS (
+        SELECT coalesce(user_id, 0) AS user_id, array_agg(id ORDER BY expected - sent DESC, id) AS ids FROM (
+            SELECT user_id, id, expected, sent,
+                   row_number() OVER (PARTITION BY user_id ORDER BY expected - sent DESC, id) AS place
+            FROM judged WHERE enabled AND status = 'behind') AS ranked
+        WHERE place <= $8 GROUP BY GROUPING SETS ((user_id), ())
+    ),
+    best AS (
+        SELECT coalesce(user_id, 0) AS user_id, array_agg(id ORDER BY fill DESC, sent DESC, id) AS ids FROM (
+            SELECT user_id, id, sent, fill, row_number() OVER (PARTITION BY user_id ORDER BY fill DESC, sent DESC, id) AS place
+            FROM (SELECT user_id, id, sent, sent::float8 / GREATEST(quota, 1) AS fill
+                  FROM judged WHERE enabled AND sent > 0) AS filled) AS ranked
+        WHERE place <= $8 GROUP BY GROUPING SETS ((user_id), ())
+    ),
+    cohorts AS (
+        SELECT coalesce(user_id, 0) AS user_id, timezone, window_start, window_end, day,
+               coalesce(sum(quota) FILTER (
+                   WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL)), 0)::bigint
+                   AS quota,
+               sum(sent)::bigint AS sent,
+               coalesce(sum(CASE WHEN hour = this_hour THEN hour_sent END), 0)::bigint AS hour_sent,
+               coalesce(sum(CASE WHEN hour = this_hour THEN hour_before
+                                 WHEN hour = this_hour - interval '1 hour' THEN hour_sent END), 0)::bigint AS hour_before
+        FROM judged, (SELECT date_trunc('hour', $7, 'UTC') AS this_hour) AS clock
+        GROUP BY GROUPING SETS ((user_id, timezone, window_start, window_end, day),
+                                (timezone, window_start, window_end, day))
+    ),
+    windows AS (
+        SELECT user_id,
+               jsonb_agg(to_jsonb(cohorts) - 'user_id' ORDER BY timezone, window_start, window_end, day) AS lines
+        FROM cohorts GROUP BY user_id
+    ),
+    whole AS (
+        SELECT sums.*, coalesce(furthest.ids[:$8], '{}') AS furthest, coalesce(best.ids[:$8], '{}') AS best,
+               coalesce(windows.lines, '[]') AS windows
+        FROM sums LEFT JOIN furthest USING (user_id) LEFT JOIN best USING (user_id) LEFT JOIN windows USING (user_id)
+    ),
+    forgotten AS (DELETE FROM totals t WHERE NOT EXISTS (SELECT FROM whole WHERE whole.user_id = t.user_id)),
+    summed AS (
+        INSERT INTO totals (user_id, enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied,
+                            failed, uncertain, owing, filled, planned, complete, on_track, behind, failing, hour_sent,
+                            hour_before, minute_sent, furthest, best, windows)
+        SELECT whole.* FROM whole LEFT JOIN totals t USING (user_id) WHERE t IS DISTINCT FROM whole
+        ON CONFLICT (user_id) DO UPDATE
+        SET (enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied, failed, uncertain, owing,
+             filled, planned, complete, on_track, behind, failing, hour_sent, hour_before, minute_sent, furthest, best,
+             windows)
+            = (EXCLUDED.enrolled, EXCLUDED.may_send, EXCLUDED.off, EXCLUDED.paused, EXCLUDED.disabled, EXCLUDED.owed,
+               EXCLUDED.mailboxes, EXCLUDED.active, EXCLUDED.sent, EXCLUDED.replied, EXCLUDED.failed, EXCLUDED.uncertain,
+               EXCLUDED.owing, EXCLUDED.filled, EXCLUDED.planned, EXCLUDED.complete, EXCLUDED.on_track, EXCLUDED.behind,
+               EXCLUDED.failing, EXCLUDED.hour_sent, EXCLUDED.hour_before, EXCLUDED.minute_sent, EXCLUDED.furthest,
+               EXCLUDED.best, EXCLUDED.windows)
+        RETURNING 1
+    ),
+    pace AS (
+        SELECT coalesce(sum(processed - released), 0)::bigint AS hour_used,
+               coalesce(sum(processed - released) FILTER (WHERE started_at > $7 - interval '1 minute'), 0)::bigint
+                   AS minute_used,
+               coalesce(sum(sent - replied), 0)::bigint AS hour_sent,
+               coalesce(round(avg(extract(epoch FROM finished_at - started_at) * 1000)), 0)::bigint AS batch_ms
+        FROM batches WHERE started_at > $7 - interval '1 hour' AND started_at <= $7
+    )
+    INSERT INTO census (as_of, taken_at, took_ms, hour_used, minute_used, hour_sent, batch_ms)
+    SELECT $7, statement_timestamp(),
+           (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::bigint, pace.*
+    FROM pace, (SELECT count(*) FROM summed) AS once
+    ON CONFLICT (id) DO UPDATE
+    SET (as_of, taken_at, took_ms, hour_used, minute_used, hour_sent, batch_ms)
+        = (EXCLUDED.as_of, EXCLUDED.taken_at, EXCLUDED.took_ms, EXCLUDED.hour_used, EXCLUDED.minute_used,
+           EXCLUDED.hour_sent, EXCLUDED.batch_ms)"
+);

@@ -1,0 +1,218 @@
+//! Who asks the same at the same time is answered together.
+//!
+//! ```text
+//!   first      ├── asked ──┤
+//!   second       · waits ·  ├── asked, for both ──┤
+//!   third            · waits ·
+//! ```
+//!
+//! Nothing is kept: whoever comes while an answer is being made is not given that one, which may have been read before they
+//! came, but the next, with all the others who wait for it. So fifty pages left open cost what two cost, and nobody is told
+//! anything older than their question.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::sync::OnceCell;
+
+use super::{Shared, auth::Caller, problem::Problem};
+use crate::domain::id::UserId;
+
+/// Larger than any page.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// What is asked, and whose mailboxes it is about: all that an answer depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    scope: Option<UserId>,
+    target: String,
+}
+
+/// An answer that several may have.
+#[derive(Clone, Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Default)]
+struct Line {
+    /// Held by whoever makes an answer.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The answer that is made next.
+    next: Option<Arc<OnceCell<Answer>>>,
+}
+
+/// Those who wait, by what they asked.
+#[derive(Default)]
+pub(super) struct Together(Mutex<HashMap<Question, Line>>);
+
+/// Somebody in line. Whoever leaves it last takes it away.
+struct Place<'a> {
+    together: &'a Together,
+    question: Question,
+    turn: Option<Arc<tokio::sync::Mutex<()>>>,
+    answer: Arc<OnceCell<Answer>>,
+}
+
+/// Answers what is only read, and has an end, together with those who ask the same.
+pub(super) async fn together(State(front): State<Shared>, request: Request, next: Next) -> Response {
+    match question(&request) {
+        Some(question) => front.together.answer(question, next.run(request)).await.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn question(request: &Request) -> Option<Question> {
+    let caller = request.extensions().get::<Caller>()?;
+    let target = request.uri().path_and_query()?.as_str();
+    let is_read = request.method() == Method::GET && !request.uri().path().ends_with("/stream");
+    is_read.then(|| Question { scope: caller.identity.scope(), target: target.to_owned() })
+}
+
+impl Together {
+    async fn answer(&self, question: Question, making: impl Future<Output = Response>) -> Answer {
+        let place = self.join(question);
+        let turn = place.turn.clone().unwrap_or_default();
+        // Should whoever makes it leave, the next in line does: with a question of its own.
+        let made = place.answer.get_or_init(async || {
+            let _turn = turn.lock().await;
+            place.close();
+            Answer::of(making.await).await
+        });
+        made.await.clone()
+    }
+
+    fn join(&self, question: Question) -> Place<'_> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = lines.entry(question.clone()).or_default();
+        let answer = Arc::clone(line.next.get_or_insert_default());
+        Place { together: self, question, turn: Some(Arc::clone(&line.turn)), answer }
+    }
+}
+
+impl Place<'_> {
+    /// Lets nobody join any more: what is read from now on may be older than their question.
+    fn close(&self) {
+        let mut lines = self.together.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get_mut(&self.question) {
+            line.next.take_if(|next| Arc::ptr_eq(next, &self.answer));
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut lines = self.together.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn.take();
+        if lines.get(&self.question).is_some_and(|line| Arc::strong_count(&line.turn) == 1) {
+            lines.remove(&self.question);
+        }
+    }
+}
+
+impl Answer {
+    async fn of(response: Response) -> Answer {
+        let (head, body) = response.into_parts();
+        match to_bytes(body, LARGEST).await {
+            Ok(body) => Answer { status: head.status, headers: head.headers, body },
+            Err(_) => {
+                let (head, _) = Problem::unavailable("the answer broke off: ask again").into_response().into_parts();
+                Answer { status: head.status, headers: head.headers, body: Bytes::new() }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{FutureExt, future::join_all};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn asked(target: &str) -> Question {
+        Question { scope: None, target: target.to_owned() }
+    }
+
+    /// Makes answers that say the how manieth they are, each when it is let.
+    struct Maker {
+        begun: AtomicUsize,
+        let_go: Semaphore,
+    }
+
+    impl Maker {
+        fn new() -> Maker {
+            Maker { begun: AtomicUsize::new(0), let_go: Semaphore::new(0) }
+        }
+
+        async fn make(&self) -> Response {
+            let number = self.begun.fetch_add(1, Ordering::SeqCst);
+            self.let_go.acquire().await.unwrap().forget();
+            number.to_string().into_response()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_an_answer_is_made_gets_the_next_one_with_all_the_others() {
+        let (together, maker) = (Together::default(), Maker::new());
+        let mut first = Box::pin(together.answer(asked("/a"), maker.make()));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut others = Box::pin(join_all((0..49).map(|_| together.answer(asked("/a"), maker.make()))));
+        assert!(others.as_mut().now_or_never().is_none());
+        maker.let_go.add_permits(2);
+        assert_eq!(first.await.body, "0");
+        let others = others.await;
+        assert!(others.len() == 49 && others.iter().all(|answer| answer.body == "1"));
+        assert_eq!(maker.begun.load(Ordering::SeqCst), 2);
+        assert!(together.0.lock().unwrap().is_empty(), "nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_before_the_answer_takes_it_from_nobody() {
+        let (together, maker) = (Together::default(), Maker::new());
+        let mut first = Box::pin(together.answer(asked("/a"), maker.make()));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(together.answer(asked("/a"), maker.make()));
+        let mut third = Box::pin(together.answer(asked("/a"), maker.make()));
+        assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
+        drop((first, second));
+        maker.let_go.add_permits(1);
+        assert_eq!(third.await.body, "1");
+        assert!(together.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn another_question_and_another_ones_are_answered_apart() {
+        let (together, maker) = (Together::default(), Maker::new());
+        maker.let_go.add_permits(3);
+        let of_ann = Question { scope: Some(UserId(2)), ..asked("/a") };
+        let answers = tokio::join!(
+            together.answer(asked("/a"), maker.make()),
+            together.answer(asked("/b"), maker.make()),
+            together.answer(of_ann, maker.make())
+        );
+        assert_eq!((&answers.0.body[..], &answers.1.body[..], &answers.2.body[..]), (&b"0"[..], &b"1"[..], &b"2"[..]));
+    }
+}

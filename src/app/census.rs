@@ -1,0 +1,197 @@
+//! When everybody is counted again: what is told of many mailboxes is told as it was counted last (`view/census.rs`), and
+//! whoever asks for it when that is too long ago has them counted.
+//!
+//! ```text
+//!   counted a moment ago             told
+//!   a small fleet                    counted while one waits: milliseconds
+//!   a large one, a while ago         told, and counted beside
+//!   a large one, long ago or never   counted while one waits
+//! ```
+//!
+//! So of a small fleet everything is told as it is, of a large one as it was ten times as long ago as a census takes: some
+//! seconds. What was counted lies in Postgres, where every pod reads it; they take turns. Nobody need be there to count for
+//! others: with no worker and no leader the answers are as good.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use tokio::sync::Mutex;
+
+use crate::{
+    adapters::postgres::view::{self, Age, Counted, Else, Pace, Totals},
+    domain::id::UserId,
+};
+
+/// Mailboxes that are counted within some milliseconds.
+const SMALL: i64 = 2_000;
+/// However many ask, a small fleet is counted four times a second.
+const SMALL_HOLDS: Duration = Duration::from_millis(250);
+/// Counting takes a tenth of one connection's time at most; what is told is never older than the longest of these, and than
+/// one census more.
+const HOLDS_TIMES: i64 = 10;
+const LARGE_HOLDS_MS: (i64, i64) = (1_000, 10_000);
+/// Nobody was counted for so long: the first who asks then is not told what was.
+const LONG_AGO: Duration = Duration::from_secs(20);
+
+/// What was counted, of one user or of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The instant of the day clock at which all of it was so.
+    pub as_of: DateTime<Utc>,
+    pub totals: Totals,
+    /// Of the whole fleet.
+    pub pace: Pace,
+}
+
+/// Has everybody counted when that is due.
+pub struct Census {
+    pool: PgPool,
+    /// One is enough, also when fifty requests find that it is time.
+    taking: Arc<Mutex<()>>,
+    waits: bool,
+}
+
+/// What to do about the last census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Tell,
+    TellAndCount,
+    Count,
+}
+
+impl Census {
+    /// For those who ask often, and are answered at once.
+    pub fn for_requests(pool: PgPool) -> Census {
+        Census { pool, taking: Arc::default(), waits: false }
+    }
+
+    /// For a person who asks once: a small fleet is counted at that moment.
+    pub fn for_commands(pool: PgPool) -> Census {
+        Census { pool, taking: Arc::default(), waits: true }
+    }
+
+    /// Returns what was counted of `user`, or of all, lately; `now` is the day clock's.
+    pub async fn lately(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
+        let last = view::counted(&self.pool, user).await?;
+        match (self.verdict(last.as_ref()), last) {
+            (Verdict::Tell, Some(counted)) => Ok(Tally::from(counted)),
+            (Verdict::TellAndCount, Some(counted)) => {
+                self.count_beside(now);
+                Ok(Tally::from(counted))
+            }
+            _ => self.count(user, now).await,
+        }
+    }
+
+    /// Notes that what was counted has just been changed by whoever asks next.
+    pub async fn mark(&self) {
+        if let Err(error) = view::mark(&self.pool).await {
+            tracing::warn!(%error, "a change shows in the numbers only when they are counted again");
+        }
+    }
+
+    async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
+        let turn = Arc::clone(&self.taking).lock_owned().await;
+        // Whoever had the turn before us may have done it.
+        let last = view::counted(&self.pool, user).await?;
+        if self.verdict(last.as_ref()) == Verdict::Count {
+            // Whoever asked may be gone before the end; those who wait behind them want it too.
+            let pool = self.pool.clone();
+            let taking = tokio::spawn(async move {
+                let taken = view::take(&pool, now, Else::Wait).await;
+                drop(turn);
+                taken
+            });
+            taking.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+        }
+        let counted = view::counted(&self.pool, user).await?;
+        counted.map(Tally::from).ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Nobody waits for it, also not a stop: what was not committed never was.
+    fn count_beside(&self, now: DateTime<Utc>) {
+        let Ok(turn) = Arc::clone(&self.taking).try_lock_owned() else { return };
+        let pool = self.pool.clone();
+        tokio::spawn(async move {
+            if let Err(error) = view::take(&pool, now, Else::Leave).await {
+                tracing::warn!(%error, "the mailboxes can't be counted: what was counted last is told until they can");
+            }
+            drop(turn);
+        });
+    }
+
+    fn verdict(&self, last: Option<&Counted>) -> Verdict {
+        let Some(Counted { age, .. }) = last else { return Verdict::Count };
+        let (is_small, holds_ms) = (age.enrolled <= SMALL, self.holds_ms(age));
+        // A clock that was put back makes an age of less than nothing.
+        match (0..holds_ms).contains(&age.age_ms) && !age.is_marked {
+            true => Verdict::Tell,
+            false if is_small || self.waits => Verdict::Count,
+            false if age.age_ms > holds_ms + LONG_AGO.as_millis() as i64 => Verdict::Count,
+            false => Verdict::TellAndCount,
+        }
+    }
+
+    fn holds_ms(&self, age: &Age) -> i64 {
+        match age.enrolled <= SMALL {
+            true if self.waits => 0,
+            true => SMALL_HOLDS.as_millis() as i64,
+            false => age.took_ms.saturating_mul(HOLDS_TIMES).clamp(LARGE_HOLDS_MS.0, LARGE_HOLDS_MS.1),
+        }
+    }
+}
+
+impl From<Counted> for Tally {
+    fn from(counted: Counted) -> Tally {
+        Tally { as_of: counted.as_of, totals: counted.totals.unwrap_or_default(), pace: counted.pace }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn census(waits: bool) -> Census {
+        let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+        Census { pool, taking: Arc::default(), waits }
+    }
+
+    fn counted(enrolled: i64, age_ms: i64, took_ms: i64) -> Counted {
+        let age = Age { age_ms, took_ms, is_marked: false, enrolled };
+        Counted { as_of: DateTime::UNIX_EPOCH, age, totals: None, pace: Pace::default() }
+    }
+
+    #[tokio::test]
+    async fn a_small_fleet_is_counted_while_one_waits_and_a_large_one_beside() {
+        let requests = census(false);
+        for (enrolled, age_ms, took_ms, verdict) in [
+            (4, 100, 2, Verdict::Tell),
+            (4, 300, 2, Verdict::Count),
+            (100_000, 900, 50, Verdict::Tell),
+            (100_000, 4_000, 500, Verdict::Tell),
+            (100_000, 6_000, 500, Verdict::TellAndCount),
+            (100_000, 9_000, 60_000, Verdict::Tell),
+            (100_000, 11_000, 60_000, Verdict::TellAndCount),
+            (100_000, 26_000, 500, Verdict::Count),
+            (100_000, -5, 500, Verdict::TellAndCount),
+        ] {
+            assert_eq!(requests.verdict(Some(&counted(enrolled, age_ms, took_ms))), verdict, "{enrolled} {age_ms}");
+        }
+        assert_eq!(requests.verdict(None), Verdict::Count);
+    }
+
+    #[tokio::test]
+    async fn what_was_changed_since_is_counted_again() {
+        let mark = |counted: Counted| Counted { age: Age { is_marked: true, ..counted.age }, ..counted };
+        assert_eq!(census(false).verdict(Some(&mark(counted(4, 1, 2)))), Verdict::Count);
+        assert_eq!(census(false).verdict(Some(&mark(counted(100_000, 1, 500)))), Verdict::TellAndCount);
+    }
+
+    #[tokio::test]
+    async fn a_person_is_not_told_what_is_being_counted_again() {
+        assert_eq!(census(true).verdict(Some(&counted(4, 1, 2))), Verdict::Count);
+        assert_eq!(census(true).verdict(Some(&counted(100_000, 6_000, 500))), Verdict::Count);
+        assert_eq!(census(true).verdict(Some(&counted(100_000, 900, 500))), Verdict::Tell);
+    }
+}
