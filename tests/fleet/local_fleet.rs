@@ -16,6 +16,7 @@ async fn several_workers_share_until_ctrl_c_and_nothing_is_left() {
     fleet.says(UP).await;
     let workers = workers(&fleet.said());
     assert_eq!(workers.len(), 3, "{}", fleet.said());
+    assert!(fleet.said().contains("dashboard  http://127.0.0.1:"), "{}", fleet.said());
 
     shared_by(&place, 3).await;
     let taken =
