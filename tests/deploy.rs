@@ -9,6 +9,8 @@
 mod chart;
 #[path = "deploy/compose.rs"]
 mod compose;
+#[path = "deploy/documents.rs"]
+mod documents;
 #[path = "deploy/image.rs"]
 mod image;
 #[path = "deploy/monitoring.rs"]

@@ -71,6 +71,14 @@ fn the_example_names_every_setting_and_no_other() {
 }
 
 #[test]
+fn the_chart_can_set_every_setting_and_no_other() {
+    let table = &tree::read(&["src/config/table.rs"])["src/config/table.rs"];
+    let chart: Vec<String> = tree::read(&["k8s"]).into_values().collect();
+    // It is of `warmup local`, which brings servers of its own.
+    assert_eq!(drifted(table, &chart.join("\n")), ["WARMUP_DATA_DIR"]);
+}
+
+#[test]
 fn a_setting_that_stands_in_one_place_only_is_found() {
     assert_eq!(drifted("\"WARMUP_SHARDS\" \"WARMUP_NEW\"", "# WARMUP_SHARDS=256"), ["WARMUP_NEW"]);
     assert_eq!(drifted("\"WARMUP_SHARDS\"", "# WARMUP_SHARDS=256\n# WARMUP_OLD=1"), ["WARMUP_OLD"]);
