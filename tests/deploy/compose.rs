@@ -79,6 +79,7 @@ fn the_workers_are_confined_and_set_as_the_program_reads_it() {
         let grace = Duration::from_secs(grace.0.parse::<u64>().unwrap() * 60 + grace.1.parse::<u64>().unwrap());
         assert!(grace >= settings.drain_timeout + Duration::from_secs(10));
     }
+    assert_eq!(worker["image"], concat!("warmup:", env!("CARGO_PKG_VERSION")));
     assert_eq!(migrate["command"][0], "migrate");
     assert_eq!(worker["depends_on"]["migrate"]["condition"], "service_completed_successfully");
 }

@@ -17,7 +17,7 @@ use warmup_support::{
     world::{self, eventually},
 };
 
-use super::tools::{command, outcome, path, printed, tool};
+use super::tools::{command, outcome, path, printed, read, tool};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_warmup");
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,6 +94,12 @@ impl Drop for Running {
 #[test]
 fn hadolint_has_nothing_to_say() {
     assert_eq!(printed(tool("python/bin/hadolint").arg("deploy/Dockerfile")), "");
+}
+
+#[test]
+fn the_image_is_compiled_by_the_toolchain_of_the_package() {
+    let toolchain = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(read("deploy/Dockerfile").contains(&toolchain), "deploy/Dockerfile: {toolchain}");
 }
 
 #[test]
