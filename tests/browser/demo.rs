@@ -13,7 +13,7 @@ use crate::{script::Script, stage::PATIENCE};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_tells_its_address_and_its_day_is_seen_passing() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmup"));
-    command.args(["demo", "--mailboxes", "12", "--speed", "700"]);
+    command.args(["demo", "--mailboxes", "12", "--speed", "300"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut demo = command.spawn().unwrap();
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
