@@ -66,7 +66,9 @@ pub(super) async fn list(
     let status = asked.status.word();
     if let Some(part) = asked.search.as_deref() {
         let (scope, looked) = (caller.identity.scope(), Looked { part, status });
-        return Ok(front.answer(quotas_found(&desk.database, &desk.census, scope, looked, page, desk.clock.now()).await?));
+        return Ok(
+            front.answer(quotas_found(&desk.database, &desk.census, scope, looked, page, desk.clock.now()).await?)
+        );
     }
     let quotas =
         quota_list(&desk.database, &desk.census, caller.identity.scope(), status, page, desk.clock.now()).await?;
