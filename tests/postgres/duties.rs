@@ -241,17 +241,19 @@ async fn partitions_are_made_while_somebody_reads() {
     assert_eq!(partitions(database.pool(), day("2030-01-01"), day("2030-01-03")).await, 3);
     assert_eq!(partitions(database.pool(), day("2030-01-01"), day("2030-01-03")).await, 0);
     reading.rollback().await.unwrap();
-    // They are what CREATE ... PARTITION OF would have made: the rules of the log, its key and its index.
+    // They are what CREATE ... PARTITION OF would have made: the rules of the log, its key and its indexes.
     let wrong = "INSERT INTO logs (id, at, day, mailbox_id, partner_id, sender, recipient, subject, message_id, status, worker_id) \
                  VALUES (1, now(), '2030-01-02', 1, 2, '', '', '', '', 'sent', '')";
     assert!(sqlx::query(wrong).execute(database.pool()).await.unwrap_err().to_string().contains("check constraint"));
-    let indexes: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_index x JOIN pg_inherits i ON i.inhrelid = x.indexrelid WHERE x.indrelid = 'logs_20300102'::regclass",
+    let (those, all): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM pg_index x JOIN pg_inherits i ON i.inhrelid = x.indexrelid
+                 WHERE x.indrelid = 'logs_20300102'::regclass),
+                (SELECT count(*) FROM pg_index WHERE indrelid = 'logs'::regclass)",
     )
     .fetch_one(database.pool())
     .await
     .unwrap();
-    assert_eq!(indexes, 2);
+    assert!(those == all && all >= 2, "{those} of {all}");
 }
 
 #[tokio::test]

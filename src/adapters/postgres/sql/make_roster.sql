@@ -1,19 +1,23 @@
 -- Make the roster of a day, if nobody has. $1 day date, $2 now timestamptz.
 --
 -- A second asker waits here for the first one's commit and then finds it made. Earlier days that are not closed yet
--- already count for the ramp, as they will once their owner turns them.
+-- already count for the ramp, as they will once their owner turns them. Those are few and have an index; a mailbox's own
+-- days are as many as are kept.
 WITH made AS (
     INSERT INTO rosters (day, made_at) VALUES ($1, $2) ON CONFLICT DO NOTHING
     RETURNING day
 ),
+growing AS MATERIALIZED (
+    SELECT mailbox_id, count(*) AS days
+    FROM mailbox_days
+    WHERE day < $1 AND NOT closed AND quota > 0 AND sent * 2 >= quota
+    GROUP BY mailbox_id
+),
 members AS (
     SELECT m.id, m.user_id, m.domain,
-           LEAST(m.daily_max, m.ramp_start + m.ramp_step * (m.grown + (
-               SELECT count(*)
-               FROM mailbox_days d
-               WHERE d.mailbox_id = m.id AND d.day < $1 AND NOT d.closed AND d.quota > 0 AND d.sent * 2 >= d.quota
-           ))) AS quota
+           LEAST(m.daily_max, m.ramp_start + m.ramp_step * (m.grown + COALESCE(growing.days, 0))) AS quota
     FROM mailboxes m
+    LEFT JOIN growing ON growing.mailbox_id = m.id
     WHERE m.enabled
       AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $2))
       AND (m.receives OR m.receive_until <= $2)
