@@ -145,7 +145,9 @@ impl Pool {
     /// Goes on from a node that is away to the next that is known. False without a cluster: there is no other.
     pub(super) fn leave(&self, node: &Node) -> bool {
         let others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let known: Vec<Address> = [self.0.first.clone()].into_iter().chain(others).collect();
+        let first = &self.0.first;
+        let others = others.into_iter().filter(|other| other.place() != first.place());
+        let known: Vec<Address> = [first.clone()].into_iter().chain(others).collect();
         let here = known.iter().position(|address| address.place() == node.address.place());
         let next = here.map_or(0, |here| (here + 1) % known.len());
         let elsewhere = known[next].place() != node.address.place();
@@ -336,5 +338,19 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, ["two:2", "one:1", "two:2"]);
+    }
+
+    #[test]
+    fn a_cluster_that_names_the_node_of_the_url_first_is_gone_round_all_the_same() {
+        let pool = open("redis://one:1", 1).unwrap();
+        let told = [("one", 1), ("three", 3), ("two", 2)].map(|(host, port)| pool.node().address.at(host, port));
+        pool.0.others.lock().unwrap().extend(told);
+        let seen: Vec<String> = (0..4)
+            .map(|_| {
+                assert!(pool.leave(&pool.node()));
+                pool.node().address.to_string()
+            })
+            .collect();
+        assert_eq!(seen, ["three:3", "two:2", "one:1", "three:3"]);
     }
 }
