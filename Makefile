@@ -43,7 +43,7 @@ test: setup ## Run all tests, on real Postgres, Redis and Postfix that they star
 test-all: test ## Run every suite there is: also what needs Prometheus' own tool, schemathesis, a collector, a browser
 	@scripts/setup.sh test-all
 	@scripts/tools.sh
-	cargo test --locked --test promtool --test schema --test deploy --test traces --test browser
+	cargo test --locked --test promtool --test schema --test deploy --test traces --test browser --test quickstart
 
 .PHONY: lint
 lint: ## Check format and lints

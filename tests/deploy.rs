@@ -15,6 +15,8 @@ mod documents;
 mod image;
 #[path = "deploy/monitoring.rs"]
 mod monitoring;
+#[path = "deploy/pages.rs"]
+mod pages;
 #[path = "deploy/presets.rs"]
 mod presets;
 #[path = "deploy/tools.rs"]

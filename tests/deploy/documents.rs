@@ -15,10 +15,18 @@ use warmup_support::{
     world::{self, eventually},
 };
 
-use super::tools::{command, outcome, path, read, tool};
+use super::{
+    pages::blocks,
+    tools::{command, outcome, path, read, tool},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_warmup");
-const PAGES: [&str; 2] = ["docs/DEPLOYMENT.md", "docs/RUNBOOK.md"];
+/// What is typed beside a worker, and how many blocks of it there are at least.
+const PAGES: [(&str, usize); 3] = [("README.md", 2), ("docs/DEPLOYMENT.md", 6), ("docs/RUNBOOK.md", 6)];
+/// What `tests/quickstart.rs` types.
+const QUICKSTART: &str = "docs/QUICKSTART.md";
+/// Blocks that show something and are not to be typed.
+const SHOWN: [&str; 4] = ["", "console", "sieve", "text"];
 /// How a page begins what is said to a pod.
 const IN_A_POD: &str = "/usr/local/bin/warmup ";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,21 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CSV: &str = "email,password,smtp_host,smtp_port\n\
                    anna@one.test,secret-1,mail.one.test,465\n\
                    ben@two.test,secret-2,mail.two.test,587\n";
-
-/// The blocks of a page whose first line says `info`.
-fn blocks(page: &str, info: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(said) = line.strip_prefix("```") {
-            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            if said == info {
-                found.push(block.join("\n") + "\n");
-            }
-        }
-    }
-    found
-}
 
 /// A folder as the repository looks to an operator in it, with the program on the path.
 fn desk() -> TempDir {
@@ -69,7 +62,7 @@ fn shell(desk: &Path, options: &str, script: &str) -> Command {
 
 #[tokio::test]
 async fn what_the_pages_say_can_be_typed() {
-    for page in PAGES {
+    for (page, least) in PAGES {
         let desk = desk();
         let (database, redis) = tokio::join!(world::postgres(), world::redis());
         let with_services = |mut command: Command| {
@@ -81,14 +74,14 @@ async fn what_the_pages_say_can_be_typed() {
         let mut run = with_services(at(desk.path(), BINARY));
         let log = fs::File::create(desk.path().join("log")).unwrap();
         let mut worker = run.arg("run").stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        // The runbook is opened beside a worker.
+        // The pages are opened beside a worker.
         eventually(PATIENCE, async || {
             let status = with_services(shell(desk.path(), "-c", "warmup fleet status | grep -q shards"));
             { status }.status().unwrap().success()
         })
         .await;
         let blocks = blocks(&read(page), "sh");
-        assert!(blocks.len() >= 6, "{page}: {} blocks", blocks.len());
+        assert!(blocks.len() >= least, "{page}: {} blocks", blocks.len());
         for block in &blocks {
             let (well, out, said) = outcome(&mut with_services(shell(desk.path(), "-c", block)));
             assert!(well, "{page}:\n{block}\n{out}{said}");
@@ -126,7 +119,7 @@ fn faults(desk: &Path, line: &str) -> Option<String> {
 fn what_the_pages_say_to_a_cluster_is_understood() {
     let desk = desk();
     let mut understood = 0;
-    for page in PAGES {
+    for (page, _) in PAGES {
         for block in blocks(&read(page), "sh cluster") {
             let (well, _, said) = outcome(&mut shell(desk.path(), "-nc", &block));
             assert!(well, "{page}: {block}{said}");
@@ -153,9 +146,42 @@ fn a_line_that_nobody_would_take_is_found() {
     assert_eq!(faults(desk.path(), "kubectl get pods"), None);
 }
 
+/// The first fence of a page behind which stands what no test types or reads, or what nobody can tell.
+fn untried<'a>(page: &str, text: &'a str) -> Option<&'a str> {
+    let read = PAGES.iter().any(|(known, _)| *known == page);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.trim_start().strip_prefix("```") else { continue };
+        let is_tried = match kind {
+            "sh" => read || page == QUICKSTART,
+            "sh cluster" => read,
+            other => SHOWN.contains(&other),
+        };
+        if !is_tried || line.starts_with(' ') {
+            return Some(line);
+        }
+        lines.find(|line| *line == "```");
+    }
+    None
+}
+
 #[test]
-fn blocks_are_told_apart_by_what_they_say_first() {
-    let page = "a\n```sh\none\ntwo\n```\nb\n```sh cluster\nthree\n```\n```yaml\nfour\n```\n";
-    assert_eq!(blocks(page, "sh"), ["one\ntwo\n"]);
-    assert_eq!(blocks(page, "sh cluster"), ["three\n"]);
+fn no_page_says_to_type_what_nobody_tried() {
+    let of_docs = fs::read_dir(path("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let of_docs = of_docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let pages: Vec<String> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(of_docs).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    for page in &pages {
+        assert_eq!(untried(page, &read(page)), None, "{page}");
+    }
+}
+
+#[test]
+fn what_nobody_tried_is_found() {
+    assert_eq!(untried("docs/NEW.md", "a\n```sh\nb\n```\n"), Some("```sh"));
+    assert_eq!(untried(QUICKSTART, "```sh\nb\n```\n```sh cluster\nc\n```\n"), Some("```sh cluster"));
+    assert_eq!(untried("README.md", "```bash\nb\n```\n"), Some("```bash"));
+    assert_eq!(untried("README.md", "- a\n\n  ```sh\n  b\n  ```\n"), Some("  ```sh"));
+    assert_eq!(untried("README.md", "```sh\nb\n```\n```console\n```\n"), None);
 }
