@@ -9,6 +9,7 @@ pub mod events;
 pub mod import;
 pub mod keys;
 mod keywatch;
+pub mod legacy;
 pub mod local;
 mod metered;
 pub mod overview;

@@ -7,6 +7,7 @@ mod demo;
 mod events;
 mod fleet;
 mod healthcheck;
+mod import;
 mod keys;
 mod local;
 mod local_fleet;
@@ -48,6 +49,9 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database to this release.
     Migrate(migrate::Args),
+    /// Move in from another system.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Enrol, change, test and look at mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
             Command::Local(args) => local::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Import(command) => import::run(command).await,
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::User(command) => user::run(command).await,
             Command::Token(command) => token::run(command).await,

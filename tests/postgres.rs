@@ -15,6 +15,8 @@ mod fence;
 mod gate;
 #[path = "postgres/ledger.rs"]
 mod ledger;
+#[path = "postgres/legacy.rs"]
+mod legacy;
 #[path = "postgres/locks.rs"]
 mod locks;
 #[path = "postgres/logs.rs"]

@@ -6,6 +6,7 @@ pub mod enrol;
 pub mod fleet;
 pub mod keyring;
 mod ledger;
+pub mod legacy;
 mod mailboxes;
 pub mod migrate;
 pub mod normalize;

@@ -1,0 +1,157 @@
+//! The older system's database as it is found: read in one snapshot, never written.
+//!
+//! Its tables are known by name only, so every value comes as text: a number, a boolean, an uuid or a varchar are told
+//! apart by whoever reads them. A column that is not there reads as NULL, and whether that matters is the reader's
+//! affair. Instants come in UTC and in ISO 8601, whatever the server is set to.
+
+pub mod past;
+
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction, postgres::PgRow};
+
+/// A table of the older schema, and what is read of it.
+#[derive(Debug)]
+pub struct Table {
+    pub name: &'static str,
+    pub columns: &'static [&'static str],
+    /// Those without which nothing of it can be understood.
+    pub required: &'static [&'static str],
+}
+
+pub const USERS: Table = Table { name: "users", columns: &["id", "email", "role"], required: &["id", "email"] };
+
+pub const ACCOUNTS: Table = Table {
+    name: "accounts",
+    columns: &[
+        "id",
+        "email",
+        "app_password",
+        "sender_name",
+        "smtp_host",
+        "smtp_port",
+        "imap_host",
+        "imap_port",
+        "daily_warmup_quota",
+        "warmup_start_date",
+        "warmup_enabled",
+        "warmup_max_daily",
+        "warmup_start_count",
+        "warmup_increase_by",
+        "warmup_reply_rate",
+        "user_id",
+    ],
+    required: &["email", "app_password", "smtp_host", "smtp_port"],
+};
+
+/// The first six tell a row from others: they are what it is ordered by.
+pub const LOGS: Table = Table {
+    name: "logs",
+    columns: &["timestamp", "sender_id", "recipient_id", "sender", "recipient", "subject", "status", "notes"],
+    required: &["timestamp", "status"],
+};
+
+pub const SEND_TEMPLATES: Table =
+    Table { name: "send_templates", columns: &["id", "subject", "body", "content", "text"], required: &[] };
+
+pub const REPLY_TEMPLATES: Table =
+    Table { name: "reply_templates", columns: &["id", "body", "content", "text"], required: &[] };
+
+/// A row of the older system.
+#[derive(Debug)]
+pub struct OldRow {
+    /// Counted from 1, in the order in which the table was read.
+    pub place: u64,
+    columns: &'static [&'static str],
+    cells: Vec<Option<String>>,
+}
+
+impl OldRow {
+    /// Returns what stands in `column`; none where that is NULL, blank, or no column of the table.
+    pub fn get(&self, column: &str) -> Option<&str> {
+        let place = self.columns.iter().position(|name| *name == column)?;
+        self.cells[place].as_deref().filter(|text| !text.trim().is_empty())
+    }
+
+    /// Returns the cells in the order of the table's columns.
+    pub fn cells(&self) -> &[Option<String>] {
+        &self.cells
+    }
+}
+
+/// The older database in one snapshot.
+#[derive(Debug)]
+pub struct Old {
+    transaction: Transaction<'static, Postgres>,
+}
+
+impl Old {
+    /// Begins to read.
+    pub async fn open(pool: &PgPool) -> Result<Old, sqlx::Error> {
+        // A row that a policy hides must not be missed in silence: with row_security off it is an error.
+        const SNAPSHOT: &str = "
+            SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+            SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+            SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL timezone = 'UTC'; SET LOCAL row_security = off";
+        let mut transaction = pool.begin().await?;
+        sqlx::raw_sql(SNAPSHOT).execute(&mut *transaction).await?;
+        Ok(Old { transaction })
+    }
+
+    /// Says whether this is a database of this system, not of the older one.
+    pub async fn is_ours(&mut self) -> Result<bool, sqlx::Error> {
+        const OURS: &str = "SELECT to_regclass('mailbox_days') IS NOT NULL AND to_regclass('mailboxes') IS NOT NULL";
+        sqlx::query_scalar(OURS).fetch_one(&mut *self.transaction).await
+    }
+
+    /// Returns the columns that `table` has; none where there is no such table.
+    pub async fn columns(&mut self, table: &Table) -> Result<Vec<String>, sqlx::Error> {
+        const COLUMNS: &str = "
+            SELECT attname::text FROM pg_attribute
+            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        sqlx::query_scalar(COLUMNS).bind(table.name).fetch_all(&mut *self.transaction).await
+    }
+
+    /// Returns all rows of a table, by their id where it has one; none where it is not there.
+    pub async fn rows(&mut self, table: &Table) -> Result<Vec<OldRow>, sqlx::Error> {
+        let found = self.columns(table).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let order = if found.iter().any(|name| name == "id") { "t.id" } else { "1" };
+        let select = select(table, &found, order);
+        let rows = sqlx::query(AssertSqlSafe(select)).fetch_all(&mut *self.transaction).await?;
+        (1..).zip(rows).map(|(place, row)| old_row(table, place, &row)).collect()
+    }
+
+    /// Returns how many rows the log has, and begins to read it by the order of its first six columns. None where there
+    /// is no log that can be read.
+    pub async fn open_log(&mut self) -> Result<Option<u64>, sqlx::Error> {
+        let found = self.columns(&LOGS).await?;
+        if !LOGS.required.iter().all(|wanted| found.iter().any(|name| name == wanted)) {
+            return Ok(None);
+        }
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM logs").fetch_one(&mut *self.transaction).await?;
+        let declare = format!("DECLARE past NO SCROLL CURSOR FOR {}", select(&LOGS, &found, "1, 2, 3, 4, 5, 6"));
+        sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *self.transaction).await?;
+        Ok(Some(rows.unsigned_abs()))
+    }
+
+    /// Returns the next rows of the log, of which `before` were read; none at its end.
+    pub async fn next_of_log(&mut self, before: u64) -> Result<Vec<OldRow>, sqlx::Error> {
+        let rows = sqlx::query("FETCH FORWARD 2000 FROM past").fetch_all(&mut *self.transaction).await?;
+        (before + 1..).zip(rows).map(|(place, row)| old_row(&LOGS, place, &row)).collect()
+    }
+}
+
+fn select(table: &Table, found: &[String], order: &str) -> String {
+    let cell = |column: &&str| match found.iter().any(|name| name == column) {
+        true => format!("t.\"{column}\"::text"),
+        false => "NULL::text".to_owned(),
+    };
+    let cells: Vec<String> = table.columns.iter().map(cell).collect();
+    format!("SELECT {} FROM {} AS t ORDER BY {order}", cells.join(", "), table.name)
+}
+
+fn old_row(table: &Table, place: u64, row: &PgRow) -> Result<OldRow, sqlx::Error> {
+    let cells: Result<Vec<Option<String>>, sqlx::Error> = (0..table.columns.len()).map(|at| row.try_get(at)).collect();
+    Ok(OldRow { place, columns: table.columns, cells: cells? })
+}
