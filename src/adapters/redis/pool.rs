@@ -129,13 +129,16 @@ impl Pool {
         Ok(())
     }
 
-    /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move.
+    /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move, and
+    /// at the next answer where there was none.
     pub(super) async fn look_around(&self) {
-        self.0.looked.store(true, Ordering::Relaxed);
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };
         let asking = redis::cmd("CLUSTER").arg("SLOTS").clone();
-        if let Ok(Ok(slots)) = timeout(CALL_TIMEOUT, asking.query_async::<Vec<Vec<Value>>>(&mut connection)).await {
+        let asked = timeout(CALL_TIMEOUT, asking.query_async::<Vec<Vec<Value>>>(&mut connection));
+        let Ok(answer) = asked.await else { return };
+        self.0.looked.store(true, Ordering::Relaxed);
+        if let Ok(slots) = answer {
             let seen = nodes(&slots, node.address.place());
             let seen = seen.into_iter().map(|(host, port)| node.address.at(&host, port)).collect();
             *self.0.others.lock().unwrap_or_else(PoisonError::into_inner) = seen;
