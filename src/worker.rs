@@ -125,6 +125,8 @@ pub struct Worker {
     prepared: Option<NaiveDate>,
     /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
     not_before: DateTime<Utc>,
+    /// Since when a batch could start and waits to become larger.
+    gathering: Option<DateTime<Utc>>,
     /// How many letters a batch takes at most, while caps of the fleet are short.
     appetite: usize,
     next_tick: DateTime<Utc>,
@@ -160,6 +162,7 @@ impl Worker {
             tell,
             prepared: None,
             not_before: DateTime::<Utc>::MIN_UTC,
+            gathering: None,
             appetite: usize::MAX,
             next_tick: DateTime::<Utc>::MIN_UTC,
             origin: Origin::default(),
@@ -291,11 +294,12 @@ impl Worker {
         self.ordered = running;
     }
 
-    /// When the next batch could start: a lane is free, a mail or a reply is released, nothing holds us back.
-    fn next_batch_at(&self) -> Option<DateTime<Utc>> {
+    /// When the next batch is to be looked at: a lane is free, a mail or a reply is released, nothing holds us back, and it
+    /// is as large as it gets or was gathered for long enough.
+    fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
         let lane = self.lanes.next_free_at().filter(|_| self.ordered && !self.bench.is_benched())?;
         let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
-        Some(lane.max(letter).max(self.not_before))
+        Some(lane.max(letter).max(self.not_before).max(self.gathers_until()))
     }
 
     fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {

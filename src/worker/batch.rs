@@ -46,8 +46,10 @@ pub(super) const SOON: TimeDelta = TimeDelta::seconds(30);
 impl Worker {
     /// Starts what may start now.
     pub(super) async fn dispatch(&mut self, results: &Results) {
-        self.gather().await;
         let now = self.ports.clock.now();
+        if !self.has_gathered(now) {
+            return;
+        }
         self.not_before = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
         if self.unsettled.stuck() || self.unsettled.len() >= self.settings.max_concurrent * UNSETTLED {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
@@ -68,12 +70,28 @@ impl Worker {
         self.reserve_and_start(granted, pledge, (asked, answered), results).await;
     }
 
-    /// Waits a moment for more lanes and mails, unless the batch is full already.
-    async fn gather(&mut self) {
-        let now = self.ports.clock.now();
+    /// Says whether a batch starts now: it is full, or lanes and mails were gathered for long enough.
+    fn has_gathered(&mut self, now: DateTime<Utc>) -> bool {
+        let since = *self.gathering.get_or_insert(now);
+        let enough = self.fills_a_batch(now) || now >= since + GATHER;
+        if enough {
+            self.gathering = None;
+        }
+        enough
+    }
+
+    /// Says whether more lanes or mails would not make the next batch larger.
+    fn fills_a_batch(&mut self, now: DateTime<Utc>) -> bool {
         let full = self.settings.max_concurrent.min(self.settings.batch_size);
-        if self.lanes.free(now) < full || self.queue.released(now, full) < full {
-            self.ports.clock.sleep_until(now + GATHER).await;
+        self.lanes.free(now) >= full && self.queue.released(now, full) >= full
+    }
+
+    /// Until when a batch that could start waits for more lanes and mails.
+    pub(super) fn gathers_until(&mut self) -> DateTime<Utc> {
+        let (now, gathering) = (self.ports.clock.now(), self.gathering);
+        match gathering {
+            Some(since) if !self.fills_a_batch(now) => since + GATHER,
+            _ => DateTime::<Utc>::MIN_UTC,
         }
     }
 
