@@ -1,6 +1,7 @@
 //! Floor 4: from the configuration to a running world, started and stopped in order; and what commands and API share.
 
 pub mod advice;
+pub mod bench;
 pub mod census;
 pub mod checkup;
 pub mod control;

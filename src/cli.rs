@@ -1,6 +1,7 @@
 //! Floor 6: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
 mod ask;
+mod bench;
 mod config;
 mod dashboard;
 mod demo;
@@ -84,6 +85,9 @@ enum Command {
     Config(config::Command),
     /// Plan capacity: let the worker live through days of a fleet that is only imagined, in a moment.
     Simulate(simulate::Args),
+    /// Measure what this machine, these servers and a mail host can do together.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Run several workers with a Postgres, a Redis and a mail host of their own, until SIGTERM or Ctrl-C: `make fleet`.
     #[command(hide = true)]
     LocalFleet(local_fleet::Args),
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
             Command::Logs(command) => logs::run(command).await,
             Command::Config(command) => config::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
+            Command::Bench(command) => bench::run(command).await,
             Command::LocalFleet(args) => local_fleet::run(args).await,
             Command::Sink(args) => sink::run(args).await,
         }

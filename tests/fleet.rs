@@ -5,6 +5,8 @@
 
 #[path = "fleet/away.rs"]
 mod away;
+#[path = "fleet/bench.rs"]
+mod bench;
 #[path = "fleet/breaker.rs"]
 mod breaker;
 #[path = "fleet/canary.rs"]

@@ -1,6 +1,7 @@
 //! The record of everything that lasts, in Postgres. Longer SQL stands in files of its own under `postgres/sql`.
 
 mod classify;
+pub mod counted;
 mod duties;
 pub mod enrol;
 pub mod fleet;

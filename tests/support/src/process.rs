@@ -60,6 +60,14 @@ impl Binary {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Runs a command that must fail, and returns what it said.
+    pub async fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.bare().args(arguments).stdin(Stdio::null()).output().await.expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "warmup {arguments:?} did not fail: {said}");
+        said
+    }
+
     /// Starts `warmup run`.
     pub fn run(&self) -> Running {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);

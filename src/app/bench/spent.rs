@@ -1,0 +1,65 @@
+//! What this process spends: CPU time, and memory where the system tells (Linux: `/proc/self`).
+
+use std::{fs, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+/// Resident memory of this process, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Before the worker began.
+    pub before_bytes: u64,
+    /// The most since then.
+    pub peak_bytes: u64,
+}
+
+/// What was spent when measuring began.
+pub(super) struct Spent {
+    cpu: Duration,
+    resident: Option<u64>,
+}
+
+impl Spent {
+    pub(super) fn from_here() -> Spent {
+        // So that the peak is that of what follows (proc(5), clear_refs). Where that can't be written, it is the process's.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        Spent { cpu: cpu(), resident: status("VmRSS:") }
+    }
+
+    pub(super) fn so_far(&self) -> (Duration, Option<Memory>) {
+        let memory = self.resident.zip(status("VmHWM:"));
+        let memory = memory.map(|(before_bytes, peak_bytes)| Memory { before_bytes, peak_bytes });
+        (cpu().saturating_sub(self.cpu), memory)
+    }
+}
+
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A line of `/proc/self/status`, in bytes.
+fn status(name: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_seen_in_time_and_memory() {
+        let spent = Spent::from_here();
+        let filled = vec![1u8; 64 << 20];
+        let sum: u64 = filled.iter().map(|byte| u64::from(*byte)).sum();
+        let (cpu, memory) = spent.so_far();
+        let memory = memory.unwrap();
+        assert_eq!(sum, 64 << 20);
+        assert!(cpu > Duration::ZERO && memory.peak_bytes >= memory.before_bytes + (60 << 20), "{cpu:?} {memory:?}");
+    }
+}

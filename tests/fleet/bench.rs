@@ -1,0 +1,62 @@
+//! `warmup bench send`: it sends what it was asked, what it counts is so, and nobody's mailboxes are touched by it.
+
+use serde_json::Value;
+use warmup_support::{
+    process::Binary,
+    smtp::postfix::SmtpSink,
+    world::{postgres, redis},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_warmup");
+const SENDS: u64 = 120;
+
+async fn bench(binary: &Binary, sink: &SmtpSink, more: &[&str]) -> Value {
+    let (smtp, sends) = (format!("127.0.0.1:{}", sink.port()), SENDS.to_string());
+    let asked = ["bench", "send", "--json", "--smtp", &smtp, "--security", "none", "--sends", &sends];
+    let told = binary.command(&[&asked, more].concat(), "").await;
+    serde_json::from_str(&told).unwrap()
+}
+
+/// The number of calls of the statement that begins so.
+fn calls(told: &Value, statement: &str) -> u64 {
+    let of = told["statements"]["of"].as_array().unwrap();
+    let found = of.iter().find(|one| one["text"].as_str().unwrap().starts_with(statement));
+    found.map_or(0, |one| one["calls"].as_u64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_servers_of_its_own_it_counts_what_the_servers_and_the_mail_host_count() {
+    let sink = SmtpSink::start().await;
+    let binary = Binary::new(BINARY, "", "");
+
+    let told = bench(&binary, &sink, &["--concurrency", "10", "--batch", "5", "--no-fsync"]).await;
+
+    assert_eq!(sink.taken(), SENDS);
+    assert_eq!((&told["sent"], &told["failed"]), (&Value::from(SENDS), &Value::from(0)));
+    assert_eq!(told["disagreements"], Value::Array(vec![]));
+    let batches = told["batches"].as_u64().unwrap();
+    assert!(batches >= SENDS / 5, "{told:#}");
+    assert_eq!(calls(&told, "WITH asks"), batches, "{told:#}");
+    assert!(told["evalshas"]["calls"].as_u64().unwrap() >= batches, "{told:#}");
+    let steps = told["steps"].as_array().unwrap();
+    let count =
+        |step: &str| steps.iter().find(|one| one["step"] == step).map_or(0, |one| one["count"].as_u64().unwrap());
+    assert_eq!((count("reserve"), count("caps")), (batches, batches));
+    for step in ["connect", "greeting", "ehlo", "mail", "rcpt", "data", "dot", "whole"] {
+        assert_eq!(count(step), SENDS, "{step}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_given_servers_it_wants_an_empty_database() {
+    let (database, cache, sink) = (postgres().await, redis().await, SmtpSink::start().await);
+    let binary = Binary::new(BINARY, database.url(), &cache.url());
+
+    let told = bench(&binary, &sink, &["--given-servers"]).await;
+    assert_eq!((sink.taken(), told["sent"].as_u64()), (SENDS, Some(SENDS)));
+
+    let smtp = format!("127.0.0.1:{}", sink.port());
+    let said = binary.refused(&["bench", "send", "--smtp", &smtp, "--security", "none", "--given-servers"]).await;
+    assert!(said.contains("give one that is empty"), "{said}");
+    assert_eq!(sink.taken(), SENDS);
+}
