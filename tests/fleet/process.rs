@@ -17,6 +17,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 /// Settings under which everything is due at once and nothing waits.
 #[derive(Clone)]
 pub struct Fleet {
+    /// The binary of everything that is started from now on.
+    pub program: String,
     vars: Vec<(&'static str, String)>,
 }
 
@@ -46,7 +48,18 @@ impl Fleet {
 
     /// The same for mailboxes of the test's own.
     pub async fn with(database_url: &str, redis: &TestRedis, csv: &str, overrides: &[(&'static str, &str)]) -> Fleet {
-        let mut fleet = Fleet { vars: vars(database_url, &redis.url()) };
+        Fleet::of(env!("CARGO_BIN_EXE_warmup"), database_url, redis, csv, overrides).await
+    }
+
+    /// The same by another binary than this release's.
+    pub async fn of(
+        program: &str,
+        database_url: &str,
+        redis: &TestRedis,
+        csv: &str,
+        overrides: &[(&'static str, &str)],
+    ) -> Fleet {
+        let mut fleet = Fleet { program: program.to_owned(), vars: vars(database_url, &redis.url()) };
         overrides.iter().for_each(|(name, value)| fleet.set(name, value));
         fleet.command(&["migrate"], "").await;
         fleet.command(&["mailbox", "import", "-"], csv).await;
@@ -93,7 +106,7 @@ impl Fleet {
     }
 
     fn binary(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_warmup"));
+        let mut command = Command::new(&self.program);
         command.args(args).env_clear().envs(self.vars.iter().map(|(name, value)| (*name, value))).kill_on_drop(true);
         command
     }
