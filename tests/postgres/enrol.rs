@@ -14,6 +14,8 @@ mod keyring;
 mod migrate;
 #[path = "enrol/overview.rs"]
 mod overview;
+#[path = "enrol/places.rs"]
+mod places;
 #[path = "enrol/prompt.rs"]
 mod prompt;
 #[path = "enrol/rotate.rs"]
