@@ -3,9 +3,9 @@
 //!
 //! A census reads what settlements write and locks none of it. Only what has changed is written.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::clocks::{Clocks, judged};
 use crate::domain::{
@@ -173,30 +173,50 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<
         .bind(clocks.wholes)
         .bind(now)
         .bind(LISTED)
+        .bind(summed_since(&mut transaction, now).await?)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await
 }
 
+/// A batch settles within the hour; what a late answer corrects after that is in the days, and not in the line.
+const BATCH_SETTLES: TimeDelta = TimeDelta::hours(1);
+/// For how long the quarters of an hour are kept: no day in any zone is longer ago.
+const LINE_KEPT: TimeDelta = TimeDelta::days(3);
+
+/// Returns from when on the quarters of an hour are summed up again.
+async fn summed_since(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<DateTime<Utc>, sqlx::Error> {
+    let last: Option<DateTime<Utc>> = sqlx::query_scalar("SELECT as_of FROM census").fetch_optional(connection).await?;
+    let oldest = now - LINE_KEPT;
+    Ok(last.map_or(oldest, |last| (last.min(now) - BATCH_SETTLES).max(oldest)))
+}
+
 /// How many of the best, and of those furthest behind, are named.
 const LISTED: i32 = 10;
 
-/// $7 now, $8 how many of each list.
+/// $7 now, $8 how many of each list, $9 from when on batches are summed up again.
 const CENSUS: &str = concat!(
     judged!(),
     ", changed AS (
-        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status)
-        SELECT j.id, j.user_id, j.day, j.quota, j.sent, j.status
+        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status, address)
+        SELECT j.id, j.user_id, j.day, j.quota, j.sent, j.status, lower(j.email)
         FROM judged j LEFT JOIN standings s ON s.mailbox_id = j.id
-        WHERE j.enabled AND (s.user_id, s.day, s.quota, s.sent, s.status)
-                            IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status)
+        WHERE j.enabled AND (s.address = '' OR (s.user_id, s.day, s.quota, s.sent, s.status)
+                                               IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status))
         ON CONFLICT (mailbox_id) DO UPDATE
-        SET (user_id, day, quota, sent, status)
-            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status)
+        SET (user_id, day, quota, sent, status, address)
+            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status, EXCLUDED.address)
     ),
     gone AS (
         DELETE FROM standings s WHERE NOT EXISTS (SELECT FROM judged j WHERE j.id = s.mailbox_id AND j.enabled)
     ),
+    went AS (
+        INSERT INTO quarters (at, mails)
+        SELECT date_bin('15 minutes', started_at, 'epoch') AS at, sum(sent - replied)::bigint
+        FROM batches WHERE started_at >= date_bin('15 minutes', $9, 'epoch') AND started_at <= $7 GROUP BY 1
+        ON CONFLICT (at) DO UPDATE SET mails = EXCLUDED.mails WHERE quarters.mails <> EXCLUDED.mails
+    ),
+    past AS (DELETE FROM quarters WHERE at < $7 - interval '4 days'),
     held AS (
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
