@@ -1,5 +1,7 @@
 //! Mailboxes enter the database, and what is told about them.
 
+#[path = "enrol/alerts.rs"]
+mod alerts;
 #[path = "enrol/commands.rs"]
 mod commands;
 #[path = "enrol/events.rs"]

@@ -1,6 +1,7 @@
 //! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
 //! answer holds a sealed password.
 
+mod alerts;
 mod census;
 mod clocks;
 mod day;

@@ -1,13 +1,18 @@
 //! A census: every mailbox is judged against its plan at one instant, and what comes of it is stored, with sums for each
 //! user. Whatever is told of many mailboxes is read from the last one, so all of it is of the same instant, on every pod.
 //!
+//! Whoever has fallen far behind or fails since the last one, or is well again, is told as an event (`view/alerts.rs`).
+//!
 //! A census reads what settlements write and locks none of it. Only what has changed is written.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::clocks::{Clocks, judged};
+use super::{
+    alerts::alerts,
+    clocks::{Clocks, judged},
+};
 use crate::domain::{
     id::UserId,
     time::{Span, Window},
@@ -52,6 +57,8 @@ pub struct Totals {
     pub best: Vec<i64>,
     /// The same by windows.
     pub windows: Vec<WindowSums>,
+    /// Mailboxes that an alert is out for: far behind their plan, or failing.
+    pub alarmed: i64,
 }
 
 /// Mailboxes whose windows are the same span of the same day.
@@ -197,15 +204,20 @@ const LISTED: i32 = 10;
 /// $7 now, $8 how many of each list, $9 from when on batches are summed up again.
 const CENSUS: &str = concat!(
     judged!(),
-    ", changed AS (
-        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status, address)
-        SELECT j.id, j.user_id, j.day, j.quota, j.sent, j.status, lower(j.email)
-        FROM judged j LEFT JOIN standings s ON s.mailbox_id = j.id
-        WHERE j.enabled AND (s.address = '' OR (s.user_id, s.day, s.quota, s.sent, s.status)
-                                               IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status))
+    alerts!(),
+    "
+    , changed AS (
+        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status, address, alert, behind_on, failing_on)
+        SELECT n.id, n.user_id, n.day, n.quota, n.sent, n.status, lower(n.email), n.alert,
+               CASE WHEN n.alert = 'behind' AND n.was IS DISTINCT FROM 'behind' THEN n.day ELSE n.behind_on END,
+               CASE WHEN n.alert = 'failing' AND n.was IS DISTINCT FROM 'failing' THEN n.day ELSE n.failing_on END
+        FROM noted n
+        WHERE n.enabled AND (n.address = '' OR n.differs
+                             OR n.alert IS DISTINCT FROM n.was)
         ON CONFLICT (mailbox_id) DO UPDATE
-        SET (user_id, day, quota, sent, status, address)
-            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status, EXCLUDED.address)
+        SET (user_id, day, quota, sent, status, address, alert, behind_on, failing_on)
+            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status, EXCLUDED.address,
+               EXCLUDED.alert, EXCLUDED.behind_on, EXCLUDED.failing_on)
     ),
     gone AS (
         DELETE FROM standings s WHERE NOT EXISTS (SELECT FROM judged j WHERE j.id = s.mailbox_id AND j.enabled)
@@ -288,24 +300,25 @@ const CENSUS: &str = concat!(
     ),
     whole AS (
         SELECT sums.*, coalesce(furthest.ids[:$8], '{}') AS furthest, coalesce(best.ids[:$8], '{}') AS best,
-               coalesce(windows.lines, '[]') AS windows
+               coalesce(windows.lines, '[]') AS windows, coalesce(alarmed.mailboxes, 0) AS alarmed
         FROM sums LEFT JOIN furthest USING (user_id) LEFT JOIN best USING (user_id) LEFT JOIN windows USING (user_id)
+             LEFT JOIN alarmed USING (user_id)
     ),
     forgotten AS (DELETE FROM totals t WHERE NOT EXISTS (SELECT FROM whole WHERE whole.user_id = t.user_id)),
     summed AS (
         INSERT INTO totals (user_id, enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied,
                             failed, uncertain, owing, filled, planned, complete, on_track, behind, failing, hour_sent,
-                            hour_before, minute_sent, furthest, best, windows)
+                            hour_before, minute_sent, furthest, best, windows, alarmed)
         SELECT whole.* FROM whole LEFT JOIN totals t USING (user_id) WHERE t IS DISTINCT FROM whole
         ON CONFLICT (user_id) DO UPDATE
         SET (enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied, failed, uncertain, owing,
              filled, planned, complete, on_track, behind, failing, hour_sent, hour_before, minute_sent, furthest, best,
-             windows)
+             windows, alarmed)
             = (EXCLUDED.enrolled, EXCLUDED.may_send, EXCLUDED.off, EXCLUDED.paused, EXCLUDED.disabled, EXCLUDED.owed,
                EXCLUDED.mailboxes, EXCLUDED.active, EXCLUDED.sent, EXCLUDED.replied, EXCLUDED.failed, EXCLUDED.uncertain,
                EXCLUDED.owing, EXCLUDED.filled, EXCLUDED.planned, EXCLUDED.complete, EXCLUDED.on_track, EXCLUDED.behind,
                EXCLUDED.failing, EXCLUDED.hour_sent, EXCLUDED.hour_before, EXCLUDED.minute_sent, EXCLUDED.furthest,
-               EXCLUDED.best, EXCLUDED.windows)
+               EXCLUDED.best, EXCLUDED.windows, EXCLUDED.alarmed)
         RETURNING 1
     ),
     pace AS (
