@@ -1,6 +1,8 @@
 //! `/metrics`: what Prometheus reads. Numbers of the fleet and of this process, and nothing that names anybody: so it needs
 //! no token. A scrape does not fail because Postgres is away.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::header,
@@ -13,7 +15,8 @@ use crate::app::exposition;
 
 /// Answers a scrape.
 pub(super) async fn metrics(State(front): State<Shared>) -> Response {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&front).await).into_response()
+    let text = front.scrapes.answer((), async { Arc::from(text(&front).await) }).await;
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.to_string()).into_response()
 }
 
 /// Everything in Prometheus' text format.

@@ -51,6 +51,28 @@ pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTim
     filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
 }
 
+/// Returns the ids of all mailboxes that `filter` lets pass, in order; none where they are too many to be told so.
+///
+/// For what is found nowhere but by reading all addresses: once, and not once to count and once more for the page.
+pub async fn few_mailboxes(
+    pool: &PgPool,
+    filter: &MailboxFilter,
+    now: DateTime<Utc>,
+) -> Result<Option<Vec<i64>>, sqlx::Error> {
+    const FEW: &str = concat!("SELECT m.id", filtered_mailboxes!(), "LIMIT $10");
+    let few = filtered(FEW, filter, held(pool, now).await?, now).bind(FOUND_AT_ONCE + 1).fetch_all(pool).await?;
+    Ok(in_order(few))
+}
+
+/// So many are found at once; where more fit, a page of them is near.
+pub(super) const FOUND_AT_ONCE: i64 = 5_000;
+
+/// Orders what was found; none where it is more than [`FOUND_AT_ONCE`].
+pub(super) fn in_order(mut found: Vec<i64>) -> Option<Vec<i64>> {
+    found.sort_unstable();
+    (found.len() as i64 <= FOUND_AT_ONCE).then_some(found)
+}
+
 /// Returns the ids of a page of the mailboxes that `filter` lets pass.
 pub async fn mailbox_ids(
     pool: &PgPool,
