@@ -29,7 +29,7 @@ mod world;
 
 use previous::Previous;
 use process::Fleet;
-use warmup_support::world::{postgres, redis};
+use warmup_support::world::{empty_postgres, redis};
 use whole::Ends;
 use world::{WORKERS, World, now};
 
@@ -38,9 +38,9 @@ const THIS: &str = env!("CARGO_BIN_EXE_warmup");
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_upgrade_loses_and_doubles_nothing_nor_does_the_way_back() {
     let previous = Previous::release();
-    let mut world = World::at_work_by(&previous.binary).await;
+    let mut world = World::at_work_by(&previous.binary, empty_postgres().await).await;
 
-    // Migrated under workers that send.
+    // Migrated under workers that send; no table of theirs is from this release's template.
     world.fleet.program = THIS.to_owned();
     println!("{}", world.fleet.command(&["migrate"], "").await);
     world.send_again_as_promised(now()).await;
@@ -77,7 +77,7 @@ const LATER: &str = "
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_of_the_previous_release_refuses_a_later_schema_and_says_what_to_do() {
     let previous = Previous::release();
-    let (database, cache) = (postgres().await, redis().await);
+    let (database, cache) = (empty_postgres().await, redis().await);
     let header = "email,password,smtp_host,smtp_port\n";
     let fleet = Fleet::of(&previous.binary, database.url(), &cache, header, &[]).await;
     sqlx::query(LATER).execute(database.pool()).await.unwrap();

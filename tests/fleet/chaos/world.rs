@@ -103,12 +103,12 @@ pub struct World {
 impl World {
     /// Four workers that send from every shard.
     pub async fn at_work() -> World {
-        World::at_work_by(env!("CARGO_BIN_EXE_warmup")).await
+        World::at_work_by(env!("CARGO_BIN_EXE_warmup"), postgres().await).await
     }
 
-    /// The same by another binary than this release's.
-    pub async fn at_work_by(program: &str) -> World {
-        World::over(program, Ledger::Shared(postgres().await)).await
+    /// The same by any release's binary, over a database that this binary is to migrate.
+    pub async fn at_work_by(program: &str, database: TestDatabase) -> World {
+        World::over(program, Ledger::Shared(database)).await
     }
 
     /// The same over a Postgres of its own, whose data survives a kill.
