@@ -31,7 +31,7 @@ pub use self::{
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
     pages::{
-        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, few_mailboxes, log_page,
+        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, found_mailboxes, log_page,
         mailbox_ids, owns,
     },
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},

@@ -149,10 +149,8 @@ async fn page_ids(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
-    if filter.search.is_some()
-        && let Some(all) = view::few_mailboxes(pool, filter, now).await?
-    {
-        return Ok((all.len() as i64, page.of(&all)));
+    if filter.search.is_some() {
+        return view::found_mailboxes(pool, filter, page, now).await;
     }
     let total = match counted(&census.lately(filter.owner, now).await?.totals, filter) {
         Some(total) => total,

@@ -47,21 +47,31 @@ macro_rules! filtered_mailboxes {
 
 /// Counts the mailboxes that `filter` lets pass.
 pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
-    const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
     filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
 }
 
-/// Returns the ids of all mailboxes that `filter` lets pass, in order; none where they are too many to be told so.
-///
-/// For what is found nowhere but by reading all addresses: once, and not once to count and once more for the page.
-pub async fn few_mailboxes(
+const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
+
+/// Returns how many mailboxes `filter` lets pass, which looks for a part of the address, and the ids of a page of them. All
+/// addresses are read for it, mostly once, and from an index of them alone.
+pub async fn found_mailboxes(
     pool: &PgPool,
     filter: &MailboxFilter,
+    page: Page,
     now: DateTime<Utc>,
-) -> Result<Option<Vec<i64>>, sqlx::Error> {
+) -> Result<(i64, Vec<i64>), sqlx::Error> {
     const FEW: &str = concat!("SELECT m.id", filtered_mailboxes!(), "LIMIT $10");
-    let few = filtered(FEW, filter, held(pool, now).await?, now).bind(FOUND_AT_ONCE + 1).fetch_all(pool).await?;
-    Ok(in_order(few))
+    let held = held(pool, now).await?;
+    let mut transaction = pool.begin().await?;
+    // By its costs, which don't know what lies in memory, the index is about as good as the table; it is five times as fast.
+    sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *transaction).await?;
+    let few = filtered(FEW, filter, held.clone(), now).bind(FOUND_AT_ONCE + 1).fetch_all(&mut *transaction).await?;
+    if let Some(all) = in_order(few) {
+        return Ok((all.len() as i64, page.of(&all)));
+    }
+    let total = filtered(COUNT, filter, held, now).fetch_one(&mut *transaction).await?;
+    transaction.rollback().await?;
+    Ok((total, mailbox_ids(pool, filter, page, now).await?))
 }
 
 /// So many are found at once; where more fit, a page of them is near.
