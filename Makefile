@@ -11,6 +11,9 @@ SEEDS ?= 200
 SEED ?=
 ALOUD ?=
 
+# Of `make upgrade`: the tag to upgrade from.
+PREVIOUS ?=
+
 # Workers of `make fleet`, and the mailboxes that it is to have.
 N ?= 4
 CSV ?=
@@ -65,6 +68,11 @@ capacity: ## Simulate the fleets that deploy/env is for, up to 100,000 mailboxes
 .PHONY: sim
 sim: ## Simulate fleets in trouble, one for each seed, and check every invariant at every event (SEEDS=200, or SEED=17 for one)
 	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
+
+.PHONY: upgrade
+upgrade: ## Upgrade a fleet of the previous release's workers while it sends (PREVIOUS=v1.2.3, or else the newest tag before this)
+	@scripts/setup.sh test
+	PREVIOUS=$(PREVIOUS) cargo test --locked --test upgrade -- --nocapture
 
 .PHONY: bench-api
 bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients at once, and print how long it took (minutes)

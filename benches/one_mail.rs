@@ -58,7 +58,7 @@ impl Clock for Bench {
 }
 
 impl PasswordOpener for Bench {
-    fn open(&self, _mailbox: MailboxId, _sealed: &[u8]) -> Result<SecretString, PortError> {
+    fn open(&self, _mailbox: MailboxId, _place: &Endpoint, _sealed: &[u8]) -> Result<SecretString, PortError> {
         Ok(SecretString::from("secret"))
     }
 }

@@ -47,8 +47,15 @@ use axum::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{problem::Problem, throttle::Throttle, together::Together};
-use crate::app::{desk::Desk, serve::Listeners};
+use self::{
+    problem::Problem,
+    throttle::Throttle,
+    together::{Requests, Together},
+};
+use crate::{
+    app::{desk::Desk, serve::Listeners, tokens::Identity},
+    domain::token::TokenHash,
+};
 
 /// What a request may carry: more than any order needs. An import has its own bound.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -67,8 +74,10 @@ const STREAMS: usize = 64;
 struct Front {
     desk: Arc<Desk>,
     throttle: Throttle,
-    /// Those who wait for the same answer.
-    together: Together,
+    /// Those who wait for the same answer, to be told whom the same token speaks for, and for the same scrape.
+    together: Requests,
+    identities: Together<TokenHash, Result<Option<Identity>, Problem>>,
+    scrapes: Together<(), Arc<str>>,
     /// Mailboxes that are tried out at the same time.
     checkups: Semaphore,
     /// Those who follow the day.
@@ -79,11 +88,17 @@ type Shared = Arc<Front>;
 
 /// Answers until `stop`.
 pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
+    tokio::join!(answer(listeners, Arc::clone(&desk), stop.clone()), desk.census.keep(&*desk.clock, &stop));
+}
+
+async fn answer(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
     let clock = Arc::clone(&desk.clock);
     let front: Shared = Arc::new(Front {
         desk,
         throttle: Throttle::default(),
         together: Together::default(),
+        identities: Together::default(),
+        scrapes: Together::default(),
         checkups: Semaphore::new(CHECKUPS),
         streams: Arc::new(Semaphore::new(STREAMS)),
     });

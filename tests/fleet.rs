@@ -55,5 +55,7 @@ mod strangers;
 mod threads;
 #[path = "fleet/tls.rs"]
 mod tls;
+#[path = "fleet/truth.rs"]
+mod truth;
 #[path = "fleet/workers.rs"]
 mod workers;

@@ -26,6 +26,7 @@ fn all() -> String {
         uncertain_today: 1,
         replied_today: 200,
         planned_now: 720,
+        alarmed: 3,
         owed_today: 1_440,
         throughput_per_hour: 180,
         quota_completion_rate: 12.5,

@@ -1,10 +1,12 @@
-//! What a real collector receives of a day. It is no part of `cargo test`, because it needs one; `make test-all` installs
+//! What a real collector receives of a day: traces here, metrics in `traces/metrics.rs`. It is no part of `cargo test`, because it needs one; `make test-all` installs
 //! it and runs this.
 
 #![cfg(test)]
 
 #[path = "traces/collector.rs"]
 mod collector;
+#[path = "traces/metrics.rs"]
+mod metrics;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -123,8 +125,14 @@ async fn the_chain_of_a_whole_day_is_whole_over_grpc() {
 async fn a_collector_that_dies_at_noon_costs_no_mail_and_no_sum() {
     let mut collector = Collector::start().await;
     let endpoint = format!("http://{}", collector.http);
-    let day = demo(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_TRACES_SAMPLER", "always_on")]);
+    let vars = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_TRACES_SAMPLER", "always_on"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500"),
+    ];
+    let day = demo(&[], &vars);
     eventually(PATIENCE, async || collector.taken.spans().iter().any(|span| span.name == "warmup.reply")).await;
+    eventually(PATIENCE, async || !collector.taken.pushes().is_empty()).await;
 
     collector.kill().await;
 

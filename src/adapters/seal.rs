@@ -1,13 +1,18 @@
-//! Passwords at rest: sealed under the master key, bound to the mailbox they belong to.
+//! Passwords at rest: sealed under the master key, bound to the mailbox they belong to and to where they may be sent.
 //!
 //! ```text
-//! version 1 | key id 8 | nonce 24 | ciphertext and tag (XChaCha20-Poly1305)
+//! version 2 | key id 8 | nonce 24 | length 2 | places (JSON) | ciphertext and tag (XChaCha20-Poly1305)
+//! version 1 | key id 8 | nonce 24 |                            ciphertext and tag
 //! ```
 //!
 //! The key id says under which key a value was sealed without saying anything about the key, so a wrong master key is
-//! told apart from a damaged value. The mailbox's id is associated data: a sealed password that is copied into another
-//! mailbox's row does not open. The nonce is random; 192 bits make a repeat no concern
+//! told apart from a damaged value. The mailbox's id and the places are associated data: a sealed password that is copied
+//! into another mailbox's row does not open, and one whose row names another mail host than it was given for is not sent
+//! there, whoever changed the row. The nonce is random; 192 bits make a repeat no concern
 //! (draft-irtf-cfrg-xchacha-03, section 3.1).
+//!
+//! Version 1 is what earlier releases sealed, and what the keyring's check value is still: it knows no places, and opens for
+//! any. A password becomes version 2 when it is given or sealed again, at the latest by `keys rotate`.
 
 use std::fmt;
 
@@ -20,17 +25,21 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::{
-    domain::id::MailboxId,
+    domain::{id::MailboxId, mailbox::Endpoint},
     ports::{PortError, mailer::PasswordOpener},
 };
 
-const VERSION: u8 = 1;
+/// Bound to nothing but what it is for.
+const PLACELESS: u8 = 1;
+/// Bound to the places where it may be sent.
+const PLACED: u8 = 2;
 const NONCE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 1 + KeyId::BYTES + NONCE_BYTES;
 
 // What each use of the key is for, so that no value made for one purpose passes for another.
 const KEY_ID_DOMAIN: &[u8] = b"warmup master key id, version 1";
-const PASSWORD_DOMAIN: &[u8] = b"warmup mailbox password, version 1";
+const PLACELESS_PASSWORD_DOMAIN: &[u8] = b"warmup mailbox password, version 1";
+const PASSWORD_DOMAIN: &[u8] = b"warmup mailbox password, version 2";
 const CHECK_DOMAIN: &[u8] = b"warmup keyring check, version 1";
 
 /// What the keyring's check value says when it is opened.
@@ -89,9 +98,23 @@ pub enum SealError {
     /// Its bytes were changed, or it belongs to another mailbox.
     #[error("the sealed value was changed or belongs to another mailbox: import the mailbox again with its password")]
     Tampered,
+    /// It was given for another mail host, port or security than it shall be sent to.
+    #[error(
+        "the password was given for another mail host, port or security than the mailbox has now: if that is meant, give \
+         the password again"
+    )]
+    Elsewhere,
     /// It is no sealed value of a version that this release knows.
     #[error("not a sealed value ({0}): import the mailbox again with its password")]
     Malformed(&'static str),
+}
+
+/// What was sealed.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub password: SecretString,
+    /// Where it may be sent; none of what an earlier release sealed.
+    pub places: Option<Vec<Endpoint>>,
 }
 
 /// Seals and opens under one master key.
@@ -112,56 +135,81 @@ impl Sealer {
         self.key_id
     }
 
-    /// Seals the password of `mailbox`. Two seals of one password differ.
+    /// Seals the password of `mailbox`, to be sent to `places` and nowhere else. Two seals of one password differ.
     ///
     /// Panics where the operating system has no random numbers: nothing can be sealed safely there.
-    pub fn seal(&self, mailbox: MailboxId, password: &SecretString) -> Vec<u8> {
-        self.seal_bytes(&password_context(mailbox), password.expose_secret().as_bytes())
+    pub fn seal(&self, mailbox: MailboxId, places: &[Endpoint], password: &SecretString) -> Vec<u8> {
+        let places = serde_json::to_vec(places).expect("endpoints are JSON");
+        let length = u16::try_from(places.len()).expect("two names of hosts are shorter than 64 KiB");
+        let head = [&length.to_be_bytes()[..], &places].concat();
+        self.seal_bytes(PLACED, &head, &password_context(mailbox, &places), password.expose_secret().as_bytes())
     }
 
-    /// Opens the sealed password of `mailbox`.
-    pub fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, SealError> {
-        let opened = self.open_bytes(&password_context(mailbox), sealed)?;
-        String::from_utf8(opened).map(SecretString::from).map_err(|_| SealError::Malformed("not text"))
+    /// Opens the sealed password of `mailbox`, to be sent to `place`.
+    pub fn open(&self, mailbox: MailboxId, place: &Endpoint, sealed: &[u8]) -> Result<SecretString, SealError> {
+        let opened = self.look(mailbox, sealed)?;
+        match opened.places {
+            Some(places) if !places.iter().any(|known| known.is(place)) => Err(SealError::Elsewhere),
+            _ => Ok(opened.password),
+        }
+    }
+
+    /// Opens the sealed password of `mailbox` for whoever seals it again: it is sent nowhere.
+    pub fn look(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<Opened, SealError> {
+        let (version, body) = self.body(sealed)?;
+        let (places, context, ciphertext) = match version {
+            PLACELESS => (None, placeless_context(mailbox), body),
+            _ => {
+                let (places, ciphertext) = split_places(body).ok_or(SealError::Malformed("too short"))?;
+                (Some(places), password_context(mailbox, places), ciphertext)
+            }
+        };
+        let opened = self.open_bytes(&context, sealed, ciphertext)?;
+        let password = String::from_utf8(opened).map_err(|_| SealError::Malformed("not text"))?.into();
+        let places = places.map(serde_json::from_slice).transpose().map_err(|_| SealError::Malformed("no places"))?;
+        Ok(Opened { password, places })
     }
 
     /// Seals a known value, for the keyring.
     pub fn seal_check(&self) -> Vec<u8> {
-        self.seal_bytes(CHECK_DOMAIN, CHECK_VALUE)
+        self.seal_bytes(PLACELESS, &[], CHECK_DOMAIN, CHECK_VALUE)
     }
 
     /// Opens what [`Sealer::seal_check`] made, and says so where it cannot.
     pub fn open_check(&self, sealed: &[u8]) -> Result<(), SealError> {
-        match self.open_bytes(CHECK_DOMAIN, sealed)?.as_slice() {
+        let (_, ciphertext) = self.body(sealed)?;
+        match self.open_bytes(CHECK_DOMAIN, sealed, ciphertext)?.as_slice() {
             CHECK_VALUE => Ok(()),
             _ => Err(SealError::Malformed("another check value")),
         }
     }
 
-    fn seal_bytes(&self, context: &[u8], secret: &[u8]) -> Vec<u8> {
+    /// `head` is what stands in the clear before the ciphertext; the context must hold it too.
+    fn seal_bytes(&self, version: u8, head: &[u8], context: &[u8], secret: &[u8]) -> Vec<u8> {
         let nonce = XNonce::generate();
         let ciphertext = self
             .cipher
             .encrypt(&nonce, Payload { msg: secret, aad: context })
             .expect("XChaCha20-Poly1305 seals anything below 256 GiB");
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + ciphertext.len());
-        sealed.push(VERSION);
-        sealed.extend_from_slice(self.key_id.as_bytes());
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&ciphertext);
-        sealed
+        [&[version], self.key_id.as_bytes(), &nonce, head, &ciphertext].concat()
     }
 
-    fn open_bytes(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (head, ciphertext) = sealed.split_at_checked(HEAD_BYTES).ok_or(SealError::Malformed("too short"))?;
-        if head[0] != VERSION {
+    /// Returns the version of a value that was sealed under this key, and what stands behind its nonce.
+    fn body<'a>(&self, sealed: &'a [u8]) -> Result<(u8, &'a [u8]), SealError> {
+        let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or(SealError::Malformed("too short"))?;
+        if ![PLACELESS, PLACED].contains(&head[0]) {
             return Err(SealError::Malformed("unknown version"));
         }
         let sealed_under = KeyId::of_sealed(head).ok_or(SealError::Malformed("no key id"))?;
         if sealed_under != self.key_id {
             return Err(SealError::WrongKey { sealed_under, have: self.key_id });
         }
-        let nonce = XNonce::try_from(&head[1 + KeyId::BYTES..]).map_err(|_| SealError::Malformed("no nonce"))?;
+        Ok((head[0], body))
+    }
+
+    fn open_bytes(&self, context: &[u8], sealed: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, SealError> {
+        let nonce = sealed.get(1 + KeyId::BYTES..HEAD_BYTES).and_then(|nonce| XNonce::try_from(nonce).ok());
+        let nonce = nonce.ok_or(SealError::Malformed("no nonce"))?;
         self.cipher.decrypt(&nonce, Payload { msg: ciphertext, aad: context }).map_err(|_| SealError::Tampered)
     }
 }
@@ -173,97 +221,24 @@ impl fmt::Debug for Sealer {
 }
 
 impl PasswordOpener for Sealer {
-    fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError> {
-        Sealer::open(self, mailbox, sealed).map_err(|error| PortError::Permanent(error.to_string()))
+    fn open(&self, mailbox: MailboxId, place: &Endpoint, sealed: &[u8]) -> Result<SecretString, PortError> {
+        Sealer::open(self, mailbox, place, sealed).map_err(|error| PortError::Permanent(error.to_string()))
     }
 }
 
-fn password_context(mailbox: MailboxId) -> Vec<u8> {
-    [PASSWORD_DOMAIN, &mailbox.0.to_be_bytes()].concat()
+fn password_context(mailbox: MailboxId, places: &[u8]) -> Vec<u8> {
+    [PASSWORD_DOMAIN, &mailbox.0.to_be_bytes(), places].concat()
+}
+
+fn placeless_context(mailbox: MailboxId) -> Vec<u8> {
+    [PLACELESS_PASSWORD_DOMAIN, &mailbox.0.to_be_bytes()].concat()
+}
+
+/// Splits the places, by their length, from the ciphertext.
+fn split_places(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = body.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: [u8; 32] = [7; 32];
-    const CANARY: &str = "canary-kingfisher";
-
-    fn sealed() -> Vec<u8> {
-        Sealer::new(&KEY).seal(MailboxId(41), &CANARY.into())
-    }
-
-    #[test]
-    fn what_was_sealed_opens_for_its_own_mailbox() {
-        let sealer = Sealer::new(&KEY);
-        for password in ["", "p", CANARY, "pässwörd with spaces \u{1f511}", &"x".repeat(1000)] {
-            let sealed = sealer.seal(MailboxId(i64::MAX), &password.into());
-            assert_eq!(sealer.open(MailboxId(i64::MAX), &sealed).unwrap().expose_secret(), password);
-        }
-    }
-
-    #[test]
-    fn another_mailbox_cannot_use_it() {
-        assert_eq!(Sealer::new(&KEY).open(MailboxId(42), &sealed()).unwrap_err(), SealError::Tampered);
-    }
-
-    #[test]
-    fn another_key_is_named_and_told_apart_from_damage() {
-        let other = Sealer::new(&[8; 32]);
-        let error = other.open(MailboxId(41), &sealed()).unwrap_err();
-        let (sealed_under, have) = (Sealer::new(&KEY).key_id(), other.key_id());
-        assert_eq!(error, SealError::WrongKey { sealed_under, have });
-        assert!(error.to_string().contains(&sealed_under.to_string()) && error.to_string().contains(&have.to_string()));
-    }
-
-    #[test]
-    fn every_changed_bit_is_noticed() {
-        let (sealer, sealed) = (Sealer::new(&KEY), sealed());
-        for bit in 0..sealed.len() * 8 {
-            let mut changed = sealed.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(sealer.open(MailboxId(41), &changed).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn every_shortened_value_is_refused() {
-        let (sealer, sealed) = (Sealer::new(&KEY), sealed());
-        for length in 0..sealed.len() {
-            assert!(sealer.open(MailboxId(41), &sealed[..length]).is_err(), "{length} bytes");
-        }
-        assert_eq!(sealer.open(MailboxId(41), &sealed[..20]).unwrap_err(), SealError::Malformed("too short"));
-    }
-
-    #[test]
-    fn one_password_never_looks_the_same_twice() {
-        let (first, second) = (sealed(), sealed());
-        assert_ne!(first[HEAD_BYTES..], second[HEAD_BYTES..]);
-        assert_eq!(first[..9], second[..9]);
-    }
-
-    #[test]
-    fn a_check_value_is_no_password_and_a_password_no_check_value() {
-        let sealer = Sealer::new(&KEY);
-        assert_eq!(sealer.open_check(&sealer.seal_check()), Ok(()));
-        assert_eq!(sealer.open_check(&sealed()), Err(SealError::Tampered));
-        assert_eq!(sealer.open(MailboxId(0), &sealer.seal_check()).unwrap_err(), SealError::Tampered);
-    }
-
-    #[test]
-    fn the_key_id_never_changes_between_releases() {
-        assert_eq!(Sealer::new(&KEY).key_id().to_string(), GOLDEN_KEY_ID);
-    }
-
-    const GOLDEN_KEY_ID: &str = "7257ef9dbf0b2b42";
-
-    #[test]
-    fn nothing_that_is_printed_holds_the_password_or_the_key() {
-        let sealer = Sealer::new(&KEY);
-        let opened = sealer.open(MailboxId(41), &sealed()).unwrap();
-        let error = Sealer::new(&[8; 32]).open(MailboxId(41), &sealed()).unwrap_err();
-        let printed = format!("{sealer:?} {opened:?} {error:?} {error}");
-        assert!(!printed.contains(CANARY), "{printed}");
-        assert!(!printed.contains("7, 7, 7") && !printed.contains("07070707"), "{printed}");
-    }
-}
+mod tests;

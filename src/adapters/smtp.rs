@@ -133,7 +133,7 @@ impl SmtpMailer {
         if flight.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(Evidence::PlaintextRefused);
         }
-        let opened = self.opener.open(flight.sender.mailbox, &flight.sealed_password);
+        let opened = self.opener.open(flight.sender.mailbox, &flight.endpoint, &flight.sealed_password);
         let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
         let credentials = credentials(&flight.username, password);
         let letter: Letter = message::compose(mail, &self.header)?;

@@ -60,8 +60,11 @@ impl Front {
         let peer = peer.map_or(std::net::IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
         let (desk, asked) = (&self.desk, self.desk.clock.machine());
         let look = self.throttle.admit(peer, &token, asked).await.map_err(|wait| slower(wait.as_secs() + 1))?;
-        let identity = identify(&desk.database, desk.admin_token.as_ref(), &token, desk.clock.now()).await?;
-        let caller = match identity {
+        let identified = self.identities.answer(token, async {
+            let identity = identify(&desk.database, desk.admin_token.as_ref(), &token, desk.clock.now()).await;
+            identity.map_err(Problem::from)
+        });
+        let caller = match identified.await? {
             Some(identity) => {
                 self.throttle.right(token);
                 Ok(Caller { identity, token })

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Why a request was not done.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// Always `about:blank`: the status says what kind it is.
     #[serde(rename = "type")]
@@ -26,7 +26,7 @@ pub(super) struct Problem {
 }
 
 /// Something that has to be written differently.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Wrong {
     /// Of a file, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -32,43 +33,53 @@ const LARGEST: usize = 64 * 1024 * 1024;
 
 /// What is asked, and whose mailboxes it is about: all that an answer depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Question {
+pub(super) struct Question {
     scope: Option<UserId>,
     target: String,
 }
 
 /// An answer that several may have.
 #[derive(Clone, Debug)]
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-#[derive(Default)]
-struct Line {
+struct Line<A> {
     /// Held by whoever makes an answer.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// The answer that is made next.
-    next: Option<Arc<OnceCell<Answer>>>,
+    next: Option<Arc<OnceCell<A>>>,
 }
 
 /// Those who wait, by what they asked.
-#[derive(Default)]
-pub(super) struct Together(Mutex<HashMap<Question, Line>>);
+pub(super) struct Together<Q, A>(Mutex<HashMap<Q, Line<A>>>);
+
+/// Those who wait for the answer to a request.
+pub(super) type Requests = Together<Question, Answer>;
+
+impl<Q, A> Default for Together<Q, A> {
+    fn default() -> Together<Q, A> {
+        Together(Mutex::default())
+    }
+}
 
 /// Somebody in line. Whoever leaves it last takes it away.
-struct Place<'a> {
-    together: &'a Together,
-    question: Question,
+struct Place<'a, Q: Eq + Hash, A> {
+    together: &'a Together<Q, A>,
+    question: Q,
     turn: Option<Arc<tokio::sync::Mutex<()>>>,
-    answer: Arc<OnceCell<Answer>>,
+    answer: Arc<OnceCell<A>>,
 }
 
 /// Answers what is only read, and has an end, together with those who ask the same.
 pub(super) async fn together(State(front): State<Shared>, request: Request, next: Next) -> Response {
     match question(&request) {
-        Some(question) => front.together.answer(question, next.run(request)).await.into_response(),
+        Some(question) => {
+            let making = async { Answer::of(next.run(request).await).await };
+            front.together.answer(question, making).await.into_response()
+        }
         None => next.run(request).await,
     }
 }
@@ -80,28 +91,30 @@ fn question(request: &Request) -> Option<Question> {
     is_read.then(|| Question { scope: caller.identity.scope(), target: target.to_owned() })
 }
 
-impl Together {
-    async fn answer(&self, question: Question, making: impl Future<Output = Response>) -> Answer {
+impl<Q: Clone + Eq + Hash, A: Clone> Together<Q, A> {
+    /// Returns the answer to `question` that is made by `making`, or by that of somebody who asks the same: begun in any case
+    /// after this was asked.
+    pub(super) async fn answer(&self, question: Q, making: impl Future<Output = A>) -> A {
         let place = self.join(question);
         let turn = place.turn.clone().unwrap_or_default();
         // Should whoever makes it leave, the next in line does: with a question of its own.
         let made = place.answer.get_or_init(async || {
             let _turn = turn.lock().await;
             place.close();
-            Answer::of(making.await).await
+            making.await
         });
         made.await.clone()
     }
 
-    fn join(&self, question: Question) -> Place<'_> {
+    fn join(&self, question: Q) -> Place<'_, Q, A> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(question.clone()).or_default();
-        let answer = Arc::clone(line.next.get_or_insert_default());
+        let line = lines.entry(question.clone()).or_insert_with(|| Line { turn: Arc::default(), next: None });
+        let answer = Arc::clone(line.next.get_or_insert_with(|| Arc::new(OnceCell::new())));
         Place { together: self, question, turn: Some(Arc::clone(&line.turn)), answer }
     }
 }
 
-impl Place<'_> {
+impl<Q: Eq + Hash, A> Place<'_, Q, A> {
     /// Lets nobody join any more: what is read from now on may be older than their question.
     fn close(&self) {
         let mut lines = self.together.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +124,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl<Q: Eq + Hash, A> Drop for Place<'_, Q, A> {
     fn drop(&mut self) {
         let mut lines = self.together.0.lock().unwrap_or_else(PoisonError::into_inner);
         self.turn.take();
@@ -167,10 +180,10 @@ mod tests {
             Maker { begun: AtomicUsize::new(0), let_go: Semaphore::new(0) }
         }
 
-        async fn make(&self) -> Response {
+        async fn make(&self) -> usize {
             let number = self.begun.fetch_add(1, Ordering::SeqCst);
             self.let_go.acquire().await.unwrap().forget();
-            number.to_string().into_response()
+            number
         }
     }
 
@@ -182,9 +195,9 @@ mod tests {
         let mut others = Box::pin(join_all((0..49).map(|_| together.answer(asked("/a"), maker.make()))));
         assert!(others.as_mut().now_or_never().is_none());
         maker.let_go.add_permits(2);
-        assert_eq!(first.await.body, "0");
+        assert_eq!(first.await, 0);
         let others = others.await;
-        assert!(others.len() == 49 && others.iter().all(|answer| answer.body == "1"));
+        assert!(others.len() == 49 && others.iter().all(|answer| *answer == 1));
         assert_eq!(maker.begun.load(Ordering::SeqCst), 2);
         assert!(together.0.lock().unwrap().is_empty(), "nothing is kept");
     }
@@ -199,7 +212,7 @@ mod tests {
         assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
         drop((first, second));
         maker.let_go.add_permits(1);
-        assert_eq!(third.await.body, "1");
+        assert_eq!(third.await, 1);
         assert!(together.0.lock().unwrap().is_empty());
     }
 
@@ -213,6 +226,6 @@ mod tests {
             together.answer(asked("/b"), maker.make()),
             together.answer(of_ann, maker.make())
         );
-        assert_eq!((&answers.0.body[..], &answers.1.body[..], &answers.2.body[..]), (&b"0"[..], &b"1"[..], &b"2"[..]));
+        assert_eq!(answers, (0, 1, 2));
     }
 }

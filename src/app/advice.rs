@@ -25,7 +25,11 @@ pub fn on(reason: &str, email: &str) -> Option<String> {
         }
         "plaintext-refused" => format!("{}, or WARMUP_ALLOW_PLAINTEXT=true", set("--smtp-security starttls")),
         "private-host" => "use a public mail host, or WARMUP_ALLOW_PRIVATE_HOSTS=true".to_owned(),
-        "seal-broken" => format!("its stored password does not open under WARMUP_MASTER_KEY: {}", set("--password")),
+        "seal-broken" => format!(
+            "its stored password does not open under WARMUP_MASTER_KEY, or was given for another mail host: look whether \
+             the host is right, then {}",
+            set("--password")
+        ),
         "sender-address" => format!("the login may not send from this address: {}", set("--username NAME")),
         "host-unreachable" => {
             format!("check name and port of the mail host: {}", set("--smtp-host HOST --smtp-port PORT"))

@@ -11,16 +11,21 @@
 //! So of a small fleet everything is told as it is, of a large one as it was ten times as long ago as a census takes: some
 //! seconds. What was counted lies in Postgres, where every pod reads it; they take turns. Nobody need be there to count for
 //! others: with no worker and no leader the answers are as good.
+//!
+//! A pod that answers has everybody counted also when nobody asks (`keep`), so that whoever asks after a pause waits for no
+//! census, and the history of who fell behind has no gaps.
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::postgres::view::{self, Age, Counted, Else, Pace, Totals},
     domain::id::UserId,
+    ports::Clock,
 };
 
 /// Mailboxes that are counted within some milliseconds.
@@ -33,6 +38,9 @@ const HOLDS_TIMES: i64 = 10;
 const LARGE_HOLDS_MS: (i64, i64) = (1_000, 10_000);
 /// Nobody was counted for so long: the first who asks then is not told what was.
 const LONG_AGO: Duration = Duration::from_secs(20);
+
+/// A pod looks so often whether it is time; well before what was counted is too long ago to be told.
+const KEPT_EVERY: Duration = Duration::from_secs(10);
 
 /// What was counted, of one user or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +97,30 @@ impl Census {
         if let Err(error) = view::mark(&self.pool).await {
             tracing::warn!(%error, "a change shows in the numbers only when they are counted again");
         }
+    }
+
+    /// Has everybody counted while nobody asks, until `stop`. Never fails: whoever asks is told what is wrong.
+    pub async fn keep(&self, clock: &dyn Clock, stop: &CancellationToken) {
+        let keeping = async {
+            loop {
+                clock.pause(KEPT_EVERY).await;
+                if let Err(error) = self.keep_up(clock.now()).await {
+                    tracing::debug!(%error, "the mailboxes can't be counted now");
+                }
+            }
+        };
+        // What is being counted then is given up: what was not committed never was.
+        let _: Option<()> = stop.run_until_cancelled(keeping).await;
+    }
+
+    async fn keep_up(&self, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+        let last = view::counted(&self.pool, None).await?;
+        let is_late = last.as_ref().is_none_or(|last| last.age.age_ms >= KEPT_EVERY.as_millis() as i64 / 2);
+        if !is_late || self.verdict(last.as_ref()) == Verdict::Tell {
+            return Ok(());
+        }
+        let Ok(_turn) = Arc::clone(&self.taking).try_lock_owned() else { return Ok(()) };
+        view::take(&self.pool, now, Else::Leave).await
     }
 
     async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {

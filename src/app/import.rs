@@ -8,13 +8,15 @@
 //! ```
 //!
 //! A known address (any case) changes only in columns that are there and filled. A password is compared by opening the
-//! stored one, and sealed again only when it differs. An address that was *removed* is enrolled anew in its old row: it
+//! stored one, and sealed again only when it differs or shall be sent elsewhere. A stored one that is not given again goes to no
+//! other host, and to none unencrypted: that is a fault. An address that was *removed* is enrolled anew in its old row: it
 //! becomes active again with the password that is given, and keeps its id, log, counters, settings and ramp, so that
 //! coming back on the same day can't send a second quota. A mailbox that was *disabled because of its access* becomes
 //! active again when the file changes what it logs in with; any other state is left as it is.
 
 mod by;
 mod file;
+mod kept;
 mod owner;
 mod plan;
 mod report;
@@ -25,6 +27,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
+pub(super) use self::kept::Kept;
 pub use self::{
     by::By,
     owner::Owner,

@@ -82,7 +82,7 @@ pub async fn import(
     let owners = users::copy(pool, &rows, options, &mut report).await?;
     let rows = old.rows(&ACCOUNTS).await.map_err(LegacyError::Old)?;
     let accounts = accounts::read(&rows, &owners, rules, options.now, &mut report.unreadable);
-    let accounts = accounts.resolve(pool, rules, &mut report.unreadable).await?;
+    let accounts = accounts.resolve(pool, sealer, rules, &mut report.unreadable).await?;
     let enrolling = Enrolling { now: options.now, dry_run: options.dry_run, progress: &|_, _| {} };
     report.mailboxes = enrol(pool, sealer, rules, (accounts.rows, Vec::new()), By::Import, &enrolling).await?;
     report.ramps = ramps(pool, &accounts.ramps, &report.mailboxes, options).await?;

@@ -29,6 +29,7 @@ use crate::{
         home::{FoundKey, Home, Running},
         servers::{Durability, PrivatePostgres, PrivateRedis, end_orphans, keep_up},
     },
+    observe::telemetry::Telemetry,
     ports::{Clock, Entropy},
     worker::Report,
 };
@@ -105,6 +106,7 @@ impl Local {
     /// Runs the worker of `warmup run` until `stop` is cancelled, starting servers again that end meanwhile.
     pub async fn serve<F, Answering>(
         &mut self,
+        telemetry: &Telemetry,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         answer: F,
@@ -116,7 +118,7 @@ impl Local {
     {
         tokio::select! {
             biased;
-            report = serve::serve(&self.settings, clock, entropy, answer, stop) => report,
+            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, stop) => report,
             never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
         }
     }

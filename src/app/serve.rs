@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, keywatch, metered::metered, templates, world};
+use super::{desk::Desk, keywatch, metered::metered, pushing, templates, world};
 use crate::{
     adapters::{postgres::fleet, seal::Sealer},
     config::Settings,
     domain::id::WorkerId,
-    observe::{liveness::Liveness, meters::SharedMeters},
+    observe::{liveness::Liveness, meters::SharedMeters, telemetry::Telemetry},
     ports::{Clock, Entropy},
     worker::{Report, Worker},
 };
@@ -43,10 +43,11 @@ impl Listeners {
 }
 
 /// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
-/// closed, what is on its way finished, leases given back, HTTP last. While it waits for servers that are away, it is alive
+/// closed, what is on its way finished, leases given back, metrics pushed a last time, HTTP last. While it waits for servers that are away, it is alive
 /// and not ready. `answer` is the HTTP: it lives a floor above.
 pub async fn serve<F, Answering>(
     settings: &Settings,
+    telemetry: &Telemetry,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     answer: F,
@@ -63,9 +64,16 @@ where
     let name = world::worker_name(settings);
     let desk = Desk::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let meters = SharedMeters::clone(&desk.meters);
-    let answering = CancellationToken::new();
-    let answers = tokio::spawn(answer(listeners, Arc::new(desk), answering.clone()));
+    let desk = Arc::new(desk);
+    let (answering, pushing) = (CancellationToken::new(), CancellationToken::new());
+    let push = telemetry.push.clone();
+    let pushes = push.map(|push| tokio::spawn(pushing::keep_pushing(Arc::clone(&desk), push, pushing.clone())));
+    let answers = tokio::spawn(answer(listeners, desk, answering.clone()));
     let report = work(settings, name, clock, entropy, (liveness, meters), stop).await;
+    pushing.cancel();
+    if let Some(pushes) = pushes {
+        let _ = pushes.await;
+    }
     answering.cancel();
     let _ = answers.await;
     report

@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, fs, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -39,13 +39,9 @@ pub async fn texts(settings: &Settings, pool: &PgPool) -> anyhow::Result<Arc<Tex
 
 /// What was stored by this release, or an older one, is understood; a row written by hand may not be.
 fn understood(sources: &[Source]) -> anyhow::Result<Templates> {
-    match read(&write(sources)) {
-        Ok(templates) if templates.templates.len() == sources.len() => Ok(templates),
-        Ok(_) => bail!("table templates holds what is no template: import the file again"),
-        Err(faults) => {
-            bail!("table templates holds what is no template ({}): import the file again", faults[0].message)
-        }
-    }
+    read(&write(sources)).map_err(|faults| {
+        anyhow!("table templates holds what is no template ({}): import the file again", faults[0].message)
+    })
 }
 
 /// What an import stored, or, in a dry run, would store.

@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(&environment(), "demo")?;
     logging::start_in_file(&log)?;
     let folder = Kept { keep: args.keep, folder: Some(folder) };
-    let done = perform(&args, &folder).await;
+    let done = perform(&args, &telemetry, &folder).await;
     telemetry.end().await;
     if !matches!(done, Ok(ExitCode::SUCCESS)) {
         eprintln!("the end of the worker's log:\n{}", tail(&log));
@@ -77,7 +77,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     done
 }
 
-async fn perform(args: &Args, folder: &Kept) -> anyhow::Result<ExitCode> {
+async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::Result<ExitCode> {
     let faults = if args.faults { FAULTS } else { 0 };
     let begins = session::now()
         .date_naive()
@@ -106,7 +106,7 @@ async fn perform(args: &Args, folder: &Kept) -> anyhow::Result<ExitCode> {
         api::serve(listeners, desk, stopped)
     };
     let dice = Arc::new(Dice::seeded(args.seed));
-    let report = serve::serve(stage.settings(), Arc::clone(&clock), dice, answer, stop.clone()).await;
+    let report = serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, answer, stop.clone()).await;
     let early = clock.now() < ends;
     curtain.abort();
     if let Some(screen) = screen {

@@ -27,7 +27,7 @@ use crate::{
     config::{LogFormat, Settings},
     domain::enrolment::Rules,
     local::home::Home,
-    observe::logging,
+    observe::{logging, telemetry::Telemetry},
     ports::Clock,
 };
 
@@ -82,7 +82,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let mut local = started?;
-    let done = work(&mut local, csv.as_deref(), is_usual, token, clock, stop).await;
+    let done = work(&mut local, &telemetry, csv.as_deref(), is_usual, token, clock, stop).await;
     local.stop().await;
     telemetry.end().await;
     done
@@ -91,6 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Imports, says how things are, and lets the worker work.
 async fn work(
     local: &mut Local,
+    telemetry: &Telemetry,
     csv: Option<&[u8]>,
     is_usual: bool,
     token: Option<SecretString>,
@@ -113,7 +114,7 @@ async fn work(
         }
         api::serve(listeners, desk, stopped)
     };
-    let report = local.serve(clock, Arc::new(Dice::random()), answer, stop).await?;
+    let report = local.serve(telemetry, clock, Arc::new(Dice::random()), answer, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

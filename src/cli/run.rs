@@ -32,7 +32,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         });
     }
     let report =
-        serve::serve(&settings, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop).await;
+        serve::serve(&settings, &telemetry, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop)
+            .await;
     telemetry.end().await;
     Ok(if report?.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

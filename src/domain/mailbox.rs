@@ -64,6 +64,24 @@ pub struct Endpoint {
     pub security: Security,
 }
 
+impl Endpoint {
+    /// Says whether the other is this one; host names in any case.
+    pub fn is(&self, other: &Endpoint) -> bool {
+        self.is_host_of(other) && (self.port, self.security) == (other.port, other.security)
+    }
+
+    /// Says whether both are on one host.
+    pub fn is_host_of(&self, other: &Endpoint) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    /// Says whether a password that was given for `earlier` may go here without being given again: if nothing differs, or
+    /// to another port of the same host whose certificate says that it is that host.
+    pub fn inherits_from(&self, earlier: &Endpoint) -> bool {
+        self.is(earlier) || self.is_host_of(earlier) && self.security != Security::None
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{} ({})", self.host, self.port, self.security)

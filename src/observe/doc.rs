@@ -33,13 +33,40 @@ Counted by each process since its start, through whatever it asks of the world; 
 
 ";
 
+const OTLP: &str = "
+## Over OTLP
+
+Where Prometheus can't reach the workers, they push the same numbers to a collector. Off until an endpoint is set; then by the
+variables that OpenTelemetry defines for every program:
+
+| variable | here |
+|---|---|
+| `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` | switches it on; over HTTP the first is a base, to which `/v1/metrics` is appended, the second the whole address |
+| `OTEL_METRICS_EXPORTER=none`, `OTEL_SDK_DISABLED=true` | switch it off; `none` also where Prometheus scrapes already, because both together count everything twice |
+| `OTEL_EXPORTER_OTLP_PROTOCOL`, `..._METRICS_PROTOCOL` | `http/protobuf` (default) or `grpc` |
+| `OTEL_EXPORTER_OTLP_HEADERS`, `..._METRICS_HEADERS` | `name=value,name=value`, the values percent-encoded |
+| `OTEL_EXPORTER_OTLP_COMPRESSION`, `..._METRICS_COMPRESSION` | `gzip` or `none` (default) |
+| `OTEL_METRIC_EXPORT_INTERVAL` | from one push to the next, 60000 ms |
+| `OTEL_EXPORTER_OTLP_TIMEOUT`, `..._METRICS_TIMEOUT`, `OTEL_METRIC_EXPORT_TIMEOUT` | how long a push may take, 10000 ms; the shorter one holds |
+| `OTEL_EXPORTER_OTLP_INSECURE`, `..._METRICS_INSECURE` | `true`: a gRPC endpoint without a scheme is not TLS |
+| `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | go before `service.name=warmup`; `service.instance.id` is `WARMUP_WORKER_ID` |
+
+Names are those of this page: a collector that writes for Prometheus, and Prometheus' own receiver, leave them as they are, so
+the dashboards and alerts hold; `job` and `instance` come from `service.name` and `service.instance.id` (have Prometheus scrape
+the collector with `honor_labels: true`). Counters and histograms are totals since the start of the process (cumulative), which
+each push tells with their time. Only the leader pushes the numbers of the fleet, so that no sum over processes holds them
+twice; who stops leading says that its own have no value any more. An alert on `up` needs a scrape.
+
+A collector that is slow or away slows nothing down. A warning says so once, and the next push that arrives tells the totals.
+";
+
 /// Returns the page.
 pub fn markdown() -> String {
     let mut page = format!("{HEAD}{FLEET}");
     table(&mut page, fleet::told());
     page += PROCESS;
     table(&mut page, TOLD.iter());
-    page
+    page + OTLP
 }
 
 fn table<'a>(page: &mut String, told: impl Iterator<Item = &'a Told>) {

@@ -24,6 +24,7 @@ pub struct Fleet {
     pub health: Health,
     pub behind: i64,
     pub failing: i64,
+    pub alarmed: i64,
     pub paused: i64,
     pub disabled: i64,
     pub in_flight: i64,
@@ -58,6 +59,7 @@ gauges! {
     "warmup_system_health", "0 critical, 1 degraded, 2 healthy", |fleet| f64::from(fleet.health as u8);
     "warmup_mailboxes_behind", "Mailboxes that sent less than their plan asks for by now", |fleet| fleet.behind as f64;
     "warmup_mailboxes_failing", "Mailboxes that are disabled, or whose last three attempts failed", |fleet| fleet.failing as f64;
+    "warmup_quota_alerts", "Mailboxes that an alert is out for: far behind their plan, or failing", |fleet| fleet.alarmed as f64;
     "warmup_mailboxes_paused", "Mailboxes that are paused, they or their mail host or domain", |fleet| fleet.paused as f64;
     "warmup_mailboxes_disabled", "Mailboxes that send nothing until an operator resumes them", |fleet| fleet.disabled as f64;
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;

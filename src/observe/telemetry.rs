@@ -1,5 +1,5 @@
-//! Traces over OTLP, as the standard variables of OpenTelemetry say (`OTEL_*`, and `OTEL_EXPORTER_OTLP_*` of the exporter):
-//! off unless an endpoint is set.
+//! Traces and metrics over OTLP, as the standard variables of OpenTelemetry say (`OTEL_*`, and `OTEL_EXPORTER_OTLP_*` of the
+//! exporter): off unless an endpoint is set. Metrics are in `push.rs`.
 //!
 //! Spans are handed to a queue of the SDK's, which another thread empties and which drops what does not fit: a collector
 //! that is slow or away slows no mail down. What is kept:
@@ -9,10 +9,19 @@
 //!   mail that was kept,
 //! - of the batches those of which a mail was kept (`trails.rs`).
 
+mod asked;
+mod complaint;
+mod courier;
 mod keep;
+mod points;
+mod push;
 mod told;
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use opentelemetry::{InstrumentationScope, KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
@@ -22,12 +31,15 @@ use opentelemetry_sdk::{
 };
 use thiserror::Error;
 
-pub use self::keep::Keep;
-use self::told::Told;
+use self::{
+    asked::{Asked, Protocol, Signal},
+    told::Told,
+};
+pub use self::{keep::Keep, push::Push};
 use super::spans;
 
 /// What is left to say is said within this time at the end, or not at all.
-const FAREWELL: Duration = Duration::from_secs(3);
+pub const FAREWELL: Duration = Duration::from_secs(3);
 
 static TRACING: OnceLock<Tracing> = OnceLock::new();
 
@@ -38,29 +50,24 @@ pub struct Tracing {
     pub keep: Keep,
 }
 
-/// The traces of a process. `end` it, or what is in the queue is lost.
-#[derive(Debug)]
+/// What a process exports. `end` it, or what is in the queue of its traces is lost.
+#[derive(Debug, Default)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
+    /// What its metrics are pushed by, where they are.
+    pub push: Option<Arc<Push>>,
 }
 
 /// A variable that can't be followed.
 #[derive(Debug, Error)]
 pub enum Fault {
     #[error("{name}={value}: {wanted}")]
-    Variable { name: &'static str, value: String, wanted: &'static str },
-    #[error("traces can't be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it")]
+    Variable { name: String, value: String, wanted: &'static str },
+    #[error("nothing can be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it")]
     Exporter(String),
 }
 
-/// How an exporter speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Grpc,
-    HttpProtobuf,
-}
-
-/// What is asked of us, read from the environment.
+/// What is asked of traces, read from the environment.
 #[derive(Debug, PartialEq)]
 struct Wanted {
     protocol: Protocol,
@@ -73,26 +80,16 @@ impl Telemetry {
     ///
     /// Returns a fault when a variable can't be followed; whether the collector is there is not looked at.
     pub fn start(vars: &BTreeMap<String, String>, instance: &str) -> Result<Telemetry, Fault> {
-        let Some(wanted) = Wanted::of(vars)? else { return Ok(Telemetry { provider: None }) };
-        let exporter = match wanted.protocol {
-            Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
-            Protocol::HttpProtobuf => {
-                SpanExporter::builder().with_http().with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build()
-            }
-        };
-        let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(Told::of(exporter.map_err(|error| Fault::Exporter(error.to_string()))?))
-            .with_sampler(wanted.keep)
-            .with_resource(resource(vars, instance))
-            .build();
-        let scope = InstrumentationScope::builder(spans::SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-        let _ = TRACING.set(Tracing { tracer: provider.tracer_with_scope(scope), keep: wanted.keep });
-        Ok(Telemetry { provider: Some(provider) })
+        let resource = resource(vars, instance);
+        let push = Push::of(vars, &resource)?.map(Arc::new);
+        let provider = Wanted::of(vars)?.map(|wanted| wanted.provider(resource)).transpose()?;
+        Ok(Telemetry { provider, push })
     }
 
     /// Says what the environment asks for that can't be followed.
     pub fn check(vars: &BTreeMap<String, String>) -> Result<(), Fault> {
-        Wanted::of(vars).map(drop)
+        Wanted::of(vars)?;
+        Push::of(vars, &Resource::builder_empty().build()).map(drop)
     }
 
     /// Sends what is left, for three seconds at most.
@@ -115,33 +112,33 @@ pub fn tracing_with() -> Option<&'static Tracing> {
 
 impl Wanted {
     fn of(vars: &BTreeMap<String, String>) -> Result<Option<Wanted>, Fault> {
-        let read = |name: &str| vars.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let either = |special: &'static str, general: &'static str| {
-            read(special).map(|value| (special, value)).or_else(|| read(general).map(|value| (general, value)))
-        };
-        let off = read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let endpoint = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
-        match read("OTEL_TRACES_EXPORTER").as_deref() {
-            _ if off || endpoint.is_none() => return Ok(None),
-            None | Some("otlp") => {}
-            Some("none") => return Ok(None),
-            Some(other) => {
-                return Err(fault("OTEL_TRACES_EXPORTER", other, "this program exports by otlp, or by none"));
-            }
-        }
-        let protocol = match either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") {
-            None => Protocol::HttpProtobuf,
-            Some((_, value)) if value == "http/protobuf" => Protocol::HttpProtobuf,
-            Some((_, value)) if value == "grpc" => Protocol::Grpc,
-            Some((name, value)) => return Err(fault(name, &value, "this program speaks grpc and http/protobuf")),
-        };
-        let keep = Keep::of(read("OTEL_TRACES_SAMPLER").as_deref(), read("OTEL_TRACES_SAMPLER_ARG").as_deref())?;
+        let asked = Asked::of(vars, Signal::Traces);
+        let Some(protocol) = asked.protocol()? else { return Ok(None) };
+        let keep = Keep::of(asked.read("OTEL_TRACES_SAMPLER"), asked.read("OTEL_TRACES_SAMPLER_ARG"))?;
         Ok(keep.map(|keep| Wanted { protocol, keep }))
+    }
+
+    /// Starts what exports spans, and lets them be made.
+    fn provider(self, resource: Resource) -> Result<SdkTracerProvider, Fault> {
+        let exporter = match self.protocol {
+            Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
+            Protocol::HttpProtobuf => {
+                SpanExporter::builder().with_http().with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build()
+            }
+        };
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(Told::of(exporter.map_err(|error| Fault::Exporter(error.to_string()))?))
+            .with_sampler(self.keep)
+            .with_resource(resource)
+            .build();
+        let scope = InstrumentationScope::builder(spans::SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
+        let _ = TRACING.set(Tracing { tracer: provider.tracer_with_scope(scope), keep: self.keep });
+        Ok(provider)
     }
 }
 
-fn fault(name: &'static str, value: &str, wanted: &'static str) -> Fault {
-    Fault::Variable { name, value: value.to_owned(), wanted }
+fn fault(name: impl Into<String>, value: &str, wanted: &'static str) -> Fault {
+    Fault::Variable { name: name.into(), value: value.to_owned(), wanted }
 }
 
 /// The names of OpenTelemetry's own variables go before ours.

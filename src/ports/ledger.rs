@@ -135,7 +135,7 @@ pub struct Flight {
     pub answering: Answering,
     pub endpoint: Endpoint,
     pub username: String,
-    /// Sealed under the master key with the sender's id; only the mailer opens it.
+    /// Sealed under the master key with the sender's id and where it may be sent; only the mailer opens it.
     pub sealed_password: Vec<u8>,
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{error::PortError, ledger::Flight};
 use crate::domain::{
     id::MailboxId,
+    mailbox::Endpoint,
     outcome::{Outcome, Passed},
 };
 
@@ -89,8 +90,9 @@ pub trait Mailer: Send + Sync {
 
 /// Opens what the enrolment sealed. Only the mailer asks, for the time of one dialogue.
 pub trait PasswordOpener: Send + Sync {
-    /// Returns the password of `mailbox`. A value that was sealed for another mailbox does not open.
+    /// Returns the password of `mailbox`, which is going to be sent to `place`. A value that was sealed for another mailbox,
+    /// or to be sent elsewhere, does not open.
     ///
     /// Returns `Permanent` when it does not open under any known master key; the error never holds the secret.
-    fn open(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError>;
+    fn open(&self, mailbox: MailboxId, place: &Endpoint, sealed: &[u8]) -> Result<SecretString, PortError>;
 }

@@ -24,8 +24,13 @@ async fn a_stream_tells_the_day_whenever_it_changed() {
     assert_eq!(first, world.get("/api/warmup/metrics").await);
     let send = "UPDATE mailbox_days SET sent = 7, reserved = 7 WHERE mailbox_id = 1 AND NOT closed";
     sqlx::query(send).execute(world.pool()).await.unwrap();
-    let changed = stream.next_while_time_passes(&world.pod.clock, Duration::from_secs(2)).await;
-    assert_eq!(metrics(&changed.unwrap())["system"]["totalSentToday"], 38);
+    // A small fleet is counted again after a quarter of a second: what is told before may differ in the hour only.
+    let mut told = first;
+    while told["system"]["totalSentToday"] != 38 {
+        let changed = metrics(&stream.next_while_time_passes(&world.pod.clock, Duration::from_secs(2)).await.unwrap());
+        assert_ne!(changed, told);
+        told = changed;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

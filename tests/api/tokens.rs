@@ -25,6 +25,8 @@ async fn a_token_is_told_once_and_only_its_hash_is_kept() {
     );
     let stored: String = sqlx::query_scalar("SELECT t::text FROM tokens t").fetch_one(world.pool()).await.unwrap();
     assert!(!stored.contains(&token) && !stored.contains(token.trim_start_matches("warmup_")), "{stored}");
+    let as_bytes: String = token.bytes().take(20).map(|byte| format!("{byte:02x}")).collect();
+    assert!(!stored.contains(&as_bytes), "{stored}");
 
     let listed = world.pod.ask("GET", TOKENS, Some(&token), None).await.json();
     assert_eq!(listed["data"]["tokens"][0]["lastUsedAt"], "2026-11-24T10:30:00Z");

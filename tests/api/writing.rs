@@ -76,6 +76,12 @@ async fn a_mailbox_is_enrolled_changed_paused_resumed_and_removed() {
         wrong.json()["errors"].as_array().unwrap().iter().map(|one| one["column"].clone()).collect();
     assert_eq!(columns, ["smtpPort", "window"]);
 
+    let elsewhere = send(&world, "PATCH", "mailboxes/5", json!({"smtpHost": "smtp.evil.test"})).await;
+    elsewhere.is_problem(422, "give the password again");
+    assert_eq!(elsewhere.json()["errors"][0]["column"], "smtpHost");
+    let moved = send(&world, "PATCH", "mailboxes/5", json!({"smtpHost": "smtp.y.test", "password": "canary-3"})).await;
+    assert_eq!((moved.status, &moved.json()["data"]["smtp"]), (200, &"smtp.y.test:465 (tls)".into()));
+
     let paused = send(&world, "POST", "mailboxes/5/pause", json!({"reason": "holidays"})).await.json();
     assert_eq!(paused["data"]["changed"], json!(["New@x.test"]));
     let shown = world.get("/api/warmup/mailboxes/5").await;

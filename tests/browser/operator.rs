@@ -1,7 +1,5 @@
 //! What an operator does: log in, watch, pause a mailbox, give orders; also without a mouse.
 
-use std::time::Duration;
-
 use warmup_support::world::eventually;
 
 use crate::{
@@ -66,8 +64,8 @@ async fn orders_are_confirmed_and_reach_the_fleet() {
     assert!(!running().await);
     stage.has_nothing_on_its_way(None).await;
     let taken = stage.taken_from(None);
-    // Each mailbox has cooled down twice by then.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Half a second apart: each mailbox has cooled down twice by then.
+    stage.beats(5).await;
     assert_eq!(stage.taken_from(None), taken);
     script.go_on().await;
 

@@ -129,13 +129,26 @@ fn everything_that_can_be_switched_on_is_there_and_nothing_of_it_by_default() {
 }
 
 #[test]
+fn metrics_are_scraped_or_pushed_and_both_only_where_it_is_said() {
+    let endpoint = "--set=otel.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318";
+    let exporter = |args: &[&str]| {
+        let pod = deployment(&[&[endpoint], args].concat());
+        variables(container(&pod)).remove("OTEL_METRICS_EXPORTER")
+    };
+    let scraped = "--set=serviceMonitor.enabled=true";
+    assert_eq!(exporter(&[]), None);
+    assert_eq!(exporter(&[scraped]).as_deref(), Some("none"));
+    assert_eq!(exporter(&[scraped, "--set=otel.OTEL_METRICS_EXPORTER=otlp"]).as_deref(), Some("otlp"));
+}
+
+#[test]
 fn a_pod_is_stopped_only_after_its_drain_had_time() {
     for drain_ms in [60_000_u64, 40_000, 59_500, 3_600_000] {
         let pod = deployment(&[&format!("--set=settings.WARMUP_DRAIN_TIMEOUT_MS={drain_ms}")]);
         let grace = pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
         let (settings, _) = Settings::from_vars(&warmups(&variables(container(&pod)))).unwrap();
         assert_eq!(settings.drain_timeout, Duration::from_millis(drain_ms));
-        // Postgres' and the API's goodbye are 2 s each (`app/serve.rs`, `api/listen.rs`).
+        // Postgres' and the API's goodbye are 2 s each (`app/serve.rs`, `api/listen.rs`), those of metrics and traces 3 s.
         assert!(Duration::from_secs(grace) >= settings.drain_timeout + Duration::from_secs(10), "{grace} s");
     }
 }

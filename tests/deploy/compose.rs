@@ -97,6 +97,9 @@ fn what_is_told_has_somebody_who_listens() {
     let worker = &services()["worker"]["environment"];
     let port = |address: &Value| address.as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
     assert_eq!(worker["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://collector:4317");
+    // Prometheus reads the workers itself, and the collector has no pipeline for what they would push.
+    assert_eq!(worker["OTEL_METRICS_EXPORTER"], "none");
+    assert_eq!(collector["service"]["pipelines"]["metrics"]["receivers"], serde_json::json!(["spanmetrics"]));
     assert_eq!(port(&collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]), "4317");
     assert_eq!(collector["exporters"]["otlp/tempo"]["endpoint"], "tempo:4317");
     assert_eq!(port(&tempo["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]), "4317");

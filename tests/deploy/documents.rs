@@ -29,6 +29,8 @@ const QUICKSTART: &str = "docs/QUICKSTART.md";
 const SHOWN: [&str; 4] = ["", "console", "sieve", "text"];
 /// How a page begins what is said to a pod.
 const IN_A_POD: &str = "/usr/local/bin/warmup ";
+/// How a page begins what it shows at a prompt.
+const AT_A_PROMPT: &str = "$ warmup ";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const CSV: &str = "email,password,smtp_host,smtp_port\n\
@@ -103,7 +105,8 @@ fn faults(desk: &Path, line: &str) -> Option<String> {
         let typed = text.split(['<', '>', '|', '&', '#']).next().unwrap_or_default();
         typed.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect()
     };
-    let (well, out, said) = if let Some((_, to_the_program)) = line.split_once(IN_A_POD) {
+    let in_a_pod = line.split_once(IN_A_POD).map(|(_, arguments)| arguments);
+    let (well, out, said) = if let Some(to_the_program) = in_a_pod.or_else(|| line.strip_prefix(AT_A_PROMPT)) {
         // Help is given only where all before it is understood.
         outcome(at(desk, BINARY).args(words(to_the_program)).arg("--help"))
     } else if let Some(to_helm) = line.strip_prefix("helm upgrade --install ") {
@@ -133,9 +136,22 @@ fn what_the_pages_say_to_a_cluster_is_understood() {
 }
 
 #[test]
+fn what_the_pages_show_at_a_prompt_is_understood() {
+    let desk = desk();
+    let shown = pages().into_iter().flat_map(|page| blocks(&read(&page), "console"));
+    let lines: Vec<String> = shown.flat_map(|block| commands(&block)).filter(|line| line.starts_with('$')).collect();
+    let understood = lines.iter().filter(|line| line.starts_with(AT_A_PROMPT)).count();
+    assert!(understood >= 10, "{lines:?}");
+    for line in &lines {
+        assert_eq!(faults(desk.path(), line), None);
+    }
+}
+
+#[test]
 fn a_line_that_nobody_would_take_is_found() {
     let desk = desk();
     for line in [
+        "$ warmup import legacy --form @older.url",
         "kubectl exec deploy/warmup -- /usr/local/bin/warmup stauts",
         "kubectl exec deploy/warmup -- /usr/local/bin/warmup status --jsno",
         "helm upgrade --install warmup k8s --set settings.WARMUP_SHRADS=3",
@@ -165,12 +181,16 @@ fn untried<'a>(page: &str, text: &'a str) -> Option<&'a str> {
     None
 }
 
-#[test]
-fn no_page_says_to_type_what_nobody_tried() {
+/// Every page there is.
+fn pages() -> Vec<String> {
     let of_docs = fs::read_dir(path("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let of_docs = of_docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
-    let pages: Vec<String> =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(of_docs).collect();
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(of_docs).collect()
+}
+
+#[test]
+fn no_page_says_to_type_what_nobody_tried() {
+    let pages = pages();
     assert!(pages.len() > 10, "{pages:?}");
     for page in &pages {
         assert_eq!(untried(page, &read(page)), None, "{page}");

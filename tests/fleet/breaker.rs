@@ -14,6 +14,7 @@ use warmup::{
     api,
     app::serve,
     config::Settings,
+    observe::telemetry::Telemetry,
     ports::Clock,
 };
 use warmup_support::{
@@ -76,8 +77,9 @@ impl Fleet {
             clock.sleep_until(ends).await;
             stop.cancel();
         };
+        let off = Telemetry::default();
         let serving =
-            serve::serve(&self.settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
+            serve::serve(&self.settings, &off, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
         let (report, ()) = tokio::join!(serving, ending);
         assert_eq!(report.expect("the worker starts, and stops in order").abandoned, 0);
     }

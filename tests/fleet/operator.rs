@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use sqlx::PgPool;
 use warmup_support::world::{eventually, postgres, redis};
 
-use crate::{host::Host, kill::broken, process::Fleet};
+use crate::{host::Host, process::Fleet, truth::broken};
 
 const MAILBOXES: usize = 40;
 const QUOTA: usize = 4;

@@ -9,7 +9,10 @@ use tokio::{
     process::{Child, Command},
     sync::watch,
 };
-use warmup_support::world::{TestDatabase, TestRedis};
+use warmup_support::{
+    process::NOTHING_WAITS,
+    world::{TestDatabase, TestRedis},
+};
 
 /// Longer than any worker here takes to say what it must say: a test that waits fails instead of hanging.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
@@ -17,6 +20,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 /// Settings under which everything is due at once and nothing waits.
 #[derive(Clone)]
 pub struct Fleet {
+    /// The binary of everything that is started from now on.
+    pub program: String,
     vars: Vec<(&'static str, String)>,
 }
 
@@ -46,7 +51,18 @@ impl Fleet {
 
     /// The same for mailboxes of the test's own.
     pub async fn with(database_url: &str, redis: &TestRedis, csv: &str, overrides: &[(&'static str, &str)]) -> Fleet {
-        let mut fleet = Fleet { vars: vars(database_url, &redis.url()) };
+        Fleet::of(env!("CARGO_BIN_EXE_warmup"), database_url, redis, csv, overrides).await
+    }
+
+    /// The same by another binary than this release's.
+    pub async fn of(
+        program: &str,
+        database_url: &str,
+        redis: &TestRedis,
+        csv: &str,
+        overrides: &[(&'static str, &str)],
+    ) -> Fleet {
+        let mut fleet = Fleet { program: program.to_owned(), vars: vars(database_url, &redis.url()) };
         overrides.iter().for_each(|(name, value)| fleet.set(name, value));
         fleet.command(&["migrate"], "").await;
         fleet.command(&["mailbox", "import", "-"], csv).await;
@@ -93,7 +109,7 @@ impl Fleet {
     }
 
     fn binary(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_warmup"));
+        let mut command = Command::new(&self.program);
         command.args(args).env_clear().envs(self.vars.iter().map(|(name, value)| (*name, value))).kill_on_drop(true);
         command
     }
@@ -107,29 +123,16 @@ fn vars(database: &str, redis: &str) -> Vec<(&'static str, String)> {
         ("WARMUP_ALLOW_PLAINTEXT", "true"),
         ("WARMUP_ALLOW_PRIVATE_HOSTS", "true"),
         ("WARMUP_HTTP_ADDR", "127.0.0.1:0"),
-        ("WARMUP_SHARDS", "8"),
-        ("WARMUP_ACTIVE_HOURS", "00:00-24:00"),
-        ("WARMUP_MAX_CONCURRENT", "4"),
-        ("WARMUP_STAGGER_MIN_MS", "0"),
-        ("WARMUP_STAGGER_MAX_MS", "0"),
         // More mailboxes than twenty kills can leave in flight, so that nobody waits for a sweep.
         ("WARMUP_MAILBOX_COOLDOWN_MIN_MS", "2000"),
         ("WARMUP_MAILBOX_COOLDOWN_MAX_MS", "2000"),
-        ("WARMUP_REPLY_DELAY_MIN", "0"),
-        ("WARMUP_REPLY_DELAY_MAX", "0"),
-        ("WARMUP_CRON_INTERVAL_MINUTES", "1"),
-        ("WARMUP_CRON_SPREAD_MINUTES", "0"),
-        ("WARMUP_GLOBAL_MINUTE_LIMIT", "100000"),
-        ("WARMUP_GLOBAL_HOURLY_LIMIT", "1000000"),
-        ("WARMUP_USER_MINUTE_LIMIT", "100000"),
-        ("WARMUP_USER_HOURLY_LIMIT", "1000000"),
-        ("WARMUP_LEASE_TTL_MS", "1500"),
-        ("WARMUP_HEARTBEAT_MS", "500"),
         ("WARMUP_SMTP_TIMEOUT_MS", "1500"),
         ("WARMUP_DRAIN_TIMEOUT_MS", "2400"),
     ]
+    .into_iter()
+    .chain(NOTHING_WAITS)
     .map(|(name, value)| (name, value.to_owned()))
-    .into()
+    .collect()
 }
 
 /// A zone where it is past 22:00 now: all of a day's quota is due, and the day is not over.

@@ -5,9 +5,9 @@ use warmup_support::world::{TestRedis, eventually, postgres, redis};
 
 use crate::{
     host::Host,
-    kill::broken,
     outage::assert_true_numbers,
     process::Fleet,
+    truth::broken,
     workers::{PATIENCE, SHARED, reserved, share_as, shares},
 };
 

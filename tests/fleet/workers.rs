@@ -7,9 +7,9 @@ use warmup_support::world::{TestRedis, eventually, postgres, redis};
 
 use crate::{
     host::Host,
-    kill::broken,
     outage::{assert_true_numbers, in_flight},
     process::Fleet,
+    truth::broken,
 };
 
 pub const SHARED: [(&str, &str); 2] = [("WARMUP_DISTRIBUTED_MODE", "true"), ("WARMUP_SHARDS", "16")];

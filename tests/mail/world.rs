@@ -27,7 +27,7 @@ pub const USERNAME: &str = "anna@one.test";
 struct Opener;
 
 impl PasswordOpener for Opener {
-    fn open(&self, _mailbox: MailboxId, sealed: &[u8]) -> Result<SecretString, PortError> {
+    fn open(&self, _mailbox: MailboxId, _place: &Endpoint, sealed: &[u8]) -> Result<SecretString, PortError> {
         match std::str::from_utf8(sealed) {
             Ok("broken") | Err(_) => Err(PortError::Permanent("it does not open".into())),
             Ok(password) => Ok(SecretString::from(password)),
@@ -137,5 +137,8 @@ pub fn ca_file(pem: &str) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn the_opener_of_these_tests_opens() {
-    assert_eq!(Opener.open(MailboxId(1), b"x").unwrap().expose_secret(), "x");
+    assert_eq!(
+        Opener.open(MailboxId(1), &mail(587, Security::Starttls).flight.endpoint, b"x").unwrap().expose_secret(),
+        "x"
+    );
 }

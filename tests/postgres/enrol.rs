@@ -1,5 +1,7 @@
 //! Mailboxes enter the database, and what is told about them.
 
+#[path = "enrol/alerts.rs"]
+mod alerts;
 #[path = "enrol/commands.rs"]
 mod commands;
 #[path = "enrol/events.rs"]
@@ -14,6 +16,8 @@ mod keyring;
 mod migrate;
 #[path = "enrol/overview.rs"]
 mod overview;
+#[path = "enrol/places.rs"]
+mod places;
 #[path = "enrol/prompt.rs"]
 mod prompt;
 #[path = "enrol/rotate.rs"]

@@ -18,8 +18,9 @@ use axum::{
 };
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
+    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{KeyValue, any_value::Value},
+    metrics::v1::ResourceMetrics,
     resource::v1::Resource,
     trace::v1::Span,
 };
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came out of the collector.
 #[derive(Clone, Default)]
-pub struct Taken(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+pub struct Taken(Arc<Mutex<Vec<ExportTraceServiceRequest>>>, Arc<Mutex<Vec<ResourceMetrics>>>);
 
 impl Taken {
     pub fn spans(&self) -> Vec<Span> {
@@ -42,7 +43,12 @@ impl Taken {
         resources.flat_map(|of| &of.scope_spans).flat_map(|of| of.spans.clone()).collect()
     }
 
-    /// In whose name they came.
+    /// What was pushed, push by push.
+    pub fn pushes(&self) -> Vec<ResourceMetrics> {
+        self.1.lock().unwrap().clone()
+    }
+
+    /// In whose name spans came.
     pub fn resources(&self) -> Vec<Resource> {
         let requests = self.0.lock().unwrap();
         requests.iter().flat_map(|request| &request.resource_spans).filter_map(|of| of.resource.clone()).collect()
@@ -108,15 +114,25 @@ fn free() -> SocketAddr {
 async fn receive(taken: Taken) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/v1/traces", post(take)).layer(DefaultBodyLimit::disable()).with_state(taken);
+    let app = Router::new().route("/v1/traces", post(take)).route("/v1/metrics", post(take_metrics));
+    let app = app.layer(DefaultBodyLimit::disable()).with_state(taken);
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
 }
 
 async fn take(State(taken): State<Taken>, body: Bytes) -> StatusCode {
-    // The collector compresses whatever it is told.
-    let mut plain = Vec::new();
-    GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("it is compressed");
-    taken.0.lock().unwrap().push(ExportTraceServiceRequest::decode(&plain[..]).expect("it is what OTLP says"));
+    taken.0.lock().unwrap().push(message(&body));
     StatusCode::OK
+}
+
+async fn take_metrics(State(taken): State<Taken>, body: Bytes) -> StatusCode {
+    taken.1.lock().unwrap().extend(message::<ExportMetricsServiceRequest>(&body).resource_metrics);
+    StatusCode::OK
+}
+
+/// The collector compresses whatever it is told.
+fn message<M: Message + Default>(body: &[u8]) -> M {
+    let mut plain = Vec::new();
+    GzDecoder::new(body).read_to_end(&mut plain).expect("it is compressed");
+    M::decode(&plain[..]).expect("it is what OTLP says")
 }

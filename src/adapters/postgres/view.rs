@@ -1,6 +1,7 @@
 //! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
 //! answer holds a sealed password.
 
+mod alerts;
 mod census;
 mod clocks;
 mod day;
@@ -30,7 +31,8 @@ pub use self::{
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
     pages::{
-        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, log_page, mailbox_ids, owns,
+        EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, found_mailboxes, log_page,
+        mailbox_ids, owns,
     },
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},

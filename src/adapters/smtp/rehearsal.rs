@@ -80,7 +80,7 @@ impl SmtpMailer {
         if candidate.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(Evidence::PlaintextRefused);
         }
-        let opened = self.opener.open(candidate.mailbox, &candidate.sealed_password);
+        let opened = self.opener.open(candidate.mailbox, &candidate.endpoint, &candidate.sealed_password);
         let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
         let credentials = credentials(&candidate.username, password);
         let address = candidate.email.parse();

@@ -7,7 +7,7 @@ import { when } from "./format.mjs";
 const SHOWN = 12;
 
 /** What an operator has to look at. */
-const GRAVE = /disabled|excluded|alert|short|lost|failed/;
+const GRAVE = /disabled|excluded|alert|short|lost|failed|behind|failing/;
 
 export async function refresh(now) {
   const events = await read("");

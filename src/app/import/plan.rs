@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{by::By, file::File};
+use super::{by::By, file::File, kept::Kept};
 use crate::{
     adapters::{
         postgres::enrol::{Entry, Stored},
@@ -52,9 +52,10 @@ impl Plan {
                 faults.push(Fault::of_cell(row.line, Column::Email, objection));
                 continue;
             }
-            let has_password = stored.as_ref().is_some_and(|stored| stored.sealed_password.is_some());
-            match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), has_password, rules) {
-                Ok(profile) => plan.add(row, profile, stored, sealer),
+            let kept = stored.as_ref().and_then(|stored| Kept::of(stored, sealer));
+            let given_for = kept.as_ref().map(|kept| kept.places.as_slice());
+            match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), given_for, rules) {
+                Ok(profile) => plan.add(row, profile, stored, kept),
                 Err(more) => faults.extend(more),
             }
         }
@@ -62,13 +63,15 @@ impl Plan {
         if faults.is_empty() { Ok(plan) } else { Err(in_order(faults)) }
     }
 
-    fn add(&mut self, row: Row, profile: Profile, stored: Option<Stored>, sealer: &Sealer) {
+    fn add(&mut self, row: Row, profile: Profile, stored: Option<Stored>, kept: Option<Kept>) {
         let Some(stored) = stored else {
             return self.new.push(Planned { profile, password: row.password, columns: Vec::new() });
         };
         let mut columns: Vec<&str> = stored.profile.differences(&profile).into_iter().map(Column::name).collect();
-        let password = row.password.filter(|given| !is_stored(given, &stored, sealer));
-        if password.is_some() {
+        let is_new = row.password.as_ref().is_some_and(|given| !kept.as_ref().is_some_and(|kept| kept.is(given)));
+        let password = to_seal(row.password, kept, &profile, &stored.profile);
+        // A known password that is bound anew though nothing else differs is told too: somebody had changed the row.
+        if is_new || password.is_some() && columns.is_empty() {
             columns.push(Column::Password.name());
         }
         if columns.is_empty() && !stored.is_removed() {
@@ -109,16 +112,25 @@ impl Planned {
             id,
             user: *users.get(&self.owner()).expect("every owner of the plan was found or made"),
             profile: self.profile.clone(),
-            sealed_password: self.password.as_ref().map(|password| sealer.seal(id, password)),
+            sealed_password: self.password.as_ref().map(|password| sealer.seal(id, &self.profile.places(), password)),
             new_access: self.has_new_access(),
         }
     }
 }
 
-/// A stored password that does not open is not the given one: sealing it again mends it.
-fn is_stored(given: &SecretString, stored: &Stored, sealer: &Sealer) -> bool {
-    let opened = stored.sealed_password.as_ref().and_then(|sealed| sealer.open(stored.id, sealed).ok());
-    opened.is_some_and(|opened| opened.expose_secret() == given.expose_secret())
+/// Returns the password that must be sealed: the given one unless it is stored just so, or the kept one where it shall go
+/// elsewhere than before.
+fn to_seal(
+    given: Option<SecretString>,
+    kept: Option<Kept>,
+    profile: &Profile,
+    stored: &Profile,
+) -> Option<SecretString> {
+    match (given, kept) {
+        (Some(given), Some(kept)) if kept.is(&given) && kept.is_bound_to(profile) => None,
+        (None, Some(kept)) if profile.places() != stored.places() => kept.into_password(),
+        (given, _) => given,
+    }
 }
 
 /// By line; of two faults of one cell the first, which says what is wrong with what was written.

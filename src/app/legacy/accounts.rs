@@ -11,10 +11,14 @@ use sqlx::PgPool;
 
 use super::{LegacyError, Unreadable};
 use crate::{
-    adapters::postgres::{
-        enrol,
-        legacy::{ACCOUNTS, OldRow},
+    adapters::{
+        postgres::{
+            enrol,
+            legacy::{ACCOUNTS, OldRow},
+        },
+        seal::Sealer,
     },
+    app::import::Kept,
     domain::{
         enrolment::{Column, Fault, Profile, Row, Rules},
         ramp::Ramp,
@@ -86,6 +90,7 @@ impl Accounts {
     pub(super) async fn resolve(
         mut self,
         pool: &PgPool,
+        sealer: &Sealer,
         rules: &Rules,
         unreadable: &mut Vec<Unreadable>,
     ) -> Result<Accounts, LegacyError> {
@@ -101,7 +106,7 @@ impl Accounts {
                 Some(known) if known.is_removed() => {
                     Err(vec!["email: was removed here and stays so: `warmup mailbox add` enrols it anew".to_owned()])
                 }
-                _ => resolved(row, known, rules).map(|ramp| {
+                _ => resolved(row, known, sealer, rules).map(|ramp| {
                     let days = self.since.get(&row.key()).copied().unwrap_or_default();
                     self.ramps.insert(row.key(), grown(ramp, days));
                 }),
@@ -121,9 +126,10 @@ impl Accounts {
     }
 }
 
-fn resolved(row: &Row, known: Option<&enrol::Stored>, rules: &Rules) -> Result<Ramp, Vec<String>> {
-    let has_password = known.is_some_and(|stored| stored.sealed_password.is_some());
-    let profile = Profile::resolve(row, known.map(|stored| &stored.profile), has_password, rules);
+fn resolved(row: &Row, known: Option<&enrol::Stored>, sealer: &Sealer, rules: &Rules) -> Result<Ramp, Vec<String>> {
+    let kept = known.and_then(|stored| Kept::of(stored, sealer));
+    let given_for = kept.as_ref().map(|kept| kept.places.as_slice());
+    let profile = Profile::resolve(row, known.map(|stored| &stored.profile), given_for, rules);
     profile.map(|profile| profile.ramp).map_err(|faults| faults.iter().map(told).collect())
 }
 

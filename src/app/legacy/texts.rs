@@ -83,10 +83,7 @@ fn understood(source: Source) -> Result<Source, String> {
         let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
         messages.join("; ")
     })?;
-    match read.templates.pop() {
-        Some(template) if read.templates.is_empty() => Ok(template.source),
-        _ => Err("holds a line that begins with ===: write it otherwise".to_owned()),
-    }
+    read.templates.pop().map(|template| template.source).ok_or_else(|| "holds no text".to_owned())
 }
 
 /// `{{name}}`, `${name}`, `%name%`, `[[name]]` and their like.
@@ -132,6 +129,6 @@ mod tests {
         assert_eq!((taken.subject.as_deref(), taken.body.as_str()), (Some("Notes"), "Hello,\n\n\\# one\nYes."));
         assert_eq!(understood(given(None, "Thanks.")).unwrap().body, "Thanks.");
         assert!(understood(given(Some("Notes"), "A {b|c")).is_err());
-        assert!(understood(given(Some("Notes"), "A\n=== reply\nB")).is_err());
+        assert_eq!(understood(given(Some("Notes"), "A\n=== reply\nB")).unwrap().body, "A\n=== reply\nB");
     }
 }

@@ -31,6 +31,7 @@ pub async fn fleet_gauges(
         health: system.system_health,
         behind: tally.totals.behind,
         failing: tally.totals.failing,
+        alarmed: tally.totals.alarmed,
         paused: tally.totals.paused,
         disabled: tally.totals.disabled,
         in_flight,

@@ -137,13 +137,26 @@ pub async fn mailbox_page(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(i64, Vec<MailboxStatus>), sqlx::Error> {
+    let (total, ids) = page_ids(pool, census, filter, page, now).await?;
+    let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
+    Ok((total, mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect()))
+}
+
+async fn page_ids(
+    pool: &PgPool,
+    census: &Census,
+    filter: &MailboxFilter,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(i64, Vec<i64>), sqlx::Error> {
+    if filter.search.is_some() {
+        return view::found_mailboxes(pool, filter, page, now).await;
+    }
     let total = match counted(&census.lately(filter.owner, now).await?.totals, filter) {
         Some(total) => total,
         None => view::count_mailboxes(pool, filter, now).await?,
     };
-    let ids = view::mailbox_ids(pool, filter, page, now).await?;
-    let mailboxes = view::mailboxes(pool, Selection::Ids(&ids), now).await?;
-    Ok((total, mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect()))
+    Ok((total, view::mailbox_ids(pool, filter, page, now).await?))
 }
 
 /// How many there are, where they were counted by nothing else than what the filter asks for.

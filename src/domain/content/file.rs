@@ -17,7 +17,9 @@
 //! {Thank you, {to}|Thank you}, that helps.
 //! ```
 //!
-//! An empty line ends a paragraph. All faults of a file are told at once, in the order of its lines.
+//! An empty line ends a paragraph. Blanks before a line make it one of the text, whatever it begins with. All faults of a file are told at once, in the order of its lines.
+
+use std::borrow::Cow;
 
 use super::{
     fault::Fault,
@@ -72,9 +74,18 @@ pub fn read(text: &str) -> Result<Templates, Vec<Fault>> {
 pub fn write<'a>(sources: impl IntoIterator<Item = &'a Source>) -> String {
     let template = |source: &Source| {
         let subject = source.subject.as_ref().map(|subject| format!("Subject: {subject}\n")).unwrap_or_default();
-        format!("{MARK} {}\n{subject}\n{}\n", source.kind, source.body)
+        let body: Vec<_> = source.body.lines().map(written).collect();
+        format!("{MARK} {}\n{subject}\n{}\n", source.kind, body.join("\n"))
     };
     sources.into_iter().map(template).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of a body that would be read as something else stands behind a blank, which is not read.
+fn written(line: &str) -> Cow<'_, str> {
+    match line.starts_with('#') || line.starts_with(MARK) || is_subject(line) {
+        true => Cow::Owned(format!(" {line}")),
+        false => Cow::Borrowed(line),
+    }
 }
 
 fn few(read: &Templates, kind: Kind) -> Option<Fault> {
@@ -108,11 +119,14 @@ fn drafts<'a>(text: &'a str, faults: &mut Vec<Fault>) -> Vec<Draft<'a>> {
 
 fn add<'a>(draft: &mut Draft<'a>, number: u64, line: &'a str) {
     let first = draft.subject.is_none() && draft.body.iter().all(|(_, text)| text.trim().is_empty());
-    let is_subject = line.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("subject:"));
-    match (first && is_subject, line.get(8..)) {
+    match (first && is_subject(line), line.get(8..)) {
         (true, Some(subject)) => draft.subject = Some((number, subject)),
         _ => draft.body.push((number, line)),
     }
+}
+
+fn is_subject(line: &str) -> bool {
+    line.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("subject:"))
 }
 
 fn kind(line: u64, word: &str) -> Result<Kind, Fault> {

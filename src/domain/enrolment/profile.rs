@@ -28,20 +28,23 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Lays `row` onto `stored`, or onto the defaults for a new mailbox. `has_password` says whether a password is
-    /// stored already.
+    /// Lays `row` onto `stored`, or onto the defaults for a new mailbox. `given_for` are the places for which the stored
+    /// password was given, none where there is none: to another one it goes only if it is given again.
     pub fn resolve(
         row: &Row,
         stored: Option<&Profile>,
-        has_password: bool,
+        given_for: Option<&[Endpoint]>,
         rules: &Rules,
     ) -> Result<Profile, Vec<Fault>> {
         let mut faults = Vec::new();
-        if row.password.is_none() && !has_password {
+        if row.password.is_none() && given_for.is_none() {
             faults.push(Fault::of_cell(row.line, Column::Password, "is empty: a new mailbox needs its password"));
         }
         let smtp = smtp(row, stored, rules, &mut faults);
         let imap = imap(row, stored, rules, &mut faults);
+        if let (None, Some(stored), Some(given_for)) = (&row.password, stored, given_for) {
+            faults.extend(withheld(row.line, stored, (smtp.as_ref(), imap.as_ref()), given_for));
+        }
         match smtp {
             Some(smtp) if faults.is_empty() => Ok(Profile::laid_onto(row, stored, rules, smtp, imap)),
             _ => Err(faults),
@@ -100,6 +103,11 @@ impl Profile {
         domain_of(&self.email)
     }
 
+    /// Where its password is sent.
+    pub fn places(&self) -> Vec<Endpoint> {
+        [&self.smtp].into_iter().chain(&self.imap).cloned().collect()
+    }
+
     /// Returns the columns in which `other` differs.
     pub fn differences(&self, other: &Profile) -> Vec<Column> {
         let imap = |profile: &Profile| profile.imap.clone();
@@ -139,6 +147,31 @@ fn imap(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<Fau
         return None;
     }
     filled.onto(stored, &IMAP, rules, faults)
+}
+
+/// Finds where a password that is not given again must not go, once anything is changed of where it goes: whoever may
+/// change a mailbox is not told its password by a mail host of their own.
+fn withheld(
+    line: u64,
+    stored: &Profile,
+    (smtp, imap): (Option<&Endpoint>, Option<&Endpoint>),
+    given_for: &[Endpoint],
+) -> Vec<Fault> {
+    if smtp.is_none_or(|smtp| smtp.is(&stored.smtp)) && imap == stored.imap.as_ref() {
+        return Vec::new();
+    }
+    let fault = |(protocol, place): (&Protocol, &Endpoint)| {
+        if given_for.iter().any(|known| place.inherits_from(known)) {
+            return None;
+        }
+        let (column, what) = match given_for.iter().any(|known| place.is_host_of(known)) {
+            true => (protocol.security, "would send the stored password unencrypted"),
+            false => (protocol.host, "the stored password was not given for this mail host"),
+        };
+        Some(Fault::of_cell(line, column, format!("{what}: give the password again, together with it")))
+    };
+    let places = smtp.map(|at| (&SMTP, at)).into_iter().chain(imap.map(|at| (&IMAP, at)));
+    places.filter_map(fault).collect()
 }
 
 /// The three columns of one protocol, and what its ports usually speak.

@@ -1,9 +1,7 @@
-//! An exporter that says once when it fails, and once when it is well again.
+//! An exporter of spans that says once when it fails. The SDK tells each attempt, under targets that the logs leave out by
+//! default.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::{
@@ -12,29 +10,24 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-/// The SDK tells each attempt, under targets that the logs leave out by default.
+use super::complaint::Complaint;
+
 #[derive(Debug)]
 pub(super) struct Told {
     exporter: Otlp,
-    fails: AtomicBool,
+    complaint: Complaint,
 }
 
 impl Told {
     pub(super) fn of(exporter: Otlp) -> Told {
-        Told { exporter, fails: AtomicBool::new(false) }
+        Told { exporter, complaint: Complaint::of("traces") }
     }
 }
 
 impl SpanExporter for Told {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exported = self.exporter.export(batch).await;
-        match (&exported, self.fails.swap(exported.is_err(), Ordering::Relaxed)) {
-            (Err(error), false) => {
-                tracing::warn!(%error, "traces can't be exported and are lost until they can; mails go on");
-            }
-            (Ok(()), true) => tracing::info!("traces are exported again"),
-            _ => {}
-        }
+        self.complaint.note(&exported);
         exported
     }
 

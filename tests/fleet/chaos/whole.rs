@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use warmup_support::{rolling::assert_never_more, world::eventually};
 
 use super::world::{GLOBAL_MINUTE, LANES, PATIENCE, USER_MINUTE, WORKERS, World, thread};
-use crate::kill::{broken, look};
+use crate::truth::{broken, look};
 
 const MINUTE_MICROS: i64 = 60_000_000;
 

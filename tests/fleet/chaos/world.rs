@@ -93,7 +93,8 @@ pub struct World {
     pub watch: Watch,
     /// Workers that were hurt: what each had on its way may end as uncertain.
     pub touched: BTreeSet<String>,
-    fleet: Fleet,
+    /// What workers are started by, and orders given.
+    pub fleet: Fleet,
     ledger: Ledger,
     shards: BTreeSet<i32>,
     started: usize,
@@ -102,8 +103,12 @@ pub struct World {
 impl World {
     /// Four workers that send from every shard.
     pub async fn at_work() -> World {
-        let database = postgres().await;
-        World::over(Ledger::Shared(database)).await
+        World::at_work_by(env!("CARGO_BIN_EXE_warmup"), postgres().await).await
+    }
+
+    /// The same by any release's binary, over a database that this binary is to migrate.
+    pub async fn at_work_by(program: &str, database: TestDatabase) -> World {
+        World::over(program, Ledger::Shared(database)).await
     }
 
     /// The same over a Postgres of its own, whose data survives a kill.
@@ -111,12 +116,13 @@ impl World {
         let folder = TempDir::new().unwrap();
         let server = PrivatePostgres::start(folder.path(), Durability::Durable).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(5).connect_lazy(server.url()).unwrap();
-        World::over(Ledger::Own { server: Box::new(server), pool, _folder: folder }).await
+        let ours = env!("CARGO_BIN_EXE_warmup");
+        World::over(ours, Ledger::Own { server: Box::new(server), pool, _folder: folder }).await
     }
 
-    async fn over(ledger: Ledger) -> World {
+    async fn over(program: &str, ledger: Ledger) -> World {
         let (redis, host) = (redis().await, Host::that_thinks(HOST_THINKS).await);
-        let fleet = Fleet::with(ledger.url(), &redis, &mailboxes(host.port()), &SETTINGS).await;
+        let fleet = Fleet::of(program, ledger.url(), &redis, &mailboxes(host.port()), &SETTINGS).await;
         let pool = ledger.pool().clone();
         record::keep(&pool).await;
         sqlx::query(THREE_A_SHARD).execute(&pool).await.unwrap();

@@ -22,7 +22,7 @@ async fn password(pool: &PgPool, email: &str) -> String {
         .fetch_one(pool)
         .await
         .unwrap();
-    sealer().open(id, &sealed).unwrap().expose_secret().to_owned()
+    sealer().look(id, &sealed).unwrap().password.expose_secret().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ async fn password(pool: &PgPool, email: &str) -> String {
         .fetch_one(pool)
         .await
         .unwrap();
-    sealer().open(id, &sealed).unwrap().expose_secret().to_owned()
+    sealer().look(id, &sealed).unwrap().password.expose_secret().to_owned()
 }
 
 async fn kinds(pool: &PgPool) -> Vec<(String, String)> {

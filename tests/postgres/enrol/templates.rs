@@ -125,11 +125,14 @@ async fn a_row_that_is_no_template_is_said_at_the_start() {
     let database = database().await;
     let pool = database.pool();
     import(pool, OURS, now(), false).await.unwrap();
-    for body in ["{open", "=== mail\nSubject: two\n\nin one"] {
+    let write = async |body: &str| {
         sqlx::query("UPDATE templates SET body = $1 WHERE position = 1").bind(body).execute(pool).await.unwrap();
-        let error = texts(&settings(None), pool).await.unwrap_err().to_string();
-        assert!(error.contains("import the file again"), "{error}");
-    }
+        texts(&settings(None), pool).await.map_err(|error| error.to_string())
+    };
+    let error = write("{open").await.unwrap_err();
+    assert!(error.contains("import the file again"), "{error}");
+    let own = write("=== mail\nSubject: two\n\nin one").await.unwrap();
+    assert_eq!(own.count(Kind::Mail), 2, "what only looks like a mark begins no template");
     let reply_with_subject = "INSERT INTO templates VALUES ('reply', 9, 'a', 'b', now())";
     assert!(sqlx::query(reply_with_subject).execute(pool).await.is_err());
 }

@@ -17,6 +17,7 @@ use warmup::{
     config::Settings,
     domain::enrolment::Rules,
     local::proof::Snapshot,
+    observe::telemetry::Telemetry,
     ports::Clock,
     worker::Report,
 };
@@ -87,7 +88,9 @@ impl Plan {
         import_csv(&database, &settings, &self.csv, begins).await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, self.speed));
         let stop = CancellationToken::new();
-        let serving = serve::serve(&settings, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
+        let off = Telemetry::default();
+        let serving =
+            serve::serve(&settings, &off, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
         let ending = async {
             clock.sleep_until(ends).await;
             stop.cancel();

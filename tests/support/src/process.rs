@@ -19,6 +19,26 @@ use tokio::{
 /// Any key will do, as long as all commands of a test have the same.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Under which everything is due at once and nothing waits, and a dead worker is missed within two seconds. How long a mailbox
+/// cools down is each test's own matter.
+pub const NOTHING_WAITS: [(&str, &str); 15] = [
+    ("WARMUP_SHARDS", "8"),
+    ("WARMUP_ACTIVE_HOURS", "00:00-24:00"),
+    ("WARMUP_MAX_CONCURRENT", "4"),
+    ("WARMUP_STAGGER_MIN_MS", "0"),
+    ("WARMUP_STAGGER_MAX_MS", "0"),
+    ("WARMUP_REPLY_DELAY_MIN", "0"),
+    ("WARMUP_REPLY_DELAY_MAX", "0"),
+    ("WARMUP_CRON_INTERVAL_MINUTES", "1"),
+    ("WARMUP_CRON_SPREAD_MINUTES", "0"),
+    ("WARMUP_GLOBAL_MINUTE_LIMIT", "100000"),
+    ("WARMUP_GLOBAL_HOURLY_LIMIT", "1000000"),
+    ("WARMUP_USER_MINUTE_LIMIT", "100000"),
+    ("WARMUP_USER_HOURLY_LIMIT", "1000000"),
+    ("WARMUP_LEASE_TTL_MS", "1500"),
+    ("WARMUP_HEARTBEAT_MS", "500"),
+];
+
 /// The binary and the environment that it is run in. Nothing of this process's environment is passed on.
 pub struct Binary {
     program: PathBuf,

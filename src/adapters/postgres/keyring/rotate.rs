@@ -6,21 +6,23 @@
 //!     otherwise: the keyring holds the new key only, an event, commit
 //! ```
 //!
+//! What an earlier release had sealed without places is bound to its row's here (`adapters/seal.rs`).
+//!
 //! Whoever still has the old key afterwards can open nothing and disables nobody: a worker notices within a heartbeat and
 //! stops in order (`app::keywatch`), a command and a start are refused by the keyring's check. Imports wait on the
 //! enrolment lock and then meet that check, so none can store a password under the old key.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 use thiserror::Error;
 
 use super::{KeyringError, check_in};
 use crate::{
     adapters::{
         postgres::enrol::{self, Event},
-        seal::{KeyId, Sealer},
+        seal::{KeyId, Opened, Sealer},
     },
-    domain::id::MailboxId,
+    domain::{id::MailboxId, mailbox::Endpoint},
 };
 
 /// Passwords in one statement.
@@ -87,32 +89,62 @@ pub async fn rotate(pool: &PgPool, old: &Sealer, new: &Sealer, now: DateTime<Utc
 /// Seals all passwords anew, in the order of their ids, as every statement locks mailboxes.
 async fn reseal(connection: &mut PgConnection, old: &Sealer, new: &Sealer) -> Result<usize, RotateError> {
     const READ: &str = "
-        SELECT id, email, sealed_password FROM mailboxes
+        SELECT id, email, sealed_password, smtp_host, smtp_port, smtp_security, imap_host, imap_port, imap_security
+        FROM mailboxes
         WHERE sealed_password IS NOT NULL AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE";
     const WRITE: &str = "
         UPDATE mailboxes m SET sealed_password = new.sealed
         FROM unnest($1::bigint[], $2::bytea[]) AS new (id, sealed) WHERE m.id = new.id";
     let (mut last, mut done, mut unopened) = (i64::MIN, 0, Vec::new());
     loop {
-        let rows: Vec<(i64, String, Vec<u8>)> =
-            sqlx::query_as(READ).bind(last).bind(CHUNK).fetch_all(&mut *connection).await?;
-        let Some((id, ..)) = rows.last() else { break };
-        last = *id;
+        let rows: Vec<Sealed> = sqlx::query_as(READ).bind(last).bind(CHUNK).fetch_all(&mut *connection).await?;
+        let Some(row) = rows.last() else { break };
+        last = row.id;
         let (mut ids, mut sealed) = (Vec::new(), Vec::new());
-        for (id, email, under_old) in rows {
-            match old.open(MailboxId(id), &under_old) {
-                Ok(password) => sealed.push(new.seal(MailboxId(id), &password)),
+        for row in rows {
+            match old.look(MailboxId(row.id), &row.sealed_password) {
+                Ok(opened) => sealed.push(row.under(new, opened)?),
                 Err(_) => {
-                    unopened.push(email);
+                    unopened.push(row.email);
                     continue;
                 }
             }
-            ids.push(id);
+            ids.push(row.id);
         }
         done += ids.len();
         sqlx::query(WRITE).bind(ids).bind(sealed).execute(&mut *connection).await?;
     }
     if unopened.is_empty() { Ok(done) } else { Err(RotateError::Unopened(unopened)) }
+}
+
+/// A password, and where its mailbox's row has it sent.
+#[derive(FromRow)]
+struct Sealed {
+    id: i64,
+    email: String,
+    sealed_password: Vec<u8>,
+    smtp_host: String,
+    smtp_port: i32,
+    smtp_security: String,
+    imap_host: Option<String>,
+    imap_port: Option<i32>,
+    imap_security: Option<String>,
+}
+
+impl Sealed {
+    /// Seals it anew to be sent to where it was given for: the row is believed only of what an earlier release sealed.
+    fn under(&self, new: &Sealer, opened: Opened) -> Result<Vec<u8>, sqlx::Error> {
+        let places = opened.places.map_or_else(|| self.places(), Ok)?;
+        Ok(new.seal(MailboxId(self.id), &places, &opened.password))
+    }
+
+    fn places(&self) -> Result<Vec<Endpoint>, sqlx::Error> {
+        let smtp = enrol::endpoint(self.smtp_host.clone(), self.smtp_port, &self.smtp_security)?;
+        Ok(match (&self.imap_host, self.imap_port, &self.imap_security) {
+            (Some(host), Some(port), Some(security)) => vec![smtp, enrol::endpoint(host.clone(), port, security)?],
+            _ => vec![smtp],
+        })
+    }
 }
 
 fn named(emails: &[String]) -> String {

@@ -1,13 +1,18 @@
 //! A census: every mailbox is judged against its plan at one instant, and what comes of it is stored, with sums for each
 //! user. Whatever is told of many mailboxes is read from the last one, so all of it is of the same instant, on every pod.
 //!
+//! Whoever has fallen far behind or fails since the last one, or is well again, is told as an event (`view/alerts.rs`).
+//!
 //! A census reads what settlements write and locks none of it. Only what has changed is written.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::clocks::{Clocks, judged};
+use super::{
+    alerts::alerts,
+    clocks::{Clocks, judged},
+};
 use crate::domain::{
     id::UserId,
     time::{Span, Window},
@@ -52,6 +57,8 @@ pub struct Totals {
     pub best: Vec<i64>,
     /// The same by windows.
     pub windows: Vec<WindowSums>,
+    /// Mailboxes that an alert is out for: far behind their plan, or failing.
+    pub alarmed: i64,
 }
 
 /// Mailboxes whose windows are the same span of the same day.
@@ -173,30 +180,55 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<
         .bind(clocks.wholes)
         .bind(now)
         .bind(LISTED)
+        .bind(summed_since(&mut transaction, now).await?)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await
 }
 
+/// A batch settles within the hour; what a late answer corrects after that is in the days, and not in the line.
+const BATCH_SETTLES: TimeDelta = TimeDelta::hours(1);
+/// For how long the quarters of an hour are kept: no day in any zone is longer ago.
+const LINE_KEPT: TimeDelta = TimeDelta::days(3);
+
+/// Returns from when on the quarters of an hour are summed up again.
+async fn summed_since(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<DateTime<Utc>, sqlx::Error> {
+    let last: Option<DateTime<Utc>> = sqlx::query_scalar("SELECT as_of FROM census").fetch_optional(connection).await?;
+    let oldest = now - LINE_KEPT;
+    Ok(last.map_or(oldest, |last| (last.min(now) - BATCH_SETTLES).max(oldest)))
+}
+
 /// How many of the best, and of those furthest behind, are named.
 const LISTED: i32 = 10;
 
-/// $7 now, $8 how many of each list.
+/// $7 now, $8 how many of each list, $9 from when on batches are summed up again.
 const CENSUS: &str = concat!(
     judged!(),
-    ", changed AS (
-        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status)
-        SELECT j.id, j.user_id, j.day, j.quota, j.sent, j.status
-        FROM judged j LEFT JOIN standings s ON s.mailbox_id = j.id
-        WHERE j.enabled AND (s.user_id, s.day, s.quota, s.sent, s.status)
-                            IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status)
+    alerts!(),
+    "
+    , changed AS (
+        INSERT INTO standings (mailbox_id, user_id, day, quota, sent, status, address, alert, behind_on, failing_on)
+        SELECT n.id, n.user_id, n.day, n.quota, n.sent, n.status, lower(n.email), n.alert,
+               CASE WHEN n.alert = 'behind' AND n.was IS DISTINCT FROM 'behind' THEN n.day ELSE n.behind_on END,
+               CASE WHEN n.alert = 'failing' AND n.was IS DISTINCT FROM 'failing' THEN n.day ELSE n.failing_on END
+        FROM noted n
+        WHERE n.enabled AND (n.address = '' OR n.differs
+                             OR n.alert IS DISTINCT FROM n.was)
         ON CONFLICT (mailbox_id) DO UPDATE
-        SET (user_id, day, quota, sent, status)
-            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status)
+        SET (user_id, day, quota, sent, status, address, alert, behind_on, failing_on)
+            = (EXCLUDED.user_id, EXCLUDED.day, EXCLUDED.quota, EXCLUDED.sent, EXCLUDED.status, EXCLUDED.address,
+               EXCLUDED.alert, EXCLUDED.behind_on, EXCLUDED.failing_on)
     ),
     gone AS (
         DELETE FROM standings s WHERE NOT EXISTS (SELECT FROM judged j WHERE j.id = s.mailbox_id AND j.enabled)
     ),
+    went AS (
+        INSERT INTO quarters (at, mails)
+        SELECT date_bin('15 minutes', started_at, 'epoch') AS at, sum(sent - replied)::bigint
+        FROM batches WHERE started_at >= date_bin('15 minutes', $9, 'epoch') AND started_at <= $7 GROUP BY 1
+        ON CONFLICT (at) DO UPDATE SET mails = EXCLUDED.mails WHERE quarters.mails <> EXCLUDED.mails
+    ),
+    past AS (DELETE FROM quarters WHERE at < $7 - interval '4 days'),
     held AS (
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
@@ -268,24 +300,25 @@ const CENSUS: &str = concat!(
     ),
     whole AS (
         SELECT sums.*, coalesce(furthest.ids[:$8], '{}') AS furthest, coalesce(best.ids[:$8], '{}') AS best,
-               coalesce(windows.lines, '[]') AS windows
+               coalesce(windows.lines, '[]') AS windows, coalesce(alarmed.mailboxes, 0) AS alarmed
         FROM sums LEFT JOIN furthest USING (user_id) LEFT JOIN best USING (user_id) LEFT JOIN windows USING (user_id)
+             LEFT JOIN alarmed USING (user_id)
     ),
     forgotten AS (DELETE FROM totals t WHERE NOT EXISTS (SELECT FROM whole WHERE whole.user_id = t.user_id)),
     summed AS (
         INSERT INTO totals (user_id, enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied,
                             failed, uncertain, owing, filled, planned, complete, on_track, behind, failing, hour_sent,
-                            hour_before, minute_sent, furthest, best, windows)
+                            hour_before, minute_sent, furthest, best, windows, alarmed)
         SELECT whole.* FROM whole LEFT JOIN totals t USING (user_id) WHERE t IS DISTINCT FROM whole
         ON CONFLICT (user_id) DO UPDATE
         SET (enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied, failed, uncertain, owing,
              filled, planned, complete, on_track, behind, failing, hour_sent, hour_before, minute_sent, furthest, best,
-             windows)
+             windows, alarmed)
             = (EXCLUDED.enrolled, EXCLUDED.may_send, EXCLUDED.off, EXCLUDED.paused, EXCLUDED.disabled, EXCLUDED.owed,
                EXCLUDED.mailboxes, EXCLUDED.active, EXCLUDED.sent, EXCLUDED.replied, EXCLUDED.failed, EXCLUDED.uncertain,
                EXCLUDED.owing, EXCLUDED.filled, EXCLUDED.planned, EXCLUDED.complete, EXCLUDED.on_track, EXCLUDED.behind,
                EXCLUDED.failing, EXCLUDED.hour_sent, EXCLUDED.hour_before, EXCLUDED.minute_sent, EXCLUDED.furthest,
-               EXCLUDED.best, EXCLUDED.windows)
+               EXCLUDED.best, EXCLUDED.windows, EXCLUDED.alarmed)
         RETURNING 1
     ),
     pace AS (

@@ -53,7 +53,7 @@ macro_rules! judged {
             AS clock (zone, window_start, window_end, day, part, whole)
     ),
     box AS (
-        SELECT m.id, m.user_id, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, m.timezone, m.window_start,
+        SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, m.timezone, m.window_start,
                m.window_end, clock.day, clock.part,
                clock.whole,
                CASE WHEN d.day IS NOT NULL THEN d.quota::int

@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use super::quota::{Page, QuotaRow, told};
+use super::{
+    pages::{FOUND_AT_ONCE, in_order},
+    quota::{Page, QuotaRow, quotas_of},
+};
 use crate::domain::id::UserId;
 
 /// What is looked for.
@@ -16,27 +19,35 @@ pub struct Looked<'a> {
 
 macro_rules! found {
     () => {
-        " FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id
-         WHERE ($1::bigint IS NULL OR s.user_id = $1) AND ($2::text IS NULL OR s.status = $2)
-           AND strpos(lower(m.email), lower($3)) > 0"
+        " FROM standings
+         WHERE ($1::bigint IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)
+           AND strpos(address, lower($3)) > 0"
     };
 }
 
-/// Returns how many mailboxes of `user`, or of all, are so, and a page of them, by id, as they were counted last.
+/// Returns how many mailboxes of `user`, or of all, are so, and a page of them, by id, as they were counted last. All
+/// addresses are read for it, and mostly once.
 pub async fn quotas_found(
     pool: &PgPool,
     user: Option<UserId>,
     looked: Looked<'_>,
     page: Page,
 ) -> Result<(i64, Vec<QuotaRow>), sqlx::Error> {
+    const FEW: &str = concat!("SELECT mailbox_id", found!(), " LIMIT $4");
     const COUNT: &str = concat!("SELECT count(*)", found!());
-    const ROWS: &str = concat!(
-        "SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end",
+    const IDS: &str = concat!(
+        "SELECT mailbox_id",
         found!(),
-        " AND ($4::bigint IS NULL OR s.mailbox_id > $4) ORDER BY s.mailbox_id LIMIT $5"
+        " AND ($4::bigint IS NULL OR mailbox_id > $4) ORDER BY mailbox_id LIMIT $5"
     );
     let (Looked { part, status }, user) = (looked, user.map(|user| user.0));
-    let (total,): (i64,) = sqlx::query_as(COUNT).bind(user).bind(status).bind(part).fetch_one(pool).await?;
-    let rows = sqlx::query_as(ROWS).bind(user).bind(status).bind(part).bind(page.after).bind(page.limit);
-    Ok((total, told(rows.fetch_all(pool).await?)?))
+    let asked = |statement| sqlx::query_scalar(statement).bind(user).bind(status).bind(part);
+    let (total, ids) = match in_order(asked(FEW).bind(FOUND_AT_ONCE + 1).fetch_all(pool).await?) {
+        Some(all) => (all.len() as i64, page.of(&all)),
+        None => {
+            let total: i64 = asked(COUNT).fetch_one(pool).await?;
+            (total, asked(IDS).bind(page.after).bind(page.limit).fetch_all(pool).await?)
+        }
+    };
+    Ok((total, quotas_of(pool, &ids).await?))
 }

@@ -47,8 +47,40 @@ macro_rules! filtered_mailboxes {
 
 /// Counts the mailboxes that `filter` lets pass.
 pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
-    const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
     filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
+}
+
+const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
+
+/// Returns how many mailboxes `filter` lets pass, which looks for a part of the address, and the ids of a page of them. All
+/// addresses are read for it, mostly once, and from an index of them alone.
+pub async fn found_mailboxes(
+    pool: &PgPool,
+    filter: &MailboxFilter,
+    page: Page,
+    now: DateTime<Utc>,
+) -> Result<(i64, Vec<i64>), sqlx::Error> {
+    const FEW: &str = concat!("SELECT m.id", filtered_mailboxes!(), "LIMIT $10");
+    let held = held(pool, now).await?;
+    let mut transaction = pool.begin().await?;
+    // By its costs, which don't know what lies in memory, the index is about as good as the table; it is five times as fast.
+    sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *transaction).await?;
+    let few = filtered(FEW, filter, held.clone(), now).bind(FOUND_AT_ONCE + 1).fetch_all(&mut *transaction).await?;
+    if let Some(all) = in_order(few) {
+        return Ok((all.len() as i64, page.of(&all)));
+    }
+    let total = filtered(COUNT, filter, held, now).fetch_one(&mut *transaction).await?;
+    transaction.rollback().await?;
+    Ok((total, mailbox_ids(pool, filter, page, now).await?))
+}
+
+/// So many are found at once; where more fit, a page of them is near.
+pub(super) const FOUND_AT_ONCE: i64 = 5_000;
+
+/// Orders what was found; none where it is more than [`FOUND_AT_ONCE`].
+pub(super) fn in_order(mut found: Vec<i64>) -> Option<Vec<i64>> {
+    found.sort_unstable();
+    (found.len() as i64 <= FOUND_AT_ONCE).then_some(found)
 }
 
 /// Returns the ids of a page of the mailboxes that `filter` lets pass.

@@ -34,9 +34,17 @@ pub struct Page {
     pub after: Option<i64>,
 }
 
+impl Page {
+    /// Cuts this page out of all ids, in their order.
+    pub fn of(&self, ids: &[i64]) -> Vec<i64> {
+        let later = ids.iter().copied().filter(|id| self.after.is_none_or(|after| *id > after));
+        later.take(usize::try_from(self.limit).unwrap_or_default()).collect()
+    }
+}
+
 /// What the last census kept of a mailbox, with what says when its day is.
 #[derive(FromRow)]
-pub(super) struct Kept {
+struct Kept {
     id: i64,
     email: String,
     day: NaiveDate,
@@ -75,7 +83,7 @@ pub async fn quotas_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<QuotaRow>, sqlx
     told(sqlx::query_as(ROWS).bind(ids).fetch_all(pool).await?)
 }
 
-pub(super) fn told(kept: Vec<Kept>) -> Result<Vec<QuotaRow>, sqlx::Error> {
+fn told(kept: Vec<Kept>) -> Result<Vec<QuotaRow>, sqlx::Error> {
     kept.into_iter().map(Kept::told).collect()
 }
 

@@ -151,3 +151,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lines_that_only_look_like_notes_marks_and_subjects_are_kept() {
+    let file = "=== mail\nSubject: Boxes\n\nThese are:\n # 1, the red one\n === and the blue one ===\n\n=== reply\n\n subject: boxes\n";
+    let sources =
+        |text: &str| read(text).unwrap().templates.into_iter().map(|template| template.source).collect::<Vec<_>>();
+    let first = sources(file);
+    assert_eq!(first[0].body, "These are:\n# 1, the red one\n=== and the blue one ===");
+    assert_eq!(first[1].body, "subject: boxes");
+    assert_eq!(sources(&write(&first)), first);
+}

@@ -27,7 +27,7 @@ fn new(cells: &[(&str, &str)]) -> Result<Profile, Vec<String>> {
 }
 
 fn onto(cells: &[(&str, &str)], stored: Option<&Profile>, rules: &Rules) -> Result<Profile, Vec<String>> {
-    Profile::resolve(&row(cells), stored, stored.is_some(), rules)
+    Profile::resolve(&row(cells), stored, stored.map(Profile::places).as_deref(), rules)
         .map_err(|faults| faults.iter().map(Fault::to_string).collect())
 }
 
@@ -114,4 +114,56 @@ fn imap_is_whole_or_not_there() {
     let with = new(&[("imap_host", "imap.example.com"), ("imap_port", "993")]).unwrap();
     assert_eq!(with.imap.as_ref().unwrap().security, Security::Tls);
     assert_eq!(onto(&[], Some(&with), &RULES).unwrap(), with);
+}
+
+const SECRETLESS: (&str, &str) = ("password", "");
+
+#[test]
+fn a_password_that_is_not_given_again_goes_to_no_other_host() {
+    let stored = new(&[]).unwrap();
+    let withheld = |cells: &[(&str, &str)]| onto(&[&[SECRETLESS], cells].concat(), Some(&stored), &RULES).unwrap_err();
+    let told = "the stored password was not given for this mail host: give the password again, together with it";
+    assert_eq!(withheld(&[("smtp_host", "mail.evil.example")]), [format!("line 2, smtp_host: {told}")]);
+    assert_eq!(
+        withheld(&[("imap_host", "imap.evil.example"), ("imap_port", "993")]),
+        [format!("line 2, imap_host: {told}")]
+    );
+    let with_others = withheld(&[("smtp_host", "mail.evil.example"), ("imap_port", "993")]);
+    assert_eq!(with_others.len(), 2, "{with_others:?}");
+    assert!(onto(&[("smtp_host", "mail.other.example")], Some(&stored), &RULES).is_ok(), "it was given");
+}
+
+#[test]
+fn it_goes_to_other_ports_of_its_host_where_they_are_encrypted() {
+    let rules = Rules { allow_plaintext: true, ..RULES };
+    let stored = new(&[]).unwrap();
+    let set = |cells: &[(&str, &str)]| onto(&[&[SECRETLESS], cells].concat(), Some(&stored), &rules);
+    assert!(set(&[("smtp_port", "465")]).is_ok());
+    assert!(set(&[("smtp_host", "MAIL.example.com"), ("imap_host", "mail.example.com"), ("imap_port", "993")]).is_ok());
+    let told = "would send the stored password unencrypted: give the password again, together with it";
+    for weaker in [&[("smtp_port", "25")][..], &[("smtp_security", "none")]] {
+        assert_eq!(set(weaker).unwrap_err(), [format!("line 2, smtp_security: {told}")]);
+    }
+    let plain = onto(&[("smtp_port", "25")], None, &rules).unwrap();
+    assert!(onto(&[SECRETLESS, ("daily_max", "9")], Some(&plain), &rules).is_ok(), "it goes where it went");
+    assert!(onto(&[SECRETLESS, ("smtp_port", "2525"), ("smtp_security", "none")], Some(&plain), &rules).is_err());
+}
+
+#[test]
+fn what_was_given_counts_and_not_what_somebody_wrote_into_the_row() {
+    let given_for = new(&[]).unwrap().places();
+    let changed = new(&[("smtp_host", "mail.evil.example")]).unwrap();
+    let set = |cells: &[(&str, &str)]| {
+        Profile::resolve(
+            &row(&[&[SECRETLESS, ("smtp_host", "")], cells].concat()),
+            Some(&changed),
+            Some(&given_for),
+            &RULES,
+        )
+    };
+    assert!(set(&[("daily_max", "9")]).is_ok(), "nothing of where it goes is changed");
+    assert!(set(&[("smtp_host", "mail.example.com")]).is_ok(), "back to where it was given for");
+    for cells in [&[("smtp_port", "465")][..], &[("imap_host", "mail.example.com"), ("imap_port", "993")]] {
+        assert_eq!(set(cells).unwrap_err()[0].column, Some("smtp_host"));
+    }
 }

@@ -1,0 +1,20 @@
+//! All metrics in Prometheus' text format, as `/metrics` tells them and as they are pushed.
+
+use super::{desk::Desk, overview::fleet_gauges};
+use crate::observe::fleet;
+
+/// What concerns the fleet; nothing while Postgres is away, because what the process counts is what one wants to see then.
+pub async fn fleet(desk: &Desk) -> String {
+    match fleet_gauges(&desk.database, &desk.census, &desk.settings, desk.clock.now()).await {
+        Ok(gauges) => fleet::text(&gauges),
+        Err(error) => {
+            tracing::warn!(%error, "the metrics go without the fleet's gauges: Postgres does not answer");
+            String::new()
+        }
+    }
+}
+
+/// What this process counts, where that is wanted.
+pub fn process(desk: &Desk) -> String {
+    if desk.settings.enable_detailed_metrics { desk.meters.text() } else { String::new() }
+}

@@ -1,0 +1,151 @@
+//! Metrics over OTLP: what a scrape would read, pushed to a collector at an interval.
+//!
+//! There is one registry, that of `/metrics`, and its text is what is sent (`points.rs`): so both ways tell the very same
+//! numbers, histograms with their exact buckets, totals since the start of the process. The SDK's own meters would be a
+//! second set of books beside it: they can't be given a histogram that was counted elsewhere.
+//!
+//! A push waits for nobody and nobody for it: it runs beside the worker, takes no lock that a mail takes for longer than it
+//! takes to copy a number, and gives up after its time.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use opentelemetry::time;
+use opentelemetry_proto::{
+    tonic::{
+        collector::metrics::v1::ExportMetricsServiceRequest,
+        common::v1::InstrumentationScope,
+        metrics::v1::{ResourceMetrics, ScopeMetrics},
+        resource::v1::Resource,
+    },
+    transform::common::tonic::ResourceAttributesWithSchema,
+};
+
+use super::{
+    Fault,
+    asked::{Asked, Signal},
+    complaint::Complaint,
+    courier::{Courier, milliseconds},
+    fault,
+    points::{Times, gone, points},
+};
+use crate::observe::{fleet, spans};
+
+/// As OpenTelemetry has it.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// What pushes the metrics of a process.
+#[derive(Debug)]
+pub struct Push {
+    courier: Courier,
+    resource: Resource,
+    started: SystemTime,
+    /// From one push to the next.
+    pub every: Duration,
+    complaint: Complaint,
+}
+
+impl Push {
+    /// Reads what `vars` ask for; `None` where nothing is to be pushed. To be called within the runtime, when counting
+    /// begins.
+    pub(super) fn of(
+        vars: &BTreeMap<String, String>,
+        resource: &opentelemetry_sdk::Resource,
+    ) -> Result<Option<Push>, Fault> {
+        let asked = Asked::of(vars, Signal::Metrics);
+        let Some(protocol) = asked.protocol()? else { return Ok(None) };
+        let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        if let Some(other) = asked.read(preference).filter(|value| !value.eq_ignore_ascii_case("cumulative")) {
+            return Err(fault(preference, other, "this program tells totals: cumulative"));
+        }
+        let time = |name: &str| asked.read(name).map(|value| milliseconds(name.to_owned(), value)).transpose();
+        let mut courier = Courier::of(&asked, protocol)?;
+        if let Some(longest) = time("OTEL_METRIC_EXPORT_TIMEOUT")? {
+            courier.within = courier.within.min(longest);
+        }
+        let attributes = ResourceAttributesWithSchema::from(resource).attributes.0;
+        Ok(Some(Push {
+            courier,
+            resource: Resource { attributes, ..Resource::default() },
+            started: time::now(),
+            every: time("OTEL_METRIC_EXPORT_INTERVAL")?.unwrap_or(EVERY),
+            complaint: Complaint::of("metrics"),
+        }))
+    }
+
+    /// Pushes what a scrape says, `text`. With `fleet_ended` it says too that the fleet's gauges come from here no longer,
+    /// so that nobody goes on showing the last ones.
+    pub async fn push(&self, text: &str, fleet_ended: bool) {
+        let times = Times { start: nanos(self.started), now: nanos(time::now()) };
+        let mut metrics = points(text, times);
+        if fleet_ended {
+            metrics.extend(gone(fleet::told(), times));
+        }
+        if metrics.is_empty() {
+            return;
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let scope = InstrumentationScope { name: spans::SCOPE.to_owned(), version, ..InstrumentationScope::default() };
+        let scope_metrics = vec![ScopeMetrics { scope: Some(scope), metrics, ..ScopeMetrics::default() }];
+        let resource = Some(self.resource.clone());
+        let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
+        self.complaint.note(&self.courier.deliver(ExportMetricsServiceRequest { resource_metrics }).await);
+    }
+}
+
+fn nanos(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
+
+    fn push(vars: &[(&str, &str)]) -> Result<Option<Push>, String> {
+        // As `main` does.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Push::of(&vars, &opentelemetry_sdk::Resource::builder_empty().build()).map_err(|fault| fault.to_string())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_pushed_without_an_endpoint_or_when_it_is_switched_off() {
+        for vars in [
+            &[][..],
+            &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces")],
+            &[HERE, ("OTEL_METRICS_EXPORTER", "none")],
+            &[HERE, ("OTEL_SDK_DISABLED", "true")],
+        ] {
+            assert!(push(vars).unwrap().is_none(), "{vars:?}");
+        }
+        assert!(push(&[HERE, ("OTEL_TRACES_EXPORTER", "none")]).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn interval_and_time_out_are_in_milliseconds_and_the_shorter_time_out_holds() {
+        let push = |vars: &[(&str, &str)]| push(&[&[HERE], vars].concat()).unwrap().unwrap();
+        let usual = push(&[]);
+        assert_eq!((usual.every, usual.courier.within), (Duration::from_secs(60), Duration::from_secs(10)));
+        let given = push(&[("OTEL_METRIC_EXPORT_INTERVAL", "500"), ("OTEL_METRIC_EXPORT_TIMEOUT", "300")]);
+        assert_eq!((given.every, given.courier.within), (Duration::from_millis(500), Duration::from_millis(300)));
+        assert_eq!(push(&[("OTEL_METRIC_EXPORT_TIMEOUT", "30000")]).courier.within, Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn what_can_t_be_followed_is_said() {
+        for (name, value) in [
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ] {
+            let said = push(&[HERE, (name, value)]).unwrap_err();
+            assert!(said.starts_with(&format!("{name}={value}: ")), "{said}");
+        }
+    }
+}
