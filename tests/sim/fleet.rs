@@ -1,6 +1,10 @@
 //! A simulated day: workers on memory adapters that are audited after every statement, a weather, and what befalls them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
@@ -115,8 +119,8 @@ pub struct Day {
     pub grants: Vec<(i64, UserId)>,
     pub statements: usize,
     pub events: usize,
-    /// What is not settled at the end.
-    pub in_flight: usize,
+    /// Message-IDs of what is not settled at the end.
+    pub in_flight: BTreeSet<String>,
     /// When a mail of which shard was reserved by whom.
     pub reserved: Vec<(DateTime<Utc>, ShardId, WorkerId)>,
     /// Who had what, second by second.
@@ -225,7 +229,7 @@ async fn live(scenario: Scenario) -> Day {
         grants: noted.grants(),
         statements: ledger.statements(),
         events: world.events().len(),
-        in_flight: world.in_flight().len(),
+        in_flight: world.in_flight(),
         reserved: ledger.reserved(),
         seconds,
     }

@@ -381,9 +381,9 @@ impl MemoryWorld {
         self.tables().cleanups.clone()
     }
 
-    /// Returns the flights that are not settled.
-    pub fn in_flight(&self) -> Vec<FlightId> {
-        self.tables().flights.keys().copied().collect()
+    /// Returns the Message-IDs of the flights that are not settled.
+    pub fn in_flight(&self) -> BTreeSet<String> {
+        self.tables().flights.values().map(|flight| flight.message_id.clone()).collect()
     }
 
     /// Returns every invariant that does not hold right now, as sentences.
