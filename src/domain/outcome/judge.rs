@@ -110,7 +110,9 @@ impl Evidence {
             Evidence::AuthMissing => "the host offers neither AUTH PLAIN nor AUTH LOGIN".into(),
             Evidence::PlaintextRefused => "security none needs WARMUP_ALLOW_PLAINTEXT=true".into(),
             Evidence::SealBroken => {
-                "the password does not open under WARMUP_MASTER_KEY; import the mailbox again".into()
+                "the password does not open: it was sealed under another WARMUP_MASTER_KEY, or given for another mail host; \
+                 give it again"
+                    .into()
             }
             Evidence::Cancelled => "the worker was stopping".into(),
             Evidence::LeaseLost => "the lease of the shard can have run out".into(),
