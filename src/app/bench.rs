@@ -127,7 +127,11 @@ async fn fill_caps(ports: &Ports, database: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says how many mailboxes the database has, removed ones too.
+/// Says how many mailboxes the database has, removed ones too; none where it has no schema yet.
 pub async fn mailboxes(database: &PgPool) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT count(*) FROM mailboxes").fetch_one(database).await
+    let is_there: bool = sqlx::query_scalar("SELECT to_regclass('mailboxes') IS NOT NULL").fetch_one(database).await?;
+    match is_there {
+        true => sqlx::query_scalar("SELECT count(*) FROM mailboxes").fetch_one(database).await,
+        false => Ok(0),
+    }
 }

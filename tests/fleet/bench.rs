@@ -55,8 +55,18 @@ async fn on_given_servers_it_wants_an_empty_database() {
     let told = bench(&binary, &sink, &["--given-servers"]).await;
     assert_eq!((sink.taken(), told["sent"].as_u64()), (SENDS, Some(SENDS)));
 
+    let mut redis = redis::Client::open(cache.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.starts_with("{warmup-bench}")), "{keys:?}");
+
+    // As in an older release's database: a bench that is refused has not brought it up to this one.
+    const OLDER: &str = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    const VERSIONS: &str = "SELECT count(*) FROM _sqlx_migrations";
+    sqlx::query(OLDER).execute(database.pool()).await.unwrap();
+    let before: i64 = sqlx::query_scalar(VERSIONS).fetch_one(database.pool()).await.unwrap();
     let smtp = format!("127.0.0.1:{}", sink.port());
     let said = binary.refused(&["bench", "send", "--smtp", &smtp, "--security", "none", "--given-servers"]).await;
     assert!(said.contains("give one that is empty"), "{said}");
-    assert_eq!(sink.taken(), SENDS);
+    let after: i64 = sqlx::query_scalar(VERSIONS).fetch_one(database.pool()).await.unwrap();
+    assert_eq!((after, sink.taken()), (before, SENDS));
 }

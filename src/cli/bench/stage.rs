@@ -46,13 +46,14 @@ impl Stage {
         let (urls, servers) = if args.given_servers { (given()?, None) } else { own(folder, args).await? };
         let settings = settings(urls, args)?;
         let database = pool::connect(settings.require_database()?, settings.db_pool).await?;
-        migrate::migrate(&database, settings.shards, begins()).await?;
+        // First of all: nobody's fleet is migrated by a bench.
         let there = mailboxes(&database).await?;
         if there > 0 {
             bail!(
                 "the database of DATABASE_URL has {there} mailboxes: give one that is empty, for a bench sends what they owe"
             );
         }
+        migrate::migrate(&database, settings.shards, begins()).await?;
         let (csv, mailboxes) = csv(args, password);
         let sealer = Sealer::new(settings.require_master_key()?.expose());
         let options = import::Options { now: begins(), dry_run: false, progress: &|_, _| {} };
@@ -96,6 +97,8 @@ fn settings(urls: Urls, args: &Args) -> anyhow::Result<Settings> {
     let most = 1_000_000.to_string();
     let mut vars: BTreeMap<String, String> = urls.into_iter().map(|(name, url)| (name.to_owned(), url)).collect();
     let mut set = |name: &str, value: String| vars.insert(name.to_owned(), value);
+    // A given Redis may be a fleet's: its keys are not ours.
+    set("WARMUP_REDIS_PREFIX", "warmup-bench".to_owned());
     set("WARMUP_MASTER_KEY", STANDARD.encode(rand::random::<[u8; 32]>()));
     set("WARMUP_ALLOW_PRIVATE_HOSTS", "true".to_owned());
     set("WARMUP_ALLOW_PLAINTEXT", "true".to_owned());

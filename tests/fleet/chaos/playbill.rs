@@ -14,9 +14,8 @@ use std::{
 
 pub type Scenario = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
 
-/// How many play at once: each is four workers. As many as leave two cores time to keep what is promised (ten kept a
-/// load of 13, and came within a breath of the 25 s, or past them), and one Postgres room for the
-/// connections of all their workers.
+/// How many play at once, each with four workers: as many as leave two cores time to keep what is promised (ten kept a load of
+/// 13, and came within a breath of the 25 s, or past them), and one Postgres room for the connections of all their workers.
 const AT_ONCE: usize = 5;
 
 static PLAYED: Mutex<Option<BTreeMap<&'static str, JoinHandle<()>>>> = Mutex::new(None);
