@@ -17,7 +17,7 @@ use crate::{
 
 /// Partners offered beside the planned one; and how many more than it has attempted when those would not do either, so
 /// that a repeat is offered only behind everybody that is left.
-const ALTERNATIVES: usize = 8;
+const ALTERNATIVES: usize = 3;
 const EVERYBODY: usize = 512;
 
 /// A letter with its words and what it asks of the ledger.

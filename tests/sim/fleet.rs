@@ -1,10 +1,6 @@
 //! A simulated day: workers on memory adapters that are audited after every statement, a weather, and what befalls them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
@@ -119,8 +115,8 @@ pub struct Day {
     pub grants: Vec<(i64, UserId)>,
     pub statements: usize,
     pub events: usize,
-    /// Message-IDs of what is not settled at the end.
-    pub in_flight: BTreeSet<String>,
+    /// Message-IDs of what is not settled at the end, with who sends it.
+    pub in_flight: BTreeMap<String, MailboxId>,
     /// When a mail of which shard was reserved by whom.
     pub reserved: Vec<(DateTime<Utc>, ShardId, WorkerId)>,
     /// Who had what, second by second.
@@ -229,7 +225,7 @@ async fn live(scenario: Scenario) -> Day {
         grants: noted.grants(),
         statements: ledger.statements(),
         events: world.events().len(),
-        in_flight: world.in_flight(),
+        in_flight: world.on_their_way(),
         reserved: ledger.reserved(),
         seconds,
     }

@@ -53,7 +53,7 @@ pub fn assert_true_numbers(day: &Day) {
         .collect();
     assert!(sent.iter().all(|id| day.accepted.contains_key(*id)), "only what a host accepted is SENT or REPLIED");
     // What a killed worker had on its way waits for a sweep, and is not open for anybody else.
-    let known = |id: &String| sent.contains(id) || uncertain.contains(id) || day.in_flight.contains(id);
+    let known = |id: &String| sent.contains(id) || uncertain.contains(id) || day.in_flight.contains_key(id);
     assert!(day.accepted.keys().all(known), "what arrived is accounted for");
 }
 

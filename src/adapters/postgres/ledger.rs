@@ -33,11 +33,6 @@ impl PostgresLedger {
     pub fn new(pool: PgPool, user_daily_cap: f64) -> PostgresLedger {
         PostgresLedger { session: Session::new(pool.clone()), brief: Session::brief(pool), user_daily_cap }
     }
-
-    async fn settle_once(&self, results: &[Settlement]) -> Result<u64, PortError> {
-        let row = self.session.row(|| settle::settle(results)).await?;
-        settle::count(&row, "changed")
-    }
 }
 
 #[async_trait]
@@ -95,13 +90,15 @@ impl Ledger for PostgresLedger {
     }
 
     async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        let changed = self.settle_once(results).await?;
+        let row = self.session.row(|| settle::settle(results)).await?;
+        let changed = settle::count(&row, "changed")?;
         if changed >= results.len() as u64 {
             return Ok(changed);
         }
-        // A sweep that ended while we waited for its lock wrote rows that our snapshot, older than them, does not show:
-        // a second look finds and corrects them. What was settled before is left alone by both.
-        Ok(changed + self.settle_once(results).await?)
+        // What is missing was swept, maybe while we waited for its lock: only a snapshot that is younger shows its row.
+        // What was settled before is left alone by both.
+        let row = self.session.row(|| settle::settle_late(results)).await?;
+        Ok(changed + settle::count(&row, "changed")?)
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {

@@ -1,5 +1,6 @@
 //! The ways in which a flight ends: four heads that say which flights and how, and one body that closes them. Only a
-//! settle can come late.
+//! settle can come late, and looks for that in a statement of its own: it reads the log, and a plan that is good for any
+//! day opens the partitions of all.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ macro_rules! closing {
     };
 }
 
-const SETTLE: &str = closing!("../sql/settle_results.sql", "../sql/late.sql");
+const SETTLE: &str = closing!("../sql/settle_results.sql", "../sql/none_late.sql");
+const SETTLE_LATE: &str = closing!("../sql/settle_results.sql", "../sql/late.sql");
 const RELEASE: &str = closing!("../sql/release_results.sql", "../sql/none_late.sql");
 const ABANDON: &str = closing!("../sql/abandon_results.sql", "../sql/none_late.sql");
 const SWEEP: &str = closing!("../sql/sweep_results.sql", "../sql/none_late.sql");
@@ -55,11 +57,21 @@ pub(super) fn sweep(sweep: &Sweep) -> Statement {
         .bind(sweep.newest.0)
 }
 
+/// Ends the flights of `results` that are still open.
 pub(super) fn settle(results: &[Settlement]) -> Statement {
+    bound(sqlx::query(SETTLE), results)
+}
+
+/// The same, and corrects the uncertain rows of those that were swept.
+pub(super) fn settle_late(results: &[Settlement]) -> Statement {
+    bound(sqlx::query(SETTLE_LATE), results)
+}
+
+fn bound(statement: Statement, results: &[Settlement]) -> Statement {
     let until = |of: fn(&Outcome) -> Option<Measure>| -> Vec<Option<String>> {
         results.iter().map(|result| of(&result.outcome).and_then(|measure| end_of(measure, result.at))).collect()
     };
-    sqlx::query(SETTLE)
+    statement
         .bind(column(results, |r| r.flight.0))
         .bind(column(results, |r| r.day))
         .bind(column(results, |r| r.outcome.fate.as_str().to_owned()))

@@ -42,7 +42,7 @@ senders AS MATERIALIZED (
 ),
 -- The conditions are looked at again on the newest version of each row once its lock is ours.
 days AS MATERIALIZED (
-    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota
+    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id
     FROM asks
     JOIN owned ON owned.shard = asks.shard
     JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
@@ -78,11 +78,10 @@ threads AS MATERIALIZED (
 ),
 -- No other statement can use a pair of a day that we hold: whoever did since our snapshot raised `attempts`.
 chosen AS MATERIALIZED (
-    SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, senders.user_id,
+    SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, days.user_id,
            partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name,
            partner.reply_rate, partner.timezone AS reply_zone, partner.days AS reply_days
     FROM days
-    JOIN senders ON senders.id = days.mailbox_id
     JOIN choices ON choices.n = days.n
     JOIN mailboxes partner ON partner.id = choices.partner_id
     WHERE partner.id <> days.mailbox_id
@@ -90,11 +89,12 @@ chosen AS MATERIALIZED (
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
       AND (days.answers IS NULL OR days.answers IN (SELECT id FROM threads))
-      AND NOT EXISTS (
+      -- OR, so that the pair is looked up by its whole key; as a join all pairs of the day would be read for each choice.
+      AND (days.answers IS NOT NULL OR NOT EXISTS (
           SELECT FROM pairs
-          WHERE days.answers IS NULL AND pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
-            AND pairs.partner_id = partner.id AND pairs.round = choices.round
-      )
+          WHERE pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
+            AND pairs.partner_id = choices.partner_id AND pairs.round = choices.round
+      ))
     ORDER BY days.n, choices.rank
 ),
 limits AS (
