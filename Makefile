@@ -81,5 +81,8 @@ bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients 
 	cargo bench --locked --bench api
 
 .PHONY: bench
-bench: ## Print what one mail on loopback takes
-	cargo bench --locked --profile dev --bench one_mail
+bench: ## Measure everything side by side and print one table, then the API (ARGS="send plan" for parts; some minutes)
+	@scripts/setup.sh bench
+	@cargo build --locked --release
+	cargo bench --locked --bench side_by_side -- $(ARGS)
+	$(if $(ARGS),,cargo bench --locked --bench api)

@@ -128,10 +128,14 @@ impl Running {
         self.child.kill().await.expect("our child may be killed");
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the worker has not ended")
+    }
+
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
-        let id = self.child.id().expect("the worker has not ended").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().await.expect("kill runs");
         assert!(sent.success(), "the worker was gone before its SIGTERM");
     }
 

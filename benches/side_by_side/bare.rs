@@ -1,0 +1,90 @@
+//! lettre alone, in a loop: a new connection for each mail, so many at once, and nothing else.
+//!
+//! Its sockets have no Nagle, as ours: as lettre opens them, each mail waits 40 ms for a delayed acknowledgement.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use lettre::{
+    Message,
+    transport::smtp::{
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        extension::ClientId,
+    },
+};
+use tokio::net::TcpStream;
+
+use super::machine;
+
+/// What a loop did.
+pub struct Bare {
+    pub mails_per_second: f64,
+    pub cpu_ms_per_mail: f64,
+}
+
+/// A host, and how it is logged in to.
+#[derive(Clone)]
+pub struct Host {
+    port: u16,
+    login: Option<(TlsParameters, Credentials)>,
+}
+
+impl Host {
+    /// A host on loopback that is spoken to in the clear.
+    pub fn plain(port: u16) -> Host {
+        Host { port, login: None }
+    }
+
+    /// A host `localhost` with STARTTLS under `root`, a PEM file, and a login.
+    pub fn with_login(port: u16, root: &Path, address: &str, password: &str) -> Host {
+        let root = Certificate::from_pem(&std::fs::read(root).unwrap()).unwrap();
+        let tls = TlsParameters::builder("localhost".into()).add_root_certificate(root).build_rustls().unwrap();
+        Host { port, login: Some((tls, Credentials::new(address.to_owned(), password.to_owned()))) }
+    }
+
+    async fn connect(&self) -> AsyncSmtpConnection {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let hello = ClientId::Domain("bench.test".into());
+        let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await.unwrap();
+        if let Some((tls, credentials)) = &self.login {
+            connection.starttls(tls.clone(), &hello).await.unwrap();
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.unwrap();
+        }
+        connection
+    }
+}
+
+/// Sends `mails` mails from `address` to itself, `lanes` at once.
+pub async fn send(host: &Host, address: &str, mails: u64, lanes: usize) -> Bare {
+    let (left, text) = (Arc::new(AtomicU64::new(mails)), "One line of some text.\r\n".repeat(40));
+    let (began, cpu) = (Instant::now(), machine::cpu());
+    let lane = || {
+        let (left, host, text, address) = (Arc::clone(&left), host.clone(), text.clone(), address.to_owned());
+        tokio::spawn(async move {
+            let take = |left: u64| left.checked_sub(1);
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+                let mail = Message::builder().from(address.parse().unwrap()).to(address.parse().unwrap());
+                let mail = mail.subject("About the minutes").message_id(None).body(text.clone()).unwrap();
+                let mut connection = host.connect().await;
+                connection.send(mail.envelope(), &mail.formatted()).await.unwrap();
+                connection.quit().await.unwrap();
+            }
+        })
+    };
+    for lane in (0..lanes).map(|_| lane()).collect::<Vec<_>>() {
+        lane.await.unwrap();
+    }
+    let spent = machine::cpu() - cpu;
+    Bare {
+        mails_per_second: mails as f64 / began.elapsed().as_secs_f64(),
+        cpu_ms_per_mail: spent.as_secs_f64() * 1e3 / mails as f64,
+    }
+}

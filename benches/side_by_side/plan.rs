@@ -1,0 +1,99 @@
+//! One tick: turn the days, read the candidates, plan, read the roster and pair. In a process of its own for each size,
+//! whose memory is then the tick's.
+
+use std::{collections::BTreeMap, fmt::Write, process::Stdio, time::Instant};
+
+use chrono::{TimeDelta, Utc};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use warmup::{
+    adapters::postgres::{PostgresMailboxes, pool},
+    config::Settings,
+    domain::{
+        pairing::Pairing,
+        plan::{Tick, plan},
+        shard::all_shards,
+        time::{Todays, next_tick},
+    },
+    ports::Mailboxes,
+};
+use warmup_support::{process::Binary, world};
+
+use super::{BINARY, machine, row::Rows};
+
+/// The first argument of the process that plans.
+pub const CHILD: &str = "--plan";
+
+const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+
+/// Plans for each size, the day's first tick and one after it.
+pub async fn plans(rows: &mut Rows) {
+    rows.part("load and plan one tick, all shards: seconds, and memory of the whole process");
+    let mut took = BTreeMap::new();
+    for mailboxes in SIZES {
+        let database = world::postgres().await;
+        fill(database.url(), mailboxes, "00:00-23:59").await;
+        sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let ran = command.args([CHILD, database.url()]).stderr(Stdio::inherit()).output().await.unwrap();
+        let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let (first, next, mib) = (told["first"].as_f64(), told["next"].as_f64(), told["mib"].as_f64());
+        let (first, next, mib) = (first.unwrap(), next.unwrap(), mib.unwrap());
+        rows.note(&format!("{mailboxes} mailboxes: planned"), &told["planned"].to_string());
+        rows.note(&format!("{mailboxes} mailboxes: the day's first tick"), &format!("{first:.2} s"));
+        if mailboxes == 100_000 {
+            rows.at_most("100000 mailboxes: a tick", next, 1.0, "s");
+            rows.at_most("100000 mailboxes: memory", mib, 150.0, "MiB");
+        } else {
+            rows.note(&format!("{mailboxes} mailboxes: a tick"), &format!("{next:.3} s"));
+            rows.note(&format!("{mailboxes} mailboxes: memory"), &format!("{mib:.0} MiB"));
+        }
+        took.insert(mailboxes, next);
+    }
+    rows.at_most("1000000 mailboxes, of the time of 100000", took[&1_000_000] / took[&100_000], 12.0, "");
+}
+
+/// Enrols `mailboxes` mailboxes whose days are `window`.
+pub async fn fill(url: &str, mailboxes: usize, window: &str) {
+    let mut csv = "email,password,smtp_host,smtp_port,user,ramp_start,window\n".to_owned();
+    for n in 0..mailboxes {
+        let (user, domain) = (n / 100, n % 500);
+        writeln!(csv, "box{n}@d{domain}.test,secret,mail.test,465,u{user}@bench.test,30,{window}").unwrap();
+    }
+    Binary::new(BINARY, url, "").command(&["mailbox", "import", "-"], &csv).await;
+}
+
+/// The process that plans twice and tells how long each took.
+pub async fn child(url: &str) {
+    let database = pool::connect(&SecretString::from(url), 4).await.unwrap();
+    let mailboxes = PostgresMailboxes::new(database);
+    let (first, _) = tick(&mailboxes).await;
+    let (next, planned) = tick(&mailboxes).await;
+    let mib = machine::memory(std::process::id(), "VmHWM");
+    println!("{}", json!({ "first": first, "next": next, "mib": mib, "planned": planned }));
+}
+
+/// As the worker's tick does it. Returns how many seconds it took, and how many mailboxes owe mails.
+async fn tick(mailboxes: &PostgresMailboxes) -> (f64, usize) {
+    let settings = Settings::from_vars(&BTreeMap::new()).unwrap().0;
+    let (shards, now) = (all_shards(settings.shards), Utc::now().date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc());
+    let next = next_tick(now, TimeDelta::minutes(15));
+    let tick = Tick {
+        now,
+        next,
+        spread: TimeDelta::minutes(14),
+        active: settings.active_hours,
+        boost: settings.quota_priority_boost,
+    };
+    let (began, todays) = (Instant::now(), Todays::at(now));
+    mailboxes.turn_days(&shards, &todays, now).await.unwrap();
+    let candidates = mailboxes.candidates(&shards, &todays, now).await.unwrap();
+    let planned = plan(&candidates, &tick);
+    mailboxes.due_replies(&shards, now, next).await.unwrap();
+    let day = planned.first().map_or(now.date_naive(), |planned| planned.day);
+    let pairing = Pairing::new(mailboxes.roster(day, now).await.unwrap());
+    let took = began.elapsed().as_secs_f64();
+    drop(pairing);
+    (took, planned.len())
+}
