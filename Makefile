@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# Arguments of `make demo` and `make mutants`, e.g. make demo ARGS=--faults
+# Arguments of `make demo`, `make mutants` and `make bench-api`, e.g. make demo ARGS=--faults
 ARGS ?=
 
 # Of `make sim`: how many seeds, or which one, and whether each of its statements is told (ALOUD=1).
@@ -75,10 +75,10 @@ upgrade: ## Upgrade a fleet of the previous release's workers while it sends (PR
 	PREVIOUS=$(PREVIOUS) cargo test --locked --test upgrade -- --nocapture
 
 .PHONY: bench-api
-bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients at once, and print how long it took (minutes)
+bench-api: ## Ask every endpoint of a fleet of 100,000 mailboxes, by 50 clients at once, and print how long it took (minutes; ARGS=search for those with that in their path)
 	@scripts/setup.sh bench
 	@cargo build --locked --release
-	cargo bench --locked --bench api
+	cargo bench --locked --bench api -- $(ARGS)
 
 .PHONY: bench
 bench: ## Measure everything side by side and print one table, then the API (ARGS="send plan" for parts; some minutes)

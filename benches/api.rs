@@ -2,10 +2,12 @@
 //!
 //! The real binary over real Postgres and Redis, asked by `wrk`; its worker plans and sends to Postfix's `smtp-sink` all the
 //! while. Each mailbox has a month of days behind it; the log holds three days of a twentieth. Fails where an answer is none.
+//!
+//! `make bench-api ARGS=search` asks only what has `search` in its path.
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail loudly")]
 
-use std::{fmt::Write, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Duration};
 
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::process::Command;
@@ -17,7 +19,7 @@ const CLIENTS: u32 = 50;
 const SECONDS: u32 = 5;
 const ADMIN: &str = "the-admins-own-token";
 
-/// As an admin: every route that is read. `{}` is a mailbox.
+/// As an admin: every route that is read. `{}` is a mailbox, `{n}` another number in each question: nobody asks the same.
 const FOR_ADMINS: &[&str] = &[
     "/healthz",
     "/readyz",
@@ -35,10 +37,13 @@ const FOR_ADMINS: &[&str] = &[
     "/api/warmup/quota?search=box777",
     "/api/warmup/quota?search=box",
     "/api/warmup/quota?search=nobody",
+    "/api/warmup/quota?search=box{n}",
+    "/api/warmup/quota?status=behind&search=box{n}",
     "/api/warmup/mailbox",
     "/api/warmup/mailbox?id={}",
     "/api/warmup/mailboxes",
     "/api/warmup/mailboxes?cursor=50000",
+    "/api/warmup/mailboxes?cursor={n}",
     "/api/warmup/mailboxes?state=active",
     "/api/warmup/mailboxes?state=off",
     "/api/warmup/mailboxes?state=paused",
@@ -48,6 +53,7 @@ const FOR_ADMINS: &[&str] = &[
     "/api/warmup/mailboxes?search=box777",
     "/api/warmup/mailboxes?search=box",
     "/api/warmup/mailboxes?search=nobody",
+    "/api/warmup/mailboxes?search=box{n}",
     "/api/warmup/mailboxes?user=u7@bench.test",
     "/api/warmup/mailboxes?domain=d7.test",
     "/api/warmup/mailboxes/{}",
@@ -130,15 +136,18 @@ async fn main() -> ExitCode {
     sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
     let token = binary.command(&["token", "create", "--user", "u7@bench.test"], "").await;
     let token = token.split_whitespace().find(|word| word.starts_with("warmup_")).unwrap().to_owned();
+    let asked = Asked::of(std::env::args().skip(1));
     let (mut worker, theirs) = (binary.run(), one_of(database.pool(), "u7@bench.test").await);
     let address = worker.address().await;
     // The first census fills its tables; wrk takes an answer after two seconds for none.
     ask(&address, "/api/warmup/quota", ADMIN).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
+    // The first who search are answered by Postgres, until the addresses are copied.
+    ask(&address, "/api/warmup/mailboxes?search=nobody", ADMIN).await;
     println!("{:<10} {:<46} {:>9} {:>9} {:>9} {:>7}", "AS", "GET", "P50 ms", "P99 ms", "PER S", "ERRORS");
     let mut wrong = 0;
     for (whose, token, paths) in [("admin", ADMIN, FOR_ADMINS), ("owner", token.as_str(), FOR_OWNERS)] {
-        for path in paths {
+        for path in paths.iter().filter(|path| asked.means(path)) {
             let Took { p50, p99, per_second, errors } =
                 ask(&address, &path.replace("{}", &theirs.to_string()), token).await;
             println!("{whose:<10} {path:<46} {p50:>9.1} {p99:>9.1} {per_second:>9.0} {errors:>7}");
@@ -171,12 +180,32 @@ async fn one_of(pool: &PgPool, user: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(format!("{ONE}'{user}'"))).fetch_one(pool).await.unwrap()
 }
 
+/// Parts of the paths that are asked; none for all.
+struct Asked(Vec<String>);
+
+impl Asked {
+    /// What begins with two dashes is cargo's.
+    fn of(arguments: impl Iterator<Item = String>) -> Asked {
+        Asked(arguments.filter(|argument| !argument.starts_with("--")).collect())
+    }
+
+    fn means(&self, path: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|part| path.contains(part))
+    }
+}
+
 struct Took {
     p50: f64,
     p99: f64,
     per_second: f64,
     errors: u64,
 }
+
+/// So that no two threads of wrk ask the same.
+const DICE: &str = "
+    local threads = 0
+    function setup(thread) threads = threads + 1; thread:set('seed', threads) end
+    function init() math.randomseed(seed) end";
 
 async fn ask(address: &str, path: &str, token: &str) -> Took {
     let (clients, duration) = (CLIENTS.to_string(), format!("{SECONDS}s"));
@@ -192,6 +221,13 @@ async fn ask(address: &str, path: &str, token: &str) -> Took {
         "-H",
         &format!("Authorization: Bearer {token}"),
     ]);
+    // A file of its own, as long as wrk runs.
+    let mut script = tempfile::NamedTempFile::new().unwrap();
+    if let Some((before, after)) = path.split_once("{n}") {
+        let request = format!(r#"return wrk.format("GET", "{before}" .. math.random({MAILBOXES}) .. "{after}")"#);
+        write!(script, "{DICE}\nfunction request() {request} end").unwrap();
+        wrk.arg("-s").arg(script.path());
+    }
     let output =
         wrk.arg(format!("http://{address}{path}")).output().await.expect("wrk is installed: scripts/setup.sh bench");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

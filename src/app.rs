@@ -6,6 +6,7 @@ pub mod census;
 pub mod checkup;
 pub mod control;
 pub mod desk;
+mod directory;
 pub mod events;
 pub mod exposition;
 pub mod import;

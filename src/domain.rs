@@ -5,6 +5,7 @@ pub mod bench;
 pub mod caps;
 pub mod content;
 pub mod curve;
+pub mod directory;
 pub mod duties;
 pub mod enrolment;
 pub mod health;

@@ -8,6 +8,8 @@
 mod client;
 #[path = "api/dashboard.rs"]
 mod dashboard;
+#[path = "api/directory.rs"]
+mod directory;
 #[path = "api/fleet.rs"]
 mod fleet;
 #[path = "api/limits.rs"]

@@ -22,9 +22,10 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::directory::Directories;
 use crate::{
-    adapters::postgres::view::{self, Age, Counted, Else, Pace, Totals},
-    domain::id::UserId,
+    adapters::postgres::view::{self, Age, Counted, Edition, Else, Pace, Totals},
+    domain::{directory::Directory, id::UserId},
     ports::Clock,
 };
 
@@ -47,6 +48,9 @@ const KEPT_EVERY: Duration = Duration::from_secs(10);
 pub struct Tally {
     /// The instant of the day clock at which all of it was so.
     pub as_of: DateTime<Utc>,
+    edition: Edition,
+    /// Mailboxes of all users.
+    enrolled: i64,
     pub totals: Totals,
     /// Of the whole fleet.
     pub pace: Pace,
@@ -55,6 +59,7 @@ pub struct Tally {
 /// Has everybody counted when that is due.
 pub struct Census {
     pool: PgPool,
+    directories: Directories,
     /// One is enough, also when fifty requests find that it is time.
     taking: Arc<Mutex<()>>,
     waits: bool,
@@ -71,12 +76,16 @@ enum Verdict {
 impl Census {
     /// For those who ask often, and are answered at once.
     pub fn for_requests(pool: PgPool) -> Census {
-        Census { pool, taking: Arc::default(), waits: false }
+        Census::new(pool, false)
     }
 
     /// For a person who asks once: a small fleet is counted at that moment.
     pub fn for_commands(pool: PgPool) -> Census {
-        Census { pool, taking: Arc::default(), waits: true }
+        Census::new(pool, true)
+    }
+
+    fn new(pool: PgPool, waits: bool) -> Census {
+        Census { directories: Directories::new(pool.clone()), pool, taking: Arc::default(), waits }
     }
 
     /// Returns what was counted of `user`, or of all, lately; `now` is the day clock's.
@@ -92,11 +101,15 @@ impl Census {
         }
     }
 
+    /// Returns everybody's addresses, in which nothing is missing that was enrolled before `lately` was told; none where
+    /// Postgres has to be asked: of a small fleet, and until they are there.
+    pub fn directory(&self, lately: &Tally) -> Option<Arc<Directory>> {
+        (lately.enrolled > SMALL).then(|| self.directories.at(lately.edition)).flatten()
+    }
+
     /// Notes that what was counted has just been changed by whoever asks next.
     pub async fn mark(&self) {
-        if let Err(error) = view::mark(&self.pool).await {
-            tracing::warn!(%error, "a change shows in the numbers only when they are counted again");
-        }
+        mark(&self.pool).await;
     }
 
     /// Has everybody counted while nobody asks, until `stop`. Never fails: whoever asks is told what is wrong.
@@ -104,6 +117,7 @@ impl Census {
         let keeping = async {
             loop {
                 clock.pause(KEPT_EVERY).await;
+                self.directories.rest();
                 if let Err(error) = self.keep_up(clock.now()).await {
                     tracing::debug!(%error, "the mailboxes can't be counted now");
                 }
@@ -174,9 +188,17 @@ impl Census {
     }
 }
 
+/// Notes that something was changed that is counted, or that somebody looks for: for whoever asks next, on any pod.
+pub async fn mark(pool: &PgPool) {
+    if let Err(error) = view::mark(pool).await {
+        tracing::warn!(%error, "a change shows in the numbers only when they are counted again");
+    }
+}
+
 impl From<Counted> for Tally {
     fn from(counted: Counted) -> Tally {
-        Tally { as_of: counted.as_of, totals: counted.totals.unwrap_or_default(), pace: counted.pace }
+        let Counted { as_of, edition, age, pace, totals } = counted;
+        Tally { as_of, edition, enrolled: age.enrolled, totals: totals.unwrap_or_default(), pace }
     }
 }
 
@@ -186,12 +208,12 @@ mod tests {
 
     fn census(waits: bool) -> Census {
         let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        Census { pool, taking: Arc::default(), waits }
+        Census::new(pool, waits)
     }
 
     fn counted(enrolled: i64, age_ms: i64, took_ms: i64) -> Counted {
         let age = Age { age_ms, took_ms, is_marked: false, enrolled };
-        Counted { as_of: DateTime::UNIX_EPOCH, age, totals: None, pace: Pace::default() }
+        Counted { as_of: DateTime::UNIX_EPOCH, edition: Edition::default(), age, totals: None, pace: Pace::default() }
     }
 
     #[tokio::test]

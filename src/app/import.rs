@@ -37,6 +37,7 @@ use self::{
     file::File,
     plan::{Plan, Planned},
 };
+use super::census;
 use crate::{
     adapters::{
         postgres::{
@@ -176,6 +177,7 @@ async fn write_in(
     if !options.dry_run {
         report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;
         transaction.commit().await?;
+        census::mark(pool).await;
     }
     Ok(report)
 }

@@ -20,6 +20,7 @@ use sqlx::PgPool;
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use super::census;
 pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
 use crate::{adapters::postgres::standing, domain::id::MailboxId};
 
@@ -132,6 +133,7 @@ pub async fn carry_out(
         Change::Pause | Change::Remove => Vec::new(),
     };
     transaction.commit().await?;
+    census::mark(pool).await;
     let is_changed = |found: &&Found| changed.binary_search(&MailboxId(found.id)).is_ok();
     let (done, missed): (Vec<&Found>, Vec<&Found>) = chosen.due.iter().partition(is_changed);
     let of_these = |held: &Held| done.iter().any(|found| held.holds(found));

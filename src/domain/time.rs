@@ -190,13 +190,6 @@ impl Todays {
             chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), today(*zone, now))).unzip();
         Todays { zones, days }
     }
-
-    /// The same for some zones; one that is not known has no today.
-    pub fn of(zones: Vec<String>, now: DateTime<Utc>) -> Todays {
-        let known = |name: String| name.parse().ok().map(|zone: Tz| (name, today(zone, now)));
-        let (zones, days) = zones.into_iter().filter_map(known).unzip();
-        Todays { zones, days }
-    }
 }
 
 /// Returns the first multiple of `interval` after `now`, counted from the epoch, so that all workers tick together.

@@ -5,6 +5,7 @@ mod alerts;
 mod census;
 mod clocks;
 mod day;
+mod directory;
 mod events;
 mod fleet;
 mod found;
@@ -21,8 +22,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
-    census::{Age, Counted, Else, Pace, Totals, WindowSums, counted, mark, take},
+    census::{Age, Counted, Edition, Else, Pace, Totals, WindowSums, counted, mark, take},
     day::quarters,
+    directory::directory,
     events::{Asked, Event, events, kinds},
     fleet::{Batch, Fleet, batches, fleet, order},
     found::{Looked, quotas_found},

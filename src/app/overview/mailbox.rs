@@ -16,6 +16,7 @@ use crate::{
     },
     app::census::Census,
     domain::{
+        directory::{Among, Wanted},
         id::{MailboxId, UserId},
         outlook::{Outlook, outlook},
         progress::Share,
@@ -149,14 +150,33 @@ async fn page_ids(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
+    let lately = census.lately(filter.owner, now).await?;
+    if let Some(wanted) = wanted(filter)
+        && let Some(directory) = census.directory(&lately)
+    {
+        return Ok(page.cut(directory.find(wanted)));
+    }
     if filter.search.is_some() {
         return view::found_mailboxes(pool, filter, page, now).await;
     }
-    let total = match counted(&census.lately(filter.owner, now).await?.totals, filter) {
+    let total = match counted(&lately.totals, filter) {
         Some(total) => total,
         None => view::count_mailboxes(pool, filter, now).await?,
     };
     Ok((total, view::mailbox_ids(pool, filter, page, now).await?))
+}
+
+/// What is looked for among everybody's addresses; none where the filter asks for what stands only in Postgres, or nothing.
+fn wanted(filter: &MailboxFilter) -> Option<Wanted<'_>> {
+    let MailboxFilter { owner, user, host, domain, state, search } = filter;
+    let is_theirs = owner.is_some() || user.is_some() || state.is_some();
+    let asks = host.is_some() || domain.is_some() || search.is_some();
+    (asks && !is_theirs).then(|| Wanted {
+        part: search.as_deref().unwrap_or_default(),
+        host: host.as_deref(),
+        domain: domain.as_deref(),
+        among: Among::All,
+    })
 }
 
 /// How many there are, where they were counted by nothing else than what the filter asks for.

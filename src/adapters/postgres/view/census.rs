@@ -108,10 +108,21 @@ pub struct Age {
     pub enrolled: i64,
 }
 
+/// Which census it was, and when what it counted was changed last: all that what is kept of a fleet depends on. Both are by
+/// the database's own clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct Edition {
+    pub taken_at: DateTime<Utc>,
+    /// None where that was never told.
+    pub marked_at: Option<DateTime<Utc>>,
+}
+
 /// What the last census found.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Counted {
     pub as_of: DateTime<Utc>,
+    #[sqlx(flatten)]
+    pub edition: Edition,
     #[sqlx(flatten)]
     pub age: Age,
     #[sqlx(flatten)]
@@ -124,7 +135,8 @@ pub struct Counted {
 /// Returns what the last census found of `user`, or of all; none where there never was one.
 pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<Counted>, sqlx::Error> {
     const COUNTED: &str = "
-        SELECT c.as_of, (extract(epoch FROM clock_timestamp() - c.taken_at) * 1000)::bigint AS age_ms, c.took_ms,
+        SELECT c.as_of, c.taken_at, nullif(c.marked_at, '-infinity') AS marked_at,
+               (extract(epoch FROM clock_timestamp() - c.taken_at) * 1000)::bigint AS age_ms, c.took_ms,
                c.marked_at > c.taken_at AS is_marked, whole.enrolled, c.hour_used, c.minute_used, c.hour_sent, c.batch_ms,
                to_jsonb(t) AS totals
         FROM census c JOIN totals whole ON whole.user_id = 0 LEFT JOIN totals t ON t.user_id = $1";

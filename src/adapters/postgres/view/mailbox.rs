@@ -1,6 +1,9 @@
 //! Mailboxes as they stand on their own today.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use sqlx::{FromRow, PgPool};
 
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
         id::{MailboxId, ShardId},
         mailbox::Endpoint,
         ramp::Ramp,
-        time::{Schedule, Todays},
+        time::{Schedule, today},
     },
 };
 
@@ -76,7 +79,11 @@ pub struct Day {
     pub reason: Option<String>,
 }
 
-/// Returns the mailboxes of `selection` as they stand at `now`, ordered by id.
+/// Of so many the days are read at once.
+const DAYS_AT_ONCE: usize = 2_000;
+
+/// Returns the mailboxes of `selection` as they stand at `now`, ordered by id; without those of a zone that this release does
+/// not know. They are read by key, one table after the other: to plan how all are best joined would take longer than that.
 pub async fn mailboxes(
     pool: &PgPool,
     selection: Selection<'_>,
@@ -88,50 +95,70 @@ pub async fn mailboxes(
         Selection::Id(id) => (Some(vec![id.0]), None),
         Selection::Email(email) => (None, Some(email)),
     };
-    let todays = match &ids {
-        // A few of them have a few zones.
-        Some(ids) => {
-            const ZONES: &str = "SELECT DISTINCT timezone FROM mailboxes WHERE id = ANY ($1)";
-            let zones: Vec<String> = sqlx::query_scalar(ZONES).bind(ids).fetch_all(pool).await?;
-            Todays::of(zones, now)
-        }
-        None => Todays::at(now),
-    };
-    let rows: Vec<Flat> = sqlx::query_as(MAILBOXES)
-        .bind(now)
-        .bind(todays.zones)
-        .bind(todays.days)
-        .bind(ids)
-        .bind(email)
-        .fetch_all(pool)
-        .await?;
-    rows.into_iter().map(Flat::view).collect()
+    let rows: Vec<Flat> = sqlx::query_as(MAILBOXES).bind(ids).bind(email).fetch_all(pool).await?;
+    let pauses = Pauses::at(pool, now).await?;
+    let views = rows.into_iter().filter_map(|row| row.view(&pauses, now).transpose());
+    let mut views = views.collect::<Result<Vec<_>, _>>()?;
+    for some in views.chunks_mut(DAYS_AT_ONCE) {
+        begin(pool, some).await?;
+    }
+    Ok(views)
 }
 
+/// What is asked for nothing of folds away when it is planned.
 const MAILBOXES: &str = "
-    SELECT m.id, u.email AS user_email, m.email, m.domain, m.display_name, m.username,
-           substring(m.sealed_password FROM 2 FOR 8) AS key_id,
+    SELECT m.id, (SELECT u.email FROM users u WHERE u.id = m.user_id) AS user_email, m.email, m.domain, m.display_name,
+           m.username, substring(m.sealed_password FROM 2 FOR 8) AS key_id,
            m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security, m.timezone,
            m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.grown, m.reply_rate, m.shard,
-           m.enabled, m.state, m.reason AS state_reason, m.paused_until, m.receives, m.receive_reason, m.receive_until,
-           m.enrolled_at, m.changed_at,
-           host.reason AS host_reason, host.until AS host_until,
-           domain.reason AS domain_reason, domain.until AS domain_until,
-           EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight,
-           today.day AS today, d.day IS NOT NULL AS begun,
-           coalesce(d.quota, 0::smallint) AS quota, coalesce(d.reserved, 0::smallint) AS reserved, coalesce(d.sent, 0::smallint) AS sent,
-           coalesce(d.failed, 0::smallint) AS failed, coalesce(d.uncertain, 0::smallint) AS uncertain, coalesce(d.replied, 0::smallint) AS replied,
-           coalesce(d.attempts, 0::smallint) AS attempts, d.next_at, d.last_sent_at, d.reason AS day_reason
+           m.enabled, m.state, m.reason, m.paused_until, m.receives, m.receive_reason, m.receive_until, m.enrolled_at,
+           m.changed_at, EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight
     FROM mailboxes m
-    JOIN users u ON u.id = m.user_id
-    JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone
-    LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day
-    LEFT JOIN pauses host ON host.scope = 'host' AND host.key = lower(m.smtp_host) AND host.until > $1
-    LEFT JOIN pauses domain ON domain.scope = 'domain' AND domain.key = m.domain AND domain.until > $1
-    WHERE CASE WHEN $4::bigint[] IS NOT NULL THEN m.id = ANY ($4)
-               WHEN $5::text IS NOT NULL THEN lower(m.email) = lower($5)
+    WHERE CASE WHEN $1::bigint[] IS NOT NULL THEN m.id = ANY ($1)
+               WHEN $2::text IS NOT NULL THEN lower(m.email) = lower($2)
                ELSE m.state <> 'removed' END
     ORDER BY m.id";
+
+/// The hosts and the domains that are left alone, by scope and name: why, and until when.
+struct Pauses(HashMap<(String, String), (String, DateTime<Utc>)>);
+
+impl Pauses {
+    async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<Pauses, sqlx::Error> {
+        const PAUSES: &str = "SELECT scope, key, reason, until FROM pauses WHERE until > $1";
+        let rows: Vec<(String, String, String, DateTime<Utc>)> =
+            sqlx::query_as(PAUSES).bind(now).fetch_all(pool).await?;
+        Ok(Pauses(rows.into_iter().map(|(scope, key, reason, until)| ((scope, key), (reason, until))).collect()))
+    }
+
+    fn of(&self, scope: &str, key: &str) -> Option<(String, DateTime<Utc>)> {
+        self.0.get(&(scope.to_owned(), key.to_owned())).cloned()
+    }
+}
+
+/// A day that has a row.
+#[derive(FromRow)]
+struct Begun {
+    mailbox_id: i64,
+    #[sqlx(flatten)]
+    day: Day,
+}
+
+/// Reads the days of `mailboxes`, which come by id, where they have begun.
+async fn begin(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx::Error> {
+    const DAYS: &str = "
+        SELECT d.mailbox_id, d.day, d.quota, d.reserved, d.sent, d.failed, d.uncertain, d.replied, d.attempts, d.next_at,
+               d.last_sent_at, d.reason
+        FROM unnest($1::bigint[], $2::date[]) AS asked (id, day)
+        JOIN mailbox_days d ON d.mailbox_id = asked.id AND d.day = asked.day";
+    let (ids, days): (Vec<_>, Vec<_>) = mailboxes.iter().map(|mailbox| (mailbox.id.0, mailbox.today.day)).unzip();
+    let begun: Vec<Begun> = sqlx::query_as(DAYS).bind(ids).bind(days).fetch_all(pool).await?;
+    for Begun { mailbox_id, day } in begun {
+        if let Ok(place) = mailboxes.binary_search_by_key(&mailbox_id, |mailbox| mailbox.id.0) {
+            mailboxes[place].today = day;
+        }
+    }
+    Ok(())
+}
 
 #[derive(FromRow)]
 struct Flat {
@@ -160,48 +187,35 @@ struct Flat {
     shard: i32,
     enabled: bool,
     state: String,
-    state_reason: Option<String>,
+    reason: Option<String>,
     paused_until: Option<DateTime<Utc>>,
     receives: bool,
     receive_reason: Option<String>,
     receive_until: Option<DateTime<Utc>>,
     enrolled_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
-    host_reason: Option<String>,
-    host_until: Option<DateTime<Utc>>,
-    domain_reason: Option<String>,
-    domain_until: Option<DateTime<Utc>>,
     in_flight: bool,
-    today: NaiveDate,
-    begun: bool,
-    quota: i16,
-    reserved: i16,
-    sent: i16,
-    failed: i16,
-    uncertain: i16,
-    replied: i16,
-    attempts: i16,
-    next_at: Option<DateTime<Utc>>,
-    last_sent_at: Option<DateTime<Utc>>,
-    day_reason: Option<String>,
 }
 
 impl Flat {
-    fn view(self) -> Result<MailboxView, sqlx::Error> {
+    /// None where the zone is not known.
+    fn view(self, pauses: &Pauses, now: DateTime<Utc>) -> Result<Option<MailboxView>, sqlx::Error> {
+        if self.timezone.parse::<Tz>().is_err() {
+            return Ok(None);
+        }
         let schedule = schedule(&self.timezone, self.window_start, self.window_end, self.days)?;
         let ramp =
             Ramp { start: self.ramp_start as u16, step: self.ramp_step as u16, daily_max: self.daily_max as u16 };
         let grown = self.grown as u16;
-        let quota = match self.begun {
-            true => self.quota,
-            false if schedule.days.contains(self.today) => ramp.quota(grown) as i16,
-            false => 0,
-        };
+        let day = today(schedule.zone, now);
+        let quota = if schedule.days.contains(day) { ramp.quota(grown) as i16 } else { 0 };
         let imap = match (self.imap_host, self.imap_port, self.imap_security) {
             (Some(host), Some(port), Some(security)) => Some(endpoint(host, port, &security)?),
             _ => None,
         };
-        Ok(MailboxView {
+        let host_pause = pauses.of("host", &self.smtp_host.to_lowercase());
+        let domain_pause = pauses.of("domain", &self.domain);
+        Ok(Some(MailboxView {
             id: MailboxId(self.id),
             user: self.user_email,
             email: self.email,
@@ -218,30 +232,18 @@ impl Flat {
             shard: ShardId(self.shard),
             enabled: self.enabled,
             state: self.state,
-            reason: self.state_reason,
+            reason: self.reason,
             paused_until: self.paused_until,
             receives: self.receives,
             receive_reason: self.receive_reason,
             receive_until: self.receive_until,
             enrolled_at: self.enrolled_at,
             changed_at: self.changed_at,
-            host_pause: self.host_reason.zip(self.host_until),
-            domain_pause: self.domain_reason.zip(self.domain_until),
+            host_pause,
+            domain_pause,
             in_flight: self.in_flight,
-            today: Day {
-                day: self.today,
-                quota,
-                reserved: self.reserved,
-                sent: self.sent,
-                failed: self.failed,
-                uncertain: self.uncertain,
-                replied: self.replied,
-                attempts: self.attempts,
-                next_at: self.next_at,
-                last_sent_at: self.last_sent_at,
-                reason: self.day_reason,
-            },
-        })
+            today: Day { day, quota, ..Day::default() },
+        }))
     }
 }
 

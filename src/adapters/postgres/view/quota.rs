@@ -35,6 +35,17 @@ pub struct Page {
 }
 
 impl Page {
+    /// Returns how many ids there are, which come in their order, and those of this page.
+    pub fn cut(&self, ids: impl Iterator<Item = i64>) -> (i64, Vec<i64>) {
+        let limit = usize::try_from(self.limit).unwrap_or_default();
+        ids.fold((0, Vec::new()), |(total, mut page), id| {
+            if page.len() < limit && self.after.is_none_or(|after| id > after) {
+                page.push(id);
+            }
+            (total + 1, page)
+        })
+    }
+
     /// Cuts this page out of all ids, in their order.
     pub fn of(&self, ids: &[i64]) -> Vec<i64> {
         let later = ids.iter().copied().filter(|id| self.after.is_none_or(|after| *id > after));
