@@ -213,7 +213,7 @@ mod tests {
             user: UserId(*user),
             shard: ShardId(0),
             domain: "a.test".into(),
-            host: format!("mail{user}.test"),
+            host: format!("mail{user}.test").into(),
             schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
             ramp: Ramp { start: 30, step: 0, daily_max: 30 },
             grown: 0,
