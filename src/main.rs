@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A mail is some fifty small allocations and a long one, its task, which glibc serves slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Two providers in one process is the only way this can fail, and it was just started.
     let _ = rustls::crypto::ring::default_provider().install_default();
