@@ -149,10 +149,11 @@ impl Tables {
     }
 
     fn make_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
-        let takes_part = |m: &&Box<Enrolled>| Tables::may_receive(m, now) && m.schedule.days.contains(day);
+        let takes_part = |m: &&Enrolled| Tables::may_receive(m, now) && m.schedule.days.contains(day);
         let mut roster: Vec<Member> = self
             .mailboxes
             .values()
+            .map(|mailbox| &**mailbox)
             .filter(takes_part)
             .map(|m| Member {
                 mailbox: m.id,

@@ -237,9 +237,9 @@ impl Tables {
     pub(super) fn probes(&self, mine: &[ShardId], now: DateTime<Utc>) -> BTreeMap<String, Option<MailboxId>> {
         let probing = self.pauses.iter().filter(|(key, whole)| key.0 == "host" && whole.probing && !whole.holds(now));
         let probe = |host: &str| {
-            let on_it = |m: &&Box<Enrolled>| *m.host == *host && mine.contains(&self.shard(m.id));
-            let able: Vec<MailboxId> =
-                self.mailboxes.values().filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
+            let on_it = |m: &&Enrolled| *m.host == *host && mine.contains(&self.shard(m.id));
+            let all = self.mailboxes.values().map(|mailbox| &**mailbox);
+            let able: Vec<MailboxId> = all.filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
             let turn = now.timestamp().unsigned_abs() as usize / 60;
             able.get(turn % able.len().max(1)).copied()
         };
