@@ -21,7 +21,10 @@
 //! What fails: a partner that is paused, a mailbox enrolled after the roster was made, an attempt beyond the quota. All
 //! of them walk. Balance is promised without faults; that no pair is repeated needlessly is held by the database.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::id::{MailboxId, UserId};
 
@@ -30,7 +33,7 @@ use super::id::{MailboxId, UserId};
 pub struct Member {
     pub mailbox: MailboxId,
     pub user: UserId,
-    pub domain: String,
+    pub domain: Arc<str>,
     /// Mails it owes that day; at least 1.
     pub quota: u16,
 }
@@ -85,7 +88,8 @@ impl Pairing {
         let at = *self.position.get(&mailbox)?;
         let shift = (*self.shifts.get(usize::from(k).checked_sub(1)?)?)? as usize;
         let level = self.level(k)?;
-        let place = level.binary_search(&at).ok()?;
+        // Everybody's place in the level of all is the one in the order.
+        let place = if level.len() == self.len() { at as usize } else { level.binary_search(&at).ok()? };
         let partner = level[(place + shift) % level.len()];
         Some(Partner { mailbox: self.members[partner as usize].mailbox, round: self.round(k) })
     }
@@ -99,17 +103,22 @@ impl Pairing {
             return Vec::new();
         }
         let own = self.position.get(&mailbox).map(|at| &self.members[*at as usize]);
+        let nearness = |m: &Member| match own {
+            Some(own) => 2 * usize::from(m.user == own.user) + usize::from(m.domain == own.domain),
+            None => 0,
+        };
         let start = ((u128::from(dice) * n as u128) >> 64) as usize;
-        let mut others: Vec<&Member> =
-            (0..n.min(most.saturating_mul(8))).map(|i| &self.members[(start + i) % n]).collect();
-        others.retain(|m| m.mailbox != mailbox);
-        others.sort_by_key(|m| match own {
-            Some(own) => (m.user == own.user, m.domain == own.domain),
-            None => (false, false),
-        });
-        others.truncate(most);
+        let places = (0..n.min(most.saturating_mul(8))).map(|i| &self.members[(start + i) % n]);
+        let mut nearer: [Vec<MailboxId>; 4] = Default::default();
+        for member in places.filter(|m| m.mailbox != mailbox) {
+            nearer[nearness(member)].push(member.mailbox);
+            // Nothing that comes later goes before these.
+            if nearer[0].len() == most {
+                break;
+            }
+        }
         let round = self.round(k);
-        others.into_iter().map(|m| Partner { mailbox: m.mailbox, round }).collect()
+        nearer.into_iter().flatten().take(most).map(|mailbox| Partner { mailbox, round }).collect()
     }
 
     /// The round of the k-th attempt: a member has used all others once after n - 1 attempts.
@@ -160,7 +169,7 @@ fn preferred(members: &[Member], level: &[u32]) -> Vec<u32> {
     let n = level.len() as u32;
     let at = |i: &u32| &members[*i as usize];
     let owner = largest_group(level.iter().map(|i| at(i).user));
-    let domain = largest_group(level.iter().map(|i| at(i).domain.as_str()));
+    let domain = largest_group(level.iter().map(|i| &*at(i).domain));
     let crosses = |group: u32, shift: u32| group <= shift && shift + group <= n;
     let mut shifts: Vec<u32> = (1..n).collect();
     shifts.sort_by_key(|shift| (!crosses(owner, *shift), !crosses(domain, *shift), *shift));

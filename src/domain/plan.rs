@@ -3,6 +3,8 @@
 //! The *spread* orders the releases: the most urgent mailbox may start at once, the last one after the spread. A
 //! mailbox that owes several gets them one after another, as its cooldown allows.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
@@ -20,9 +22,9 @@ pub struct Candidate {
     pub user: UserId,
     pub shard: ShardId,
     /// What stands behind the `@` of its address: its Message-IDs end in it.
-    pub domain: String,
+    pub domain: Arc<str>,
     /// Where it submits, in lower case.
-    pub host: String,
+    pub host: Arc<str>,
     pub schedule: Schedule,
     pub ramp: Ramp,
     /// Earlier days that counted for the ramp.
@@ -58,8 +60,8 @@ pub struct Planned {
     pub mailbox: MailboxId,
     pub user: UserId,
     pub shard: ShardId,
-    pub domain: String,
-    pub host: String,
+    pub domain: Arc<str>,
+    pub host: Arc<str>,
     pub day: NaiveDate,
     pub attempts: u16,
     /// Mails still to start; at least 1.
@@ -90,8 +92,11 @@ impl Planned {
 
 /// Returns what is owed, the most urgent first, with releases spread in that order.
 pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
-    let mut planned: Vec<Planned> = candidates.iter().filter_map(|candidate| owed(candidate, tick)).collect();
-    planned.sort_unstable_by_key(|mail| std::cmp::Reverse(mail.urgency));
+    let mut hours = Hours::default();
+    let owed = |candidate| owed(candidate, hours.of(candidate, tick)?, tick);
+    let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
+    // Long rows are moved once only.
+    planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
     let count = planned.len().max(1) as i64;
     let spread = tick.spread.num_microseconds().unwrap_or(0);
     for (mail, place) in planned.iter_mut().zip(0i64..) {
@@ -103,9 +108,32 @@ pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
     planned
 }
 
-fn owed(candidate: &Candidate, tick: &Tick) -> Option<Planned> {
-    let sending = candidate.schedule.sending(candidate.day, tick.active).filter(|span| span.contains(tick.now))?;
-    let window = candidate.schedule.window.on(candidate.schedule.zone, candidate.day);
+/// When a mailbox sends on its day.
+#[derive(Clone, Copy, Debug)]
+struct SendingHours {
+    sending: Span,
+    window: Span,
+}
+
+/// The hours of the mailbox that was asked for last: most have those of the one before, and zones are slow to ask.
+#[derive(Debug, Default)]
+struct Hours(Option<(Schedule, NaiveDate, Option<SendingHours>)>);
+
+impl Hours {
+    /// Returns the hours of a mailbox that may send at this tick.
+    fn of(&mut self, candidate: &Candidate, tick: &Tick) -> Option<SendingHours> {
+        let (schedule, day) = (candidate.schedule, candidate.day);
+        if let Some((_, _, hours)) = self.0.filter(|known| (known.0, known.1) == (schedule, day)) {
+            return hours;
+        }
+        let sending = schedule.sending(day, tick.active).filter(|span| span.contains(tick.now));
+        let hours = sending.map(|sending| SendingHours { sending, window: schedule.window.on(schedule.zone, day) });
+        self.0 = Some((schedule, day, hours));
+        hours
+    }
+}
+
+fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, tick: &Tick) -> Option<Planned> {
     let quota = candidate.ramp.quota(candidate.grown);
     let owed = due(quota, candidate.reserved, Share::at(tick.next, window));
     if owed == 0 || u32::from(candidate.attempts) >= u32::from(quota) * 2 {
@@ -117,8 +145,8 @@ fn owed(candidate: &Candidate, tick: &Tick) -> Option<Planned> {
         mailbox: id,
         user: candidate.user,
         shard: candidate.shard,
-        domain: candidate.domain.clone(),
-        host: candidate.host.clone(),
+        domain: Arc::clone(&candidate.domain),
+        host: Arc::clone(&candidate.host),
         day: candidate.day,
         attempts: candidate.attempts,
         owed,

@@ -4,6 +4,8 @@
 //! what arrives in the evening is answered the next morning, at a time as random as any other. A reply that was not sent
 //! by the end of the active hours in which it fell due lapses; nothing is carried over.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -51,9 +53,9 @@ pub struct DueReply {
     pub user: UserId,
     pub shard: ShardId,
     /// Of the answering mailbox: its Message-IDs end in it.
-    pub domain: String,
+    pub domain: Arc<str>,
     /// Where it submits, in lower case.
-    pub host: String,
+    pub host: Arc<str>,
     pub zone: Tz,
     /// Who is answered.
     pub partner: MailboxId,

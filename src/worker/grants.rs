@@ -52,7 +52,10 @@ impl Worker {
                     granted.open.extend(open.map(|open| (letter.mailbox(), open)));
                     granted.letters.push(letter);
                 }
-                Grant::Refused { cap, wait } => self.refused_by_cap(letter, cap, wait, now),
+                Grant::Refused { cap, wait } => {
+                    let let_through = granted.letters.iter().filter(|other| other.user() == letter.user()).count();
+                    self.refused_by_cap(letter, cap, (wait, let_through), now);
+                }
             }
         }
         granted
@@ -63,7 +66,14 @@ impl Worker {
         self.ports.caps.counts_connections(&ask.host).then(|| ask.connection())
     }
 
-    fn refused_by_cap(&mut self, letter: Letter, cap: CapKind, wait: Duration, now: DateTime<Utc>) {
+    /// Lets a letter wait, and others with it; `let_through` of its user were granted before it.
+    fn refused_by_cap(
+        &mut self,
+        letter: Letter,
+        cap: CapKind,
+        (wait, let_through): (Duration, usize),
+        now: DateTime<Utc>,
+    ) {
         let most = match cap {
             CapKind::HostConnections => CONNECTIONS_SHORT.min(self.settings.rate_limit_backoff),
             _ => self.settings.rate_limit_backoff,
@@ -76,7 +86,7 @@ impl Worker {
                     self.replies.hold(until.max(self.ports.clock.now() + CAPS_SHORT));
                 }
             }
-            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until),
+            CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until, let_through),
             CapKind::HostMinute | CapKind::HostHour | CapKind::HostDay | CapKind::HostConnections => {
                 self.queue.hold_host(letter.host(), until);
             }

@@ -3,14 +3,16 @@
 //! A mailbox stands in it at most once. While its mail is on its way, from the reserve to the settlement, the mailbox is
 //! *busy* and nothing of it is handed out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod short;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use self::short::{Place, Short};
 use crate::domain::{
     id::{MailboxId, ShardId, UserId},
     plan::Planned,
-    urgency::Urgency,
 };
 
 /// A planned mail, and whether its level's partner was refused before.
@@ -24,12 +26,11 @@ pub(super) struct Mail {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    mails: BTreeMap<MailboxId, Mail>,
+    mails: HashMap<MailboxId, Mail>,
     waiting: BTreeSet<(DateTime<Utc>, MailboxId)>,
-    ready: BTreeSet<(Urgency, MailboxId)>,
-    busy: BTreeSet<MailboxId>,
-    /// Users whose cap refused, until when.
-    held: HashMap<UserId, DateTime<Utc>>,
+    ready: BTreeSet<Place>,
+    busy: HashSet<MailboxId>,
+    short: Short,
     /// Mail hosts whose cap refused, until when.
     held_hosts: HashMap<String, DateTime<Utc>>,
 }
@@ -57,20 +58,21 @@ impl Queue {
         self.release(now);
         let mut taken = Vec::new();
         while taken.len() < most {
-            let Some((_, mailbox)) = self.ready.pop_last() else { break };
+            let Some(place @ (_, mailbox)) = self.ready.pop_last() else { break };
             let Some(mail) = self.mails.get(&mailbox) else { continue };
             if mail.planned.until <= now {
                 self.mails.remove(&mailbox);
                 continue;
             }
-            let held = self.held_until(mail.planned.user, &mail.planned.host).filter(|until| *until > now);
-            let Some(mut mail) = self.mails.remove(&mailbox) else { continue };
-            if let Some(until) = held {
-                mail.planned.release_at = until;
-                self.insert(mail);
+            let user = mail.planned.user;
+            if let Some(until) = self.held_hosts.get(&*mail.planned.host).copied().filter(|until| *until > now) {
+                self.postpone(mailbox, until);
+            } else if self.short.until(user).is_some() {
+                self.short.takes(user, place);
             } else {
+                self.short.handed_out(user);
+                taken.extend(self.mails.remove(&mailbox));
                 self.busy.insert(mailbox);
-                taken.push(mail);
             }
         }
         taken
@@ -92,10 +94,17 @@ impl Queue {
     pub(super) fn occupy(&mut self, mailbox: MailboxId) -> bool {
         let free = self.busy.insert(mailbox);
         if let Some(mail) = self.mails.get(&mailbox).filter(|_| free) {
-            self.ready.remove(&(mail.planned.urgency, mailbox));
+            let place = (mail.planned.urgency, mailbox);
+            self.ready.remove(&place);
+            self.short.forget(mail.planned.user, place);
             self.waiting.remove(&(mail.planned.release_at, mailbox));
         }
         free
+    }
+
+    /// Notes that something of `user` is handed out that does not stand in here: a reply.
+    pub(super) fn handed_out(&mut self, user: UserId) {
+        self.short.handed_out(user);
     }
 
     /// Frees a mailbox whose reply came to nothing: its mails wait no longer.
@@ -128,10 +137,10 @@ impl Queue {
         self.remove(mailbox);
     }
 
-    /// Hands out nothing of `user` before `until`.
-    pub(super) fn hold(&mut self, user: UserId, until: DateTime<Utc>) {
-        let held = self.held.entry(user).or_insert(until);
-        *held = (*held).max(until);
+    /// Hands out nothing of `user` before `until`, for one of its caps refused a mail; and not much after it, for it let
+    /// only `granted` others through.
+    pub(super) fn hold(&mut self, user: UserId, until: DateTime<Utc>, granted: usize) {
+        self.short.refused(user, until, granted);
     }
 
     /// Hands out nothing that is submitted to `host` before `until`.
@@ -140,9 +149,9 @@ impl Queue {
         *held = (*held).max(until);
     }
 
-    /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them was ever held.
+    /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them is or was held.
     pub(super) fn held_until(&self, user: UserId, host: &str) -> Option<DateTime<Utc>> {
-        self.held.get(&user).copied().max(self.held_hosts.get(host).copied())
+        self.short.until(user).max(self.held_hosts.get(host).copied())
     }
 
     /// Returns when the next mail is released: long ago if one is, `None` when none waits.
@@ -150,7 +159,8 @@ impl Queue {
         if !self.ready.is_empty() {
             return Some(DateTime::<Utc>::MIN_UTC);
         }
-        self.waiting.first().map(|(at, _)| *at)
+        let waiting = self.waiting.first().map(|(at, _)| *at);
+        [waiting, self.short.next_at()].into_iter().flatten().min()
     }
 
     /// Returns how many mails are released at `now`, counted up to `most`.
@@ -167,9 +177,20 @@ impl Queue {
     fn release(&mut self, now: DateTime<Utc>) {
         while let Some((at, mailbox)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, mailbox));
-            if let Some(mail) = self.mails.get(&mailbox) {
-                self.ready.insert((mail.planned.urgency, mailbox));
+            let Some(planned) = self.mails.get(&mailbox).map(|mail| &mail.planned) else { continue };
+            let place = (planned.urgency, mailbox);
+            if !self.short.takes(planned.user, place) {
+                self.ready.insert(place);
             }
+        }
+        self.ready.extend(self.short.recall(now));
+    }
+
+    fn postpone(&mut self, mailbox: MailboxId, until: DateTime<Utc>) {
+        let Some(mail) = self.mails.get_mut(&mailbox) else { return };
+        mail.planned.release_at = until;
+        if !self.busy.contains(&mailbox) {
+            self.waiting.insert((until, mailbox));
         }
     }
 
@@ -183,7 +204,9 @@ impl Queue {
 
     fn remove(&mut self, mailbox: MailboxId) {
         if let Some(mail) = self.mails.remove(&mailbox) {
-            self.ready.remove(&(mail.planned.urgency, mailbox));
+            let place = (mail.planned.urgency, mailbox);
+            self.ready.remove(&place);
+            self.short.forget(mail.planned.user, place);
             self.waiting.remove(&(mail.planned.release_at, mailbox));
         }
     }
@@ -213,7 +236,7 @@ mod tests {
             user: UserId(*user),
             shard: ShardId(0),
             domain: "a.test".into(),
-            host: format!("mail{user}.test"),
+            host: format!("mail{user}.test").into(),
             schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
             ramp: Ramp { start: 30, step: 0, daily_max: 30 },
             grown: 0,
@@ -279,10 +302,27 @@ mod tests {
     #[test]
     fn a_held_user_waits_and_the_others_go() {
         let mut queue = queue(&[(1, 1, 0), (2, 2, 5)]);
-        queue.hold(UserId(1), at(2));
+        queue.hold(UserId(1), at(2), 0);
         assert_eq!(ids(&queue.take(at(0), 5)), [2]);
         assert_eq!(queue.next_at(), Some(at(2)));
         assert_eq!(ids(&queue.take(at(2), 5)), [1]);
+    }
+
+    #[test]
+    fn of_who_is_short_one_is_tried_and_then_twice_as_many_each_time() {
+        let mut queue = queue(&[(1, 1, 0), (2, 1, 1), (3, 1, 2), (4, 1, 3), (5, 2, 9)]);
+        queue.hold(UserId(1), at(1), 0);
+        let a_step_later = |steps: i32| at(1) + TimeDelta::milliseconds(250) * steps;
+        assert_eq!(ids(&queue.take(at(0), 9)), [5]);
+        assert_eq!((queue.released(at(0), 9), queue.next_at()), (0, Some(at(1))), "the others stand aside");
+        assert_eq!(ids(&queue.take(at(1), 9)), [1]);
+        assert!(queue.take(at(1), 9).is_empty());
+        assert_eq!(ids(&queue.take(a_step_later(1), 9)), [2, 3]);
+        queue.hold(UserId(1), a_step_later(9), 2);
+        assert!(queue.take(a_step_later(8), 9).is_empty());
+        assert_eq!(ids(&queue.take(a_step_later(9), 9)), [4]);
+        queue.take(a_step_later(10), 9);
+        assert_eq!(queue.held_until(UserId(1), "mail.test"), None, "who has had enough is short no longer");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! They are read at every tick and take what lanes the mails leave over. When the caps are short they wait: a cap that
 //! refused a mail holds all replies it counts for a moment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::queue::Queue;
+use super::{batch::SOON, queue::Queue};
 use crate::domain::{
     id::{MailboxId, ReplyId, ShardId},
     reply::DueReply,
@@ -16,7 +16,7 @@ use crate::domain::{
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    replies: BTreeMap<ReplyId, DueReply>,
+    replies: HashMap<ReplyId, DueReply>,
     waiting: BTreeSet<(DateTime<Utc>, ReplyId)>,
     /// Until when a mailbox cools down after its last mail.
     cooling: HashMap<MailboxId, DateTime<Utc>>,
@@ -44,16 +44,23 @@ impl Replies {
         while taken.len() < most && self.held.is_none_or(|until| until <= now) {
             let Some((at, id)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) else { break };
             self.waiting.remove(&(at, id));
-            let Some(reply) = self.replies.remove(&id) else { continue };
+            let Some(reply) = self.replies.get(&id) else { continue };
             if reply.due.until <= now {
+                self.replies.remove(&id);
                 continue;
             }
-            let cool = self.cooling.get(&reply.mailbox).copied();
-            match cool.max(queue.held_until(reply.user, &reply.host)).filter(|until| *until > now) {
-                Some(until) => self.insert(reply, until),
-                None if queue.occupy(reply.mailbox) => taken.push(reply),
+            let later = |until: &DateTime<Utc>| *until > now;
+            let cool = self.cooling.get(&reply.mailbox).copied().filter(later);
+            // The mails of who is short come first, and come soon.
+            let held = queue.held_until(reply.user, &reply.host).filter(later).map(|until| until.max(now + SOON));
+            match cool.max(held) {
+                Some(until) => drop(self.waiting.insert((until, id))),
+                None if queue.occupy(reply.mailbox) => {
+                    queue.handed_out(reply.user);
+                    taken.extend(self.replies.remove(&id));
+                }
                 // Its mailbox has a mail on its way: the settlement says until when.
-                None => self.insert(reply, now + super::batch::SOON),
+                None => drop(self.waiting.insert((now + SOON, id))),
             }
         }
         taken
@@ -146,7 +153,7 @@ mod tests {
     #[test]
     fn a_held_user_s_replies_wait() {
         let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
-        queue.hold(UserId(1), at(2));
+        queue.hold(UserId(1), at(2), 0);
         assert!(replies.take(at(1), 9, &mut queue).is_empty());
         assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
     }

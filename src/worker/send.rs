@@ -1,8 +1,9 @@
 //! One mail on its way: from the reservation to a result for the settler.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::{Event, connections::Open, settler::Results};
@@ -37,60 +38,61 @@ pub(super) struct Send {
 
 impl Send {
     /// Sends and hands the verdict on.
-    pub(super) async fn run(self) {
-        let (flight, batch, day) = (self.flight.id, self.flight.batch, self.flight.day);
-        let (mailbox, partner) = (self.flight.sender.mailbox, self.flight.recipient.mailbox);
-        let (is_reply, message_id) = (self.flight.answers.is_some(), self.flight.message_id.clone());
-        let (host, port) = (self.flight.endpoint.host.clone(), self.flight.endpoint.port);
-        let outgoing = Outgoing { flight: self.flight, text: self.text, thread: self.thread, date: self.clock.now() };
-        let began = self.clock.machine();
-        let delivery = deliver(self.mailer, outgoing, self.gate).await;
-        // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
-        drop(self.connection);
-        let at = self.clock.now();
-        tracing::debug!(%flight, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
-        let trail = self.trail.mail(Told {
-            is_reply,
-            message_id: &message_id,
-            mailbox: mailbox.0,
-            host: &host,
-            port,
-            began,
-            latency: delivery.latency,
-            steps: &delivery.steps,
-            outcome: &delivery.outcome,
-            answers: self.answers.as_deref(),
-        });
-        let result = Settlement {
-            flight,
-            batch,
-            mailbox,
-            partner,
-            day,
-            at,
-            latency: delivery.latency,
-            next_at: at + self.cooldown,
-            reply: self.intent.and_then(|intent| intent.due(at)),
-            outcome: delivery.outcome,
-            trace: trail.as_ref().map(MailTrail::traceparent),
-        };
-        self.results.push(result, trail);
-        // The loop is gone only when the drain is over, and then no lane matters.
-        let _ = self.tell.send(Event::LaneDone);
+    pub(super) fn run(self) -> impl Future<Output = ()> {
+        let Send { mailer, clock, gate, text, thread, intent, flight, connection, .. } = self;
+        let Send { cooldown, results, trail, answers, tell, .. } = self;
+        let outgoing = Outgoing { flight, text, thread, date: clock.now() };
+        async move {
+            let began = clock.machine();
+            let delivery = deliver(&*mailer, &outgoing, &gate).await;
+            // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
+            drop(connection);
+            let (flight, at) = (&outgoing.flight, clock.now());
+            let (mailbox, partner) = (flight.sender.mailbox, flight.recipient.mailbox);
+            tracing::debug!(flight = %flight.id, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
+            let trail = trail.mail(Told {
+                is_reply: flight.answers.is_some(),
+                message_id: &flight.message_id,
+                mailbox: mailbox.0,
+                host: &flight.endpoint.host,
+                port: flight.endpoint.port,
+                began,
+                latency: delivery.latency,
+                steps: &delivery.steps,
+                outcome: &delivery.outcome,
+                answers: answers.as_deref(),
+            });
+            let result = Settlement {
+                flight: flight.id,
+                batch: flight.batch,
+                mailbox,
+                partner,
+                day: flight.day,
+                at,
+                latency: delivery.latency,
+                next_at: at + cooldown,
+                reply: intent.and_then(|intent| intent.due(at)),
+                outcome: delivery.outcome,
+                trace: trail.as_ref().map(MailTrail::traceparent),
+            };
+            results.push(result, trail);
+            // The loop is gone only when the drain is over, and then no lane matters.
+            let _ = tell.send(Event::LaneDone);
+        }
     }
 }
 
-/// Sends in a task of its own: should it panic, nobody knows what the server has, and the lane comes back all the same.
-async fn deliver(mailer: Arc<dyn Mailer>, outgoing: Outgoing, gate: Gate) -> Delivery {
-    let task = tokio::spawn(async move { mailer.send(&outgoing, &gate).await });
-    task.await.unwrap_or_else(|error| Delivery {
+/// Sends. Should that panic, nobody knows what the server has, and the lane comes back all the same.
+async fn deliver(mailer: &dyn Mailer, outgoing: &Outgoing, gate: &Gate) -> Delivery {
+    let sending = AssertUnwindSafe(mailer.send(outgoing, gate)).catch_unwind();
+    sending.await.unwrap_or_else(|_| Delivery {
         outcome: Outcome {
             fate: Fate::Uncertain,
             stage: Stage::Dot,
             reason: "uncertain",
             reply: None,
             effects: Effects::default(),
-            note: format!("the sending task ended badly: {error}"),
+            note: "the sending ended badly: see the panic in the worker's output".to_owned(),
         },
         latency: Duration::ZERO,
         steps: Vec::new(),

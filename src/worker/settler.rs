@@ -28,9 +28,16 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// The flights between their reservation and their settlement.
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
-    flights: Mutex<BTreeMap<FlightId, Flying>>,
+    flights: Mutex<Flights>,
     stuck: AtomicBool,
     newest: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Flights {
+    all: BTreeMap<FlightId, Flying>,
+    /// How many flights of a batch have no verdict yet, where any has none.
+    open: BTreeMap<BatchId, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +49,10 @@ struct Flying {
 
 impl Unsettled {
     pub(super) fn started(&self, flight: FlightId, batch: BatchId, shard: ShardId) {
-        self.lock().insert(flight, Flying { batch, shard, finished: false });
+        let mut flights = self.lock();
+        flights.all.insert(flight, Flying { batch, shard, finished: false });
+        *flights.open.entry(batch).or_default() += 1;
+        drop(flights);
         self.newest.fetch_max(flight.0, Ordering::Relaxed);
     }
 
@@ -53,22 +63,22 @@ impl Unsettled {
 
     /// Returns the flights that a sweep must leave alone.
     pub(super) fn running(&self) -> Vec<FlightId> {
-        self.lock().keys().copied().collect()
+        self.lock().all.keys().copied().collect()
     }
 
     /// Returns the shards of the flights that are not settled.
     pub(super) fn shards(&self) -> BTreeSet<ShardId> {
-        self.lock().values().map(|flying| flying.shard).collect()
+        self.lock().all.values().map(|flying| flying.shard).collect()
     }
 
     /// Returns how many flights have no verdict yet.
     pub(super) fn flying(&self) -> usize {
-        self.lock().values().filter(|flying| !flying.finished).count()
+        self.lock().open.values().sum()
     }
 
     /// Returns how many flights are not settled.
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().all.len()
     }
 
     /// Says whether finished results can't be written right now.
@@ -79,21 +89,28 @@ impl Unsettled {
     /// Marks a flight as finished and says whether its batch now is.
     fn finished(&self, flight: FlightId, batch: BatchId) -> bool {
         let mut flights = self.lock();
-        if let Some(flying) = flights.get_mut(&flight) {
+        let Flights { all, open } = &mut *flights;
+        if let Some(flying) = all.get_mut(&flight).filter(|flying| !flying.finished)
+            && let Some(left) = open.get_mut(&flying.batch)
+        {
             flying.finished = true;
+            *left -= 1;
+            if *left == 0 {
+                open.remove(&flying.batch);
+            }
         }
-        flights.values().filter(|flying| flying.batch == batch).all(|flying| flying.finished)
+        !open.contains_key(&batch)
     }
 
     fn settled(&self, results: &[Settlement]) {
         let mut flights = self.lock();
         for result in results {
-            flights.remove(&result.flight);
+            flights.all.remove(&result.flight);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<FlightId, Flying>> {
-        // Poisoned only by a panic between two plain writes; the map is whole.
+    fn lock(&self) -> MutexGuard<'_, Flights> {
+        // Poisoned only by a panic between two plain writes; the maps are whole.
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -81,7 +81,7 @@ impl Tables {
             Kept::Batches => self.batches.retain(|_, row| !old(row.started_at)),
             Kept::Rosters => self.rosters.retain(|day, _| *day >= before),
             Kept::UserDays => self.user_days.retain(|(_, day), _| *day >= before),
-            Kept::Pairs => self.pairs.retain(|(day, ..)| *day >= before),
+            Kept::Pairs => self.pairs.keep_from(before),
             Kept::Pauses => self.pauses.retain(|_, whole| !whole.until.is_some_and(old)),
             Kept::Replies => {
                 self.replies.retain(|_, row| !old(row.due.at) || matches!(row.state, "waiting" | "claimed"));

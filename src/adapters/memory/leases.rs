@@ -1,7 +1,7 @@
 //! The leases and the members in memory, which run out on the machine clock.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -92,9 +92,17 @@ impl Kept {
         now: MachineTime,
         change: &mut impl FnMut(&mut Option<Holder>, MachineTime) -> bool,
     ) -> bool {
-        let mut holder = self.holders.remove(&key).filter(|holder| now < holder.until);
+        let kept = self.holders.entry(key);
+        let mut holder = match &kept {
+            Entry::Occupied(kept) => Some(*kept.get()).filter(|holder| now < holder.until),
+            Entry::Vacant(_) => None,
+        };
         let answer = change(&mut holder, now);
-        self.holders.extend(holder.map(|holder| (key, holder)));
+        match (kept, holder) {
+            (kept, Some(holder)) => drop(kept.insert_entry(holder)),
+            (Entry::Occupied(kept), None) => drop(kept.remove()),
+            (Entry::Vacant(_), None) => {}
+        }
         answer
     }
 }

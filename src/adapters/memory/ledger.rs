@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use self::close::{Ending, close};
-use super::world::{BatchRow, DayRow, FlightRow, MemoryMailbox, MemoryWorld, ReplyRow, Tables};
+use super::world::{BatchRow, DayRow, Enrolled, FlightRow, MemoryWorld, ReplyRow, Tables};
 use crate::{
     domain::{
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
@@ -150,7 +150,7 @@ impl Tables {
         Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited })
     }
 
-    fn check_day(&self, sender: &MemoryMailbox, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
+    fn check_day(&self, sender: &Enrolled, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
         let day = self.days.get(&(ask.mailbox, ask.day)).filter(|day| !day.closed).ok_or(Refusal::Stale)?;
         let quota = sender.quota();
         if self.flying.contains(&ask.mailbox) {
@@ -208,7 +208,7 @@ impl Tables {
     fn would_do(&self, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
         choice.partner != ask.mailbox
             && self.mailboxes.get(&choice.partner).is_some_and(|partner| Tables::may_receive(partner, now))
-            && (ask.answers.is_some() || !self.pairs.contains(&(ask.day, ask.mailbox, choice.partner, choice.round)))
+            && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
     }
 
     /// Takes from each user's day what still fits, in order of urgency.
@@ -258,7 +258,7 @@ impl Tables {
         } else {
             day.reserved += 1;
             day.attempts += 1;
-            self.pairs.insert((ask.day, ask.mailbox, choice.partner, choice.round));
+            self.pairs.insert(ask.day, ask.mailbox, (choice.partner, choice.round));
         }
         if limited {
             *self.user_days.entry((user, ask.day)).or_default() += 1;
@@ -302,8 +302,8 @@ impl Tables {
     }
 
     fn party(&self, mailbox: MailboxId) -> Party {
-        let MemoryMailbox { email, display_name, .. } = &self.mailboxes[&mailbox];
-        Party { mailbox, email: email.clone(), display_name: display_name.clone() }
+        let of = &self.mailboxes[&mailbox];
+        Party { mailbox, email: of.email.clone(), display_name: of.display_name.clone() }
     }
 }
 

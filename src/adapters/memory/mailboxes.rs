@@ -1,9 +1,11 @@
 //! What a tick reads, from memory.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::world::{DayRow, MemoryMailbox, MemoryWorld, Tables};
+use super::world::{DayRow, Enrolled, MemoryWorld, Tables};
 use crate::{
     domain::{
         id::{MailboxId, ReplyId, ShardId},
@@ -34,8 +36,7 @@ impl Mailboxes for MemoryWorld {
         self.statement(|tables| {
             let mine = tables.of_shards(shards);
             let probes = tables.probes(shards, now);
-            let others =
-                |m: &&MemoryMailbox| probes.get(&m.endpoint.host.to_lowercase()).is_some_and(|p| *p != Some(m.id));
+            let others = |m: &Enrolled| probes.get(&*m.host).is_some_and(|p| *p != Some(m.id));
             mine.filter(|m| tables.may_send(m, now) && !others(m)).map(|m| tables.candidate(m, now)).collect()
         })
     }
@@ -69,6 +70,9 @@ impl Tables {
     fn turn(&mut self, id: MailboxId, now: DateTime<Utc>) -> u64 {
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return 0 };
         let day = today(mailbox.schedule.zone, now);
+        if mailbox.turned == Some(day) {
+            return 0;
+        }
         let (mut closed, mut late) = (0, 0);
         for ((_, _), row) in self.days.range_mut((id, NaiveDate::MIN)..(id, day)).filter(|(_, row)| !row.closed) {
             row.closed = true;
@@ -82,6 +86,7 @@ impl Tables {
             && mailbox.schedule.days.contains(day);
         let quota = mailbox.quota();
         if owes {
+            mailbox.turned = Some(day);
             self.days.entry((id, day)).or_insert_with(|| DayRow { quota, ..DayRow::default() });
         }
         for _ in 0..late {
@@ -90,15 +95,15 @@ impl Tables {
         closed
     }
 
-    fn candidate(&self, mailbox: &MemoryMailbox, now: DateTime<Utc>) -> Candidate {
+    fn candidate(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> Candidate {
         let day = today(mailbox.schedule.zone, now);
         let row = self.days.get(&(mailbox.id, day)).cloned().unwrap_or_default();
         Candidate {
             id: mailbox.id,
             user: mailbox.user,
             shard: self.shard(mailbox.id),
-            domain: mailbox.domain(),
-            host: mailbox.endpoint.host.to_lowercase(),
+            domain: Arc::clone(&mailbox.domain),
+            host: Arc::clone(&mailbox.host),
             schedule: mailbox.schedule,
             ramp: mailbox.ramp,
             grown: mailbox.grown,
@@ -127,8 +132,8 @@ impl Tables {
                 mailbox: mailbox.id,
                 user: mailbox.user,
                 shard: self.shard(mailbox.id),
-                domain: mailbox.domain(),
-                host: mailbox.endpoint.host.to_lowercase(),
+                domain: Arc::clone(&mailbox.domain),
+                host: Arc::clone(&mailbox.host),
                 zone: mailbox.schedule.zone,
                 partner: reply.partner,
                 message_id: reply.message_id.clone(),
@@ -144,12 +149,18 @@ impl Tables {
     }
 
     fn make_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
-        let takes_part = |m: &&MemoryMailbox| Tables::may_receive(m, now) && m.schedule.days.contains(day);
+        let takes_part = |m: &&Enrolled| Tables::may_receive(m, now) && m.schedule.days.contains(day);
         let mut roster: Vec<Member> = self
             .mailboxes
             .values()
+            .map(|mailbox| &**mailbox)
             .filter(takes_part)
-            .map(|m| Member { mailbox: m.id, user: m.user, domain: m.domain(), quota: self.quota_on(m, day) })
+            .map(|m| Member {
+                mailbox: m.id,
+                user: m.user,
+                domain: Arc::clone(&m.domain),
+                quota: self.quota_on(m, day),
+            })
             .filter(|member| member.quota > 0)
             .collect();
         roster.sort_by(|a, b| (a.user, &a.domain, a.mailbox).cmp(&(b.user, &b.domain, b.mailbox)));
@@ -157,7 +168,7 @@ impl Tables {
     }
 
     /// The quota of `day`, with earlier days that are not closed yet counted as they will be.
-    fn quota_on(&self, mailbox: &MemoryMailbox, day: NaiveDate) -> u16 {
+    fn quota_on(&self, mailbox: &Enrolled, day: NaiveDate) -> u16 {
         let open = self.days.range((mailbox.id, NaiveDate::MIN)..(mailbox.id, day));
         let counting = open.filter(|(_, row)| !row.closed && day_counts(row.sent, row.quota)).count() as u16;
         mailbox.ramp.quota(mailbox.grown + counting)

@@ -2,6 +2,8 @@
 //! in a replay.
 
 mod audit;
+mod enrolled;
+mod pairs;
 mod past;
 mod peek;
 mod tally;
@@ -14,6 +16,8 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub(super) use self::enrolled::Enrolled;
+use self::pairs::Pairs;
 pub use self::tally::{Hour, Tally};
 use super::{Fault, Faults};
 use crate::{
@@ -21,7 +25,7 @@ use crate::{
         duties::Duty,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
-        mailbox::{Endpoint, domain_of},
+        mailbox::Endpoint,
         outcome::standing::{Record, Whole},
         pairing::Member,
         ramp::Ramp,
@@ -72,10 +76,6 @@ pub struct MemoryMailbox {
 }
 
 impl MemoryMailbox {
-    pub(super) fn domain(&self) -> String {
-        domain_of(&self.email)
-    }
-
     pub(super) fn answering(&self) -> Answering {
         Answering { rate: self.reply_rate, zone: self.schedule.zone, days: self.schedule.days }
     }
@@ -182,11 +182,11 @@ pub(super) struct Tables {
     /// When the statement that runs began.
     pub(super) now: DateTime<Utc>,
     pub(super) running: bool,
-    pub(super) mailboxes: BTreeMap<MailboxId, MemoryMailbox>,
+    pub(super) mailboxes: BTreeMap<MailboxId, Box<Enrolled>>,
     pub(super) by_shard: BTreeSet<(ShardId, MailboxId)>,
     pub(super) limits: BTreeMap<UserId, u32>,
     pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
-    pub(super) pairs: BTreeSet<(NaiveDate, MailboxId, MailboxId, i16)>,
+    pub(super) pairs: Pairs,
     pub(super) user_days: BTreeMap<(UserId, NaiveDate), u32>,
     pub(super) rosters: BTreeMap<NaiveDate, Vec<Member>>,
     pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
@@ -218,20 +218,18 @@ impl Tables {
     }
 
     /// Returns the mailboxes of `shards`.
-    pub(super) fn of_shards<'a>(&'a self, shards: &'a [ShardId]) -> impl Iterator<Item = &'a MemoryMailbox> {
+    pub(super) fn of_shards<'a>(&'a self, shards: &'a [ShardId]) -> impl Iterator<Item = &'a Enrolled> {
         let places = shards
             .iter()
             .flat_map(|shard| self.by_shard.range((*shard, MailboxId(i64::MIN))..=(*shard, MailboxId(i64::MAX))));
-        places.filter_map(|(_, id)| self.mailboxes.get(id))
+        places.filter_map(|(_, id)| self.mailboxes.get(id).map(|mailbox| &**mailbox))
     }
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
-    pub(super) fn may_send(&self, mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
-        let held = |scope, name: String| self.pauses.get(&(scope, name)).is_some_and(|whole| whole.holds(now));
-        mailbox.enabled
-            && !mailbox.sending.holds(now)
-            && !held("host", mailbox.endpoint.host.to_lowercase())
-            && !held("domain", mailbox.domain())
+    pub(super) fn may_send(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
+        let held = |scope, name: &str| self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now));
+        let paused = || held("host", &mailbox.host) || held("domain", &mailbox.domain);
+        mailbox.enabled && !mailbox.sending.holds(now) && (self.pauses.is_empty() || !paused())
     }
 
     /// Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one:
@@ -239,9 +237,9 @@ impl Tables {
     pub(super) fn probes(&self, mine: &[ShardId], now: DateTime<Utc>) -> BTreeMap<String, Option<MailboxId>> {
         let probing = self.pauses.iter().filter(|(key, whole)| key.0 == "host" && whole.probing && !whole.holds(now));
         let probe = |host: &str| {
-            let on_it = |m: &&MemoryMailbox| m.endpoint.host.to_lowercase() == host && mine.contains(&self.shard(m.id));
-            let able: Vec<MailboxId> =
-                self.mailboxes.values().filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
+            let on_it = |m: &&Enrolled| *m.host == *host && mine.contains(&self.shard(m.id));
+            let all = self.mailboxes.values().map(|mailbox| &**mailbox);
+            let able: Vec<MailboxId> = all.filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
             let turn = now.timestamp().unsigned_abs() as usize / 60;
             able.get(turn % able.len().max(1)).copied()
         };
@@ -307,13 +305,13 @@ impl MemoryWorld {
         let mut tables = self.tables();
         let place = (tables.shard(mailbox.id), mailbox.id);
         tables.by_shard.insert(place);
-        tables.mailboxes.insert(mailbox.id, mailbox);
+        tables.mailboxes.insert(mailbox.id, Box::new(Enrolled::new(mailbox)));
     }
 
     /// Changes a mailbox in place.
     pub fn change(&self, mailbox: MailboxId, change: impl FnOnce(&mut MemoryMailbox)) {
         if let Some(mailbox) = self.tables().mailboxes.get_mut(&mailbox) {
-            change(mailbox);
+            mailbox.change(change);
         }
     }
 
@@ -329,7 +327,7 @@ impl MemoryWorld {
 
     /// Returns a mailbox as it stands.
     pub fn mailbox(&self, mailbox: MailboxId) -> Option<MemoryMailbox> {
-        self.tables().mailboxes.get(&mailbox).cloned()
+        self.tables().mailboxes.get(&mailbox).map(|mailbox| (***mailbox).clone())
     }
 
     /// Returns a mailbox's day.
@@ -354,7 +352,7 @@ impl MemoryWorld {
 
     /// Returns how often each pair of a day was used.
     pub fn pairs(&self) -> Vec<(NaiveDate, MailboxId, MailboxId, i16)> {
-        self.tables().pairs.iter().copied().collect()
+        self.tables().pairs.all()
     }
 
     /// Returns a batch.

@@ -1,5 +1,7 @@
 //! What a tick reads, from Postgres.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgPool, Row, postgres::PgRow};
@@ -91,8 +93,8 @@ fn candidate(row: &PgRow) -> Result<Candidate, PortError> {
         id: MailboxId(row.try_get("id").map_err(classify)?),
         user: UserId(row.try_get("user_id").map_err(classify)?),
         shard: ShardId(row.try_get("shard").map_err(classify)?),
-        domain: row.try_get("domain").map_err(classify)?,
-        host: row.try_get("host").map_err(classify)?,
+        domain: text(row, "domain")?,
+        host: text(row, "host")?,
         schedule: Schedule {
             zone: zone.parse().map_err(|_| wrong("an unknown time zone"))?,
             window: Window::new(small(row, "window_start")?, small(row, "window_end")?)
@@ -124,8 +126,8 @@ fn due_reply(row: &PgRow) -> Result<DueReply, PortError> {
         mailbox: MailboxId(row.try_get("mailbox_id").map_err(classify)?),
         user: UserId(row.try_get("user_id").map_err(classify)?),
         shard: ShardId(row.try_get("shard").map_err(classify)?),
-        domain: row.try_get("domain").map_err(classify)?,
-        host: row.try_get("host").map_err(classify)?,
+        domain: text(row, "domain")?,
+        host: text(row, "host")?,
         zone: zone.parse().map_err(|_| PortError::Permanent("a mailbox has an unknown time zone".into()))?,
         partner: MailboxId(row.try_get("partner_id").map_err(classify)?),
         message_id: row.try_get("message_id").map_err(classify)?,
@@ -140,9 +142,13 @@ fn member(row: &PgRow) -> Result<Member, PortError> {
     Ok(Member {
         mailbox: MailboxId(row.try_get("mailbox_id").map_err(classify)?),
         user: UserId(row.try_get("user_id").map_err(classify)?),
-        domain: row.try_get("domain").map_err(classify)?,
+        domain: text(row, "domain")?,
         quota: small(row, "quota")?,
     })
+}
+
+fn text(row: &PgRow, column: &str) -> Result<Arc<str>, PortError> {
+    row.try_get::<&str, _>(column).map(Arc::from).map_err(classify)
 }
 
 /// A smallint that the schema keeps from being negative.

@@ -14,7 +14,7 @@ use rand_distr::{Distribution, LogNormal};
 
 use crate::{
     domain::outcome::{
-        Reply, Stage,
+        Outcome, Reply, Stage,
         judge::{Evidence, judge},
     },
     ports::{Clock, Delivery, Gate, Mailer, Outgoing},
@@ -27,6 +27,8 @@ pub(super) struct ImaginedHosts {
     clock: Arc<dyn Clock>,
     latency: LogNormal<f64>,
     deadline: Duration,
+    /// The verdict on nearly all mails: judged once.
+    accepted: Outcome,
     drawn: Mutex<Drawn>,
 }
 
@@ -41,7 +43,9 @@ impl ImaginedHosts {
         // No median at all is as good as a very short one.
         let latency = LogNormal::new(median.as_secs_f64().max(1e-9).ln(), SPREAD).expect("the spread is a number");
         let drawn = Drawn { dice: ChaCha8Rng::seed_from_u64(seed), spent: Duration::ZERO };
-        ImaginedHosts { clock, latency, deadline, drawn: Mutex::new(drawn) }
+        let reply = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };
+        let accepted = judge(Stage::Dot, Evidence::Reply(reply));
+        ImaginedHosts { clock, latency, deadline, accepted, drawn: Mutex::new(drawn) }
     }
 
     /// How long all mails so far took together.
@@ -77,10 +81,7 @@ impl Mailer for ImaginedHosts {
         let outcome = match (gate.is_open(), latency < self.deadline) {
             (false, _) => judge(Stage::Data, Evidence::LeaseLost),
             (true, false) => judge(Stage::Data, Evidence::Timeout),
-            (true, true) => {
-                let accepted = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };
-                judge(Stage::Dot, Evidence::Reply(accepted))
-            }
+            (true, true) => self.accepted.clone(),
         };
         Delivery { outcome, latency, steps: Vec::new() }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Bucket, CapAsk, CapKind, Connection, Connections, Grant, HostCaps, Rate, Rates};
+use super::{Bucket, CapAsk, CapKind, Connection, Connections, Grant, HostCaps, HostRates, Rate, Rates};
 use crate::domain::id::UserId;
 
 /// The buckets of the fleet and of each user and host that asked so far.
@@ -10,26 +10,28 @@ use crate::domain::id::UserId;
 pub struct Buckets {
     rates: Rates,
     hosts: HostCaps,
-    buckets: HashMap<Place, Bucket>,
+    of_fleet: Own,
+    of_users: HashMap<UserId, Own>,
+    of_hosts: HashMap<String, Own>,
     connections: HashMap<String, Connections>,
 }
 
-/// Where a bucket stands.
-type Place = (CapKind, Owner);
+/// The buckets of one owner, by kind; those that never were asked for a token are not there.
+type Own = [Option<Bucket>; CapKind::ALL.len()];
 
-/// Whose a bucket is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Fleet,
-    User(UserId),
-    Host(String),
+/// Whose buckets one mail needs a token of.
+struct Owners<'a> {
+    fleet: &'a mut Own,
+    user: &'a mut Own,
+    host: Option<&'a mut Own>,
 }
 
 impl Buckets {
     /// Starts with no bucket known: all are cold at the first question. No host is limited.
     pub fn new(rates: Rates) -> Buckets {
         let hosts = HostCaps::default();
-        Buckets { rates, hosts, buckets: HashMap::new(), connections: HashMap::new() }
+        let (of_fleet, of_users, of_hosts) = (Own::default(), HashMap::new(), HashMap::new());
+        Buckets { rates, hosts, of_fleet, of_users, of_hosts, connections: HashMap::new() }
     }
 
     /// Limits hosts too.
@@ -48,28 +50,34 @@ impl Buckets {
 
     /// Forgets everything, as a Redis that lost its data.
     pub fn lose(&mut self) {
-        self.buckets.clear();
+        self.of_fleet = Own::default();
+        self.of_users.clear();
+        self.of_hosts.clear();
         self.connections.clear();
     }
 
     fn grant_one(&mut self, now: i64, ask: &CapAsk) -> Grant {
-        let demands = self.demands(ask);
-        let most = self.hosts.rates(&ask.host).and_then(|rates| rates.connections);
+        let (limits, lasts) = (self.hosts.rates(&ask.host).copied(), self.hosts.lasts_micros());
+        let mut owners = Owners {
+            fleet: &mut self.of_fleet,
+            user: self.of_users.entry(ask.user).or_default(),
+            host: limits.map(|_| self.of_hosts.entry(ask.host.clone()).or_default()),
+        };
         let mut slowest = (CapKind::GlobalHour, 0);
-        for (place, rate) in &demands {
-            let wait = self.fill(place, *rate, now);
+        for (kind, rate) in demands(&self.rates, limits.as_ref()) {
+            let wait = owners.fill(kind, rate, now);
             if wait > slowest.1 {
-                slowest = (place.0, wait);
+                slowest = (kind, wait);
             }
         }
-        let lasts = self.hosts.lasts_micros();
+        let most = limits.and_then(|limits| limits.connections);
         let wait = most.map_or(0, |most| connections(&mut self.connections, &ask.host, now, lasts).wait(most, now));
         if wait > slowest.1 {
             slowest = (CapKind::HostConnections, wait);
         }
         match slowest {
             (_, 0) => {
-                demands.into_iter().for_each(|(place, rate)| self.bucket(place, now).take(rate));
+                demands(&self.rates, limits.as_ref()).for_each(|(kind, rate)| owners.bucket(kind, now).take(rate));
                 if most.is_some() {
                     connections(&mut self.connections, &ask.host, now, lasts).open(ask.slot, now, lasts);
                 }
@@ -78,26 +86,30 @@ impl Buckets {
             (cap, wait) => Grant::Refused { cap, wait: Duration::from_micros(wait.unsigned_abs()) },
         }
     }
+}
 
-    /// The buckets of which a mail needs a token, in the order in which the script numbers them.
-    fn demands(&self, ask: &CapAsk) -> Vec<(Place, Rate)> {
-        let owner = |kind: CapKind| if kind.is_per_user() { Owner::User(ask.user) } else { Owner::Fleet };
-        let every = self.rates.iter().map(|(kind, rate)| ((kind, owner(kind)), rate));
-        let host = self.hosts.rates(&ask.host).into_iter().flat_map(|rates| rates.iter());
-        let host = host.filter_map(|(kind, rate)| Some(((kind, Owner::Host(ask.host.clone())), rate?)));
-        every.chain(host).collect()
-    }
+/// The buckets of which a mail needs a token, in the order in which the script numbers them.
+fn demands(rates: &Rates, limits: Option<&HostRates>) -> impl Iterator<Item = (CapKind, Rate)> {
+    let of_host = limits.into_iter().flat_map(|limits| limits.iter());
+    rates.iter().chain(of_host.filter_map(|(kind, rate)| Some((kind, rate?))))
+}
 
+impl Owners<'_> {
     /// Fills one bucket up to `now` and keeps it also when the mail is refused: a bucket that was not there must begin
     /// to fill. Returns the wait for a token.
-    fn fill(&mut self, place: &Place, rate: Rate, now: i64) -> i64 {
-        let bucket = self.bucket(place.clone(), now);
+    fn fill(&mut self, kind: CapKind, rate: Rate, now: i64) -> i64 {
+        let bucket = self.bucket(kind, now);
         *bucket = bucket.filled(rate, now);
         bucket.wait(rate, now)
     }
 
-    fn bucket(&mut self, place: Place, now: i64) -> &mut Bucket {
-        self.buckets.entry(place).or_insert(Bucket::cold(now))
+    fn bucket(&mut self, kind: CapKind, now: i64) -> &mut Bucket {
+        let own = match (kind, &mut self.host) {
+            (CapKind::GlobalHour | CapKind::GlobalMinute, _) => &mut *self.fleet,
+            (CapKind::UserHour | CapKind::UserMinute, _) | (_, None) => &mut *self.user,
+            (_, Some(host)) => &mut **host,
+        };
+        own[kind as usize].get_or_insert(Bucket::cold(now))
     }
 }
 

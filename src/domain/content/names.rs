@@ -79,6 +79,9 @@ const NOBODY: [&str; 36] = [
 
 /// Returns the first name in `display_name`: of "Ada Ahlberg", "Ahlberg, Ada" and "Dr. Ada Ahlberg (Sales)" it is Ada.
 pub fn first_name(display_name: &str) -> Option<String> {
+    if display_name.is_empty() {
+        return None;
+    }
     let line = one_line(display_name);
     let outside = line.split(['(', '[', '<', '|', '/']).next().unwrap_or_default();
     let given = match outside.split_once(',') {

@@ -26,7 +26,7 @@ impl Phrase {
     pub(super) fn expand(&self, names: &Names, dice: &mut Stream) -> String {
         let mut out = String::new();
         self.write(names, dice, &mut out);
-        tidy(&out)
+        if is_tidy(&out) { out } else { tidy(&out) }
     }
 
     fn write(&self, names: &Names, dice: &mut Stream, out: &mut String) {
@@ -102,6 +102,14 @@ impl Phrase {
         }
         texts.iter().map(|text| tidy(text)).collect()
     }
+}
+
+/// Says whether `tidy` would change nothing, as mostly.
+fn is_tidy(text: &str) -> bool {
+    let untidy = |pair: &[u8]| pair.iter().all(|byte| b" \r\n".contains(byte));
+    let at_an_end = |byte: Option<&u8>| byte.is_none_or(|byte| untidy(&[*byte]));
+    let bytes = text.as_bytes();
+    !at_an_end(bytes.first()) && !at_an_end(bytes.last()) && !bytes.windows(2).any(untidy)
 }
 
 /// Runs of spaces become one, and none stand at the ends of lines, and no line is empty: an

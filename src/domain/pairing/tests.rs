@@ -13,7 +13,7 @@ fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Memb
         .map(|((user, domain), i)| Member {
             mailbox: MailboxId(i as i64 + 1),
             user: UserId(user),
-            domain: domain.to_owned(),
+            domain: domain.into(),
             quota: quota(i),
         })
         .collect()

@@ -64,7 +64,7 @@ pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
             closed.changed += 1;
             closed.uncertain += u64::from(end.is(Fate::Uncertain));
             closed.released += u64::from(end.is(Fate::Unstarted));
-            tables.land(&end, &row, &welcome);
+            tables.land(&end, row, &welcome);
         } else if tables.correct(&end, &welcome) {
             closed.changed += 1;
         }
@@ -74,7 +74,7 @@ pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
 }
 
 impl Tables {
-    fn land(&mut self, end: &Ending, row: &FlightRow, welcome: &Welcome) {
+    fn land(&mut self, end: &Ending, row: FlightRow, welcome: &Welcome) {
         let given_back = end.is(Fate::Refused) || end.is(Fate::Unstarted);
         let day = self.days.entry((row.mailbox, row.day)).or_default();
         match row.answers {
@@ -91,7 +91,7 @@ impl Tables {
         self.end_thread(end, row.answers);
         if end.is(Fate::Unstarted) {
             if row.answers.is_none() {
-                self.pairs.remove(&(row.day, row.mailbox, row.partner, row.round));
+                self.pairs.remove(row.day, row.mailbox, (row.partner, row.round));
             }
             return;
         }
@@ -100,10 +100,10 @@ impl Tables {
             day: row.day,
             mailbox: row.mailbox,
             partner: row.partner,
-            message_id: row.message_id.clone(),
+            message_id: row.message_id,
             status,
             reason,
-            subject: row.subject.clone(),
+            subject: row.subject,
             answers: row.answers,
         };
         self.schedule_reply(end, &log);

@@ -51,7 +51,7 @@ impl MemoryWorld {
             }
             Kept::Rosters => drop(tables.rosters.insert(day, Vec::new())),
             Kept::UserDays => drop(tables.user_days.insert((OWNER, day), 0)),
-            Kept::Pairs => drop(tables.pairs.insert((day, BOX, PARTNER, 0))),
+            Kept::Pairs => tables.pairs.insert(day, BOX, (PARTNER, 0)),
             Kept::Pauses => {
                 let whole = Whole { until: Some(noon(day)), ..Whole::default() };
                 tables.pauses.insert(("host", day.to_string()), whole);
@@ -78,6 +78,7 @@ impl MemoryWorld {
     pub fn remember_day(&self, day: NaiveDate, flying: bool) {
         let mut tables = self.tables();
         tables.days.insert((BOX, day), DayRow { closed: flying, ..DayRow::default() });
+        tables.mailboxes.get_mut(&BOX).into_iter().for_each(|mailbox| mailbox.turned = None);
         let flight = FlightRow {
             mailbox: BOX,
             partner: PARTNER,
@@ -111,7 +112,7 @@ impl MemoryWorld {
             Kept::Batches => tables.batches.values().map(|row| row.started_at.date_naive()).collect(),
             Kept::Rosters => tables.rosters.keys().copied().collect(),
             Kept::UserDays => tables.user_days.keys().map(|(_, day)| *day).collect(),
-            Kept::Pairs => tables.pairs.iter().map(|(day, ..)| *day).collect(),
+            Kept::Pairs => tables.pairs.all().into_iter().map(|(day, ..)| day).collect(),
             Kept::Pauses => tables.pauses.values().filter_map(|whole| Some(whole.until?.date_naive())).collect(),
             Kept::Replies => tables.replies.values().map(|row| row.due.at.date_naive()).collect(),
             Kept::Cleanups => tables.cleanups.keys().copied().collect(),

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         id::{FlightId, MailboxId},
         outcome::{
-            Measure,
+            Effects, Measure,
             standing::{Mark, Struck},
         },
     },
@@ -22,10 +22,21 @@ pub(super) type Welcome = BTreeMap<String, DateTime<Utc>>;
 /// An alert is told once an hour for each reason.
 const ALERT_ONCE_IN: TimeDelta = TimeDelta::hours(1);
 
+impl Ending {
+    /// Says whether nothing follows from it for anybody, as from most.
+    fn concerns_nobody(&self) -> bool {
+        self.outcome.effects == Effects::default() && self.outcome.mark().is_none()
+    }
+}
+
 impl Tables {
-    /// Reads which hosts let a mail in. One that failed besides is not in trouble.
+    /// Reads which hosts let a mail in. One that failed besides is not in trouble. Where no host is paused and none has
+    /// failed, it concerns nobody.
     pub(super) fn welcome(&self, ends: &[Ending]) -> Welcome {
         let (mut welcome, mut pressed) = (Welcome::new(), BTreeSet::new());
+        if self.pauses.is_empty() && ends.iter().all(Ending::concerns_nobody) {
+            return welcome;
+        }
         for end in ends {
             let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
             if end.outcome.was_let_in() {
@@ -51,6 +62,9 @@ impl Tables {
     }
 
     pub(super) fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
+        if end.concerns_nobody() {
+            return;
+        }
         let (effects, reason) = (end.outcome.effects, end.outcome.reason);
         let spared = self.press_host(end, sender, welcome);
         if let Some(measure) = effects.sender.filter(|_| !spared) {
@@ -67,7 +81,7 @@ impl Tables {
         {
             self.tell(kind("partner", "excluded", measure), Some(partner), reason);
         }
-        let Some(domain) = self.mailboxes.get(&sender).map(|mailbox| mailbox.domain()) else { return };
+        let Some(domain) = self.mailboxes.get(&sender).map(|mailbox| mailbox.domain.to_string()) else { return };
         self.pause_whole("domain", domain, effects.domain, end);
     }
 
@@ -146,7 +160,7 @@ impl Tables {
     }
 
     fn host_of(&self, mailbox: MailboxId) -> Option<String> {
-        self.mailboxes.get(&mailbox).map(|mailbox| mailbox.endpoint.host.to_lowercase())
+        self.mailboxes.get(&mailbox).map(|mailbox| mailbox.host.to_string())
     }
 }
 

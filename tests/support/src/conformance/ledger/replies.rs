@@ -59,7 +59,7 @@ pub async fn a_sent_mail_schedules_the_reply_that_was_asked_for(world: &dyn Ledg
     let reply = listed(world, noon(), noon() + minutes(1)).await.remove(0);
     assert_eq!((reply.id.0, reply.mailbox, reply.partner), (flight.id.0, MailboxId(2), MailboxId(1)));
     assert_eq!((reply.message_id, reply.subject, reply.trace), (flight.message_id, flight.subject, trace));
-    assert_eq!((reply.due, reply.domain.as_str(), reply.shard), (due().unwrap(), "d2.test", SHARD));
+    assert_eq!((reply.due, &*reply.domain, reply.shard), (due().unwrap(), "d2.test", SHARD));
     assert!(listed(world, noon(), noon()).await.is_empty(), "not due before noon");
     only(world).await;
 }

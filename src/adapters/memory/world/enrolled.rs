@@ -1,0 +1,51 @@
+//! A mailbox with what every mail of it asks for, worked out once and not for each.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use chrono::NaiveDate;
+
+use super::MemoryMailbox;
+use crate::domain::mailbox::domain_of;
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::adapters::memory) struct Enrolled {
+    mailbox: MemoryMailbox,
+    /// Where it submits, in lower case.
+    pub(in crate::adapters::memory) host: Arc<str>,
+    pub(in crate::adapters::memory) domain: Arc<str>,
+    /// The date that is open while all earlier ones are closed: nothing is to be turned on it.
+    pub(in crate::adapters::memory) turned: Option<NaiveDate>,
+}
+
+impl Enrolled {
+    pub(super) fn new(mailbox: MemoryMailbox) -> Enrolled {
+        let (host, domain) = (mailbox.endpoint.host.to_lowercase().into(), domain_of(&mailbox.email).into());
+        Enrolled { mailbox, host, domain, turned: None }
+    }
+
+    /// Changes everything about it.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut MemoryMailbox)) {
+        let mut mailbox = self.mailbox.clone();
+        change(&mut mailbox);
+        *self = Enrolled::new(mailbox);
+    }
+}
+
+impl Deref for Enrolled {
+    type Target = MemoryMailbox;
+
+    fn deref(&self) -> &MemoryMailbox {
+        &self.mailbox
+    }
+}
+
+/// For its standing and its growth; what it is called changes by `change`.
+impl DerefMut for Enrolled {
+    fn deref_mut(&mut self) -> &mut MemoryMailbox {
+        &mut self.mailbox
+    }
+}
