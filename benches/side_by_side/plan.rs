@@ -61,7 +61,9 @@ pub async fn fill(url: &str, mailboxes: usize, window: &str) {
         let (user, domain) = (n / 100, n % 500);
         writeln!(csv, "box{n}@d{domain}.test,secret,mail.test,465,u{user}@bench.test,30,{window}").unwrap();
     }
-    Binary::new(BINARY, url, "").command(&["mailbox", "import", "-"], &csv).await;
+    let binary = Binary::new(BINARY, url, "");
+    binary.command(&["migrate"], "").await;
+    binary.command(&["mailbox", "import", "-"], &csv).await;
 }
 
 /// The process that plans twice and tells how long each took.
