@@ -32,10 +32,9 @@ pub fn described() -> String {
         ("psql", &["--version"]),
     ];
     for (program, arguments) in programs {
-        let said = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
-        text.push_str(
-            String::from_utf8_lossy(&said).lines().next().unwrap_or("(a program that does not say what it is)"),
-        );
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let said = Command::new(program).args(arguments).env("PATH", path).output().map(|output| output.stdout);
+        text.push_str(String::from_utf8_lossy(&said.unwrap_or_default()).lines().next().unwrap_or_default());
         text.push_str("; ");
     }
     text.trim_end_matches("; ").to_owned()
