@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(60);
 pub async fn at_rest(rows: &mut Rows) {
     let (database, redis) = tokio::join!(world::postgres(), world::redis());
     plan::fill(database.url(), MAILBOXES, "09:00-17:00").await;
-    let other_day = (Utc::now() + Days::new(3)).weekday().to_string().to_lowercase();
+    let other_day = 1_i16 << (Utc::now() + Days::new(3)).weekday().num_days_from_monday();
     sqlx::query("UPDATE mailboxes SET days = $1").bind(other_day).execute(database.pool()).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
     let binary = Binary::new(BINARY, database.url(), &redis.url());
