@@ -19,7 +19,8 @@ pub async fn at_rest(rows: &mut Rows) {
     sqlx::query("UPDATE mailboxes SET days = $1").bind(other_day).execute(database.pool()).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
     let binary = Binary::new(BINARY, database.url(), &redis.url());
-    let worker = binary.with("WARMUP_HTTP_ADDR", "127.0.0.1:0").with("WARMUP_LOG_FORMAT", "json").run();
+    let binary = binary.with("WARMUP_HTTP_ADDR", "127.0.0.1:0").with("WARMUP_LOG_FORMAT", "json");
+    let worker = binary.run();
     worker.address().await;
     tokio::time::sleep(SETTLES).await;
     let (pid, began) = (worker.pid(), Instant::now());
