@@ -2,8 +2,6 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use rustix::time::{ClockId, clock_gettime};
-
 /// Ticks of a second in `/proc/*/stat`; USER_HZ is 100 wherever Linux runs.
 const TICKS: f64 = 100.0;
 
@@ -40,13 +38,7 @@ pub fn described() -> String {
     text.trim_end_matches("; ").to_owned()
 }
 
-/// CPU time of this process, user and system.
-pub fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
-}
-
-/// CPU time of another process, to a hundredth of a second.
+/// CPU time of a process, user and system, to a hundredth of a second.
 pub fn cpu_of(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     // The second field is a name in parentheses and may hold anything.

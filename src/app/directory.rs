@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn edition(taken: i64, marked: Option<i64>) -> Edition {
-        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let at = |second| DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
         Edition { taken_at: at(taken), marked_at: marked.map(at) }
     }
 

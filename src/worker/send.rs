@@ -98,3 +98,57 @@ async fn deliver(mailer: &dyn Mailer, outgoing: &Outgoing, gate: &Gate) -> Deliv
         steps: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use chrono::{DateTime, NaiveDate};
+
+    use super::*;
+    use crate::{
+        domain::{
+            id::{BatchId, FlightId, MailboxId, ShardId, UserId},
+            mailbox::{Endpoint, Security},
+            reply::Answering,
+            time::Weekdays,
+        },
+        ports::Party,
+    };
+
+    struct Broken;
+
+    #[async_trait]
+    impl Mailer for Broken {
+        async fn send(&self, _mail: &Outgoing, _gate: &Gate) -> Delivery {
+            panic!("a fault of the mailer");
+        }
+    }
+
+    fn mail() -> Outgoing {
+        let party = |id| Party { mailbox: MailboxId(id), email: format!("m{id}@a.test"), display_name: String::new() };
+        let flight = Flight {
+            id: FlightId(1),
+            batch: BatchId(1),
+            shard: ShardId(0),
+            day: NaiveDate::default(),
+            user: UserId(1),
+            sender: party(1),
+            recipient: party(2),
+            message_id: "1@a.test".into(),
+            subject: "Minutes".into(),
+            answers: None,
+            answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
+            endpoint: Endpoint { host: "mail.test".into(), port: 465, security: Security::Tls },
+            username: "m1@a.test".into(),
+            sealed_password: Vec::new(),
+        };
+        Outgoing { flight, text: "Text.".into(), date: DateTime::UNIX_EPOCH, thread: None }
+    }
+
+    #[tokio::test]
+    async fn of_a_mail_whose_sending_panics_nobody_knows_what_the_server_has() {
+        let delivery = deliver(&Broken, &mail(), &Gate::always()).await;
+        assert_eq!((delivery.outcome.fate, delivery.outcome.stage), (Fate::Uncertain, Stage::Dot));
+        assert_eq!(delivery.outcome.effects, Effects::default(), "nobody is punished for it");
+    }
+}

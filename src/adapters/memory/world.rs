@@ -379,16 +379,6 @@ impl MemoryWorld {
         self.tables().cleanups.clone()
     }
 
-    /// Returns the flights that are not settled.
-    pub fn in_flight(&self) -> Vec<FlightId> {
-        self.tables().flights.keys().copied().collect()
-    }
-
-    /// Returns the Message-IDs of the flights that are not settled, with who sends them.
-    pub fn on_their_way(&self) -> BTreeMap<String, MailboxId> {
-        self.tables().flights.values().map(|flight| (flight.message_id.clone(), flight.mailbox)).collect()
-    }
-
     /// Returns every invariant that does not hold right now, as sentences.
     pub fn audit(&self) -> Vec<String> {
         audit::violations(&self.tables())

@@ -1,5 +1,7 @@
 //! Single rows, for whoever looks at the record after every statement and can't afford to read all of it.
 
+use std::collections::BTreeMap;
+
 use super::{EventRow, LogRow, MemoryWorld, Tables};
 use crate::domain::{
     id::{FlightId, MailboxId},
@@ -34,5 +36,15 @@ impl MemoryWorld {
             .mailboxes
             .get(&mailbox)
             .map_or((false, false), |mailbox| (tables.may_send(mailbox, now), Tables::may_receive(mailbox, now)))
+    }
+
+    /// Returns the flights that are not settled.
+    pub fn in_flight(&self) -> Vec<FlightId> {
+        self.tables().flights.keys().copied().collect()
+    }
+
+    /// Returns the Message-IDs of the flights that are not settled, with who sends them.
+    pub fn on_their_way(&self) -> BTreeMap<String, MailboxId> {
+        self.tables().flights.values().map(|flight| (flight.message_id.clone(), flight.mailbox)).collect()
     }
 }
