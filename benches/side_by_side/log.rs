@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use chrono::{Days, Utc};
-use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
 use warmup::{
-    adapters::postgres::{PostgresDuties, pool},
+    adapters::postgres::PostgresDuties,
     domain::duties::Kept,
     local::servers::{Durability, PrivatePostgres, PrivateRedis},
     ports::Duties,
@@ -27,13 +26,14 @@ pub async fn of_a_large_day(rows: &mut Rows) {
     let server = PrivatePostgres::start(folder.path(), Durability::Durable).await.unwrap();
     let redis = PrivateRedis::start(folder.path()).await.unwrap();
     let sink = SmtpSink::start().await;
-    let main = pool::connect(&SecretString::from(server.url()), 2).await.unwrap();
+    // Not the pool of the program: its statements are given up long before such a day is written.
+    let main = PgPool::connect(server.url()).await.unwrap();
     let (mut empty, mut full) = (vec![], vec![]);
     for time in 0..TIMES {
         // A bench wants a database without mailboxes: each has its own.
         for (logged, settled) in [(0, &mut empty), (ROWS, &mut full)] {
             let url = database(&main, server.url(), &format!("bench_{time}_{logged}")).await;
-            let database = pool::connect(&SecretString::from(url.as_str()), 2).await.unwrap();
+            let database = PgPool::connect(&url).await.unwrap();
             Binary::new(BINARY, &url, &redis.url()).command(&["migrate"], "").await;
             log(&database, logged).await;
             settled.push(settle(&url, &redis.url(), sink.port()).await);
