@@ -131,15 +131,8 @@ fn asked(port: u16, sends: u64, lanes: usize, more: &[&str]) -> Vec<String> {
     [&asked, more].concat().iter().map(|word| (*word).to_owned()).collect()
 }
 
-pub async fn send(arguments: &[String]) -> Value {
-    send_with(arguments, &[]).await
-}
-
-/// The same with some variables, for given servers.
-pub async fn send_with(arguments: &[String], variables: &[(&str, &str)]) -> Value {
-    let mut command = Command::new(BINARY);
-    command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::inherit());
-    let ran = command.output().await.unwrap();
+async fn send(arguments: &[String]) -> Value {
+    let ran = Command::new(BINARY).args(arguments).stderr(Stdio::inherit()).output().await.unwrap();
     let told = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{told}");
     serde_json::from_str(&told).unwrap()
@@ -161,7 +154,7 @@ fn calls(told: &Value, names: &[&str]) -> u64 {
         .sum()
 }
 
-pub fn number(told: &Value, name: &str) -> f64 {
+fn number(told: &Value, name: &str) -> f64 {
     told[name].as_f64().unwrap()
 }
 
