@@ -16,6 +16,7 @@ mod patience;
 mod redact;
 mod rehearsal;
 mod reply;
+mod resolver;
 mod tls;
 mod trace;
 mod wire;
@@ -23,7 +24,10 @@ mod wire;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lettre::{message::header::HeaderName, transport::smtp::authentication::Credentials};
+use lettre::{
+    message::header::HeaderName,
+    transport::smtp::{authentication::Credentials, extension::ClientId},
+};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
@@ -31,6 +35,7 @@ use self::{
     dialogue::{Dialogue, Terms},
     message::Letter,
     patience::Patience,
+    resolver::Resolver,
 };
 pub use self::{
     rehearsal::{Candidate, Rehearsal},
@@ -109,7 +114,12 @@ impl SmtpMailer {
             .and_then(|name| HeaderName::new_from_ascii(name.clone()).ok())
             .ok_or_else(|| SetupError::Header(config.header.clone()))?;
         Ok(SmtpMailer {
-            terms: Terms { tls, allow_private: config.allow_private_hosts, hello: config.hello_name },
+            terms: Terms {
+                tls,
+                resolver: Resolver::default(),
+                allow_private: config.allow_private_hosts,
+                hello: config.hello_name.or_else(full_host_name),
+            },
             header,
             smtp_timeout: config.smtp_timeout,
             mail_deadline: config.mail_deadline,
@@ -164,6 +174,14 @@ impl Mailer for SmtpMailer {
         let (latency, steps) = (self.clock.machine().since(started), std::mem::take(&mut dialogue.steps));
         dialogue.part(&outcome).await;
         Delivery { outcome, latency, steps }
+    }
+}
+
+/// This host's name, where it has a full one.
+fn full_host_name() -> Option<String> {
+    match ClientId::default() {
+        ClientId::Domain(name) if name.contains('.') => Some(name),
+        _ => None,
     }
 }
 

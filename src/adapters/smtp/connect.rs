@@ -1,27 +1,31 @@
 //! From a host name to a socket: resolved once, checked, and exactly a checked address connected to. Resolving again
 //! at the connect would let a name change its mind after the check.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
-use super::address::is_public;
-use crate::domain::outcome::judge::Evidence;
+use super::{address::is_public, resolver::Resolver};
+use crate::domain::{lease::MachineTime, outcome::judge::Evidence};
 
 /// Returns the addresses of a mail host that may be connected to, in the resolver's order.
 ///
 /// Returns `Lost` when there is none, `PrivateHost` when all are private and `allow_private` is false.
-pub(super) async fn resolve(host: &str, port: u16, allow_private: bool) -> Result<Vec<SocketAddr>, Evidence> {
-    let found = lookup_host((host, port)).await.map_err(|error| Evidence::Lost(format!("{host}: {error}")))?;
-    let found: Vec<SocketAddr> = found.collect();
-    let admitted: Vec<SocketAddr> = found.iter().copied().filter(|at| allow_private || is_public(at.ip())).collect();
+pub(super) async fn resolve(
+    resolver: &Resolver,
+    (host, port): (&str, u16),
+    allow_private: bool,
+    now: MachineTime,
+) -> Result<Vec<SocketAddr>, Evidence> {
+    let lost = |error: std::io::Error| Evidence::Lost(format!("{host}: {error}"));
+    let found = resolver.addresses(host, now).await.map_err(lost)?;
+    let admitted: Vec<IpAddr> = found.iter().copied().filter(|ip| allow_private || is_public(*ip)).collect();
     match (found.first(), admitted.is_empty()) {
         (None, _) => Err(Evidence::Lost(format!("{host} has no address"))),
         (Some(private), true) => Err(Evidence::PrivateHost(format!(
-            "{host} is {}; private hosts need WARMUP_ALLOW_PRIVATE_HOSTS=true",
-            private.ip()
+            "{host} is {private}; private hosts need WARMUP_ALLOW_PRIVATE_HOSTS=true"
         ))),
-        (Some(_), false) => Ok(admitted),
+        (Some(_), false) => Ok(admitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
     }
 }
 
@@ -38,7 +42,11 @@ pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, Evidence> {
 mod tests {
     use tokio::net::TcpListener;
 
+    use std::time::Duration;
+
     use super::*;
+
+    const NOW: MachineTime = MachineTime(Duration::ZERO);
 
     #[tokio::test]
     async fn the_opened_stream_has_nagle_off() {
@@ -47,11 +55,22 @@ mod tests {
         assert!(stream.nodelay().unwrap());
     }
 
+    async fn resolved(host: &str, allow_private: bool) -> Result<Vec<SocketAddr>, Evidence> {
+        resolve(&Resolver::default(), (host, 25), allow_private, NOW).await
+    }
+
     #[tokio::test]
     async fn a_private_host_is_refused_unless_allowed() {
-        let refused = resolve("127.0.0.1", 25, false).await.unwrap_err();
-        assert!(matches!(refused, Evidence::PrivateHost(_)));
-        assert_eq!(resolve("127.0.0.1", 25, true).await.unwrap(), ["127.0.0.1:25".parse().unwrap()]);
-        assert!(resolve("8.8.8.8", 25, false).await.is_ok());
+        assert!(matches!(resolved("127.0.0.1", false).await.unwrap_err(), Evidence::PrivateHost(_)));
+        assert_eq!(resolved("127.0.0.1", true).await.unwrap(), ["127.0.0.1:25".parse().unwrap()]);
+        assert!(resolved("8.8.8.8", false).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_addresses_are_known_is_checked_all_the_same() {
+        let resolver = Resolver::default();
+        let resolved = async |allow| resolve(&resolver, ("127.0.0.1", 25), allow, NOW).await;
+        assert!(resolved(true).await.is_ok());
+        assert!(matches!(resolved(false).await, Err(Evidence::PrivateHost(_))));
     }
 }

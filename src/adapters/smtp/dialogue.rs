@@ -17,7 +17,7 @@ use lettre::{
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
-use super::{connect, message::Letter, patience::Patience, tls, trace::Trace, wire::Wire};
+use super::{connect, message::Letter, patience::Patience, resolver::Resolver, tls, trace::Trace, wire::Wire};
 use crate::{
     domain::{
         lease::MachineTime,
@@ -37,7 +37,9 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 /// What a dialogue needs to know of the world.
 pub(super) struct Terms {
     pub(super) tls: Arc<ClientConfig>,
+    pub(super) resolver: Resolver,
     pub(super) allow_private: bool,
+    /// What we are called; nothing where that is no full name.
     pub(super) hello: Option<String>,
 }
 
@@ -120,7 +122,8 @@ impl<'a> Dialogue<'a> {
     }
 
     async fn connect(&mut self, endpoint: &Endpoint) -> Result<TcpStream, Evidence> {
-        let resolving = connect::resolve(&endpoint.host, endpoint.port, self.terms.allow_private);
+        let (place, now) = ((endpoint.host.as_str(), endpoint.port), self.patience.clock.machine());
+        let resolving = connect::resolve(&self.terms.resolver, place, self.terms.allow_private, now);
         let mut fault = Evidence::Timeout;
         for address in self.patience.step(resolving).await?? {
             match self.patience.step(connect::open(address)).await {
@@ -133,6 +136,8 @@ impl<'a> Dialogue<'a> {
                 Err(late) => fault = late,
             }
         }
+        // Nobody was there: it may have moved.
+        self.terms.resolver.forget(&endpoint.host);
         Err(fault)
     }
 
@@ -202,15 +207,12 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// The name to say: the operator's, this host's where it has a full one, else the address (RFC 5321 section 4.1.4).
+    /// The name to say: the one that is set, else the address (RFC 5321 section 4.1.4).
     fn client_id(&self, wire: &Wire) -> ClientId {
-        match (&self.terms.hello, ClientId::default()) {
+        match (&self.terms.hello, wire.local_ip()) {
             (Some(name), _) => ClientId::Domain(name.clone()),
-            (None, ClientId::Domain(name)) if name.contains('.') => ClientId::Domain(name),
-            (None, _) => match wire.local_ip() {
-                IpAddr::V4(ip) => ClientId::Ipv4(ip),
-                IpAddr::V6(ip) => ClientId::Ipv6(ip),
-            },
+            (None, IpAddr::V4(ip)) => ClientId::Ipv4(ip),
+            (None, IpAddr::V6(ip)) => ClientId::Ipv6(ip),
         }
     }
 
@@ -309,4 +311,33 @@ fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {
 
 fn gone() -> Evidence {
     Evidence::Lost("the connection was given up".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{adapters::system::SystemClock, ports::Clock};
+
+    #[tokio::test]
+    async fn a_host_that_is_not_where_it_was_is_looked_for_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let clock = Arc::new(SystemClock::real());
+        let resolver = Resolver::told("127.0.0.1", "127.0.0.9".parse().unwrap(), clock.machine());
+        let terms = Terms { tls: tls::client_config(None).unwrap(), resolver, allow_private: true, hello: None };
+        let patience = Patience {
+            deadline: clock.machine().after(Duration::from_secs(60)),
+            clock,
+            step: Duration::from_secs(30),
+            cancel: CancellationToken::new(),
+        };
+        let gate = Gate::always();
+        let mut dialogue = Dialogue::new(&terms, patience, &gate);
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port, security: Security::None };
+        assert!(matches!(dialogue.connect(&endpoint).await, Err(Evidence::Lost(_))));
+        assert!(dialogue.connect(&endpoint).await.is_ok());
+    }
 }

@@ -9,22 +9,34 @@ const REDACTED: &str = "[redacted]";
 
 /// Removes `password`, in every form in which AUTH PLAIN and AUTH LOGIN carry it, from what a person will read.
 pub(super) fn redact(outcome: &mut Outcome, username: &str, password: &SecretString) {
-    outcome.note = redacted(&outcome.note, username, password);
+    let forms = forms(username, password);
+    remove(&mut outcome.note, &forms);
     if let Some(reply) = &mut outcome.reply {
-        reply.text = redacted(&reply.text, username, password);
+        remove(&mut reply.text, &forms);
     }
 }
 
-/// Returns `text` without `password` in any of those forms.
-pub(super) fn redacted(text: &str, username: &str, password: &SecretString) -> String {
+/// Removes `password` from `text`, in any of those forms.
+pub(super) fn redact_text(text: &mut String, username: &str, password: &SecretString) {
+    remove(text, &forms(username, password));
+}
+
+fn forms(username: &str, password: &SecretString) -> Vec<String> {
     let password = password.expose_secret();
     if password.is_empty() {
-        return text.to_owned();
+        return Vec::new();
     }
-    let forms = [
+    vec![
         BASE64_STANDARD.encode(format!("\0{username}\0{password}")),
         BASE64_STANDARD.encode(password),
         password.to_owned(),
-    ];
-    forms.iter().fold(text.to_owned(), |text, form| text.replace(form, REDACTED))
+    ]
+}
+
+fn remove(text: &mut String, forms: &[String]) {
+    for form in forms {
+        if text.contains(form.as_str()) {
+            *text = text.replace(form.as_str(), REDACTED);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     SmtpMailer, credentials,
     dialogue::Dialogue,
     patience::Patience,
-    redact::{redact, redacted},
+    redact::{redact, redact_text},
     trace::{Step, Trace},
 };
 use crate::{
@@ -65,7 +65,7 @@ impl SmtpMailer {
         let mut outcome = judge(dialogue.stage, ended.clone().map_or_else(|evidence| evidence, Evidence::Reply));
         if let Some(password) = &secret {
             redact(&mut outcome, &candidate.username, password);
-            trace.steps.iter_mut().for_each(|step| step.text = redacted(&step.text, &candidate.username, password));
+            trace.steps.iter_mut().for_each(|step| redact_text(&mut step.text, &candidate.username, password));
         }
         dialogue.part(&outcome).await;
         Rehearsal { steps: trace.steps, fault: ended.is_err().then_some(outcome), last }
@@ -80,6 +80,8 @@ impl SmtpMailer {
         if candidate.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(Evidence::PlaintextRefused);
         }
+        // Who tries it out wants to know what is there now.
+        self.terms.resolver.forget(&candidate.endpoint.host);
         let opened = self.opener.open(candidate.mailbox, &candidate.endpoint, &candidate.sealed_password);
         let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
         let credentials = credentials(&candidate.username, password);

@@ -78,7 +78,7 @@ fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
 
 /// Text for logs: what is not UTF-8 or is a control character is replaced.
 fn clean(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    String::from_utf8_lossy(text).trim().replace(char::is_control, " ")
 }
 
 fn garbled(line: &[u8]) -> Reading {

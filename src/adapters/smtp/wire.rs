@@ -181,7 +181,7 @@ impl State {
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Evidence>> {
-        let mut bytes = [0; 4096];
+        let mut bytes = [0; 512];
         let mut buffer = ReadBuf::new(&mut bytes);
         match ready!(self.poll_link(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),

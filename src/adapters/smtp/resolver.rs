@@ -1,0 +1,109 @@
+//! The addresses of mail hosts, asked for once in [`FRESH`] and not for each mail: a worker's mailboxes share few hosts.
+//!
+//! What is kept is what the system's resolver said. Whether it may be connected to is decided for each mail
+//! (`connect.rs`), and an answer that led to nobody is forgotten.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::net::lookup_host;
+
+use crate::domain::lease::MachineTime;
+
+/// How long an answer is used; the system's resolver doesn't tell its time to live. Machine clock.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// What the system's resolver said lately.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    answers: Mutex<HashMap<String, Answer>>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    addresses: Vec<IpAddr>,
+    asked: MachineTime,
+}
+
+impl Resolver {
+    /// A resolver that has heard at `asked` that `host` is at `address`.
+    #[cfg(test)]
+    pub(super) fn told(host: &str, address: IpAddr, asked: MachineTime) -> Resolver {
+        let answer = Answer { addresses: vec![address], asked };
+        Resolver { answers: Mutex::new(HashMap::from([(host.to_owned(), answer)])) }
+    }
+
+    /// Returns the addresses of `host`, in the resolver's order; none of an answer that is empty.
+    pub(super) async fn addresses(&self, host: &str, now: MachineTime) -> io::Result<Vec<IpAddr>> {
+        if let Some(known) = self.known(host, now) {
+            return Ok(known);
+        }
+        let addresses: Vec<IpAddr> = lookup_host((host, 0)).await?.map(|found: SocketAddr| found.ip()).collect();
+        let mut answers = self.lock();
+        answers.retain(|_, answer| answer.is_fresh(now));
+        answers.insert(host.to_owned(), Answer { addresses: addresses.clone(), asked: now });
+        Ok(addresses)
+    }
+
+    /// Forgets what was said of `host`: nobody was there.
+    pub(super) fn forget(&self, host: &str) {
+        self.lock().remove(host);
+    }
+
+    fn known(&self, host: &str, now: MachineTime) -> Option<Vec<IpAddr>> {
+        self.lock().get(host).filter(|answer| answer.is_fresh(now)).map(|answer| answer.addresses.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+        // Poisoned only by a panic between two plain writes; the map is whole.
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    fn is_fresh(&self, now: MachineTime) -> bool {
+        now.since(self.asked) < FRESH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> MachineTime {
+        MachineTime(Duration::from_secs(seconds))
+    }
+
+    /// A resolver that has heard at second 100 that this host has moved.
+    fn moved() -> (Resolver, IpAddr) {
+        let elsewhere = "192.0.2.1".parse().unwrap();
+        (Resolver::told("127.0.0.1", elsewhere, at(100)), elsewhere)
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_used_for_half_a_minute() {
+        let (resolver, elsewhere) = moved();
+        assert_eq!(resolver.addresses("127.0.0.1", at(129)).await.unwrap(), [elsewhere]);
+        assert_eq!(resolver.addresses("127.0.0.1", at(130)).await.unwrap(), ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(resolver.addresses("127.0.0.1", at(131)).await.unwrap(), ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_asked_again() {
+        let (resolver, _) = moved();
+        resolver.forget("127.0.0.1");
+        assert_eq!(resolver.addresses("127.0.0.1", at(101)).await.unwrap(), ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_old_are_not_kept() {
+        let (resolver, _) = moved();
+        resolver.addresses("127.0.0.2", at(200)).await.unwrap();
+        assert_eq!(resolver.lock().len(), 1);
+    }
+}
