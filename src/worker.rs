@@ -239,7 +239,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Some(event) = self.events.recv() => self.on_event(event),
+                Some(event) = self.events.recv() => self.on_events(event),
                 () = self.holdings.changed() => drop(stop.run_until_cancelled(self.on_change()).await),
                 () = pause_until_some(&*clock, probe) => drop(stop.run_until_cancelled(self.on_probe()).await),
                 () = clock.sleep_until(self.next_tick), if probe.is_none() => match stop.run_until_cancelled(self.on_tick()).await {
@@ -251,6 +251,14 @@ impl Worker {
                     self.tracker.spawn(self.connections.give_back(&self.ports.caps));
                 }
             }
+        }
+    }
+
+    /// Takes in `first` and whatever else has been told meanwhile: a batch settles as one.
+    fn on_events(&mut self, first: Event) {
+        self.on_event(first);
+        while let Ok(event) = self.events.try_recv() {
+            self.on_event(event);
         }
     }
 
