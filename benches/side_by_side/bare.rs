@@ -62,17 +62,18 @@ impl Host {
     }
 }
 
-/// Sends `mails` mails from `address` to itself, `lanes` at once.
-pub async fn send(host: &Host, address: &str, mails: u64, lanes: usize) -> Bare {
+/// Sends `mails` mails, `lanes` at once, between as many mailboxes of `domain` as `warmup bench send` has for them.
+pub async fn send(host: &Host, domain: &str, mails: u64, lanes: usize) -> Bare {
+    let mailboxes = mails.div_ceil(30).max(lanes as u64 * 4);
     let (left, text) = (Arc::new(AtomicU64::new(mails)), "One line of some text.\r\n".repeat(40));
     let (began, us) = (Instant::now(), std::process::id());
     let before = machine::cpu_of(us);
     let lane = || {
-        let (left, host, text, address) = (Arc::clone(&left), host.clone(), text.clone(), address.to_owned());
+        let (left, host, text, domain) = (Arc::clone(&left), host.clone(), text.clone(), domain.to_owned());
         tokio::spawn(async move {
-            let take = |left: u64| left.checked_sub(1);
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
-                let mail = Message::builder().from(address.parse().unwrap()).to(address.parse().unwrap());
+            let (take, address) = (|left: u64| left.checked_sub(1), |n| format!("m{n}@{domain}").parse().unwrap());
+            while let Ok(n) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+                let mail = Message::builder().from(address(n % mailboxes)).to(address((n + 1) % mailboxes));
                 let mail = mail.subject("About the minutes").message_id(None).body(text.clone()).unwrap();
                 let mut connection = host.connect().await;
                 connection.send(mail.envelope(), &mail.formatted()).await.unwrap();

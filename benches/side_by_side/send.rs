@@ -28,7 +28,7 @@ pub async fn plain(rows: &mut Rows) {
     let (mut limits, mut bares, mut ours, mut unsafe_ones) = (vec![], vec![], vec![], vec![]);
     for _ in 0..TIMES {
         limits.push(source(sink.port()).await);
-        bares.push(bare::send(&Host::plain(sink.port()), "a@bench.invalid", PLAIN, LANES).await);
+        bares.push(bare::send(&Host::plain(sink.port()), "bench.invalid", PLAIN, LANES).await);
         ours.push(send(&asked(sink.port(), PLAIN, LANES, &["--security", "none"])).await);
         unsafe_ones.push(send(&asked(sink.port(), PLAIN, LANES, &["--security", "none", "--no-fsync"])).await);
     }
@@ -58,7 +58,7 @@ pub async fn submission(rows: &mut Rows) {
     let host = Host::with_login(stack.starttls_port(), authority.file(), "m0@bench.test", PASSWORD);
     let (mut bares, mut ours) = (vec![], vec![]);
     for _ in 0..TIMES {
-        bares.push(bare::send(&host, "m0@bench.test", SUBMITTED, LANES).await);
+        bares.push(bare::send(&host, "bench.test", SUBMITTED, LANES).await);
         drained(&stack).await;
         ours.push(send(&asked(stack.starttls_port(), SUBMITTED, LANES, &more)).await);
         drained(&stack).await;
