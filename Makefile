@@ -11,7 +11,7 @@ SEEDS ?= 200
 SEED ?=
 ALOUD ?=
 
-# Of `make upgrade`: the tag to upgrade from.
+# Of `make upgrade`: the tag or commit to upgrade from.
 PREVIOUS ?=
 
 # Workers of `make fleet`, and the mailboxes that it is to have.
@@ -70,7 +70,7 @@ sim: ## Simulate fleets in trouble, one for each seed, and check every invariant
 	SEEDS=$(SEEDS) SEED=$(SEED) ALOUD=$(ALOUD) cargo test --locked --test sim -- --nocapture --exact seeded::every_invariant_holds_at_every_event_of_every_seed
 
 .PHONY: upgrade
-upgrade: ## Upgrade a fleet of the previous release's workers while it sends (PREVIOUS=v1.2.3, or else the newest tag before this)
+upgrade: ## Upgrade a fleet of the previous release's workers while it sends (PREVIOUS=v1.2.3, or else the newest before this)
 	@scripts/setup.sh test
 	PREVIOUS=$(PREVIOUS) cargo test --locked --test upgrade -- --nocapture
 

@@ -1,5 +1,5 @@
 //! A rolling upgrade: workers of the previous release and of this one side by side, over one ledger. It is no part of
-//! `cargo test`, because it needs the previous release's tag and builds it; `make upgrade` runs this.
+//! `cargo test`, because it builds the previous release; `make upgrade` runs this.
 //!
 //! The world is that of `fleet/chaos`: what must hold after anything that breaks must hold after an upgrade too.
 

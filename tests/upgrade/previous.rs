@@ -1,4 +1,4 @@
-//! The release before this one: found by its tag, exported beside the build, and built there.
+//! The release before this one: found by its tag or its commit, exported beside the build, and built there.
 
 use std::{
     fs,
@@ -15,13 +15,17 @@ pub struct Previous {
     pub has_our_migrations: bool,
 }
 
+/// 0.1.0-rc.1, for clones that have its history and not its tag.
+const UNTAGGED: &str = "147b9b1";
+
 static RELEASE: OnceLock<Previous> = OnceLock::new();
 
 /// What is in a target folder of crates that others wrote, and the record that they are built.
 const BUILT: [&str; 3] = ["deps", "build", ".fingerprint"];
 
 impl Previous {
-    /// The one that `PREVIOUS` names, or the newest tag that is behind this commit. The first who asks has it built.
+    /// The one that `PREVIOUS` names, or the newest tag that is behind this commit, or [`UNTAGGED`]. The first who asks has
+    /// it built.
     pub fn release() -> &'static Previous {
         RELEASE.get_or_init(|| Previous::build(&wanted()))
     }
@@ -61,11 +65,17 @@ fn wanted() -> String {
 fn newest_behind(head: &str) -> String {
     let tags = git(&["tag", "--merged", head, "--sort=-creatordate"]);
     let mut behind = tags.lines().filter(|tag| git(&["rev-parse", &format!("{tag}^{{commit}}")]) != head);
-    let found = behind.next().map(str::to_owned);
+    let tagged = behind.next().map(str::to_owned);
+    let found = tagged.or_else(|| is_behind(UNTAGGED, head).then(|| UNTAGGED.to_owned()));
     found.expect(
-        "no tag is behind this commit: fetch the tags with their history (git fetch --tags --unshallow), or name the \
+        "no release is behind this commit: fetch the history and its tags (git fetch --tags --unshallow), or name the \
          release to upgrade from (make upgrade PREVIOUS=v1.2.3)",
     )
+}
+
+fn is_behind(commit: &str, head: &str) -> bool {
+    let asked = Command::new("git").args(["merge-base", "--is-ancestor", commit, head]).current_dir(root()).status();
+    asked.expect("git is installed").success()
 }
 
 /// Writes the tag's tree to `source`, unless it is there.
@@ -107,8 +117,8 @@ fn migrations(tree: &Path) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-#[should_panic(expected = "fetch the tags with their history")]
-fn a_release_without_a_tag_is_a_failure_that_says_what_to_do() {
+#[should_panic(expected = "fetch the history and its tags")]
+fn a_commit_before_all_releases_is_a_failure_that_says_what_to_do() {
     let first = git(&["rev-list", "--max-parents=0", "HEAD"]);
     newest_behind(first.lines().next().unwrap());
 }
