@@ -17,6 +17,7 @@ mod redact;
 mod rehearsal;
 mod reply;
 mod resolver;
+mod sessions;
 mod tls;
 mod trace;
 mod wire;
