@@ -13,6 +13,7 @@ use std::{
 
 use lettre::{
     Message,
+    message::MultiPart,
     transport::smtp::{
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::{AsyncSmtpConnection, Certificate, TlsParameters},
@@ -22,6 +23,13 @@ use lettre::{
 use tokio::net::TcpStream;
 
 use super::machine;
+
+/// As long as most of ours, and as both of our forms.
+const TEXT: &str = "Hi,\n\nThe large room is taken until eleven, so I put us into the small one beside the kitchen. It has a \
+                    screen and enough chairs for eight.\n\nShall I order coffee?\n\nCheers\n";
+const PAGE: &str = "<!DOCTYPE html>\n<html>\n<body>\n<p>Hi,</p>\n<p>The large room is taken until eleven, so I put us into the \
+                    small one beside the kitchen. It has a screen and enough chairs for eight.</p>\n<p>Shall I order \
+                    coffee?</p>\n<p>Cheers</p>\n</body>\n</html>\n";
 
 /// What a loop did.
 pub struct Bare {
@@ -65,16 +73,17 @@ impl Host {
 /// Sends `mails` mails, `lanes` at once, between as many mailboxes of `domain` as `warmup bench send` has for them.
 pub async fn send(host: &Host, domain: &str, mails: u64, lanes: usize) -> Bare {
     let mailboxes = mails.div_ceil(30).max(lanes as u64 * 4);
-    let (left, text) = (Arc::new(AtomicU64::new(mails)), "One line of some text.\r\n".repeat(40));
+    let left = Arc::new(AtomicU64::new(mails));
     let (began, us) = (Instant::now(), std::process::id());
     let before = machine::cpu_of(us);
     let lane = || {
-        let (left, host, text, domain) = (Arc::clone(&left), host.clone(), text.clone(), domain.to_owned());
+        let (left, host, domain) = (Arc::clone(&left), host.clone(), domain.to_owned());
         tokio::spawn(async move {
             let (take, address) = (|left: u64| left.checked_sub(1), |n| format!("m{n}@{domain}").parse().unwrap());
             while let Ok(n) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
                 let mail = Message::builder().from(address(n % mailboxes)).to(address((n + 1) % mailboxes));
-                let mail = mail.subject("About the minutes").message_id(None).body(text.clone()).unwrap();
+                let mail = mail.subject("About the minutes").message_id(None);
+                let mail = mail.multipart(MultiPart::alternative_plain_html(TEXT.into(), PAGE.into())).unwrap();
                 let mut connection = host.connect().await;
                 connection.send(mail.envelope(), &mail.formatted()).await.unwrap();
                 connection.quit().await.unwrap();

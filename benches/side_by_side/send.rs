@@ -19,7 +19,7 @@ use super::{
 const LANES: usize = 50;
 const TIMES: usize = 3;
 const PLAIN: u64 = 20_000;
-const SUBMITTED: u64 = 3_000;
+const SUBMITTED: u64 = 5_000;
 const PASSWORD: &str = "a password of this bench";
 
 /// Plain SMTP, a new connection for each mail.
