@@ -29,3 +29,5 @@ mod outages;
 mod plans;
 #[path = "postgres/sessions.rs"]
 mod sessions;
+#[path = "postgres/turning.rs"]
+mod turning;

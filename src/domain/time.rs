@@ -4,7 +4,7 @@
 //! Zones jump: 02:30 may not exist on a date, or exist twice. An instant is therefore always asked for as "the first
 //! moment of this date at which the wall shows this time or later", which exists on every date of every zone.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
@@ -176,7 +176,8 @@ pub fn instant(zone: Tz, day: NaiveDate, minute: u16) -> DateTime<Utc> {
     Utc.from_utc_datetime(&day.and_time(time))
 }
 
-/// The date in every time zone at one instant, for statements that join mailboxes to their own today.
+/// The date in every time zone at one instant, in the order of `chrono_tz::TZ_VARIANTS`: for statements that join mailboxes
+/// to their own today.
 #[derive(Clone, Debug)]
 pub struct Todays {
     pub zones: Vec<String>,
@@ -189,6 +190,17 @@ impl Todays {
         let (zones, days) =
             chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), today(*zone, now))).unzip();
         Todays { zones, days }
+    }
+
+    /// Returns the zone and its date that stand at `place`, counted from 1 as Postgres does.
+    pub fn of_place(&self, place: i64) -> Option<(Tz, NaiveDate)> {
+        let at = usize::try_from(place).ok()?.checked_sub(1)?;
+        Some((*chrono_tz::TZ_VARIANTS.get(at)?, *self.days.get(at)?))
+    }
+
+    /// Returns the dates that it is somewhere: two, and at times three.
+    pub fn dates(&self) -> Vec<NaiveDate> {
+        self.days.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -218,6 +230,16 @@ mod tests {
         {
             assert!(wrong.parse::<Window>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn every_zone_is_found_at_its_place_with_its_date() {
+        let todays = Todays::at("2026-11-24T16:00:00Z".parse().unwrap());
+        let place = |zone: Tz| todays.zones.iter().zip(1..).find(|(name, _)| *name == zone.name()).unwrap().1;
+        assert_eq!(todays.of_place(place(Tokyo)), Some((Tokyo, date("2026-11-25"))));
+        assert_eq!(todays.of_place(place(Los_Angeles)), Some((Los_Angeles, date("2026-11-24"))));
+        assert_eq!((todays.of_place(0), todays.of_place(todays.zones.len() as i64 + 1)), (None, None));
+        assert_eq!(todays.dates(), [date("2026-11-24"), date("2026-11-25")]);
     }
 
     #[test]

@@ -95,14 +95,17 @@ impl Worker {
         let todays = Todays::at(now);
         let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
         let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
+        let read = candidates.len();
         let plan = plan(&candidates, &self.tick_at(now));
+        // There may be a hundred thousand of them, and as many members of a roster are read next.
+        drop(candidates);
         let replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;
         self.load_pairings(&plan, now).await?;
         let mails: u32 = plan.iter().map(|mail| u32::from(mail.owed)).sum();
         tracing::info!(
             at = %now.format("%Y-%m-%d %H:%M"),
             shards = list.len(),
-            candidates = candidates.len(),
+            candidates = read,
             mailboxes = plan.len(),
             mails,
             replies = replies.len(),

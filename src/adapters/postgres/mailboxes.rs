@@ -1,23 +1,30 @@
 //! What a tick reads, from Postgres.
+//!
+//! Its statements are about as many rows as a worker has mailboxes, a few times an hour, beside tables that fill and turn
+//! within minutes: each is planned for the values at hand and the tables as they are, and no plan is kept.
 
-use std::sync::Arc;
+mod rows;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
-use super::{classify::classify, session::Session};
+use self::rows::{Words, candidate, due_reply, member};
+use super::{
+    classify::classify,
+    session::{Session, Statement},
+};
 use crate::{
-    domain::{
-        id::{MailboxId, ReplyId, ShardId, UserId},
-        pairing::Member,
-        plan::Candidate,
-        ramp::Ramp,
-        reply::{Due, DueReply},
-        time::{Schedule, Todays, Weekdays, Window},
-    },
+    domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, time::Todays},
     ports::{Mailboxes, PortError},
 };
+
+/// Mailboxes whose days turn in one statement, which is one transaction: some tenths of a second.
+const TURNED_AT_ONCE: usize = 5_000;
+
+/// The same of the first one. Before a fleet's first day their table is empty, so the planner has it read from end to end
+/// for each mailbox of the statement that fills it; after so many it is too large for that.
+const TURNED_FIRST: usize = 500;
 
 /// The enrolled mailboxes.
 #[derive(Clone, Debug)]
@@ -30,15 +37,27 @@ impl PostgresMailboxes {
     pub fn new(pool: PgPool) -> PostgresMailboxes {
         PostgresMailboxes { session: Session::new(pool) }
     }
-}
 
-#[async_trait]
-impl Mailboxes for PostgresMailboxes {
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+    /// Returns the mailboxes of `shards` whose days may have to be turned, in order, each with an earlier day that is open,
+    /// if there is one; with several as often.
+    async fn unturned(&self, shards: &[ShardId], todays: &Todays) -> Result<Vec<Unturned>, PortError> {
         let shards = numbers(shards);
         let build = || {
-            sqlx::query(include_str!("sql/turn_days.sql"))
+            planned_anew(include_str!("sql/unturned.sql"))
                 .bind(shards.clone())
+                .bind(todays.zones.clone())
+                .bind(todays.days.clone())
+        };
+        self.session.read(build, |row| unturned(&row).map_err(classify)).await
+    }
+
+    /// Turns the days of some mailboxes and returns how many closed.
+    async fn turn(&self, some: &[Unturned], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        let (ids, open): (Vec<i64>, Vec<Option<NaiveDate>>) = some.iter().copied().unzip();
+        let build = || {
+            planned_anew(include_str!("sql/turn_days.sql"))
+                .bind(ids.clone())
+                .bind(open.clone())
                 .bind(todays.zones.clone())
                 .bind(todays.days.clone())
                 .bind(now)
@@ -47,21 +66,51 @@ impl Mailboxes for PostgresMailboxes {
         Ok(closed.unsigned_abs())
     }
 
+    /// Returns the roster of `day`; nobody if nobody has made it.
+    async fn members(&self, day: NaiveDate) -> Result<Vec<Member>, PortError> {
+        const READ: &str = "SELECT mailbox_id, user_id, domain, quota FROM roster WHERE day = $1 ORDER BY position";
+        let mut words = Words::default();
+        self.session.read(|| planned_anew(READ).bind(day), |row| member(&row, &mut words)).await
+    }
+}
+
+#[async_trait]
+impl Mailboxes for PostgresMailboxes {
+    /// Turns them by and by: should this be cut short, the next tick finds the others.
+    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        let unturned = self.unturned(shards, todays).await?;
+        if shards.is_empty() {
+            // Who asks for none wants to know whether all that can be asked.
+            return self.turn(&unturned, todays, now).await;
+        }
+        let (mut rest, mut most, mut closed) = (&unturned[..], TURNED_FIRST, 0);
+        while !rest.is_empty() {
+            let some;
+            (some, rest) = rest.split_at(whole_mailboxes(rest, most));
+            closed += self.turn(some, todays, now).await?;
+            most = TURNED_AT_ONCE;
+        }
+        Ok(closed)
+    }
+
     async fn candidates(
         &self,
         shards: &[ShardId],
         todays: &Todays,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
-        let shards = numbers(shards);
+        let (shards, mut words) = (numbers(shards), Words::default());
         let build = || {
-            sqlx::query(include_str!("sql/candidates.sql"))
+            planned_anew(include_str!("sql/candidates.sql"))
                 .bind(shards.clone())
                 .bind(todays.zones.clone())
                 .bind(todays.days.clone())
                 .bind(now)
+                .bind(todays.dates())
         };
-        self.session.rows(build).await?.iter().map(candidate).collect()
+        let mut candidates = self.session.read(build, |row| candidate(&row, todays, &mut words)).await?;
+        candidates.sort_unstable_by_key(|candidate| candidate.id);
+        Ok(candidates)
     }
 
     async fn due_replies(
@@ -70,89 +119,39 @@ impl Mailboxes for PostgresMailboxes {
         now: DateTime<Utc>,
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError> {
-        let shards = numbers(shards);
-        let build = || sqlx::query(include_str!("sql/due_replies.sql")).bind(shards.clone()).bind(now).bind(before);
-        self.session.rows(build).await?.iter().map(due_reply).collect()
+        let (shards, mut words) = (numbers(shards), Words::default());
+        let build = || planned_anew(include_str!("sql/due_replies.sql")).bind(shards.clone()).bind(now).bind(before);
+        self.session.read(build, |row| due_reply(&row, &mut words)).await
     }
 
     async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
-        self.session.rows(|| sqlx::query(include_str!("sql/make_roster.sql")).bind(day).bind(now)).await?;
-        const READ: &str = "SELECT mailbox_id, user_id, domain, quota FROM roster WHERE day = $1 ORDER BY position";
-        self.session.rows(|| sqlx::query(READ).bind(day)).await?.iter().map(member).collect()
+        let members = self.members(day).await?;
+        if !members.is_empty() {
+            return Ok(members);
+        }
+        self.session.rows(|| planned_anew(include_str!("sql/make_roster.sql")).bind(day).bind(now)).await?;
+        self.members(day).await
     }
+}
+
+/// A mailbox, and an earlier day of it that is open.
+type Unturned = (i64, Option<NaiveDate>);
+
+fn unturned(row: &PgRow) -> Result<Unturned, sqlx::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// How many of the first rows are taken together: `most`, and the others of the last one's mailbox, whose days close
+/// together.
+fn whole_mailboxes(rows: &[Unturned], most: usize) -> usize {
+    let last = rows.get(most - 1).map(|last| last.0);
+    rows.partition_point(|row| last.is_none_or(|last| row.0 <= last))
+}
+
+fn planned_anew(statement: &'static str) -> Statement {
+    sqlx::query(statement).persistent(false)
 }
 
 fn numbers(shards: &[ShardId]) -> Vec<i32> {
     shards.iter().map(|shard| shard.0).collect()
-}
-
-fn candidate(row: &PgRow) -> Result<Candidate, PortError> {
-    let zone: &str = row.try_get("timezone").map_err(classify)?;
-    let wrong = |what: &str| PortError::Permanent(format!("a mailbox has {what}"));
-    Ok(Candidate {
-        id: MailboxId(row.try_get("id").map_err(classify)?),
-        user: UserId(row.try_get("user_id").map_err(classify)?),
-        shard: ShardId(row.try_get("shard").map_err(classify)?),
-        domain: text(row, "domain")?,
-        host: text(row, "host")?,
-        schedule: Schedule {
-            zone: zone.parse().map_err(|_| wrong("an unknown time zone"))?,
-            window: Window::new(small(row, "window_start")?, small(row, "window_end")?)
-                .ok_or_else(|| wrong("an impossible window"))?,
-            days: u8::try_from(small(row, "days")?)
-                .ok()
-                .and_then(Weekdays::from_bits)
-                .ok_or_else(|| wrong("impossible weekdays"))?,
-        },
-        ramp: Ramp {
-            start: small(row, "ramp_start")?,
-            step: small(row, "ramp_step")?,
-            daily_max: small(row, "daily_max")?,
-        },
-        grown: small(row, "grown")?,
-        day: row.try_get("day").map_err(classify)?,
-        reserved: small(row, "reserved")?,
-        sent: small(row, "sent")?,
-        attempts: small(row, "attempts")?,
-        next_at: row.try_get("next_at").map_err(classify)?,
-        last_sent_at: row.try_get("last_sent_at").map_err(classify)?,
-    })
-}
-
-fn due_reply(row: &PgRow) -> Result<DueReply, PortError> {
-    let zone: &str = row.try_get("timezone").map_err(classify)?;
-    Ok(DueReply {
-        id: ReplyId(row.try_get("id").map_err(classify)?),
-        mailbox: MailboxId(row.try_get("mailbox_id").map_err(classify)?),
-        user: UserId(row.try_get("user_id").map_err(classify)?),
-        shard: ShardId(row.try_get("shard").map_err(classify)?),
-        domain: text(row, "domain")?,
-        host: text(row, "host")?,
-        zone: zone.parse().map_err(|_| PortError::Permanent("a mailbox has an unknown time zone".into()))?,
-        partner: MailboxId(row.try_get("partner_id").map_err(classify)?),
-        message_id: row.try_get("message_id").map_err(classify)?,
-        subject: row.try_get("subject").map_err(classify)?,
-        due: Due { at: row.try_get("due_at").map_err(classify)?, until: row.try_get("until").map_err(classify)? },
-        next_at: row.try_get("next_at").map_err(classify)?,
-        trace: row.try_get("trace").map_err(classify)?,
-    })
-}
-
-fn member(row: &PgRow) -> Result<Member, PortError> {
-    Ok(Member {
-        mailbox: MailboxId(row.try_get("mailbox_id").map_err(classify)?),
-        user: UserId(row.try_get("user_id").map_err(classify)?),
-        domain: text(row, "domain")?,
-        quota: small(row, "quota")?,
-    })
-}
-
-fn text(row: &PgRow, column: &str) -> Result<Arc<str>, PortError> {
-    row.try_get::<&str, _>(column).map(Arc::from).map_err(classify)
-}
-
-/// A smallint that the schema keeps from being negative.
-fn small(row: &PgRow, column: &str) -> Result<u16, PortError> {
-    let value: i16 = row.try_get(column).map_err(classify)?;
-    u16::try_from(value).map_err(|_| PortError::Permanent(format!("{column} is negative")))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::{
     PgPool, Postgres,
     postgres::{PgArguments, PgRow},
@@ -47,9 +48,18 @@ impl Session {
     ///
     /// Returns `Unavailable` when it did not happen, `Unknown` when the answer was lost.
     pub(super) async fn rows(&self, build: impl Fn() -> Statement) -> Result<Vec<PgRow>, PortError> {
+        self.read(build, Ok).await
+    }
+
+    /// The same for rows by the hundred thousand: each is made by `decode` what it is held as, when it comes.
+    pub(super) async fn read<T: Send>(
+        &self,
+        build: impl Fn() -> Statement,
+        mut decode: impl FnMut(PgRow) -> Result<T, PortError> + Send,
+    ) -> Result<Vec<T>, PortError> {
         let mut conflict = String::new();
         for _ in 0..REPEATS {
-            match self.once(build()).await {
+            match self.once(build(), &mut decode).await {
                 Err(PortError::Conflict(text)) => {
                     tracing::debug!(error = text, "a statement lost a race and is repeated");
                     conflict = text;
@@ -66,14 +76,26 @@ impl Session {
         rows.pop().ok_or_else(|| PortError::Permanent("the statement returned no row".into()))
     }
 
-    async fn once(&self, statement: Statement) -> Result<Vec<PgRow>, PortError> {
+    async fn once<T: Send>(
+        &self,
+        statement: Statement,
+        decode: &mut (impl FnMut(PgRow) -> Result<T, PortError> + Send),
+    ) -> Result<Vec<T>, PortError> {
         // Nothing has been sent before there is a connection, whatever the error.
         let mut connection = self.pool.acquire().await.map_err(|error| match classify(error) {
             PortError::Unknown(text) => PortError::Unavailable(text),
             other => other,
         })?;
-        match tokio::time::timeout(self.patience, statement.fetch_all(&mut *connection)).await {
-            Ok(answer) => answer.map_err(classify),
+        let answer = async {
+            let mut answer = statement.fetch(&mut *connection);
+            let mut rows = Vec::new();
+            while let Some(row) = answer.try_next().await.map_err(classify)? {
+                rows.push(decode(row)?);
+            }
+            Ok(rows)
+        };
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(answer) => answer,
             Err(_) => {
                 // Its answer may still come: it must not meet the next statement.
                 drop(connection.detach());

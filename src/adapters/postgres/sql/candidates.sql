@@ -1,7 +1,8 @@
 -- The mailboxes of some shards that may send now, each with its own today.
 --
--- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz
+-- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz, $5 date date[] (each one of $3)
 --
+-- In any order: to sort them here would take longer, and nothing of them could be read meanwhile.
 -- Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one,
 -- until one is let in.
 WITH probes AS MATERIALIZED (
@@ -18,19 +19,15 @@ WITH probes AS MATERIALIZED (
     FROM pauses p
     WHERE p.scope = 'host' AND p.probing AND p.until <= $4
 )
-SELECT m.id, m.user_id, m.shard, m.domain, lower(m.smtp_host) AS host, m.timezone, m.window_start, m.window_end, m.days,
-       m.ramp_start, m.ramp_step, m.daily_max, m.grown, today.day, COALESCE(d.reserved, 0::smallint) AS reserved, COALESCE(d.sent, 0::smallint) AS sent,
-       COALESCE(d.attempts, 0::smallint) AS attempts, d.next_at, d.last_sent_at
+SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, today.place, m.window_start, m.window_end, m.days,
+       m.ramp_start, m.ramp_step, m.daily_max, m.grown, COALESCE(d.reserved, 0::smallint), COALESCE(d.sent, 0::smallint),
+       COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at
 FROM mailboxes m
-JOIN unnest($2::text[], $3::date[]) AS today (zone, day) ON today.zone = m.timezone
-LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day
+JOIN unnest($2::text[], $3::date[]) WITH ORDINALITY AS today (zone, day, place) ON today.zone = m.timezone
+LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = today.day AND d.day = ANY ($5::date[])
 WHERE m.shard = ANY ($1::int[])
   AND m.enabled
   AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
-  AND NOT EXISTS (
-      SELECT FROM pauses p
-      WHERE p.until > $4
-        AND ((p.scope = 'host' AND p.key = lower(m.smtp_host)) OR (p.scope = 'domain' AND p.key = m.domain))
-  )
-  AND NOT EXISTS (SELECT FROM probes WHERE probes.key = lower(m.smtp_host) AND probes.mailbox_id IS DISTINCT FROM m.id)
-ORDER BY m.id
+  AND lower(m.smtp_host) NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'host')
+  AND m.domain NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'domain')
+  AND (lower(m.smtp_host) NOT IN (SELECT key FROM probes) OR m.id IN (SELECT mailbox_id FROM probes))

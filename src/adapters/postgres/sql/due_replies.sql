@@ -16,7 +16,7 @@ lapsed AS (
     FROM late
     WHERE s.id = late.id
 )
-SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, lower(m.smtp_host) AS host, m.timezone, s.partner_id, s.message_id, s.subject, s.due_at,
+SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, m.smtp_host, m.timezone, s.partner_id, s.message_id, s.subject, s.due_at,
        s.until, s.trace,
        (SELECT d.next_at FROM mailbox_days d WHERE d.mailbox_id = m.id ORDER BY d.day DESC LIMIT 1) AS next_at
 FROM scheduled_replies s

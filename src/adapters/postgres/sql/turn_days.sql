@@ -1,23 +1,30 @@
--- Turn the days of some shards: close each mailbox's earlier days, once, and open its today.
+-- Turn the days of some mailboxes: close each one's earlier days, once, and open its today.
 --
--- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz
+-- $1 mailbox bigint[], $2 open date[] (an earlier day of it that is to be closed, or NULL; a mailbox may be there more than
+-- once), $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
 -- Locks mailbox_days, then mailboxes, each by key. A closed day of which at least half the quota was sent raises the ramp; one that fell short is `late`.
 WITH today AS (
-    SELECT * FROM unnest($2::text[], $3::date[]) AS today (zone, day)
+    SELECT * FROM unnest($3::text[], $4::date[]) AS today (zone, day)
 ),
 mine AS MATERIALIZED (
     SELECT m.id, m.user_id, m.grown, m.daily_max, m.ramp_start, m.ramp_step, today.day,
            m.enabled AND m.state IN ('active', 'paused')
                AND (m.days >> (extract(isodow FROM today.day)::int - 1)) & 1 = 1 AS owes
-    FROM mailboxes m
+    FROM (SELECT DISTINCT id FROM unnest($1::bigint[]) AS named (id)) AS named
+    JOIN mailboxes m ON m.id = named.id
     JOIN today ON today.zone = m.timezone
-    WHERE m.shard = ANY ($1::int[])
 ),
+asked AS MATERIALIZED (
+    SELECT open.mailbox_id, open.day
+    FROM unnest($1::bigint[], $2::date[]) AS open (mailbox_id, day)
+    JOIN mine ON mine.id = open.mailbox_id AND mine.day > open.day
+),
+-- By their keys: the index of open days would be read from end to end for each group of mailboxes.
 over AS MATERIALIZED (
     SELECT d.mailbox_id, d.day
-    FROM mailbox_days d
-    JOIN mine ON mine.id = d.mailbox_id
-    WHERE d.day < mine.day AND NOT d.closed
+    FROM asked
+    JOIN mailbox_days d ON d.mailbox_id = asked.mailbox_id AND d.day = asked.day
+    WHERE d.closed IS NOT TRUE
     ORDER BY d.mailbox_id, d.day
     FOR UPDATE OF d
 ),
@@ -25,7 +32,7 @@ closed AS (
     UPDATE mailbox_days d
     SET closed = true, reason = CASE WHEN d.reserved < d.quota THEN 'late' END
     FROM over
-    WHERE d.mailbox_id = over.mailbox_id AND d.day = over.day AND NOT d.closed
+    WHERE d.mailbox_id = over.mailbox_id AND d.day = over.day
     RETURNING d.mailbox_id, d.day, d.quota, d.sent, d.reserved, d.reason
 ),
 counting AS (
@@ -50,7 +57,7 @@ grew AS (
 ),
 told AS (
     INSERT INTO events (at, kind, mailbox_id, reason, detail)
-    SELECT $4, 'day-short', mailbox_id, reason, format('%s: %s of %s', day, reserved, quota)
+    SELECT $5, 'day-short', mailbox_id, reason, format('%s: %s of %s', day, reserved, quota)
     FROM closed
     WHERE reason IS NOT NULL
 ),
@@ -65,7 +72,6 @@ opened AS (
         WHERE d.mailbox_id = mine.id AND d.day < mine.day ORDER BY d.day DESC LIMIT 1
     ) AS before ON true
     WHERE mine.owes
-      AND NOT EXISTS (SELECT FROM mailbox_days d WHERE d.mailbox_id = mine.id AND d.day = mine.day)
     ORDER BY mine.id
     ON CONFLICT DO NOTHING
 )

@@ -1,0 +1,140 @@
+//! What a row of a tick's statements says. There are as many as a worker has mailboxes, so they are read by place and not
+//! by name, and what many of them have in common is held once.
+
+use std::{collections::HashSet, sync::Arc};
+
+use chrono_tz::Tz;
+use sqlx::{Column, Decode, Postgres, Row, Type, postgres::PgRow};
+
+use super::super::classify::classify;
+use crate::{
+    domain::{
+        id::{MailboxId, ReplyId, ShardId, UserId},
+        pairing::Member,
+        plan::Candidate,
+        ramp::Ramp,
+        reply::{Due, DueReply},
+        time::{Schedule, Todays, Weekdays, Window},
+    },
+    ports::PortError,
+};
+
+/// Words that many rows have: hosts, domains.
+#[derive(Debug, Default)]
+pub(super) struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    fn shared(&mut self, word: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(word) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = word.into();
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+
+    /// The word in lower case, which nearly all are: Postgres took a third of a statement to make it of each.
+    fn lowered(&mut self, word: &str) -> Arc<str> {
+        match word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            true => self.shared(word),
+            false => self.shared(&word.to_lowercase()),
+        }
+    }
+}
+
+/// The columns of a row, from the first on.
+struct Columns<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn of(row: &'r PgRow) -> Columns<'r> {
+        Columns { row, next: 0 }
+    }
+
+    fn next<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Result<T, PortError> {
+        let value = self.row.try_get(self.next).map_err(classify)?;
+        self.next += 1;
+        Ok(value)
+    }
+
+    /// A smallint that the schema keeps from being negative.
+    fn small(&mut self) -> Result<u16, PortError> {
+        let (at, value) = (self.next, self.next::<i16>()?);
+        u16::try_from(value).map_err(|_| PortError::Permanent(format!("{} is negative", self.row.column(at).name())))
+    }
+
+    fn word(&mut self, words: &mut Words) -> Result<Arc<str>, PortError> {
+        Ok(words.shared(self.next()?))
+    }
+
+    fn host(&mut self, words: &mut Words) -> Result<Arc<str>, PortError> {
+        Ok(words.lowered(self.next()?))
+    }
+
+    fn zone(&mut self) -> Result<Tz, PortError> {
+        self.next::<&str>()?.parse().map_err(|_| wrong("an unknown time zone"))
+    }
+}
+
+fn wrong(what: &str) -> PortError {
+    PortError::Permanent(format!("a mailbox has {what}"))
+}
+
+/// By `candidates.sql`.
+pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Result<Candidate, PortError> {
+    let mut columns = Columns::of(row);
+    let (id, user, shard) = (MailboxId(columns.next()?), UserId(columns.next()?), ShardId(columns.next()?));
+    let (domain, host) = (columns.word(words)?, columns.host(words)?);
+    let (zone, day) = todays.of_place(columns.next()?).ok_or_else(|| wrong("an unknown time zone"))?;
+    let window = Window::new(columns.small()?, columns.small()?).ok_or_else(|| wrong("an impossible window"))?;
+    let days = u8::try_from(columns.small()?).ok().and_then(Weekdays::from_bits);
+    Ok(Candidate {
+        id,
+        user,
+        shard,
+        domain,
+        host,
+        schedule: Schedule { zone, window, days: days.ok_or_else(|| wrong("impossible weekdays"))? },
+        ramp: Ramp { start: columns.small()?, step: columns.small()?, daily_max: columns.small()? },
+        grown: columns.small()?,
+        day,
+        reserved: columns.small()?,
+        sent: columns.small()?,
+        attempts: columns.small()?,
+        next_at: columns.next()?,
+        last_sent_at: columns.next()?,
+    })
+}
+
+/// By `due_replies.sql`.
+pub(super) fn due_reply(row: &PgRow, words: &mut Words) -> Result<DueReply, PortError> {
+    let mut columns = Columns::of(row);
+    Ok(DueReply {
+        id: ReplyId(columns.next()?),
+        mailbox: MailboxId(columns.next()?),
+        user: UserId(columns.next()?),
+        shard: ShardId(columns.next()?),
+        domain: columns.word(words)?,
+        host: columns.host(words)?,
+        zone: columns.zone()?,
+        partner: MailboxId(columns.next()?),
+        message_id: columns.next()?,
+        subject: columns.next()?,
+        due: Due { at: columns.next()?, until: columns.next()? },
+        trace: columns.next()?,
+        next_at: columns.next()?,
+    })
+}
+
+/// A mailbox's user, domain and quota, by id.
+pub(super) fn member(row: &PgRow, words: &mut Words) -> Result<Member, PortError> {
+    let mut columns = Columns::of(row);
+    Ok(Member {
+        mailbox: MailboxId(columns.next()?),
+        user: UserId(columns.next()?),
+        domain: columns.word(words)?,
+        quota: columns.small()?,
+    })
+}

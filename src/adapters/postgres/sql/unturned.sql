@@ -1,0 +1,24 @@
+-- The mailboxes of some shards whose days may have to be turned, each with an earlier day of it that is still open, or NULL.
+--
+-- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone)
+--
+-- A full join is one by hash or by merge, whatever the planner believes of days that were just opened or closed: nothing
+-- else is sure to read them once, and not once for each mailbox.
+WITH today AS MATERIALIZED (
+    SELECT zone, day, 1 << (extract(isodow FROM day)::int - 1) AS weekday
+    FROM unnest($2::text[], $3::date[]) AS today (zone, day)
+),
+mine AS (
+    SELECT m.id, today.day, m.enabled AND m.state IN ('active', 'paused') AND m.days & today.weekday <> 0 AS owes
+    FROM mailboxes m
+    JOIN today ON today.zone = m.timezone
+    WHERE m.shard = ANY ($1::int[])
+),
+open AS (
+    SELECT mailbox_id, day FROM mailbox_days WHERE NOT closed
+)
+SELECT mine.id, CASE WHEN open.day < mine.day THEN open.day END AS open
+FROM mine
+FULL JOIN open ON open.mailbox_id = mine.id
+WHERE COALESCE(open.day < mine.day, false) OR COALESCE(mine.owes AND open.day IS DISTINCT FROM mine.day, false)
+ORDER BY mine.id
