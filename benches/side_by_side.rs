@@ -8,6 +8,8 @@
 mod bare;
 #[path = "side_by_side/fleet.rs"]
 mod fleet;
+#[path = "side_by_side/log.rs"]
+mod log;
 #[path = "side_by_side/machine.rs"]
 mod machine;
 #[path = "side_by_side/plan.rs"]
@@ -23,7 +25,7 @@ use row::Rows;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_warmup");
 
-const PARTS: [&str; 7] = ["send", "submit", "lanes", "plan", "rest", "fleet", "simulate"];
+const PARTS: [&str; 8] = ["send", "submit", "lanes", "plan", "rest", "fleet", "simulate", "log"];
 
 #[tokio::main]
 async fn main() {
@@ -45,7 +47,8 @@ async fn main() {
             "plan" => plan::plans(&mut rows).await,
             "rest" => rest::at_rest(&mut rows).await,
             "fleet" => fleet::shards(&mut rows).await,
-            _ => fleet::simulated(&mut rows).await,
+            "simulate" => fleet::simulated(&mut rows).await,
+            _ => log::of_a_large_day(&mut rows).await,
         }
     }
     println!("\n{}", rows.summary());

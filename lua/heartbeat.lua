@@ -13,15 +13,20 @@
 --       2          ttl, milliseconds, at least 1
 --       3          its status, any bytes
 --       4          the identity of its fleet; "" when it has none, then it goes with any
--- Returns three things: 1 when the worker was a member before, else 0; for each lease, in order, 1 when it was still held,
---       0 when it was free or another's; and all members, each as its run, the end of its time, and its status.
+-- Returns three things: 1 when the worker was a member before, else 0; the places of those leases, from 1 on, that were not
+--       held any more, but free or another's; and all members, each as its run, the end of its time, and its status.
 -- The keys of the members end with the last of them.
 -- Fails with OTHERFLEET, having changed nothing but dropped whose time is over, while members of another fleet live.
+
+-- So many leases are looked at together: a call takes some thousand arguments at most.
+local at_once = 1000
 
 local members, statuses, fleet, first_lease = KEYS[1], KEYS[2], KEYS[3], 4
 local run, ttl_ms, status, identity = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+-- As text, once: a number that is handed to a command is written out in full each time.
+local end_ms = string.format('%.0f', now_ms + ttl_ms)
 
 for _, dead in ipairs(redis.call('ZRANGE', members, '-inf', now_ms, 'BYSCORE')) do
   redis.call('ZREM', members, dead)
@@ -33,19 +38,21 @@ if identity ~= '' and theirs and theirs ~= identity and #redis.call('ZRANGE', me
   return redis.error_reply('OTHERFLEET workers of another fleet, with another database, live under these keys')
 end
 
-local held = {}
-for n = first_lease, #KEYS do
-  local key = KEYS[n]
-  if redis.call('GET', key) == run then
-    redis.call('PEXPIRE', key, ttl_ms)
-    held[#held + 1] = 1
-  else
-    held[#held + 1] = 0
+local call, lost = redis.call, {}
+for first = first_lease, #KEYS, at_once do
+  local last = math.min(first + at_once - 1, #KEYS)
+  for n, owner in ipairs(call('MGET', unpack(KEYS, first, last))) do
+    local key = first + n - 1
+    if owner == run then
+      call('PEXPIREAT', KEYS[key], end_ms)
+    else
+      lost[#lost + 1] = key - first_lease + 1
+    end
   end
 end
 
 local known = redis.call('ZSCORE', members, run) and 1 or 0
-redis.call('ZADD', members, string.format('%.0f', now_ms + ttl_ms), run)
+redis.call('ZADD', members, end_ms, run)
 redis.call('HSET', statuses, run, status)
 
 -- By their end, so the last one's is the latest.
@@ -63,4 +70,4 @@ for n = 1, #living, 2 do
   answers[#answers + 1] = living[n + 1]
   answers[#answers + 1] = redis.call('HGET', statuses, living[n]) or ''
 end
-return { known, held, answers }
+return { known, lost, answers }

@@ -132,7 +132,14 @@ fn asked(port: u16, sends: u64, lanes: usize, more: &[&str]) -> Vec<String> {
 }
 
 async fn send(arguments: &[String]) -> Value {
-    let ran = Command::new(BINARY).args(arguments).stderr(Stdio::inherit()).output().await.unwrap();
+    send_with(arguments, &[]).await
+}
+
+/// The same with some variables, for given servers.
+pub async fn send_with(arguments: &[String], variables: &[(&str, &str)]) -> Value {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::inherit());
+    let ran = command.output().await.unwrap();
     let told = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{told}");
     serde_json::from_str(&told).unwrap()

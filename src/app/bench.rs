@@ -93,7 +93,7 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
     let after = Counts::read(&database, &redis).await?;
 
     let seen = probe.seen();
-    let disagreements = counted::disagreements(&database, seen.sent, seen.failed).await?;
+    let disagreements = counted::disagreements(&database, &before, seen.sent, seen.failed).await?;
     database.close().await;
     let mails = (seen.sent + seen.failed).max(1) as f64;
     Ok(Measured {

@@ -9,10 +9,10 @@ pub struct Ran {
     pub calls: i64,
 }
 
-/// The sums of the ledger of a database in which nothing happens.
+/// The sums of the ledger of a database in which nothing happens: of all its mailboxes, and of the log from a moment on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Sums {
-    /// Rows of the log.
+    /// Rows of the log since then.
     pub sent_rows: i64,
     pub failed_rows: i64,
     pub message_ids: i64,
@@ -37,16 +37,25 @@ pub async fn ran(pool: &PgPool) -> Option<Vec<Ran>> {
     sqlx::query_as(READ).fetch_all(pool).await.ok()
 }
 
-/// Reads the sums.
-pub async fn sums(pool: &PgPool) -> Result<Sums, sqlx::Error> {
+/// Marks this moment in the log: rows of mails that are reserved later have a greater id.
+pub async fn mark(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT nextval('flight_ids')").fetch_one(pool).await
+}
+
+/// Reads the sums, those of the log since a `mark`.
+pub async fn sums(pool: &PgPool, mark: i64) -> Result<Sums, sqlx::Error> {
     const READ: &str = "
-        SELECT (SELECT count(*) FROM logs WHERE status = 'SENT') AS sent_rows,
-               (SELECT count(*) FROM logs WHERE status = 'FAILED') AS failed_rows,
-               (SELECT count(DISTINCT message_id) FROM logs) AS message_ids,
-               (SELECT coalesce(sum(sent), 0)::bigint FROM mailbox_days) AS sent,
-               (SELECT coalesce(sum(failed), 0)::bigint FROM mailbox_days) AS failed,
-               (SELECT coalesce(sum(uncertain), 0)::bigint FROM mailbox_days) AS uncertain,
-               (SELECT coalesce(sum(reserved - sent - uncertain), 0)::bigint FROM mailbox_days) AS open_places,
-               (SELECT count(*) FROM in_flight) AS in_flight";
-    sqlx::query_as(READ).fetch_one(pool).await
+        WITH rows AS (
+            SELECT count(*) FILTER (WHERE status = 'SENT') AS sent_rows,
+                   count(*) FILTER (WHERE status = 'FAILED') AS failed_rows,
+                   count(DISTINCT message_id) AS message_ids
+            FROM logs WHERE id > $1
+        ), days AS (
+            SELECT coalesce(sum(sent), 0)::bigint AS sent, coalesce(sum(failed), 0)::bigint AS failed,
+                   coalesce(sum(uncertain), 0)::bigint AS uncertain,
+                   coalesce(sum(reserved - sent - uncertain), 0)::bigint AS open_places
+            FROM mailbox_days
+        )
+        SELECT *, (SELECT count(*) FROM in_flight) AS in_flight FROM rows, days";
+    sqlx::query_as(READ).bind(mark).fetch_one(pool).await
 }

@@ -22,8 +22,8 @@ use crate::{
 const OLDEST_VERSION: (u32, u32) = (7, 0);
 
 /// The commands that we run or our scripts do. With PING and UNWATCH the pool looks at a connection that lay idle.
-const COMMANDS: &str = "+evalsha +script|load +get +set +del +pexpire +zadd +zrem +zscore +zrange +hget +hset +hdel +time \
-                        +info +ping +unwatch +publish +subscribe";
+const COMMANDS: &str = "+evalsha +script|load +get +mget +set +del +pexpire +pexpireat +zadd +zrem +zscore +zrange +hget \
+                        +hset +hdel +time +info +ping +unwatch +publish +subscribe";
 
 /// And on a cluster, to find the other nodes.
 const ON_A_CLUSTER: &str = "+cluster|slots";
@@ -196,6 +196,8 @@ fn trials(trial: &str, bell: &str, cluster: bool) -> Vec<Cmd> {
         of(&["UNWATCH"]),
         of(&["SET", trial, "1", "PX", "1000"]),
         of(&["GET", trial]),
+        of(&["MGET", trial]),
+        of(&["PEXPIREAT", trial, "0"]),
         of(&["DEL", trial]),
         of(&["ZADD", trial, "1", "one"]),
         of(&["PEXPIRE", trial, "1000"]),

@@ -1,7 +1,7 @@
 //! The members in Redis: a sorted set of runs by the end of their time, and a hash of what each says of itself, packed as
 //! a MessagePack map with names.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use redis::Script;
@@ -52,7 +52,9 @@ impl Members for RedisMembers {
             call.key(self.keys.lease(*key));
         }
         call.arg(run.to_string()).arg(millis(ttl)).arg(packed(status)?).arg(&status.fleet.0);
-        let (known, kept, told): (bool, Vec<bool>, Vec<Told>) = pool::run(&self.pool, &call).await?;
+        let (known, lost, told): (bool, Vec<usize>, Vec<Told>) = pool::run(&self.pool, &call).await?;
+        let lost: BTreeSet<usize> = lost.into_iter().collect();
+        let kept = (1..=leases.len()).map(|place| !lost.contains(&place)).collect();
         Ok(Pulse { known, kept, members: listed(told) })
     }
 

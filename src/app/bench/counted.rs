@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::adapters::{
-    postgres::counted::{ran, sums},
+    postgres::counted::{mark, ran, sums},
     redis::{self, evalshas},
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Counts {
     /// By the statement; none where Postgres does not count.
     statements: Option<BTreeMap<String, u64>>,
     evalshas: u64,
+    /// Where the log was.
+    mark: i64,
 }
 
 /// How much of a statement is shown.
@@ -44,7 +46,8 @@ impl Counts {
     pub(super) async fn read(database: &PgPool, redis: &redis::Pool) -> anyhow::Result<Counts> {
         let ran = ran(database).await;
         let statements = ran.map(|ran| ran.into_iter().map(|ran| (ran.text, ran.calls.unsigned_abs())).collect());
-        Ok(Counts { statements, evalshas: evalshas(redis).await.context("what Redis counted")? })
+        let evalshas = evalshas(redis).await.context("what Redis counted")?;
+        Ok(Counts { statements, evalshas, mark: mark(database).await.context("where the log is")? })
     }
 
     pub(super) fn statements_since(&self, before: &Counts, batches: u64) -> Option<Calls> {
@@ -76,9 +79,15 @@ fn shown(text: &str) -> String {
     words.join(" ").chars().take(SHOWN_CHARS).collect()
 }
 
-/// Says where the database contradicts itself, or what was `sent` and `failed` by the worker's own account.
-pub(super) async fn disagreements(database: &PgPool, sent: u64, failed: u64) -> anyhow::Result<Vec<String>> {
-    let sums = sums(database).await?;
+/// Says where the database contradicts itself, or what was `sent` and `failed` since `before` by the worker's own account.
+/// A given database may have a log from earlier, which is nobody's here.
+pub(super) async fn disagreements(
+    database: &PgPool,
+    before: &Counts,
+    sent: u64,
+    failed: u64,
+) -> anyhow::Result<Vec<String>> {
+    let sums = sums(database, before.mark).await?;
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let (sent, failed) = (count(sent), count(failed));
     let same = [
@@ -103,6 +112,7 @@ mod tests {
         let counts = |statements: &[(&str, u64)], evalshas| Counts {
             statements: Some(statements.iter().map(|(text, calls)| ((*text).to_owned(), *calls)).collect()),
             evalshas,
+            mark: 0,
         };
         let before = counts(&[("-- old\nSELECT 1", 5), ("SELECT 2", 5)], 10);
         let after = counts(&[("-- old\nSELECT 1", 6), ("SELECT 2", 5), ("SELECT  3\n FROM t", 3)], 14);
