@@ -83,7 +83,7 @@ pub async fn send(host: &Host, domain: &str, mails: u64, lanes: usize) -> Bare {
             while let Ok(n) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
                 let mail = Message::builder().from(address(n % mailboxes)).to(address((n + 1) % mailboxes));
                 let mail = mail.subject("About the minutes").message_id(None);
-                let mail = mail.multipart(MultiPart::alternative_plain_html(TEXT.into(), PAGE.into())).unwrap();
+                let mail = mail.multipart(MultiPart::alternative_plain_html(TEXT.to_owned(), PAGE.to_owned())).unwrap();
                 let mut connection = host.connect().await;
                 connection.send(mail.envelope(), &mail.formatted()).await.unwrap();
                 connection.quit().await.unwrap();
