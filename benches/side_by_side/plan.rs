@@ -25,7 +25,17 @@ use super::{BINARY, machine, row::Rows};
 /// The first argument of the process that plans.
 pub const CHILD: &str = "--plan";
 
-const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// So many are enrolled as an operator does it; each stands for as many more as there should be.
+const IMPORTED: usize = 100_000;
+
+/// $1: how many there should be of each.
+const COPIES: &str = "
+    INSERT INTO mailboxes (user_id, email, domain, username, sealed_password, smtp_host, smtp_port, smtp_security, timezone,
+                           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard)
+    SELECT user_id, n || email, domain, username, sealed_password, smtp_host, smtp_port, smtp_security, timezone,
+           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard
+    FROM mailboxes, generate_series(2, $1) AS n";
 
 /// A day of everybody that went well.
 const YESTERDAY: &str = "
@@ -35,25 +45,49 @@ const YESTERDAY: &str = "
 /// Plans for each size, the day's first tick and one after it.
 pub async fn plans(rows: &mut Rows) {
     rows.part("load and plan one tick, all shards: seconds, and memory of the whole process");
+    let mut told = Vec::new();
     for mailboxes in SIZES {
+        let ticks = Ticks::of(mailboxes).await;
+        let Ticks { first, next, mib, planned } = &ticks;
+        rows.note(&format!("{mailboxes} mailboxes: planned"), &planned.to_string());
+        rows.note(&format!("{mailboxes} mailboxes: the day's first tick"), &format!("{first:.2} s"));
+        if mailboxes == IMPORTED {
+            rows.at_most("100000 mailboxes: a tick", *next, 1.0, "s");
+            rows.at_most("100000 mailboxes: memory", *mib, 150.0, "MiB");
+        } else {
+            rows.note(&format!("{mailboxes} mailboxes: a tick"), &format!("{next:.3} s"));
+            rows.note(&format!("{mailboxes} mailboxes: memory"), &format!("{mib:.0} MiB"));
+        }
+        told.push(ticks);
+    }
+    if let [.., some, ten_times] = &told[..] {
+        rows.at_most("1000000 mailboxes: a tick, of 100000's", ten_times.next / some.next, 12.0, "x");
+        rows.at_most("1000000 mailboxes: memory, of 100000's", ten_times.mib / some.mib, 12.0, "x");
+    }
+}
+
+/// What a process told that planned twice.
+struct Ticks {
+    first: f64,
+    next: f64,
+    mib: f64,
+    planned: u64,
+}
+
+impl Ticks {
+    async fn of(mailboxes: usize) -> Ticks {
         let database = world::postgres().await;
-        fill(database.url(), mailboxes, "00:00-23:59").await;
+        let enrolled = mailboxes.min(IMPORTED);
+        fill(database.url(), enrolled, "00:00-23:59").await;
+        sqlx::query(COPIES).bind((mailboxes / enrolled) as i32).execute(database.pool()).await.unwrap();
         sqlx::raw_sql(YESTERDAY).execute(database.pool()).await.unwrap();
         sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         let ran = command.args([CHILD, database.url()]).stderr(Stdio::inherit()).output().await.unwrap();
         let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
-        let (first, next, mib) = (told["first"].as_f64(), told["next"].as_f64(), told["mib"].as_f64());
-        let (first, next, mib) = (first.unwrap(), next.unwrap(), mib.unwrap());
-        rows.note(&format!("{mailboxes} mailboxes: planned"), &told["planned"].to_string());
-        rows.note(&format!("{mailboxes} mailboxes: the day's first tick"), &format!("{first:.2} s"));
-        if mailboxes == 100_000 {
-            rows.at_most("100000 mailboxes: a tick", next, 1.0, "s");
-            rows.at_most("100000 mailboxes: memory", mib, 150.0, "MiB");
-        } else {
-            rows.note(&format!("{mailboxes} mailboxes: a tick"), &format!("{next:.3} s"));
-            rows.note(&format!("{mailboxes} mailboxes: memory"), &format!("{mib:.0} MiB"));
-        }
+        let number = |name: &str| told[name].as_f64().unwrap();
+        let planned = told["planned"].as_u64().unwrap();
+        Ticks { first: number("first"), next: number("next"), mib: number("mib"), planned }
     }
 }
 
@@ -71,7 +105,7 @@ pub async fn fill(url: &str, mailboxes: usize, window: &str) {
 
 /// The process that plans twice and tells how long each took.
 pub async fn child(url: &str) {
-    let database = pool::connect(&SecretString::from(url), 4).await.unwrap();
+    let database = pool::connect_worker(&SecretString::from(url), 4).await.unwrap();
     let mailboxes = PostgresMailboxes::new(database);
     let (first, _) = tick(&mailboxes).await;
     let (next, planned) = tick(&mailboxes).await;
@@ -95,6 +129,7 @@ async fn tick(mailboxes: &PostgresMailboxes) -> (f64, usize) {
     mailboxes.turn_days(&shards, &todays, now).await.unwrap();
     let candidates = mailboxes.candidates(&shards, &todays, now).await.unwrap();
     let planned = plan(&candidates, &tick);
+    drop(candidates);
     mailboxes.due_replies(&shards, now, next).await.unwrap();
     let day = planned.first().map_or(now.date_naive(), |planned| planned.day);
     let pairing = Pairing::new(mailboxes.roster(day, now).await.unwrap());
