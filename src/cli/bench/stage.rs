@@ -97,8 +97,8 @@ fn settings(urls: Urls, args: &Args) -> anyhow::Result<Settings> {
     let most = 1_000_000.to_string();
     let mut vars: BTreeMap<String, String> = urls.into_iter().map(|(name, url)| (name.to_owned(), url)).collect();
     let mut set = |name: &str, value: String| vars.insert(name.to_owned(), value);
-    // A given Redis may be a fleet's: its keys are not ours.
-    set("WARMUP_REDIS_PREFIX", "warmup-bench".to_owned());
+    // A given Redis may be a fleet's, or an earlier bench's, whose day began at the same hour: their keys are not ours.
+    set("WARMUP_REDIS_PREFIX", format!("warmup-bench-{:08x}", rand::random::<u32>()));
     set("WARMUP_MASTER_KEY", STANDARD.encode(rand::random::<[u8; 32]>()));
     set("WARMUP_ALLOW_PRIVATE_HOSTS", "true".to_owned());
     set("WARMUP_ALLOW_PLAINTEXT", "true".to_owned());
