@@ -41,9 +41,9 @@ end
 local call, lost = redis.call, {}
 for first = first_lease, #KEYS, at_once do
   local last = math.min(first + at_once - 1, #KEYS)
-  for n, owner in ipairs(call('MGET', unpack(KEYS, first, last))) do
-    local key = first + n - 1
-    if owner == run then
+  local owners = call('MGET', unpack(KEYS, first, last))
+  for key = first, last do
+    if owners[key - first + 1] == run then
       call('PEXPIREAT', KEYS[key], end_ms)
     else
       lost[#lost + 1] = key - first_lease + 1

@@ -48,7 +48,8 @@ impl Keys {
         match key {
             LeaseKey::Solo => format!("{}:lease:solo", self.tag),
             LeaseKey::Leader => format!("{}:lease:leader", self.tag),
-            LeaseKey::Shard(shard) => format!("{}:lease:shard:{shard}", self.tag),
+            // A heartbeat names thousands: in one piece, where `format!` would grow them.
+            LeaseKey::Shard(shard) => [&self.tag, ":lease:shard:", &shard.to_string()].concat(),
             LeaseKey::Name(hash) => format!("{}:lease:name:{hash:016x}", self.tag),
         }
     }
