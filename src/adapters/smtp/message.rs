@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use lettre::{
     Address, Message,
-    address::Envelope,
     message::{
         Mailbox, MultiPart, SinglePart,
         header::{HeaderName, HeaderValue, InReplyTo, References},
@@ -60,9 +59,8 @@ pub(super) fn compose(mail: &Outgoing, header: &HeaderName) -> Result<Letter, Ev
         let (in_reply_to, references) = thread_headers(thread)?;
         message = message.header(in_reply_to).header(references);
     }
-    // Given, for otherwise lettre reads the fields again that it has just written.
-    let envelope = Envelope::new(Some(from.email.clone()), vec![to.email.clone()]).map_err(unsendable)?;
-    let message = message.envelope(envelope).multipart(parts(mail)).map_err(unsendable)?;
+    // For the envelope lettre reads the fields back that it has written: what others could read as two addresses ends here.
+    let message = message.multipart(parts(mail)).map_err(unsendable)?;
     Ok(Letter { from: from.email, to: to.email, bytes: message.formatted() })
 }
 

@@ -155,6 +155,14 @@ fn evil() -> impl Strategy<Value = String> {
     prop::collection::vec(bait, 0..5).prop_map(|parts| parts.concat())
 }
 
+#[test]
+fn an_address_that_others_may_read_as_two_is_none() {
+    let mut mail = mail("Anna", "Ben", "Lunch", "Yes.\n");
+    mail.flight.recipient.email = "\">,\"@one.test".into();
+    let composed = compose(&mail, &HeaderName::new_from_ascii("X-Warmup".into()).unwrap());
+    assert!(matches!(composed, Err(Evidence::Unsendable(_))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
