@@ -50,7 +50,7 @@ impl Resolver {
         Ok(addresses)
     }
 
-    /// Forgets what was said of `host`: nobody was there.
+    /// Forgets what was said of `host`: whoever needs it next asks again.
     pub(super) fn forget(&self, host: &str) {
         self.lock().remove(host);
     }
