@@ -26,6 +26,13 @@ impl MailStack {
         QUEUES.iter().map(|queue| files(&self.path().join("spool").join(queue)).len()).sum()
     }
 
+    /// Throws away what Postfix holds, and returns how many mails that were.
+    pub fn throw_away_held(&self) -> usize {
+        let held = files(&self.path().join("spool/hold"));
+        held.iter().for_each(|mail| fs::remove_file(mail).expect("the folder is ours"));
+        held.len()
+    }
+
     /// All mails in all mailboxes.
     pub fn delivered(&self) -> Vec<Delivered> {
         let vmail = self.path().join("vmail");

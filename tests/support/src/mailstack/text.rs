@@ -133,7 +133,6 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 tlsmgr unix - - n 1000? 1 tlsmgr
 proxymap unix - - n - - proxymap
-discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error
 lmtp unix - - n - - lmtp
