@@ -20,12 +20,16 @@ use warmup::{
 };
 use warmup_support::{process::Binary, world};
 
-use super::{BINARY, machine, row::Rows};
+use super::{BINARY, machine, row::Rows, send::median};
 
 /// The first argument of the process that plans.
 pub const CHILD: &str = "--plan";
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// The parts of a tick, in its order.
+const PARTS: [&str; 6] = ["days", "candidates", "plan", "replies", "roster", "pairing"];
+/// So many ticks after the day's first are measured, of which the median counts; memory is that of the first two.
+const MEASURED: usize = 3;
 /// So many are enrolled as an operator does it; each stands for as many more as there should be.
 const IMPORTED: usize = 100_000;
 
@@ -48,7 +52,7 @@ pub async fn plans(rows: &mut Rows) {
     let mut told = Vec::new();
     for mailboxes in SIZES {
         let ticks = Ticks::of(mailboxes).await;
-        let Ticks { first, next, mib, planned } = &ticks;
+        let Ticks { first, next, mib, planned, parts } = &ticks;
         rows.note(&format!("{mailboxes} mailboxes: planned"), &planned.to_string());
         rows.note(&format!("{mailboxes} mailboxes: the day's first tick"), &format!("{first:.2} s"));
         if mailboxes == IMPORTED {
@@ -58,6 +62,7 @@ pub async fn plans(rows: &mut Rows) {
             rows.note(&format!("{mailboxes} mailboxes: a tick"), &format!("{next:.3} s"));
             rows.note(&format!("{mailboxes} mailboxes: memory"), &format!("{mib:.0} MiB"));
         }
+        rows.note(&format!("{mailboxes} mailboxes: of a tick"), parts);
         told.push(ticks);
     }
     if let [.., some, ten_times] = &told[..] {
@@ -72,6 +77,8 @@ struct Ticks {
     next: f64,
     mib: f64,
     planned: u64,
+    /// How long each part of a tick took.
+    parts: String,
 }
 
 impl Ticks {
@@ -87,7 +94,11 @@ impl Ticks {
         let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
         let number = |name: &str| told[name].as_f64().unwrap();
         let planned = told["planned"].as_u64().unwrap();
-        Ticks { first: number("first"), next: number("next"), mib: number("mib"), planned }
+        let parts = told["parts"].as_array().unwrap().iter();
+        let parts: Vec<String> =
+            parts.map(|part| format!("{} {:.3}", part[0].as_str().unwrap(), part[1].as_f64().unwrap())).collect();
+        let parts = format!("{} s", parts.join(", "));
+        Ticks { first: number("first"), next: number("next"), mib: number("mib"), planned, parts }
     }
 }
 
@@ -103,18 +114,25 @@ pub async fn fill(url: &str, mailboxes: usize, window: &str) {
     binary.command(&["mailbox", "import", "-"], &csv).await;
 }
 
-/// The process that plans twice and tells how long each took.
+/// The process that plans a few times and tells how long each took.
 pub async fn child(url: &str) {
     let database = pool::connect_worker(&SecretString::from(url), 4).await.unwrap();
     let mailboxes = PostgresMailboxes::new(database);
     let (first, _) = tick(&mailboxes).await;
     let (next, planned) = tick(&mailboxes).await;
     let mib = machine::memory(std::process::id(), "VmHWM");
-    println!("{}", json!({ "first": first, "next": next, "mib": mib, "planned": planned }));
+    let mut ticks = vec![next];
+    for _ in 1..MEASURED {
+        ticks.push(tick(&mailboxes).await.0);
+    }
+    let (first, parts) = (first.iter().sum::<f64>(), PARTS.iter().enumerate());
+    let parts: Vec<Value> = parts.map(|(at, part)| json!([part, median(ticks.iter().map(|tick| tick[at]))])).collect();
+    let next = median(ticks.iter().map(|tick| tick.iter().sum()));
+    println!("{}", json!({ "first": first, "next": next, "mib": mib, "planned": planned, "parts": parts }));
 }
 
-/// As the worker's tick does it. Returns how many seconds it took, and how many mailboxes owe mails.
-async fn tick(mailboxes: &PostgresMailboxes) -> (f64, usize) {
+/// As the worker's tick does it. Returns how many seconds each part took, and how many mailboxes owe mails.
+async fn tick(mailboxes: &PostgresMailboxes) -> ([f64; PARTS.len()], usize) {
     let settings = Settings::from_vars(&BTreeMap::new()).unwrap().0;
     let (shards, now) = (all_shards(settings.shards), Utc::now().date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc());
     let next = next_tick(now, TimeDelta::minutes(15));
@@ -125,15 +143,22 @@ async fn tick(mailboxes: &PostgresMailboxes) -> (f64, usize) {
         active: settings.active_hours,
         boost: settings.quota_priority_boost,
     };
-    let (began, todays) = (Instant::now(), Todays::at(now));
+    let (mut began, todays) = (Instant::now(), Todays::at(now));
+    let mut took = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
     mailboxes.turn_days(&shards, &todays, now).await.unwrap();
+    let days = took();
     let candidates = mailboxes.candidates(&shards, &todays, now).await.unwrap();
+    let read = took();
     let planned = plan(&candidates, &tick);
     drop(candidates);
+    let plan = took();
     mailboxes.due_replies(&shards, now, next).await.unwrap();
+    let replies = took();
     let day = planned.first().map_or(now.date_naive(), |planned| planned.day);
-    let pairing = Pairing::new(mailboxes.roster(day, now).await.unwrap());
-    let took = began.elapsed().as_secs_f64();
+    let members = mailboxes.roster(day, now).await.unwrap();
+    let roster = took();
+    let pairing = Pairing::new(members);
+    let pairs = took();
     drop(pairing);
-    (took, planned.len())
+    ([days, read, plan, replies, roster, pairs], planned.len())
 }
