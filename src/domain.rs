@@ -26,4 +26,5 @@ pub mod shard;
 pub mod shard_set;
 pub mod time;
 pub mod token;
+pub mod turns;
 pub mod urgency;

@@ -11,6 +11,8 @@
 //! asked: its own deadline always comes first, whatever the network did. The clock is one that runs on while the
 //! machine is suspended; a laptop that slept finds all its leases past. What fails: a machine whose clock *rate* is
 //! off by more than the heartbeat leaves room for. Then the epoch in Postgres still refuses the stale owner's reserve.
+//!
+//! For a shard, what is granted at each heartbeat is the membership, with which all leases on shards end (`turns.rs`).
 
 use std::time::Duration;
 

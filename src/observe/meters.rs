@@ -157,7 +157,7 @@ meters! {
     lanes: Gauge = Gauge::default(), "gauge", "warmup_lanes", "", None, "";
     /// Shards that this process holds.
     shards: Gauge = Gauge::default(), "gauge", "warmup_shards_held", "", None, "";
-    /// Leases that this process renewed at its last heartbeat.
+    /// Leases that were this process's at its last heartbeat.
     leases: Gauge = Gauge::default(), "gauge", "warmup_leases_held", "", None, "";
     /// Mailboxes that owe a mail until the next tick, of this process's shards.
     queue: Gauge = Gauge::default(), "gauge", "warmup_queue_size", "", None, "";

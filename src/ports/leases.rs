@@ -1,5 +1,5 @@
 //! Leases: who may act on a shard. A courtesy that keeps workers out of each other's way; the fence is the epoch in the
-//! ledger.
+//! ledger. Those on shards are claimed and extended as a member of the fleet (`members.rs`), and end with the membership.
 
 use std::time::Duration;
 

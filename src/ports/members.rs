@@ -1,6 +1,7 @@
 //! Members: which workers live, what each says of itself, and the one call by which a worker lives on.
 //!
-//! A member lives as long as its leases: both are renewed by the heartbeat, in one atomic step, and run out together.
+//! A member lives for a TTL from each heartbeat. Its leases on shards bind others as long as it lives, and no longer: they
+//! are extended beyond its end, a part of them at each heartbeat, and whoever lives may claim those of the dead.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{error::PortError, leases::LeaseKey};
 use crate::domain::{
-    id::{FleetId, RunId, WorkerId},
+    id::{FleetId, RunId, ShardId, WorkerId},
     shard_set::ShardSet,
 };
 
@@ -87,9 +88,13 @@ pub struct Member {
 /// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulse {
-    /// Whether the worker was a member before: false at its first heartbeat, and after the service lost or outlived it.
+    /// Whether the worker was a member until now: false at its first heartbeat, and after the service lost or outlived
+    /// it. Then none of its leases on shards is its own any more, whatever it was told before.
     pub known: bool,
-    /// For each lease, in the order of the question, whether it was still held. One that ran out is not taken again.
+    /// Whether the seat was still held. One that ran out is not taken again.
+    pub seated: bool,
+    /// For each shard that was due, in the order of the question, whether its lease was still held, by a run that was
+    /// `known`. One that ran out is not taken again.
     pub kept: Vec<bool>,
     /// All members, this worker among them, ordered by run.
     pub members: Vec<Member>,
@@ -98,8 +103,9 @@ pub struct Pulse {
 /// Who lives, in Redis, or in memory for the simulation.
 #[async_trait]
 pub trait Members: Send + Sync {
-    /// Keeps `run` a member for `ttl` from now, with `status`; extends those of `leases` that it still holds to the same
-    /// end; drops members whose time is over. One atomic step, however many leases there are.
+    /// Keeps `run` a member for `ttl` from now, with `status`; extends `seat`, if it still holds it, to the same end, and
+    /// if it was a member until now those leases on shards of `due` that it still holds to `turns::lease_length` from
+    /// now; drops members whose time is over. One atomic step, however many leases there are.
     ///
     /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that nothing was renewed.
     /// Returns `Lost` while members of another fleet live here, and changes nothing then. Who comes first stays.
@@ -107,9 +113,17 @@ pub trait Members: Send + Sync {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError>;
+
+    /// Takes the lease on each of `shards` that is free, already `run`'s, or whose owner is no member any more, for `ttl`.
+    /// Returns for each, in order, whether `run` holds it now. One atomic step.
+    ///
+    /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that it holds nothing
+    /// new.
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError>;
 
     /// Returns all members, ordered by run, and changes nothing.
     async fn members(&self) -> Result<Vec<Member>, PortError>;

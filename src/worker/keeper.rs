@@ -3,7 +3,8 @@
 //! # Terms
 //!
 //! - *member*: a run of a worker that has beaten within the lease TTL, by Redis' clock. A restart is another member.
-//! - *lease*: Redis' word that a run may act on a shard for a TTL. *Trust*: how long the worker believes in it.
+//! - *lease*: Redis' word that a run may act on a shard as long as it is a member. *Trust*: how long the worker believes
+//!   in it.
 //! - *epoch*: the number of a shard's term in Postgres, raised by each new owner. It is the fence: the lease keeps workers
 //!   out of each other's way, the epoch refuses the reserve of one that did not notice.
 //! - *seat*: one more lease, on what may exist once only: the worker's name, or, for a worker that works alone, the fleet.
@@ -13,17 +14,21 @@
 //!
 //! ```text
 //!   Postgres      Redis                               Postgres / Redis
-//!   epochs ─▶ heartbeat(status, leases) ─▶ wanted ─┬▶ close what is wanted elsewhere ─idle─▶ release
-//!             renew, say, hear all           │     └▶ epochs ─▶ acquire what is free ─▶ raise (compare-and-set) ─▶ plan
+//!   epochs ─▶ heartbeat(status, due)    ─▶ wanted ─┬▶ close what is wanted elsewhere ─idle─▶ release
+//!             live on, say, hear all         │     └▶ epochs ─▶ claim what is free ─▶ raise (compare-and-set) ─▶ plan
 //!                                            └ domain/ownership: all compute the same from the same statuses
 //!
-//!   trust:   asked ├───────────── ttl ─────────────┤           counted from before the asking
-//!   lease:        granted ├───────────── ttl ─────────────┤    so it always ends later
+//!   trust:       asked ├───────────── ttl ─────────────┤           counted from before the asking
+//!   membership:       granted ├───────────── ttl ─────────────┤    so it always ends later
+//!   leases:      ───────────────────────────────────────────────────── a part extended each time: end later still
 //! ```
 //!
 //! # Why
 //!
-//! - *Postgres first*: a worker that can't write lets its leases run out and starves no shard.
+//! - *Postgres first*: a worker that can't write lets its membership run out and starves no shard.
+//! - *Leases last as long as the membership*: `lua/claim.lua` gives away those of whoever is no member. So a heartbeat need
+//!   not extend thousands of them to keep them, and looks at a part each time (`domain/turns.rs`).
+//! - *What is dropped is given back*: by a worker that lives on, for its leases would keep others out.
 //! - *The epoch is read before the lease is asked for, and raised on that value*: of two that both believe in a lease only
 //!   one raises.
 //! - *Closing before releasing*: what is on its way of a shard that goes is settled first, so a hand-over doubles nothing
@@ -34,12 +39,16 @@
 //!
 //! # What fails
 //!
-//! - *This worker dies*: membership and leases run out within a TTL; at their next heartbeat the others share its shards.
+//! - *This worker dies*: its membership runs out within a TTL; at their next heartbeat the others share its shards.
 //! - *It stops in order*: all its shards are closing; each is given back as soon as nothing of it is on its way.
-//! - *It sleeps past its lease*: its clock runs on meanwhile, so nothing is started after it wakes; its next heartbeat finds
-//!   the leases gone. Mails before their dot are given up; a reserve that was under way meets the new epoch.
+//! - *It sleeps past its time*: its clock runs on meanwhile, so nothing is started after it wakes; its next heartbeat finds
+//!   that it was no member, so all is lost, whatever the leases say. Mails before their dot are given up; a reserve that was
+//!   under way meets the new epoch.
 //! - *Redis forgets everything*: the heartbeat finds nothing; shards are dropped, and taken anew with a new epoch.
-//! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too.
+//! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too. The next that is heard has
+//!   looked at all leases.
+//! - *Redis was set back by less than a TTL*, by a failover: the lease of a shard that was handed over meanwhile may name
+//!   its old owner, who does not know; then nobody has that shard until the lease ends.
 //! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
 //! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
 //! - *Another fleet, with another database, beats under the same keys*: who came first stays. The other drops its shards,
@@ -50,7 +59,7 @@ mod acquire;
 mod seat;
 mod share;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -60,9 +69,10 @@ use crate::{
     domain::{
         id::{Epoch, RunId, ShardId},
         lease::{MachineTime, Trust},
+        turns::Turns,
     },
     observe::liveness::Liveness,
-    ports::{LeaseKey, Member, PortError, Status},
+    ports::{LeaseKey, Member, PortError, Pulse, Status},
 };
 
 /// A worker whose clock is further off than this takes no shards.
@@ -84,6 +94,10 @@ pub(super) struct Keeper {
     vitals: Arc<Vitals>,
     /// Since when this run has been a member without a gap.
     member_since: Option<MachineTime>,
+    /// Which leases are due at the next heartbeat.
+    turns: Turns,
+    /// Shards that are ours no more, and whose leases may still name this run.
+    dropped: BTreeSet<ShardId>,
 }
 
 impl Keeper {
@@ -96,7 +110,8 @@ impl Keeper {
         vitals: Arc<Vitals>,
     ) -> Keeper {
         let seat = if settings.distributed { LeaseKey::name(&settings.worker) } else { LeaseKey::Solo };
-        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, member_since: None }
+        let (turns, dropped) = (Turns::default(), BTreeSet::new());
+        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, member_since: None, turns, dropped }
     }
 
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
@@ -130,13 +145,13 @@ impl Keeper {
     async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
         let status = self.status(stopping, clock.is_ok());
-        let members = self.renew(&status).await?;
+        let (members, trust) = self.renew(&status).await?;
         let share = self.share(stopping, &members).await?;
         self.holdings.hand_over(&share.going);
         let released = self.release_idle().await?;
         clock?;
         let missing = share.coming.len();
-        let acquired = self.acquire(share.coming).await?;
+        let acquired = self.acquire(share.coming, trust).await?;
         Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.closing().is_empty())
     }
 
@@ -177,44 +192,77 @@ impl Keeper {
         !self.settings.distributed || self.member_since.is_some_and(|since| now.since(since) >= patience)
     }
 
-    /// Beats, if Postgres answers: what was kept is trusted on, what was lost is dropped. Returns who lives.
-    async fn renew(&mut self, status: &Status) -> Result<Vec<Member>, PortError> {
+    /// Beats, if Postgres answers: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
+    /// long this worker may believe that it does.
+    async fn renew(&mut self, status: &Status) -> Result<(Vec<Member>, Trust), PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
         let epochs = self.ports.ledger.epochs(&shards).await?;
-        let keys: Vec<LeaseKey> = shards.iter().copied().map(LeaseKey::Shard).chain([self.seat]).collect();
+        let read: Vec<(ShardId, Epoch)> = shards.into_iter().zip(epochs).collect();
+        // Taken: should this heartbeat not be heard, all leases are due at the next.
+        let turns = std::mem::take(&mut self.turns);
+        let due = turns.due(&read);
         let asked = self.ports.clock.machine();
-        let pulse = self.ports.members.heartbeat(self.run, status, &keys, self.settings.lease_ttl).await;
-        let strangers = matches!(pulse, Err(PortError::Lost(_)));
-        self.vitals.among_strangers(strangers);
-        if strangers && !shards.is_empty() {
-            tracing::warn!(shards = shards.len(), "lost shards");
-            self.holdings.lose(&shards);
-        }
+        let pulse = self.ports.members.heartbeat(self.run, status, self.seat, &due, self.settings.lease_ttl).await;
+        self.look_for_strangers(&pulse, &read).await;
         let pulse = pulse?;
         if !pulse.known || self.member_since.is_none() {
             self.member_since = Some(asked);
         }
         let trust = Trust::from_asked(asked, self.settings.lease_ttl);
+        let passed = self.sort_out(&held, &read, &due, &pulse, trust);
+        self.turns = turns.heard(read);
+        self.release_dropped().await?;
+        if !pulse.seated {
+            self.retake_seat().await?;
+        }
+        self.raise_again(&passed, trust).await?;
+        Ok((pulse.members, trust))
+    }
+
+    /// Among members of another fleet no shard is ours.
+    async fn look_for_strangers(&mut self, pulse: &Result<Pulse, PortError>, held: &[(ShardId, Epoch)]) {
+        let strangers = matches!(pulse, Err(PortError::Lost(_)));
+        self.vitals.among_strangers(strangers);
+        if strangers && !held.is_empty() {
+            self.lose(held.iter().map(|(shard, _)| *shard).collect());
+        }
+        if strangers && let Err(error) = self.release_dropped().await {
+            tracing::debug!(%error, "lost leases not given back yet");
+        }
+    }
+
+    /// Trusts what is still ours, drops what was lost, and returns what is ours under an epoch that was passed, with the
+    /// one that stands now. Who was no member has lost all, what is not due and what is named in its leases too.
+    fn sort_out(
+        &mut self,
+        held: &[(ShardId, Epoch)],
+        read: &[(ShardId, Epoch)],
+        due: &[ShardId],
+        pulse: &Pulse,
+        trust: Trust,
+    ) -> Vec<(ShardId, Epoch)> {
+        let gone = due.iter().zip(&pulse.kept).filter(|(_, kept)| !**kept).map(|(shard, _)| *shard);
+        let gone: BTreeSet<ShardId> = gone.collect();
+        let is_ours = |shard| pulse.known && pulse.seated && !gone.contains(shard);
         let (mut ours, mut lost, mut passed) = (Vec::new(), Vec::new(), Vec::new());
-        let seated = pulse.kept.last() == Some(&true);
-        for (((shard, epoch), now), kept) in held.into_iter().zip(epochs).zip(pulse.kept) {
-            match (seated && kept, now == epoch) {
-                (true, true) => ours.push(shard),
-                (true, false) => passed.push((shard, now)),
-                (false, _) => lost.push(shard),
+        for ((shard, epoch), (_, now)) in held.iter().zip(read) {
+            match (is_ours(shard), now == epoch) {
+                (true, true) => ours.push(*shard),
+                (true, false) => passed.push((*shard, *now)),
+                (false, _) => lost.push(*shard),
             }
         }
         self.holdings.extend(&ours, trust);
         if !lost.is_empty() {
-            tracing::warn!(shards = lost.len(), "lost shards");
-            self.holdings.lose(&lost);
+            self.lose(lost);
         }
-        if !seated {
-            self.retake_seat().await?;
-        }
-        self.raise_again(&passed, trust).await?;
-        Ok(pulse.members)
+        passed
+    }
+
+    fn lose(&mut self, shards: Vec<ShardId>) {
+        tracing::warn!(shards = shards.len(), "lost shards");
+        self.drop_shards(&shards);
     }
 
     /// A worker whose clock is off would plan the wrong hour. A clock of its own making is not compared.
@@ -234,10 +282,10 @@ impl Keeper {
         ))))
     }
 
-    async fn give_back(&self) {
+    async fn give_back(&mut self) {
         let shards: Vec<ShardId> = self.holdings.all().into_iter().map(|(shard, _)| shard).collect();
-        self.holdings.lose(&shards);
-        let keys: Vec<LeaseKey> = shards.into_iter().map(LeaseKey::Shard).chain([self.seat]).collect();
+        self.drop_shards(&shards);
+        let keys: Vec<LeaseKey> = self.dropped.iter().copied().map(LeaseKey::Shard).chain([self.seat]).collect();
         let given_back = async {
             self.ports.leases.release(self.run, &keys).await?;
             self.ports.members.leave(self.run).await
@@ -248,3 +296,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,6 @@ async fn beat(world: &World) {
         ..Status::default()
     };
     let (run, ttl) = (RunId(uuid::Uuid::from_u128(1)), Duration::from_secs(600));
-    RedisMembers::new(redis.clone(), "warmup").heartbeat(run, &status, &[], ttl).await.unwrap();
+    RedisMembers::new(redis.clone(), "warmup").heartbeat(run, &status, LeaseKey::Solo, &[], ttl).await.unwrap();
     RedisLeases::new(redis, "warmup").acquire(run, &[LeaseKey::Leader], ttl).await.unwrap();
 }

@@ -50,7 +50,7 @@ async fn a_postgres_that_says_nothing_costs_the_worker_its_leases() {
     let worker = sending(&stage).await;
     let before = stage.host.taken();
     stage.proxy.freeze();
-    eventually(BACK, async || stage.leases().await == 0).await;
+    eventually(BACK, async || stage.members().await == 0).await;
     stays_silent(&stage, before).await;
     stage.proxy.restore();
     goes_on_and_holds(&stage, worker).await;
@@ -96,7 +96,7 @@ async fn a_mail_whose_lease_has_run_out_is_not_given_its_dot() {
     let worker = stage.binary.run();
     stage.expect("all lanes are held", &worker, stage.host.held(LANES)).await;
     stage.proxy.freeze();
-    eventually(BACK, async || stage.leases().await == 0).await;
+    eventually(BACK, async || stage.members().await == 0).await;
     stage.host.release();
     eventually(BACK, async || stage.host.sessions() == 0).await;
     assert_eq!(stage.host.taken(), 0, "a mail went out under a lease that had run out");
@@ -115,7 +115,7 @@ async fn a_reserve_that_is_answered_after_the_lease_has_run_out_starts_nothing()
     let reserved: Vec<String> =
         sqlx::query_scalar("SELECT message_id FROM in_flight").fetch_all(stage.pool()).await.unwrap();
     stage.proxy.freeze();
-    eventually(BACK, async || stage.leases().await == 0).await;
+    eventually(BACK, async || stage.members().await == 0).await;
     stage.proxy.release();
     stage.proxy.restore();
     goes_on_and_holds(&stage, worker).await;

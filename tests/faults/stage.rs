@@ -75,6 +75,15 @@ impl Stage {
         keys.len()
     }
 
+    /// How many workers are members: as long as one is, its leases bind others.
+    pub async fn members(&self) -> usize {
+        let client = redis::Client::open(self.redis.url()).expect("a private server's address is well-formed");
+        let mut redis = client.get_multiplexed_async_connection().await.expect("Redis runs");
+        let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await.expect("Redis runs");
+        let living = redis::cmd("ZCOUNT").arg("{warmup}:members").arg(seconds * 1_000).arg("+inf").to_owned();
+        living.query_async(&mut redis).await.expect("Redis runs")
+    }
+
     pub fn pool(&self) -> &PgPool {
         self.database.pool()
     }

@@ -73,15 +73,15 @@ async fn a_slot_that_moves_is_followed_with_what_is_in_it() {
     let bell = RedisBell::new(pool, "warmup", Arc::new(SystemClock::real()));
     let (run, key) = (RunId(Uuid::now_v7()), [LeaseKey::Solo]);
     leases.acquire(run, &key, TTL).await.unwrap();
-    members.heartbeat(run, &Status::default(), &key, TTL).await.unwrap();
+    members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
     caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap();
     hears(&bell).await;
 
     for _ in 0..2 {
         cluster.move_slot(KEY, stranger(&cluster).await).await;
 
-        let pulse = members.heartbeat(run, &Status::default(), &key, TTL).await.unwrap();
-        assert_eq!((pulse.known, pulse.kept), (true, vec![true]), "it moved with its keys");
+        let pulse = members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
+        assert_eq!((pulse.known, pulse.seated), (true, true), "it moved with its keys");
         caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap();
         assert_eq!(leases.renew(run, &key, TTL).await.unwrap(), [true]);
         assert_eq!(hears(&bell).await, Ring::Ordered, "who follows looks again");

@@ -17,6 +17,7 @@ use warmup_support::{
 const START: i64 = 1_700_000_000_000_000;
 const TTL: Duration = Duration::from_secs(15);
 const LEASES: [LeaseKey; 3] = [LeaseKey::Solo, LeaseKey::Shard(ShardId(0)), LeaseKey::Shard(ShardId(255))];
+const SHARDS: [ShardId; 2] = [ShardId(0), ShardId(255)];
 
 fn caps(pool: &Pool) -> RedisCaps {
     RedisCaps::new(pool.clone(), "warmup", WIDE).unwrap()
@@ -34,8 +35,11 @@ pub async fn run_all(pool: &Pool) {
     let members = RedisMembers::new(pool.clone(), "warmup");
     let (staying, going) = (owner, RunId(Uuid::max()));
     let status = Status { fleet: FleetId("ours".into()), ..Status::default() };
-    assert_eq!(members.heartbeat(staying, &status, &LEASES, TTL).await.unwrap().kept, [true; 3]);
-    members.heartbeat(going, &Status::default(), &[], TTL).await.unwrap();
+    members.heartbeat(staying, &status, LeaseKey::Solo, &[], TTL).await.unwrap();
+    assert_eq!(members.claim(staying, &SHARDS, TTL).await.unwrap(), [true; 2]);
+    let pulse = members.heartbeat(staying, &status, LeaseKey::Solo, &SHARDS, TTL).await.unwrap();
+    assert_eq!((pulse.seated, pulse.kept), (true, vec![true; 2]));
+    members.heartbeat(going, &Status::default(), LeaseKey::Name(1), &[], TTL).await.unwrap();
     members.leave(going).await.unwrap();
     assert_eq!(members.members().await.unwrap().len(), 1);
     leases.release(owner, &LEASES[1..]).await.unwrap();
@@ -57,15 +61,14 @@ async fn a_batch_costs_one_evalsha_however_many_users_it_has() {
 #[tokio::test]
 async fn a_heartbeat_is_one_evalsha_however_many_leases_it_renews() {
     let server = RedisServer::start().await;
-    let leases = RedisLeases::new(connect(&server.url(), 4).await.unwrap(), "warmup");
     let members = RedisMembers::new(connect(&server.url(), 4).await.unwrap(), "warmup");
     let owner = RunId(Uuid::now_v7());
     for shards in [256, 4_096] {
-        let shards: Vec<LeaseKey> = (0..shards).map(|shard| LeaseKey::Shard(ShardId(shard))).collect();
-        leases.acquire(owner, &shards, TTL).await.unwrap();
-        members.heartbeat(owner, &Status::default(), &shards, TTL).await.unwrap();
+        let shards: Vec<ShardId> = (0..shards).map(ShardId).collect();
+        members.claim(owner, &shards, TTL).await.unwrap();
+        members.heartbeat(owner, &Status::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
         let before = server.calls("evalsha").await;
-        let pulse = members.heartbeat(owner, &Status::default(), &shards, TTL).await.unwrap();
+        let pulse = members.heartbeat(owner, &Status::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
         assert!(pulse.kept.iter().all(|kept| *kept));
         assert_eq!(server.calls("evalsha").await, before + 1);
     }

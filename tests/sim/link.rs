@@ -150,11 +150,16 @@ impl Members for Link {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
-        let (to, status, leases) = (Arc::clone(&self.to.members), status.clone(), leases.to_vec());
-        self.redis(async move { to.heartbeat(run, &status, &leases, ttl).await }).await
+        let (to, status, due) = (Arc::clone(&self.to.members), status.clone(), due.to_vec());
+        self.redis(async move { to.heartbeat(run, &status, seat, &due, ttl).await }).await
+    }
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        let (to, shards) = (Arc::clone(&self.to.members), shards.to_vec());
+        self.redis(async move { to.claim(run, &shards, ttl).await }).await
     }
     async fn members(&self) -> Result<Vec<Member>, PortError> {
         let to = Arc::clone(&self.to.members);

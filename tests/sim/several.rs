@@ -155,6 +155,15 @@ fn a_worker_that_is_started_again_after_its_death_waits_for_its_name_and_is_anot
     assert_eq!(day.ends[4], Some(Ok(Default::default())));
 }
 
+/// Its leases are still there, for a minute and more.
+#[test]
+fn a_worker_that_is_alone_and_was_killed_is_replaced_at_once_when_its_time_is_over() {
+    let again = Life { begins: 70, ..Life::alone() };
+    let day = simulate(&busy(100, vec![Life::alone().killed(50), again]));
+    assert_true_numbers(&day);
+    assert_eq!((day.seconds[69].counts(), day.seconds[72].counts()), (vec![], vec![usize::from(SHARDS)]));
+}
+
 #[test]
 fn a_second_worker_with_a_living_one_s_name_is_refused() {
     let day = simulate(&busy(80, with(three(), Life::of("b", 30))));

@@ -8,7 +8,7 @@ use warmup::{
         id::{FleetId, RunId, WorkerId},
         shard::all_shards,
     },
-    ports::{Ledger, Members, Status},
+    ports::{LeaseKey, Ledger, Members, Status},
 };
 
 use crate::fleet::{SHARDS, Services};
@@ -57,7 +57,10 @@ pub async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to
     if let Outage::Strangers = outage {
         leases.lose();
         let status = Status { fleet: FleetId("another".into()), ..Status::default() };
-        leases.heartbeat(RunId(Uuid::max()), &status, &[], (to - from).to_std().unwrap()).await.unwrap();
+        leases
+            .heartbeat(RunId(Uuid::max()), &status, LeaseKey::Solo, &[], (to - from).to_std().unwrap())
+            .await
+            .unwrap();
     }
     set(true);
     clock.sleep_until(to).await;

@@ -60,10 +60,11 @@ impl MemoryLeases {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 
-    /// Returns who holds each lease now, in the order of the keys.
+    /// Returns whom each lease binds others for now, in the order of the keys: one on a shard for nobody who is dead.
     pub fn holders(&self) -> BTreeMap<LeaseKey, RunId> {
         let (kept, now) = (self.kept.lock().unwrap_or_else(PoisonError::into_inner), self.clock.machine());
-        let held = kept.holders.iter().filter(|(_, holder)| now < holder.until);
+        let binds = |key: &LeaseKey, owner| !matches!(key, LeaseKey::Shard(_)) || kept.lives(owner, now);
+        let held = kept.holders.iter().filter(|(key, holder)| now < holder.until && binds(key, holder.owner));
         held.map(|(key, holder)| (*key, holder.owner)).collect()
     }
 

@@ -1,18 +1,38 @@
-//! The members in memory, beside the leases that live as long as they do.
+//! The members in memory, beside the leases that bind others as long as they live.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::leases::{Kept, MemoryLeases, extend};
+use super::leases::{Holder, Kept, MemoryLeases, extend};
 use crate::{
-    domain::{id::RunId, lease::MachineTime},
+    domain::{
+        id::{RunId, ShardId},
+        lease::MachineTime,
+        turns,
+    },
     ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
 };
 
 impl Kept {
     fn drop_the_dead(&mut self, now: MachineTime) {
         self.members.retain(|_, (until, _)| now < *until);
+    }
+
+    pub(super) fn lives(&self, run: RunId, now: MachineTime) -> bool {
+        self.members.get(&run).is_some_and(|(until, _)| now < *until)
+    }
+
+    fn claim(&mut self, run: RunId, shard: ShardId, ttl: Duration, now: MachineTime) -> bool {
+        let key = LeaseKey::Shard(shard);
+        let living = self.holders.get(&key).is_some_and(|holder| self.lives(holder.owner, now));
+        self.on_one(key, now, &mut |holder, now| {
+            let free = holder.is_none_or(|holder| holder.owner == run || !living);
+            if free {
+                *holder = Some(Holder { owner: run, until: now.after(ttl) });
+            }
+            free
+        })
     }
 
     fn living(&self, now: MachineTime) -> Vec<Member> {
@@ -32,7 +52,8 @@ impl Members for MemoryLeases {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
         self.step(|kept, now| {
@@ -40,11 +61,17 @@ impl Members for MemoryLeases {
             if kept.members.values().any(|(_, other)| other.fleet.differs(&status.fleet)) {
                 return Err(PortError::Lost("workers of another fleet live here".into()));
             }
-            let mut renew = extend(run, ttl);
-            let renewed = leases.iter().map(|key| kept.on_one(*key, now, &mut renew)).collect();
             let known = kept.members.insert(run, (now.after(ttl), status.clone())).is_some();
-            Ok(Pulse { known, kept: renewed, members: kept.living(now) })
+            let seated = kept.on_one(seat, now, &mut extend(run, ttl));
+            let mut further = extend(run, turns::lease_length(ttl));
+            let mut renew = |shard: &ShardId| known && kept.on_one(LeaseKey::Shard(*shard), now, &mut further);
+            let renewed = due.iter().map(&mut renew).collect();
+            Ok(Pulse { known, seated, kept: renewed, members: kept.living(now) })
         })?
+    }
+
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        self.step(|kept, now| shards.iter().map(|shard| kept.claim(run, *shard, ttl, now)).collect())
     }
 
     async fn members(&self) -> Result<Vec<Member>, PortError> {

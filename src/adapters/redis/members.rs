@@ -8,7 +8,10 @@ use redis::Script;
 
 use super::{Keys, Pool, leases::millis, pool};
 use crate::{
-    domain::id::RunId,
+    domain::{
+        id::{RunId, ShardId},
+        turns,
+    },
     ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
 };
 
@@ -17,6 +20,7 @@ pub struct RedisMembers {
     pool: Pool,
     keys: Keys,
     heartbeat: Script,
+    claim: Script,
     members: Script,
     leave: Script,
 }
@@ -31,6 +35,7 @@ impl RedisMembers {
             pool,
             keys: Keys::new(prefix),
             heartbeat: Script::new(include_str!("../../../lua/heartbeat.lua")),
+            claim: Script::new(include_str!("../../../lua/claim.lua")),
             members: Script::new(include_str!("../../../lua/members.lua")),
             leave: Script::new(include_str!("../../../lua/leave.lua")),
         }
@@ -43,19 +48,33 @@ impl Members for RedisMembers {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
         let mut call = self.heartbeat.key(self.keys.members());
-        call.key(self.keys.statuses()).key(self.keys.fleet());
-        for key in leases {
-            call.key(self.keys.lease(*key));
+        call.key(self.keys.statuses()).key(self.keys.fleet()).key(self.keys.lease(seat));
+        for shard in due {
+            call.key(self.keys.lease(LeaseKey::Shard(*shard)));
         }
-        call.arg(run.to_string()).arg(millis(ttl)).arg(packed(status)?).arg(&status.fleet.0);
-        let (known, lost, told): (bool, Vec<usize>, Vec<Told>) = pool::run(&self.pool, &call).await?;
+        call.arg(run.to_string()).arg(millis(ttl)).arg(millis(turns::lease_length(ttl)));
+        call.arg(packed(status)?).arg(&status.fleet.0);
+        let (known, seated, lost, told): (bool, bool, Vec<usize>, Vec<Told>) = pool::run(&self.pool, &call).await?;
         let lost: BTreeSet<usize> = lost.into_iter().collect();
-        let kept = (1..=leases.len()).map(|place| !lost.contains(&place)).collect();
-        Ok(Pulse { known, kept, members: listed(told) })
+        let kept = (1..=due.len()).map(|place| !lost.contains(&place)).collect();
+        Ok(Pulse { known, seated, kept, members: listed(told) })
+    }
+
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        if shards.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut call = self.claim.key(self.keys.members());
+        for shard in shards {
+            call.key(self.keys.lease(LeaseKey::Shard(*shard)));
+        }
+        call.arg(run.to_string()).arg(millis(ttl));
+        pool::run(&self.pool, &call).await
     }
 
     async fn members(&self) -> Result<Vec<Member>, PortError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Meter, Service::Redis};
 use crate::{
-    domain::id::RunId,
+    domain::id::{RunId, ShardId},
     ports::{LeaseKey, Leases, Member, Members, PortError, Pulse, Status},
 };
 
@@ -21,14 +21,16 @@ impl Members for Metered {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
-        let pulse = self.meter.timed(Redis, "heartbeat", self.inner.heartbeat(run, status, leases, ttl)).await?;
+        let asked = self.inner.heartbeat(run, status, seat, due, ttl);
+        let pulse = self.meter.timed(Redis, "heartbeat", asked).await?;
         let meters = &self.meter.meters;
-        let kept = pulse.kept.iter().filter(|kept| **kept).count();
-        meters.leases.set(gauge(kept));
-        meters.leases_lost.inc_by((pulse.kept.len() - kept) as u64);
+        let lost = lost(&pulse, status.held.len());
+        meters.leases.set(gauge((status.held.len() + 1).saturating_sub(lost)));
+        meters.leases_lost.inc_by(lost as u64);
         meters.workers.set(gauge(pulse.members.len()));
         meters.lanes.set(status.lanes.into());
         meters.shards.set(status.shards.into());
@@ -39,6 +41,10 @@ impl Members for Metered {
         Ok(pulse)
     }
 
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        self.meter.timed(Redis, "claim", self.inner.claim(run, shards, ttl)).await
+    }
+
     async fn members(&self) -> Result<Vec<Member>, PortError> {
         self.meter.timed(Redis, "members", self.inner.members()).await
     }
@@ -46,6 +52,12 @@ impl Members for Metered {
     async fn leave(&self, run: RunId) -> Result<(), PortError> {
         self.meter.timed(Redis, "leave", self.inner.leave(run)).await
     }
+}
+
+/// How many leases are gone, of a worker that had `shards` and its seat.
+fn lost(pulse: &Pulse, shards: usize) -> usize {
+    let shards = if pulse.known { pulse.kept.iter().filter(|kept| !**kept).count() } else { shards };
+    shards + usize::from(!pulse.seated)
 }
 
 fn gauge(number: usize) -> i64 {

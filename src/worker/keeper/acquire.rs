@@ -5,19 +5,18 @@ use std::collections::BTreeSet;
 use super::{Epoch, Keeper, LeaseKey, PortError, ShardId, Trust};
 
 impl Keeper {
-    /// Asks for the lease of each shard, and raises the epoch of each that is won. Returns how many are owned now.
-    pub(super) async fn acquire(&self, coming: BTreeSet<ShardId>) -> Result<usize, PortError> {
+    /// Claims the lease of each shard, and raises the epoch of each that is won. Returns how many are owned now, with
+    /// `trust`: who is no member any more has no leases, new ones no more than old.
+    pub(super) async fn acquire(&self, coming: BTreeSet<ShardId>, trust: Trust) -> Result<usize, PortError> {
         let wanted: Vec<ShardId> = coming.into_iter().collect();
         if wanted.is_empty() {
             return Ok(0);
         }
         let epochs = self.ports.ledger.epochs(&wanted).await?;
-        let keys: Vec<LeaseKey> = wanted.iter().copied().map(LeaseKey::Shard).collect();
-        let asked = self.ports.clock.machine();
-        let got = self.ports.leases.acquire(self.run, &keys, self.settings.lease_ttl).await?;
+        let got = self.ports.members.claim(self.run, &wanted, self.settings.lease_ttl).await?;
         let won: Vec<(ShardId, Epoch)> =
             wanted.into_iter().zip(epochs).zip(got).filter(|(_, got)| *got).map(|(read, _)| read).collect();
-        self.raise(&won, Trust::from_asked(asked, self.settings.lease_ttl)).await
+        self.raise(&won, trust).await
     }
 
     /// Raises epochs that were passed while the lease was ours all the time, read since.
@@ -44,7 +43,7 @@ impl Keeper {
     }
 
     /// Gives back the leases of the closing shards of which nothing is on its way any more. Returns how many.
-    pub(super) async fn release_idle(&self) -> Result<usize, PortError> {
+    pub(super) async fn release_idle(&mut self) -> Result<usize, PortError> {
         // In this order: whatever a batch starts is known as unsettled before the batch lets go of its pledge.
         let closing = self.holdings.closing();
         let unsettled = self.unsettled.shards();
@@ -53,10 +52,27 @@ impl Keeper {
         if idle.is_empty() {
             return Ok(0);
         }
-        self.holdings.lose(&idle);
-        let keys: Vec<LeaseKey> = idle.iter().copied().map(LeaseKey::Shard).collect();
-        self.ports.leases.release(self.run, &keys).await?;
+        self.drop_shards(&idle);
+        self.release_dropped().await?;
         tracing::info!(shards = idle.len(), "handed over shards");
         Ok(idle.len())
+    }
+
+    /// Drops shards whose leases may still name this run. As long as it lives they would keep others out, so they are to
+    /// be given back.
+    pub(super) fn drop_shards(&mut self, shards: &[ShardId]) {
+        self.holdings.lose(shards);
+        self.dropped.extend(shards);
+    }
+
+    /// Gives back the leases of what was dropped, those that still name this run. What is not heard to be given back is
+    /// tried again at the next heartbeat, and none of it is claimed before.
+    pub(super) async fn release_dropped(&mut self) -> Result<(), PortError> {
+        if !self.dropped.is_empty() {
+            let keys: Vec<LeaseKey> = self.dropped.iter().copied().map(LeaseKey::Shard).collect();
+            self.ports.leases.release(self.run, &keys).await?;
+            self.dropped.clear();
+        }
+        Ok(())
     }
 }

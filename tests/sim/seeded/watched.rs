@@ -113,7 +113,6 @@ impl Leases for Watched {
         self.saw("acquire", &(keys, &got));
         for (key, got) in keys.iter().zip(&got) {
             match key {
-                LeaseKey::Shard(_) if !got => self.judge.guard(Guard::LeaseTaken, 1),
                 LeaseKey::Leader if *got => self.judge.leads(owner),
                 _ => {}
             }
@@ -141,18 +140,25 @@ impl Members for Watched {
         &self,
         run: RunId,
         status: &Status,
-        leases: &[LeaseKey],
+        seat: LeaseKey,
+        due: &[ShardId],
         ttl: Duration,
     ) -> Result<Pulse, PortError> {
-        let pulse = self.leases.heartbeat(run, status, leases, ttl).await?;
-        self.saw("heartbeat", &(leases, &pulse.kept, &status.state, pulse.members.len()));
+        let pulse = self.leases.heartbeat(run, status, seat, due, ttl).await?;
+        self.saw(
+            "heartbeat",
+            &(seat, due, (pulse.known, pulse.seated, &pulse.kept), &status.state, pulse.members.len()),
+        );
         self.says(status);
-        let lost = leases.iter().zip(&pulse.kept).filter(|(_, kept)| !**kept).map(|(key, _)| key);
-        for key in lost {
-            let shard = matches!(key, LeaseKey::Shard(_));
-            self.judge.guard(if shard { Guard::LeaseNotRenewed } else { Guard::SeatLost }, 1);
-        }
+        self.judge.guard(Guard::LeaseNotRenewed, pulse.kept.iter().filter(|kept| !**kept).count() as u64);
+        self.judge.guard(Guard::SeatLost, (!pulse.seated).into());
         Ok(pulse)
+    }
+    async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
+        let got = self.leases.claim(run, shards, ttl).await?;
+        self.saw("claim", &(shards, &got));
+        self.judge.guard(Guard::LeaseTaken, got.iter().filter(|got| !**got).count() as u64);
+        Ok(got)
     }
     async fn members(&self) -> Result<Vec<Member>, PortError> {
         self.leases.members().await
