@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use warmup::config::{Load, Settings, env_file};
+use chrono::Timelike;
+use warmup::{
+    app::simulate::{Progress, Question, simulate},
+    config::{Load, Settings, env_file},
+};
 
 use super::{
     chart::{container, rendered, variables},
@@ -76,6 +80,19 @@ fn the_presets_carry_the_days_that_they_are_for_and_larger_ones_with_a_worker_aw
         }
         assert!(!settings.needs(&day(mailboxes * 2, of_an_owner, workers)).is_empty(), "{size} carries anything");
     }
+}
+
+/// By the worker itself, in virtual time, with what the chart gives it. Days of the larger ones take minutes: `make capacity`.
+#[test]
+fn the_small_preset_fills_a_thousand_mailboxes_within_their_window() {
+    let (settings, _) = Settings::from_vars(&of_preset("small")).unwrap();
+    let workers = settings.worker_count;
+    let latency = Duration::from_millis(500);
+    let question = Question { mailboxes: 1_000, workers, days: 1, seed: 1, users: 10, latency };
+    let report = simulate(&settings, &question, &Progress::default()).unwrap();
+    assert_eq!((report.owed, report.sent, report.failed, report.bottleneck.as_str()), (30_000, 30_000, 0, "none"));
+    let completed = report.completed_at.unwrap();
+    assert!(completed.hour() < 17, "{completed}");
 }
 
 /// As docs/DEPLOYMENT.md says it: 6 an hour for each mailbox, and a tenth of that a minute.
