@@ -29,9 +29,8 @@ const WORKER_STATEMENT_TIMEOUT: &str = "15s";
 /// How long a worker's statement waits for a lock. A reserve that waits longer than 3 s is thrown away in any case, and
 /// while it waits it holds the rows of its shards: should its worker die, nobody else could own them so long.
 const WORKER_LOCK_TIMEOUT: &str = "5s";
-/// Memory for each sort or join of a worker's statement, where it needs it: of a tick that reads a million mailboxes, the join
-/// with their days (59 MB on Postgres 15; 6 MB for 100,000), and the sort of a roster's making. With Postgres's 4 MB they go
-/// through files, and a tick for ten times the mailboxes takes longer than ten times as long.
+/// Memory for each sort or join of a worker's statement, where it needs it: a tick that reads a million mailboxes joins them
+/// with their days in 59 MB (Postgres 15; 6 MB for 100,000). With Postgres's 4 MB that goes through files.
 const WORKER_WORK_MEM: &str = "64MB";
 /// A transaction that forgot to go on keeps its locks no longer than this.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
