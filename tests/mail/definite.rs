@@ -21,14 +21,54 @@ use warmup_support::smtp::{Act, FaultyHost, Moment, Script};
 
 use crate::world::{config, impatient, mail, mailer, send_impatiently_to, send_to, send_with};
 
+/// A host that takes one command at a time, and one that takes several.
+fn both() -> [Script; 2] {
+    [Script::usual(), Script::usual().pipelining()]
+}
+
 #[tokio::test]
 async fn a_250_to_the_dot_is_sent() {
-    let seen = send_to(Script::usual()).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Sent, ""), "{:?}", seen.outcome);
-    let reply = seen.outcome.reply.unwrap();
-    assert_eq!((reply.code, reply.enhanced), (250, Some([2, 0, 0])));
-    assert_eq!(reply.text, "Ok: queued as 4XyZ");
-    assert!(seen.host.heard().ends_with("\r\n.\r\nQUIT\r\n"));
+    for script in both() {
+        let seen = send_to(script).await;
+        assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Sent, ""), "{:?}", seen.outcome);
+        let reply = seen.outcome.reply.unwrap();
+        assert_eq!((reply.code, reply.enhanced), (250, Some([2, 0, 0])));
+        assert_eq!(reply.text, "Ok: queued as 4XyZ");
+        assert!(seen.host.heard().ends_with("\r\n.\r\nQUIT\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_takes_several_commands_gets_the_envelope_at_once() {
+    // It says nothing before it has heard all of it.
+    let answers = [Act::say("250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"), Act::say("354 Go on\r\n")];
+    let script = Script::usual().pipelining().at(Moment::Mail, []).at(Moment::Rcpt, []).at(Moment::Data, answers);
+    let seen = send_to(script).await;
+    assert_eq!(seen.outcome.fate, Fate::Sent, "{:?}", seen.outcome);
+    assert!(seen.host.heard().contains("RCPT TO:<ben@two.test>\r\nDATA\r\n"));
+}
+
+#[tokio::test]
+async fn another_gets_one_command_at_a_time() {
+    let seen = send_to(Script::usual().at(Moment::Rcpt, [Act::say("550 5.1.1 User unknown\r\n")])).await;
+    assert!(seen.host.heard().ends_with("RCPT TO:<ben@two.test>\r\nQUIT\r\n"), "{}", seen.host.heard());
+}
+
+#[tokio::test]
+async fn a_refused_envelope_gets_no_body_though_its_host_asks_for_one() {
+    for moment in [Moment::Mail, Moment::Rcpt] {
+        let seen = send_to(Script::usual().pipelining().at(moment, [Act::say("550 5.7.1 No\r\n")])).await;
+        assert_eq!((seen.outcome.fate, seen.outcome.reply.unwrap().code), (Fate::Refused, 550), "{moment:?}");
+        assert!(seen.host.heard().ends_with("DATA\r\n"), "{}", seen.host.heard());
+    }
+}
+
+#[tokio::test]
+async fn a_refused_envelope_ends_with_a_goodbye() {
+    let script = Script::usual().pipelining().at(Moment::Rcpt, [Act::say("550 5.1.1 User unknown\r\n")]);
+    let seen = send_to(script.at(Moment::Data, [Act::say("554 5.5.1 No valid recipients\r\n")])).await;
+    assert_eq!((seen.outcome.stage, seen.outcome.reason), (Stage::Rcpt, "partner-unknown"));
+    assert!(seen.host.heard().ends_with("DATA\r\nQUIT\r\n"), "{}", seen.host.heard());
 }
 
 #[tokio::test]
@@ -69,23 +109,28 @@ async fn a_refusal_at_any_stage_is_definite() {
     ];
     for (moment, stage) in stages {
         for code in [451, 554] {
-            let said = Act::say(&format!("{code}-no\r\n{code} never\r\n"));
-            let seen = send_to(Script::usual().at(moment, [said])).await;
-            let reply = seen.outcome.reply.clone().unwrap();
-            assert_eq!((seen.outcome.fate, seen.outcome.stage), (Fate::Refused, stage), "{moment:?} {code}");
-            assert_eq!((reply.code, reply.text.as_str()), (code, "no never"));
-            let dots = usize::from(moment == Moment::Dot);
-            assert_eq!(seen.host.heard().matches("\r\n.\r\n").count(), dots, "{moment:?} {code}");
+            for script in both() {
+                let said = Act::say(&format!("{code}-no\r\n{code} never\r\n"));
+                let seen = send_to(script.at(moment, [said])).await;
+                let reply = seen.outcome.reply.clone().unwrap();
+                assert_eq!((seen.outcome.fate, seen.outcome.stage), (Fate::Refused, stage), "{moment:?} {code}");
+                assert_eq!((reply.code, reply.text.as_str()), (code, "no never"));
+                let dots = usize::from(moment == Moment::Dot);
+                assert_eq!(seen.host.heard().matches("\r\n.\r\n").count(), dots, "{moment:?} {code}");
+            }
         }
     }
 }
 
 #[tokio::test]
 async fn a_refusal_and_then_silence_is_a_refusal() {
-    let script = Script::usual().at(Moment::Dot, [Act::say("554 5.0.0 no\r\n"), Act::Hang]);
-    let seen = send_to(script).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "refused"));
-    assert_eq!(seen.outcome.effects, Effects::default());
+    for moment in [Moment::Rcpt, Moment::Data, Moment::Dot] {
+        for script in both() {
+            let seen = send_to(script.at(moment, [Act::say("554 5.0.0 no\r\n"), Act::Hang])).await;
+            assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "refused"), "{moment:?}");
+            assert_eq!(seen.outcome.effects, Effects::default());
+        }
+    }
 }
 
 #[tokio::test]
@@ -93,8 +138,10 @@ async fn a_connection_lost_before_the_dot_is_definite() {
     let moments = [Moment::Greeting, Moment::Ehlo, Moment::Auth, Moment::Mail, Moment::Rcpt, Moment::Data];
     for moment in moments {
         for act in [Act::Close, Act::Reset] {
-            let seen = send_to(Script::usual().at(moment, [act])).await;
-            assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "connection-lost"), "{moment:?}");
+            for script in both() {
+                let seen = send_to(script.at(moment, [act.clone()])).await;
+                assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "connection-lost"), "{moment:?}");
+            }
         }
     }
 }
@@ -102,8 +149,10 @@ async fn a_connection_lost_before_the_dot_is_definite() {
 #[tokio::test]
 async fn silence_before_the_dot_is_definite() {
     for moment in [Moment::Greeting, Moment::Ehlo, Moment::Mail, Moment::Data] {
-        let seen = send_impatiently_to(Script::usual().at(moment, [Act::Hang])).await;
-        assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "timeout"), "{moment:?}");
+        for script in both() {
+            let seen = send_impatiently_to(script.at(moment, [Act::Hang])).await;
+            assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "timeout"), "{moment:?}");
+        }
     }
 }
 
@@ -142,10 +191,11 @@ async fn an_unknown_partner_is_the_partners_matter() {
 
 #[tokio::test]
 async fn a_host_that_answers_before_the_dot_is_not_believed() {
-    let script = Script::usual().at(Moment::Data, [Act::say("354 Go on\r\n250 2.0.0 Ok: queued\r\n")]);
-    let seen = send_to(script).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
-    assert!(!seen.host.heard().contains("\r\n.\r\n"));
+    for script in both() {
+        let seen = send_to(script.at(Moment::Data, [Act::say("354 Go on\r\n250 2.0.0 Ok: queued\r\n")])).await;
+        assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+        assert!(!seen.host.heard().contains("\r\n.\r\n"));
+    }
 }
 
 #[tokio::test]

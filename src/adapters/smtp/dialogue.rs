@@ -10,7 +10,7 @@ use lettre::{
     transport::smtp::{
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::AsyncSmtpConnection,
-        commands::{Data, Mail, Rcpt, Rset, Starttls},
+        commands::{Data, Mail, Quit, Rcpt, Rset, Starttls},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
@@ -31,7 +31,10 @@ use crate::{
 /// 4.5.3.2.6 grants it ten minutes, against two to five for other commands).
 const FINAL_REPLY_STEPS: u32 = 2;
 
-/// QUIT has a time of its own; the verdict stands already.
+/// The extension of hosts that take several commands at once (RFC 2920).
+const PIPELINING: &str = "PIPELINING";
+
+/// What comes after the verdict, QUIT at last, has a time of its own.
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a dialogue needs to know of the world.
@@ -61,6 +64,22 @@ pub(super) struct Dialogue<'a> {
 struct Line {
     wire: Wire,
     connection: AsyncSmtpConnection,
+    /// The host takes several commands at once.
+    pipelining: bool,
+}
+
+/// A command and what it is good for.
+struct Command {
+    stage: Stage,
+    verb: &'static str,
+    text: String,
+    wanted: fn(u16) -> bool,
+}
+
+impl Command {
+    fn new(stage: Stage, verb: &'static str, command: impl Display, wanted: fn(u16) -> bool) -> Command {
+        Command { stage, verb, text: command.to_string(), wanted }
+    }
 }
 
 impl<'a> Dialogue<'a> {
@@ -78,9 +97,15 @@ impl<'a> Dialogue<'a> {
     ) -> Result<Reply, Evidence> {
         self.open(endpoint, credentials).await?;
         let parameters = self.mail_parameters(letter)?;
-        self.command(Stage::Mail, "mail", Mail::new(Some(letter.from.clone()), parameters), is_2yz).await?;
-        self.command(Stage::Rcpt, "rcpt", Rcpt::new(letter.to.clone(), vec![]), is_2yz).await?;
-        self.command(Stage::Data, "data", Data, |code| code == 354).await?;
+        let envelope = [
+            Command::new(Stage::Mail, "mail", Mail::new(Some(letter.from.clone()), parameters), is_2yz),
+            Command::new(Stage::Rcpt, "rcpt", Rcpt::new(letter.to.clone(), vec![]), is_2yz),
+            Command::new(Stage::Data, "data", Data, is_354),
+        ];
+        let at_once = if self.line()?.pipelining { envelope.len() } else { 1 };
+        for commands in envelope.chunks(at_once) {
+            self.give(commands).await?;
+        }
         let reply = self.body(&letter.bytes).await?;
         if is_2yz(reply.code) {
             self.passed("dot", Some(&reply), &reply.text);
@@ -96,9 +121,10 @@ impl<'a> Dialogue<'a> {
         address: &Address,
     ) -> Result<Reply, Evidence> {
         self.open(endpoint, credentials).await?;
-        self.command(Stage::Mail, "mail", Mail::new(Some(address.clone()), vec![]), is_2yz).await?;
-        self.command(Stage::Rcpt, "rcpt", Rcpt::new(address.clone(), vec![]), is_2yz).await?;
-        self.command(Stage::Rcpt, "rset", Rset, is_2yz).await
+        let mail = Mail::new(Some(address.clone()), vec![]);
+        self.give(&[Command::new(Stage::Mail, "mail", mail, is_2yz)]).await?;
+        self.give(&[Command::new(Stage::Rcpt, "rcpt", Rcpt::new(address.clone(), vec![]), is_2yz)]).await?;
+        self.give(&[Command::new(Stage::Rcpt, "rset", Rset, is_2yz)]).await
     }
 
     /// Brings the dialogue to where a mail can begin.
@@ -116,8 +142,11 @@ impl<'a> Dialogue<'a> {
         let listens = outcome.reply.as_ref().is_some_and(|reply| reply.code != 421);
         if let Some(line) = self.line.as_mut().filter(|line| listens && line.wire.takes_commands()) {
             line.wire.part();
-            let goodbye = tokio::time::timeout(QUIT_PATIENCE, line.connection.quit());
-            let _ = self.patience.cancel.run_until_cancelled(goodbye).await;
+            let goodbye = async {
+                let _ = line.connection.command(Quit).await;
+                line.wire.reply().await
+            };
+            let _ = self.patience.cancel.run_until_cancelled(tokio::time::timeout(QUIT_PATIENCE, goodbye)).await;
         }
     }
 
@@ -128,7 +157,7 @@ impl<'a> Dialogue<'a> {
         for address in self.patience.step(resolving).await?? {
             match self.patience.step(connect::open(address)).await {
                 Ok(Ok(stream)) => {
-                    self.passed("connect", None, &address.to_string());
+                    self.passed("connect", None, address);
                     return Ok(stream);
                 }
                 Ok(Err(lost)) => fault = lost,
@@ -163,7 +192,7 @@ impl<'a> Dialogue<'a> {
         let handshake = tls::handshake(Arc::clone(&self.terms.tls), &endpoint.host, tcp);
         let stream = self.patience.step(handshake).await??;
         let version = stream.get_ref().1.protocol_version().map(|version| format!("{version:?}"));
-        self.passed("tls", None, &version.unwrap_or_default());
+        self.passed("tls", None, version.unwrap_or_default());
         Wire::tls(stream)
     }
 
@@ -174,7 +203,7 @@ impl<'a> Dialogue<'a> {
         if !self.line()?.connection.server_info().supports_feature(Extension::StartTls) {
             return Err(Evidence::StarttlsMissing);
         }
-        self.command(Stage::Tls, "starttls", Starttls, |code| code == 220).await?;
+        self.give(&[Command::new(Stage::Tls, "starttls", Starttls, |code| code == 220)]).await?;
         self.line.take().and_then(|line| line.wire.take_tcp()).ok_or_else(gone)
     }
 
@@ -201,7 +230,8 @@ impl<'a> Dialogue<'a> {
             (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),
             (Ok(connection), Ok(reply)) => {
                 self.passed("ehlo", Some(&reply), "");
-                self.line = Some(Line { wire, connection });
+                let pipelining = wire.offers(PIPELINING);
+                self.line = Some(Line { wire, connection, pipelining });
                 Ok(())
             }
         }
@@ -218,7 +248,7 @@ impl<'a> Dialogue<'a> {
 
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {
         self.stage = Stage::Auth;
-        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
+        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
         if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
             return Err(Evidence::AuthMissing);
         }
@@ -242,37 +272,56 @@ impl<'a> Dialogue<'a> {
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
-    async fn command(
-        &mut self,
-        stage: Stage,
-        verb: &'static str,
-        command: impl Display,
-        wanted: fn(u16) -> bool,
-    ) -> Result<Reply, Evidence> {
-        self.stage = stage;
-        let command = command.to_string();
-        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
-        let asking = async {
-            // What the library makes of the answer does not matter: the wire has it.
-            let _ = connection.command(&command).await;
-            wire.reply().await
-        };
-        let reply = accept(self.patience.step(asking).await??, wanted)?;
-        self.passed(verb, Some(&reply), &reply.text);
-        Ok(reply)
+    /// Gives `commands` in one write, and returns the reply to the last.
+    ///
+    /// Returns the first refusal. The replies to those after it are waited for all the same, so that the host can be told
+    /// goodbye; not where it takes a body now that will not come, or says nothing more.
+    async fn give(&mut self, commands: &[Command]) -> Result<Reply, Evidence> {
+        let mut text = Some(commands.iter().map(|command| command.text.as_str()).collect::<String>());
+        let (mut given, mut refused) = (Err(gone()), None);
+        for command in commands {
+            let mut limit = QUIT_PATIENCE;
+            if refused.is_none() {
+                (self.stage, limit) = (command.stage, self.patience.step);
+            }
+            let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
+            let asking = async {
+                if let Some(text) = text.take() {
+                    wire.expect(commands.len());
+                    // What the library makes of the answer does not matter: the wire has it. After several commands it is
+                    // some replies behind.
+                    let _ = connection.command(text).await;
+                }
+                wire.reply().await
+            };
+            match (self.patience.wait(limit, asking).await.and_then(|answer| answer), &refused) {
+                (Ok(reply), None) if (command.wanted)(reply.code) => {
+                    self.passed(command.verb, Some(&reply), &reply.text);
+                    given = Ok(reply);
+                }
+                (Ok(reply), None) => refused = Some(reply),
+                (Err(fault), None) => return Err(fault),
+                (Ok(reply), Some(_)) if !is_354(reply.code) => {}
+                (_, Some(_)) => {
+                    self.line = None;
+                    break;
+                }
+            }
+        }
+        refused.map_or(given, |reply| Err(Evidence::Reply(reply)))
     }
 
-    fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: &str) {
+    fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: impl Display) {
         let after = self.patience.clock.machine().since(self.started);
         self.steps.push(Passed { step, after, code: reply.map(|reply| reply.code) });
         if let Some(trace) = &mut self.trace {
-            trace.passed(step, reply, text);
+            trace.passed(step, reply, text.to_string());
         }
     }
 
     /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
     async fn body(&mut self, bytes: &[u8]) -> Result<Reply, Evidence> {
-        let Line { wire, connection } = self.line.as_mut().ok_or_else(gone)?;
+        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
         wire.arm(self.gate.clone());
         let mut sending = pin!(async {
             let _ = connection.message(bytes).await;
@@ -303,6 +352,10 @@ impl<'a> Dialogue<'a> {
 
 fn is_2yz(code: u16) -> bool {
     code / 100 == 2
+}
+
+fn is_354(code: u16) -> bool {
+    code == 354
 }
 
 fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {

@@ -68,10 +68,13 @@ pub(super) fn compose(mail: &Outgoing, header: &HeaderName) -> Result<Letter, Ev
 /// bytes, and no template can know it.
 fn parts(mail: &Outgoing) -> MultiPart {
     let digest = Sha256::digest(mail.flight.message_id.as_bytes());
-    let boundary: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let number = digest[..16].iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     let text = plain(&mail.text);
     let page = html(&text);
-    MultiPart::alternative().boundary(boundary).singlepart(SinglePart::plain(text)).singlepart(SinglePart::html(page))
+    MultiPart::alternative()
+        .boundary(format!("{number:032x}"))
+        .singlepart(SinglePart::plain(text))
+        .singlepart(SinglePart::html(page))
 }
 
 fn thread_headers(thread: &Thread) -> Result<(InReplyTo, References), Evidence> {

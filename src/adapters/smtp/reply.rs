@@ -4,6 +4,10 @@
 //! RFC 5321 section 4.2: lines of `ddd-text CRLF`, then one of `ddd SP text CRLF` or `ddd CRLF`, all with the same
 //! code, whose first digit is 2 to 5. Half of one is no reply, whatever its digits say.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
 use crate::domain::outcome::Reply;
 
 /// What the bytes read so far amount to.
@@ -11,8 +15,8 @@ use crate::domain::outcome::Reply;
 pub(super) enum Reading {
     /// Not yet a whole reply.
     Partial,
-    /// A whole reply, and whether more bytes came with it.
-    Complete { reply: Reply, more: bool },
+    /// A whole reply, and how many of the bytes it takes.
+    Complete { reply: Reply, length: usize },
     /// No reply, however much more comes.
     Garbled(String),
 }
@@ -28,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     let mut code = None;
     let mut texts = Vec::new();
     let mut rest = bytes;
-    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+    while let Some(end) = memmem::find(rest, b"\r\n") {
         let (line, tail) = (&rest[..end], &rest[end + 2..]);
         let Some((digits, last, text)) = split(line) else { return garbled(line) };
         if *code.get_or_insert(digits) != digits {
@@ -36,40 +40,57 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
         }
         texts.push(text);
         if last {
-            return Reading::Complete { reply: reply(digits, &texts), more: !tail.is_empty() };
+            return Reading::Complete { reply: reply(digits, &texts), length: bytes.len() - tail.len() };
         }
         rest = tail;
     }
     if bytes.len() > MAX_REPLY_BYTES { garbled(rest) } else { Reading::Partial }
 }
 
+/// Says whether `bytes`, the reply to EHLO, offer `extension`: alone on a line after the first (RFC 5321 section 4.1.1.1).
+pub(super) fn offers(bytes: &[u8], extension: &str) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n').skip(1).filter_map(|line| line.get(4..));
+    lines.any(|keyword| keyword.trim_ascii_end().eq_ignore_ascii_case(extension.as_bytes()))
+}
+
 /// Splits a line into its code, whether it is the last one, and its text.
-fn split(line: &[u8]) -> Option<(u16, bool, String)> {
+fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     if !digits.iter().all(u8::is_ascii_digit) || !(b'2'..=b'5').contains(&digits[0]) {
         return None;
     }
     let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     match rest.split_first() {
-        None => Some((code, true, String::new())),
-        Some((b' ', text)) => Some((code, true, clean(text))),
-        Some((b'-', text)) => Some((code, false, clean(text))),
+        None => Some((code, true, &[])),
+        Some((b' ', text)) => Some((code, true, text)),
+        Some((b'-', text)) => Some((code, false, text)),
         Some(_) => None,
     }
 }
 
-fn reply(code: u16, texts: &[String]) -> Reply {
-    let enhanced = texts.iter().find_map(|text| enhanced(code, text).map(|(enhanced, _)| enhanced));
-    let bare = texts.iter().map(|text| match enhanced.and(self::enhanced(code, text)) {
-        Some((_, rest)) => rest,
-        None => text.as_str(),
-    });
-    let text = bare.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-    Reply { code, enhanced, text }
+/// Makes a reply of its lines' texts: one after another, each without its enhanced code, of which the first counts.
+fn reply(code: u16, texts: &[&[u8]]) -> Reply {
+    let mut reply = Reply { code, enhanced: None, text: String::new() };
+    for text in texts {
+        let text = clean(text);
+        let (enhanced, text) = match enhanced(code, &text) {
+            Some((enhanced, rest)) => (Some(enhanced), rest),
+            None => (None, &*text),
+        };
+        reply.enhanced = reply.enhanced.or(enhanced);
+        if !reply.text.is_empty() && !text.is_empty() {
+            reply.text.push(' ');
+        }
+        reply.text.push_str(text);
+    }
+    reply
 }
 
 /// The enhanced code at the head of a text, where its class agrees with the reply's (RFC 2034 section 4).
 fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let mut parts = word.split('.').map(|part| part.parse::<u16>().ok().filter(|_| part.len() <= 3));
     let enhanced = [parts.next()??, parts.next()??, parts.next()??];
@@ -77,8 +98,11 @@ fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
 }
 
 /// Text for logs: what is not UTF-8 or is a control character is replaced.
-fn clean(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).trim().replace(char::is_control, " ")
+fn clean(text: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(text) {
+        Cow::Borrowed(text) if !text.contains(char::is_control) => text.trim().into(),
+        text => text.trim().replace(char::is_control, " ").into(),
+    }
 }
 
 fn garbled(line: &[u8]) -> Reading {
@@ -93,7 +117,7 @@ mod tests {
 
     fn complete(bytes: &[u8]) -> Reply {
         match read(bytes) {
-            Reading::Complete { reply, more: false } => reply,
+            Reading::Complete { reply, length } if length == bytes.len() => reply,
             other => panic!("{other:?}"),
         }
     }
@@ -134,8 +158,24 @@ mod tests {
     }
 
     #[test]
-    fn bytes_after_the_reply_are_noticed() {
-        assert!(matches!(read(b"354 go\r\n250 ok\r\n"), Reading::Complete { more: true, .. }));
+    fn bytes_after_the_reply_are_not_its_own() {
+        assert!(matches!(read(b"354 go\r\n250 ok\r\n"), Reading::Complete { length: 8, .. }));
+    }
+
+    #[test]
+    fn an_extension_is_offered_by_a_line_of_its_own_after_the_first() {
+        let offers = |reply: &str| offers(reply.as_bytes(), "PIPELINING");
+        assert!(offers("250-host.test\r\n250-pipelining\r\n250 SIZE 10\r\n"));
+        assert!(offers("250-host.test\r\n250 PIPELINING\r\n"));
+        for not in [
+            "250 PIPELINING\r\n",
+            "250-PIPELINING\r\n250 SIZE\r\n",
+            "250-host.test\r\n250 XPIPELINING\r\n",
+            "250-host.test\r\n250 SIZE PIPELINING\r\n",
+            "250-host.test\r\n250\r\n",
+        ] {
+            assert!(!offers(not), "{not:?}");
+        }
     }
 
     proptest! {
@@ -150,7 +190,7 @@ mod tests {
             for cut in 0..text.len() {
                 prop_assert_eq!(read(&text.as_bytes()[..cut]), Reading::Partial);
             }
-            let is_complete = matches!(read(text.as_bytes()), Reading::Complete { more: false, .. });
+            let is_complete = matches!(read(text.as_bytes()), Reading::Complete { length, .. } if length == text.len());
             prop_assert!(is_complete);
         }
     }

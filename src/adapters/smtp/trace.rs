@@ -30,14 +30,9 @@ impl Trace {
         Trace { last: clock.machine(), clock, steps: Vec::new() }
     }
 
-    pub(super) fn passed(&mut self, step: &str, reply: Option<&Reply>, text: &str) {
+    pub(super) fn passed(&mut self, step: &str, reply: Option<&Reply>, text: String) {
         let took = self.lap();
-        self.steps.push(Step {
-            step: step.to_owned(),
-            code: reply.map(|reply| reply.code),
-            text: text.to_owned(),
-            took,
-        });
+        self.steps.push(Step { step: step.to_owned(), code: reply.map(|reply| reply.code), text, took });
     }
 
     /// The time since the last step.

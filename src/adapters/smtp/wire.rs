@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - *Replies.* The raw bytes since the last write are kept and read by our own rule (`reply.rs`): the library takes
-//!   half a reply for a definite one, and stumbles over text that is not UTF-8.
+//!   half a reply for a definite one, and stumbles over text that is not UTF-8. What was written may be several commands:
+//!   then their replies are taken one after another, and only then is anything more out of turn.
 //! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
 //!   stuffing keeps that sequence out of every body. Before its first byte the gate is asked; a closed gate fails the
 //!   write, and the dot never leaves.
@@ -27,7 +28,7 @@ use std::{
 
 use super::{
     link::Link,
-    reply::{Reading, read},
+    reply::{Reading, offers, read},
 };
 use crate::{
     domain::outcome::{Reply, judge::Evidence},
@@ -60,6 +61,8 @@ struct State {
     link: Option<Link>,
     greeting: &'static [u8],
     reply: Vec<u8>,
+    /// How many replies may come after the next.
+    following: usize,
     gate: Option<Gate>,
     dot: Dot,
     parting: bool,
@@ -99,6 +102,7 @@ impl Wire {
             link: Some(link),
             greeting: GREETING,
             reply: Vec::new(),
+            following: 0,
             gate: None,
             dot: Dot::Ahead,
             parting: false,
@@ -111,9 +115,19 @@ impl Wire {
         self.local.ip()
     }
 
-    /// Waits for the complete reply to what was written last.
+    /// Says that what is written next is so many commands, each with a reply of its own.
+    pub(super) fn expect(&self, commands: usize) {
+        self.state().following = commands.saturating_sub(1);
+    }
+
+    /// Says whether the reply to EHLO, read just now, offers `extension`.
+    pub(super) fn offers(&self, extension: &str) -> bool {
+        offers(&self.state().reply, extension)
+    }
+
+    /// Waits for the complete reply to what was written last; of several, for the next one.
     ///
-    /// Bytes after it are a fault while the dialogue goes on: the host answers what was not asked.
+    /// Bytes after the last are a fault while the dialogue goes on: the host answers what was not asked.
     pub(super) async fn reply(&self) -> Result<Reply, Evidence> {
         loop {
             if let Some(answer) = self.state().answer() {
@@ -165,7 +179,7 @@ impl Wire {
 
 impl State {
     /// The answer so far, or `None` while more has to be read.
-    fn answer(&self) -> Option<Result<Reply, Evidence>> {
+    fn answer(&mut self) -> Option<Result<Reply, Evidence>> {
         if self.dot == Dot::Withheld {
             let cancelled = self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled());
             return Some(Err(if cancelled { Evidence::Cancelled } else { Evidence::LeaseLost }));
@@ -173,7 +187,12 @@ impl State {
         match read(&self.reply) {
             Reading::Partial => None,
             Reading::Garbled(text) => Some(Err(Evidence::Garbled(text))),
-            Reading::Complete { more: true, .. } if self.dot == Dot::Ahead => {
+            Reading::Complete { reply, length } if self.following > 0 => {
+                self.following -= 1;
+                self.reply.drain(..length);
+                Some(Ok(reply))
+            }
+            Reading::Complete { length, .. } if length < self.reply.len() && self.dot == Dot::Ahead => {
                 Some(Err(Evidence::Garbled("the host spoke out of turn".into())))
             }
             Reading::Complete { reply, .. } => Some(Ok(reply)),

@@ -5,6 +5,9 @@ use super::line::{ends_line, is_direction};
 /// Returns `text` with `\n` as its only control character: no NUL, no bare CR (RFC 5322 section 2.3), nothing that turns a
 /// line around.
 pub fn plain(text: &str) -> String {
+    if text.bytes().all(|byte| byte == b'\n' || matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let shown = |c: &char| !is_direction(*c) && (!ends_line(*c) || "\n\t".contains(*c));
     lines.chars().filter(shown).map(|c| if c == '\t' { ' ' } else { c }).collect()
@@ -12,26 +15,37 @@ pub fn plain(text: &str) -> String {
 
 /// Returns plain `text` as a page: a paragraph for each, `<br>` for a line break, everything else escaped.
 pub fn html(text: &str) -> String {
+    let mut page = String::with_capacity(2 * text.len() + 64);
+    page.push_str("<!DOCTYPE html>\n<html>\n<body>\n");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let paragraphs = lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty());
-    let body: String = paragraphs.map(|lines| format!("<p>{}</p>\n", escaped(&lines.join("\n")))).collect();
-    format!("<!DOCTYPE html>\n<html>\n<body>\n{body}</body>\n</html>\n")
+    for paragraph in lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()) {
+        let mut before = "<p>";
+        for line in paragraph {
+            page.push_str(before);
+            escape(line, &mut page);
+            before = "<br>\n";
+        }
+        page.push_str("</p>\n");
+    }
+    page.push_str("</body>\n</html>\n");
+    page
 }
 
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' => out.push_str("<br>\n"),
-            plain => out.push(plain),
-        }
+fn escape(line: &str, out: &mut String) {
+    let mut rest = line;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        let (before, special) = rest.split_at(at);
+        out.push_str(before);
+        out.push_str(match special.as_bytes()[0] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        });
+        rest = &special[1..];
     }
-    out
+    out.push_str(rest);
 }
 
 #[cfg(test)]

@@ -108,6 +108,12 @@ impl Script {
         Script { identity: Some(identity), implicit_tls: true, ..Script::usual() }
     }
 
+    /// The same host, taking several commands at once (RFC 2920).
+    pub fn pipelining(self) -> Script {
+        let offer = "250-host.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n";
+        self.at(Moment::Ehlo, [Act::say(offer)])
+    }
+
     /// Replaces what happens at `moment`.
     pub fn at(mut self, moment: Moment, acts: impl IntoIterator<Item = Act>) -> Script {
         self.acts.insert(moment, acts.into_iter().collect());
