@@ -12,6 +12,7 @@ mod connect;
 mod dialogue;
 mod link;
 mod message;
+mod offers;
 mod patience;
 mod redact;
 mod rehearsal;

@@ -8,16 +8,26 @@ use std::{fmt::Display, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use lettre::{
     Address,
     transport::smtp::{
-        authentication::{Credentials, DEFAULT_MECHANISMS},
+        authentication::{Credentials, Mechanism},
         client::AsyncSmtpConnection,
-        commands::{Data, Mail, Quit, Rcpt, Rset, Starttls},
-        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+        commands::{Auth, Data, Mail, Quit, Rcpt, Rset, Starttls},
+        extension::{ClientId, MailBodyParameter, MailParameter},
+        response::{Category, Code, Detail, Response, Severity},
     },
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
-use super::{connect, message::Letter, patience::Patience, resolver::Resolver, tls, trace::Trace, wire::Wire};
+use super::{
+    connect,
+    message::Letter,
+    offers::{Offers, PIPELINING, SMTPUTF8, STARTTLS},
+    patience::Patience,
+    resolver::Resolver,
+    tls,
+    trace::Trace,
+    wire::Wire,
+};
 use crate::{
     domain::{
         lease::MachineTime,
@@ -31,8 +41,8 @@ use crate::{
 /// 4.5.3.2.6 grants it ten minutes, against two to five for other commands).
 const FINAL_REPLY_STEPS: u32 = 2;
 
-/// The extension of hosts that take several commands at once (RFC 2920).
-const PIPELINING: &str = "PIPELINING";
+/// AUTH LOGIN asks for two answers; who asks for more than this will not have enough.
+const MOST_CHALLENGES: usize = 10;
 
 /// What comes after the verdict, QUIT at last, has a time of its own.
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
@@ -64,8 +74,7 @@ pub(super) struct Dialogue<'a> {
 struct Line {
     wire: Wire,
     connection: AsyncSmtpConnection,
-    /// The host takes several commands at once.
-    pipelining: bool,
+    offers: Offers,
 }
 
 /// A command and what it is good for.
@@ -102,7 +111,7 @@ impl<'a> Dialogue<'a> {
             Command::new(Stage::Rcpt, "rcpt", Rcpt::new(letter.to.clone(), vec![]), is_2yz),
             Command::new(Stage::Data, "data", Data, is_354),
         ];
-        let at_once = if self.line()?.pipelining { envelope.len() } else { 1 };
+        let at_once = if self.line()?.offers.has(PIPELINING) { envelope.len() } else { 1 };
         for commands in envelope.chunks(at_once) {
             self.give(commands).await?;
         }
@@ -200,7 +209,7 @@ impl<'a> Dialogue<'a> {
     /// plain text: nothing said before TLS counts after it (RFC 3207 section 4.2).
     async fn starttls(&mut self) -> Result<TcpStream, Evidence> {
         self.stage = Stage::Tls;
-        if !self.line()?.connection.server_info().supports_feature(Extension::StartTls) {
+        if !self.line()?.offers.has(STARTTLS) {
             return Err(Evidence::StarttlsMissing);
         }
         self.give(&[Command::new(Stage::Tls, "starttls", Starttls, |code| code == 220)]).await?;
@@ -230,8 +239,8 @@ impl<'a> Dialogue<'a> {
             (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),
             (Ok(connection), Ok(reply)) => {
                 self.passed("ehlo", Some(&reply), "");
-                let pipelining = wire.offers(PIPELINING);
-                self.line = Some(Line { wire, connection, pipelining });
+                let offers = wire.offers();
+                self.line = Some(Line { wire, connection, offers });
                 Ok(())
             }
         }
@@ -248,15 +257,15 @@ impl<'a> Dialogue<'a> {
 
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {
         self.stage = Stage::Auth;
-        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
-        if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
-            return Err(Evidence::AuthMissing);
+        let mechanism = self.line()?.offers.mechanism().ok_or(Evidence::AuthMissing)?;
+        let auth = Auth::new(mechanism, credentials.clone(), None);
+        let auth = auth.map_err(|error| Evidence::Unsendable(error.to_string()))?;
+        let mut reply = self.ask(Some(auth.to_string()), self.patience.step).await?;
+        for _ in 0..MOST_CHALLENGES {
+            let Some(answer) = answer(&reply, mechanism, credentials) else { break };
+            reply = self.ask(Some(answer), self.patience.step).await?;
         }
-        let asking = async {
-            let _ = connection.auth(DEFAULT_MECHANISMS, credentials).await;
-            wire.reply().await
-        };
-        let reply = accept(self.patience.step(asking).await??, is_2yz)?;
+        let reply = accept(reply, is_2yz)?;
         self.passed("auth", Some(&reply), &reply.text);
         Ok(())
     }
@@ -266,7 +275,7 @@ impl<'a> Dialogue<'a> {
         if !letter.needs_utf8() {
             return Ok(vec![]);
         }
-        if !self.line()?.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+        if !self.line()?.offers.has(SMTPUTF8) {
             return Err(Evidence::Unsendable("an address is not ASCII and the host does not offer SMTPUTF8".into()));
         }
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
@@ -277,6 +286,7 @@ impl<'a> Dialogue<'a> {
     /// Returns the first refusal. The replies to those after it are waited for all the same, so that the host can be told
     /// goodbye; not where it takes a body now that will not come, or says nothing more.
     async fn give(&mut self, commands: &[Command]) -> Result<Reply, Evidence> {
+        self.line()?.wire.expect(commands.len());
         let mut text = Some(commands.iter().map(|command| command.text.as_str()).collect::<String>());
         let (mut given, mut refused) = (Err(gone()), None);
         for command in commands {
@@ -284,17 +294,7 @@ impl<'a> Dialogue<'a> {
             if refused.is_none() {
                 (self.stage, limit) = (command.stage, self.patience.step);
             }
-            let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
-            let asking = async {
-                if let Some(text) = text.take() {
-                    wire.expect(commands.len());
-                    // What the library makes of the answer does not matter: the wire has it. After several commands it is
-                    // some replies behind.
-                    let _ = connection.command(text).await;
-                }
-                wire.reply().await
-            };
-            match (self.patience.wait(limit, asking).await.and_then(|answer| answer), &refused) {
+            match (self.ask(text.take(), limit).await, &refused) {
                 (Ok(reply), None) if (command.wanted)(reply.code) => {
                     self.passed(command.verb, Some(&reply), &reply.text);
                     given = Ok(reply);
@@ -309,6 +309,18 @@ impl<'a> Dialogue<'a> {
             }
         }
         refused.map_or(given, |reply| Err(Evidence::Reply(reply)))
+    }
+
+    /// Writes `text`, where there is any, and waits for the next reply.
+    async fn ask(&mut self, text: Option<String>, limit: Duration) -> Result<Reply, Evidence> {
+        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
+        let asking = async {
+            if let Some(text) = text {
+                let _ = connection.command(text).await;
+            }
+            wire.reply().await
+        };
+        self.patience.wait(limit, asking).await?
     }
 
     fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: impl Display) {
@@ -360,6 +372,14 @@ fn is_354(code: u16) -> bool {
 
 fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {
     if wanted(reply.code) { Ok(reply) } else { Err(Evidence::Reply(reply)) }
+}
+
+/// Returns what to say to a challenge of AUTH; `None` where `reply` is none, or one that we have no answer to.
+fn answer(reply: &Reply, mechanism: Mechanism, credentials: &Credentials) -> Option<String> {
+    let code = Code::new(Severity::PositiveIntermediate, Category::Unspecified3, Detail::Four);
+    let challenge = (reply.code == u16::from(code)).then(|| Response::new(code, vec![reply.text.clone()]))?;
+    let answer = Auth::new_from_response(mechanism, credentials.clone(), &challenge).ok()?;
+    Some(answer.to_string())
 }
 
 fn gone() -> Evidence {

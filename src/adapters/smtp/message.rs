@@ -8,7 +8,7 @@ use lettre::{
     Address, Message,
     message::{
         Mailbox, MultiPart, SinglePart,
-        header::{HeaderName, HeaderValue, InReplyTo, References},
+        header::{ContentType, HeaderName, HeaderValue, InReplyTo, References},
     },
 };
 use sha2::{Digest, Sha256};
@@ -60,21 +60,20 @@ pub(super) fn compose(mail: &Outgoing, header: &HeaderName) -> Result<Letter, Ev
         message = message.header(in_reply_to).header(references);
     }
     // For the envelope lettre reads the fields back that it has written: what others could read as two addresses ends here.
-    let message = message.multipart(parts(mail)).map_err(unsendable)?;
+    let message = message.multipart(parts(mail)?).map_err(unsendable)?;
     Ok(Letter { from: from.email, to: to.email, bytes: message.formatted() })
 }
 
 /// The two forms of the text, the better one last. Their boundary is made from the Message-ID: the same mail is the same
 /// bytes, and no template can know it.
-fn parts(mail: &Outgoing) -> MultiPart {
+fn parts(mail: &Outgoing) -> Result<MultiPart, Evidence> {
     let digest = Sha256::digest(mail.flight.message_id.as_bytes());
     let number = digest[..16].iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     let text = plain(&mail.text);
     let page = html(&text);
-    MultiPart::alternative()
-        .boundary(format!("{number:032x}"))
-        .singlepart(SinglePart::plain(text))
-        .singlepart(SinglePart::html(page))
+    let kind = ContentType::parse(&format!("multipart/alternative; boundary=\"{number:032x}\""));
+    let kind = kind.map_err(|error| Evidence::Unsendable(error.to_string()))?;
+    Ok(MultiPart::builder().header(kind).singlepart(SinglePart::plain(text)).singlepart(SinglePart::html(page)))
 }
 
 fn thread_headers(thread: &Thread) -> Result<(InReplyTo, References), Evidence> {

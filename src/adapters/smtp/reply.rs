@@ -47,12 +47,6 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     if bytes.len() > MAX_REPLY_BYTES { garbled(rest) } else { Reading::Partial }
 }
 
-/// Says whether `bytes`, the reply to EHLO, offer `extension`: alone on a line after the first (RFC 5321 section 4.1.1.1).
-pub(super) fn offers(bytes: &[u8], extension: &str) -> bool {
-    let mut lines = bytes.split(|byte| *byte == b'\n').skip(1).filter_map(|line| line.get(4..));
-    lines.any(|keyword| keyword.trim_ascii_end().eq_ignore_ascii_case(extension.as_bytes()))
-}
-
 /// Splits a line into its code, whether it is the last one, and its text.
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
@@ -160,22 +154,6 @@ mod tests {
     #[test]
     fn bytes_after_the_reply_are_not_its_own() {
         assert!(matches!(read(b"354 go\r\n250 ok\r\n"), Reading::Complete { length: 8, .. }));
-    }
-
-    #[test]
-    fn an_extension_is_offered_by_a_line_of_its_own_after_the_first() {
-        let offers = |reply: &str| offers(reply.as_bytes(), "PIPELINING");
-        assert!(offers("250-host.test\r\n250-pipelining\r\n250 SIZE 10\r\n"));
-        assert!(offers("250-host.test\r\n250 PIPELINING\r\n"));
-        for not in [
-            "250 PIPELINING\r\n",
-            "250-PIPELINING\r\n250 SIZE\r\n",
-            "250-host.test\r\n250 XPIPELINING\r\n",
-            "250-host.test\r\n250 SIZE PIPELINING\r\n",
-            "250-host.test\r\n250\r\n",
-        ] {
-            assert!(!offers(not), "{not:?}");
-        }
     }
 
     proptest! {

@@ -2,21 +2,20 @@
 //!
 //! ```text
 //!   lettre ──commands, body, dot──▶ ┌──────┐ ──▶ TLS ──▶ TCP (Nagle off)
-//!          ◀──────replies────────── │ Wire │ ◀──
+//!          ◀──made-up replies────── │ Wire │ ◀──replies──
 //!                                   └──────┘
 //!   the dialogue asks it: which reply is complete? has the final dot begun?
 //! ```
 //!
-//! - *Replies.* The raw bytes since the last write are kept and read by our own rule (`reply.rs`): the library takes
-//!   half a reply for a definite one, and stumbles over text that is not UTF-8. What was written may be several commands:
-//!   then their replies are taken one after another, and only then is anything more out of turn.
+//! - *Replies* are read for the dialogue alone, by our own rule (`reply.rs`): the library takes half of one for a definite
+//!   one, and stumbles over text that is not UTF-8. So it hears a made-up `250` to all that it writes, at once, and one for
+//!   a greeting. What was written may be several commands: then their replies are taken one after another, and only after
+//!   the last is anything more out of turn.
 //! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
 //!   stuffing keeps that sequence out of every body. Before its first byte the gate is asked; a closed gate fails the
 //!   write, and the dot never leaves.
-//! - *No QUIT but ours.* On errors the library sends a QUIT and waits for its answer without a time-out, which would
-//!   also overwrite the reply that we judge. Until the dialogue parts, a QUIT is refused here.
-//! - *A greeting for the library.* It wants to read one at its start, but after STARTTLS none comes (RFC 3207 section
-//!   4.2), and we read the real one ourselves. So each wire begins with a made-up one.
+//! - *No QUIT but ours.* On errors the library sends a QUIT, which would overwrite the reply that we judge. Until the
+//!   dialogue parts, a QUIT is refused here.
 
 use std::{
     fmt, io,
@@ -28,7 +27,8 @@ use std::{
 
 use super::{
     link::Link,
-    reply::{Reading, offers, read},
+    offers::Offers,
+    reply::{Reading, read},
 };
 use crate::{
     domain::outcome::{Reply, judge::Evidence},
@@ -42,7 +42,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-const GREETING: &[u8] = b"220 wire\r\n";
+const MADE_UP: &[u8] = b"250 wire\r\n";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
 
 /// Where the final dot is.
@@ -59,7 +59,8 @@ enum Dot {
 struct State {
     /// `None` once STARTTLS has taken it out.
     link: Option<Link>,
-    greeting: &'static [u8],
+    /// What the library hears next.
+    made_up: &'static [u8],
     reply: Vec<u8>,
     /// How many replies may come after the next.
     following: usize,
@@ -100,7 +101,7 @@ impl Wire {
     fn new(link: Link, local: SocketAddr, peer: SocketAddr) -> Wire {
         let state = State {
             link: Some(link),
-            greeting: GREETING,
+            made_up: MADE_UP,
             reply: Vec::new(),
             following: 0,
             gate: None,
@@ -120,9 +121,9 @@ impl Wire {
         self.state().following = commands.saturating_sub(1);
     }
 
-    /// Says whether the reply to EHLO, read just now, offers `extension`.
-    pub(super) fn offers(&self, extension: &str) -> bool {
-        offers(&self.state().reply, extension)
+    /// Returns what the host offers, by the reply to EHLO that was just read.
+    pub(super) fn offers(&self) -> Offers {
+        Offers::of(&self.state().reply)
     }
 
     /// Waits for the complete reply to what was written last; of several, for the next one.
@@ -163,7 +164,7 @@ impl Wire {
         self.state().parting = true;
     }
 
-    /// Takes the TCP stream out, for TLS to go between. Whatever the library has read ahead stays behind with it.
+    /// Takes the TCP stream out, for TLS to go between. Whatever was read ahead stays behind.
     pub(super) fn take_tcp(&self) -> Option<TcpStream> {
         match self.state().link.take() {
             Some(Link::Plain(stream)) => Some(stream),
@@ -202,21 +203,19 @@ impl State {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Evidence>> {
         let mut bytes = [0; 512];
         let mut buffer = ReadBuf::new(&mut bytes);
-        match ready!(self.poll_link(cx, &mut buffer)) {
-            Ok(()) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),
-            _ => Poll::Ready(Err(Evidence::Lost(self.fault.clone().unwrap_or_default()))),
-        }
-    }
-
-    fn poll_link(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = ready!(Pin::new(self.link()?).poll_read(cx, buffer));
-        match &outcome {
-            Ok(()) if buffer.filled().len() == before => self.note("the host closed the connection"),
-            Ok(()) => self.reply.extend_from_slice(&buffer.filled()[before..]),
+        let read = match self.link() {
+            Ok(link) => ready!(Pin::new(link).poll_read(cx, &mut buffer)),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(()) if !buffer.filled().is_empty() => {
+                self.reply.extend_from_slice(buffer.filled());
+                return Poll::Ready(Ok(()));
+            }
+            Ok(()) => self.note("the host closed the connection"),
             Err(error) => self.note(&error.to_string()),
         }
-        Poll::Ready(outcome)
+        Poll::Ready(Err(Evidence::Lost(self.fault.clone().unwrap_or_default())))
     }
 
     fn note(&mut self, fault: &str) {
@@ -246,15 +245,12 @@ impl State {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        if !state.greeting.is_empty() {
-            let (now, later) = state.greeting.split_at(state.greeting.len().min(buffer.remaining()));
-            buffer.put_slice(now);
-            state.greeting = later;
-            return Poll::Ready(Ok(()));
-        }
-        state.poll_link(cx, buffer)
+        let (now, later) = state.made_up.split_at(state.made_up.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        state.made_up = later;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -262,6 +258,7 @@ impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         state.admit(bytes)?;
+        state.made_up = MADE_UP;
         state.reply.clear();
         if state.dot == Dot::Begun {
             self.dot_begun.notify_one();

@@ -1,0 +1,73 @@
+//! What a host offers: the lines after the first of its reply to EHLO, each a keyword and what belongs to it (RFC 5321
+//! section 4.1.1.1).
+
+use lettre::transport::smtp::authentication::{DEFAULT_MECHANISMS, Mechanism};
+
+/// To take TLS on this connection (RFC 3207).
+pub(super) const STARTTLS: &str = "STARTTLS";
+
+/// To take several commands at once (RFC 2920).
+pub(super) const PIPELINING: &str = "PIPELINING";
+
+/// To take addresses and headers that are not ASCII (RFC 6531).
+pub(super) const SMTPUTF8: &str = "SMTPUTF8";
+
+const AUTH: &str = "AUTH";
+
+pub(super) struct Offers(String);
+
+impl Offers {
+    /// Reads the whole reply to EHLO.
+    pub(super) fn of(reply: &[u8]) -> Offers {
+        Offers(String::from_utf8_lossy(reply).into_owned())
+    }
+
+    pub(super) fn has(&self, keyword: &str) -> bool {
+        self.of_keyword(keyword).next().is_some()
+    }
+
+    /// Returns how to log in: by the first mechanism of ours that the host offers (RFC 4954).
+    pub(super) fn mechanism(&self) -> Option<Mechanism> {
+        let offered: Vec<&str> = self.of_keyword(AUTH).flatten().collect();
+        let is_offered = |ours: &&Mechanism| offered.iter().any(|one| one.eq_ignore_ascii_case(&ours.to_string()));
+        DEFAULT_MECHANISMS.iter().find(is_offered).copied()
+    }
+
+    /// The words after `keyword`, for each of its lines.
+    fn of_keyword(&self, keyword: &str) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.0.lines().skip(1).filter_map(move |line| {
+            let mut words = line.get(4..)?.split_ascii_whitespace();
+            words.next()?.eq_ignore_ascii_case(keyword).then_some(words)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_is_offered_by_a_line_of_its_own_after_the_first() {
+        let offers = |reply: &str| Offers::of(reply.as_bytes()).has(PIPELINING);
+        assert!(offers("250-host.test\r\n250-pipelining\r\n250 SIZE 10\r\n"));
+        assert!(offers("250-gr\u{fc}\u{df}e\r\n250 PIPELINING\r\n"));
+        for not in [
+            "250 PIPELINING\r\n",
+            "250-PIPELINING\r\n250 SIZE\r\n",
+            "250-host.test\r\n250 XPIPELINING\r\n",
+            "250-host.test\r\n250 SIZE PIPELINING\r\n",
+            "250-host.test\r\n250\r\n",
+        ] {
+            assert!(!offers(not), "{not:?}");
+        }
+    }
+
+    #[test]
+    fn plain_is_taken_before_login_and_nothing_else() {
+        let mechanism = |auth: &str| Offers::of(format!("250-host.test\r\n{auth}").as_bytes()).mechanism();
+        assert_eq!(mechanism("250 AUTH LOGIN PLAIN\r\n"), Some(Mechanism::Plain));
+        assert_eq!(mechanism("250-AUTH CRAM-MD5\r\n250 auth login\r\n"), Some(Mechanism::Login));
+        assert_eq!(mechanism("250 AUTH XOAUTH2 PLAIN-CLIENTTOKEN\r\n"), None);
+        assert_eq!(mechanism("250 SIZE\r\n"), None);
+    }
+}
