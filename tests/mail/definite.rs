@@ -148,10 +148,19 @@ async fn a_connection_lost_before_the_dot_is_definite() {
 
 #[tokio::test]
 async fn silence_before_the_dot_is_definite() {
-    for moment in [Moment::Greeting, Moment::Ehlo, Moment::Mail, Moment::Data] {
+    let stages = [
+        (Moment::Greeting, Stage::Greeting),
+        (Moment::Ehlo, Stage::Greeting),
+        (Moment::Auth, Stage::Auth),
+        (Moment::Mail, Stage::Mail),
+        (Moment::Rcpt, Stage::Rcpt),
+        (Moment::Data, Stage::Data),
+    ];
+    for (moment, stage) in stages {
         for script in both() {
-            let seen = send_impatiently_to(script.at(moment, [Act::Hang])).await;
-            assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "timeout"), "{moment:?}");
+            let Outcome { fate, stage: seen, reason, .. } =
+                send_impatiently_to(script.at(moment, [Act::Hang])).await.outcome;
+            assert_eq!((fate, seen, reason), (Fate::Refused, stage, "timeout"), "{moment:?}");
         }
     }
 }
@@ -195,6 +204,34 @@ async fn a_host_that_answers_before_the_dot_is_not_believed() {
         let seen = send_to(script.at(Moment::Data, [Act::say("354 Go on\r\n250 2.0.0 Ok: queued\r\n")])).await;
         assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
         assert!(!seen.host.heard().contains("\r\n.\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_behind_a_full_read_is_not_believed() {
+    // 512 bytes are read at once: the next of them would be taken for the reply to the dot.
+    let answers = format!("354 {}\r\n250 2.0.0 Ok: queued\r\n", "x".repeat(506));
+    let seen = send_to(Script::usual().at(Moment::Data, [Act::say(&answers)])).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+    assert!(!seen.host.heard().contains("\r\n.\r\n"));
+}
+
+#[tokio::test]
+async fn what_a_host_says_in_the_middle_of_a_body_is_a_refusal_or_nothing() {
+    let says = async |text| send_large_to(config(), Script::usual().at(Moment::Body, [Act::say(text)])).await;
+    let early = says("250 2.0.0 Ok: queued\r\n").await;
+    assert_eq!((early.fate, early.stage, early.reason), (Fate::Refused, Stage::Data, "protocol-error"));
+    let refused = says("552 5.3.4 Too much\r\n").await;
+    assert_eq!((refused.fate, refused.stage, refused.reply.unwrap().code), (Fate::Refused, Stage::Data, 552));
+}
+
+#[tokio::test]
+async fn a_host_that_leaves_gets_no_goodbye() {
+    for moment in [Moment::Mail, Moment::Data] {
+        let script = Script::usual().pipelining().at(Moment::Rcpt, [Act::say("550 5.1.1 User unknown\r\n")]);
+        let seen = send_to(script.at(moment, [Act::say("421 4.3.2 Closing\r\n")])).await;
+        assert_eq!(seen.outcome.fate, Fate::Refused, "{moment:?}");
+        assert!(seen.host.heard().ends_with("DATA\r\n"), "{moment:?}: {}", seen.host.heard());
     }
 }
 

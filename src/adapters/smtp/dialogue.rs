@@ -1,4 +1,4 @@
-//! One mail's dialogue, command by command, so that the stage of every fault is known.
+//! One mail's dialogue, reply by reply, so that the stage of every fault is known.
 //!
 //! The library writes; what was answered is read off the wire (`wire.rs`). Each step either lets the dialogue go on
 //! or ends it with the evidence that `judge` needs; the stage stands in `self.stage` by then.
@@ -44,7 +44,7 @@ const FINAL_REPLY_STEPS: u32 = 2;
 /// AUTH LOGIN asks for two answers; who asks for more than this will not have enough.
 const MOST_CHALLENGES: usize = 10;
 
-/// What comes after the verdict, QUIT at last, has a time of its own.
+/// What comes after the verdict, the replies that are left and QUIT, has a time of its own.
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a dialogue needs to know of the world.
@@ -75,6 +75,17 @@ struct Line {
     wire: Wire,
     connection: AsyncSmtpConnection,
     offers: Offers,
+}
+
+impl Line {
+    /// Writes `text`, where there is any, and waits for the next reply.
+    async fn ask(&mut self, text: Option<String>) -> Result<Reply, Evidence> {
+        if let Some(text) = text {
+            // Whether it could be written is seen from what can be read.
+            let _ = self.connection.command(text).await;
+        }
+        self.wire.reply().await
+    }
 }
 
 /// A command and what it is good for.
@@ -147,15 +158,21 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Says goodbye where there is somebody to say it to. Changes nothing.
+    ///
+    /// What was given after a refused command is answered before that. A host that asks for a body now gets neither it nor
+    /// a QUIT that would be a line of it.
     pub(super) async fn part(mut self, outcome: &Outcome) {
         let listens = outcome.reply.as_ref().is_some_and(|reply| reply.code != 421);
         if let Some(line) = self.line.as_mut().filter(|line| listens && line.wire.takes_commands()) {
-            line.wire.part();
             let goodbye = async {
-                let _ = line.connection.command(Quit).await;
-                line.wire.reply().await
+                while line.wire.unanswered() > 0 {
+                    line.wire.reply().await.ok().filter(|reply| !is_354(reply.code) && reply.code != 421)?;
+                }
+                line.wire.part();
+                line.ask(Some(Quit.to_string())).await.ok()
             };
-            let _ = self.patience.cancel.run_until_cancelled(tokio::time::timeout(QUIT_PATIENCE, goodbye)).await;
+            let goodbye = tokio::time::timeout(QUIT_PATIENCE.min(self.patience.step), goodbye);
+            let _ = self.patience.cancel.run_until_cancelled(goodbye).await;
         }
     }
 
@@ -205,8 +222,8 @@ impl<'a> Dialogue<'a> {
         Wire::tls(stream)
     }
 
-    /// Asks for TLS and takes the stream back. The library's connection goes, and with it whatever was sent along in
-    /// plain text: nothing said before TLS counts after it (RFC 3207 section 4.2).
+    /// Asks for TLS and takes the stream back. The wire goes, and with it whatever was sent along in plain text: nothing
+    /// said before TLS counts after it (RFC 3207 section 4.2).
     async fn starttls(&mut self) -> Result<TcpStream, Evidence> {
         self.stage = Stage::Tls;
         if !self.line()?.offers.has(STARTTLS) {
@@ -257,15 +274,19 @@ impl<'a> Dialogue<'a> {
 
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {
         self.stage = Stage::Auth;
-        let mechanism = self.line()?.offers.mechanism().ok_or(Evidence::AuthMissing)?;
+        let line = self.line.as_mut().ok_or_else(gone)?;
+        let mechanism = line.offers.mechanism().ok_or(Evidence::AuthMissing)?;
         let auth = Auth::new(mechanism, credentials.clone(), None);
         let auth = auth.map_err(|error| Evidence::Unsendable(error.to_string()))?;
-        let mut reply = self.ask(Some(auth.to_string()), self.patience.step).await?;
-        for _ in 0..MOST_CHALLENGES {
-            let Some(answer) = answer(&reply, mechanism, credentials) else { break };
-            reply = self.ask(Some(answer), self.patience.step).await?;
-        }
-        let reply = accept(reply, is_2yz)?;
+        let asking = async {
+            let mut reply = line.ask(Some(auth.to_string())).await?;
+            for _ in 0..MOST_CHALLENGES {
+                let Some(answer) = answer(&reply, mechanism, credentials) else { break };
+                reply = line.ask(Some(answer)).await?;
+            }
+            Ok(reply)
+        };
+        let reply = accept(self.patience.step(asking).await??, is_2yz)?;
         self.passed("auth", Some(&reply), &reply.text);
         Ok(())
     }
@@ -281,46 +302,19 @@ impl<'a> Dialogue<'a> {
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
-    /// Gives `commands` in one write, and returns the reply to the last.
-    ///
-    /// Returns the first refusal. The replies to those after it are waited for all the same, so that the host can be told
-    /// goodbye; not where it takes a body now that will not come, or says nothing more.
+    /// Gives `commands` in one write, and returns the reply to the last, or the first refusal.
     async fn give(&mut self, commands: &[Command]) -> Result<Reply, Evidence> {
         self.line()?.wire.expect(commands.len());
         let mut text = Some(commands.iter().map(|command| command.text.as_str()).collect::<String>());
-        let (mut given, mut refused) = (Err(gone()), None);
-        for command in commands {
-            let mut limit = QUIT_PATIENCE;
-            if refused.is_none() {
-                (self.stage, limit) = (command.stage, self.patience.step);
-            }
-            match (self.ask(text.take(), limit).await, &refused) {
-                (Ok(reply), None) if (command.wanted)(reply.code) => {
-                    self.passed(command.verb, Some(&reply), &reply.text);
-                    given = Ok(reply);
-                }
-                (Ok(reply), None) => refused = Some(reply),
-                (Err(fault), None) => return Err(fault),
-                (Ok(reply), Some(_)) if !is_354(reply.code) => {}
-                (_, Some(_)) => {
-                    self.line = None;
-                    break;
-                }
-            }
+        let mut given = Err(gone());
+        for Command { stage, verb, wanted, .. } in commands {
+            self.stage = *stage;
+            let line = self.line.as_mut().ok_or_else(gone)?;
+            let reply = accept(self.patience.step(line.ask(text.take())).await??, *wanted)?;
+            self.passed(verb, Some(&reply), &reply.text);
+            given = Ok(reply);
         }
-        refused.map_or(given, |reply| Err(Evidence::Reply(reply)))
-    }
-
-    /// Writes `text`, where there is any, and waits for the next reply.
-    async fn ask(&mut self, text: Option<String>, limit: Duration) -> Result<Reply, Evidence> {
-        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
-        let asking = async {
-            if let Some(text) = text {
-                let _ = connection.command(text).await;
-            }
-            wire.reply().await
-        };
-        self.patience.wait(limit, asking).await?
+        given
     }
 
     fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: impl Display) {

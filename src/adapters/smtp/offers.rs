@@ -1,5 +1,5 @@
-//! What a host offers: the lines after the first of its reply to EHLO, each a keyword and what belongs to it (RFC 5321
-//! section 4.1.1.1).
+//! What a host offers: the lines of its reply to EHLO, each a keyword and what belongs to it (RFC 5321 section 4.1.1.1).
+//! The first should be its name; hosts are let in that leave it out.
 
 use lettre::transport::smtp::authentication::{DEFAULT_MECHANISMS, Mechanism};
 
@@ -35,7 +35,7 @@ impl Offers {
 
     /// The words after `keyword`, for each of its lines.
     fn of_keyword(&self, keyword: &str) -> impl Iterator<Item = impl Iterator<Item = &str>> {
-        self.0.lines().skip(1).filter_map(move |line| {
+        self.0.lines().filter_map(move |line| {
             let mut words = line.get(4..)?.split_ascii_whitespace();
             words.next()?.eq_ignore_ascii_case(keyword).then_some(words)
         })
@@ -47,13 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keyword_is_offered_by_a_line_of_its_own_after_the_first() {
+    fn a_keyword_is_offered_by_a_line_of_its_own() {
         let offers = |reply: &str| Offers::of(reply.as_bytes()).has(PIPELINING);
         assert!(offers("250-host.test\r\n250-pipelining\r\n250 SIZE 10\r\n"));
         assert!(offers("250-gr\u{fc}\u{df}e\r\n250 PIPELINING\r\n"));
         for not in [
-            "250 PIPELINING\r\n",
-            "250-PIPELINING\r\n250 SIZE\r\n",
+            "250-host.test PIPELINING\r\n250 SIZE\r\n",
             "250-host.test\r\n250 XPIPELINING\r\n",
             "250-host.test\r\n250 SIZE PIPELINING\r\n",
             "250-host.test\r\n250\r\n",

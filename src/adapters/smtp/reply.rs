@@ -24,8 +24,8 @@ pub(super) enum Reading {
 /// More than any server has to say, and a bound on what one may make us remember.
 const MAX_REPLY_BYTES: usize = 100_000;
 
-/// How much of a garbled line goes into a note.
-const EXCERPT_CHARS: usize = 80;
+/// How much of a garbled line goes into a note: more than AUTH says, for a password that a host repeats is redacted whole.
+const EXCERPT_CHARS: usize = 2_000;
 
 /// Reads the first reply in `bytes`.
 pub(super) fn read(bytes: &[u8]) -> Reading {

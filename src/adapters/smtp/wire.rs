@@ -12,10 +12,9 @@
 //!   a greeting. What was written may be several commands: then their replies are taken one after another, and only after
 //!   the last is anything more out of turn.
 //! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
-//!   stuffing keeps that sequence out of every body. Before its first byte the gate is asked; a closed gate fails the
-//!   write, and the dot never leaves.
-//! - *No QUIT but ours.* On errors the library sends a QUIT, which would overwrite the reply that we judge. Until the
-//!   dialogue parts, a QUIT is refused here.
+//!   stuffing keeps that sequence out of every body. Before its first byte the host must have said nothing that could be
+//!   taken for the reply to it, and the gate is asked. Where either forbids it the write fails, and the dot never leaves.
+//! - *No QUIT but ours.* The library sends one when its EHLO fails. Until the dialogue parts, a QUIT is refused here.
 
 use std::{
     fmt, io,
@@ -43,6 +42,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 const MADE_UP: &[u8] = b"250 wire\r\n";
+const OUT_OF_TURN: &str = "the host spoke out of turn";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
 
 /// Where the final dot is.
@@ -52,7 +52,7 @@ enum Dot {
     Ahead,
     /// Its write has begun: nothing but a complete reply is definite any more.
     Begun,
-    /// The gate was closed; it never left.
+    /// The gate was closed, or the host spoke or left before it; it never left.
     Withheld,
 }
 
@@ -62,8 +62,8 @@ struct State {
     /// What the library hears next.
     made_up: &'static [u8],
     reply: Vec<u8>,
-    /// How many replies may come after the next.
-    following: usize,
+    /// How many of the commands that were given together have no reply that anybody has asked for.
+    unanswered: usize,
     gate: Option<Gate>,
     dot: Dot,
     parting: bool,
@@ -103,7 +103,7 @@ impl Wire {
             link: Some(link),
             made_up: MADE_UP,
             reply: Vec::new(),
-            following: 0,
+            unanswered: 0,
             gate: None,
             dot: Dot::Ahead,
             parting: false,
@@ -118,7 +118,12 @@ impl Wire {
 
     /// Says that what is written next is so many commands, each with a reply of its own.
     pub(super) fn expect(&self, commands: usize) {
-        self.state().following = commands.saturating_sub(1);
+        self.state().unanswered = commands;
+    }
+
+    /// Returns how many commands were given whose replies nobody has asked for.
+    pub(super) fn unanswered(&self) -> usize {
+        self.state().unanswered
     }
 
     /// Returns what the host offers, by the reply to EHLO that was just read.
@@ -159,7 +164,7 @@ impl Wire {
         self.dot_begun.notified().await;
     }
 
-    /// Lets the library's QUIT through.
+    /// Lets a QUIT through.
     pub(super) fn part(&self) {
         self.state().parting = true;
     }
@@ -173,7 +178,7 @@ impl Wire {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere left nothing half done here: each field is set in one step.
+        // A panic elsewhere left nothing half done here: nothing that could panic stands between two writes.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,21 +187,36 @@ impl State {
     /// The answer so far, or `None` while more has to be read.
     fn answer(&mut self) -> Option<Result<Reply, Evidence>> {
         if self.dot == Dot::Withheld {
-            let cancelled = self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled());
-            return Some(Err(if cancelled { Evidence::Cancelled } else { Evidence::LeaseLost }));
+            return Some(self.withheld());
         }
         match read(&self.reply) {
             Reading::Partial => None,
             Reading::Garbled(text) => Some(Err(Evidence::Garbled(text))),
-            Reading::Complete { reply, length } if self.following > 0 => {
-                self.following -= 1;
+            Reading::Complete { reply, length } if self.unanswered > 1 => {
+                self.unanswered -= 1;
                 self.reply.drain(..length);
                 Some(Ok(reply))
             }
             Reading::Complete { length, .. } if length < self.reply.len() && self.dot == Dot::Ahead => {
-                Some(Err(Evidence::Garbled("the host spoke out of turn".into())))
+                Some(Err(Evidence::Garbled(OUT_OF_TURN.into())))
             }
-            Reading::Complete { reply, .. } => Some(Ok(reply)),
+            Reading::Complete { reply, .. } => {
+                self.unanswered = 0;
+                Some(Ok(reply))
+            }
+        }
+    }
+
+    /// Why the dot never left. What the host said before it can be a refusal, and nothing else.
+    fn withheld(&self) -> Result<Reply, Evidence> {
+        if let Some(fault) = &self.fault {
+            return Err(Evidence::Lost(fault.clone()));
+        }
+        match read(&self.reply) {
+            Reading::Complete { reply, .. } if reply.code >= 400 => Ok(reply),
+            _ if !self.reply.is_empty() => Err(Evidence::Garbled(OUT_OF_TURN.into())),
+            _ if self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled()) => Err(Evidence::Cancelled),
+            _ => Err(Evidence::LeaseLost),
         }
     }
 
@@ -227,15 +247,14 @@ impl State {
     }
 
     /// Decides about a write before any of its bytes leave.
-    fn admit(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn admit(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
         if !self.parting && bytes == b"QUIT\r\n" {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        if self.dot == Dot::Ahead
-            && bytes.ends_with(FINAL_DOT)
-            && let Some(gate) = &self.gate
-        {
-            self.dot = if gate.is_open() { Dot::Begun } else { Dot::Withheld };
+        if self.dot == Dot::Ahead && self.gate.is_some() && bytes.ends_with(FINAL_DOT) {
+            let silent = self.poll_more(cx).is_pending();
+            let open = silent && self.gate.as_ref().is_some_and(Gate::is_open);
+            self.dot = if open { Dot::Begun } else { Dot::Withheld };
         }
         match self.dot {
             Dot::Withheld => Err(io::ErrorKind::PermissionDenied.into()),
@@ -257,7 +276,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
-        state.admit(bytes)?;
+        state.admit(cx, bytes)?;
         state.made_up = MADE_UP;
         state.reply.clear();
         if state.dot == Dot::Begun {
@@ -274,12 +293,9 @@ impl AsyncWrite for Wire {
         Pin::new(self.state().link()?).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.state();
-        match state.parting {
-            true => Pin::new(state.link()?).poll_shutdown(cx),
-            false => Poll::Ready(Ok(())),
-        }
+    /// Nobody ends the connection but the dialogue, which drops it.
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -22,6 +22,8 @@ use tokio::{
 };
 use warmup::local::sink::certificate::Identity;
 
+const FINAL_DOT: &[u8] = b"\r\n.\r\n";
+
 /// When the host has a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
@@ -261,7 +263,14 @@ impl Session {
     fn turn(&mut self) -> Option<Moment> {
         match self.moment {
             Some(Moment::Body) => (!self.pending.is_empty()).then_some(Moment::Body),
-            Some(Moment::Dot) => self.take_until(b"\r\n.\r\n").map(|_| Moment::Dot),
+            Some(Moment::Dot) => {
+                let dot = self.take_until(FINAL_DOT).map(|_| Moment::Dot);
+                if dot.is_none() {
+                    // What can't be the beginning of it is not looked at again: a body may be large.
+                    self.pending.drain(..self.pending.len().saturating_sub(FINAL_DOT.len() - 1));
+                }
+                dot
+            }
             Some(moment) => self.take_until(b"\r\n").map(|_| moment),
             None => self.take_until(b"\r\n").map(|line| of_command(&line)),
         }
