@@ -1,4 +1,4 @@
-//! The mailer over SMTP: lettre's connection, driven command by command over a stream that we open.
+//! The mailer over SMTP: lettre's connection, driven step by step over a stream that we open.
 //!
 //! lettre's own `send()` has no read time-outs, takes half a reply for a definite one, leaves Nagle on and waits in its
 //! QUIT for ever; `wire.rs` says what is watched instead. What each end of a dialogue means is decided in
@@ -10,6 +10,7 @@
 mod address;
 mod connect;
 mod dialogue;
+mod line;
 mod link;
 mod message;
 mod offers;

@@ -21,6 +21,16 @@ use warmup_support::smtp::{Act, FaultyHost, Moment, Script};
 
 use crate::world::{config, impatient, mail, mailer, send_impatiently_to, send_to, send_with};
 
+/// When a host has a turn before the dot, and the stage that we are at then.
+const BEFORE_THE_DOT: [(Moment, Stage); 6] = [
+    (Moment::Greeting, Stage::Greeting),
+    (Moment::Ehlo, Stage::Greeting),
+    (Moment::Auth, Stage::Auth),
+    (Moment::Mail, Stage::Mail),
+    (Moment::Rcpt, Stage::Rcpt),
+    (Moment::Data, Stage::Data),
+];
+
 /// A host that takes one command at a time, and one that takes several.
 fn both() -> [Script; 2] {
     [Script::usual(), Script::usual().pipelining()]
@@ -98,16 +108,7 @@ async fn a_quit_without_an_answer_changes_nothing() {
 
 #[tokio::test]
 async fn a_refusal_at_any_stage_is_definite() {
-    let stages = [
-        (Moment::Greeting, Stage::Greeting),
-        (Moment::Ehlo, Stage::Greeting),
-        (Moment::Auth, Stage::Auth),
-        (Moment::Mail, Stage::Mail),
-        (Moment::Rcpt, Stage::Rcpt),
-        (Moment::Data, Stage::Data),
-        (Moment::Dot, Stage::Dot),
-    ];
-    for (moment, stage) in stages {
+    for (moment, stage) in BEFORE_THE_DOT.into_iter().chain([(Moment::Dot, Stage::Dot)]) {
         for code in [451, 554] {
             for script in both() {
                 let said = Act::say(&format!("{code}-no\r\n{code} never\r\n"));
@@ -135,8 +136,7 @@ async fn a_refusal_and_then_silence_is_a_refusal() {
 
 #[tokio::test]
 async fn a_connection_lost_before_the_dot_is_definite() {
-    let moments = [Moment::Greeting, Moment::Ehlo, Moment::Auth, Moment::Mail, Moment::Rcpt, Moment::Data];
-    for moment in moments {
+    for (moment, _) in BEFORE_THE_DOT {
         for act in [Act::Close, Act::Reset] {
             for script in both() {
                 let seen = send_to(script.at(moment, [act.clone()])).await;
@@ -148,15 +148,7 @@ async fn a_connection_lost_before_the_dot_is_definite() {
 
 #[tokio::test]
 async fn silence_before_the_dot_is_definite() {
-    let stages = [
-        (Moment::Greeting, Stage::Greeting),
-        (Moment::Ehlo, Stage::Greeting),
-        (Moment::Auth, Stage::Auth),
-        (Moment::Mail, Stage::Mail),
-        (Moment::Rcpt, Stage::Rcpt),
-        (Moment::Data, Stage::Data),
-    ];
-    for (moment, stage) in stages {
+    for (moment, stage) in BEFORE_THE_DOT {
         for script in both() {
             let Outcome { fate, stage: seen, reason, .. } =
                 send_impatiently_to(script.at(moment, [Act::Hang])).await.outcome;

@@ -40,6 +40,19 @@ async fn a_host_that_repeats_the_password_does_not_get_it_into_a_note() {
 }
 
 #[tokio::test]
+async fn a_long_password_is_redacted_whole_where_a_host_repeats_what_is_no_reply() {
+    let password = "long-password-".repeat(16);
+    let said = BASE64_STANDARD.encode(format!("\0{USERNAME}\0{password}"));
+    let echo = Act::say(&format!("AUTH PLAIN {said}\r\n"));
+    let host = FaultyHost::start(Script::usual().at(Moment::Auth, [echo])).await;
+    let mut mail = mail(host.port(), Security::None);
+    mail.flight.sealed_password = password.into_bytes();
+    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
+    assert_eq!(outcome.reason, "protocol-error");
+    assert!(outcome.note.ends_with("AUTH PLAIN [redacted]"), "{}", outcome.note);
+}
+
+#[tokio::test]
 async fn login_is_spoken_where_plain_is_not_offered() {
     let script = Script::usual()
         .at(Moment::Ehlo, [Act::say("250-host.test\r\n250 AUTH LOGIN\r\n")])

@@ -8,11 +8,10 @@ use std::{fmt::Display, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use lettre::{
     Address,
     transport::smtp::{
-        authentication::{Credentials, Mechanism},
+        authentication::Credentials,
         client::AsyncSmtpConnection,
-        commands::{Auth, Data, Mail, Quit, Rcpt, Rset, Starttls},
+        commands::{Data, Mail, Quit, Rcpt, Rset, Starttls},
         extension::{ClientId, MailBodyParameter, MailParameter},
-        response::{Category, Code, Detail, Response, Severity},
     },
 };
 use rustls::ClientConfig;
@@ -20,8 +19,9 @@ use tokio::net::TcpStream;
 
 use super::{
     connect,
+    line::Line,
     message::Letter,
-    offers::{Offers, PIPELINING, SMTPUTF8, STARTTLS},
+    offers::{PIPELINING, SMTPUTF8, STARTTLS},
     patience::Patience,
     resolver::Resolver,
     tls,
@@ -40,9 +40,6 @@ use crate::{
 /// What the server may take for its reply to the dot, in steps: it may be checking the mail (RFC 5321 section
 /// 4.5.3.2.6 grants it ten minutes, against two to five for other commands).
 const FINAL_REPLY_STEPS: u32 = 2;
-
-/// AUTH LOGIN asks for two answers; who asks for more than this will not have enough.
-const MOST_CHALLENGES: usize = 10;
 
 /// What comes after the verdict, the replies that are left and QUIT, has a time of its own.
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
@@ -68,24 +65,6 @@ pub(super) struct Dialogue<'a> {
     pub(super) steps: Vec<Passed>,
     started: MachineTime,
     line: Option<Line>,
-}
-
-/// An open connection on which commands can be given.
-struct Line {
-    wire: Wire,
-    connection: AsyncSmtpConnection,
-    offers: Offers,
-}
-
-impl Line {
-    /// Writes `text`, where there is any, and waits for the next reply.
-    async fn ask(&mut self, text: Option<String>) -> Result<Reply, Evidence> {
-        if let Some(text) = text {
-            // Whether it could be written is seen from what can be read.
-            let _ = self.connection.command(text).await;
-        }
-        self.wire.reply().await
-    }
 }
 
 /// A command and what it is good for.
@@ -275,18 +254,7 @@ impl<'a> Dialogue<'a> {
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {
         self.stage = Stage::Auth;
         let line = self.line.as_mut().ok_or_else(gone)?;
-        let mechanism = line.offers.mechanism().ok_or(Evidence::AuthMissing)?;
-        let auth = Auth::new(mechanism, credentials.clone(), None);
-        let auth = auth.map_err(|error| Evidence::Unsendable(error.to_string()))?;
-        let asking = async {
-            let mut reply = line.ask(Some(auth.to_string())).await?;
-            for _ in 0..MOST_CHALLENGES {
-                let Some(answer) = answer(&reply, mechanism, credentials) else { break };
-                reply = line.ask(Some(answer)).await?;
-            }
-            Ok(reply)
-        };
-        let reply = accept(self.patience.step(asking).await??, is_2yz)?;
+        let reply = accept(self.patience.step(line.log_in(credentials)).await??, is_2yz)?;
         self.passed("auth", Some(&reply), &reply.text);
         Ok(())
     }
@@ -366,14 +334,6 @@ fn is_354(code: u16) -> bool {
 
 fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {
     if wanted(reply.code) { Ok(reply) } else { Err(Evidence::Reply(reply)) }
-}
-
-/// Returns what to say to a challenge of AUTH; `None` where `reply` is none, or one that we have no answer to.
-fn answer(reply: &Reply, mechanism: Mechanism, credentials: &Credentials) -> Option<String> {
-    let code = Code::new(Severity::PositiveIntermediate, Category::Unspecified3, Detail::Four);
-    let challenge = (reply.code == u16::from(code)).then(|| Response::new(code, vec![reply.text.clone()]))?;
-    let answer = Auth::new_from_response(mechanism, credentials.clone(), &challenge).ok()?;
-    Some(answer.to_string())
 }
 
 fn gone() -> Evidence {
