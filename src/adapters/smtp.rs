@@ -27,10 +27,7 @@ mod wire;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lettre::{
-    message::header::HeaderName,
-    transport::smtp::{authentication::Credentials, extension::ClientId},
-};
+use lettre::transport::smtp::{authentication::Credentials, extension::ClientId};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
@@ -93,7 +90,7 @@ pub enum SetupError {
 /// Submits mails over SMTP.
 pub struct SmtpMailer {
     terms: Terms,
-    header: HeaderName,
+    header: String,
     smtp_timeout: Duration,
     mail_deadline: Duration,
     allow_plaintext: bool,
@@ -112,10 +109,9 @@ impl SmtpMailer {
         if let Some(name) = config.hello_name.as_ref().filter(|name| !is_name(name, ".-")) {
             return Err(SetupError::HelloName(name.clone()));
         }
-        let header = Some(&config.header)
-            .filter(|name| judge_marker(name).is_ok())
-            .and_then(|name| HeaderName::new_from_ascii(name.clone()).ok())
-            .ok_or_else(|| SetupError::Header(config.header.clone()))?;
+        if judge_marker(&config.header).is_err() {
+            return Err(SetupError::Header(config.header));
+        }
         Ok(SmtpMailer {
             terms: Terms {
                 tls,
@@ -123,7 +119,7 @@ impl SmtpMailer {
                 allow_private: config.allow_private_hosts,
                 hello: config.hello_name.or_else(full_host_name),
             },
-            header,
+            header: config.header,
             smtp_timeout: config.smtp_timeout,
             mail_deadline: config.mail_deadline,
             allow_plaintext: config.allow_plaintext,

@@ -1,15 +1,12 @@
-//! The RFC 5322 message of a mail: text and the same as HTML (RFC 2046 section 5.1.4), names and subject encoded by lettre
-//! (RFC 2047). Its builder panics on a line break in a name and folds at spaces only: so control characters end here, and
-//! with them any way to add a header, and what is too long for a line is cut or refused.
+//! The RFC 5322 message of a mail: text and the same as HTML (RFC 2046 section 5.1.4), names, subject and bodies encoded by
+//! mail-builder (RFC 2047, RFC 2045). Control characters end here, and with them any way to add a header; and what could be
+//! read as two addresses, or can't be folded, is refused.
 
-use std::time::SystemTime;
-
-use lettre::{
-    Address, Message,
-    message::{
-        Mailbox, MultiPart, SinglePart,
-        header::{ContentType, HeaderName, HeaderValue, InReplyTo, References},
-    },
+use lettre::{Address, address::AddressError};
+use mail_builder::{
+    MessageBuilder,
+    headers::{address, content_type::ContentType, message_id::MessageId, raw::Raw},
+    mime::MimePart,
 };
 use sha2::{Digest, Sha256};
 
@@ -18,7 +15,7 @@ use crate::{
         content::{MARK, html, one_line, plain},
         outcome::judge::Evidence,
     },
-    ports::{Outgoing, Party, Thread},
+    ports::{Outgoing, Party},
 };
 
 /// A Message-ID can't be folded, and a line ends at 998 octets (RFC 5322 section 2.1.1).
@@ -43,56 +40,58 @@ impl Letter {
 /// Makes the message of `mail`, marked by `header` so that filters on both ends can tell it from other mail.
 ///
 /// Returns `Unsendable` when an address or a Message-ID is none.
-pub(super) fn compose(mail: &Outgoing, header: &HeaderName) -> Result<Letter, Evidence> {
-    let unsendable = |error: lettre::error::Error| Evidence::Unsendable(error.to_string());
-    let from = party(&mail.flight.sender)?;
-    let to = party(&mail.flight.recipient)?;
-    let id = message_id(&mail.flight.message_id)?;
-    let mut message = Message::builder()
-        .from(from.clone())
-        .to(to.clone())
+pub(super) fn compose(mail: &Outgoing, header: &str) -> Result<Letter, Evidence> {
+    let (sender, recipient) = (&mail.flight.sender, &mail.flight.recipient);
+    let mut message = MessageBuilder::new()
+        .from(named(sender))
+        .to(named(recipient))
         .subject(one_line(&mail.flight.subject))
-        .date(SystemTime::from(mail.date))
-        .message_id(Some(id))
-        .raw_header(HeaderValue::new(header.clone(), MARK.into()));
+        .date(mail.date.timestamp())
+        .message_id(message_id(&mail.flight.message_id)?)
+        .header(header, Raw::new(MARK));
     if let Some(thread) = &mail.thread {
-        let (in_reply_to, references) = thread_headers(thread)?;
-        message = message.header(in_reply_to).header(references);
+        let references: Result<Vec<&str>, Evidence> = thread.references.iter().map(|id| message_id(id)).collect();
+        let references = MessageId::new_list(references?.into_iter());
+        message = message.in_reply_to(message_id(&thread.in_reply_to)?).references(references);
     }
-    // For the envelope lettre reads the fields back that it has written: what others could read as two addresses ends here.
-    let message = message.multipart(parts(mail)?).map_err(unsendable)?;
-    Ok(Letter { from: from.email, to: to.email, bytes: message.formatted() })
+    let mut bytes = Vec::new();
+    message.body(parts(mail)).serialize(&mut bytes);
+    Ok(Letter { from: address(sender)?, to: address(recipient)?, bytes })
 }
 
 /// The two forms of the text, the better one last. Their boundary is made from the Message-ID: the same mail is the same
 /// bytes, and no template can know it.
-fn parts(mail: &Outgoing) -> Result<MultiPart, Evidence> {
+fn parts(mail: &Outgoing) -> MimePart<'static> {
     let digest = Sha256::digest(mail.flight.message_id.as_bytes());
     let number = digest[..16].iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     let text = plain(&mail.text);
     let page = html(&text);
-    let kind = ContentType::parse(&format!("multipart/alternative; boundary=\"{number:032x}\""));
-    let kind = kind.map_err(|error| Evidence::Unsendable(error.to_string()))?;
-    Ok(MultiPart::builder().header(kind).singlepart(SinglePart::plain(text)).singlepart(SinglePart::html(page)))
+    let kind = ContentType::new("multipart/alternative").attribute("boundary", format!("{number:032x}"));
+    MimePart::new(kind, vec![MimePart::new("text/plain", text), MimePart::new("text/html", page)])
 }
 
-fn thread_headers(thread: &Thread) -> Result<(InReplyTo, References), Evidence> {
-    let references: Result<Vec<String>, Evidence> = thread.references.iter().map(|id| message_id(id)).collect();
-    Ok((message_id(&thread.in_reply_to)?.into(), references?.join(" ").into()))
-}
-
-fn party(party: &Party) -> Result<Mailbox, Evidence> {
-    let address =
-        party.email.parse().map_err(|error| Evidence::Unsendable(format!("{} is no address: {error}", party.email)))?;
+fn named(party: &Party) -> address::Address<'_> {
     let name = Some(one_line(&party.display_name)).filter(|name| !name.is_empty());
-    Ok(Mailbox::new(name, address))
+    address::Address::new_address(name, &party.email)
+}
+
+/// The address for the envelope. A quoted local part (RFC 5322 section 3.4.1) that holds what parts addresses in a list
+/// would be two to some who read it.
+fn address(party: &Party) -> Result<Address, Evidence> {
+    let unsendable = |why: &str| Evidence::Unsendable(format!("{:?} is no address: {why}", party.email));
+    let address: Address = party.email.parse().map_err(|error: AddressError| unsendable(&error.to_string()))?;
+    let quoted = address.user().trim_matches('"');
+    match quoted.contains(|c: char| c.is_control() || "<>,;:\\\"".contains(c)) {
+        true => Err(unsendable("others may read it as two")),
+        false => Ok(address),
+    }
 }
 
 /// A Message-ID must come back as it went out: nothing in it is replaced or encoded.
-fn message_id(id: &str) -> Result<String, Evidence> {
+fn message_id(id: &str) -> Result<&str, Evidence> {
     let legal = |byte: u8| byte.is_ascii_graphic() && !b"<>".contains(&byte);
     match !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(legal) {
-        true => Ok(format!("<{id}>")),
+        true => Ok(id),
         false => Err(Evidence::Unsendable(format!("{id:?} is no Message-ID"))),
     }
 }

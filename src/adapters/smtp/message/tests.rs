@@ -13,7 +13,7 @@ use crate::{
         reply::Answering,
         time::Weekdays,
     },
-    ports::Flight,
+    ports::{Flight, Thread},
 };
 
 const FIELDS: [&str; 8] = ["From", "To", "Subject", "Date", "Message-ID", "X-Warmup", "MIME-Version", "Content-Type"];
@@ -41,7 +41,7 @@ fn mail(sender: &str, recipient: &str, subject: &str, text: &str) -> Outgoing {
 }
 
 fn marked(mail: &Outgoing, header: &str) -> Vec<u8> {
-    compose(mail, &HeaderName::new_from_ascii(header.into()).unwrap()).unwrap().bytes
+    compose(mail, header).unwrap().bytes
 }
 
 fn bytes(mail: &Outgoing) -> Vec<u8> {
@@ -124,9 +124,7 @@ fn a_reply_names_its_thread_on_folded_lines() {
 fn an_id_that_is_none_is_not_sent_wherever_it_stands() {
     for wrong in ["", "a b@c", "a>\r\nBcc: eve@evil.test", "<a@b>", "jörg@ä.test", &"a".repeat(901)] {
         let mut one = mail("Anna", "Ben", "Lunch", "Yes.\n");
-        let unsendable = |mail: &Outgoing| {
-            matches!(compose(mail, &HeaderName::new_from_ascii("X".into()).unwrap()), Err(Evidence::Unsendable(_)))
-        };
+        let unsendable = |mail: &Outgoing| matches!(compose(mail, "X"), Err(Evidence::Unsendable(_)));
         one.thread = Some(Thread { in_reply_to: wrong.into(), references: Vec::new() });
         assert!(unsendable(&one), "{wrong:?}");
         one.thread = Some(Thread { in_reply_to: "a@b".into(), references: vec!["a@b".into(), wrong.into()] });
@@ -159,7 +157,7 @@ fn evil() -> impl Strategy<Value = String> {
 fn an_address_that_others_may_read_as_two_is_none() {
     let mut mail = mail("Anna", "Ben", "Lunch", "Yes.\n");
     mail.flight.recipient.email = "\">,\"@one.test".into();
-    let composed = compose(&mail, &HeaderName::new_from_ascii("X-Warmup".into()).unwrap());
+    let composed = compose(&mail, "X-Warmup");
     assert!(matches!(composed, Err(Evidence::Unsendable(_))));
 }
 
@@ -177,7 +175,7 @@ proptest! {
         for address in [email.clone(), format!("{email}@one.test"), format!("{local}@one.test")] {
             let mut mail = mail("Anna", "Ben", "Lunch", "Yes.\n");
             mail.flight.recipient.email = address;
-            if let Ok(letter) = compose(&mail, &HeaderName::new_from_ascii("X-Warmup".into()).unwrap()) {
+            if let Ok(letter) = compose(&mail, "X-Warmup") {
                 let message = parsed(&letter.bytes);
                 prop_assert_eq!(fields(&message), FIELDS);
                 prop_assert_eq!(message.to().unwrap().as_list().map(<[_]>::len), Some(1));
