@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use crate::domain::outcome::Reply;
 
@@ -29,19 +29,21 @@ const EXCERPT_CHARS: usize = 2_000;
 
 /// Reads the first reply in `bytes`.
 pub(super) fn read(bytes: &[u8]) -> Reading {
-    let mut code = None;
-    let mut texts = Vec::new();
+    let mut so_far: Option<Reply> = None;
     let mut rest = bytes;
-    while let Some(end) = memmem::find(rest, b"\r\n") {
-        let (line, tail) = (&rest[..end], &rest[end + 2..]);
-        let Some((digits, last, text)) = split(line) else { return garbled(line) };
-        if *code.get_or_insert(digits) != digits {
+    while let Some(end) = memchr_iter(b'\n', rest).find(|at| rest[..*at].ends_with(b"\r")) {
+        let (line, tail) = (&rest[..end - 1], &rest[end + 1..]);
+        let Some((code, last, text)) = split(line) else { return garbled(line) };
+        let empty = || Reply { code, enhanced: None, text: String::with_capacity(bytes.len()) };
+        let mut reply = so_far.unwrap_or_else(empty);
+        if reply.code != code {
             return garbled(line);
         }
-        texts.push(text);
+        add(&mut reply, text);
         if last {
-            return Reading::Complete { reply: reply(digits, &texts), length: bytes.len() - tail.len() };
+            return Reading::Complete { reply, length: bytes.len() - tail.len() };
         }
+        so_far = Some(reply);
         rest = tail;
     }
     if bytes.len() > MAX_REPLY_BYTES { garbled(rest) } else { Reading::Partial }
@@ -62,22 +64,18 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// Makes a reply of its lines' texts: one after another, each without its enhanced code, of which the first counts.
-fn reply(code: u16, texts: &[&[u8]]) -> Reply {
-    let mut reply = Reply { code, enhanced: None, text: String::new() };
-    for text in texts {
-        let text = clean(text);
-        let (enhanced, text) = match enhanced(code, &text) {
-            Some((enhanced, rest)) => (Some(enhanced), rest),
-            None => (None, &*text),
-        };
-        reply.enhanced = reply.enhanced.or(enhanced);
-        if !reply.text.is_empty() && !text.is_empty() {
-            reply.text.push(' ');
-        }
-        reply.text.push_str(text);
+/// Adds the text of one more line, without its enhanced code; of these the first counts.
+fn add(reply: &mut Reply, text: &[u8]) {
+    let text = clean(text);
+    let (enhanced, text) = match enhanced(reply.code, &text) {
+        Some((enhanced, rest)) => (Some(enhanced), rest),
+        None => (None, &*text),
+    };
+    reply.enhanced = reply.enhanced.or(enhanced);
+    if !reply.text.is_empty() && !text.is_empty() {
+        reply.text.push(' ');
     }
-    reply
+    reply.text.push_str(text);
 }
 
 /// The enhanced code at the head of a text, where its class agrees with the reply's (RFC 2034 section 4).
@@ -94,7 +92,7 @@ fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
 /// Text for logs: what is not UTF-8 or is a control character is replaced.
 fn clean(text: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(text) {
-        Cow::Borrowed(text) if !text.contains(char::is_control) => text.trim().into(),
+        Cow::Borrowed(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => text.trim().into(),
         text => text.trim().replace(char::is_control, " ").into(),
     }
 }

@@ -6,12 +6,23 @@ const LONGEST: usize = 240;
 /// Returns `text` as one line: control characters and line separators as spaces, runs of spaces as one, no explicit
 /// direction (a name could turn the line it stands in around), at most 240 characters.
 pub fn one_line(text: &str) -> String {
+    if is_one_line(text.as_bytes()) {
+        return text.to_owned();
+    }
     let visible = text.chars().filter(|c| !is_direction(*c)).map(|c| if ends_line(c) { ' ' } else { c });
     let words: String = visible.take(LONGEST * 2).collect();
     let line = words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     // What looks like an encoded word (RFC 2047) would be decoded into something else by whoever reads it.
     let line = line.replace("=?", "= ?");
     line.chars().take(LONGEST).collect::<String>().trim_end().to_owned()
+}
+
+/// Says whether nothing in `text` has to change, as in most names and subjects.
+fn is_one_line(text: &[u8]) -> bool {
+    text.len() <= LONGEST
+        && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        && text.trim_ascii().len() == text.len()
+        && !text.windows(2).any(|pair| pair == b"  " || pair == b"=?")
 }
 
 /// Says whether `c` ends a line, or can't be seen at all.
@@ -42,8 +53,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_one_line_and_stays_as_it_is(text in any::<String>()) {
+        fn it_is_one_line_and_stays_as_it_is(text in prop_oneof![any::<String>(), "[ -~]{0,4}", "[ =?a]{0,260}"]) {
             let line = one_line(&text);
+            prop_assert!(!line.contains("  ") && !line.contains("=?"), "{:?}", line);
+            prop_assert!(!line.starts_with(' ') && !line.ends_with(' '), "{:?}", line);
             prop_assert!(!line.chars().any(|c| ends_line(c) || is_direction(c)));
             prop_assert!(line.chars().count() <= LONGEST);
             prop_assert_eq!(one_line(&line), line);

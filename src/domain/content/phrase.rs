@@ -35,8 +35,8 @@ impl Phrase {
                 Node::Text(text) => out.push_str(text),
                 Node::Name(whom) => out.push_str(names.get(*whom).unwrap_or_default()),
                 Node::Choice(alternatives) => {
-                    let sayable: Vec<&Phrase> = alternatives.iter().filter(|one| one.sayable(names)).collect();
-                    if let Some(one) = sayable.get(dice.below(sayable.len())) {
+                    let sayable = || alternatives.iter().filter(|one| one.sayable(names));
+                    if let Some(one) = sayable().nth(dice.below(sayable().count())) {
                         one.write(names, dice, out);
                     }
                 }
