@@ -65,6 +65,27 @@ async fn another_gets_one_command_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_host_that_takes_several_commands_gets_the_quit_with_the_dot() {
+    // It says nothing of the mail before it has heard the goodbye.
+    let answers = [Act::say("250 2.0.0 Ok: queued as 4XyZ\r\n221 2.0.0 Bye\r\n"), Act::Close];
+    let seen = send_to(Script::usual().pipelining().at(Moment::Dot, []).at(Moment::Quit, answers)).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.note.as_str()), (Fate::Sent, "Ok: queued as 4XyZ"));
+    assert!(seen.host.heard().ends_with("\r\n.\r\nQUIT\r\n"));
+}
+
+#[tokio::test]
+async fn a_host_that_leaves_after_its_answer_to_the_dot_has_taken_or_refused_the_mail() {
+    for (said, fate) in [("250 2.0.0 Ok: queued\r\n", Fate::Sent), ("554 5.7.1 No\r\n", Fate::Refused)] {
+        for end in [Act::Close, Act::Reset, Act::Hang] {
+            for script in both() {
+                let seen = send_to(script.at(Moment::Dot, [Act::say(said), end.clone()])).await;
+                assert_eq!(seen.outcome.fate, fate, "{said:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_envelope_gets_no_body_though_its_host_asks_for_one() {
     for moment in [Moment::Mail, Moment::Rcpt] {
         let seen = send_to(Script::usual().pipelining().at(moment, [Act::say("550 5.7.1 No\r\n")])).await;
@@ -236,15 +257,17 @@ async fn a_host_that_does_not_ask_for_the_body_gets_none() {
 
 #[tokio::test]
 async fn a_lost_lease_stops_the_send_before_the_dot() {
-    let held = Arc::new(AtomicBool::new(true));
-    let (lease, lost) = (Arc::clone(&held), Arc::clone(&held));
-    let data = [Act::run(move || lost.store(false, Ordering::SeqCst)), Act::say("354 Go on\r\n")];
-    let gate = Gate { open: Arc::new(move || lease.load(Ordering::SeqCst)), cancel: CancellationToken::new() };
-    let seen = send_with(config(), Script::usual().at(Moment::Data, data), gate, Security::None).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "lease-lost"));
-    assert_eq!(seen.outcome.effects, Effects::default());
-    assert!(!seen.host.heard().contains("\r\n.\r\n"), "the dot left");
-    assert!(!seen.host.heard().contains("QUIT"), "a QUIT in the body");
+    for script in both() {
+        let held = Arc::new(AtomicBool::new(true));
+        let (lease, lost) = (Arc::clone(&held), Arc::clone(&held));
+        let data = [Act::run(move || lost.store(false, Ordering::SeqCst)), Act::say("354 Go on\r\n")];
+        let gate = Gate { open: Arc::new(move || lease.load(Ordering::SeqCst)), cancel: CancellationToken::new() };
+        let seen = send_with(config(), script.at(Moment::Data, data), gate, Security::None).await;
+        assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "lease-lost"));
+        assert_eq!(seen.outcome.effects, Effects::default());
+        assert!(!seen.host.heard().contains("\r\n.\r\n"), "the dot left");
+        assert!(!seen.host.heard().contains("QUIT"), "a QUIT in the body");
+    }
 }
 
 #[tokio::test]

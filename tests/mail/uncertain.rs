@@ -54,6 +54,22 @@ async fn a_354_to_the_dot_is_uncertain() {
 }
 
 #[tokio::test]
+async fn a_goodbye_instead_of_an_answer_to_the_dot_is_uncertain() {
+    let bye = [Act::say("221 2.0.0 Bye\r\n"), Act::Close];
+    let seen = send_to(Script::usual().pipelining().at(Moment::Dot, []).at(Moment::Quit, bye.clone())).await;
+    assert!(seen.host.heard().ends_with("\r\n.\r\nQUIT\r\n"));
+    assert_uncertain(&seen);
+    assert_uncertain(&send_to(at_dot(bye)).await);
+}
+
+#[tokio::test]
+async fn a_host_that_takes_one_command_at_a_time_hears_no_quit_before_it_has_answered() {
+    let seen = send_impatiently_to(at_dot([Act::Hang])).await;
+    assert_uncertain(&seen);
+    assert!(seen.host.heard().ends_with("\r\n.\r\n"), "{}", seen.host.heard());
+}
+
+#[tokio::test]
 async fn what_is_no_reply_is_uncertain() {
     for garbage in ["Hello\r\n", "150 wait\r\n", "250-Ok\r\n251 other\r\n", "\r\n"] {
         assert_uncertain(&send_to(at_dot([Act::say(garbage)])).await);

@@ -147,7 +147,7 @@ impl<'a> Dialogue<'a> {
                 while line.wire.unanswered() > 0 {
                     line.wire.reply().await.ok().filter(|reply| !is_354(reply.code) && reply.code != 421)?;
                 }
-                line.wire.part();
+                line.wire.part().then_some(())?;
                 line.ask(Some(Quit.to_string())).await.ok()
             };
             let goodbye = tokio::time::timeout(QUIT_PATIENCE.min(self.patience.step), goodbye);
@@ -295,8 +295,8 @@ impl<'a> Dialogue<'a> {
 
     /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
     async fn body(&mut self, bytes: &[u8]) -> Result<Reply, Evidence> {
-        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
-        wire.arm(self.gate.clone());
+        let Line { wire, connection, offers } = self.line.as_mut().ok_or_else(gone)?;
+        wire.arm(self.gate.clone(), offers.has(PIPELINING));
         let mut sending = pin!(async {
             let _ = connection.message(bytes).await;
             wire.reply().await

@@ -14,7 +14,8 @@
 //! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
 //!   stuffing keeps that sequence out of every body. Before its first byte the host must have said nothing that could be
 //!   taken for the reply to it, and the gate is asked. Where either forbids it the write fails, and the dot never leaves.
-//! - *No QUIT but ours.* The library sends one when its EHLO fails. Until the dialogue parts, a QUIT is refused here.
+//! - *No QUIT but ours.* The library sends one when its EHLO fails. Until the dialogue parts, a QUIT is refused here. A host
+//!   that takes several commands gets it with the dot, in one write.
 
 use std::{
     fmt, io,
@@ -44,6 +45,8 @@ use tokio_rustls::client::TlsStream;
 const MADE_UP: &[u8] = b"250 wire\r\n";
 const OUT_OF_TURN: &str = "the host spoke out of turn";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
+/// Behind the end of a body may stand a last command (RFC 2920 section 3.1).
+const FINAL_DOT_AND_QUIT: &[u8] = b"\r\n.\r\nQUIT\r\n";
 
 /// Where the final dot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,10 @@ struct State {
     unanswered: usize,
     gate: Option<Gate>,
     dot: Dot,
+    /// Whether the final dot takes the QUIT along.
+    quits: bool,
+    /// What goes out with the next flush.
+    ending: &'static [u8],
     parting: bool,
     /// The first fault of the connection: later reads only say "closed".
     fault: Option<String>,
@@ -106,6 +113,8 @@ impl Wire {
             unanswered: 0,
             gate: None,
             dot: Dot::Ahead,
+            quits: false,
+            ending: &[],
             parting: false,
             fault: None,
         };
@@ -143,9 +152,10 @@ impl Wire {
         }
     }
 
-    /// From now on a write that ends in the final dot asks `gate` first.
-    pub(super) fn arm(&self, gate: Gate) {
-        self.state().gate = Some(gate);
+    /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`.
+    pub(super) fn arm(&self, gate: Gate, quits: bool) {
+        let mut state = self.state();
+        (state.gate, state.quits) = (Some(gate), quits);
     }
 
     /// Says whether the host takes commands now, and not the lines of a body.
@@ -164,9 +174,9 @@ impl Wire {
         self.dot_begun.notified().await;
     }
 
-    /// Lets a QUIT through.
-    pub(super) fn part(&self) {
-        self.state().parting = true;
+    /// Lets a QUIT through. Says whether one is still to be given.
+    pub(super) fn part(&self) -> bool {
+        !std::mem::replace(&mut self.state().parting, true)
     }
 
     /// Takes the TCP stream out, for TLS to go between. Whatever was read ahead stays behind.
@@ -282,6 +292,10 @@ impl AsyncWrite for Wire {
         if state.dot == Dot::Begun {
             self.dot_begun.notify_one();
         }
+        if state.quits && bytes == FINAL_DOT {
+            (state.ending, state.unanswered, state.parting) = (FINAL_DOT_AND_QUIT, 2, true);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = ready!(Pin::new(state.link()?).poll_write(cx, bytes));
         if let Err(error) = &written {
             state.note(&error.to_string());
@@ -290,7 +304,18 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.state().link()?).poll_flush(cx)
+        let mut state = self.state();
+        while let ending @ [_, ..] = state.ending {
+            match ready!(Pin::new(state.link()?).poll_write(cx, ending)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => state.ending = &ending[written..],
+                Err(error) => {
+                    state.note(&error.to_string());
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Pin::new(state.link()?).poll_flush(cx)
     }
 
     /// Nobody ends the connection but the dialogue, which drops it.

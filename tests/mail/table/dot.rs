@@ -21,5 +21,6 @@ super::rows! {
     a_partner_that_is_unknown_only_now_is_this_mails_matter: [Dot] "550 5.1.1 User unknown" => Refused "refused", NOBODY;
     an_unknown_4yz: [Dot] "471 4.9.9 Hm" => Refused "transient", NOBODY;
     an_unknown_5yz: [Dot] "571 5.9.9 Hm" => Refused "refused", NOBODY;
+    a_goodbye_says_nothing_of_the_mail: [Dot] "221 2.0.0 Bye" => Uncertain "uncertain", NOBODY;
     a_3yz_answers_nothing_that_was_asked: [Dot] "354 Go on" => Uncertain "uncertain", NOBODY;
 }

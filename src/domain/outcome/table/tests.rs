@@ -94,6 +94,7 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     // After the dot.
     (Dot, "250 2.0.0 Ok: queued as 4XyZ", "", NOBODY),
     (Dot, "354 go on", "uncertain", NOBODY),
+    (Dot, "221 2.0.0 Bye", "uncertain", NOBODY),
     (Dot, "451 4.3.0 queue file write error", "transient", NOBODY),
     (Dot, "421 closing", "transient", NOBODY),
     (Dot, "554 5.2.2 mailbox full; STOREDRV.Submission", "sender-full", sender(DAY)),
