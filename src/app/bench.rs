@@ -50,6 +50,8 @@ pub struct Measured {
     pub wanted: u64,
     pub sent: u64,
     pub failed: u64,
+    /// Reason and note of the first that failed.
+    pub first_failure: Option<String>,
     /// From the first question to the caps to the last settlement.
     pub seconds: f64,
     pub mails_per_second: f64,
@@ -100,6 +102,7 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
         wanted,
         sent: seen.sent,
         failed: seen.failed,
+        first_failure: seen.first_failure,
         seconds: seen.time.as_secs_f64(),
         mails_per_second: mails / seen.time.as_secs_f64().max(f64::EPSILON),
         batches: seen.batches,

@@ -48,6 +48,18 @@ async fn on_servers_of_its_own_it_counts_what_the_servers_and_the_mail_host_coun
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_says_why_mails_were_not_sent() {
+    // Bound and not listening: nobody else can take the port meanwhile.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let smtp = closed.local_addr().unwrap().to_string();
+    let binary = Binary::new(BINARY, "", "");
+    let said =
+        binary.refused(&["bench", "send", "--smtp", &smtp, "--security", "none", "--sends", "20", "--no-fsync"]).await;
+    assert!(said.contains("0 of 20 mails were sent; the first failure: host-unreachable: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_given_servers_it_wants_an_empty_database() {
     let (database, cache, sink) = (postgres().await, redis().await, SmtpSink::start().await);
     let binary = Binary::new(BINARY, database.url(), &cache.url());

@@ -40,6 +40,7 @@ pub struct Step {
 pub(super) struct Seen {
     pub(super) sent: u64,
     pub(super) failed: u64,
+    pub(super) first_failure: Option<String>,
     pub(super) batches: u64,
     pub(super) time: Duration,
     pub(super) steps: Vec<Step>,
@@ -62,6 +63,7 @@ struct Notes {
     batches: u64,
     sent: u64,
     failed: u64,
+    first_failure: Option<String>,
 }
 
 impl Probe {
@@ -82,7 +84,8 @@ impl Probe {
         let mut notes = self.lock();
         let time = notes.began.zip(notes.ended).map_or(Duration::ZERO, |(began, ended)| ended.since(began));
         let steps = notes.times.iter_mut().map(|(step, times)| of(step, times)).collect();
-        Seen { sent: notes.sent, failed: notes.failed, batches: notes.batches, time, steps }
+        let first_failure = notes.first_failure.clone();
+        Seen { sent: notes.sent, failed: notes.failed, first_failure, batches: notes.batches, time, steps }
     }
 
     /// Times a call.
@@ -172,11 +175,17 @@ impl Ledger for Probed<dyn Ledger> {
 
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let settled = self.probe.timed("settle", self.inner.settle(worker, results)).await?;
-        let sent = results.iter().filter(|result| result.outcome.fate == Fate::Sent).count() as u64;
-        let unstarted = results.iter().filter(|result| result.outcome.fate == Fate::Unstarted).count() as u64;
         let mut notes = self.probe.lock();
-        notes.sent += sent;
-        notes.failed += results.len() as u64 - sent - unstarted;
+        for Settlement { outcome, .. } in results {
+            match outcome.fate {
+                Fate::Sent => notes.sent += 1,
+                Fate::Unstarted => {}
+                Fate::Refused | Fate::Uncertain => {
+                    notes.failed += 1;
+                    notes.first_failure.get_or_insert_with(|| format!("{}: {}", outcome.reason, outcome.note));
+                }
+            }
+        }
         notes.ended = Some(self.probe.clock.machine());
         drop(notes);
         self.probe.settled.notify_one();

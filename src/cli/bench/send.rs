@@ -136,8 +136,12 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print(&told(&report))?
     }
-    let Measured { wanted, sent, disagreements, .. } = &report.measured;
-    Ok(if sent == wanted && disagreements.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let Measured { wanted, sent, first_failure, disagreements, .. } = &report.measured;
+    if sent != wanted {
+        let why = first_failure.as_deref().unwrap_or("none failed, and then nothing more came");
+        anyhow::bail!("{sent} of {wanted} mails were sent; the first failure: {why}");
+    }
+    Ok(if disagreements.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn told(report: &Report) -> String {
