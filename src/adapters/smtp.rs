@@ -142,11 +142,14 @@ impl SmtpMailer {
         if flight.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(Evidence::PlaintextRefused);
         }
-        let opened = self.opener.open(flight.sender.mailbox, &flight.endpoint, &flight.sealed_password);
-        let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
-        let credentials = credentials(&flight.username, password);
+        let mut login = None;
+        if !flight.username.is_empty() {
+            let opened = self.opener.open(flight.sender.mailbox, &flight.endpoint, &flight.sealed_password);
+            let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+            login = credentials(&flight.username, password);
+        }
         let letter: Letter = message::compose(mail, &self.header)?;
-        dialogue.submit(&flight.endpoint, credentials, &letter).await
+        dialogue.submit(&flight.endpoint, login, &letter).await
     }
 }
 

@@ -28,6 +28,16 @@ async fn a_password_that_does_not_open_opens_no_connection_and_disables_nobody()
 }
 
 #[tokio::test]
+async fn a_mailbox_that_does_not_log_in_keeps_its_password_sealed() {
+    let host = FaultyHost::start(Script::usual()).await;
+    let mut mail = mail(host.port(), Security::None);
+    (mail.flight.username, mail.flight.sealed_password) = (String::new(), b"broken".to_vec());
+    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
+    assert_eq!(outcome.fate, Fate::Sent, "{outcome:?}");
+    assert!(!host.heard().contains("AUTH"));
+}
+
+#[tokio::test]
 async fn a_host_that_repeats_the_password_does_not_get_it_into_a_note() {
     let echoes = format!("535 5.7.8 {PASSWORD} {} {}\r\n", plain(), BASE64_STANDARD.encode(PASSWORD));
     let seen = send_to(Script::usual().at(Moment::Auth, [Act::say(&echoes)])).await;
