@@ -182,9 +182,9 @@ impl<'a> Dialogue<'a> {
                 let wire = self.handshake(endpoint, tcp).await?;
                 self.greet(wire).await
             }
-            Security::None => self.greet(Wire::plain(tcp)?).await,
+            Security::None => self.greet(Wire::plain(tcp)).await,
             Security::Starttls => {
-                self.greet(Wire::plain(tcp)?).await?;
+                self.greet(Wire::plain(tcp)).await?;
                 let tcp = self.starttls().await?;
                 let wire = self.handshake(endpoint, tcp).await?;
                 self.hello(wire).await
@@ -198,7 +198,7 @@ impl<'a> Dialogue<'a> {
         let stream = self.patience.step(handshake).await??;
         let version = stream.get_ref().1.protocol_version().map(|version| format!("{version:?}"));
         self.passed("tls", None, version.unwrap_or_default());
-        Wire::tls(stream)
+        Ok(Wire::tls(stream))
     }
 
     /// Asks for TLS and takes the stream back. The wire goes, and with it whatever was sent along in plain text: nothing
@@ -224,7 +224,7 @@ impl<'a> Dialogue<'a> {
 
     async fn hello(&mut self, wire: Wire) -> Result<(), Evidence> {
         self.stage = Stage::Greeting;
-        let name = self.client_id(&wire);
+        let name = self.client_id(&wire)?;
         let opening = async {
             let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name).await;
             (opened, wire.reply().await)
@@ -243,12 +243,14 @@ impl<'a> Dialogue<'a> {
     }
 
     /// The name to say: the one that is set, else the address (RFC 5321 section 4.1.4).
-    fn client_id(&self, wire: &Wire) -> ClientId {
-        match (&self.terms.hello, wire.local_ip()) {
-            (Some(name), _) => ClientId::Domain(name.clone()),
-            (None, IpAddr::V4(ip)) => ClientId::Ipv4(ip),
-            (None, IpAddr::V6(ip)) => ClientId::Ipv6(ip),
+    fn client_id(&self, wire: &Wire) -> Result<ClientId, Evidence> {
+        if let Some(name) = &self.terms.hello {
+            return Ok(ClientId::Domain(name.clone()));
         }
+        Ok(match wire.local_ip()? {
+            IpAddr::V4(ip) => ClientId::Ipv4(ip),
+            IpAddr::V6(ip) => ClientId::Ipv6(ip),
+        })
     }
 
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Evidence> {

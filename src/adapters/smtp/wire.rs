@@ -73,6 +73,7 @@ struct State {
     quits: bool,
     /// What goes out with the next flush.
     ending: &'static [u8],
+    corked: bool,
     parting: bool,
     /// The first fault of the connection: later reads only say "closed".
     fault: Option<String>,
@@ -83,29 +84,20 @@ struct State {
 pub(super) struct Wire {
     state: Arc<Mutex<State>>,
     dot_begun: Arc<Notify>,
-    local: SocketAddr,
-    peer: SocketAddr,
-}
-
-fn ends(stream: &TcpStream) -> Result<(SocketAddr, SocketAddr), Evidence> {
-    let ends = stream.local_addr().and_then(|local| Ok((local, stream.peer_addr()?)));
-    ends.map_err(|error| Evidence::Lost(error.to_string()))
 }
 
 impl Wire {
     /// A wire over TCP as it is.
-    pub(super) fn plain(stream: TcpStream) -> Result<Wire, Evidence> {
-        let (local, peer) = ends(&stream)?;
-        Ok(Wire::new(Link::Plain(stream), local, peer))
+    pub(super) fn plain(stream: TcpStream) -> Wire {
+        Wire::new(Link::Plain(stream))
     }
 
     /// A wire over TLS.
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Result<Wire, Evidence> {
-        let (local, peer) = ends(stream.get_ref().0)?;
-        Ok(Wire::new(Link::Tls(Box::new(stream)), local, peer))
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Wire {
+        Wire::new(Link::Tls(Box::new(stream)))
     }
 
-    fn new(link: Link, local: SocketAddr, peer: SocketAddr) -> Wire {
+    fn new(link: Link) -> Wire {
         let state = State {
             link: Some(link),
             made_up: MADE_UP,
@@ -115,14 +107,17 @@ impl Wire {
             dot: Dot::Ahead,
             quits: false,
             ending: &[],
+            corked: false,
             parting: false,
             fault: None,
         };
-        Wire { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()), local, peer }
+        Wire { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()) }
     }
 
-    pub(super) fn local_ip(&self) -> IpAddr {
-        self.local.ip()
+    /// Returns the address of our end.
+    pub(super) fn local_ip(&self) -> Result<IpAddr, Evidence> {
+        let local = self.state().link().and_then(|link| link.tcp().local_addr());
+        local.map(|local| local.ip()).map_err(|error| Evidence::Lost(error.to_string()))
     }
 
     /// Says that what is written next is so many commands, each with a reply of its own.
@@ -152,10 +147,12 @@ impl Wire {
         }
     }
 
-    /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`.
+    /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`. What comes
+    /// before it may wait for it, for one packet of both.
     pub(super) fn arm(&self, gate: Gate, quits: bool) {
         let mut state = self.state();
         (state.gate, state.quits) = (Some(gate), quits);
+        state.cork(true);
     }
 
     /// Says whether the host takes commands now, and not the lines of a body.
@@ -252,6 +249,13 @@ impl State {
         self.fault.get_or_insert_with(|| fault.to_owned());
     }
 
+    fn cork(&mut self, corked: bool) {
+        if let Some(link) = self.link.as_ref().filter(|_| self.corked != corked) {
+            link.cork(corked);
+            self.corked = corked;
+        }
+    }
+
     fn link(&mut self) -> io::Result<&mut Link> {
         self.link.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -315,7 +319,11 @@ impl AsyncWrite for Wire {
                 }
             }
         }
-        Pin::new(state.link()?).poll_flush(cx)
+        let flushed = ready!(Pin::new(state.link()?).poll_flush(cx));
+        if state.dot == Dot::Begun {
+            state.cork(false);
+        }
+        Poll::Ready(flushed)
     }
 
     /// Nobody ends the connection but the dialogue, which drops it.
@@ -326,12 +334,12 @@ impl AsyncWrite for Wire {
 
 impl AsyncTokioStream for Wire {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.peer)
+        self.state().link()?.tcp().peer_addr()
     }
 }
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Wire").finish_non_exhaustive()
     }
 }
