@@ -18,6 +18,7 @@ mod metered;
 pub mod overview;
 mod patience;
 mod pushing;
+mod sending;
 pub mod serve;
 pub mod shards;
 pub mod simulate;

@@ -44,7 +44,7 @@ pub use drain::Report;
 use drain::Tasks;
 pub use keeper::KeeperError;
 pub use settings::WorkerSettings;
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -118,6 +118,8 @@ pub struct Worker {
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
     unsettled: Arc<Unsettled>,
     tracker: TaskTracker,
+    /// Where mails are sent; where everything else runs, if it is not said.
+    lanes_on: Option<Handle>,
     intake: CancellationToken,
     sending: CancellationToken,
     events: mpsc::UnboundedReceiver<Event>,
@@ -156,6 +158,7 @@ impl Worker {
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
             tracker: TaskTracker::new(),
+            lanes_on: None,
             intake: CancellationToken::new(),
             sending: CancellationToken::new(),
             events,
@@ -178,6 +181,12 @@ impl Worker {
     /// Lets it write with these texts instead of the built-in ones.
     pub fn with_texts(mut self, texts: Arc<Texts>) -> Worker {
         self.texts = texts;
+        self
+    }
+
+    /// Lets it send on another runtime.
+    pub fn with_lanes_on(mut self, runtime: &Handle) -> Worker {
+        self.lanes_on = Some(runtime.clone());
         self
     }
 

@@ -26,7 +26,7 @@ pub use self::{
     probe::Step,
     spent::Memory,
 };
-use super::{metered::metered, world};
+use super::{metered::metered, sending::SendingThread, world};
 use crate::{
     adapters::{postgres::fleet, system::Dice},
     config::Settings,
@@ -82,7 +82,8 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
     fill_caps(&ports, &database).await?;
     let probe = Arc::new(Probe::new(Arc::clone(&clock)));
     let ports = probe::around(metered(ports, &meters, settings.cron_interval), &probe);
-    let worker = Worker::new(ports, worker, Arc::new(Liveness::default()));
+    let sending = SendingThread::start().context("no thread to send on")?;
+    let worker = Worker::new(ports, worker, Arc::new(Liveness::default())).with_lanes_on(sending.handle());
 
     let before = Counts::read(&database, &redis).await?;
     let spent = Spent::from_here();

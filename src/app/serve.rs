@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, keywatch, metered::metered, pushing, templates, world};
+use super::{desk::Desk, keywatch, metered::metered, pushing, sending::SendingThread, templates, world};
 use crate::{
     adapters::{postgres::fleet, seal::Sealer},
     config::Settings,
@@ -101,7 +101,10 @@ async fn work(
     let watch = tokio::spawn(watch);
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
     let worker = world::worker_settings(settings, name, fleet);
-    let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness).with_texts(texts);
+    let sending = SendingThread::start().context("no thread to send on")?;
+    let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness)
+        .with_texts(texts)
+        .with_lanes_on(sending.handle());
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();

@@ -294,7 +294,10 @@ impl Worker {
             answers,
             tell: self.tell.clone(),
         };
-        self.tracker.spawn(send.run());
+        match &self.lanes_on {
+            Some(runtime) => self.tracker.spawn_on(send.run(), runtime),
+            None => self.tracker.spawn(send.run()),
+        };
     }
 
     fn gate(&self, shard: ShardId, epoch: Option<Epoch>) -> Gate {
