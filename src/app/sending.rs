@@ -31,3 +31,18 @@ impl SendingThread {
         &self.handle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_spawned_there_runs_there_and_ends_with_it() {
+        let sending = SendingThread::start().unwrap();
+        let name = sending.handle().spawn(async { thread::current().name().map(str::to_owned) });
+        assert_eq!(name.await.unwrap().as_deref(), Some("sending"));
+        let endless = sending.handle().spawn(std::future::pending::<()>());
+        drop(sending);
+        assert!(endless.await.unwrap_err().is_cancelled());
+    }
+}
