@@ -165,7 +165,7 @@ pub async fn racing_callers_never_open_too_many_connections(world: &dyn CapsWorl
                 // One instant for all of a turn: whoever is behind the others' clocks is refused for that alone. And all
                 // within a connection's time, so that none ends by itself.
                 let now = START + turn as i64 * SECOND / 2;
-                let mails = if (racer + turn) % 3 == 0 { Vec::new() } else { to("a.org", 2) };
+                let mails = if (racer + turn).is_multiple_of(3) { Vec::new() } else { to("a.org", 2) };
                 let answers = caps.grant(Some(now), &mails, &held).await.unwrap();
                 let granted = mails.iter().zip(answers).filter(|(_, answer)| *answer == Grant::Granted);
                 held = granted.map(|(mail, _)| mail.connection()).collect();
