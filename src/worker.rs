@@ -91,14 +91,22 @@ pub struct Ports {
 /// What the tasks around the loop tell it.
 #[derive(Debug)]
 enum Event {
-    /// A mail has its verdict: its lane may rest.
+    /// A mail has its verdict, and a batch may start earlier for it.
     LaneDone,
-    /// Its end is in the ledger: its mailbox may send again from `next_at` on, unless its answer stopped it.
-    Settled { mailbox: MailboxId, next_at: DateTime<Utc>, stopped: bool },
+    /// The ends of mails are in the ledger.
+    Settled(Vec<Settled>),
     /// The standing order was read: at a heartbeat, or because the bell was rung.
     Ordered { running: bool, rung: bool },
     /// Somebody does not want to wait for the tick.
     Triggered,
+}
+
+/// A mailbox whose mail is settled: it may send again from `next_at` on, unless the answer stopped it.
+#[derive(Debug)]
+struct Settled {
+    mailbox: MailboxId,
+    next_at: DateTime<Utc>,
+    stopped: bool,
 }
 
 /// One worker. `run` it once.
@@ -112,7 +120,7 @@ pub struct Worker {
     vitals: Arc<Vitals>,
     queue: Queue,
     replies: Replies,
-    lanes: Lanes,
+    lanes: Arc<Lanes>,
     connections: Connections,
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
@@ -153,7 +161,7 @@ impl Worker {
             vitals: Arc::default(),
             queue: Queue::default(),
             replies: Replies::default(),
-            lanes: Lanes::new(settings.max_concurrent),
+            lanes: Arc::new(Lanes::new(settings.max_concurrent, settings.batch_size)),
             connections: Connections::new(run, Arc::clone(&ports.clock)),
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
@@ -274,15 +282,9 @@ impl Worker {
     fn on_event(&mut self, event: Event) {
         let now = self.ports.clock.now();
         match event {
-            Event::LaneDone => {
-                let (min, max) = (self.settings.stagger_min, self.settings.stagger_max);
-                self.lanes.rest_until(now + self.between(Purpose::LaneRest, 0, min, max));
-            }
-            Event::Settled { mailbox, stopped: true, .. } => self.queue.stopped(mailbox),
-            Event::Settled { mailbox, next_at, .. } => {
-                self.replies.cool(mailbox, next_at);
-                self.queue.done(mailbox, next_at);
-            }
+            // It is the waking that counts.
+            Event::LaneDone => {}
+            Event::Settled(all) => all.into_iter().for_each(|settled| self.on_settled(settled)),
             Event::Ordered { running, rung } => {
                 self.on_order(running, now);
                 if running && rung {
@@ -294,6 +296,15 @@ impl Worker {
                 self.next_tick = now;
                 self.call_up();
             }
+        }
+    }
+
+    fn on_settled(&mut self, Settled { mailbox, next_at, stopped }: Settled) {
+        if stopped {
+            self.queue.stopped(mailbox);
+        } else {
+            self.replies.cool(mailbox, next_at);
+            self.queue.done(mailbox, next_at);
         }
     }
 

@@ -82,7 +82,7 @@ impl Worker {
 
     /// Says whether more lanes or mails would not make the next batch larger.
     fn fills_a_batch(&mut self, now: DateTime<Utc>) -> bool {
-        let full = self.settings.max_concurrent.min(self.settings.batch_size);
+        let full = self.lanes.batch();
         self.lanes.free(now) >= full && self.queue.released(now, full) >= full
     }
 
@@ -172,10 +172,12 @@ impl Worker {
             self.unsettled.started(flight.id, flight.batch, flight.shard);
         }
         let trail = BatchTrail::of(&self.origin, &self.settings.worker.0, reserved.len(), moments);
+        let mut sends = Vec::with_capacity(reserved.len());
         for (granted, flight) in reserved {
             let open = open.remove(&flight.sender.mailbox);
-            self.start(granted, flight, open, &pledge, (results, &trail));
+            sends.push(self.take_lane(granted, flight, open, &pledge, (results, &trail)));
         }
+        self.start(sends);
     }
 
     /// Gives back what was reserved under grants that are too old to be used.
@@ -259,18 +261,20 @@ impl Worker {
         }
     }
 
-    fn start(
+    /// Takes a lane for a mail, and all that it needs there.
+    fn take_lane(
         &mut self,
         granted: Worded,
         flight: Flight,
         connection: Option<Open>,
         pledge: &Pledge,
         (results, trail): (&Results, &BatchTrail),
-    ) {
+    ) -> Send {
         let now = self.ports.clock.now();
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
+        let rest = self.between(Purpose::LaneRest, 0, self.settings.stagger_min, self.settings.stagger_max);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
         let answers = granted.answered_trace();
         if let Letter::Mail(mail) = granted.letter
@@ -279,7 +283,7 @@ impl Worker {
             self.queue.owes_more(more);
         }
         self.lanes.occupy();
-        let send = Send {
+        Send {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),
             gate: self.gate(flight.shard, pledge.epoch(flight.shard)),
@@ -289,14 +293,24 @@ impl Worker {
             flight,
             connection,
             cooldown,
+            lanes: Arc::clone(&self.lanes),
+            rest,
             results: results.clone(),
             trail: trail.clone(),
             answers,
             tell: self.tell.clone(),
+        }
+    }
+
+    /// Starts all of a batch, and wakes whoever sends only once.
+    fn start(&self, sends: Vec<Send>) {
+        let tracker = self.tracker.clone();
+        let all = async move {
+            sends.into_iter().for_each(|send| drop(tracker.spawn(send.run())));
         };
         match &self.lanes_on {
-            Some(runtime) => self.tracker.spawn_on(send.run(), runtime),
-            None => self.tracker.spawn(send.run()),
+            Some(runtime) => self.tracker.spawn_on(all, runtime),
+            None => self.tracker.spawn(all),
         };
     }
 

@@ -1,47 +1,89 @@
 //! The slots in which mails are sent. A lane is free, busy with a mail, or resting after one.
+//!
+//! The loop takes them, the mails give them back. It hears of that only when it makes a difference: waking it for each mail
+//! costs as much as composing one.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 
 /// `WARMUP_MAX_CONCURRENT` lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    slots: Mutex<Slots>,
+    /// So many fill a batch.
+    batch: usize,
+}
+
+#[derive(Debug)]
+struct Slots {
     idle: usize,
     /// How many lanes rest until when.
     resting: BTreeMap<DateTime<Utc>, usize>,
+    busy: usize,
+    all: usize,
 }
 
 impl Lanes {
-    pub(super) fn new(lanes: usize) -> Lanes {
-        Lanes { idle: lanes, resting: BTreeMap::new() }
+    /// So many lanes, of which batches take so many at most.
+    pub(super) fn new(lanes: usize, batch: usize) -> Lanes {
+        let slots = Slots { idle: lanes, resting: BTreeMap::new(), busy: 0, all: lanes };
+        Lanes { slots: Mutex::new(slots), batch: batch.min(lanes) }
     }
 
     /// Returns how many lanes may start a mail at `now`.
-    pub(super) fn free(&mut self, now: DateTime<Utc>) -> usize {
-        while let Some(rested) = self.resting.first_entry().filter(|rested| *rested.key() <= now) {
-            self.idle += rested.remove();
+    pub(super) fn free(&self, now: DateTime<Utc>) -> usize {
+        let mut slots = self.slots();
+        let Slots { idle, resting, .. } = &mut *slots;
+        while let Some(rested) = resting.first_entry().filter(|rested| *rested.key() <= now) {
+            *idle += rested.remove();
         }
-        self.idle
+        *idle
     }
 
     /// Returns when the next lane is free: long ago if one is, `None` while all are busy.
     pub(super) fn next_free_at(&self) -> Option<DateTime<Utc>> {
+        self.slots().next_free_at()
+    }
+
+    /// Returns how many lanes a full batch takes.
+    pub(super) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Takes a free lane for a mail. The permit comes before the work.
+    pub(super) fn occupy(&self) {
+        let mut slots = self.slots();
+        debug_assert!(slots.idle > 0, "a mail was started without a free lane");
+        slots.idle = slots.idle.saturating_sub(1);
+        slots.busy += 1;
+    }
+
+    /// Lets a lane rest after its mail. Says whether a batch may start earlier for it: no other lane is free as early, or with
+    /// this one there are enough for a full one.
+    pub(super) fn rest_until(&self, at: DateTime<Utc>) -> bool {
+        let mut slots = self.slots();
+        let is_first = slots.next_free_at().is_none_or(|next| at < next);
+        *slots.resting.entry(at).or_default() += 1;
+        slots.busy = slots.busy.saturating_sub(1);
+        is_first || slots.all - slots.busy == self.batch
+    }
+
+    /// Poisoned only by a panic between plain writes.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn next_free_at(&self) -> Option<DateTime<Utc>> {
         if self.idle > 0 {
             return Some(DateTime::<Utc>::MIN_UTC);
         }
         self.resting.first_key_value().map(|(at, _)| *at)
-    }
-
-    /// Takes a free lane for a mail. The permit comes before the work.
-    pub(super) fn occupy(&mut self) {
-        debug_assert!(self.idle > 0, "a mail was started without a free lane");
-        self.idle = self.idle.saturating_sub(1);
-    }
-
-    /// Lets a lane rest after its mail.
-    pub(super) fn rest_until(&mut self, at: DateTime<Utc>) {
-        *self.resting.entry(at).or_default() += 1;
     }
 }
 
@@ -55,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_lane_rests_after_its_mail() {
-        let mut lanes = Lanes::new(2);
+        let lanes = Lanes::new(2, 2);
         lanes.occupy();
         lanes.occupy();
         assert_eq!((lanes.free(at(0)), lanes.next_free_at()), (0, None));
@@ -66,11 +108,26 @@ mod tests {
 
     #[test]
     fn lanes_that_rest_equally_long_all_come_back() {
-        let mut lanes = Lanes::new(3);
+        let lanes = Lanes::new(3, 3);
         for _ in 0..3 {
             lanes.occupy();
             lanes.rest_until(at(1));
         }
         assert_eq!(lanes.free(at(1)), 3);
+    }
+
+    #[test]
+    fn the_loop_hears_of_the_first_lane_of_an_earlier_one_and_of_a_full_batch() {
+        let lanes = Lanes::new(5, 3);
+        (0..5).for_each(|_| lanes.occupy());
+        let heard = [9, 9, 9, 7, 8].map(|second| lanes.rest_until(at(second)));
+        assert_eq!(heard, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_batch_takes_no_more_lanes_than_there_are() {
+        let lanes = Lanes::new(2, 25);
+        (0..2).for_each(|_| lanes.occupy());
+        assert_eq!((lanes.batch(), lanes.rest_until(at(1)), lanes.rest_until(at(1))), (2, true, true));
     }
 }

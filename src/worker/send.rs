@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use super::{Event, connections::Open, settler::Results};
+use super::{Event, connections::Open, lanes::Lanes, settler::Results};
 use crate::{
     domain::{
         outcome::{Effects, Fate, Outcome, Stage},
@@ -29,6 +29,9 @@ pub(super) struct Send {
     /// Where its host counts them.
     pub(super) connection: Option<Open>,
     pub(super) cooldown: TimeDelta,
+    pub(super) lanes: Arc<Lanes>,
+    /// How long its lane rests after it.
+    pub(super) rest: TimeDelta,
     pub(super) results: Results,
     pub(super) trail: BatchTrail,
     /// The span of the mail that it answers, where it is a reply and that was kept.
@@ -40,12 +43,13 @@ impl Send {
     /// Sends and hands the verdict on.
     pub(super) fn run(self) -> impl Future<Output = ()> {
         let Send { mailer, clock, gate, text, thread, intent, flight, connection, .. } = self;
-        let Send { cooldown, results, trail, answers, tell, .. } = self;
+        let Send { cooldown, lanes, rest, results, trail, answers, tell, .. } = self;
         let outgoing = Outgoing { flight, text, thread, date: clock.now() };
         async move {
             let began = clock.machine();
             let delivery = deliver(&*mailer, &outgoing, &gate).await;
             // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
+            let counted = connection.is_some();
             drop(connection);
             let (flight, at) = (&outgoing.flight, clock.now());
             let (mailbox, partner) = (flight.sender.mailbox, flight.recipient.mailbox);
@@ -76,8 +80,10 @@ impl Send {
                 trace: trail.as_ref().map(MailTrail::traceparent),
             };
             results.push(result, trail);
-            // The loop is gone only when the drain is over, and then no lane matters.
-            let _ = tell.send(Event::LaneDone);
+            if lanes.rest_until(at + rest) || counted {
+                // The loop is gone only when the drain is over, and then no lane matters.
+                let _ = tell.send(Event::LaneDone);
+            }
         }
     }
 }

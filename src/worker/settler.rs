@@ -7,15 +7,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use super::{Event, Ports};
+use super::{Event, Ports, Settled};
 use crate::{
     domain::id::{BatchId, FlightId, ShardId, WorkerId},
     observe::trails::MailTrail,
@@ -87,7 +87,7 @@ impl Unsettled {
     }
 
     /// Marks a flight as finished and says whether its batch now is.
-    fn finished(&self, flight: FlightId, batch: BatchId) -> bool {
+    fn finish(&self, flight: FlightId, batch: BatchId) -> bool {
         let mut flights = self.lock();
         let Flights { all, open } = &mut *flights;
         if let Some(flying) = all.get_mut(&flight).filter(|flying| !flying.finished)
@@ -100,6 +100,12 @@ impl Unsettled {
             }
         }
         !open.contains_key(&batch)
+    }
+
+    /// Says whether the batch of any of `results` is finished.
+    fn is_any_complete(&self, results: &[Settlement]) -> bool {
+        let flights = self.lock();
+        results.iter().any(|result| !flights.open.contains_key(&result.batch))
     }
 
     fn settled(&self, results: &[Settlement]) {
@@ -117,15 +123,23 @@ impl Unsettled {
 
 /// Where finished mails are handed in. When the last clone is gone, the settler writes the rest and ends.
 #[derive(Clone, Debug)]
-pub(super) struct Results(mpsc::UnboundedSender<Ended>);
+pub(super) struct Results {
+    push: mpsc::UnboundedSender<Ended>,
+    unsettled: Arc<Unsettled>,
+    complete: Arc<Notify>,
+}
 
 /// A result, and what its spans are made of, where they are kept.
 type Ended = (Settlement, Option<MailTrail>);
 
 impl Results {
     pub(super) fn push(&self, result: Settlement, trail: Option<MailTrail>) {
-        if self.0.send((result, trail)).is_err() {
+        let (flight, batch) = (result.flight, result.batch);
+        if self.push.send((result, trail)).is_err() {
             tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
+        }
+        if self.unsettled.finish(flight, batch) {
+            self.complete.notify_one();
         }
     }
 }
@@ -147,8 +161,10 @@ impl Finished {
 pub(super) struct Settler {
     ports: Ports,
     worker: WorkerId,
-    unsettled: std::sync::Arc<Unsettled>,
+    unsettled: Arc<Unsettled>,
     results: mpsc::UnboundedReceiver<Ended>,
+    /// Rings when a batch is complete.
+    complete: Arc<Notify>,
     tell: mpsc::UnboundedSender<Event>,
 }
 
@@ -156,11 +172,12 @@ impl Settler {
     pub(super) fn new(
         ports: Ports,
         worker: WorkerId,
-        unsettled: std::sync::Arc<Unsettled>,
+        unsettled: Arc<Unsettled>,
         tell: mpsc::UnboundedSender<Event>,
     ) -> (Settler, Results) {
-        let (push, results) = mpsc::unbounded_channel();
-        (Settler { ports, worker, unsettled, results, tell }, Results(push))
+        let ((push, results), complete) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
+        let handed_in = Results { push, unsettled: Arc::clone(&unsettled), complete: Arc::clone(&complete) };
+        (Settler { ports, worker, unsettled, results, complete, tell }, handed_in)
     }
 
     /// Writes results until the last `Results` is gone and all are written.
@@ -173,27 +190,23 @@ impl Settler {
         }
     }
 
-    /// Waits until the batch of any result is complete, or the first one has waited long enough.
+    /// Waits until the batch of any result is complete, or the first one has waited long enough. It is not woken for each.
     async fn collect(&mut self, finished: &mut Finished) {
-        let mut complete = finished.results.iter().any(|result| self.unsettled.finished(result.flight, result.batch));
-        let clock = std::sync::Arc::clone(&self.ports.clock);
+        let clock = Arc::clone(&self.ports.clock);
         let patience = clock.pause(LINGER);
         tokio::pin!(patience);
-        while !complete {
+        while !self.unsettled.is_any_complete(&finished.results) {
             tokio::select! {
                 biased;
-                result = self.results.recv() => match result {
-                    Some(result) => {
-                        complete = self.unsettled.finished(result.0.flight, result.0.batch);
-                        finished.push(result);
-                    }
-                    None => return,
-                },
+                () = self.complete.notified() => self.take_all(finished),
                 () = &mut patience => break,
             }
         }
+        self.take_all(finished);
+    }
+
+    fn take_all(&mut self, finished: &mut Finished) {
         while let Ok(result) = self.results.try_recv() {
-            self.unsettled.finished(result.0.flight, result.0.batch);
             finished.push(result);
         }
     }
@@ -213,10 +226,12 @@ impl Settler {
         self.unsettled.settled(&results);
         let done = self.ports.clock.machine();
         trails.into_iter().for_each(|trail| trail.settled(asked, done));
-        for result in results {
-            let stopped = result.outcome.effects.sender.is_some();
-            let _ = self.tell.send(Event::Settled { mailbox: result.mailbox, next_at: result.next_at, stopped });
-        }
+        let settled = |result: Settlement| Settled {
+            mailbox: result.mailbox,
+            next_at: result.next_at,
+            stopped: result.outcome.effects.sender.is_some(),
+        };
+        let _ = self.tell.send(Event::Settled(results.into_iter().map(settled).collect()));
     }
 
     /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.
