@@ -225,11 +225,15 @@ impl<'a> Dialogue<'a> {
     async fn hello(&mut self, wire: Wire) -> Result<(), Evidence> {
         self.stage = Stage::Greeting;
         let name = self.client_id(&wire)?;
-        let opening = async {
-            let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name).await;
-            (opened, wire.reply().await)
+        let answer = {
+            // Large: not to be moved about.
+            let opening = pin!(async {
+                let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name).await;
+                (opened, wire.reply().await)
+            });
+            self.patience.step(opening).await?
         };
-        match self.patience.step(opening).await? {
+        match answer {
             (_, Err(fault)) => Err(fault),
             (_, Ok(reply)) if !is_2yz(reply.code) => Err(Evidence::Reply(reply)),
             (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),

@@ -18,15 +18,6 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Has what fills no packet wait for what comes next, 200 ms at most (tcp(7)). Elsewhere than on Linux it does not wait.
-    pub(super) fn cork(&self, corked: bool) {
-        // Where it fails a packet goes out alone.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::net::sockopt::set_tcp_cork(self.tcp(), corked);
-        #[cfg(not(target_os = "linux"))]
-        let _ = corked;
-    }
-
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Link::Plain(stream) => stream,

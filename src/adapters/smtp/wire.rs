@@ -45,8 +45,10 @@ use tokio_rustls::client::TlsStream;
 const MADE_UP: &[u8] = b"250 wire\r\n";
 const OUT_OF_TURN: &str = "the host spoke out of turn";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
-/// Behind the end of a body may stand a last command (RFC 2920 section 3.1).
-const FINAL_DOT_AND_QUIT: &[u8] = b"\r\n.\r\nQUIT\r\n";
+const QUIT: &[u8] = b"QUIT\r\n";
+
+/// A body of more bytes does not wait for its final dot.
+const MOST_HELD: usize = 16 * 1024;
 
 /// Where the final dot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +73,8 @@ struct State {
     dot: Dot,
     /// Whether the final dot takes the QUIT along.
     quits: bool,
-    /// What goes out with the next flush.
-    ending: &'static [u8],
-    corked: bool,
+    /// What goes out with the next flush; of a body that fits, with the one that ends it.
+    held: Vec<u8>,
     parting: bool,
     /// The first fault of the connection: later reads only say "closed".
     fault: Option<String>,
@@ -106,8 +107,7 @@ impl Wire {
             gate: None,
             dot: Dot::Ahead,
             quits: false,
-            ending: &[],
-            corked: false,
+            held: Vec::new(),
             parting: false,
             fault: None,
         };
@@ -148,11 +148,10 @@ impl Wire {
     }
 
     /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`. What comes
-    /// before it may wait for it, for one packet of both.
+    /// before it waits for it, if it fits: so both are one write.
     pub(super) fn arm(&self, gate: Gate, quits: bool) {
         let mut state = self.state();
         (state.gate, state.quits) = (Some(gate), quits);
-        state.cork(true);
     }
 
     /// Says whether the host takes commands now, and not the lines of a body.
@@ -249,11 +248,9 @@ impl State {
         self.fault.get_or_insert_with(|| fault.to_owned());
     }
 
-    fn cork(&mut self, corked: bool) {
-        if let Some(link) = self.link.as_ref().filter(|_| self.corked != corked) {
-            link.cork(corked);
-            self.corked = corked;
-        }
+    /// Says whether what is held waits for the final dot.
+    fn waits_for_dot(&self) -> bool {
+        self.gate.is_some() && self.dot == Dot::Ahead && self.held.len() <= MOST_HELD
     }
 
     fn link(&mut self) -> io::Result<&mut Link> {
@@ -262,7 +259,7 @@ impl State {
 
     /// Decides about a write before any of its bytes leave.
     fn admit(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
-        if !self.parting && bytes == b"QUIT\r\n" {
+        if !self.parting && bytes == QUIT {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         if self.dot == Dot::Ahead && self.gate.is_some() && bytes.ends_with(FINAL_DOT) {
@@ -296,34 +293,32 @@ impl AsyncWrite for Wire {
         if state.dot == Dot::Begun {
             self.dot_begun.notify_one();
         }
+        state.held.extend_from_slice(bytes);
         if state.quits && bytes == FINAL_DOT {
-            (state.ending, state.unanswered, state.parting) = (FINAL_DOT_AND_QUIT, 2, true);
-            return Poll::Ready(Ok(bytes.len()));
+            state.held.extend_from_slice(QUIT);
+            (state.unanswered, state.parting) = (2, true);
         }
-        let written = ready!(Pin::new(state.link()?).poll_write(cx, bytes));
-        if let Err(error) = &written {
-            state.note(&error.to_string());
-        }
-        Poll::Ready(written)
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        while let ending @ [_, ..] = state.ending {
-            match ready!(Pin::new(state.link()?).poll_write(cx, ending)) {
+        if state.waits_for_dot() {
+            return Poll::Ready(Ok(()));
+        }
+        let state = &mut *state;
+        while !state.held.is_empty() {
+            let link = state.link.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            match ready!(Pin::new(link).poll_write(cx, &state.held)) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(written) => state.ending = &ending[written..],
+                Ok(written) => drop(state.held.drain(..written)),
                 Err(error) => {
                     state.note(&error.to_string());
                     return Poll::Ready(Err(error));
                 }
             }
         }
-        let flushed = ready!(Pin::new(state.link()?).poll_flush(cx));
-        if state.dot == Dot::Begun {
-            state.cork(false);
-        }
-        Poll::Ready(flushed)
+        Pin::new(state.link()?).poll_flush(cx)
     }
 
     /// Nobody ends the connection but the dialogue, which drops it.
