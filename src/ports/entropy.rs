@@ -32,9 +32,12 @@ pub trait Entropy: Send + Sync {
     /// Returns a fresh unique id for a Message-ID, a run or a batch.
     fn uuid(&self) -> Uuid;
 
-    /// Returns a number from `low` to `high`, both included, evenly.
+    /// Returns a number from `low` to `high`, both included, evenly. Where they are one, nothing is rolled.
     fn between(&self, purpose: Purpose, key: u64, low: u64, high: u64) -> u64 {
-        let span = u128::from(high.saturating_sub(low)) + 1;
+        if low >= high {
+            return low;
+        }
+        let span = u128::from(high - low) + 1;
         low + ((u128::from(self.roll(purpose, key)) * span) >> 64) as u64
     }
 }

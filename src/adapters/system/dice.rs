@@ -5,8 +5,6 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rand::RngCore;
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -36,7 +34,8 @@ impl Dice {
         Dice { seed, rolled: Mutex::default() }
     }
 
-    fn next(&self, stream: u8, key: u64) -> u64 {
+    /// 128 bits that nobody can tell from random ones who does not know the seed: SHA-256 of seed, stream, key and place.
+    fn next(&self, stream: u8, key: u64) -> u128 {
         let place = {
             let mut rolled = self.rolled.lock().unwrap_or_else(PoisonError::into_inner);
             let place = rolled.entry((stream, key)).or_default();
@@ -44,20 +43,18 @@ impl Dice {
             *place
         };
         let digest = Sha256::new().chain_update(self.seed).chain_update([stream]).chain_update(key.to_be_bytes());
-        let mut rng = ChaCha8Rng::from_seed(digest.finalize().into());
-        rng.set_word_pos(u128::from(place) * 2);
-        rng.next_u64()
+        let digest = digest.chain_update(place.to_be_bytes()).finalize();
+        digest[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
     }
 }
 
 impl Entropy for Dice {
     fn roll(&self, purpose: Purpose, key: u64) -> u64 {
-        self.next(purpose as u8, key)
+        self.next(purpose as u8, key) as u64
     }
 
     fn uuid(&self) -> Uuid {
-        let bits = (u128::from(self.next(IDS, 0)) << 64) | u128::from(self.next(IDS, 1));
-        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+        uuid::Builder::from_random_bytes(self.next(IDS, 0).to_be_bytes()).into_uuid()
     }
 }
 

@@ -17,17 +17,18 @@ pub fn plain(text: &str) -> String {
 pub fn html(text: &str) -> String {
     let mut page = String::with_capacity(2 * text.len() + 64);
     page.push_str("<!DOCTYPE html>\n<html>\n<body>\n");
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    for paragraph in lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()) {
-        let mut before = "<p>";
-        for line in paragraph {
-            page.push_str(before);
-            escape(line, &mut page);
-            before = "<br>\n";
+    let mut is_open = false;
+    for line in text.lines().map(str::trim_end) {
+        match (is_open, line.is_empty()) {
+            (true, true) => page.push_str("</p>\n"),
+            (true, false) => page.push_str("<br>\n"),
+            (false, true) => {}
+            (false, false) => page.push_str("<p>"),
         }
-        page.push_str("</p>\n");
+        escape(line, &mut page);
+        is_open = !line.is_empty();
     }
-    page.push_str("</body>\n</html>\n");
+    page.push_str(if is_open { "</p>\n</body>\n</html>\n" } else { "</body>\n</html>\n" });
     page
 }
 

@@ -26,10 +26,21 @@ impl Phrase {
     pub(super) fn expand(&self, names: &Names, dice: &mut Stream) -> String {
         let mut out = String::new();
         self.write(names, dice, &mut out);
-        if is_tidy(&out) { out } else { tidy(&out) }
+        out
     }
 
-    fn write(&self, names: &Names, dice: &mut Stream, out: &mut String) {
+    /// Writes one of the texts that this can become behind what `out` holds.
+    pub(super) fn write(&self, names: &Names, dice: &mut Stream, out: &mut String) {
+        let begin = out.len();
+        self.choose(names, dice, out);
+        if !is_tidy(&out[begin..]) {
+            let tidied = tidy(&out[begin..]);
+            out.truncate(begin);
+            out.push_str(&tidied);
+        }
+    }
+
+    fn choose(&self, names: &Names, dice: &mut Stream, out: &mut String) {
         for node in &self.0 {
             match node {
                 Node::Text(text) => out.push_str(text),
@@ -37,7 +48,7 @@ impl Phrase {
                 Node::Choice(alternatives) => {
                     let sayable = || alternatives.iter().filter(|one| one.sayable(names));
                     if let Some(one) = sayable().nth(dice.below(sayable().count())) {
-                        one.write(names, dice, out);
+                        one.choose(names, dice, out);
                     }
                 }
             }

@@ -19,6 +19,9 @@ pub const LONGEST_SUBJECT: usize = 200;
 /// The longest body, likewise.
 const LONGEST_BODY: usize = 10_000;
 
+/// How much room a text is given at first, in bytes: most need less.
+const USUAL_BODY: usize = 1_024;
+
 /// What a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,9 +79,17 @@ impl Template {
     /// Returns the text: paragraphs with an empty line between them.
     pub(super) fn text(&self, names: &Names, dice: u64) -> String {
         let mut stream = Stream::of(dice, "body");
-        let paragraphs = self.body.iter().map(|paragraph| paragraph.expand(names, &mut stream));
-        let paragraphs: Vec<String> = paragraphs.filter(|paragraph| !paragraph.is_empty()).collect();
-        paragraphs.join("\n\n") + "\n"
+        let mut text = String::with_capacity(USUAL_BODY);
+        for paragraph in &self.body {
+            let end = text.len();
+            text.push_str(if end == 0 { "" } else { "\n\n" });
+            let begin = text.len();
+            paragraph.write(names, &mut stream, &mut text);
+            if text.len() == begin {
+                text.truncate(end);
+            }
+        }
+        text + "\n"
     }
 }
 

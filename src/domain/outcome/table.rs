@@ -67,8 +67,8 @@ pub struct Row {
 
 impl Row {
     fn fits(&self, stage: Stage, reply: &Reply) -> bool {
-        self.stages.contains(&stage)
-            && self.code.fits(reply.code)
+        self.code.fits(reply.code)
+            && self.stages.contains(&stage)
             && self.enhanced.fits(reply.enhanced)
             && self.text.fits(&reply.text)
     }
