@@ -65,6 +65,9 @@ async fn a_late_answer_finds_the_row_of_a_sweep_that_it_waited_for() {
 /// Longer than a worker's statement may be under way, shorter than what is left of the time in which sending goes on.
 const GIVEN_UP: Duration = Duration::from_secs(15);
 
+/// Longer than a connection that was used is taken for alive.
+const IDLE: Duration = Duration::from_millis(200);
+
 #[tokio::test]
 async fn ten_connections_that_died_without_a_word_cost_one_wait() {
     let database = postgres().await;
@@ -76,6 +79,7 @@ async fn ten_connections_that_died_without_a_word_cost_one_wait() {
     }
     drop(connections);
     eventually(GIVEN_UP, async || pool.num_idle() == 10).await;
+    tokio::time::sleep(IDLE).await;
 
     way.cut(Fault::Hole);
     way.heal();

@@ -38,6 +38,9 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a connection to become free, to be found alive, and to be made: a heartbeat's time by default.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A worker's connection that was used within this time is taken for alive: the pool has asked it when it was put back.
+/// Should its server vanish just then, the statement is as one that was under way.
+const JUST_USED: Duration = Duration::from_millis(100);
 /// For the answer to a PING on a connection that lay idle. Each silence in a row halves it, so that a pool of dead ones is
 /// cleared within one `ACQUIRE_TIMEOUT`.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -101,7 +104,10 @@ async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectErro
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Instead of the pool's own PING, which would wait for ever.
         .test_before_acquire(false)
-        .before_acquire(move |connection, _| Box::pin(answers(connection, Arc::clone(&silences))));
+        .before_acquire(move |connection, meta| match meta.idle_for < JUST_USED {
+            true => Box::pin(async { Ok(true) }),
+            false => Box::pin(answers(connection, Arc::clone(&silences))),
+        });
     Ok(pool.connect_lazy_with(options))
 }
 
