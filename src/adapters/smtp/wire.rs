@@ -73,8 +73,10 @@ struct State {
     dot: Dot,
     /// Whether the final dot takes the QUIT along.
     quits: bool,
-    /// What goes out with the next flush; of a body that fits, with the one that ends it.
+    /// What goes out with the next flush.
     held: Vec<u8>,
+    /// Whether it is a body that is small enough to go out with its final dot.
+    waits: bool,
     parting: bool,
     /// The first fault of the connection: later reads only say "closed".
     fault: Option<String>,
@@ -108,6 +110,7 @@ impl Wire {
             dot: Dot::Ahead,
             quits: false,
             held: Vec::new(),
+            waits: false,
             parting: false,
             fault: None,
         };
@@ -248,11 +251,6 @@ impl State {
         self.fault.get_or_insert_with(|| fault.to_owned());
     }
 
-    /// Says whether what is held waits for the final dot.
-    fn waits_for_dot(&self) -> bool {
-        self.gate.is_some() && self.dot == Dot::Ahead && self.held.len() <= MOST_HELD
-    }
-
     fn link(&mut self) -> io::Result<&mut Link> {
         self.link.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -294,6 +292,7 @@ impl AsyncWrite for Wire {
             self.dot_begun.notify_one();
         }
         state.held.extend_from_slice(bytes);
+        state.waits = state.gate.is_some() && state.dot == Dot::Ahead && state.held.len() <= MOST_HELD;
         if state.quits && bytes == FINAL_DOT {
             state.held.extend_from_slice(QUIT);
             (state.unanswered, state.parting) = (2, true);
@@ -303,7 +302,7 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        if state.waits_for_dot() {
+        if state.waits {
             return Poll::Ready(Ok(()));
         }
         let state = &mut *state;
@@ -336,5 +335,46 @@ impl AsyncTokioStream for Wire {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::{io::AsyncReadExt, net::TcpSocket};
+
+    use super::*;
+
+    /// A wire and its other end, with as little room between them as the system allows.
+    async fn narrow() -> (Wire, TcpStream) {
+        let socket = || {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_send_buffer_size(1).unwrap();
+            socket.set_recv_buffer_size(1).unwrap();
+            socket
+        };
+        let host = socket();
+        host.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let host = host.listen(1).unwrap();
+        let wire = socket().connect(host.local_addr().unwrap()).await.unwrap();
+        (Wire::plain(wire), host.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_wait_is_out_before_its_dot() {
+        let (mut wire, mut host) = narrow().await;
+        wire.arm(Gate::always(), true);
+        let body = vec![b'x'; MOST_HELD + 1];
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut wire).poll_write(&mut cx, &body).is_ready());
+        for _ in 0..3 {
+            assert!(Pin::new(&mut wire).poll_flush(&mut cx).is_pending(), "little is left, and the host reads nothing");
+        }
+        let mut heard = vec![0; body.len()];
+        let (flushed, _) =
+            tokio::join!(std::future::poll_fn(|cx| Pin::new(&mut wire).poll_flush(cx)), host.read_exact(&mut heard));
+        flushed.unwrap();
+        assert!(heard == body && !wire.has_dot_begun());
     }
 }
