@@ -38,8 +38,8 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a connection to become free, to be found alive, and to be made: a heartbeat's time by default.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A worker's connection that was used within this time is taken for alive: the pool has asked it when it was put back.
-/// Should its server vanish just then, the statement is as one that was under way.
+/// A connection that was used within this time is taken for alive: the pool has asked it when it was put back. Should its
+/// server vanish just then, the statement is as one that was under way.
 const JUST_USED: Duration = Duration::from_millis(100);
 /// For the answer to a PING on a connection that lay idle. Each silence in a row halves it, so that a pool of dead ones is
 /// cleared within one `ACQUIRE_TIMEOUT`.
@@ -104,15 +104,22 @@ async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectErro
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Instead of the pool's own PING, which would wait for ever.
         .test_before_acquire(false)
-        .before_acquire(move |connection, meta| match meta.idle_for < JUST_USED {
-            true => Box::pin(async { Ok(true) }),
-            false => Box::pin(answers(connection, Arc::clone(&silences))),
+        .before_acquire(move |connection, meta| {
+            Box::pin(is_alive(connection, meta.idle_for < JUST_USED, Arc::clone(&silences)))
         });
     Ok(pool.connect_lazy_with(options))
 }
 
-/// Says whether the server still answers on a connection that lay idle. An error breaks it off without a goodbye.
-async fn answers(connection: &mut PgConnection, silences: Arc<AtomicU32>) -> Result<bool, sqlx::Error> {
+/// Says whether the server still answers on a connection, which it is not asked where that was `just_used`. An error breaks
+/// it off without a goodbye.
+async fn is_alive(
+    connection: &mut PgConnection,
+    just_used: bool,
+    silences: Arc<AtomicU32>,
+) -> Result<bool, sqlx::Error> {
+    if just_used {
+        return Ok(true);
+    }
     let patience = ANSWERS_WITHIN / (1 << silences.load(Ordering::Relaxed).min(5));
     match tokio::time::timeout(patience, connection.ping()).await {
         Ok(answer) => {
@@ -148,9 +155,8 @@ pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError
         .acquire_timeout(REQUEST_TIMEOUT)
         // A PING before each statement would cost as much as the statement.
         .test_before_acquire(false)
-        .before_acquire(move |connection, meta| match meta.idle_for < IDLE {
-            true => Box::pin(async { Ok(true) }),
-            false => Box::pin(answers(connection, Arc::clone(&silences))),
+        .before_acquire(move |connection, meta| {
+            Box::pin(is_alive(connection, meta.idle_for < IDLE, Arc::clone(&silences)))
         });
     Ok(pool.connect_lazy_with(options))
 }
