@@ -91,7 +91,7 @@ pub struct Ports {
 /// What the tasks around the loop tell it.
 #[derive(Debug)]
 enum Event {
-    /// A mail has its verdict, and a batch may start earlier for it.
+    /// A mail has its verdict: a batch may start earlier for it, or its host's connection is to be given back.
     LaneDone,
     /// The ends of mails are in the ledger.
     Settled(Vec<Settled>),

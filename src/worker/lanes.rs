@@ -1,7 +1,7 @@
 //! The slots in which mails are sent. A lane is free, busy with a mail, or resting after one.
 //!
-//! The loop takes them, the mails give them back. It hears of that only when it makes a difference: waking it for each mail
-//! costs as much as composing one.
+//! The loop takes them, the mails give them back. The loop hears of that only when it makes a difference: it would do all its
+//! looking for each mail.
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +23,14 @@ struct Slots {
     idle: usize,
     /// How many lanes rest until when.
     resting: BTreeMap<DateTime<Utc>, usize>,
-    busy: usize,
-    all: usize,
+    /// How many lanes are idle or rest.
+    at_hand: usize,
 }
 
 impl Lanes {
     /// So many lanes, of which batches take so many at most.
     pub(super) fn new(lanes: usize, batch: usize) -> Lanes {
-        let slots = Slots { idle: lanes, resting: BTreeMap::new(), busy: 0, all: lanes };
+        let slots = Slots { idle: lanes, resting: BTreeMap::new(), at_hand: lanes };
         Lanes { slots: Mutex::new(slots), batch: batch.min(lanes) }
     }
 
@@ -59,7 +59,7 @@ impl Lanes {
         let mut slots = self.slots();
         debug_assert!(slots.idle > 0, "a mail was started without a free lane");
         slots.idle = slots.idle.saturating_sub(1);
-        slots.busy += 1;
+        slots.at_hand = slots.at_hand.saturating_sub(1);
     }
 
     /// Lets a lane rest after its mail. Says whether a batch may start earlier for it: no other lane is free as early, or with
@@ -68,8 +68,8 @@ impl Lanes {
         let mut slots = self.slots();
         let is_first = slots.next_free_at().is_none_or(|next| at < next);
         *slots.resting.entry(at).or_default() += 1;
-        slots.busy = slots.busy.saturating_sub(1);
-        is_first || slots.all - slots.busy == self.batch
+        slots.at_hand += 1;
+        is_first || slots.at_hand == self.batch
     }
 
     /// Poisoned only by a panic between plain writes.

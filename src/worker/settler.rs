@@ -134,11 +134,12 @@ type Ended = (Settlement, Option<MailTrail>);
 
 impl Results {
     pub(super) fn push(&self, result: Settlement, trail: Option<MailTrail>) {
-        let (flight, batch) = (result.flight, result.batch);
+        // First, for what is handed in can be settled before the next line.
+        let is_complete = self.unsettled.finish(result.flight, result.batch);
         if self.push.send((result, trail)).is_err() {
             tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
         }
-        if self.unsettled.finish(flight, batch) {
+        if is_complete {
             self.complete.notify_one();
         }
     }

@@ -79,7 +79,7 @@ impl CountedDice {
         CountedDice(Mutex::new(Rolled { dice, ids: 0, rested: Duration::ZERO }))
     }
 
-    /// How long all lanes have rested so far.
+    /// How long all lanes have rested so far, and will after the mails that they have.
     pub(super) fn rested(&self) -> Duration {
         self.rolled().rested
     }
@@ -102,8 +102,10 @@ impl Entropy for CountedDice {
 
     fn between(&self, purpose: Purpose, _key: u64, low: u64, high: u64) -> u64 {
         let mut rolled = self.rolled();
-        let span = u128::from(high.saturating_sub(low)) + 1;
-        let between = low + ((u128::from(rolled.dice.next_u64()) * span) >> 64) as u64;
+        let between = match high.checked_sub(low).filter(|more| *more > 0) {
+            Some(more) => low + ((u128::from(rolled.dice.next_u64()) * (u128::from(more) + 1)) >> 64) as u64,
+            None => low,
+        };
         if purpose == Purpose::LaneRest {
             rolled.rested += Duration::from_micros(between);
         }
