@@ -65,7 +65,7 @@ async fn a_late_answer_finds_the_row_of_a_sweep_that_it_waited_for() {
 /// Longer than a worker's statement may be under way, shorter than what is left of the time in which sending goes on.
 const GIVEN_UP: Duration = Duration::from_secs(15);
 
-/// Longer than a connection that was used is taken for alive.
+/// Longer than a connection that was used is taken for alive. The pool looks at the real clock: it has to lie so long.
 const IDLE: Duration = Duration::from_millis(200);
 
 #[tokio::test]

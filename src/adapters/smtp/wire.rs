@@ -45,6 +45,7 @@ use tokio_rustls::client::TlsStream;
 const MADE_UP: &[u8] = b"250 wire\r\n";
 const OUT_OF_TURN: &str = "the host spoke out of turn";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
+/// May stand behind the end of a body, as the last command (RFC 2920 section 3.1).
 const QUIT: &[u8] = b"QUIT\r\n";
 
 /// A body of more bytes does not wait for its final dot.
