@@ -1,5 +1,16 @@
 //! Floor 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
-//! here can be tested against the sentence that states it.
+//! here can be tested against the sentence that states it. Its arithmetic never narrows a number silently: a conversion
+//! that can fail says what happens then.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss
+    )
+)]
 
 pub mod bench;
 pub mod caps;
@@ -27,4 +38,5 @@ pub mod shard_set;
 pub mod time;
 pub mod token;
 pub mod turns;
+pub mod uniform;
 pub mod urgency;

@@ -72,12 +72,12 @@ pub struct Listed<'a> {
 pub struct Directory {
     /// In lower case.
     text: String,
-    ends: Vec<u32>,
+    ends: Vec<usize>,
     ids: Vec<i64>,
-    hosts: Vec<u32>,
+    hosts: Vec<usize>,
     standings: Vec<Option<Status>>,
     /// What stands in `hosts`.
-    numbers: HashMap<String, u32>,
+    numbers: HashMap<String, usize>,
 }
 
 impl Directory {
@@ -92,9 +92,9 @@ impl Directory {
     fn push(&mut self, Listed { id, address, host, status }: Listed<'_>) {
         self.text.push_str(address);
         self.text.push('\n');
-        self.ends.push(self.text.len() as u32);
+        self.ends.push(self.text.len());
         self.ids.push(id);
-        let next = self.numbers.len() as u32;
+        let next = self.numbers.len();
         let number = match self.numbers.get(host) {
             Some(number) => *number,
             None => *self.numbers.entry(host.to_owned()).or_insert(next),
@@ -126,17 +126,17 @@ impl Directory {
         let (mut row, mut from) = (0, 0);
         std::iter::from_fn(move || {
             let at = from + finder.find(text.get(from..)?)?;
-            while *self.ends.get(row)? as usize <= at {
+            while *self.ends.get(row)? <= at {
                 row += 1;
             }
-            from = self.ends[row] as usize;
+            from = self.ends[row];
             Some(row)
         })
     }
 
     fn is_of(&self, row: usize, domain: &str) -> bool {
-        let begins = row.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        let address = &self.text[begins..self.ends[row] as usize - 1];
+        let begins = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let address = &self.text[begins..self.ends[row] - 1];
         address.strip_suffix(domain).is_some_and(|name| name.ends_with('@'))
     }
 }

@@ -22,11 +22,16 @@
 //! of them walk. Balance is promised without faults; that no pair is repeated needlessly is held by the database.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    ops::Range,
     sync::Arc,
 };
 
-use super::id::{MailboxId, UserId};
+use super::{
+    id::{MailboxId, UserId},
+    uniform::place_below,
+};
 
 /// A mailbox in the day's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub struct Partner {
 impl Partner {
     /// The same partner once more, for a mailbox that has nobody left in this round.
     pub fn again(self) -> Partner {
-        Partner { round: self.round + 1, ..self }
+        Partner { round: self.round.saturating_add(1), ..self }
     }
 }
 
@@ -60,7 +65,7 @@ pub struct Pairing {
     /// Members with quota >= k, by position, for each k at which that set changes.
     plateaus: BTreeMap<u16, Vec<u32>>,
     /// `shifts[k - 1]`: the shift of level k, or `None` where its members walk.
-    shifts: Vec<Option<u32>>,
+    shifts: Vec<Option<usize>>,
 }
 
 impl Pairing {
@@ -86,7 +91,7 @@ impl Pairing {
     /// Returns the planned partner of the `k`-th attempt (from 1) of `mailbox`; `None` where it must walk.
     pub fn planned(&self, mailbox: MailboxId, k: u16) -> Option<Partner> {
         let at = *self.position.get(&mailbox)?;
-        let shift = (*self.shifts.get(usize::from(k).checked_sub(1)?)?)? as usize;
+        let shift = (*self.shifts.get(usize::from(k).checked_sub(1)?)?)?;
         let level = self.level(k)?;
         // Everybody's place in the level of all is the one in the order.
         let place = if level.len() == self.len() { at as usize } else { level.binary_search(&at).ok()? };
@@ -107,7 +112,7 @@ impl Pairing {
             Some(own) => 2 * usize::from(m.user == own.user) + usize::from(m.domain == own.domain),
             None => 0,
         };
-        let start = ((u128::from(dice) * n as u128) >> 64) as usize;
+        let start = place_below(dice, n);
         let places = (0..n.min(most.saturating_mul(8))).map(|i| &self.members[(start + i) % n]);
         let mut nearer: [Vec<MailboxId>; 4] = Default::default();
         for member in places.filter(|m| m.mailbox != mailbox) {
@@ -121,15 +126,20 @@ impl Pairing {
         nearer.into_iter().flatten().take(most).map(|mailbox| Partner { mailbox, round }).collect()
     }
 
-    /// The round of the k-th attempt: a member has used all others once after n - 1 attempts.
+    /// Returns the round of the k-th attempt.
     fn round(&self, k: u16) -> u16 {
-        let others = self.members.len().saturating_sub(1).clamp(1, usize::from(u16::MAX)) as u16;
-        k.saturating_sub(1) / others
+        k.saturating_sub(1) / attempts_per_round(self.members.len())
     }
 
     fn level(&self, k: u16) -> Option<&Vec<u32>> {
         self.plateaus.range(..=k).next_back().map(|(_, level)| level)
     }
+}
+
+/// Returns after how many attempts a member of a roster of `members` has used all others once. A day has at most
+/// `u16::MAX` attempts, so a larger roster has one round.
+fn attempts_per_round(members: usize) -> u16 {
+    u16::try_from(members.saturating_sub(1)).unwrap_or(u16::MAX).max(1)
 }
 
 /// Returns the sets of members with quota >= k, keyed by the first k of each.
@@ -143,45 +153,88 @@ fn plateaus(members: &[Member]) -> BTreeMap<u16, Vec<u32>> {
 }
 
 /// Chooses the shift of each level, in the order that the module's head explains.
-fn shifts(members: &[Member], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Option<u32>> {
+fn shifts(members: &[Member], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Option<usize>> {
+    let owners = Groups::new(members.iter().map(|member| member.user));
+    let domains = Groups::new(members.iter().map(|member| &*member.domain));
     let most = members.iter().map(|m| m.quota).max().unwrap_or(0);
-    let others = members.len().saturating_sub(1).max(1) as u16;
+    let attempts = attempts_per_round(members.len());
     let mut chosen = Vec::with_capacity(usize::from(most));
-    let (mut floor, mut used, mut order) = (0, HashSet::new(), Vec::new());
+    let (mut longest, mut unused) = (0, ShiftOrder::default());
     for k in 1..=most {
-        let new_round = (k - 1) % others == 0;
-        if plateaus.contains_key(&k) || new_round {
+        let is_new_round = (k - 1) % attempts == 0;
+        if plateaus.contains_key(&k) || is_new_round {
             // A smaller set may only use longer shifts than any before; a new round may use all again.
-            floor = if new_round { 0 } else { used.iter().copied().max().unwrap_or(floor) };
-            used = HashSet::new();
-            order = preferred(members, plateaus.range(..=k).next_back().map_or(&[][..], |(_, level)| level));
+            longest = if is_new_round { 0 } else { longest };
+            let level = plateaus.range(..=k).next_back().map_or(&[][..], |(_, level)| level);
+            unused = ShiftOrder::new(level.len(), [owners.largest(level), domains.largest(level)], longest);
         }
-        let shift = order.iter().copied().find(|shift| *shift > floor && !used.contains(shift));
-        used.extend(shift);
+        let shift = unused.next();
+        longest = longest.max(shift.unwrap_or(0));
         chosen.push(shift);
     }
     chosen
 }
 
-/// Returns all shifts of a level, those that cross owners first, then those that cross domains, then the rest; each
-/// group ascending.
-fn preferred(members: &[Member], level: &[u32]) -> Vec<u32> {
-    let n = level.len() as u32;
-    let at = |i: &u32| &members[*i as usize];
-    let owner = largest_group(level.iter().map(|i| at(i).user));
-    let domain = largest_group(level.iter().map(|i| &*at(i).domain));
-    let crosses = |group: u32, shift: u32| group <= shift && shift + group <= n;
-    let mut shifts: Vec<u32> = (1..n).collect();
-    shifts.sort_by_key(|shift| (!crosses(owner, *shift), !crosses(domain, *shift), *shift));
-    shifts
+/// The shifts of a level that are longer than a floor, in the order of preference: those that cross owners and domains
+/// first, then those that cross the smaller of both groups, then the rest; each class ascending.
+///
+/// A shift crosses groups of at most `g` members if it is at least `g` in both directions around the circle. So each
+/// class is an interval around the middle without the one before it, and no list of all shifts is needed.
+#[derive(Debug, Default)]
+struct ShiftOrder {
+    /// In the order of preference.
+    ranges: [Range<usize>; 5],
 }
 
-fn largest_group<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> u32 {
-    let mut sizes: HashMap<K, u32> = HashMap::new();
-    for key in keys {
-        *sizes.entry(key).or_default() += 1;
+impl ShiftOrder {
+    fn new(members: usize, largest_groups: [usize; 2], floor: usize) -> ShiftOrder {
+        let [owner, domain] = largest_groups;
+        let crossing = |group: usize| if 2 * group <= members { group..members - group + 1 } else { 0..0 };
+        let (inner, outer, all) = (crossing(owner.max(domain)), crossing(owner.min(domain)), 1..members.max(1));
+        let [below, above] = around(&inner, &outer);
+        let [least, most] = around(&outer, &all);
+        let ranges = [inner, below, above, least, most].map(|range| range.start.max(floor + 1)..range.end);
+        ShiftOrder { ranges }
     }
-    sizes.into_values().max().unwrap_or(0)
+}
+
+impl Iterator for ShiftOrder {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.ranges.iter_mut().find_map(Iterator::next)
+    }
+}
+
+/// Returns the parts of `outer` before and after `inner`; all of it if `inner` is empty.
+fn around(inner: &Range<usize>, outer: &Range<usize>) -> [Range<usize>; 2] {
+    if inner.is_empty() { [outer.clone(), 0..0] } else { [outer.start..inner.start, inner.end..outer.end] }
+}
+
+/// The group of each member, numbered once, because each level counts its groups.
+struct Groups {
+    numbers: Vec<usize>,
+    count: usize,
+}
+
+impl Groups {
+    fn new<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> Groups {
+        let mut known = HashMap::new();
+        let numbers = keys
+            .map(|key| {
+                let next = known.len();
+                *known.entry(key).or_insert(next)
+            })
+            .collect();
+        Groups { numbers, count: known.len() }
+    }
+
+    /// Returns the size of the largest group within `level`.
+    fn largest(&self, level: &[u32]) -> usize {
+        let mut sizes = vec![0; self.count];
+        level.iter().for_each(|at| sizes[self.numbers[*at as usize]] += 1);
+        sizes.into_iter().max().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -97,11 +97,12 @@ pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
     let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
     // Long rows are moved once only.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
-    let count = planned.len().max(1) as i64;
+    let count = i128::try_from(planned.len()).unwrap_or(i128::MAX).max(1);
     let spread = tick.spread.num_microseconds().unwrap_or(0);
-    for (mail, place) in planned.iter_mut().zip(0i64..) {
-        let turn =
-            tick.now + TimeDelta::microseconds((i128::from(spread) * i128::from(place) / i128::from(count)) as i64);
+    for (mail, place) in planned.iter_mut().zip(0i128..) {
+        // A place is below the count, so its turn lies within the spread.
+        let turn = i64::try_from(i128::from(spread) * place / count).unwrap_or(spread);
+        let turn = tick.now + TimeDelta::microseconds(turn);
         mail.release_at = mail.release_at.max(turn);
     }
     planned.retain(|mail| mail.release_at < mail.until);

@@ -32,7 +32,8 @@ impl Share {
     pub fn of(self, quota: u16) -> u16 {
         let scaled = i128::from(quota) * i128::from(self.part);
         let whole = i128::from(self.whole);
-        ((scaled + whole - 1) / whole) as u16
+        // A share is at most the whole, so the result is at most `quota`.
+        u16::try_from((scaled + whole - 1) / whole).unwrap_or(quota)
     }
 
     /// Says whether `sent` mails are fewer than this share of `quota`.

@@ -17,7 +17,7 @@ impl Ramp {
     /// A start at or above the maximum means no ramp.
     pub fn quota(&self, grown: u16) -> u16 {
         let ramp = u32::from(self.start) + u32::from(grown) * u32::from(self.step);
-        ramp.min(u32::from(self.daily_max)) as u16
+        u16::try_from(ramp).unwrap_or(u16::MAX).min(self.daily_max)
     }
 }
 

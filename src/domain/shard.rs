@@ -8,11 +8,13 @@ use super::id::{MailboxId, ShardId};
 /// SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) spreads the
 /// consecutive ids of an import evenly; the multiplication maps it to the range without a modulo's bias.
 pub fn shard_of(mailbox: MailboxId, shards: u16) -> ShardId {
-    let mut x = mailbox.0 as u64;
+    let mut x = mailbox.0.cast_unsigned();
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^= x >> 31;
-    ShardId(((u128::from(x) * u128::from(shards)) >> 64) as i32)
+    // The high half of the product is below `shards`.
+    let (_, shard) = x.carrying_mul(u64::from(shards), 0);
+    ShardId(i32::try_from(shard).unwrap_or(i32::from(shards)))
 }
 
 /// Returns every shard of a fleet.
@@ -38,6 +40,19 @@ mod tests {
     fn a_shard_never_changes_between_releases() {
         let known: Vec<i32> = (1..=6).map(|id| shard_of(MailboxId(id), 256).0).collect();
         assert_eq!(known, GOLDEN);
+    }
+
+    #[test]
+    fn every_mailbox_has_a_shard_for_every_number_of_shards() {
+        for power in 0..=12 {
+            for shards in [(1u16 << power) - 1, 1 << power, (1 << power) + 1].into_iter().filter(|shards| *shards > 0) {
+                for id in (0..=20).flat_map(|power| [(1i64 << power) - 1, 1 << power, -(1 << power)]).chain([i64::MAX])
+                {
+                    let ShardId(shard) = shard_of(MailboxId(id), shards);
+                    assert!((0..i32::from(shards)).contains(&shard), "{id} of {shards}: {shard}");
+                }
+            }
+        }
     }
 
     const GOLDEN: [i32; 6] = [86, 219, 30, 183, 182, 209];

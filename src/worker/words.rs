@@ -104,8 +104,10 @@ impl Worker {
         } else {
             planned_partner.chain(pairing.walk(planned.mailbox, k, dice, ALTERNATIVES)).collect()
         };
-        let choice = |partner: Partner| Choice { partner: partner.mailbox, round: partner.round as i16 };
-        partners.into_iter().map(choice).collect()
+        // The ledger counts rounds as smallint: a round beyond it can't be stored, so its partner is no choice.
+        let choice =
+            |partner: Partner| Some(Choice { partner: partner.mailbox, round: partner.round.try_into().ok()? });
+        partners.into_iter().filter_map(choice).collect()
     }
 
     /// Rolls whether the partner answers this mail. Never an answer to an answer.

@@ -77,6 +77,10 @@ impl Rate {
 }
 
 fn burst_tokens(limit: u32, burst: f64) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number from 0 to u32::MAX: `Rate::new` checks the burst"
+    )]
     let share = (f64::from(limit) * burst).floor() as i64;
     share.max(1).min(i64::from(limit))
 }
@@ -152,6 +156,20 @@ mod tests {
         assert!(Rate::new(u32::MAX, Period::Hour, 0.5).is_ok());
         for burst in [-0.1, 1.1, f64::NAN] {
             assert!(Rate::new(200, Period::Minute, burst).is_err(), "burst {burst}");
+        }
+    }
+
+    #[test]
+    fn limits_around_every_power_of_two_hold_in_their_window() {
+        for limit in (0..=20).flat_map(|power| [(1u32 << power) - 1, 1 << power, (1 << power) + 1]) {
+            for (period, burst) in
+                [(Period::Minute, 0.05), (Period::Hour, 0.05), (Period::Day, 0.5), (Period::Minute, 1.0)]
+            {
+                let Ok(rate) = Rate::new(limit, period, burst) else { continue };
+                let most = rate.capacity_micros() / rate.token_micros() + period.micros() / rate.token_micros();
+                assert!(most <= i64::from(limit.max(1)), "{limit} in a {period:?}: {most}");
+            }
+            assert!(Rate::new(limit, Period::Minute, 0.05).is_ok(), "{limit} a minute can be counted");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Many choices from one roll: a draft keeps the 64 bits that it was chosen by, so the same roll gives the same words
 //! however often they are asked for.
 
+use crate::domain::uniform::place_below;
+
 /// A stream of numbers from one seed: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), for variety, not for secrets.
 pub(super) struct Stream(u64);
 
@@ -16,7 +18,7 @@ impl Stream {
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((u128::from(mixed ^ (mixed >> 31)) * count as u128) >> 64) as usize
+        place_below(mixed ^ (mixed >> 31), count)
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn mails(text: &str) -> Result<u16, String> {
 }
 
 pub(super) fn percent(text: &str) -> Result<u8, String> {
-    number(text, 0, 100).map(|rate| rate as u8)
+    number(text, 0, 100).map(|rate| u8::try_from(rate).unwrap_or(100))
 }
 
 fn number(text: &str, low: u16, high: u16) -> Result<u16, String> {

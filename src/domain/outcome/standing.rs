@@ -34,6 +34,9 @@ pub const FAILURES: u16 = 5;
 /// For how long: at first, when it fails again after that, and from then on.
 const FAILURE_PAUSES: [TimeDelta; 3] = [TimeDelta::minutes(5), TimeDelta::minutes(15), TimeDelta::minutes(60)];
 
+/// The count that leads to the last of [`FAILURE_PAUSES`]; it rises no further.
+const MOST_FAILURES: u16 = FAILURES + 2;
+
 /// Strikes within a day after which a sender's plan is halved, and after which it rests.
 pub const STRIKES_TO_EASE: u16 = 3;
 pub const STRIKES_TO_PAUSE: u16 = 6;
@@ -154,8 +157,7 @@ impl Whole {
         if self.holds(at) {
             return false;
         }
-        let most = FAILURES + FAILURE_PAUSES.len() as u16 - 1;
-        self.failures = (self.failures + 1).min(most);
+        self.failures = (self.failures + 1).min(MOST_FAILURES);
         let step = self.failures.checked_sub(FAILURES).map(usize::from);
         step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
     }

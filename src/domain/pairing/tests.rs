@@ -155,6 +155,73 @@ fn a_walk_prefers_other_owners_then_other_domains() {
     assert_eq!(walk, [5, 6, 3, 4, 2]);
 }
 
+/// 2^k - 1, 2^k and 2^k + 1, up to 2^`most`.
+fn sizes_around_powers_of_two(most: u32) -> impl Iterator<Item = usize> {
+    (1..=most).flat_map(|power| [(1 << power) - 1, 1 << power, (1 << power) + 1]).filter(|size| *size > 1)
+}
+
+/// The planned partners of `mailbox` on a day with `quota`, checked to be others and unused.
+fn planned_partners(pairing: &Pairing, mailbox: MailboxId, quota: u16) -> Vec<Partner> {
+    let mut used = HashSet::new();
+    let partners: Vec<Partner> = (1..=quota).filter_map(|k| pairing.planned(mailbox, k)).collect();
+    for partner in &partners {
+        assert_ne!(partner.mailbox, mailbox, "no mailbox is its own partner");
+        assert!(used.insert(*partner), "{mailbox:?} of {} repeats {partner:?}", pairing.len());
+    }
+    partners
+}
+
+#[test]
+fn a_roster_of_65_537_has_one_round_and_repeats_nobody() {
+    for n in [65_536, 65_537, 65_538] {
+        let pairing = Pairing::new(same(n, 30));
+        for mailbox in [1, 2, 32_768, n as i64].map(MailboxId) {
+            let partners = planned_partners(&pairing, mailbox, 30);
+            let mailboxes: HashSet<_> = partners.iter().map(|partner| partner.mailbox).collect();
+            assert_eq!((mailboxes.len(), partners[29].round), (30, 0), "{n}");
+        }
+    }
+}
+
+#[test]
+fn rosters_around_every_power_of_two_pair_without_a_repeat() {
+    // Above 2^17 one size of each three, because the test builds each roster.
+    for n in sizes_around_powers_of_two(17).chain((18..=20).map(|power| (1 << power) + 1)) {
+        let quota = |i: usize| if i.is_multiple_of(3) { 12 } else { 9 };
+        let pairing = Pairing::new(pool(&[(1, "a", n / 2), (2, "b", n - n / 2)], quota));
+        for i in (0..n).step_by(n.div_ceil(9)).chain([n - 1]) {
+            let mailbox = MailboxId(i as i64 + 1);
+            let partners = planned_partners(&pairing, mailbox, quota(i));
+            // Both kinds of members share the first nine levels, so no partner can be missing.
+            assert!(partners.len() >= 9, "{n}: {partners:?}");
+            for (partner, k) in partners.iter().zip(1..).take(9) {
+                assert_eq!(usize::from(partner.round), (k - 1) / (n - 1), "{n}");
+            }
+            let fallbacks = pairing.walk(mailbox, 10, u64::MAX - i as u64, 16);
+            assert_eq!(fallbacks.len(), (n - 1).min(16), "{n}");
+            assert!(fallbacks.iter().all(|partner| partner.mailbox != mailbox), "{n}");
+        }
+    }
+}
+
+#[test]
+fn a_round_ends_when_all_partners_are_used_at_every_size() {
+    for n in sizes_around_powers_of_two(20) {
+        let attempts = attempts_per_round(n);
+        for k in [1, 2, 3, 255, 256, 257, 65_534, 65_535u16] {
+            assert_eq!(usize::from((k - 1) / attempts), usize::from(k - 1) / (n - 1), "{n}, attempt {k}");
+        }
+    }
+}
+
+/// The order by its definition: all shifts, sorted.
+fn sorted_shifts(members: usize, [owner, domain]: [usize; 2], floor: usize) -> Vec<usize> {
+    let crosses = |group: usize, shift: usize| group <= shift && shift + group <= members;
+    let mut shifts: Vec<usize> = (1..members).filter(|shift| *shift > floor).collect();
+    shifts.sort_by_key(|shift| (!crosses(owner, *shift), !crosses(domain, *shift), *shift));
+    shifts
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -172,6 +239,15 @@ proptest! {
             prop_assert!(members.iter().all(|m| received.get(&m.mailbox) == Some(&quota)));
             prop_assert!(pairs.iter().all(|(_, _, planned)| *planned));
         }
+    }
+
+    #[test]
+    fn shifts_come_in_the_order_of_preference(
+        members in 0usize..70, owner in 1usize..70, domain in 1usize..70, floor in 0usize..70,
+    ) {
+        let groups = [owner.min(members), domain.min(members)].map(|group| group.max(1));
+        let order: Vec<usize> = ShiftOrder::new(members, groups, floor).collect();
+        prop_assert_eq!(order, sorted_shifts(members, groups, floor));
     }
 
     #[test]
