@@ -76,6 +76,7 @@ fn run(case: &Case) -> anyhow::Result<(Report, f64)> {
         days: 1,
         seed: 1,
         users: case.mailboxes.div_ceil(100),
+        largest_user: None,
         latency: Duration::from_millis(500),
     };
     let report = simulate(&settings(case.settings)?, &question, &Progress::default())?;

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod bench;
+pub mod capacity;
 pub mod census;
 pub mod checkup;
 pub mod control;

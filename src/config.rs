@@ -38,7 +38,7 @@ pub use needs::{Load, Need};
 pub use secret::MasterKey;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;
-pub use warnings::HostLoad;
+pub use warnings::{EnrolledLoad, HostLoad, OwnerLoad};
 
 use crate::domain::content;
 
@@ -86,6 +86,11 @@ impl Settings {
         warnings.extend(settings.read_templates(&mut faults));
         settings.judge_host_limits(&mut faults);
         faults.or((settings, warnings))
+    }
+
+    /// Returns the warnings that the settings alone give, without knowing who is enrolled.
+    pub fn warnings(&self) -> Vec<Warning> {
+        warnings::of(self)
     }
 
     /// Returns the settings, with defaults in the place of faulty values, and all faults.

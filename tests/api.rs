@@ -4,6 +4,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "api/caps.rs"]
+mod caps;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/dashboard.rs"]

@@ -41,6 +41,7 @@ const ASSETS: &[(&str, &str)] = &files![
     "summary.mjs",
     "token.mjs",
     "walk.mjs",
+    "warnings.mjs",
     "workers.mjs",
 ];
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::{census::Census, control::Control, overview::Sources, world};
+use super::{capacity::CapacityCache, census::Census, control::Control, overview::Sources, world};
 use crate::{
     adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
     config::Settings,
@@ -26,6 +26,8 @@ pub struct Desk {
     pub database: PgPool,
     /// What is told of many mailboxes.
     pub census: Census,
+    /// Caps that cannot carry the enrolled mailboxes.
+    pub capacity: CapacityCache,
     pub clock: Arc<dyn Clock>,
     pub liveness: Arc<Liveness>,
     /// What this process counts of itself.
@@ -64,6 +66,7 @@ impl Desk {
             worker,
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
             census: Census::for_requests(database.clone()),
+            capacity: CapacityCache::default(),
             database,
             admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
             settings: Arc::new(settings.clone()),
@@ -74,7 +77,8 @@ impl Desk {
 
     /// What the views of the fleet are read from.
     pub fn sources(&self) -> Sources<'_> {
-        let Desk { database, census, lookout, settings, worker, .. } = self;
-        Sources { pool: database, census, lookout, settings, worker: &worker.0 }
+        let Desk { database, census, capacity, lookout, settings, worker, .. } = self;
+        let machine = self.clock.machine();
+        Sources { pool: database, census, lookout, settings, capacity, machine, worker: &worker.0 }
     }
 }

@@ -36,6 +36,7 @@ pub use self::{
 use self::{
     file::File,
     plan::{Plan, Planned},
+    report::Scope,
 };
 use super::census;
 use crate::{
@@ -168,12 +169,12 @@ async fn write_in(
         owner.confine(&mut file, &stored);
     }
     let plan = Plan::of(file, &mut stored, rules, sealer, by).map_err(ImportError::Faults)?;
-    // Which mailboxes have too few partners is told to those only who may see all of them.
-    let members = match owner {
-        None => Some(view::members(&mut transaction).await?),
-        Some(_) => None,
+    // A user who is no admin is told of their own mailboxes only.
+    let (members, scope) = match owner {
+        None => (view::members(&mut transaction).await?, Scope::All),
+        Some(owner) => (view::members_of(&mut transaction, owner.id).await?, Scope::Own),
     };
-    let mut report = report::report(&plan, members, rules, options.dry_run);
+    let mut report = report::report(&plan, members, scope, rules, options.dry_run);
     if !options.dry_run {
         report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;
         transaction.commit().await?;

@@ -83,6 +83,12 @@ impl Local {
         &self.settings
     }
 
+    /// Goes on with the values of `fresh`, and with the servers, the key and the token of before.
+    pub fn adopt(&mut self, fresh: Settings) {
+        let Settings { database_url, redis_url, master_key, admin_token, data_dir, .. } = self.settings.clone();
+        self.settings = Settings { database_url, redis_url, master_key, admin_token, data_dir, ..fresh };
+    }
+
     /// The database, at this release.
     pub fn database(&self) -> &PgPool {
         &self.database

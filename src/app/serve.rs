@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, keywatch, metered::metered, pushing, sending::SendingThread, templates, world};
+use super::{capacity, desk::Desk, keywatch, metered::metered, pushing, sending::SendingThread, templates, world};
 use crate::{
     adapters::{postgres::fleet, seal::Sealer},
     config::Settings,
@@ -96,6 +96,7 @@ async fn work(
     };
     let (ports, database) = ports?;
     let texts = templates::texts(settings, &database).await?;
+    capacity::warn_at_start(&database, settings).await;
     let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
     let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
     let watch = tokio::spawn(watch);

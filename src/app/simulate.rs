@@ -39,10 +39,34 @@ pub struct Question {
     pub workers: u32,
     pub days: u32,
     pub seed: u64,
-    /// Owners of the mailboxes, equal shares; at most as many as mailboxes.
+    /// Owners of the mailboxes; at most as many as mailboxes.
     pub users: u32,
+    /// Mailboxes of the largest owner; the others share the rest equally. Without it all shares are equal.
+    pub largest_user: Option<u32>,
     /// The median of what a mail host takes for a mail.
     pub latency: Duration,
+}
+
+impl Question {
+    /// The number of mailboxes of the largest owner: at least an equal share, and one is left to each other owner.
+    fn of_largest_user(&self) -> u32 {
+        let equal = self.mailboxes.div_ceil(self.users);
+        let most = self.mailboxes - (self.users - 1);
+        self.largest_user.map_or(equal, |largest| largest.clamp(equal.min(most), most))
+    }
+
+    /// The owner of a mailbox, both counted from 1.
+    fn owner_of(&self, mailbox: u32) -> u32 {
+        let share =
+            |place: u32, owners: u32, among: u32| (u64::from(place) * u64::from(owners) / u64::from(among)) as u32;
+        match self.largest_user {
+            None => share(mailbox - 1, self.users, self.mailboxes) + 1,
+            Some(_) => match mailbox.checked_sub(self.of_largest_user() + 1) {
+                None => 1,
+                Some(place) => share(place, self.users - 1, self.mailboxes - self.of_largest_user()) + 2,
+            },
+        }
+    }
 }
 
 /// How far a simulation is, for whoever waits for it.
@@ -81,4 +105,26 @@ async fn live(settings: &Settings, question: &Question, progress: &Progress) -> 
         worker.await.context("a simulated worker ended badly")??;
     }
     Ok(report::of(settings, question, &scene))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owners(mailboxes: u32, users: u32, largest_user: Option<u32>) -> Vec<u32> {
+        let latency = Duration::ZERO;
+        let question = Question { mailboxes, workers: 1, days: 1, seed: 1, users, largest_user, latency };
+        let mut owned = vec![0; users as usize];
+        (1..=mailboxes).for_each(|mailbox| owned[question.owner_of(mailbox) as usize - 1] += 1);
+        owned
+    }
+
+    #[test]
+    fn owners_have_equal_shares_unless_one_is_larger() {
+        assert_eq!(owners(500, 1, None), [500]);
+        assert_eq!(owners(7, 3, None), [3, 2, 2]);
+        assert_eq!(owners(500, 3, Some(480)), [480, 10, 10]);
+        assert_eq!(owners(500, 1, Some(500)), [500]);
+        assert_eq!(owners(4, 3, Some(9)), [2, 1, 1]);
+    }
 }

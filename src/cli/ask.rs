@@ -11,7 +11,7 @@ const EXAMPLES: usize = 3;
 ///
 /// Returns an error without a terminal: an answer that happens to be in a pipe was not meant for this.
 pub(super) fn agreed(question: &str) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !is_possible() {
         bail!("{question} Nobody can be asked without a terminal: repeat it with --yes. Nothing was done");
     }
     eprint!("{question} [y/N] ");
@@ -19,6 +19,19 @@ pub(super) fn agreed(question: &str) -> anyhow::Result<bool> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Says whether a person can be asked: the question and the answer both have a terminal.
+pub(super) fn is_possible() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks `question` as `agreed` does, where `is_possible`. The answer is read on a thread of its own, which ends with the
+/// process: a stop does not wait for an answer.
+pub(super) async fn on_terminal(question: String) -> bool {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer.send(agreed(&question).unwrap_or(false)));
+    answered.await.unwrap_or(false)
 }
 
 /// A few of `names`, and how many more there are.

@@ -1,5 +1,5 @@
-//! `warmup config`: check, show and document the settings. Only `check` looks into the database, where one is set, for what
-//! the enrolled mailboxes owe.
+//! `warmup config`: check, show and document the settings. Only `check` looks into the database, where one is set or a
+//! `warmup local` runs, for what the enrolled mailboxes owe.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +10,10 @@ use std::{
 use anyhow::Result;
 use comfy_table::{Table, presets};
 
+use super::session;
 use crate::{
     adapters::postgres::{migrate, pool, view},
+    app::capacity,
     config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
     domain::partners,
     observe::{doc, telemetry::Telemetry},
@@ -39,7 +41,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
-    let vars = config::environment();
+    let vars = session::vars()?;
     let text = match command {
         Command::Check => match (check(&vars).await, Telemetry::check(&vars)) {
             (Ok(text), Ok(())) => text,
@@ -59,13 +61,13 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
 async fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
     let (settings, mut warnings) = Settings::with_files(vars)?;
     let mut notes = String::new();
-    match enrolled(&settings).await {
+    let missing = settings.missing_to_run();
+    match enrolled(settings.clone()).await {
         Ok(more) => warnings.extend(more),
         Err(fault) => notes += &format!("note: what is enrolled was not looked at: {fault:#}\n"),
     }
     let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
     text += &notes;
-    let missing = settings.missing_to_run();
     if !missing.is_empty() {
         text += &format!("note: not set, and needed by `warmup run`: {}\n", missing.join(", "));
     }
@@ -74,23 +76,20 @@ async fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
     Ok(text)
 }
 
-/// What caps, lanes, hosts and partners can't carry of the enrolled mailboxes. Nothing where no database is set.
-async fn enrolled(settings: &Settings) -> Result<Vec<Warning>> {
+/// What caps, lanes, hosts and partners can't carry of the enrolled mailboxes. Nothing where no database is set and no
+/// `warmup local` runs.
+async fn enrolled(settings: Settings) -> Result<Vec<Warning>> {
+    let settings = session::attached(settings)?;
     let Some(url) = &settings.database_url else { return Ok(Vec::new()) };
     let database = pool::connect(url, 1).await?;
     migrate::check_schema(&database).await?;
     let mut connection = database.acquire().await?;
     let members = view::members(&mut connection).await?;
-    let mut owners: BTreeMap<&str, u64> = BTreeMap::new();
-    for member in &members {
-        *owners.entry(&member.owner).or_default() += u64::from(member.quota);
-    }
-    let (quota, largest) = (owners.values().sum(), owners.values().copied().max().unwrap_or(0));
-    let mut warnings = settings.warnings_for(quota, members.len() as u64, largest);
+    let mut warnings = settings.warnings_for(&capacity::enrolled(&mut connection, None).await?);
     let loads: Vec<HostLoad> = view::hosts(&mut connection).await?.into_iter().map(load).collect();
     warnings.extend(settings.warnings_for_hosts(&settings.host_limits()?, &loads));
     let shortages = partners::shortages(&members);
-    warnings.extend(shortages.iter().map(|shortage| Warning { name: "mailboxes", text: shortage.to_string() }));
+    warnings.extend(shortages.iter().map(|shortage| Warning::new("mailboxes", shortage.to_string())));
     Ok(warnings)
 }
 

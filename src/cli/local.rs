@@ -1,5 +1,6 @@
 //! `warmup local`: a worker with servers of its own, for somebody with one machine, for good.
 
+mod offer;
 mod told;
 
 use std::{fs, io::Read, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
@@ -24,9 +25,9 @@ use crate::{
         overview::{fleet_status, next_mail_at},
         serve::Listeners,
     },
-    config::{LogFormat, Settings},
+    config::{LogFormat, Settings, environment},
     domain::enrolment::Rules,
-    local::home::Home,
+    local::home::{Home, with_saved},
     observe::{logging, telemetry::Telemetry},
     ports::Clock,
 };
@@ -58,11 +59,14 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut settings = session::settings()?;
+    let (settings, _) = Settings::with_files(&environment())?;
     settings.require_no_server()?;
     let usual = session::data_folder(&settings);
     let folder = args.data.clone().or_else(|| usual.clone());
     let folder = folder.context("neither HOME nor WARMUP_DATA_DIR is set: say where the data goes by --data DIR")?;
+    let (mut settings, warnings) = Settings::with_files(&with_saved(&folder, environment())?)?;
+    settings.require_no_server()?;
+    session::print_warnings(&warnings);
     settings.data_dir = Some(folder.clone());
     let telemetry = session::telemetry(&settings)?;
     logging::start(settings.log_format == LogFormat::Json);
@@ -103,8 +107,10 @@ async fn work(
         let report = import::with_bar(local.database(), &sealer, &rules, csv, clock.now(), false).await?;
         session::print(&import::told(&report, "imported"))?;
     }
+    offer::offer(local, &stop).await?;
     let now = clock.now();
-    let status = fleet_status(local.database(), &Census::for_commands(local.database().clone()), now).await?;
+    let census = Census::for_commands(local.database().clone());
+    let status = fleet_status(local.database(), &census, local.settings(), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
     let told = told::told(local, &status, next, now, is_usual);
     let answer = |listeners: Listeners, desk, stopped| {

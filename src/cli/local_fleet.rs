@@ -43,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut settings = session::settings()?;
+    let mut settings = session::settings_with_warnings()?;
     settings.require_no_server()?;
     let folder = args.data.clone().or_else(|| folder(&settings));
     let folder = folder.context("neither HOME nor WARMUP_DATA_DIR is set: say where the data goes by --data DIR")?;

@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = session::settings()?;
+    let settings = session::settings_with_warnings()?;
     let telemetry = session::telemetry(&settings)?;
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;

@@ -1,6 +1,7 @@
 //! What the commands on the database have in common: settings, pool, the time, and output that a pipe may cut short.
 
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind, Write},
     path::PathBuf,
 };
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     adapters::postgres::{migrate, pool},
-    config::{Settings, environment},
+    config::{Faults, Settings, Warning, environment},
     local::home,
     observe::telemetry::Telemetry,
 };
@@ -28,7 +29,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects, whatever release the database is at.
     pub(super) async fn connect() -> anyhow::Result<Session> {
-        let settings = attached(settings()?)?;
+        let settings = attached(settings()?.0)?;
         let pool = pool::connect(settings.require_database()?, settings.db_pool).await?;
         Ok(Session { settings, pool, now: now() })
     }
@@ -41,11 +42,31 @@ impl Session {
     }
 }
 
-/// Reads the settings, and says what is legal and self-defeating about them.
-pub(super) fn settings() -> anyhow::Result<Settings> {
-    let (settings, warnings) = Settings::with_files(&environment())?;
-    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+/// Reads the settings, with their warnings.
+pub(super) fn settings() -> anyhow::Result<(Settings, Vec<Warning>)> {
+    Ok(Settings::with_files(&vars()?)?)
+}
+
+/// Reads the settings of a process that works, and prints their warnings.
+pub(super) fn settings_with_warnings() -> anyhow::Result<Settings> {
+    let (settings, warnings) = settings()?;
+    print_warnings(&warnings);
     Ok(settings)
+}
+
+pub(super) fn print_warnings(warnings: &[Warning]) {
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+}
+
+/// The environment; where it names no database, over the settings that `warmup local` keeps in its data folder.
+pub(super) fn vars() -> Result<BTreeMap<String, String>, Faults> {
+    let vars = environment();
+    // Faults are reported by whoever reads all settings.
+    let Ok((settings, _)) = Settings::from_vars(&vars) else { return Ok(vars) };
+    match data_folder(&settings).filter(|_| settings.database_url.is_none()) {
+        Some(folder) => home::with_saved(&folder, vars),
+        None => Ok(vars),
+    }
 }
 
 /// Starts the traces of a process that works, in its worker's name where it has one.
@@ -61,7 +82,7 @@ pub(super) fn data_folder(settings: &Settings) -> Option<PathBuf> {
 
 /// Where no database is named: the settings with the servers and the key of the `warmup local` that runs on the data
 /// folder, if there ever was one.
-fn attached(mut settings: Settings) -> anyhow::Result<Settings> {
+pub(super) fn attached(mut settings: Settings) -> anyhow::Result<Settings> {
     let folder = data_folder(&settings).filter(|_| settings.database_url.is_none());
     let Some(folder) = folder else { return Ok(settings) };
     if let Some(running) = home::find(&folder)? {

@@ -7,15 +7,16 @@ use chrono_tz::Tz;
 
 use super::{
     progress::Bar,
-    session::{print, print_json, table},
+    session::{self, print, print_json, table},
 };
 use crate::{
-    app::simulate::{self, Progress, Question, Report},
-    config::{self, Faults, Settings},
+    adapters::postgres::{migrate, pool},
+    app::{
+        capacity,
+        simulate::{self, Progress, Question, Report},
+    },
+    config::{self, EnrolledLoad, Faults, Settings},
 };
-
-/// Mailboxes of one user, unless told otherwise.
-const MAILBOXES_A_USER: u32 = 100;
 
 /// How often the bar moves.
 const LOOK: Duration = Duration::from_millis(200);
@@ -34,7 +35,7 @@ pub(super) struct Args {
     /// Of all dice: the same seed gives the same answer.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Owners of the mailboxes, in equal shares [default: one for each 100 mailboxes]
+    /// Owners of the mailboxes, in equal shares [default: those of the database, or one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     users: Option<u32>,
     /// Median of what a mail host takes for a mail, in milliseconds.
@@ -50,7 +51,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (settings, warnings) = Settings::from_vars(&vars(args.config.as_ref())?)?;
-    let question = question(&args)?;
+    let owners = if args.users.is_none() { owners(settings.clone()).await } else { None };
+    let question = question(&args, owners.as_ref())?;
     let progress = Arc::new(Progress::default());
     let shown = Arc::clone(&progress);
     let zone = settings.timezone;
@@ -67,20 +69,54 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The environment, and over it what the file says.
 fn vars(file: Option<&PathBuf>) -> Result<BTreeMap<String, String>, Faults> {
-    let mut vars = config::environment();
+    let mut vars = session::vars()?;
     if let Some(file) = file {
         vars.extend(config::env_file(file)?);
     }
     Ok(vars)
 }
 
-fn question(args: &Args) -> anyhow::Result<Question> {
-    let users = args.users.unwrap_or(args.mailboxes.div_ceil(MAILBOXES_A_USER));
+/// The owners of the enrolled mailboxes. None where there is no database, or where it holds no mailbox; a database that
+/// can't be read is reported.
+async fn owners(settings: Settings) -> Option<EnrolledLoad> {
+    match enrolled(settings).await {
+        Ok(owners) => owners.filter(|owners| owners.owners() > 0),
+        Err(error) => {
+            eprintln!("note: one owner is assumed, because the enrolled mailboxes could not be read: {error:#}");
+            None
+        }
+    }
+}
+
+async fn enrolled(settings: Settings) -> anyhow::Result<Option<EnrolledLoad>> {
+    let settings = session::attached(settings)?;
+    let Some(url) = &settings.database_url else { return Ok(None) };
+    let database = pool::connect(url, 1).await?;
+    migrate::check_schema(&database).await?;
+    Ok(Some(capacity::enrolled(&mut *database.acquire().await?, None).await?))
+}
+
+/// Of the database's owners the imagined fleet has the number and the share of the largest.
+fn question(args: &Args, owners: Option<&EnrolledLoad>) -> anyhow::Result<Question> {
+    let known = owners.map_or(1, |owners| u32::try_from(owners.owners()).unwrap_or(u32::MAX).min(args.mailboxes));
+    let users = args.users.unwrap_or(known);
+    let largest = owners.and_then(|owners| {
+        let (all, (_, largest)) = (owners.total().mailboxes, owners.largest()?);
+        u32::try_from((u64::from(args.mailboxes) * largest.mailboxes).div_ceil(all)).ok()
+    });
     if users > args.mailboxes {
         bail!("--users {users} are more than --mailboxes {}: each user owns at least one", args.mailboxes);
     }
     let Args { mailboxes, workers, days, seed, .. } = *args;
-    Ok(Question { mailboxes, workers, days, seed, users, latency: Duration::from_millis(args.latency_ms) })
+    Ok(Question {
+        mailboxes,
+        workers,
+        days,
+        seed,
+        users,
+        largest_user: largest,
+        latency: Duration::from_millis(args.latency_ms),
+    })
 }
 
 async fn watch(

@@ -23,7 +23,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     let census = Census::for_commands(session.pool.clone());
-    args.watch.show(async |now| Ok(fleet_status(&session.pool, &census, now).await?)).await
+    args.watch.show(async |now| Ok(fleet_status(&session.pool, &census, &session.settings, now).await?)).await
 }
 
 impl Look for FleetStatus {

@@ -9,7 +9,8 @@ const HEAD: &str = "\
 
 <!-- Written by `warmup config doc > docs/CONFIG.md`; a test compares. -->
 
-Settings come from the environment. Blanks around a value don't count, and an empty value counts as not set. Durations
+Settings come from the environment; `warmup local` also reads `settings.env` in its data folder, and the environment goes before
+it. Blanks around a value don't count, and an empty value counts as not set. Durations
 are whole numbers of the unit named; yes and no may be written as `true`, `yes`, `on`, `1` and `false`, `no`, `off`, `0`.
 
 With a fault nothing starts: all faults are listed at once, each with what to write instead, and the exit status is 64.
@@ -17,7 +18,8 @@ A `WARMUP_*` name that is not in these tables is a fault, unless it is empty or 
 called `warmup` (or `warmup-...`). Legal settings that defeat their own purpose are obeyed with a warning that shows the
 arithmetic.
 
-- `warmup config check` lists every fault and warning and connects to nothing.
+- `warmup config check` lists every fault and warning; where a database is set or a `warmup local` runs, also the caps that
+  cannot carry the enrolled mailboxes.
 - `warmup config show` lists every setting, its value and where it comes from; of secrets only whether they are set.
 - `warmup config doc` prints this page; with `--env` the example of a `.env` file that stands in `.env.example`.
 

@@ -75,11 +75,18 @@ impl std::error::Error for Faults {}
 pub struct Warning {
     pub name: &'static str,
     pub text: String,
+    /// The value of the setting that would do, where a number does.
+    pub needed: Option<u32>,
 }
 
 impl Warning {
-    pub(super) fn new(name: &'static str, text: impl Into<String>) -> Warning {
-        Warning { name, text: text.into() }
+    pub(crate) fn new(name: &'static str, text: impl Into<String>) -> Warning {
+        Warning { name, text: text.into(), needed: None }
+    }
+
+    /// Returns the line to set, `NAME=value`, where a number does.
+    pub fn line(&self) -> Option<String> {
+        self.needed.map(|needed| format!("{}={needed}", self.name))
     }
 }
 

@@ -55,7 +55,12 @@ impl Settings {
         of_fleet.into_iter().chain(of_user).chain([self.lanes_needed(load)]).filter(Need::is_more).collect()
     }
 
-    fn cap_needed(&self, (setting, value, window): (&'static str, u32, Duration), mails: u64, replies: u64) -> Need {
+    pub(super) fn cap_needed(
+        &self,
+        (setting, value, window): (&'static str, u32, Duration),
+        mails: u64,
+        replies: u64,
+    ) -> Need {
         let cap = Cap { limit: value, window, burst: self.cap_burst };
         let spread = cap.least_limit(mails, DAY, LARGEST_CAP);
         let whole = cap.least_limit(mails + replies, WINDOW, LARGEST_CAP);

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-pub use self::hosts::HostLoad;
+pub use self::{
+    enrolled::{EnrolledLoad, OwnerLoad},
+    hosts::HostLoad,
+};
 use super::{
     Settings, Warning,
     carry::{self, HOUR},

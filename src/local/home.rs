@@ -3,6 +3,7 @@
 //! ```text
 //!   lock           held while a `warmup local` runs on the folder; names its process
 //!   master.key     made once; without it no stored password can be opened
+//!   settings.env   settings that were saved here; the environment goes before them
 //!   running.json   the addresses of the servers, from their start to their stop
 //!   postgres/      the cluster, its password, its log
 //!   redis/         nothing that must last
@@ -15,6 +16,7 @@ mod file;
 mod key;
 mod lock;
 mod running;
+mod saved;
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -28,6 +30,7 @@ use thiserror::Error;
 pub use self::{
     key::{FoundKey, read_key},
     running::{Running, find},
+    saved::{save_settings, settings_file, with_saved},
 };
 use super::advice::advice;
 

@@ -33,6 +33,7 @@ async fn control_shows_the_order_the_workers_and_the_caps() {
         "id": "w1", "host": "machine", "version": "0.1.0", "shards": 8, "lanes": 20, "queueSize": 3, "activeSends": 1,
         "lastTick": "2026-11-24T10:30:00Z", "consecutiveFailures": 2, "state": "running",
     }]);
+    expected["warnings"] = json!([]);
     assert_eq!(world.get("/api/warmup/control").await, expected);
 
     let other = Pod::start(world.database.url(), &world.redis.url()).await;

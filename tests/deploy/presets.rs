@@ -88,7 +88,7 @@ fn the_small_preset_fills_a_thousand_mailboxes_within_their_window() {
     let (settings, _) = Settings::from_vars(&of_preset("small")).unwrap();
     let workers = settings.worker_count;
     let latency = Duration::from_millis(500);
-    let question = Question { mailboxes: 1_000, workers, days: 1, seed: 1, users: 10, latency };
+    let question = Question { mailboxes: 1_000, workers, days: 1, seed: 1, users: 10, largest_user: None, latency };
     let report = simulate(&settings, &question, &Progress::default()).unwrap();
     assert_eq!((report.owed, report.sent, report.failed, report.bottleneck.as_str()), (30_000, 30_000, 0, "none"));
     let completed = report.completed_at.unwrap();

@@ -1,5 +1,7 @@
 //! `warmup local` as a person with one machine uses it: the real binary with servers of its own in a data folder.
 
+#[path = "local/caps.rs"]
+mod caps;
 #[path = "local/dashboard.rs"]
 mod dashboard;
 #[path = "local/day.rs"]

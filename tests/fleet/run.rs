@@ -188,6 +188,23 @@ async fn a_wrong_master_key_ends_the_start_and_disables_nobody() {
 }
 
 #[tokio::test]
+async fn a_worker_warns_at_its_start_of_caps_that_cannot_carry_the_enrolment() {
+    let services = Services::start().await;
+    let mut file = NamedTempFile::new().unwrap();
+    writeln!(file, "email,password,smtp_host,smtp_port").unwrap();
+    (0..500).for_each(|at| writeln!(file, "m{at}@d{at}.test,secret,mail.d{at}.test,465").unwrap());
+    let import = ["mailbox", "import", file.path().to_str().unwrap()];
+    assert!(services.command(&import).status().unwrap().success());
+
+    let worker = Running::start(services.command(&["run"]));
+    worker.ready().await;
+
+    let log = worker.log();
+    let warned = log.lines().find(|line| line.contains("WARMUP_USER_HOURLY_LIMIT")).expect("it is warned of");
+    assert!(warned.contains("\"WARN\"") && warned.contains("set WARMUP_USER_HOURLY_LIMIT=2668"), "{warned}");
+}
+
+#[tokio::test]
 async fn all_settings_that_are_missing_are_told_at_once() {
     let mut command = Command::new(BINARY);
     let Output { status, stderr, .. } = command.arg("run").env_clear().output().unwrap();

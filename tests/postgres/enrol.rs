@@ -2,6 +2,8 @@
 
 #[path = "enrol/alerts.rs"]
 mod alerts;
+#[path = "enrol/caps.rs"]
+mod caps;
 #[path = "enrol/commands.rs"]
 mod commands;
 #[path = "enrol/events.rs"]

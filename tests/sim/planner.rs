@@ -17,7 +17,7 @@ const GATHERED: f64 = 0.2;
 
 fn question(mailboxes: u32, workers: u32) -> Question {
     let latency = Duration::from_millis(500);
-    Question { mailboxes, workers, days: 1, seed: 1, users: mailboxes.div_ceil(100), latency }
+    Question { mailboxes, workers, days: 1, seed: 1, users: mailboxes.div_ceil(100), largest_user: None, latency }
 }
 
 /// With few shards, so that heartbeats cost little.

@@ -13,6 +13,7 @@ mod history;
 mod hosts;
 mod logs;
 mod mailbox;
+mod owners;
 mod pages;
 mod quota;
 mod replies;
@@ -32,6 +33,7 @@ pub use self::{
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
     mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
+    owners::{OfOwner, owners},
     pages::{
         EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, found_mailboxes, log_page,
         mailbox_ids, owns,
@@ -40,7 +42,10 @@ pub use self::{
     replies::{Owed, owed_replies},
     upkeep::{Upkeep, upkeep},
 };
-use crate::domain::{id::MailboxId, partners::Member};
+use crate::domain::{
+    id::{MailboxId, UserId},
+    partners::Member,
+};
 
 /// How many others there are to write to. Counted only where nobody can be: one that can is all that a mail needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
@@ -83,6 +88,15 @@ pub async fn owing_members(pool: &PgPool) -> Result<Vec<Member>, sqlx::Error> {
         FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
     let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(member).collect())
+}
+
+/// Returns those of `members` that belong to `user`.
+pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<Member>, sqlx::Error> {
+    const MEMBERS: &str = "
+        SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
+        WHERE m.enabled AND m.state IN ('active', 'paused') AND m.user_id = $1 ORDER BY m.id";
+    let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).bind(user.0).fetch_all(connection).await?;
     Ok(rows.into_iter().map(member).collect())
 }
 

@@ -15,6 +15,7 @@ import * as mailbox from "./mailbox.mjs";
 import * as mailboxes from "./mailboxes.mjs";
 import { paced } from "./paced.mjs";
 import * as summary from "./summary.mjs";
+import * as warnings from "./warnings.mjs";
 import * as workers from "./workers.mjs";
 
 /** At most so often each part is read again, however much happens; and so often although nothing does. */
@@ -34,7 +35,7 @@ let leave = () => {};
 const parts = {
   overview: [
     async () => chart.show(await client.ask("day")),
-    async () => me?.isAdmin && workers.show(await client.ask("control"), now),
+    () => me && showControl(),
     () => mailboxes.refresh(),
     () => events.refresh(now),
   ],
@@ -43,6 +44,12 @@ const parts = {
 const soon = Object.fromEntries(
   Object.entries(parts).map(([name, works]) => [name, works.map((work) => paced(seen(name, work), GAP_MS))]),
 );
+
+async function showControl() {
+  const status = await client.ask("control");
+  warnings.show(status.warnings);
+  if (me?.isAdmin) workers.show(status, now);
+}
 
 /** Nothing is read for a view that nobody sees. */
 function seen(name, work) {

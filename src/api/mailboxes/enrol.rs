@@ -166,7 +166,9 @@ pub(in crate::api) async fn import(
     let (desk, options) = (&front.desk, options(&front, asked.dry_run));
     let (rules, owner) = (Rules::from(&*desk.settings), owner(&caller));
     let done = import_for(&desk.database, &desk.sealer, &rules, &file[..], owner.as_ref(), &options).await;
-    Ok(front.answer(done.map_err(|error| refused(error, Form::Csv))?))
+    let report = done.map_err(|error| refused(error, Form::Csv))?;
+    desk.capacity.clear();
+    Ok(front.answer(report.with_caps(&desk.settings)))
 }
 
 fn options(front: &Shared, dry_run: bool) -> Options<'static> {

@@ -6,9 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::plan::Plan;
-use crate::domain::{
-    enrolment::{Fault, Profile, Rules},
-    partners::{Member, Names, shortages},
+use crate::{
+    config::{EnrolledLoad, OwnerLoad, Settings},
+    domain::{
+        enrolment::{Fault, Profile, Rules},
+        partners::{Member, Names, shortages},
+    },
 };
 
 /// What an import did, or, in a dry run, would do.
@@ -27,6 +30,34 @@ pub struct ImportReport {
     pub users_created: Vec<String>,
     /// Legal, but perhaps not meant.
     pub warnings: Vec<String>,
+    /// Whose mailboxes `enrolled` holds.
+    #[serde(skip)]
+    #[schema(ignore)]
+    scope: Scope,
+    /// The enrolment after this import, for the arithmetic of the caps.
+    #[serde(skip)]
+    #[schema(ignore)]
+    enrolled: EnrolledLoad,
+}
+
+/// Which mailboxes the caller of an import may know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Scope {
+    #[default]
+    All,
+    Own,
+}
+
+impl ImportReport {
+    /// Adds a warning for each cap of `settings` that cannot carry the enrolment after this import.
+    pub fn with_caps(mut self, settings: &Settings) -> ImportReport {
+        let short = match self.scope {
+            Scope::All => settings.warnings_for(&self.enrolled),
+            Scope::Own => settings.warnings_for_owners(&self.enrolled),
+        };
+        self.warnings.extend(short.iter().map(ToString::to_string));
+        self
+    }
 }
 
 /// A mailbox that is not as it was.
@@ -38,9 +69,10 @@ pub struct Changed {
     pub columns: Vec<&'static str>,
 }
 
-/// Makes the report of `plan`, where `members` are the mailboxes that take part already; without them it is not told who has
-/// too few partners.
-pub(super) fn report(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules, dry_run: bool) -> ImportReport {
+/// Makes the report of `plan`, where `members` are the mailboxes in `scope` that take part already. Too few partners are
+/// reported only to a caller that may know all mailboxes.
+pub(super) fn report(plan: &Plan, members: Vec<Member>, scope: Scope, rules: &Rules, dry_run: bool) -> ImportReport {
+    let members = joined(plan, members);
     let changed = plan.changed.iter();
     let reactivated = changed.clone().filter(|(stored, planned)| planned.reactivates(stored));
     ImportReport {
@@ -53,11 +85,18 @@ pub(super) fn report(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules, d
         unchanged: plan.unchanged.len(),
         reactivated: reactivated.map(|(stored, _)| stored.profile.email.clone()).collect(),
         users_created: Vec::new(),
-        warnings: warnings(plan, members, rules),
+        warnings: warnings(plan, &members, scope, rules),
+        scope,
+        enrolled: load(&members),
     }
 }
 
-fn warnings(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules) -> Vec<String> {
+fn load(members: &[Member]) -> EnrolledLoad {
+    let of = |member: &Member| (member.owner.to_lowercase(), OwnerLoad { mailboxes: 1, quota: member.quota.into() });
+    members.iter().map(of).collect()
+}
+
+fn warnings(plan: &Plan, members: &[Member], scope: Scope, rules: &Rules) -> Vec<String> {
     let mut warnings = Vec::new();
     let least = rules.daily_max;
     let low: Vec<String> = profiles(plan)
@@ -67,8 +106,8 @@ fn warnings(plan: &Plan, members: Option<Vec<Member>>, rules: &Rules) -> Vec<Str
     if !low.is_empty() {
         warnings.push(format!("daily_max below WARMUP_MIN_DAILY_QUOTA ({least}) is obeyed: {}", Names(&low)));
     }
-    if let Some(members) = members {
-        warnings.extend(shortages(&joined(plan, members)).iter().map(ToString::to_string));
+    if scope == Scope::All {
+        warnings.extend(shortages(members).iter().map(ToString::to_string));
     }
     warnings.extend(still_down(plan));
     warnings

@@ -11,9 +11,15 @@ use crate::{
         postgres::view::{self, Pace},
         redis::RedisLookout,
     },
-    app::census::{Census, Tally},
+    app::{
+        capacity::CapacityCache,
+        census::{Census, Tally},
+    },
     config::Settings,
-    domain::id::{RunId, UserId},
+    domain::{
+        id::{RunId, UserId},
+        lease::MachineTime,
+    },
     ports::{LeaseKey, Member, PortError, Status},
 };
 
@@ -33,6 +39,9 @@ pub struct Sources<'a> {
     pub census: &'a Census,
     pub lookout: &'a RedisLookout,
     pub settings: &'a Settings,
+    pub capacity: &'a CapacityCache,
+    /// The machine clock.
+    pub machine: MachineTime,
     /// The worker of this process.
     pub worker: &'a str,
 }
@@ -45,6 +54,9 @@ pub struct ControlStatus {
     pub cron: CronStatus,
     /// By id. A user who is no admin is told none: they are everybody's.
     pub workers: Vec<WorkerStatus>,
+    /// Settings that defeat their own purpose, and caps that cannot carry the enrolled mailboxes, each with the line to
+    /// set. A user who is no admin is told of the user's own caps only.
+    pub warnings: Vec<String>,
 }
 
 /// The fleet.
@@ -115,7 +127,9 @@ pub async fn control_status(
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<ControlStatus, LookError> {
-    control_of(sources, user, &sources.census.lately(user, now).await?).await
+    let (cron, workers) = control_of(sources, user, &sources.census.lately(user, now).await?).await?;
+    let Sources { pool, settings, capacity, machine, .. } = sources;
+    Ok(ControlStatus { cron, workers, warnings: capacity.warnings(pool, settings, user, machine).await? })
 }
 
 /// The same, of what was counted already.
@@ -123,7 +137,7 @@ pub(super) async fn control_of(
     sources: Sources<'_>,
     user: Option<UserId>,
     tally: &Tally,
-) -> Result<ControlStatus, LookError> {
+) -> Result<(CronStatus, Vec<WorkerStatus>), LookError> {
     let members = sources.lookout.members().await?;
     let leader = sources.lookout.holder(LeaseKey::Leader).await?;
     let (running, active_sends) = view::order(sources.pool, user).await?;
@@ -144,7 +158,7 @@ pub(super) async fn control_of(
         worker_id: sources.worker.to_owned(),
         leader: leader.and_then(|run| named(&members, run)),
     };
-    Ok(ControlStatus { cron, workers: if user.is_none() { workers } else { Vec::new() } })
+    Ok((cron, if user.is_none() { workers } else { Vec::new() }))
 }
 
 fn queued(members: &[Member]) -> i64 {

@@ -6,7 +6,8 @@ use sqlx::PgPool;
 
 use crate::{
     adapters::postgres::view::{self, Batch, Totals},
-    app::census::Census,
+    app::{capacity::shortfalls, census::Census},
+    config::Settings,
     domain::partners::shortages,
 };
 
@@ -31,7 +32,7 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// Mailboxes with too few partners, by name.
+    /// Mailboxes with too few partners, by name; and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
 }
 
@@ -62,11 +63,18 @@ pub struct ShardOwner {
     pub shards: i64,
 }
 
-/// Reads how the fleet stands at `now`.
-pub async fn fleet_status(pool: &PgPool, census: &Census, now: DateTime<Utc>) -> Result<FleetStatus, sqlx::Error> {
+/// Reads how the fleet stands at `now`, and compares its enrolment with the caps of `settings`.
+pub async fn fleet_status(
+    pool: &PgPool,
+    census: &Census,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<FleetStatus, sqlx::Error> {
     let totals = census.lately(None, now).await?.totals;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
-    let warnings = shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> =
+        shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string).collect();
+    warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,

@@ -110,7 +110,7 @@ pub struct Performer {
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
     let tally = sources.census.lately(user, now).await?;
-    let cron = control_of(sources, user, &tally).await?.cron;
+    let (cron, _) = control_of(sources, user, &tally).await?;
     let listed = view::quotas_of(pool, &[&tally.totals.furthest[..], &tally.totals.best].concat()).await?;
     let among = |ids: &[i64]| ids.iter().filter_map(|id| listed.iter().find(|row| row.id == *id)).cloned().collect();
     let (furthest, best): (Vec<QuotaRow>, Vec<QuotaRow>) = (among(&tally.totals.furthest), among(&tally.totals.best));

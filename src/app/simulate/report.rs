@@ -78,7 +78,7 @@ pub(super) fn of(settings: &Settings, question: &Question, scene: &Scene) -> Rep
 fn load(settings: &Settings, question: &Question) -> Load {
     let mails = |mailboxes: u32| u64::from(mailboxes) * u64::from(settings.min_daily_quota);
     let replies = |mailboxes: u32| mails(mailboxes) * u64::from(DEFAULT_REPLY_RATE) / 100;
-    let of_a_user = question.mailboxes.div_ceil(question.users);
+    let of_a_user = question.of_largest_user();
     Load {
         mails: mails(question.mailboxes),
         replies: replies(question.mailboxes),
@@ -135,9 +135,13 @@ fn assumptions(settings: &Settings, question: &Question, scene: &Scene) -> Vec<S
     let rest = (settings.stagger_min + settings.stagger_max) / 2;
     vec![
         format!(
-            "{} mailboxes of {} user(s), all alike: {} mails a day from the first day on (no ramp), \
+            "{} mailboxes of {} user(s), the largest with {}, all alike: {} mails a day from the first day on (no ramp), \
              {DEFAULT_WINDOW} on every day, {}",
-            question.mailboxes, question.users, settings.min_daily_quota, settings.timezone
+            question.mailboxes,
+            question.users,
+            question.of_largest_user(),
+            settings.min_daily_quota,
+            settings.timezone
         ),
         format!("{} day(s) from {} on", question.days, scene.first_day().format("%A %-d %B %Y")),
         format!(

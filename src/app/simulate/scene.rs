@@ -145,10 +145,10 @@ fn window() -> Window {
 
 /// Grown up, like all others but for its owner.
 fn mailbox(number: u32, question: &Question, quota: u16, schedule: Schedule) -> MemoryMailbox {
-    let user = u64::from(number - 1) * u64::from(question.users) / u64::from(question.mailboxes) + 1;
+    let user = question.owner_of(number);
     MemoryMailbox {
         id: MailboxId(i64::from(number)),
-        user: UserId(user as i64),
+        user: UserId(i64::from(user)),
         email: format!("box{number}@user{user}.example"),
         display_name: String::new(),
         endpoint: Endpoint { host: format!("mail.user{user}.example"), port: 465, security: Security::Tls },

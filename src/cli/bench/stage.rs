@@ -78,7 +78,7 @@ impl Stage {
 type Urls = Vec<(&'static str, String)>;
 
 fn given() -> anyhow::Result<Urls> {
-    let settings = session::settings()?;
+    let (settings, _) = session::settings()?;
     Ok(vec![
         ("DATABASE_URL", settings.require_database()?.expose_secret().to_owned()),
         ("REDIS_URL", settings.require_redis()?.expose_secret().to_owned()),

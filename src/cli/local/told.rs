@@ -29,6 +29,7 @@ pub(super) fn told(
     }
     line("mailboxes", mailboxes(status));
     line("next mail", first_mail(status, next, now));
+    status.warnings.iter().for_each(|warning| line("warning", warning.clone()));
     let given = if is_usual { String::new() } else { format!("WARMUP_DATA_DIR='{folder}' ") };
     line("look", format!("{given}warmup status, in another terminal; so all other commands"));
     line("stop", "Ctrl-C, or SIGTERM".to_owned());

@@ -71,7 +71,7 @@ fn database(args: &Args) -> anyhow::Result<SecretString> {
             read.with_context(|| format!("the database's URL can't be read from {}", path.display()))?;
             Ok(text.trim().into())
         }
-        (None, None) => Ok(settings()?.require_database()?.clone()),
+        (None, None) => Ok(settings()?.0.require_database()?.clone()),
     }
 }
 

@@ -115,8 +115,8 @@ async fn run(
     let options = Options { now: session.now, dry_run: false, progress: &|_, _| {} };
     let rules = Rules::from(&session.settings);
     match enrol(&session.pool, &sealer, &rules, (rows, faults), by, &options).await {
-        Ok(report) if json => print_json(&report)?,
-        Ok(report) => print(&told(&report, if by == By::Add { "added" } else { "set" }))?,
+        Ok(report) if json => print_json(&report.with_caps(&session.settings))?,
+        Ok(report) => print(&told(&report.with_caps(&session.settings), if by == By::Add { "added" } else { "set" }))?,
         Err(ImportError::Faults(faults)) => bail!(columns::told(&faults, &addresses)),
         Err(error) => return Err(error.into()),
     }

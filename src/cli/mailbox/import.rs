@@ -43,8 +43,8 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Session { settings, pool, now } = Session::open().await?;
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     match with_bar(&pool, &sealer, &Rules::from(&settings), file, now, args.dry_run).await {
-        Ok(report) if args.json => print_json(&report)?,
-        Ok(report) => print(&told(&report, "imported"))?,
+        Ok(report) if args.json => print_json(&report.with_caps(&settings))?,
+        Ok(report) => print(&told(&report.with_caps(&settings), "imported"))?,
         Err(ImportError::Faults(faults)) if args.json => {
             print_json(&json!({ "faults": faults }))?;
             return Ok(ExitCode::FAILURE);
@@ -79,7 +79,7 @@ pub(in crate::cli) async fn with_bar(
 
 /// What was done, where `done` is the word for it.
 pub(in crate::cli) fn told(report: &ImportReport, done: &str) -> String {
-    let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run } = report;
+    let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run, .. } = report;
     let total = count(new.len() + changed.len() + unchanged, "mailbox", "mailboxes");
     let what = if *dry_run { "dry run, nothing was written" } else { done };
     let mut text = format!("{what}: {total}, {} new, {} changed, {unchanged} unchanged\n", new.len(), changed.len());

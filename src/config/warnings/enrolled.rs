@@ -1,72 +1,157 @@
-//! Whether the caps, the lanes and the cooldown carry what the enrolled mailboxes owe in a day.
+//! The caps, the lanes and the cooldown against what the enrolled mailboxes should send in a day.
+//!
+//! One function finds what is too low, and every place that knows the enrolment shows its findings: the import, the start
+//! of `run` and `local`, `warmup status`, `warmup config check` and the dashboard. Each finding names the cap, the
+//! arithmetic, and the line that would carry the day.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{lanes_in_words, only_if};
-use crate::config::{
-    Settings, Warning,
-    carry::{self, Cap, DAY, HOUR, MAIL, MINUTE},
-    table::LARGEST_CAP,
+use crate::{
+    config::{
+        Settings, Warning,
+        carry::{self, Cap, DAY, HOUR, MAIL, MINUTE},
+    },
+    domain::enrolment::DEFAULT_REPLY_RATE,
 };
 
-/// Mails a day, and who owes them.
-struct Owed<'a> {
-    mails: u64,
-    by: &'a str,
+/// The largest legal `WARMUP_MAX_CONCURRENT`.
+const MOST_LANES: u64 = 10_000;
+
+/// The mailboxes of one owner that take part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerLoad {
+    pub mailboxes: u64,
+    /// Mails a day when all of them are warmed up.
+    pub quota: u64,
 }
 
-impl Settings {
-    /// Returns a warning, with the arithmetic, for each cap and for the lanes that can't carry what is owed in a day
-    /// over 7 of the 8 hours of the usual window, and for a cooldown that a mailbox of mean quota can't keep.
-    ///
-    /// `enrolled_quota_per_day` is the sum of all quotas, `largest_user_quota` that of the user who owes most; both in
-    /// mails a day. The warnings that need no enrolment come from `from_vars`.
-    pub fn warnings_for(&self, enrolled_quota_per_day: u64, mailboxes: u64, largest_user_quota: u64) -> Vec<Warning> {
-        let all = Owed { mails: enrolled_quota_per_day, by: "the enrolled mailboxes owe" };
-        let user = Owed { mails: largest_user_quota, by: "the user with the most mailboxes owes" };
-        let cap = |limit, window| Cap { limit, window, burst: self.cap_burst };
-        let mean_quota = enrolled_quota_per_day.checked_div(mailboxes).unwrap_or(0);
-        [
-            carried("WARMUP_GLOBAL_HOURLY_LIMIT", cap(self.global_hourly_limit, HOUR), &all),
-            carried("WARMUP_GLOBAL_MINUTE_LIMIT", cap(self.global_minute_limit, MINUTE), &all),
-            carried("WARMUP_USER_HOURLY_LIMIT", cap(self.user_hourly_limit, HOUR), &user),
-            carried("WARMUP_USER_MINUTE_LIMIT", cap(self.user_minute_limit, MINUTE), &user),
-            lanes(self, &all),
-            cooldown(self, mean_quota, "the mean quota"),
-        ]
-        .concat()
+/// The enrolled mailboxes by owner: the load that caps and lanes have to carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnrolledLoad(BTreeMap<String, OwnerLoad>);
+
+impl EnrolledLoad {
+    /// Adds mailboxes to an owner's.
+    pub fn add(&mut self, owner: &str, load: OwnerLoad) {
+        let known = self.0.entry(owner.to_owned()).or_default();
+        known.mailboxes += load.mailboxes;
+        known.quota += load.quota;
+    }
+
+    /// The number of owners.
+    pub fn owners(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The sum over all owners.
+    pub fn total(&self) -> OwnerLoad {
+        let add = |sum: OwnerLoad, load: &OwnerLoad| OwnerLoad {
+            mailboxes: sum.mailboxes + load.mailboxes,
+            quota: sum.quota + load.quota,
+        };
+        self.0.values().fold(OwnerLoad::default(), add)
+    }
+
+    /// The owner with the most mails a day; of equal ones the first by name.
+    pub fn largest(&self) -> Option<(&str, OwnerLoad)> {
+        let largest = self.0.iter().max_by(|(a, x), (b, y)| x.quota.cmp(&y.quota).then_with(|| b.cmp(a)));
+        largest.map(|(owner, load)| (owner.as_str(), *load))
+    }
+
+    fn owners_above(&self, quota: u64) -> usize {
+        self.0.values().filter(|load| load.quota > quota).count()
     }
 }
 
-fn carried(name: &'static str, cap: Cap, owed: &Owed) -> Vec<Warning> {
-    let carries = cap.carries(DAY);
-    let text = || {
-        let instead = match cap.least_limit(owed.mails, DAY, LARGEST_CAP) {
-            Some(least) => format!("raise it to {least}"),
-            None => "no limit carries that at this WARMUP_CAP_BURST; lower the burst".to_owned(),
-        };
-        let rate = match cap.limit {
-            0 => "0 lets none through".to_owned(),
-            limit => format!("{limit} is one token every {:.3} s, {carries} in 7 h", cap.token().as_secs_f64()),
-        };
-        format!("{} {} mails a day, but {rate} (7/8 of a window of 8 h); {instead}", owed.by, owed.mails)
-    };
-    only_if(carries < owed.mails, name, text)
+impl FromIterator<(String, OwnerLoad)> for EnrolledLoad {
+    fn from_iter<T: IntoIterator<Item = (String, OwnerLoad)>>(owners: T) -> EnrolledLoad {
+        let mut enrolled = EnrolledLoad::default();
+        owners.into_iter().for_each(|(owner, load)| enrolled.add(&owner, load));
+        enrolled
+    }
 }
 
-fn lanes(s: &Settings, owed: &Owed) -> Vec<Warning> {
+impl Settings {
+    /// Returns a warning, with the arithmetic and the line to set, for each cap and for the lanes that can't carry the
+    /// enrolled mailboxes' day over 7 of the 8 hours of the usual window, and for a cooldown that a mailbox of mean quota
+    /// can't keep.
+    pub fn warnings_for(&self, enrolled: &EnrolledLoad) -> Vec<Warning> {
+        let all = enrolled.total();
+        let mean_quota = all.quota.checked_div(all.mailboxes).unwrap_or(0);
+        let fleet = [
+            ("WARMUP_GLOBAL_HOURLY_LIMIT", self.global_hourly_limit, HOUR),
+            ("WARMUP_GLOBAL_MINUTE_LIMIT", self.global_minute_limit, MINUTE),
+        ];
+        let of_fleet = fleet.map(|cap| self.short_cap(cap, all.quota, |_| load_in_words("the fleet", all)));
+        let of_lanes = [lanes(self, all), cooldown(self, mean_quota, "the mean quota")];
+        [of_fleet.concat(), self.warnings_for_owners(enrolled), of_lanes.concat()].concat()
+    }
+
+    /// Returns the warnings of `warnings_for` that concern the caps of a user: all that an owner without other rights may
+    /// know.
+    pub fn warnings_for_owners(&self, enrolled: &EnrolledLoad) -> Vec<Warning> {
+        let Some((owner, load)) = enrolled.largest() else { return Vec::new() };
+        let user = [
+            ("WARMUP_USER_HOURLY_LIMIT", self.user_hourly_limit, HOUR),
+            ("WARMUP_USER_MINUTE_LIMIT", self.user_minute_limit, MINUTE),
+        ];
+        let words = |carries: u64| match enrolled.owners_above(carries) {
+            0 | 1 => load_in_words(&format!("user {owner}"), load),
+            above => load_in_words(&format!("user {owner} (the largest of {above} users above this cap)"), load),
+        };
+        user.map(|cap| self.short_cap(cap, load.quota, words)).concat()
+    }
+
+    /// Returns the warning that a cap is too low for `mails` a day. `words` names the load, given what the cap carries.
+    fn short_cap(
+        &self,
+        (name, limit, window): (&'static str, u32, Duration),
+        mails: u64,
+        words: impl Fn(u64) -> String,
+    ) -> Vec<Warning> {
+        let cap = Cap { limit, window, burst: self.cap_burst };
+        let carries = cap.carries(DAY);
+        if carries >= mails {
+            return Vec::new();
+        }
+        let rate = match limit {
+            0 => "0 lets none through".to_owned(),
+            _ => format!("{limit} is one token every {:.3} s, {carries} in 7 h", cap.token().as_secs_f64()),
+        };
+        // Replies take tokens too: a value that carries the mails alone would leave the last of them to the evening.
+        let replies = mails * u64::from(DEFAULT_REPLY_RATE) / 100;
+        let needed = self.cap_needed((name, limit, window), mails, replies).needed;
+        let instead = match needed {
+            Some(needed) => format!("set {name}={needed}"),
+            None => "no limit carries that at this WARMUP_CAP_BURST; lower the burst".to_owned(),
+        };
+        let text = format!("{}, but {rate} (7/8 of a window of 8 h); {instead}", words(carries));
+        vec![Warning { needed, ..Warning::new(name, text) }]
+    }
+}
+
+fn load_in_words(whose: &str, load: OwnerLoad) -> String {
+    format!("{whose} has {} mailboxes that should send {} mails a day", load.mailboxes, load.quota)
+}
+
+fn lanes(s: &Settings, all: OwnerLoad) -> Vec<Warning> {
+    const NAME: &str = "WARMUP_MAX_CONCURRENT";
     let carries = carry::lanes_carry(s, DAY);
-    let text = || {
-        format!(
-            "{} {} mails a day, but {} carry {carries} in 7 h (7/8 of a window of 8 h); {} times the lanes or workers \
-             would do",
-            owed.by,
-            owed.mails,
-            lanes_in_words(s),
-            owed.mails.div_ceil(carries.max(1)),
-        )
+    if carries >= all.quota {
+        return Vec::new();
+    }
+    let enough = (u64::from(s.max_concurrent) * all.quota).div_ceil(carries.max(1));
+    let needed = (s.batch_delay.is_zero() && enough <= MOST_LANES).then_some(enough as u32);
+    let instead = match needed {
+        Some(needed) => format!("set {NAME}={needed}"),
+        None => format!("{} times the lanes or workers would do", all.quota.div_ceil(carries.max(1))),
     };
-    only_if(carries < owed.mails, "WARMUP_MAX_CONCURRENT", text)
+    let text = format!(
+        "{}, but {} carry {carries} in 7 h (7/8 of a window of 8 h); {instead}",
+        load_in_words("the fleet", all),
+        lanes_in_words(s),
+    );
+    vec![Warning { needed, ..Warning::new(NAME, text) }]
 }
 
 /// Warns when the rests between `quota` mails of one mailbox are longer than the time over which they are spread.
@@ -94,69 +179,111 @@ fn minutes(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::tests::settings;
 
-    fn warnings(vars: &[(&str, &str)], quota: u64, mailboxes: u64, user: u64) -> Vec<String> {
-        settings(vars).warnings_for(quota, mailboxes, user).iter().map(ToString::to_string).collect()
+    fn load(mailboxes: u64, quota: u64) -> OwnerLoad {
+        OwnerLoad { mailboxes, quota }
+    }
+
+    fn warnings_of(vars: &[(&str, &str)], owners: &[(&str, OwnerLoad)]) -> Vec<Warning> {
+        let enrolled = owners.iter().map(|(owner, load)| (owner.to_string(), *load)).collect();
+        settings(vars).warnings_for(&enrolled)
+    }
+
+    /// So many mailboxes with so many mails a day, of users of 100 mailboxes each.
+    fn warnings(vars: &[(&str, &str)], quota: u64, mailboxes: u64) -> Vec<String> {
+        let users: Vec<(String, OwnerLoad)> = (0..mailboxes.div_ceil(100))
+            .map(|n| {
+                let of_user = 100.min(mailboxes - n * 100);
+                (format!("u{n}@x.org"), load(of_user, quota * of_user / mailboxes))
+            })
+            .collect();
+        let users: Vec<(&str, OwnerLoad)> = users.iter().map(|(user, load)| (user.as_str(), *load)).collect();
+        warnings_of(vars, &users).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_defaults_carry_forty_eight_mailboxes_of_one_user() {
-        assert_eq!(warnings(&[], 48 * 30, 48, 48 * 30), [""; 0]);
-        assert_eq!(warnings(&[], 0, 0, 0), [""; 0]);
+        assert_eq!(warnings(&[], 48 * 30, 48), [""; 0]);
+        assert_eq!(warnings(&[], 0, 0), [""; 0]);
     }
 
     #[test]
-    fn caps_that_do_not_carry_the_quota_say_what_would() {
-        let all = warnings(&[("WARMUP_MAX_CONCURRENT", "40")], 100_000, 3_334, 3_000);
+    fn caps_that_do_not_carry_the_quota_show_the_sum_and_the_line_to_set() {
+        let all = warnings(&[("WARMUP_MAX_CONCURRENT", "40")], 100_000, 3_334);
         let [hour, minute] = &all[..] else { panic!("{all:#?}") };
-        assert_eq!(
-            hour,
-            "WARMUP_GLOBAL_HOURLY_LIMIT: the enrolled mailboxes owe 100000 mails a day, but 10000 is one token every \
-             0.379 s, 66407 in 7 h (7/8 of a window of 8 h); raise it to 15058"
+        assert!(
+            hour.contains("the fleet has 3334 mailboxes that should send") && hour.contains("66407 in 7 h"),
+            "{hour}"
         );
         assert!(minute.starts_with("WARMUP_GLOBAL_MINUTE_LIMIT") && minute.contains("73661 in 7 h"), "{minute}");
+        assert!(minute.contains("; set WARMUP_GLOBAL_MINUTE_LIMIT="), "{minute}");
     }
 
     #[test]
-    fn following_the_advice_silences_the_warning() {
-        let vars = [
-            ("WARMUP_MAX_CONCURRENT", "40"),
-            ("WARMUP_GLOBAL_HOURLY_LIMIT", "15058"),
-            ("WARMUP_GLOBAL_MINUTE_LIMIT", "272"),
-        ];
-        assert_eq!(warnings(&vars, 100_000, 3_334, 3_000), [""; 0]);
-    }
-
-    #[test]
-    fn the_largest_user_is_held_against_the_caps_of_a_user() {
-        let all = warnings(&[], 6_000, 200, 6_000);
+    fn one_owner_of_five_hundred_mailboxes_is_named_with_the_line_to_set() {
+        let all = warnings_of(&[], &[("operator@localhost", load(500, 15_000))]);
         let [hour] = &all[..] else { panic!("{all:#?}") };
-        assert!(hour.starts_with("WARMUP_USER_HOURLY_LIMIT: the user with the most mailboxes owes 6000"), "{hour}");
-        assert!(hour.contains("500 is one token every 7.589 s, 3320 in 7 h"), "{hour}");
+        assert_eq!(
+            hour.to_string(),
+            "WARMUP_USER_HOURLY_LIMIT: user operator@localhost has 500 mailboxes that should send 15000 mails a day, but \
+             500 is one token every 7.589 s, 3320 in 7 h (7/8 of a window of 8 h); set WARMUP_USER_HOURLY_LIMIT=2668"
+        );
+        assert_eq!(hour.line().as_deref(), Some("WARMUP_USER_HOURLY_LIMIT=2668"));
+    }
+
+    #[test]
+    fn following_the_advice_silences_the_warnings_and_no_smaller_value_does() {
+        let owners = [("ann@x.org", load(900, 27_000)), ("ben@x.org", load(3_000, 90_000))];
+        let all = warnings_of(&[], &owners);
+        let names: Vec<&str> = all.iter().map(|warning| warning.name).collect();
+        assert_eq!(
+            names,
+            [
+                "WARMUP_GLOBAL_HOURLY_LIMIT",
+                "WARMUP_GLOBAL_MINUTE_LIMIT",
+                "WARMUP_USER_HOURLY_LIMIT",
+                "WARMUP_USER_MINUTE_LIMIT",
+                "WARMUP_MAX_CONCURRENT"
+            ]
+        );
+        assert!(all[2].text.contains("user ben@x.org (the largest of 2 users above this cap)"), "{}", all[2]);
+        let lines: Vec<String> = all.iter().filter_map(Warning::line).collect();
+        let vars: Vec<(&str, &str)> = lines.iter().map(|line| line.split_once('=').unwrap()).collect();
+        assert_eq!(warnings_of(&vars, &owners), []);
+    }
+
+    #[test]
+    fn an_owner_below_the_cap_is_not_named_for_another() {
+        let all = warnings_of(&[], &[("ann@x.org", load(500, 15_000)), ("ben@x.org", load(48, 1_440))]);
+        let [hour] = &all[..] else { panic!("{all:#?}") };
+        assert!(hour.text.contains("user ann@x.org has 500 mailboxes"), "{hour}");
+        let of_ben = [("ben@x.org".to_owned(), load(48, 1_440))].into_iter().collect();
+        assert_eq!(settings(&[]).warnings_for_owners(&of_ben), []);
     }
 
     #[test]
     fn lanes_that_do_not_carry_the_quota_show_the_sum() {
-        let all = warnings(&[("WARMUP_MAX_CONCURRENT", "1")], 6_000, 200, 3_000);
+        let all = warnings(&[("WARMUP_MAX_CONCURRENT", "1")], 6_000, 200);
         let [lanes] = &all[..] else { panic!("{all:#?}") };
         assert!(lanes.contains("1 lane(s) x 1 worker(s) at 5.0 s a mail"), "{lanes}");
-        assert!(lanes.contains("5040 in 7 h") && lanes.contains("2 times the lanes"), "{lanes}");
+        assert!(lanes.contains("5040 in 7 h") && lanes.contains("set WARMUP_MAX_CONCURRENT=2"), "{lanes}");
     }
 
     #[test]
     fn workers_count_only_when_there_may_be_several() {
         let many = [("WARMUP_MAX_CONCURRENT", "1"), ("WARMUP_WORKER_COUNT", "2")];
-        assert_eq!(warnings(&many, 6_000, 200, 3_000).len(), 1);
+        assert_eq!(warnings(&many, 6_000, 200).len(), 1);
         let fleet = [&many[..], &[("WARMUP_DISTRIBUTED_MODE", "true")]].concat();
-        assert_eq!(warnings(&fleet, 6_000, 200, 3_000), [""; 0]);
+        assert_eq!(warnings(&fleet, 6_000, 200), [""; 0]);
     }
 
     #[test]
     fn a_cooldown_is_held_against_the_mean_quota() {
-        let all = warnings(&[], 100 * 48, 48, 3_000);
+        let all = warnings_of(&[("WARMUP_USER_HOURLY_LIMIT", "5000")], &[("ann@x.org", load(48, 100 * 48))]);
         let [cooldown] = &all[..] else { panic!("{all:#?}") };
-        assert!(cooldown.contains("the mean quota 100 needs 99 x 6.5 min"), "{cooldown}");
-        assert!(cooldown.contains("a mean cooldown of 4.2 min would fit"), "{cooldown}");
+        assert!(cooldown.text.contains("the mean quota 100 needs 99 x 6.5 min"), "{cooldown}");
+        assert!(cooldown.text.contains("a mean cooldown of 4.2 min would fit"), "{cooldown}");
     }
 }

@@ -45,7 +45,8 @@ async fn around_the_world() -> TestDatabase {
 }
 
 async fn fleet(pool: &PgPool) -> FleetStatus {
-    fleet_status(pool, &Census::for_commands(pool.clone()), now()).await.unwrap()
+    let (settings, _) = warmup::config::Settings::from_vars(&Default::default()).unwrap();
+    fleet_status(pool, &Census::for_commands(pool.clone()), &settings, now()).await.unwrap()
 }
 
 #[tokio::test]
