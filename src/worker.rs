@@ -20,6 +20,7 @@ mod bench;
 mod connections;
 mod drain;
 mod duties;
+mod grant_backoff;
 mod grants;
 mod holdings;
 mod keeper;
@@ -48,9 +49,11 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    batch::DOUBTFUL,
     bench::Benched,
     connections::Connections,
     duties::Chores,
+    grant_backoff::GrantBackoff,
     holdings::Holdings,
     keeper::Keeper,
     lanes::Lanes,
@@ -97,6 +100,8 @@ enum Event {
     Settled(Vec<Settled>),
     /// The standing order was read: at a heartbeat, or because the bell was rung.
     Ordered { running: bool, rung: bool },
+    /// A sweep gave back mails that were never started: a plan that was made before has their attempts still.
+    Released,
     /// Somebody does not want to wait for the tick.
     Triggered,
 }
@@ -107,6 +112,8 @@ struct Settled {
     mailbox: MailboxId,
     next_at: DateTime<Utc>,
     stopped: bool,
+    /// No connection was opened, so the ledger has taken the attempt back.
+    unstarted: bool,
 }
 
 /// One worker. `run` it once.
@@ -139,6 +146,8 @@ pub struct Worker {
     gathering: Option<DateTime<Utc>>,
     /// How many letters a batch takes at most, while caps of the fleet are short.
     appetite: usize,
+    /// No batch before its end: the ledger answered too late for the grants.
+    backoff: GrantBackoff,
     next_tick: DateTime<Utc>,
     /// The tick that planned last, for the spans of what it planned.
     origin: Origin,
@@ -175,6 +184,7 @@ impl Worker {
             not_before: DateTime::<Utc>::MIN_UTC,
             gathering: None,
             appetite: usize::MAX,
+            backoff: GrantBackoff::default(),
             next_tick: DateTime::<Utc>::MIN_UTC,
             origin: Origin::default(),
             ordered: true,
@@ -250,7 +260,7 @@ impl Worker {
         self.next_tick = self.ports.clock.now();
         loop {
             let (wake, probe) = (self.next_batch_at(), self.benched.as_ref().map(|benched| benched.probe_at));
-            let give_back = self.connections.give_back_at();
+            let (give_back, backoff) = (self.connections.give_back_at(), self.backoff.until());
             self.vitals.queued(self.queue.len());
             let clock = Arc::clone(&self.ports.clock);
             tokio::select! {
@@ -263,7 +273,7 @@ impl Worker {
                     Some(next) => self.next_tick = next,
                     None => return,
                 },
-                () = sleep_until_some(&*clock, wake) => self.dispatch(results).await,
+                () = wait_for_batch(&*clock, backoff, wake) => self.dispatch(results).await,
                 () = pause_until_some(&*clock, give_back) => {
                     self.tracker.spawn(self.connections.give_back(&self.ports.caps));
                 }
@@ -291,6 +301,7 @@ impl Worker {
                     self.call_up();
                 }
             }
+            Event::Released => self.next_tick = now,
             Event::Triggered => {
                 tracing::info!("triggered: planning now");
                 self.next_tick = now;
@@ -299,9 +310,13 @@ impl Worker {
         }
     }
 
-    fn on_settled(&mut self, Settled { mailbox, next_at, stopped }: Settled) {
+    fn on_settled(&mut self, Settled { mailbox, next_at, stopped, unstarted }: Settled) {
         if stopped {
             self.queue.stopped(mailbox);
+        } else if unstarted {
+            // What it still owes is planned with one attempt more than the ledger has now: a tick reads it again, soon.
+            self.queue.stopped(mailbox);
+            self.next_tick = self.next_tick.min(self.ports.clock.now() + DOUBTFUL);
         } else {
             self.replies.cool(mailbox, next_at);
             self.queue.done(mailbox, next_at);
@@ -334,6 +349,14 @@ impl Worker {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let rolled = self.ports.entropy.between(purpose, key, micros(min), micros(max));
         TimeDelta::microseconds(i64::try_from(rolled).unwrap_or(i64::MAX))
+    }
+}
+
+/// Waits until the day clock shows `wake`, and the machine clock shows the end of the `backoff`.
+async fn wait_for_batch(clock: &dyn Clock, backoff: Option<MachineTime>, wake: Option<DateTime<Utc>>) {
+    sleep_until_some(clock, wake).await;
+    if backoff.is_some() {
+        pause_until_some(clock, backoff).await;
     }
 }
 

@@ -27,6 +27,8 @@ mod sign;
 mod skewed;
 #[path = "sim/sky.rs"]
 mod sky;
+#[path = "sim/slow.rs"]
+mod slow;
 #[path = "sim/suspend.rs"]
 mod suspend;
 #[path = "sim/trouble.rs"]

@@ -34,7 +34,8 @@ pub struct Candidate {
     /// Sent + uncertain + in flight today.
     pub reserved: u16,
     pub sent: u16,
-    /// Attempts today; the next partner is the one of level `attempts + 1`. Never goes back.
+    /// Mails of today that were started or are reserved; the next partner is the one of level `attempts + 1`. A mail that
+    /// was never started gives its attempt back.
     pub attempts: u16,
     /// The end of its cooldown.
     pub next_at: Option<DateTime<Utc>>,

@@ -215,7 +215,8 @@ pub trait Ledger: Send + Sync {
     /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `abandon`.
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
-    /// Releases flights that no connection was opened for: the place and the pair are given back, attempts are not.
+    /// Releases flights that no connection was opened for. Returns everything that the reserve took: the quota slot, the
+    /// pair, the attempt, and the place in the user's day.
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Releases whatever a reserve of `run` with these Message-IDs may have opened. Repeatable.

@@ -38,7 +38,7 @@ const AWAY: Duration = Duration::from_millis(500);
 const UNSETTLED: usize = 4;
 
 /// How long a mail waits whose shard is not ours for certain.
-const DOUBTFUL: TimeDelta = TimeDelta::seconds(5);
+pub(super) const DOUBTFUL: TimeDelta = TimeDelta::seconds(5);
 
 /// How long a mail waits that was refused for a cause that passes by itself.
 pub(super) const SOON: TimeDelta = TimeDelta::seconds(30);
@@ -55,7 +55,8 @@ impl Worker {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
             return self.ports.clock.pause(AWAY).await;
         }
-        let most = self.lanes.free(now).min(self.settings.batch_size).min(self.appetite);
+        let most =
+            self.lanes.free(now).min(self.settings.batch_size).min(self.appetite).min(self.backoff.batch_limit());
         let (letters, pledge) = self.owned_only(now, most);
         if letters.is_empty() {
             return;
@@ -166,6 +167,7 @@ impl Worker {
         if moments.reserved.since(asked) > GRANT_HOLDS {
             return self.throw_away(reserved, now).await;
         }
+        self.backoff.reset();
         let reserved = self.without_moved(reserved, now).await;
         // All of a batch are known before the first can finish: so it settles as one.
         for (_, flight) in &reserved {
@@ -184,10 +186,8 @@ impl Worker {
     async fn throw_away(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
         tracing::warn!(mails = reserved.len(), "the ledger answered too late for the grants: nothing was started");
         self.release(&reserved, now).await;
-        for (mut granted, _) in reserved {
-            if let Letter::Mail(mail) = &mut granted.letter {
-                mail.planned.attempts += 1;
-            }
+        self.backoff.record_expired(self.ports.clock.machine());
+        for (granted, _) in reserved {
             self.put_back(granted.letter, now);
         }
     }

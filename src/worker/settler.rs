@@ -17,7 +17,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{Event, Ports, Settled};
 use crate::{
-    domain::id::{BatchId, FlightId, ShardId, WorkerId},
+    domain::{
+        id::{BatchId, FlightId, ShardId, WorkerId},
+        outcome::Fate,
+    },
     observe::trails::MailTrail,
     ports::{PortError, Settlement, entropy::Purpose},
 };
@@ -231,6 +234,7 @@ impl Settler {
             mailbox: result.mailbox,
             next_at: result.next_at,
             stopped: result.outcome.effects.sender.is_some(),
+            unstarted: result.outcome.fate == Fate::Unstarted,
         };
         let _ = self.tell.send(Event::Settled(results.into_iter().map(settled).collect()));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use tracing::{Instrument, Span, field};
 
-use super::Worker;
+use super::{Event, Worker};
 use crate::{
     domain::{
         id::ShardId,
@@ -168,11 +168,15 @@ impl Worker {
             older_than: self.settings.mail_deadline + ORPHANED_AFTER,
             now: self.ports.clock.now(),
         };
-        let ledger = Arc::clone(&self.ports.ledger);
+        let (ledger, tell) = (Arc::clone(&self.ports.ledger), self.tell.clone());
         self.tracker.spawn(async move {
             match ledger.sweep(&sweep).await {
                 Ok(swept) if swept.uncertain + swept.released > 0 => {
                     tracing::warn!(uncertain = swept.uncertain, released = swept.released, "swept orphaned mails");
+                    if swept.released > 0 {
+                        // After the end of the loop there is nothing to plan.
+                        let _ = tell.send(Event::Released);
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "sweep failed: the next tick repeats it"),

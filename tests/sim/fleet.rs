@@ -157,6 +157,8 @@ pub struct Services {
     pub machine: VirtualClock,
     pub leases: Arc<MemoryLeases>,
     mailer: Arc<MemoryMailer>,
+    /// The weather over all links.
+    pub sky: Arc<Sky>,
 }
 
 impl Services {
@@ -175,7 +177,7 @@ impl Services {
             orders: Arc::new(self.world.clone()),
             bell: Arc::new(self.bell.another()),
         };
-        Link::to(ports, Arc::new(Sky::clear(Arc::clone(&self.clock), Arc::clone(&self.entropy))))
+        Link::to(ports, Arc::clone(&self.sky))
     }
 }
 
@@ -251,6 +253,7 @@ fn services(scenario: &Scenario, begins: DateTime<Utc>) -> Services {
         leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
         mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), scenario.weather)),
         ledger: Arc::new(Audited::new(world.clone(), Arc::clone(&clock))),
+        sky: Arc::new(Sky::clear(Arc::clone(&clock), entropy.clone())),
         clock,
         entropy,
         world,

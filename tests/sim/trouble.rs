@@ -11,7 +11,11 @@ use warmup::{
     ports::{LeaseKey, Ledger, Members, Status},
 };
 
-use crate::fleet::{SHARDS, Services};
+use crate::{
+    fleet::{SHARDS, Services},
+    link::Service,
+    sky::Condition,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Outage {
@@ -26,18 +30,23 @@ pub enum Outage {
     Asleep,
     /// At the beginning Redis forgets everything, and workers of another fleet, with another database, are there first.
     Strangers,
+    /// Each call of Postgres takes up to this many milliseconds longer.
+    SlowLedger(u64),
     /// Somebody raises all epochs at the beginning, whose leases these are not.
     EpochsPass,
 }
 
 /// Lets all suffer it from `from` to `to`.
 pub async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to: DateTime<Utc>) {
-    let Services { clock, machine, world, caps, leases, ledger, .. } = services;
+    let Services { clock, machine, world, caps, leases, ledger, sky, .. } = services;
     let set = |on: bool| match outage {
         Outage::Ledger(fault) => world.set_fault(on.then_some(fault)),
         Outage::Caps(fault) => caps.set_fault(on.then_some(fault)),
         Outage::Leases(fault) => leases.set_fault(on.then_some(fault)),
         Outage::Reserves => ledger.lose_reserves(on),
+        Outage::SlowLedger(most_ms) => {
+            sky.set(Service::Postgres, if on { Condition::Slow(most_ms) } else { Condition::Fair });
+        }
         Outage::RedisForgets if on => {
             caps.lose();
             leases.lose();

@@ -102,8 +102,8 @@ pub fn faults_of(root: &Path, mutants: &[Mutant]) -> Vec<String> {
 fn own_faults(root: &Path, mutant: &Mutant, sources: &str) -> Vec<String> {
     let Mutant { name, invariant, file, tests, .. } = mutant;
     let mut found = Vec::new();
-    if !matches!(invariant.as_bytes(), [b'I', b'1'..=b'9'] | b"safety") {
-        found.push(format!("{name}: `{invariant}` is no invariant: I1 to I9, or safety"));
+    if !matches!(invariant.as_bytes(), [b'I', b'1'..=b'9'] | [b'I', b'2', b'0'..=b'3'] | b"safety") {
+        found.push(format!("{name}: `{invariant}` is no invariant: I1 to I9, I20 to I23, or safety"));
     }
     match fs::read_to_string(root.join(file)) {
         Ok(source) => found.extend(mutant.damage(&source).err()),

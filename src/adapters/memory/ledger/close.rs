@@ -189,6 +189,7 @@ fn count_mail(day: &mut DayRow, end: &Ending) {
     day.failed += u16::from(end.is(Fate::Refused));
     day.uncertain += u16::from(end.is(Fate::Uncertain));
     day.reserved -= u16::from(end.is(Fate::Refused) || end.is(Fate::Unstarted));
+    day.attempts -= u16::from(end.is(Fate::Unstarted));
     if end.is(Fate::Sent) {
         day.last_sent_at = day.last_sent_at.max(Some(end.at));
     }

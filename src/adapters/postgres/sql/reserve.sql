@@ -76,7 +76,9 @@ threads AS MATERIALIZED (
     ORDER BY s.id
     FOR UPDATE OF s
 ),
--- No other statement can use a pair of a day that we hold: whoever did since our snapshot raised `attempts`.
+-- No other statement uses a pair of a day that this one has locked. A reserve that committed after our snapshot raised
+-- `attempts`. Only its release lowers `attempts` again, and deletes the pair with it. A mail that is in flight in our
+-- snapshot refuses the ask above. So equal `attempts` mean that `pairs` is as our snapshot shows it.
 chosen AS MATERIALIZED (
     SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, days.user_id,
            partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name,

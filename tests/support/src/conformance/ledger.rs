@@ -305,8 +305,8 @@ macro_rules! ledger_conformance {
                 sent_is_one_row_and_keeps_the_place
                 a_definite_failure_gives_its_place_back_but_not_its_attempt
                 uncertain_is_one_row_and_keeps_the_place
-                unstarted_leaves_no_row_and_gives_back_place_and_pair
-                a_release_leaves_no_row_and_gives_back_place_and_pair
+                unstarted_leaves_no_row_and_gives_everything_back
+                a_release_leaves_no_row_and_gives_everything_back
                 an_abandoned_batch_is_found_by_its_message_ids_and_only_once
                 a_settle_that_is_repeated_changes_nothing
                 a_late_answer_corrects_its_uncertain_row_to_sent
