@@ -19,7 +19,10 @@ pub use duties::{Duties, Retired};
 pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
-pub use ledger::{Ask, Choice, Flight, Ledger, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept};
+pub use ledger::{
+    Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
+    Swept,
+};
 pub use mailboxes::Mailboxes;
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
 pub use members::{Member, Members, Pulse, Status};

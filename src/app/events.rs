@@ -26,6 +26,7 @@ const WORDS: &[(&str, &str)] = &[
     ("user-changed", "user changed"),
     ("token-created", "token made"),
     ("token-revoked", "token revoked"),
+    ("writes-refused", "Postgres refused a worker's writes"),
     ("key-rotated", "master key rotated"),
 ];
 

@@ -15,7 +15,7 @@ mod standing;
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
     day::{DayCurve, Reached, day_curve},
-    fleet::{FleetStatus, fleet_status},
+    fleet::{FleetStatus, READ_ONLY, fleet_status},
     found::{Looked, quotas_found},
     gauges::fleet_gauges,
     mailbox::{

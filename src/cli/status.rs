@@ -10,8 +10,8 @@ use super::{
     watch::{Look, Watch},
 };
 use crate::app::{
-    census::Census,
-    overview::{FleetStatus, fleet_status},
+    census::{Census, is_read_only},
+    overview::{FleetStatus, READ_ONLY, fleet_status},
 };
 
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     let census = Census::for_commands(session.pool.clone());
-    args.watch.show(async |now| Ok(fleet_status(&session.pool, &census, &session.settings, now).await?)).await
+    args.watch
+        .show(async |now| match fleet_status(&session.pool, &census, now).await {
+            // Nothing was ever counted, and nothing can be now.
+            Err(error) if is_read_only(&error) => anyhow::bail!(READ_ONLY),
+            status => Ok(status?),
+        })
+        .await
 }
 
 impl Look for FleetStatus {

@@ -24,6 +24,7 @@ pub struct Liveness {
     phase: AtomicU8,
     beat: Mutex<Option<MachineTime>>,
     benched: Mutex<Option<String>>,
+    failure: Mutex<Option<String>>,
 }
 
 impl Liveness {
@@ -35,12 +36,18 @@ impl Liveness {
     /// Notes a heartbeat that Redis and Postgres both answered. The first one ends the start.
     pub fn beat(&self, at: MachineTime) {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        self.note_failure(None);
         let _ = self.phase.compare_exchange(
             Phase::Starting as u8,
             Phase::Running as u8,
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
+    }
+
+    /// Notes why heartbeats fail, where the reason is known. The next good heartbeat clears it.
+    pub fn note_failure(&self, reason: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// Where in its life the process is.
@@ -75,7 +82,10 @@ impl Liveness {
         }
         let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = phase == Phase::Running && beat.is_some_and(|beat| now.since(beat) <= fresh);
-        (!ready).then(|| format!("{phase:?}, last good heartbeat too long ago or none"))
+        (!ready).then(|| {
+            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            failure.unwrap_or_else(|| format!("{phase:?}, last good heartbeat too long ago or none"))
+        })
     }
 }
 
@@ -93,6 +103,18 @@ mod tests {
         liveness.set(Phase::Draining);
         liveness.beat(at(17));
         assert!(!liveness.ready(at(17), fresh));
+    }
+
+    #[test]
+    fn a_worker_whose_heartbeats_fail_says_why_once_it_is_not_ready() {
+        let at = |second| MachineTime(Duration::from_secs(second));
+        let (liveness, fresh) = (Liveness::default(), Duration::from_secs(15));
+        liveness.beat(at(1));
+        liveness.note_failure(Some("Postgres refuses writes".into()));
+        assert!(liveness.ready(at(16), fresh));
+        assert_eq!(liveness.unready(at(17), fresh).as_deref(), Some("Postgres refuses writes"));
+        liveness.beat(at(17));
+        assert!(liveness.ready(at(17), fresh));
     }
 
     #[test]

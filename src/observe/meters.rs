@@ -63,7 +63,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallError {
     pub call: &'static str,
-    /// `unavailable`, `lost`, `conflict`, `permanent` or `unknown`.
+    /// `unavailable`, `unwritable`, `lost`, `conflict`, `permanent` or `unknown`.
     pub error: &'static str,
 }
 
@@ -171,6 +171,8 @@ meters! {
     postgres: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_postgres_call", "_seconds", Some(Unit::Seconds), "call";
     /// Calls of Postgres that failed, by the call and by what the error lets the caller do.
     postgres_errors: Family<CallError, Counter> = Family::default(), "counter", "warmup_postgres_errors", "_total", None, "call, error";
+    /// 1 while Postgres refuses what this process writes: it is read-only, or its disk is full.
+    read_only: Gauge = Gauge::default(), "gauge", "warmup_database_read_only", "", None, "";
     /// What calls of Redis took, by the call.
     redis: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_redis_call", "_seconds", Some(Unit::Seconds), "call";
     /// Calls of Redis that failed, by the call and by what the error lets the caller do.

@@ -8,6 +8,10 @@ pub enum PortError {
     /// The service is away or overloaded and did nothing: back off and ask again.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The service answers and refuses to write, because it is read-only or its disk is full; nothing happened: give up
+    /// what needs writes, back off and ask again.
+    #[error("cannot write: {0}")]
+    Unwritable(String),
     /// What was relied on is no longer ours (a lease, an epoch): stop.
     #[error("lost: {0}")]
     Lost(String),
@@ -27,6 +31,7 @@ impl PortError {
     pub fn kind(&self) -> &'static str {
         match self {
             PortError::Unavailable(_) => "unavailable",
+            PortError::Unwritable(_) => "unwritable",
             PortError::Lost(_) => "lost",
             PortError::Conflict(_) => "conflict",
             PortError::Permanent(_) => "permanent",

@@ -183,6 +183,28 @@ pub struct Sweep {
     pub now: DateTime<Utc>,
 }
 
+/// A worker's heartbeat in the ledger.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    pub worker: WorkerId,
+    pub run: RunId,
+    /// The shards that the worker holds.
+    pub shards: Vec<ShardId>,
+    /// The first refusal since the last heartbeat that was written; stored with an event. Day clock.
+    pub refused_since: Option<DateTime<Utc>>,
+    /// Day clock.
+    pub now: DateTime<Utc>,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerPulse {
+    /// The epochs of the shards, in order.
+    pub epochs: Vec<Epoch>,
+    /// The ledger's own clock.
+    pub now: DateTime<Utc>,
+}
+
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -197,6 +219,11 @@ pub struct Swept {
 pub trait Ledger: Send + Sync {
     /// Makes sure that rows of the next days can be written: at every start, and daily.
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError>;
+
+    /// Stores the heartbeat of a worker, which proves that it can write, and returns the epochs of its shards. Repeatable.
+    ///
+    /// Returns `Unwritable` if the ledger answers and refuses to write.
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError>;
 
     /// Returns the epochs of `shards`, in order. Read *before* the lease is asked for.
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError>;

@@ -25,7 +25,8 @@
 //!
 //! # Why
 //!
-//! - *Postgres first*: a worker that can't write lets its membership run out and starves no shard.
+//! - *Postgres first, by a write*: a worker that can't write lets its membership run out and starves no shard
+//!   (`keeper/writes.rs`).
 //! - *Leases last as long as the membership*: `lua/claim.lua` gives away those of whoever is no member. So a heartbeat need
 //!   not extend thousands of them to keep them, and looks at a part each time (`domain/turns.rs`).
 //! - *What is dropped is given back*: by a worker that lives on, for its leases would keep others out.
@@ -58,6 +59,7 @@
 mod acquire;
 mod seat;
 mod share;
+mod writes;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -72,7 +74,7 @@ use crate::{
         turns::Turns,
     },
     observe::liveness::Liveness,
-    ports::{LeaseKey, Member, PortError, Pulse, Status},
+    ports::{LeaseKey, LedgerPulse, Member, PortError, Pulse, Status},
 };
 
 /// A worker whose clock is further off than this takes no shards.
@@ -125,7 +127,7 @@ impl Keeper {
                     moving
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                    self.heartbeat_failed(&error, &liveness);
                     // A service that is back is to be found soon, and what it cost taken again.
                     true
                 }
@@ -192,12 +194,13 @@ impl Keeper {
         !self.settings.distributed || self.member_since.is_some_and(|since| now.since(since) >= patience)
     }
 
-    /// Beats, if Postgres answers: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
+    /// Beats, if Postgres takes a write: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
     /// long this worker may believe that it does.
     async fn renew(&mut self, status: &Status) -> Result<(Vec<Member>, Trust), PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
-        let epochs = self.ports.ledger.epochs(&shards).await?;
+        let LedgerPulse { epochs, .. } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone())).await?;
+        self.writes_taken();
         let read: Vec<(ShardId, Epoch)> = shards.into_iter().zip(epochs).collect();
         // Taken: should this heartbeat not be heard, all leases are due at the next.
         let turns = std::mem::take(&mut self.turns);

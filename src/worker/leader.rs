@@ -57,8 +57,8 @@ impl Leadership {
     }
 
     async fn beat(&self) -> Result<(), PortError> {
-        if self.vitals.is_among_strangers() {
-            // The lease is theirs to ask for.
+        if self.vitals.is_among_strangers() || self.vitals.writes_refused_since().is_some() {
+            // The lease is for the others to ask for: those of the other fleet, or those that can write.
             self.resign().await;
             return Ok(());
         }

@@ -11,6 +11,7 @@ pub(super) struct Vitals {
     last_tick_micros: AtomicI64,
     failures: AtomicU32,
     strangers: AtomicBool,
+    refused_since_micros: AtomicI64,
 }
 
 const NEVER: i64 = i64::MIN;
@@ -22,6 +23,7 @@ impl Default for Vitals {
             last_tick_micros: AtomicI64::new(NEVER),
             failures: AtomicU32::default(),
             strangers: AtomicBool::default(),
+            refused_since_micros: AtomicI64::new(NEVER),
         }
     }
 }
@@ -51,6 +53,17 @@ impl Vitals {
     /// Says whether this worker is no member, because another fleet's are there.
     pub(super) fn is_among_strangers(&self) -> bool {
         self.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Notes since when Postgres has refused this worker's writes; `None` once it takes them. Day clock.
+    pub(super) fn set_writes_refused(&self, since: Option<DateTime<Utc>>) {
+        let micros = since.map_or(NEVER, |since| since.timestamp_micros());
+        self.refused_since_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// Returns since when Postgres has refused this worker's writes.
+    pub(super) fn writes_refused_since(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.refused_since_micros.load(Ordering::Relaxed))
     }
 
     pub(super) fn queue_size(&self) -> usize {

@@ -86,6 +86,28 @@ async fn a_settle_that_fails_holds_up_the_next_mails() {
     goes_on_and_holds(&stage, worker).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_read_only_costs_the_worker_its_shards_until_it_writes_again() {
+    let stage = Stage::set(CAST, &STEADY).await;
+    let worker = sending(&stage).await;
+    stage.binary.command(&["status"], "").await;
+    let before = stage.host.taken();
+    stage.read_only(true).await;
+    eventually(BACK, async || stage.members().await == 0).await;
+    stays_silent(&stage, before).await;
+    let why = stage.readiness().await.unwrap_or_default();
+    assert!(why.contains("Postgres refuses writes") && why.contains("default_transaction_read_only"), "{why}");
+    let status = stage.binary.command(&["status"], "").await;
+    assert!(status.contains("the database is read-only"), "{status}");
+    let shown = stage.binary.command(&["mailbox", "show", "m0@d0.test"], "").await;
+    assert!(shown.contains("the database is read-only"), "{shown}");
+    stage.read_only(false).await;
+    let log = goes_on_and_holds(&stage, worker).await;
+    assert_eq!(log.matches("Postgres refuses writes").count(), 1, "{log}");
+    const EVENTS: &str = "SELECT count(*) FROM events WHERE kind = 'writes-refused' AND worker_id IS NOT NULL";
+    assert_eq!(ledger::number(stage.pool(), EVENTS).await, 1);
+}
+
 /// A worker whose heartbeat hangs on Postgres while its mails are at their hosts.
 const SLOW_HOST: [(&str, &str); 2] = [("WARMUP_SMTP_TIMEOUT_MS", "30000"), ("WARMUP_DRAIN_TIMEOUT_MS", "40000")];
 
@@ -142,7 +164,8 @@ async fn stays_silent(stage: &Stage, before: usize) {
     assert_eq!(stage.host.taken(), silent, "a mail was started in the outage");
 }
 
-async fn goes_on_and_holds(stage: &Stage, mut worker: Running) {
+/// Returns what the worker logged.
+async fn goes_on_and_holds(stage: &Stage, mut worker: Running) -> String {
     let watch = Watch::over(stage.pool());
     let enough = stage.host.taken() + 10;
     let sends = eventually(BACK, async || stage.host.taken() >= enough);
@@ -156,4 +179,5 @@ async fn goes_on_and_holds(stage: &Stage, mut worker: Running) {
     let lost: Vec<&String> = told.uncertain.iter().collect();
     assert!(lost.is_empty(), "an outage of the ledger makes no answer of a host uncertain: {lost:?}");
     assert_eq!(stage.host.taken(), told.sent.len());
+    worker.log()
 }

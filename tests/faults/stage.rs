@@ -60,11 +60,28 @@ impl Stage {
 
     /// What the worker answers to a readiness probe; `None` while it listens to nobody.
     pub async fn is_ready(&self) -> Option<bool> {
+        let answer = self.readiness().await?;
+        Some(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// The whole answer to a readiness probe.
+    pub async fn readiness(&self) -> Option<String> {
         let mut tcp = TcpStream::connect(("127.0.0.1", self.probes)).await.ok()?;
         tcp.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await.ok()?;
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).await.ok()?;
-        Some(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
+        Some(answer)
+    }
+
+    /// Makes the database refuse writes of new sessions, or take them again, and ends the worker's sessions.
+    pub async fn read_only(&self, read_only: bool) {
+        let mut session = self.pool().acquire().await.expect("Postgres runs");
+        let name: String =
+            sqlx::query_scalar("SELECT current_database()").fetch_one(&mut *session).await.expect("Postgres runs");
+        let setting = format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = {read_only}");
+        for statement in ["SET default_transaction_read_only = off", &setting, END_WORKERS] {
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *session).await.expect("Postgres runs");
+        }
     }
 
     /// How many leases there are.
@@ -94,6 +111,10 @@ impl Stage {
         came.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}; the worker said:\n{}", worker.log()))
     }
 }
+
+/// Ends the sessions of the worker and its API, so that they connect anew.
+const END_WORKERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name IN ('warmup', 'warmup api')";
 
 /// Far longer than anything takes on a machine that does many other things.
 const PATIENCE: Duration = Duration::from_secs(90);

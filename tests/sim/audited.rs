@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use warmup::{
     adapters::memory::MemoryWorld,
     domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
-    ports::{Clock, Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
 pub struct Audited {
@@ -67,6 +67,9 @@ impl Audited {
 impl Ledger for Audited {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.world.prepare(now).await
+    }
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        self.world.heartbeat(heartbeat).await
     }
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
         self.world.epochs(shards).await

@@ -27,7 +27,7 @@ use warmup::{
         id::WorkerId,
     },
     observe::liveness::Liveness,
-    ports::{Clock, Duties, PortError, Retired},
+    ports::{Clock, Duties, LeaseKey, PortError, Retired},
     worker::{KeeperError, Ports, Report, Worker, WorkerSettings},
 };
 use warmup_support::{
@@ -352,6 +352,22 @@ async fn a_stopping_leader_gives_the_leadership_back() {
     assert_eq!(place.days(), [(date("2026-11-24"), None)]);
     stop.cancel();
     next.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_can_not_write_gives_the_leadership_up_until_it_can() {
+    let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
+    let stop = CancellationToken::new();
+    let worker = place.worker(Arc::new(place.world.clone()), &stop);
+    place.clock.pause(Duration::from_secs(60)).await;
+    place.world.set_read_only(true);
+    place.clock.pause(Duration::from_secs(60)).await;
+    assert!(!place.leases.holders().contains_key(&LeaseKey::Leader));
+    place.world.set_read_only(false);
+    place.clock.pause(Duration::from_secs(60)).await;
+    assert!(place.leases.holders().contains_key(&LeaseKey::Leader));
+    stop.cancel();
+    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,9 +15,9 @@ use warmup::{
         time::Todays,
     },
     ports::{
-        Bell, CapAsk, Caps, Connection, Delivery, Duties, Gate, Grant, LeaseKey, Leases, Ledger, Mailboxes, Mailer,
-        Member, Members, Orders, Outgoing, PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status,
-        Sweep, Swept, orders::Ring,
+        Bell, CapAsk, Caps, Connection, Delivery, Duties, Gate, Grant, Heartbeat, LeaseKey, Leases, Ledger,
+        LedgerPulse, Mailboxes, Mailer, Member, Members, Orders, Outgoing, PortError, Pulse, Reservation, ReserveBatch,
+        Retired, Settlement, Status, Sweep, Swept, orders::Ring,
     },
     worker::Ports,
 };
@@ -218,6 +218,10 @@ impl Ledger for Link {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.ledger);
         self.postgres(async move { to.prepare(now).await }).await
+    }
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        let (to, heartbeat) = (Arc::clone(&self.to.ledger), heartbeat.clone());
+        self.postgres(async move { to.heartbeat(&heartbeat).await }).await
     }
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
         let (to, shards) = (Arc::clone(&self.to.ledger), shards.to_vec());

@@ -26,7 +26,7 @@ impl Duties for MemoryWorld {
         day: NaiveDate,
         _now: DateTime<Utc>,
     ) -> Result<Option<BTreeSet<Duty>>, PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             let latest = tables.cleanups.range(..day).next_back().map_or(day, |(latest, _)| *latest);
             for missed in latest.iter_days().skip(1).take_while(|missed| *missed < day) {
                 let row = CleanupRow { covered_by: Some(day), attempts: 1, ..CleanupRow::default() };
@@ -42,11 +42,11 @@ impl Duties for MemoryWorld {
     }
 
     async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
-        self.statement(|tables| Retired { gone: tables.retire(kept, before), more: false })
+        self.write(|tables| Retired { gone: tables.retire(kept, before), more: false })
     }
 
     async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             if let Some(row) = tables.cleanups.get_mut(&day).filter(|row| !row.finished) {
                 row.done.entry(duty).or_insert(gone);
             }
@@ -54,7 +54,7 @@ impl Duties for MemoryWorld {
     }
 
     async fn finish(&self, day: NaiveDate, _now: DateTime<Utc>) -> Result<bool, PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             let open = tables.cleanups.range_mut(..day + Days::new(1)).filter(|(_, row)| !row.finished);
             let mut ours = false;
             for (date, row) in open {

@@ -16,8 +16,8 @@ use crate::{
         outcome::Fate,
     },
     ports::{
-        Ask, Choice, Flight, Ledger, Orders, Party, PortError, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
-        Swept,
+        Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, Orders, Party, PortError, Refusal, Reservation,
+        ReserveBatch, Settlement, Sweep, Swept,
     },
 };
 
@@ -28,16 +28,26 @@ impl Orders for MemoryWorld {
     }
 }
 
+fn unknown_shard() -> PortError {
+    PortError::Permanent("a shard that does not exist".into())
+}
+
 #[async_trait]
 impl Ledger for MemoryWorld {
     async fn prepare(&self, _now: DateTime<Utc>) -> Result<(), PortError> {
         self.statement(|_| ())
     }
 
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        let epochs = self.write(|tables| {
+            tables.tell_refusal(heartbeat);
+            tables.epochs(&heartbeat.shards)
+        })?;
+        Ok(LedgerPulse { epochs: epochs.ok_or_else(unknown_shard)?, now: self.clock.now() })
+    }
+
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
-        let epochs: Option<Vec<Epoch>> =
-            self.statement(|tables| shards.iter().map(|s| Some(tables.shards.get(s)?.0)).collect())?;
-        epochs.ok_or_else(|| PortError::Permanent("a shard that does not exist".into()))
+        self.statement(|tables| tables.epochs(shards))?.ok_or_else(unknown_shard)
     }
 
     async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError> {
@@ -48,12 +58,12 @@ impl Ledger for MemoryWorld {
     }
 
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
-        self.statement(|tables| read.iter().map(|(shard, epoch)| tables.raise(worker, *shard, *epoch)).collect())
+        self.write(|tables| read.iter().map(|(shard, epoch)| tables.raise(worker, *shard, *epoch)).collect())
     }
 
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let now = self.clock.machine();
-        self.statement(|tables| {
+        self.write(|tables| {
             let checked: Vec<Result<Accepted, Refusal>> =
                 batch.asks.iter().map(|ask| tables.check(batch, ask)).collect();
             tables.lapse_refused(batch, &checked);
@@ -73,14 +83,14 @@ impl Ledger for MemoryWorld {
     }
 
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             let ends = flights.iter().map(|flight| Ending::unstarted(*flight, now)).collect();
             close(tables, ends).released
         })
     }
 
     async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             let asked = |row: &FlightRow| row.run == run && message_ids.contains(&row.message_id);
             let flights = tables.flights.iter().filter(|(_, row)| asked(row));
             let ends = flights.map(|(flight, _)| Ending::unstarted(*flight, now)).collect();
@@ -89,12 +99,12 @@ impl Ledger for MemoryWorld {
     }
 
     async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        self.statement(|tables| close(tables, results.iter().map(Ending::settled).collect()).changed)
+        self.write(|tables| close(tables, results.iter().map(Ending::settled).collect()).changed)
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
         let now = self.clock.machine();
-        self.statement(|tables| {
+        self.write(|tables| {
             let orphaned = |id: &FlightId, row: &FlightRow| {
                 sweep.shards.contains(&row.shard)
                     && !(row.run == sweep.run && (sweep.running.contains(id) || *id > sweep.newest))
@@ -126,6 +136,11 @@ struct Accepted {
 }
 
 impl Tables {
+    /// Returns the epochs of `shards`, in order; `None` if one does not exist.
+    fn epochs(&self, shards: &[ShardId]) -> Option<Vec<Epoch>> {
+        shards.iter().map(|shard| Some(self.shards.get(shard)?.0)).collect()
+    }
+
     fn raise(&mut self, worker: &WorkerId, shard: ShardId, read: Epoch) -> Option<Epoch> {
         let (epoch, owner) = self.shards.get_mut(&shard).filter(|(epoch, _)| *epoch == read)?;
         *epoch = Epoch(epoch.0 + 1);

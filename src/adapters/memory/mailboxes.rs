@@ -47,7 +47,7 @@ impl Mailboxes for MemoryWorld {
         now: DateTime<Utc>,
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError> {
-        self.statement(|tables| {
+        self.write(|tables| {
             tables.lapse_late(shards, now);
             tables.due_replies(shards, before)
         })

@@ -33,7 +33,7 @@ use crate::{
         shard::{all_shards, shard_of},
         time::Schedule,
     },
-    ports::{Clock, PortError},
+    ports::{Clock, Heartbeat, PortError},
 };
 
 /// The standing of a mailbox as a sender or as a partner.
@@ -182,6 +182,8 @@ pub(super) struct Tables {
     /// When the statement that runs began.
     pub(super) now: DateTime<Utc>,
     pub(super) running: bool,
+    /// Statements that write are refused.
+    pub(super) read_only: bool,
     pub(super) mailboxes: BTreeMap<MailboxId, Box<Enrolled>>,
     pub(super) by_shard: BTreeSet<(ShardId, MailboxId)>,
     pub(super) limits: BTreeMap<UserId, u32>,
@@ -249,6 +251,14 @@ impl Tables {
     /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
     pub(super) fn may_receive(mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
         mailbox.enabled && !mailbox.sending.holds(now) && !mailbox.receiving.holds(now)
+    }
+
+    /// Tells that a worker's writes were refused, now that they are not.
+    pub(super) fn tell_refusal(&mut self, heartbeat: &Heartbeat) {
+        if let Some(at) = heartbeat.refused_since {
+            let reason = "database-read-only".to_owned();
+            self.events.push(EventRow { at, kind: "writes-refused".into(), mailbox: None, reason });
+        }
     }
 
     pub(super) fn tell(&mut self, kind: impl Into<String>, mailbox: Option<MailboxId>, reason: &str) {
@@ -386,6 +396,19 @@ impl MemoryWorld {
 
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the database refuse what writes, or take it again.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.tables().read_only = read_only;
+    }
+
+    /// Runs one statement that writes: refused while the database is read-only.
+    pub(super) fn write<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
+        self.statement(|tables| match tables.read_only {
+            true => Err(PortError::Unwritable("the database in memory is read-only".into())),
+            false => Ok(statement(tables)),
+        })?
     }
 
     /// Runs one statement, as the fault of the moment allows.

@@ -31,9 +31,9 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
         // A crash, or a connection lost behind a pooler, may have come after the commit.
         "40003" | "57P02" => PortError::Unknown(text),
         _ if code.starts_with("08") => PortError::Unknown(text),
+        // A standby, a server whose default is read-only, or a full disk.
+        "25006" | "53100" => PortError::Unwritable(text),
         _ if code.starts_with("53") || code.starts_with("58") => PortError::Unavailable(text),
-        // A read-only server is a standby that we were sent to by mistake.
-        "25006" => PortError::Unavailable(text),
         _ => PortError::Permanent(format!("{text} (SQLSTATE {code})")),
     }
 }
@@ -46,6 +46,7 @@ mod tests {
     fn each_sqlstate_says_what_the_caller_can_do() {
         let kind = |code: &str| match by_sqlstate(code, String::new()) {
             PortError::Unavailable(_) => "unavailable",
+            PortError::Unwritable(_) => "unwritable",
             PortError::Conflict(_) => "conflict",
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
@@ -64,7 +65,8 @@ mod tests {
             ("08P01", "unknown"),
             ("40003", "unknown"),
             ("57P02", "unknown"),
-            ("25006", "unavailable"),
+            ("25006", "unwritable"),
+            ("53100", "unwritable"),
             ("23514", "permanent"),
             ("42P01", "permanent"),
             ("", "permanent"),

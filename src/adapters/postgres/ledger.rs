@@ -10,7 +10,7 @@ use sqlx::{PgPool, Row};
 use super::{classify::classify, session::Session};
 use crate::{
     domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
-    ports::{Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
 /// Days for which `logs` has partitions ahead, so that a fleet that runs on without its leader still writes.
@@ -44,18 +44,30 @@ impl Ledger for PostgresLedger {
         Ok(())
     }
 
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        let Heartbeat { worker, run, shards, refused_since, now } = heartbeat;
+        let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
+        let build = || {
+            sqlx::query(include_str!("sql/heartbeat.sql"))
+                .bind(worker.0.clone())
+                .bind(run.0)
+                .bind(asked.clone())
+                .bind(*refused_since)
+                .bind(*now)
+        };
+        let row = self.brief.row(build).await?;
+        let epochs: Vec<i64> = row.try_get("epochs").map_err(classify)?;
+        all_known(epochs.len(), shards)?;
+        let epochs = epochs.into_iter().map(Epoch).collect();
+        Ok(LedgerPulse { epochs, now: row.try_get("now").map_err(classify)? })
+    }
+
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
         const READ: &str = "SELECT s.epoch FROM unnest($1::int[]) WITH ORDINALITY AS asked (shard, place)
             JOIN shards s ON s.shard = asked.shard ORDER BY asked.place";
         let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
         let rows = self.brief.rows(|| sqlx::query(READ).bind(asked.clone())).await?;
-        if rows.len() != shards.len() {
-            let known = rows.len();
-            return Err(PortError::Permanent(format!(
-                "the database knows {known} of {} shards: run `warmup migrate` with this WARMUP_SHARDS",
-                shards.len()
-            )));
-        }
+        all_known(rows.len(), shards)?;
         rows.iter().map(|row| row.try_get(0).map(Epoch).map_err(classify)).collect()
     }
 
@@ -105,4 +117,15 @@ impl Ledger for PostgresLedger {
         let row = self.session.row(|| settle::sweep(sweep)).await?;
         Ok(Swept { uncertain: settle::count(&row, "uncertain")?, released: settle::count(&row, "released")? })
     }
+}
+
+/// Returns an error if the database knows only `known` of `shards`.
+fn all_known(known: usize, shards: &[ShardId]) -> Result<(), PortError> {
+    if known == shards.len() {
+        return Ok(());
+    }
+    Err(PortError::Permanent(format!(
+        "the database knows {known} of {} shards: run `warmup migrate` with this WARMUP_SHARDS",
+        shards.len()
+    )))
 }

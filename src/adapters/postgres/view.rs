@@ -27,7 +27,7 @@ pub use self::{
     day::quarters,
     directory::directory,
     events::{Asked, Event, events, kinds},
-    fleet::{Batch, Fleet, batches, fleet, order},
+    fleet::{Batch, Fleet, batches, fleet, is_read_only, order},
     found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},

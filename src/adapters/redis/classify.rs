@@ -136,6 +136,7 @@ mod tests {
     fn word(error: PortError) -> &'static str {
         match error {
             PortError::Unavailable(_) => "unavailable",
+            PortError::Unwritable(_) => "unwritable",
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
             PortError::Lost(_) => "lost",

@@ -18,8 +18,8 @@ use crate::{
         outcome::Fate,
     },
     ports::{
-        CapAsk, Caps, Clock, Connection, Delivery, Gate, Grant, Ledger, Mailer, Outgoing, PortError, Reservation,
-        ReserveBatch, Settlement, Sweep, Swept,
+        CapAsk, Caps, Clock, Connection, Delivery, Gate, Grant, Heartbeat, Ledger, LedgerPulse, Mailer, Outgoing,
+        PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept,
     },
     worker::Ports,
 };
@@ -194,6 +194,10 @@ impl Ledger for Probed<dyn Ledger> {
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.inner.prepare(now).await
+    }
+
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        self.inner.heartbeat(heartbeat).await
     }
 
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {

@@ -9,7 +9,7 @@ use super::{Meter, Service::Postgres};
 use crate::{
     domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
     observe::meters::Why,
-    ports::{Ledger, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
 pub(super) struct Metered {
@@ -21,6 +21,19 @@ pub(super) struct Metered {
 impl Ledger for Metered {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.meter.timed(Postgres, "prepare", self.inner.prepare(now)).await
+    }
+
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        let pulse = self.meter.timed(Postgres, "heartbeat", self.inner.heartbeat(heartbeat)).await;
+        let is_read_only = match &pulse {
+            Ok(_) => Some(0),
+            Err(PortError::Unwritable(_)) => Some(1),
+            Err(_) => None,
+        };
+        if let Some(is_read_only) = is_read_only {
+            self.meter.meters.read_only.set(is_read_only);
+        }
+        pulse
     }
 
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {

@@ -14,6 +14,10 @@ use crate::{
 /// How many batches are shown.
 const BATCHES_SHOWN: i64 = 5;
 
+/// The warning while the database refuses writes.
+pub const READ_ONLY: &str = "the database is read-only, so no mail can start: check that DATABASE_URL leads to the primary \
+                         and that default_transaction_read_only is off; sending resumes by itself";
+
 /// How the fleet stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,7 +36,7 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// Mailboxes with too few partners, by name; and caps that cannot carry the enrolled mailboxes.
+    /// What stops or slows the fleet: a database that refuses writes, mailboxes with too few partners, by name.
     pub warnings: Vec<String>,
 }
 
@@ -72,9 +76,9 @@ pub async fn fleet_status(
 ) -> Result<FleetStatus, sqlx::Error> {
     let totals = census.lately(None, now).await?.totals;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
-    let mut warnings: Vec<String> =
-        shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string).collect();
-    warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));
+    let read_only = view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned());
+    let shortages = shortages(&view::owing_members(pool).await?);
+    let warnings = read_only.into_iter().chain(shortages.iter().map(ToString::to_string)).collect();
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,

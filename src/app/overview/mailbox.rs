@@ -236,7 +236,10 @@ pub async fn mailbox_detail(
     let days = view::last_days(pool, mailbox.id, DAYS_SHOWN).await?;
     let (running, _) = view::order(pool, None).await?;
     let partners = view::partners(pool, mailbox.id, now).await?;
-    let facts = facts(&mailbox, running, partners, now);
+    let mut facts = facts(&mailbox, running, partners, now);
+    if facts.block.is_none() && view::is_read_only(pool).await? {
+        facts.block = Some("the database is read-only".to_owned());
+    }
     let asked = Asked { mailbox: Some(mailbox.id.0), limit: EVENTS_SHOWN, ..Asked::default() };
     let last_events = view::events(pool, &asked).await?;
     let detail = MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now);

@@ -53,6 +53,7 @@ struct Stage {
     clock: Arc<VirtualClock>,
     leases: Arc<MemoryLeases>,
     sticky: Arc<Sticky>,
+    world: Arc<MemoryWorld>,
     keeper: Keeper,
 }
 
@@ -62,11 +63,12 @@ impl Stage {
         let clock = Arc::new(VirtualClock::starting_at(chrono::DateTime::UNIX_EPOCH));
         let leases = Arc::new(MemoryLeases::new(clock.clone()));
         let sticky = Arc::new(Sticky { leases: leases.clone(), stuck: AtomicBool::new(false) });
-        let ports = ports(clock.clone(), leases.clone(), sticky.clone());
+        let world = Arc::new(MemoryWorld::new(clock.clone(), SHARDS, 1.2));
+        let ports = ports(clock.clone(), Arc::clone(&world), leases.clone(), sticky.clone());
         let (holdings, settings) = (Arc::new(Holdings::new(clock.clone())), Arc::new(settings()));
         let keeper = Keeper::new(ports, settings, stranger(), holdings, Arc::default(), Arc::default());
         assert!(keeper.take_seat(&CancellationToken::new()).await.unwrap());
-        Stage { clock, leases, sticky, keeper }
+        Stage { clock, leases, sticky, world, keeper }
     }
 
     /// The same, at its third heartbeat, with all shards.
@@ -100,8 +102,8 @@ fn stranger() -> RunId {
     RunId(Uuid::now_v7())
 }
 
-fn ports(clock: Arc<dyn Clock>, members: Arc<MemoryLeases>, leases: Arc<dyn Leases>) -> Ports {
-    let (entropy, world) = (Arc::new(Dice::seeded(1)), Arc::new(MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2)));
+fn ports(clock: Arc<dyn Clock>, world: Arc<MemoryWorld>, members: Arc<MemoryLeases>, leases: Arc<dyn Leases>) -> Ports {
+    let entropy = Arc::new(Dice::seeded(1));
     let limits = CapLimits { global_hour: 1, global_minute: 1, user_hour: 1, user_minute: 1, burst: 1.0 };
     Ports {
         entropy: entropy.clone(),
@@ -195,6 +197,30 @@ async fn what_a_living_worker_drops_is_given_back_however_often_that_fails() {
 
     assert!(matches!(refused, Err(PortError::Lost(_))), "{refused:?}");
     assert_eq!(stage.leased(), 0, "they keep others out as long as it lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_can_not_write_ends_its_membership_and_tells_of_it_once() {
+    let mut stage = Stage::at_work().await;
+    let liveness = Liveness::default();
+    stage.world.set_read_only(true);
+    for _ in 0..4 {
+        let error = stage.keeper.beat(false).await.unwrap_err();
+        stage.keeper.heartbeat_failed(&error, &liveness);
+        stage.clock.pause(TTL / 3).await;
+    }
+    assert!(stage.leases.members().await.unwrap().is_empty() && stage.keeper.holdings.owned().is_empty());
+    let why = liveness.unready(stage.clock.machine(), TTL).unwrap();
+    assert!(why.contains("Postgres refuses writes"), "{why}");
+
+    stage.world.set_read_only(false);
+    for _ in 0..2 {
+        stage.keeper.beat(false).await.unwrap();
+    }
+
+    assert_eq!(stage.epochs(), vec![Epoch(2); usize::from(SHARDS)], "each was taken anew");
+    let told: Vec<String> = stage.world.events().into_iter().map(|event| event.kind).collect();
+    assert_eq!(told, ["writes-refused"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,8 +23,9 @@ use warmup::{
         time::Todays,
     },
     ports::{
-        CapAsk, Caps, Clock, Connection, Duties, Grant, LeaseKey, Leases, Ledger, Mailboxes, Member, Members, Orders,
-        PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status, Sweep, Swept,
+        CapAsk, Caps, Clock, Connection, Duties, Grant, Heartbeat, LeaseKey, Leases, Ledger, LedgerPulse, Mailboxes,
+        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status, Sweep,
+        Swept,
     },
 };
 
@@ -221,6 +222,9 @@ impl Mailboxes for Watched {
 impl Ledger for Watched {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.world.prepare(now).await
+    }
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        self.world.heartbeat(heartbeat).await
     }
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
         self.world.epochs(shards).await

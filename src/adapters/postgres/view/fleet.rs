@@ -57,6 +57,11 @@ pub async fn order(pool: &PgPool, user: Option<UserId>) -> Result<(bool, i64), s
     sqlx::query_as(ORDER).bind(user.map(|user| user.0)).fetch_one(pool).await
 }
 
+/// Says whether the database refuses to write: it is a standby, or transactions are read-only by default.
+pub async fn is_read_only(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean").fetch_one(pool).await
+}
+
 /// Returns the last `count` batches, the latest first.
 pub async fn batches(pool: &PgPool, count: i64) -> Result<Vec<Batch>, sqlx::Error> {
     const LAST: &str = "

@@ -282,6 +282,7 @@ macro_rules! ledger_conformance {
                 a_lowered_quota_applies_from_the_next_reservation
                 a_raised_quota_applies_from_the_next_reservation
                 a_passed_epoch_reserves_nothing
+                a_heartbeat_returns_the_epochs_and_can_be_repeated
                 an_epoch_is_raised_by_compare_and_set
                 a_stopped_fleet_reserves_nothing
                 a_paused_sender_reserves_nothing

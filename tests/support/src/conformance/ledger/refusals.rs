@@ -1,8 +1,11 @@
 //! What a reserve takes, and each reason for which it takes nothing.
 
 use warmup::{
-    domain::{id::Epoch, outcome::Fate},
-    ports::{Ask, Refusal, Reservation, Settlement},
+    domain::{
+        id::{Epoch, ShardId},
+        outcome::Fate,
+    },
+    ports::{Ask, Heartbeat, PortError, Refusal, Reservation, Settlement},
 };
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon, open_tomorrow};
@@ -61,6 +64,19 @@ pub async fn a_passed_epoch_reserves_nothing(world: &dyn LedgerWorld) {
     unowned.epochs.clear();
     assert_eq!(life.ledger.reserve(&unowned).await.unwrap(), [Reservation::Refused(Refusal::ShardLost)]);
     assert_eq!((life.day(1).await.reserved, world.in_flight().await), (0, 0));
+}
+
+pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn LedgerWorld) {
+    let life = Life::begin(world).await;
+    let heartbeat =
+        Heartbeat { worker: life.worker.clone(), run: life.run, shards: vec![SHARD], refused_since: None, now: noon() };
+    for _ in 0..2 {
+        assert_eq!(life.ledger.heartbeat(&heartbeat).await.unwrap().epochs, [life.epoch]);
+    }
+    let empty = Heartbeat { shards: Vec::new(), refused_since: Some(noon()), ..heartbeat.clone() };
+    assert!(life.ledger.heartbeat(&empty).await.unwrap().epochs.is_empty());
+    let unknown = Heartbeat { shards: vec![SHARD, ShardId(4_095)], ..heartbeat };
+    assert!(matches!(life.ledger.heartbeat(&unknown).await, Err(PortError::Permanent(_))));
 }
 
 pub async fn an_epoch_is_raised_by_compare_and_set(world: &dyn LedgerWorld) {

@@ -1,0 +1,24 @@
+-- Heartbeat: prove that this worker can write, and read the epochs of its shards.
+-- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock.
+-- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
+-- Locks: only the worker's own row, and stale rows that no other transaction has locked.
+WITH beaten AS (
+    INSERT INTO worker_heartbeats (worker_id, run, beat_at) VALUES ($1, $2, clock_timestamp())
+    ON CONFLICT (worker_id) DO UPDATE SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at
+),
+stale AS (
+    DELETE FROM worker_heartbeats
+    WHERE worker_id IN (
+        SELECT worker_id FROM worker_heartbeats WHERE beat_at < now() - interval '1 day' AND worker_id <> $1
+        FOR UPDATE SKIP LOCKED)
+),
+told AS (
+    INSERT INTO events (at, kind, worker_id, reason, detail)
+    SELECT $4, 'writes-refused', $1, 'database-read-only', 'until ' || to_char($5::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+    WHERE $4::timestamptz IS NOT NULL
+)
+SELECT ARRAY(SELECT s.epoch
+             FROM unnest($3::int[]) WITH ORDINALITY AS asked (shard, place)
+             JOIN shards s ON s.shard = asked.shard
+             ORDER BY asked.place) AS epochs,
+       clock_timestamp() AS now

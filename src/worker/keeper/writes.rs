@@ -1,0 +1,47 @@
+//! `Keeper` gives its shards up while Postgres refuses writes, and says so.
+//!
+//! The heartbeat writes a row before it renews the membership. While Postgres is read-only (a standby, a default that was
+//! changed, a full disk), no heartbeat reaches Redis, so the membership ends within the lease TTL and a worker that can
+//! write takes the shards. `/readyz`, the metric `warmup_database_read_only` and one WARN tell of it meanwhile; the first
+//! heartbeat that is written stores an event.
+
+use super::{Keeper, PortError};
+use crate::{domain::id::ShardId, observe::liveness::Liveness, ports::Heartbeat};
+
+/// The words for a person; they name what to check.
+const ADVICE: &str = "check that DATABASE_URL leads to the primary, not to a standby, that default_transaction_read_only \
+                      is off, and that the server's disk is not full";
+
+impl Keeper {
+    /// Returns what this worker writes at a heartbeat.
+    pub(super) fn heartbeat(&self, shards: Vec<ShardId>) -> Heartbeat {
+        Heartbeat {
+            worker: self.settings.worker.clone(),
+            run: self.run,
+            shards,
+            refused_since: self.vitals.writes_refused_since(),
+            now: self.ports.clock.now(),
+        }
+    }
+
+    /// Notes that Postgres took a heartbeat.
+    pub(super) fn writes_taken(&self) {
+        if self.vitals.writes_refused_since().is_some() {
+            tracing::info!("Postgres takes writes again");
+            self.vitals.set_writes_refused(None);
+        }
+    }
+
+    /// Notes a heartbeat that failed.
+    pub(super) fn heartbeat_failed(&self, error: &PortError, liveness: &Liveness) {
+        match error {
+            PortError::Unwritable(_) if self.vitals.writes_refused_since().is_none() => {
+                self.vitals.set_writes_refused(Some(self.ports.clock.now()));
+                tracing::warn!(%error, "Postgres refuses writes: this worker gives its shards up until it can write; {ADVICE}");
+                liveness.note_failure(Some(format!("Postgres refuses writes ({error}): {ADVICE}")));
+            }
+            PortError::Unwritable(_) => tracing::debug!(%error, "Postgres still refuses writes"),
+            _ => tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain"),
+        }
+    }
+}
