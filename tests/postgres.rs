@@ -21,12 +21,16 @@ mod legacy;
 mod locks;
 #[path = "postgres/logs.rs"]
 mod logs;
+#[path = "postgres/never_analysed.rs"]
+mod never_analysed;
 #[path = "postgres/normalize.rs"]
 mod normalize;
 #[path = "postgres/outages.rs"]
 mod outages;
 #[path = "postgres/plans.rs"]
 mod plans;
+#[path = "postgres/retention.rs"]
+mod retention;
 #[path = "postgres/sessions.rs"]
 mod sessions;
 #[path = "postgres/turning.rs"]

@@ -178,6 +178,7 @@ async fn write_in(
     if !options.dry_run {
         report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;
         transaction.commit().await?;
+        enrol::analyze(pool, report.new.len() + report.changed.len()).await;
         census::mark(pool).await;
     }
     Ok(report)

@@ -31,11 +31,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn told(migrated: &Migrated, shards: u16) -> String {
-    let Migrated { version, applied, partitions, shards_before, moved } = migrated;
+    let Migrated { version, applied, partitions, indexes, shards_before, moved } = migrated;
     let mut text = format!(
-        "the database is at migration {version}: {} applied now, {} made\n",
+        "the database is at migration {version}: {} applied now, {} made, {} built\n",
         count(*applied, "migration", "migrations"),
-        count(*partitions as usize, "log partition", "log partitions")
+        count(*partitions as usize, "log partition", "log partitions"),
+        count(*indexes, "index", "indexes")
     );
     if let Some(before) = shards_before {
         let moved = count(*moved, "mailbox", "mailboxes");

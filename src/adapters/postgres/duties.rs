@@ -1,6 +1,7 @@
 //! The daily duties in Postgres: the row of each date, and deletes in steps that nobody waits for.
 
 mod partitions;
+mod step;
 
 use std::collections::BTreeSet;
 
@@ -58,8 +59,7 @@ impl Duties for PostgresDuties {
 
     async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
         let Some(statement) = statement(kept) else { return partitions::retire(&self.pool, before).await };
-        let rows = self.session.rows(|| sqlx::query(statement).bind(before).bind(STEP)).await?;
-        let gone = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(classify)?;
+        let gone = step::delete(&self.pool, statement, before, STEP).await?;
         Ok(Retired { gone: gone.unsigned_abs(), more: gone >= STEP })
     }
 
@@ -96,6 +96,9 @@ const BEGIN: &str = "
 
 /// The statement that takes away a step's worth of what is older than $1, at most $2 rows, and tells how many. Rows that
 /// somebody has locked are left for the next time. Dates of instants are UTC's.
+///
+/// Each statement takes the oldest rows first, in the order of an index, so it reads what it deletes and no more (`step.rs`).
+/// `pauses` and `cleanups` are small and need none.
 fn statement(kept: Kept) -> Option<&'static str> {
     Some(match kept {
         Kept::Logs => return None,
@@ -105,44 +108,45 @@ fn statement(kept: Kept) -> Option<&'static str> {
                 SELECT d.ctid FROM mailbox_days d
                 WHERE d.day < $1 AND d.closed
                   AND NOT EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = d.mailbox_id AND f.day = d.day)
-                LIMIT $2 FOR UPDATE OF d SKIP LOCKED),
+                ORDER BY d.day, d.mailbox_id LIMIT $2 FOR UPDATE OF d SKIP LOCKED),
              gone AS (DELETE FROM mailbox_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        // By their numbers, which go with the time: so the oldest are met first.
         Kept::Events => {
             "WITH old AS (SELECT id FROM events WHERE at < $1::timestamp AT TIME ZONE 'UTC'
-                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+                          ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         Kept::Replies => {
             "WITH old AS (SELECT id FROM scheduled_replies
                           WHERE due_at < $1::timestamp AT TIME ZONE 'UTC' AND state NOT IN ('waiting', 'claimed')
-                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+                          ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM scheduled_replies WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         Kept::Batches => {
             "WITH old AS (SELECT id FROM batches WHERE started_at < $1::timestamp AT TIME ZONE 'UTC'
-                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+                          ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         // The members go first: a roster that lost its head would be made anew.
         Kept::Rosters => {
-            "WITH old AS (SELECT ctid FROM roster WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+            "WITH old AS (SELECT ctid FROM roster WHERE day < $1 ORDER BY day, position LIMIT $2 FOR UPDATE SKIP LOCKED),
              members AS (DELETE FROM roster WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
              heads AS (DELETE FROM rosters WHERE day < $1 AND (SELECT count(*) FROM old) < $2 RETURNING 1)
              SELECT (SELECT count(*) FROM members) + (SELECT count(*) FROM heads)"
         }
         Kept::UserDays => {
-            "WITH old AS (SELECT ctid FROM user_days WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+            "WITH old AS (SELECT ctid FROM user_days WHERE day < $1 ORDER BY day, user_id LIMIT $2
+                          FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM user_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         Kept::Pairs => {
-            "WITH old AS (SELECT ctid FROM pairs WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED),
+            "WITH old AS (SELECT ctid FROM pairs WHERE day < $1
+                          ORDER BY day, mailbox_id, partner_id, round LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM pairs WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }

@@ -4,6 +4,7 @@
 //! written, in the order of their ids, as every statement of the ledger locks them.
 
 mod arrays;
+mod statistics;
 
 use std::collections::HashMap;
 
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, Row};
 
 use self::arrays::Arrays;
+pub use self::statistics::analyze;
 use crate::domain::{
     enrolment::{Profile, REASONS_OF_ACCESS},
     id::{MailboxId, UserId},

@@ -4,11 +4,14 @@
 //! moved to its new shard in one transaction that first takes all shards' rows and raises their epochs. Workers must be
 //! down for it; one that nobody sees loses its shards at once, because its reserves find an epoch that has passed.
 
+mod indexes;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 use thiserror::Error;
 
+pub use self::indexes::build_indexes;
 use super::pool::WORKER;
 use crate::domain::{id::MailboxId, shard::shard_of};
 
@@ -36,6 +39,9 @@ pub enum MigrateError {
          Postgres has {sessions} sessions of workers"
     )]
     Working { found: i64, wanted: u16, sessions: i64 },
+    /// An index could not be built beside the running fleet. What was done so far stays.
+    #[error("index {name} was not built: {error}; run `warmup migrate` again")]
+    Index { name: &'static str, error: sqlx::Error },
     /// The database did not answer.
     #[error("the database cannot be migrated: {0}")]
     Database(#[from] sqlx::Error),
@@ -51,6 +57,8 @@ pub struct Migrated {
     pub applied: usize,
     /// Log partitions that were made now.
     pub partitions: i32,
+    /// Indexes that were built now.
+    pub indexes: usize,
     /// The number of shards before, where it was another.
     pub shards_before: Option<i64>,
     /// Mailboxes that moved to another shard.
@@ -68,8 +76,9 @@ pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<M
     let applied = applied(&mut connection).await?.len() - before;
     let (shards_before, moved) = ensure_shards(&mut connection, shards).await?;
     let partitions = partitions_around(&mut connection, now.date_naive()).await?;
+    let indexes = build_indexes(&mut connection).await?;
     connection.close().await?;
-    Ok(Migrated { version: newest(), applied, partitions, shards_before, moved })
+    Ok(Migrated { version: newest(), applied, partitions, indexes, shards_before, moved })
 }
 
 /// Makes the log partitions from two days before `today` (UTC) to 14 days after. Returns how many were missing.

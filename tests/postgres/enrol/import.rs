@@ -245,6 +245,19 @@ async fn a_hundred_thousand_lines_go_in_and_are_known_again() {
     println!("100,000 known lines in {:?}", clock() - began);
 }
 
+#[tokio::test]
+async fn a_large_import_refreshes_the_statistics_and_a_small_one_does_not() {
+    for (lines, analysed) in [(999, false), (1_000, true)] {
+        let database = database().await;
+        const BY_HAND: &str = "ALTER TABLE mailboxes SET (autovacuum_enabled = false)";
+        sqlx::query(BY_HAND).execute(database.pool()).await.unwrap();
+        import(database.pool(), &many(lines)).await.unwrap();
+        const KNOWN: &str = "SELECT EXISTS (SELECT FROM pg_stats WHERE tablename = 'mailboxes')";
+        let known: bool = sqlx::query_scalar(KNOWN).fetch_one(database.pool()).await.unwrap();
+        assert_eq!(known, analysed, "{lines} lines");
+    }
+}
+
 fn clock() -> std::time::Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     std::time::Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap())

@@ -20,7 +20,8 @@ async fn an_empty_database_is_brought_up_once() {
     check_schema(database.pool()).await.unwrap();
     check_shards(database.pool(), 16).await.unwrap();
     let again = bring_up(database.pool(), 16, now()).await.unwrap();
-    assert_eq!((again.applied, again.partitions, again.moved), (0, 0, 0));
+    assert!(first.indexes > 0);
+    assert_eq!((again.applied, again.partitions, again.indexes, again.moved), (0, 0, 0, 0));
 }
 
 #[tokio::test]
@@ -32,6 +33,24 @@ async fn several_pods_may_migrate_at_once() {
     all.1.unwrap();
     all.2.unwrap();
     assert_eq!(count(pool, "shards").await, 16);
+}
+
+/// A pod that was killed while it built an index leaves an index that no statement uses.
+#[tokio::test]
+async fn an_index_whose_build_was_interrupted_is_built_again() {
+    let database = database().await;
+    let pool = database.pool();
+    const BREAK: &str = "
+        DROP INDEX user_days_by_day;
+        CREATE INDEX mailbox_days_day ON mailbox_days (day);
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'events_at'::regclass";
+    sqlx::raw_sql(BREAK).execute(pool).await.unwrap();
+    assert_eq!(bring_up(pool, 256, now()).await.unwrap().indexes, 2);
+    const VALID: &str = "
+        SELECT count(*) FILTER (WHERE indisvalid), count(*), to_regclass('mailbox_days_day') IS NULL
+        FROM pg_index WHERE indexrelid IN ('user_days_by_day'::regclass, 'events_at'::regclass)";
+    assert_eq!(sqlx::query_as(VALID).fetch_one(pool).await.ok(), Some((2_i64, 2_i64, true)));
+    assert_eq!(bring_up(pool, 256, now()).await.unwrap().indexes, 0);
 }
 
 #[tokio::test]

@@ -17,7 +17,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::OnceCell;
-use warmup::local::servers::{PrivatePostgres, PrivateRedis};
+use warmup::{
+    adapters::postgres::migrate,
+    local::servers::{PrivatePostgres, PrivateRedis},
+};
 
 /// A migrated database that no other test sees.
 #[derive(Debug)]
@@ -102,6 +105,7 @@ async fn start_cluster() -> Cluster {
     let server = PrivatePostgres::temporary().await.unwrap_or_else(|error| panic!("{error}"));
     let mut connection = PgConnection::connect(server.url()).await.expect("the cluster is up");
     sqlx::migrate!("../../migrations").run(&mut connection).await.expect("the migrations run on an empty database");
+    migrate::build_indexes(&mut connection).await.expect("the indexes build on an empty database");
     // Copying a database refuses while anybody is connected to it.
     connection.close().await.expect("the cluster is up");
     Cluster { server, made: AtomicU32::new(0) }

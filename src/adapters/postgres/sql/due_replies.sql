@@ -18,7 +18,9 @@ lapsed AS (
 )
 SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, m.smtp_host, m.timezone, s.partner_id, s.message_id, s.subject, s.due_at,
        s.until, s.trace,
-       (SELECT d.next_at FROM mailbox_days d WHERE d.mailbox_id = m.id ORDER BY d.day DESC LIMIT 1) AS next_at
+       -- By this order only the primary key finds the last day, whatever the planner estimates.
+       (SELECT CASE d.mailbox_id WHEN m.id THEN d.next_at END FROM mailbox_days d
+        WHERE d.mailbox_id <= m.id ORDER BY d.mailbox_id DESC, d.day DESC LIMIT 1) AS next_at
 FROM scheduled_replies s
 JOIN mailboxes m ON m.id = s.mailbox_id
 WHERE s.state = 'waiting' AND s.due_at < $3 AND s.until > $2 AND m.shard = ANY ($1::int[])

@@ -67,9 +67,10 @@ opened AS (
            COALESCE(before.failed_in_row, 0)
     FROM mine
     LEFT JOIN grew ON grew.id = mine.id
+    -- By this order only the primary key finds the day, whatever the planner estimates.
     LEFT JOIN LATERAL (
-        SELECT d.failed_in_row FROM mailbox_days d
-        WHERE d.mailbox_id = mine.id AND d.day < mine.day ORDER BY d.day DESC LIMIT 1
+        SELECT CASE d.mailbox_id WHEN mine.id THEN d.failed_in_row END AS failed_in_row FROM mailbox_days d
+        WHERE (d.mailbox_id, d.day) < (mine.id, mine.day) ORDER BY d.mailbox_id DESC, d.day DESC LIMIT 1
     ) AS before ON true
     WHERE mine.owes
     ORDER BY mine.id

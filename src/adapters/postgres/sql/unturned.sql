@@ -10,9 +10,9 @@ WITH today AS MATERIALIZED (
 ),
 mine AS (
     SELECT m.id, today.day, m.enabled AND m.state IN ('active', 'paused') AND m.days & today.weekday <> 0 AS owes
-    FROM mailboxes m
-    JOIN today ON today.zone = m.timezone
-    WHERE m.shard = ANY ($1::int[])
+    FROM (SELECT * FROM mailboxes WHERE shard = ANY ($1::int[])) AS m
+    FULL JOIN today ON today.zone = m.timezone
+    WHERE COALESCE(m.id IS NOT NULL AND today.zone IS NOT NULL, false)
 ),
 open AS (
     SELECT mailbox_id, day FROM mailbox_days WHERE NOT closed

@@ -24,7 +24,8 @@ macro_rules! alerts {
                (s.user_id, s.day, s.quota, s.sent, s.status)
                IS DISTINCT FROM (j.user_id, j.day, j.quota, j.sent, j.status) AS differs,
                j.enabled AND (j.state IN ('active', 'disabled') OR j.paused_until IS NOT NULL) AS takes_part
-        FROM judged j LEFT JOIN standings s ON s.mailbox_id = j.id
+        FROM judged j FULL JOIN standings s ON s.mailbox_id = j.id
+        WHERE COALESCE(j.id IS NOT NULL, false)
     ),
     noted AS MATERIALIZED (
         SELECT *, CASE

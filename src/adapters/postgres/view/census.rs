@@ -232,7 +232,10 @@ const CENSUS: &str = concat!(
                EXCLUDED.alert, EXCLUDED.behind_on, EXCLUDED.failing_on)
     ),
     gone AS (
-        DELETE FROM standings s WHERE NOT EXISTS (SELECT FROM judged j WHERE j.id = s.mailbox_id AND j.enabled)
+        DELETE FROM standings WHERE mailbox_id = ANY (ARRAY(
+            SELECT s.mailbox_id
+            FROM standings s FULL JOIN (SELECT id FROM judged WHERE enabled) AS j ON j.id = s.mailbox_id
+            WHERE COALESCE(s.mailbox_id IS NOT NULL AND j.id IS NULL, false)))
     ),
     went AS (
         INSERT INTO quarters (at, mails)
@@ -241,7 +244,7 @@ const CENSUS: &str = concat!(
         ON CONFLICT (at) DO UPDATE SET mails = EXCLUDED.mails WHERE quarters.mails <> EXCLUDED.mails
     ),
     past AS (DELETE FROM quarters WHERE at < $7 - interval '4 days'),
-    held AS (
+    held AS MATERIALIZED (
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
         FROM pauses WHERE until > $7
@@ -313,10 +316,14 @@ const CENSUS: &str = concat!(
     whole AS (
         SELECT sums.*, coalesce(furthest.ids[:$8], '{}') AS furthest, coalesce(best.ids[:$8], '{}') AS best,
                coalesce(windows.lines, '[]') AS windows, coalesce(alarmed.mailboxes, 0) AS alarmed
-        FROM sums LEFT JOIN furthest USING (user_id) LEFT JOIN best USING (user_id) LEFT JOIN windows USING (user_id)
-             LEFT JOIN alarmed USING (user_id)
+        FROM sums FULL JOIN furthest USING (user_id) FULL JOIN best USING (user_id) FULL JOIN windows USING (user_id)
+             FULL JOIN alarmed USING (user_id)
     ),
-    forgotten AS (DELETE FROM totals t WHERE NOT EXISTS (SELECT FROM whole WHERE whole.user_id = t.user_id)),
+    forgotten AS (
+        DELETE FROM totals WHERE user_id = ANY (ARRAY(
+            SELECT t.user_id FROM totals t FULL JOIN whole ON whole.user_id = t.user_id
+            WHERE COALESCE(t.user_id IS NOT NULL AND whole.user_id IS NULL, false)))
+    ),
     summed AS (
         INSERT INTO totals (user_id, enrolled, may_send, off, paused, disabled, owed, mailboxes, active, sent, replied,
                             failed, uncertain, owing, filled, planned, complete, on_track, behind, failing, hour_sent,

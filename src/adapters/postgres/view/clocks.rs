@@ -45,6 +45,9 @@ impl Clocks {
 }
 
 /// The clocks as the first six parameters, and all mailboxes as `judged`: each as it stands on its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
+///
+/// All joins of many mailboxes are full joins, as in `sql/candidates.sql`: they run as a hash or merge join whatever the
+/// planner estimates of tables that were never analysed.
 macro_rules! judged {
     () => {
         "
@@ -64,11 +67,11 @@ macro_rules! judged {
                coalesce(d.replied, 0) AS replied, d.last_sent_at, d.hour, coalesce(d.hour_sent, 0) AS hour_sent,
                coalesce(d.hour_before, 0) AS hour_before,
                m.state = 'disabled' OR coalesce(d.failed_in_row, 0) >= 3 AS failing
-        FROM mailboxes m
-        JOIN clock ON clock.zone = m.timezone AND clock.window_start = m.window_start
-                  AND clock.window_end = m.window_end
-        LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = clock.day AND d.day = ANY ($4)
-        WHERE m.state <> 'removed'
+        FROM (SELECT * FROM mailboxes WHERE state <> 'removed') AS m
+        FULL JOIN clock ON clock.zone = m.timezone AND clock.window_start = m.window_start
+                       AND clock.window_end = m.window_end
+        FULL JOIN (SELECT * FROM mailbox_days WHERE day = ANY ($4)) AS d ON d.mailbox_id = m.id AND d.day = clock.day
+        WHERE COALESCE(m.id IS NOT NULL AND clock.zone IS NOT NULL, false)
     ),
     judged AS (
         SELECT *, quota::numeric * part / whole AS expected,
