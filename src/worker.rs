@@ -28,6 +28,7 @@ mod lanes;
 mod leader;
 mod letter;
 mod orders;
+mod parts;
 mod queue;
 mod replies;
 mod reserve;
@@ -58,6 +59,7 @@ use self::{
     keeper::Keeper,
     lanes::Lanes,
     orders::Listener,
+    parts::Parts,
     queue::Queue,
     replies::Replies,
     settler::{Settler, Unsettled},
@@ -149,6 +151,8 @@ pub struct Worker {
     /// No batch before its end: the ledger answered too late for the grants.
     backoff: GrantBackoff,
     next_tick: DateTime<Utc>,
+    /// What the tick has still to plan.
+    parts: Parts,
     /// The tick that planned last, for the spans of what it planned.
     origin: Origin,
     /// The fleet's standing order, as far as it is known here.
@@ -186,6 +190,7 @@ impl Worker {
             appetite: usize::MAX,
             backoff: GrantBackoff::default(),
             next_tick: DateTime::<Utc>::MIN_UTC,
+            parts: Parts::default(),
             origin: Origin::default(),
             ordered: true,
             bench: Bench::default(),
@@ -276,6 +281,10 @@ impl Worker {
                 () = wait_for_batch(&*clock, backoff, wake) => self.dispatch(results).await,
                 () = pause_until_some(&*clock, give_back) => {
                     self.tracker.spawn(self.connections.give_back(&self.ports.caps));
+                }
+                // Last: mails that are due go first.
+                () = std::future::ready(()), if probe.is_none() && self.ordered && !self.parts.is_empty() => {
+                    let _: Option<()> = stop.run_until_cancelled(self.plan_part()).await;
                 }
             }
         }

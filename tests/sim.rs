@@ -15,6 +15,8 @@ mod grants;
 mod link;
 #[path = "sim/one_day.rs"]
 mod one_day;
+#[path = "sim/parts.rs"]
+mod parts;
 #[path = "sim/planner.rs"]
 mod planner;
 #[path = "sim/seeded.rs"]

@@ -63,7 +63,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallError {
     pub call: &'static str,
-    /// `unavailable`, `unwritable`, `lost`, `conflict`, `permanent` or `unknown`.
+    /// `unavailable`, `unwritable`, `slow`, `lost`, `conflict`, `permanent` or `unknown`.
     pub error: &'static str,
 }
 

@@ -12,6 +12,9 @@ pub enum PortError {
     /// what needs writes, back off and ask again.
     #[error("cannot write: {0}")]
     Unwritable(String),
+    /// The service is there and did not finish what was asked in time, and undid it: ask for less, or later.
+    #[error("too slow: {0}")]
+    Slow(String),
     /// What was relied on is no longer ours (a lease, an epoch): stop.
     #[error("lost: {0}")]
     Lost(String),
@@ -32,6 +35,7 @@ impl PortError {
         match self {
             PortError::Unavailable(_) => "unavailable",
             PortError::Unwritable(_) => "unwritable",
+            PortError::Slow(_) => "slow",
             PortError::Lost(_) => "lost",
             PortError::Conflict(_) => "conflict",
             PortError::Permanent(_) => "permanent",

@@ -223,7 +223,10 @@ impl Worker {
             }
         }
         // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
-        let unknown = !matches!(error, PortError::Unavailable(_) | PortError::Unwritable(_) | PortError::Conflict(_));
+        let unknown = !matches!(
+            error,
+            PortError::Unavailable(_) | PortError::Unwritable(_) | PortError::Slow(_) | PortError::Conflict(_)
+        );
         let letters = granted.into_iter().map(|granted| granted.letter);
         if unknown {
             letters.for_each(|letter| self.let_go(&letter));

@@ -150,14 +150,6 @@ impl Holdings {
         self.changed.notified().await;
     }
 
-    /// Gives back shards that were taken by `take_fresh` and could not be planned: they are to be planned still.
-    pub(super) fn unplanned(&self, shards: BTreeSet<ShardId>) {
-        let mut state = self.state();
-        let State { held, fresh, .. } = &mut *state;
-        fresh.extend(shards.into_iter().filter(|shard| held.get(shard).is_some_and(|held| !held.closing)));
-        self.tell(fresh.len());
-    }
-
     /// Takes the shards that were gained since the last call.
     pub(super) fn take_fresh(&self) -> BTreeSet<ShardId> {
         std::mem::take(&mut self.state().fresh)

@@ -32,9 +32,19 @@ impl Worker {
         if shards.is_empty() || !self.ordered {
             return next_tick(now, self.interval());
         }
-        match self.plan_shards(&shards).await {
-            Ok(()) => next_tick(now, self.interval()),
-            Err(_) => now,
+        self.parts.add(shards);
+        self.plan_part().await;
+        next_tick(now, self.interval())
+    }
+
+    /// Plans the next part of the shards that are to be planned. A part that failed stays to be planned.
+    pub(super) async fn plan_part(&mut self) {
+        let part = self.parts.next();
+        if let Ok(mailboxes) = self.plan_shards(&part).await {
+            self.parts.planned(&part, mailboxes);
+        }
+        if self.bench.is_benched() {
+            self.parts.clear();
         }
     }
 
@@ -42,26 +52,22 @@ impl Worker {
     pub(super) async fn on_change(&mut self) {
         let gone = self.holdings.take_gone();
         if !gone.is_empty() {
+            self.parts.remove(&gone);
             self.queue.forget(&gone);
             self.replies.replace(&gone, Vec::new(), self.ports.clock.now());
         }
         // What comes to a worker that is benched goes again, or is planned by its first tick.
         let fresh = self.holdings.take_fresh();
         if !fresh.is_empty() && !self.bench.is_benched() {
-            self.plan_acquired(fresh).await;
+            self.sweep();
+            self.parts.add(fresh);
+            self.plan_part().await;
         }
     }
 
-    async fn plan_acquired(&mut self, fresh: BTreeSet<ShardId>) {
-        self.sweep();
-        if self.plan_shards(&fresh).await.is_err() {
-            self.holdings.unplanned(fresh);
-        }
-    }
-
-    /// Plans `shards`. After a failure it has waited a moment, so that its caller may repeat it at once; or the worker is
-    /// benched.
-    async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
+    /// Plans `shards`, and returns how many of their mailboxes may send. After a failure it has waited a moment, so that its
+    /// caller may repeat it at once; or the worker is benched.
+    async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<usize, PortError> {
         let span = tracing::info_span!(
             target: spans::TARGET,
             spans::TICK,
@@ -76,7 +82,13 @@ impl Worker {
         self.origin = Origin::of(&span);
         let planned = self.read_and_plan(shards).instrument(span.clone()).await;
         match &planned {
-            Ok(()) => self.tick_worked(self.ports.clock.now()),
+            Ok(_) => self.tick_worked(self.ports.clock.now()),
+            // Postgres is there, and another worker would ask the same of it: fewer mailboxes at once help, a suspension does
+            // not. Only where one shard is too slow, it counts as a failure.
+            Err(error @ PortError::Slow(_)) if self.parts.too_slow(shards) => {
+                span.record("otel.status_code", "ERROR").record("otel.status_description", error.kind());
+                tracing::warn!(%error, shards = shards.len(), "tick too slow for Postgres: fewer mailboxes are planned at once");
+            }
             Err(error) => {
                 span.record("otel.status_code", "ERROR").record("otel.status_description", error.kind());
                 if !self.tick_failed(shards.iter().copied().collect(), error) {
@@ -88,7 +100,7 @@ impl Worker {
         planned
     }
 
-    async fn read_and_plan(&mut self, shards: &BTreeSet<ShardId>) -> Result<(), PortError> {
+    async fn read_and_plan(&mut self, shards: &BTreeSet<ShardId>) -> Result<usize, PortError> {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
         let list: Vec<ShardId> = shards.iter().copied().collect();
@@ -118,7 +130,7 @@ impl Worker {
             .record("warmup.replies", replies.len());
         self.queue.replace(shards, plan);
         self.replies.replace(shards, replies, now);
-        Ok(())
+        Ok(read)
     }
 
     fn tick_at(&self, now: DateTime<Utc>) -> Tick {

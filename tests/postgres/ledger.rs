@@ -293,7 +293,7 @@ mod with_many_connections {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_held_too_long_is_unavailable_and_nothing_happened() {
+async fn a_lock_that_is_held_too_long_is_unavailable_or_slow_and_nothing_happened() {
     use warmup_support::conformance::ledger::{Life, ask, enrol};
 
     let world = world().await;
@@ -301,11 +301,13 @@ async fn a_lock_that_is_held_too_long_is_unavailable_and_nothing_happened() {
     let life = Life::begin(&world).await;
     let mut holder = world.pool().begin().await.unwrap();
     sqlx::query("SELECT FROM mailbox_days FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
-    let options: PgConnectOptions = world.database.url().parse().unwrap();
-    let impatient = PgPoolOptions::new().connect_lazy_with(options.options([("statement_timeout", "200ms")]));
-    let ledger = PostgresLedger::new(impatient, 1.0);
-    let answer = ledger.reserve(&life.batch(vec![ask(1, 0, &[2])])).await;
-    assert!(matches!(answer, Err(warmup::ports::PortError::Unavailable(_))), "{answer:?}");
+    for (limit, kind) in [("lock_timeout", "unavailable"), ("statement_timeout", "slow")] {
+        let options: PgConnectOptions = world.database.url().parse().unwrap();
+        let impatient = PgPoolOptions::new().connect_lazy_with(options.options([(limit, "200ms")]));
+        let ledger = PostgresLedger::new(impatient, 1.0);
+        let answer = ledger.reserve(&life.batch(vec![ask(1, 0, &[2])])).await;
+        assert_eq!(answer.map(drop).map_err(|error| error.kind()), Err(kind), "{limit}");
+    }
     holder.rollback().await.unwrap();
     assert_eq!((world.in_flight().await, world.pairs().await.len()), (0, 0));
 }

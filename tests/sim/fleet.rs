@@ -360,7 +360,7 @@ fn settings_of(life: &Life, pace: Pace) -> WorkerSettings {
     }
 }
 
-fn mailbox(n: i64, quota: u16) -> MemoryMailbox {
+pub fn mailbox(n: i64, quota: u16) -> MemoryMailbox {
     MemoryMailbox {
         id: MailboxId(n),
         user: UserId(n % 3),

@@ -9,6 +9,8 @@ use crate::ports::PortError;
 pub enum Fault {
     /// It is away and does nothing: `PortError::Unavailable`.
     Unavailable,
+    /// It is there, runs out of time, and undoes what it did: `PortError::Slow`.
+    Slow,
     /// The request is lost with its connection, before anything was done: `PortError::Unknown`.
     RequestLost,
     /// It does what was asked, and the answer is lost: `PortError::Unknown`.
@@ -53,6 +55,7 @@ impl Faults {
         match self.take() {
             None => Ok(operation()),
             Some(Fault::Unavailable) => Err(PortError::Unavailable("the fault that was asked for".into())),
+            Some(Fault::Slow) => Err(PortError::Slow("the fault that was asked for".into())),
             Some(Fault::RequestLost) => Err(PortError::Unknown("the fault that was asked for".into())),
             Some(Fault::AnswerLost) => {
                 operation();

@@ -26,8 +26,10 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
     match code {
         // Deadlock, serialization failure, and a unique key that a concurrent statement took first.
         "40P01" | "40001" | "23505" => PortError::Conflict(text),
-        // Time-outs and cancels roll back; so does a server that is shutting down, starting or full.
-        "55P03" | "57014" | "57P01" | "57P03" => PortError::Unavailable(text),
+        // The server answers: its statement_timeout ended this statement, or somebody cancelled it.
+        "57014" => PortError::Slow(text),
+        // A wait for a lock that ended rolls back; so does a server that is shutting down, starting or full.
+        "55P03" | "57P01" | "57P03" => PortError::Unavailable(text),
         // A crash, or a connection lost behind a pooler, may have come after the commit.
         "40003" | "57P02" => PortError::Unknown(text),
         _ if code.starts_with("08") => PortError::Unknown(text),
@@ -47,6 +49,7 @@ mod tests {
         let kind = |code: &str| match by_sqlstate(code, String::new()) {
             PortError::Unavailable(_) => "unavailable",
             PortError::Unwritable(_) => "unwritable",
+            PortError::Slow(_) => "slow",
             PortError::Conflict(_) => "conflict",
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
@@ -56,7 +59,7 @@ mod tests {
             ("40P01", "conflict"),
             ("40001", "conflict"),
             ("23505", "conflict"),
-            ("57014", "unavailable"),
+            ("57014", "slow"),
             ("55P03", "unavailable"),
             ("57P01", "unavailable"),
             ("57P03", "unavailable"),

@@ -140,7 +140,7 @@ mod tests {
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
             PortError::Lost(_) => "lost",
-            PortError::Conflict(_) => "never said by Redis",
+            PortError::Conflict(_) | PortError::Slow(_) => "never said by Redis",
         }
     }
 

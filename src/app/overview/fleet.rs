@@ -1,6 +1,6 @@
 //! The whole fleet today: the sum of each mailbox's own today.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -17,6 +17,9 @@ const BATCHES_SHOWN: i64 = 5;
 /// The warning while the database refuses writes.
 pub const READ_ONLY: &str = "the database is read-only, so no mail can start: check that DATABASE_URL leads to the primary \
                          and that default_transaction_read_only is off; sending resumes by itself";
+/// The daily maintenance takes minutes: a day and two hours after the last one, it is late. The alert WarmupDutiesNotRun says so
+/// at the same time.
+const MAINTENANCE_LATE: TimeDelta = TimeDelta::hours(26);
 
 /// How the fleet stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,7 +39,8 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// What stops or slows the fleet: a database that refuses writes, mailboxes with too few partners, by name.
+    /// What stops or slows the fleet: a database that refuses writes, mailboxes with too few partners, by name, and a
+    /// daily maintenance that does not end.
     pub warnings: Vec<String>,
 }
 
@@ -78,7 +82,8 @@ pub async fn fleet_status(
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
     let read_only = view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned());
     let shortages = shortages(&view::owing_members(pool).await?);
-    let warnings = read_only.into_iter().chain(shortages.iter().map(ToString::to_string)).collect();
+    let mut warnings: Vec<String> = read_only.into_iter().chain(shortages.iter().map(ToString::to_string)).collect();
+    warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,
@@ -96,9 +101,32 @@ pub async fn fleet_status(
     })
 }
 
+fn late_maintenance(done: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<String> {
+    let done = done.filter(|done| now - *done > MAINTENANCE_LATE)?;
+    Some(format!(
+        "the daily maintenance was last finished at {} UTC: the log of the leader names the step that fails \
+         (docs/RUNBOOK.md, WarmupDutiesNotRun)",
+        done.format("%Y-%m-%d %H:%M")
+    ))
+}
+
 impl TodayStatus {
     fn of(totals: &Totals) -> TodayStatus {
         let Totals { owed, sent, failed, uncertain, replied, filled, behind, failing, .. } = *totals;
         TodayStatus { quota: owed, sent, failed, uncertain, replied, complete: filled, behind, failing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daily_maintenance_that_does_not_end_is_a_warning() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(3);
+        assert_eq!(late_maintenance(None, now), None);
+        assert_eq!(late_maintenance(Some(now - MAINTENANCE_LATE), now), None);
+        let late = late_maintenance(Some(now - MAINTENANCE_LATE - TimeDelta::seconds(1)), now).unwrap();
+        assert!(late.starts_with("the daily maintenance was last finished at 1970-01-02 21:59 UTC"), "{late}");
     }
 }

@@ -52,17 +52,6 @@ async fn what_was_gained_is_planned_once() {
     assert!(holdings.take_fresh().is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_could_not_be_planned_is_not_forgotten() {
-    let (clock, holdings) = holdings();
-    holdings.gain(&[(ShardId(1), Epoch(1))], Trust::from_asked(clock.machine(), TTL));
-    holdings.changed().await;
-    let fresh = holdings.take_fresh();
-    holdings.unplanned(fresh);
-    holdings.changed().await;
-    assert_eq!(holdings.take_fresh(), BTreeSet::from([ShardId(1)]));
-}
-
 fn held(holdings: &Holdings, clock: &dyn Clock, shards: &[i32]) {
     let shards: Vec<(ShardId, Epoch)> = shards.iter().map(|shard| (ShardId(*shard), Epoch(1))).collect();
     holdings.gain(&shards, Trust::from_asked(clock.machine(), TTL));

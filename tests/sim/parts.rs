@@ -1,0 +1,127 @@
+//! A Postgres that is there, and too slow for all mailboxes at once.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+use warmup::{
+    adapters::{
+        memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock, Weather},
+        system::Dice,
+    },
+    domain::{
+        id::{MailboxId, ShardId},
+        pairing::Member,
+        plan::Candidate,
+        reply::DueReply,
+        time::Todays,
+    },
+    observe::liveness::Liveness,
+    ports::{Clock, Mailboxes, PortError},
+    worker::{Ports, Worker},
+};
+
+use crate::fleet::{LIMITS, mailbox, settings};
+
+const SHARDS: u16 = 16;
+
+/// As long as a worker's `statement_timeout`.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Reads the mailboxes of at most `most` shards in time.
+struct Sluggish {
+    world: MemoryWorld,
+    clock: Arc<dyn Clock>,
+    most: usize,
+    /// How many shards each statement was about.
+    parts: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Mailboxes for Sluggish {
+    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.world.turn_days(shards, todays, now).await
+    }
+
+    async fn candidates(
+        &self,
+        shards: &[ShardId],
+        todays: &Todays,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Candidate>, PortError> {
+        self.parts.lock().unwrap().push(shards.len());
+        if shards.len() > self.most {
+            self.clock.pause(STATEMENT_TIMEOUT).await;
+            return Err(PortError::Slow("canceling statement due to statement timeout".into()));
+        }
+        self.world.candidates(shards, todays, now).await
+    }
+
+    async fn due_replies(
+        &self,
+        shards: &[ShardId],
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<DueReply>, PortError> {
+        self.world.due_replies(shards, now, before).await
+    }
+
+    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
+        self.world.roster(day, now).await
+    }
+}
+
+/// Runs a worker of 48 mailboxes for half an hour of the window. Returns the parts, the mailboxes that sent, and why the worker
+/// is not ready.
+async fn half_an_hour(most: usize) -> (Vec<usize>, usize, Option<String>) {
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at("2026-11-24T12:00:00Z".parse().unwrap()));
+    let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
+    (1..=48).for_each(|n| world.enrol(mailbox(n, 30)));
+    let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
+    let (entropy, liveness) = (Arc::new(Dice::seeded(7)), Arc::new(Liveness::default()));
+    let mailboxes =
+        Arc::new(Sluggish { world: world.clone(), clock: Arc::clone(&clock), most, parts: Mutex::default() });
+    let ports = Ports {
+        clock: Arc::clone(&clock),
+        entropy: entropy.clone(),
+        mailboxes: mailboxes.clone(),
+        ledger: Arc::new(world.clone()),
+        duties: Arc::new(world.clone()),
+        caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&clock)).unwrap()),
+        leases: leases.clone(),
+        members: leases,
+        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy, Weather::default())),
+        orders: Arc::new(world.clone()),
+        bell: Arc::new(MemoryBell::cast()),
+    };
+    let settings = warmup::worker::WorkerSettings { shards: SHARDS, ..settings() };
+    let (stop, lease_ttl) = (CancellationToken::new(), settings.lease_ttl);
+    let worker = tokio::spawn(Worker::new(ports, settings, Arc::clone(&liveness)).run(stop.clone()));
+    clock.sleep_until(clock.now() + TimeDelta::minutes(30)).await;
+    let unready = liveness.unready(clock.machine(), lease_ttl);
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    let sent: BTreeSet<MailboxId> = world.logs().into_iter().map(|(_, row)| row.mailbox).collect();
+    let parts = mailboxes.parts.lock().unwrap().clone();
+    (parts, sent.len(), unready)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_too_slow_for_all_mailboxes_at_once_suspends_nobody() {
+    let (parts, sent, unready) = half_an_hour(2).await;
+    assert_eq!((sent, unready), (48, None), "{parts:?}");
+    assert_eq!(&parts[..3], [16, 4, 1], "{parts:?}");
+}
+
+/// There is nothing smaller to ask for: this worker does not schedule, and says why.
+#[tokio::test(start_paused = true)]
+async fn a_database_too_slow_for_one_shard_is_told_as_such() {
+    let (_, sent, unready) = half_an_hour(0).await;
+    let unready = unready.expect("the worker is suspended");
+    assert!(sent == 0 && unready.contains("too slow: canceling statement"), "{unready}");
+}
