@@ -33,6 +33,7 @@ pub mod plan;
 pub mod progress;
 pub mod ramp;
 pub mod reply;
+pub mod roster;
 pub mod shard;
 pub mod shard_set;
 pub mod time;

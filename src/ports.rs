@@ -23,7 +23,7 @@ pub use ledger::{
     Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
     Swept,
 };
-pub use mailboxes::Mailboxes;
+pub use mailboxes::{Mailboxes, Roster};
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
 pub use members::{Member, Members, Pulse, Status};
 pub use orders::{Bell, Orders, Ring};

@@ -108,6 +108,13 @@ enum Event {
     Triggered,
 }
 
+/// The pairs of a day, by the roster of this version.
+#[derive(Debug)]
+struct DayPairing {
+    version: i32,
+    pairing: Pairing,
+}
+
 /// A mailbox whose mail is settled: it may send again from `next_at` on, unless the answer stopped it.
 #[derive(Debug)]
 struct Settled {
@@ -132,7 +139,7 @@ pub struct Worker {
     lanes: Arc<Lanes>,
     connections: Connections,
     /// The pairs of the days that are being served.
-    pairings: BTreeMap<NaiveDate, Arc<Pairing>>,
+    pairings: BTreeMap<NaiveDate, DayPairing>,
     unsettled: Arc<Unsettled>,
     tracker: TaskTracker,
     /// Where mails are sent; where everything else runs, if it is not said.

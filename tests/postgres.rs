@@ -31,6 +31,8 @@ mod outages;
 mod plans;
 #[path = "postgres/retention.rs"]
 mod retention;
+#[path = "postgres/racing.rs"]
+mod racing;
 #[path = "postgres/sessions.rs"]
 mod sessions;
 #[path = "postgres/turning.rs"]

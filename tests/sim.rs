@@ -13,6 +13,8 @@ mod fleet;
 mod grants;
 #[path = "sim/link.rs"]
 mod link;
+#[path = "sim/living_roster.rs"]
+mod living_roster;
 #[path = "sim/one_day.rs"]
 mod one_day;
 #[path = "sim/parts.rs"]

@@ -155,7 +155,7 @@ async fn tick(mailboxes: &PostgresMailboxes) -> ([f64; PARTS.len()], usize) {
     mailboxes.due_replies(&shards, now, next).await.unwrap();
     let replies = took();
     let day = planned.first().map_or(now.date_naive(), |planned| planned.day);
-    let members = mailboxes.roster(day, now).await.unwrap();
+    let members = mailboxes.roster(day, now, None).await.unwrap().unwrap().members;
     let roster = took();
     let pairing = Pairing::new(members);
     let pairs = took();

@@ -19,6 +19,7 @@ const WORDS: &[(&str, &str)] = &[
     ("domain-paused", "domain left alone for a while"),
     ("domain-resumed", "domain resumed by the operator"),
     ("day-short", "its day ended short"),
+    ("roster-remade", "pairs of the day remade"),
     ("quota-behind", "fell far behind its plan"),
     ("quota-failing", "fails"),
     ("quota-recovered", "is in no danger any more"),

@@ -24,7 +24,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     let census = Census::for_commands(session.pool.clone());
     args.watch
-        .show(async |now| match fleet_status(&session.pool, &census, now).await {
+        .show(async |now| match fleet_status(&session.pool, &census, &session.settings, now).await {
             // Nothing was ever counted, and nothing can be now.
             Err(error) if is_read_only(&error) => anyhow::bail!(READ_ONLY),
             status => Ok(status?),

@@ -192,6 +192,15 @@ impl Todays {
         Todays { zones, days }
     }
 
+    /// Returns only the zones where it is another date than in UTC at `now`, with those dates: what a statement must be told
+    /// that computes UTC's date by itself.
+    pub fn off_utc(now: DateTime<Utc>) -> Todays {
+        let dated = chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone, today(*zone, now)));
+        let off = dated.filter(|(_, day)| *day != now.date_naive());
+        let (zones, days) = off.map(|(zone, day)| (zone.name().to_owned(), day)).unzip();
+        Todays { zones, days }
+    }
+
     /// Returns the zone and its date that stand at `place`, counted from 1 as Postgres does.
     pub fn of_place(&self, place: i64) -> Option<(Tz, NaiveDate)> {
         let at = usize::try_from(place).ok()?.checked_sub(1)?;
@@ -240,6 +249,16 @@ mod tests {
         assert_eq!(todays.of_place(place(Los_Angeles)), Some((Los_Angeles, date("2026-11-24"))));
         assert_eq!((todays.of_place(0), todays.of_place(todays.zones.len() as i64 + 1)), (None, None));
         assert_eq!(todays.dates(), [date("2026-11-24"), date("2026-11-25")]);
+    }
+
+    #[test]
+    fn the_zones_off_utc_s_date_are_those_where_it_is_yesterday_or_tomorrow() {
+        let now = "2026-11-24T16:00:00Z".parse().unwrap();
+        let (all, off) = (Todays::at(now), Todays::off_utc(now));
+        let others = all.days.iter().filter(|day| **day != date("2026-11-24")).count();
+        assert_eq!((off.zones.len(), off.days.len()), (others, others));
+        assert!(off.zones.contains(&Tokyo.name().to_owned()) && !off.zones.contains(&Los_Angeles.name().to_owned()));
+        assert_eq!(off.dates(), [date("2026-11-25")]);
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub struct Ask {
     /// The attempts today as the planner knows them; any other number in the row refuses with `Stale`. Not looked at for
     /// a reply.
     pub attempts: u16,
-    /// Partners in order of preference: the first that can receive and is not used yet in its round is taken. For a reply
-    /// the one whom it answers.
+    /// Partners in order of preference: the first that can receive, is not used yet in its round, and has not received all
+    /// that it may on its own day is taken. For a reply the one whom it answers.
     pub choices: Vec<Choice>,
     /// Without angle brackets, `<uuid@sender's domain>` inside.
     pub message_id: String,
@@ -77,6 +77,8 @@ pub enum Refusal {
     Stale,
     /// None of the choices can receive and is unused.
     NoPartner,
+    /// Some of the choices can receive and are unused, but have received all that they may on their own day.
+    PartnersFull,
     /// The owner's daily limit is reached.
     UserDailyLimit,
 }
@@ -92,12 +94,13 @@ impl Refusal {
             Refusal::QuotaFull => "quota-full",
             Refusal::Stale => "stale",
             Refusal::NoPartner => "no-partner",
+            Refusal::PartnersFull => "partners-full",
             Refusal::UserDailyLimit => "user-daily-limit",
         }
     }
 
     /// Every refusal, for tables and tests.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::FleetStopped,
         Refusal::ShardLost,
         Refusal::SenderPaused,
@@ -105,6 +108,7 @@ impl Refusal {
         Refusal::QuotaFull,
         Refusal::Stale,
         Refusal::NoPartner,
+        Refusal::PartnersFull,
         Refusal::UserDailyLimit,
     ];
 }
@@ -243,7 +247,7 @@ pub trait Ledger: Send + Sync {
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
     /// Releases flights that no connection was opened for. Returns everything that the reserve took: the quota slot, the
-    /// pair, the attempt, and the place in the user's day.
+    /// pair, the attempt, the place in the user's day, and what the partner was to receive.
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Releases whatever a reserve of `run` with these Message-IDs may have opened. Repeatable.

@@ -6,6 +6,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::error::PortError;
 use crate::domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, time::Todays};
 
+/// A day's roster as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// Another one after each remake; from 1 on.
+    pub version: i32,
+    /// Ordered by user, domain, id.
+    pub members: Vec<Member>,
+}
+
 /// The enrolled mailboxes as the planner sees them.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
@@ -31,8 +40,10 @@ pub trait Mailboxes: Send + Sync {
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError>;
 
-    /// Returns the roster of `day`, ordered by user, domain, id. The first to ask makes it, with the quotas of that
-    /// moment, of all enabled mailboxes that have a window on that weekday and are able to receive; from then on it
-    /// does not change.
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError>;
+    /// Returns the roster of `day`, unless its version is the `known` one. The first to ask makes it, with the quotas of
+    /// that moment, of all enabled mailboxes that have a window on that weekday and are able to receive. It is remade, as
+    /// another version and with an event, by the first to ask after more of these joined or left than `domain::roster`
+    /// allows; two that ask at once make one version.
+    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>, known: Option<i32>)
+    -> Result<Option<Roster>, PortError>;
 }

@@ -244,9 +244,13 @@ impl Worker {
                 self.not_before = self.not_before.max(now + SOON);
                 self.put_back(letter, now + SOON);
             }
-            (Refusal::NoPartner, Letter::Mail(mut mail)) if !mail.walk => {
+            (Refusal::NoPartner | Refusal::PartnersFull, Letter::Mail(mut mail)) if !mail.walk => {
                 mail.walk = true;
                 self.queue.put_back(mail, now);
+            }
+            (Refusal::PartnersFull, Letter::Mail(mail)) => {
+                tracing::warn!(mailbox = %mail.planned.mailbox, "all partners have received what they may today");
+                self.queue.drop_taken(mail.planned.mailbox);
             }
             (Refusal::NoPartner, Letter::Mail(mail)) => {
                 tracing::warn!(mailbox = %mail.planned.mailbox, "no partner can receive that was not used today");
@@ -254,6 +258,7 @@ impl Worker {
             }
             (
                 Refusal::NoPartner
+                | Refusal::PartnersFull
                 | Refusal::ShardLost
                 | Refusal::SenderPaused
                 | Refusal::QuotaFull

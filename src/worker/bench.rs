@@ -86,7 +86,7 @@ impl Worker {
     }
 
     /// Asks all that a tick asks, and changes nothing: the statements that write are asked for no shard, and of the rosters
-    /// only one that there is.
+    /// only one that there is, which is remade if it is outdated.
     async fn probe(&mut self) -> Result<(), PortError> {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
@@ -95,8 +95,8 @@ impl Worker {
         mailboxes.turn_days(&[], &todays, now).await?;
         mailboxes.candidates(&shards, &todays, now).await?;
         mailboxes.due_replies(&[], now, next_tick(now, self.interval())).await?;
-        if let Some(day) = self.pairings.keys().next_back() {
-            mailboxes.roster(*day, now).await?;
+        if let Some((day, known)) = self.pairings.last_key_value() {
+            mailboxes.roster(*day, now, Some(known.version)).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use tracing::{Instrument, Span, field};
 
-use super::{Event, Worker};
+use super::{DayPairing, Event, Worker};
 use crate::{
     domain::{
         id::ShardId,
@@ -14,7 +14,7 @@ use crate::{
         time::{Todays, next_tick},
     },
     observe::{spans, trails::Origin},
-    ports::{PortError, Sweep},
+    ports::{PortError, Roster, Sweep},
 };
 
 /// How long after a failed tick the next one is tried; machine clock.
@@ -156,15 +156,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads the roster of each day in the plan that is not known yet, and forgets the days that are over.
+    /// Reads the roster of each day in the plan where it is not known in its newest version, and forgets the days that are
+    /// over.
     async fn load_pairings(&mut self, plan: &[Planned], now: DateTime<Utc>) -> Result<(), PortError> {
         let over = now.date_naive() - Days::new(3);
         self.pairings.retain(|day, _| *day > over);
         let days: BTreeSet<NaiveDate> = plan.iter().map(|mail| mail.day).collect();
-        for day in days.into_iter().filter(|day| !self.pairings.contains_key(day)).collect::<Vec<_>>() {
-            let members = self.ports.mailboxes.roster(day, now).await?;
-            tracing::info!(%day, mailboxes = members.len(), "roster");
-            self.pairings.insert(day, Arc::new(Pairing::new(members)));
+        for day in days {
+            let known = self.pairings.get(&day).map(|known| known.version);
+            let Some(Roster { version, members }) = self.ports.mailboxes.roster(day, now, known).await? else {
+                continue;
+            };
+            tracing::info!(%day, version, mailboxes = members.len(), "roster");
+            self.pairings.insert(day, DayPairing { version, pairing: Pairing::new(members) });
         }
         Ok(())
     }

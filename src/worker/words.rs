@@ -1,6 +1,6 @@
 //! What a letter says and to whom: words, partners, Message-ID, and what is asked of the ledger for it.
 
-use super::{Worker, letter::Letter, queue::Mail};
+use super::{DayPairing, Worker, letter::Letter, queue::Mail};
 use crate::{
     domain::{
         content::Draft,
@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Partners offered beside the planned one; and how many more than it has attempted when those would not do either, so
-/// that a repeat is offered only behind everybody that is left.
+/// that a repeat is offered only behind everybody that is left. Of a small fleet so many repeats are offered, over several
+/// rounds: when most have received all that they may, the others write to one another again.
 const ALTERNATIVES: usize = 3;
 const EVERYBODY: usize = 512;
 
@@ -93,14 +94,16 @@ impl Worker {
 
     fn choices(&self, mail: &Mail) -> Vec<Choice> {
         let planned = &mail.planned;
-        let Some(pairing) = self.pairings.get(&planned.day) else { return Vec::new() };
+        let Some(DayPairing { pairing, .. }) = self.pairings.get(&planned.day) else { return Vec::new() };
         let k = planned.attempts + 1;
         let dice = self.ports.entropy.roll(Purpose::Walk, mailbox_key(planned.mailbox));
         let planned_partner = pairing.planned(planned.mailbox, k).into_iter();
         let partners: Vec<Partner> = if mail.walk {
             let everybody = pairing.walk(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
-            let again: Vec<Partner> = everybody.iter().copied().map(Partner::again).collect();
-            planned_partner.chain(everybody).chain(again).collect()
+            let rounds = 2 + EVERYBODY / everybody.len().max(1);
+            let later = |again: &Vec<Partner>| Some(again.iter().copied().map(Partner::again).collect());
+            let repeats = std::iter::successors(Some(everybody), later).take(rounds);
+            planned_partner.chain(repeats.flatten()).collect()
         } else {
             planned_partner.chain(pairing.walk(planned.mailbox, k, dice, ALTERNATIVES)).collect()
         };

@@ -110,6 +110,7 @@ async fn fill(world: &PostgresWorld) {
         FROM generate_series(2, 20000) AS id;
         INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent, attempts)
         SELECT id, '2026-11-24', 30, 10, 10, 10 FROM mailboxes;
+        INSERT INTO received_days (day, mailbox_id, received) SELECT '2026-11-24', id, 10 FROM mailboxes;
         INSERT INTO pairs (day, mailbox_id, partner_id, round)
         SELECT '2026-11-24', id, (id + k) % 20000 + 1, 0 FROM mailboxes, generate_series(1000, 1009) AS k;
         INSERT INTO logs (id, at, day, mailbox_id, partner_id, sender, recipient, subject, message_id, status, worker_id)
@@ -158,7 +159,7 @@ async fn scans(world: &PostgresWorld, counting: &mut PgConnection) -> Vec<(Strin
     const SCANS: &str = "
         SELECT relname::text, seq_scan
         FROM pg_stat_user_tables
-        WHERE relname IN ('mailboxes', 'mailbox_days', 'pairs') OR relname LIKE 'logs%'
+        WHERE relname IN ('mailboxes', 'mailbox_days', 'pairs', 'received_days') OR relname LIKE 'logs%'
         ORDER BY relname";
     sqlx::query_as(SCANS).fetch_all(counting).await.unwrap()
 }

@@ -93,7 +93,11 @@ async fn days_that_just_turned_are_joined_to_their_mailboxes_in_one_pass() {
     let unturned = sqlx::query_scalar(unturned).bind([SHARD.0]).bind(todays.zones).bind(todays.days);
     let unturned: Vec<String> = unturned.fetch_all(world.pool()).await.unwrap();
     assert!(unturned.iter().any(|line| line.contains("Full Join")), "{unturned:#?}");
-    let roster = concat!("EXPLAIN ", include_str!("../../src/adapters/postgres/sql/make_roster.sql"));
+    let roster = concat!(
+        "EXPLAIN ",
+        include_str!("../../src/adapters/postgres/sql/roster_members.sql"),
+        include_str!("../../src/adapters/postgres/sql/make_roster.sql")
+    );
     let roster: Vec<String> =
         sqlx::query_scalar(roster).bind(tomorrow).bind(noon()).fetch_all(world.pool()).await.unwrap();
     assert!(roster.iter().any(|line| line.contains("Full Join")), "{roster:#?}");

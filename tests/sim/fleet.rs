@@ -48,7 +48,12 @@ pub struct Scenario {
     pub workers: Vec<Life>,
     /// What fails for all, from when to when.
     pub outages: Vec<(Outage, i64, i64)>,
+    /// What an operator does, and when.
+    pub orders: Vec<(i64, Order)>,
 }
+
+/// An operator's change of the enrolled mailboxes.
+pub type Order = fn(&MemoryWorld);
 
 /// How fast a scenario goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +211,13 @@ async fn live(scenario: Scenario) -> Day {
             tokio::spawn(trouble(services.clone(), *outage, after(begins, *from), after(begins, *to)))
         })
         .collect();
+    for (at, order) in scenario.orders.clone() {
+        let services = services.clone();
+        tokio::spawn(async move {
+            services.clock.sleep_until(after(begins, at)).await;
+            order(&services.world);
+        });
+    }
     let seconds = watch(&services, begins, if scenario.pace == Pace::Day { 0 } else { lasts }).await;
     services.clock.sleep_until(after(begins, lasts)).await;
     let mut ends = Vec::new();

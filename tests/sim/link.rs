@@ -9,7 +9,6 @@ use warmup::{
     domain::{
         duties::{Duty, Kept},
         id::{Epoch, FlightId, RunId, ShardId, WorkerId},
-        pairing::Member as Rostered,
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -17,7 +16,7 @@ use warmup::{
     ports::{
         Bell, CapAsk, Caps, Connection, Delivery, Duties, Gate, Grant, Heartbeat, LeaseKey, Leases, Ledger,
         LedgerPulse, Mailboxes, Mailer, Member, Members, Orders, Outgoing, PortError, Pulse, Reservation, ReserveBatch,
-        Retired, Settlement, Status, Sweep, Swept, orders::Ring,
+        Retired, Roster, Settlement, Status, Sweep, Swept, orders::Ring,
     },
     worker::Ports,
 };
@@ -207,9 +206,14 @@ impl Mailboxes for Link {
         let (to, shards) = (Arc::clone(&self.to.mailboxes), shards.to_vec());
         self.postgres(async move { to.due_replies(&shards, now, before).await }).await
     }
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Rostered>, PortError> {
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
         let to = Arc::clone(&self.to.mailboxes);
-        self.postgres(async move { to.roster(day, now).await }).await
+        self.postgres(async move { to.roster(day, now, known).await }).await
     }
 }
 

@@ -19,6 +19,7 @@ pub fn calm(seed: u64) -> Scenario {
         pace: Pace::Day,
         workers,
         outages: Vec::new(),
+        orders: Vec::new(),
     }
 }
 

@@ -40,6 +40,7 @@ fn busy(seconds: i64, workers: Vec<Life>) -> Scenario {
         pace: Pace::Busy(seconds),
         workers,
         outages: Vec::new(),
+        orders: Vec::new(),
     }
 }
 

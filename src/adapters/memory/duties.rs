@@ -81,7 +81,10 @@ impl Tables {
             Kept::Batches => self.batches.retain(|_, row| !old(row.started_at)),
             Kept::Rosters => self.rosters.retain(|day, _| *day >= before),
             Kept::UserDays => self.user_days.retain(|(_, day), _| *day >= before),
-            Kept::Pairs => self.pairs.keep_from(before),
+            Kept::Pairs => {
+                self.pairs.keep_from(before);
+                self.received.retain(|(day, _), _| *day >= before);
+            }
             Kept::Pauses => self.pauses.retain(|_, whole| !whole.until.is_some_and(old)),
             Kept::Replies => {
                 self.replies.retain(|_, row| !old(row.due.at) || matches!(row.state, "waiting" | "claimed"));
@@ -99,7 +102,7 @@ impl Tables {
             Kept::Batches => self.batches.len(),
             Kept::Rosters => self.rosters.len(),
             Kept::UserDays => self.user_days.len(),
-            Kept::Pairs => self.pairs.len(),
+            Kept::Pairs => self.pairs.len() + self.received.len(),
             Kept::Pauses => self.pauses.len(),
             Kept::Replies => self.replies.len(),
             Kept::Cleanups => self.cleanups.len(),

@@ -67,6 +67,7 @@ impl Ledger for MemoryWorld {
             let checked: Vec<Result<Accepted, Refusal>> =
                 batch.asks.iter().map(|ask| tables.check(batch, ask)).collect();
             tables.lapse_refused(batch, &checked);
+            let checked = tables.within_bounds(checked);
             let accepted = tables.within_limits(checked, self.user_daily_cap);
             let id = tables.open_batch(accepted.iter().flatten().count());
             let pairs = batch.asks.iter().zip(accepted);
@@ -133,6 +134,8 @@ struct Accepted {
     choice: Choice,
     quota: u16,
     limited: bool,
+    /// Of a mail: the partner's own day, and how many more it may receive on it.
+    receives: Option<(NaiveDate, u32)>,
 }
 
 impl Tables {
@@ -159,10 +162,17 @@ impl Tables {
         let sender = self.mailboxes.get(&ask.mailbox).filter(|m| self.shard(m.id) == ask.shard);
         let sender = sender.filter(|m| self.may_send(m, batch.now)).ok_or(Refusal::SenderPaused)?;
         let quota = self.check_day(sender, ask, batch.now)?;
-        let choice =
-            ask.choices.iter().find(|choice| self.would_do(ask, choice, batch.now)).ok_or(Refusal::NoPartner)?;
+        let mut able = ask.choices.iter().filter(|choice| self.would_do(ask, choice, batch.now)).peekable();
+        able.peek().ok_or(Refusal::NoPartner)?;
+        let receives = |choice: &Choice| match ask.answers {
+            None => Some(self.receivable(self.mailboxes.get(&choice.partner)?, batch.now)),
+            Some(_) => None,
+        };
+        let mut seats = able.map(|choice| (choice, receives(choice)));
+        let free = seats.find(|(_, receives)| receives.is_none_or(|(_, room)| room > 0));
+        let (choice, receives) = free.ok_or(Refusal::PartnersFull)?;
         let limited = self.limits.contains_key(&sender.user);
-        Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited })
+        Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited, receives })
     }
 
     fn check_day(&self, sender: &Enrolled, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
@@ -226,6 +236,22 @@ impl Tables {
             && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
     }
 
+    /// Takes of several mails to one partner those that it may still receive, in order of urgency.
+    fn within_bounds(&self, checked: Vec<Result<Accepted, Refusal>>) -> Vec<Result<Accepted, Refusal>> {
+        let mut seated: BTreeMap<MailboxId, u32> = BTreeMap::new();
+        let seat = |checked: Result<Accepted, Refusal>| {
+            let accepted = checked?;
+            let Some((_, room)) = accepted.receives else { return Ok(accepted) };
+            let taken = seated.entry(accepted.choice.partner).or_default();
+            if *taken >= room {
+                return Err(Refusal::PartnersFull);
+            }
+            *taken += 1;
+            Ok(accepted)
+        };
+        checked.into_iter().map(seat).collect()
+    }
+
     /// Takes from each user's day what still fits, in order of urgency.
     fn within_limits(&self, checked: Vec<Result<Accepted, Refusal>>, stretch: f64) -> Vec<Result<Accepted, Refusal>> {
         let mut granted: BTreeMap<(UserId, NaiveDate), u32> = BTreeMap::new();
@@ -264,7 +290,7 @@ impl Tables {
         id: BatchId,
         now: MachineTime,
     ) -> Flight {
-        let Accepted { user, choice, quota, limited, .. } = accepted;
+        let Accepted { user, choice, quota, limited, receives, .. } = accepted;
         let day = self.days.entry((ask.mailbox, ask.day)).or_default();
         day.quota = quota;
         if let Some(reply) = ask.answers {
@@ -277,6 +303,10 @@ impl Tables {
         }
         if limited {
             *self.user_days.entry((user, ask.day)).or_default() += 1;
+        }
+        let partner_day = receives.map(|(day, _)| day);
+        if let Some(day) = partner_day {
+            *self.received.entry((day, choice.partner)).or_default() += 1;
         }
         self.last_flight += 1;
         let flight = FlightId(self.last_flight);
@@ -293,6 +323,7 @@ impl Tables {
             subject: ask.subject.clone(),
             answers: ask.answers,
             limited,
+            partner_day,
             reserved_at: now,
         };
         self.flights.insert(flight, row);

@@ -1,6 +1,6 @@
 //! What a tick reads, from memory.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -13,9 +13,10 @@ use crate::{
         plan::Candidate,
         ramp::day_counts,
         reply::DueReply,
+        roster::is_outdated,
         time::{Todays, today},
     },
-    ports::{Mailboxes, PortError},
+    ports::{Mailboxes, PortError, Roster},
 };
 
 #[async_trait]
@@ -53,14 +54,15 @@ impl Mailboxes for MemoryWorld {
         })
     }
 
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
         self.statement(|tables| {
-            if let Some(roster) = tables.rosters.get(&day) {
-                return roster.clone();
-            }
-            let roster = tables.make_roster(day, now);
-            tables.rosters.insert(day, roster.clone());
-            roster
+            tables.refresh_roster(day, now);
+            tables.rosters.get(&day).filter(|roster| Some(roster.version) != known).cloned()
         })
     }
 }
@@ -148,7 +150,22 @@ impl Tables {
         due
     }
 
-    fn make_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
+    /// Makes the roster of `day`, or remakes one that is outdated.
+    fn refresh_roster(&mut self, day: NaiveDate, now: DateTime<Utc>) {
+        let members = self.roster_members(day, now);
+        let Some(roster) = self.rosters.get_mut(&day) else {
+            self.rosters.insert(day, Roster { version: 1, members });
+            return;
+        };
+        let ids = |members: &[Member]| members.iter().map(|member| member.mailbox).collect::<BTreeSet<_>>();
+        let changed = ids(&roster.members).symmetric_difference(&ids(&members)).count();
+        if is_outdated(changed, roster.members.len().max(members.len())) {
+            *roster = Roster { version: roster.version + 1, members };
+            self.tell("roster-remade", None, "members-changed");
+        }
+    }
+
+    fn roster_members(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
         let takes_part = |m: &&Enrolled| Tables::may_receive(m, now) && m.schedule.days.contains(day);
         let mut roster: Vec<Member> = self
             .mailboxes

@@ -27,13 +27,13 @@ use crate::{
         lease::MachineTime,
         mailbox::Endpoint,
         outcome::standing::{Record, Whole},
-        pairing::Member,
         ramp::Ramp,
         reply::{Answering, Due},
+        roster::receive_bound,
         shard::{all_shards, shard_of},
-        time::Schedule,
+        time::{Schedule, today},
     },
-    ports::{Clock, Heartbeat, PortError},
+    ports::{Clock, Heartbeat, PortError, Roster},
 };
 
 /// The standing of a mailbox as a sender or as a partner.
@@ -153,6 +153,8 @@ pub(super) struct FlightRow {
     pub(super) subject: String,
     pub(super) answers: Option<ReplyId>,
     pub(super) limited: bool,
+    /// The partner's own day, where the mail counts as received; none for a reply.
+    pub(super) partner_day: Option<NaiveDate>,
     pub(super) reserved_at: MachineTime,
 }
 
@@ -190,7 +192,9 @@ pub(super) struct Tables {
     pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
     pub(super) pairs: Pairs,
     pub(super) user_days: BTreeMap<(UserId, NaiveDate), u32>,
-    pub(super) rosters: BTreeMap<NaiveDate, Vec<Member>>,
+    /// Mails that a mailbox receives on its own day.
+    pub(super) received: BTreeMap<(NaiveDate, MailboxId), u32>,
+    pub(super) rosters: BTreeMap<NaiveDate, Roster>,
     pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
     /// Who has one of them.
@@ -259,6 +263,13 @@ impl Tables {
             let reason = "database-read-only".to_owned();
             self.events.push(EventRow { at, kind: "writes-refused".into(), mailbox: None, reason });
         }
+    }
+
+    /// Returns the own day of `partner` at `now`, and how many mails more it may receive on it.
+    pub(super) fn receivable(&self, partner: &MemoryMailbox, now: DateTime<Utc>) -> (NaiveDate, u32) {
+        let day = today(partner.schedule.zone, now);
+        let received = self.received.get(&(day, partner.id)).copied().unwrap_or_default();
+        (day, receive_bound(partner.quota()).saturating_sub(received))
     }
 
     pub(super) fn tell(&mut self, kind: impl Into<String>, mailbox: Option<MailboxId>, reason: &str) {

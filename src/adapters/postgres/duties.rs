@@ -144,11 +144,14 @@ fn statement(kept: Kept) -> Option<&'static str> {
              gone AS (DELETE FROM user_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
+        // With them what each mailbox received, which is of no use after its day.
         Kept::Pairs => {
             "WITH old AS (SELECT ctid FROM pairs WHERE day < $1
                           ORDER BY day, mailbox_id, partner_id, round LIMIT $2 FOR UPDATE SKIP LOCKED),
-             gone AS (DELETE FROM pairs WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
-             SELECT count(*) FROM gone"
+             gone AS (DELETE FROM pairs WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
+             past AS (SELECT ctid FROM received_days WHERE day < $1 ORDER BY day, mailbox_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+             seats AS (DELETE FROM received_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM past)) RETURNING 1)
+             SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM seats)"
         }
         Kept::Pauses => {
             "WITH old AS (SELECT ctid FROM pauses WHERE until < $1::timestamp AT TIME ZONE 'UTC'

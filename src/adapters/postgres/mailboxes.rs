@@ -15,8 +15,8 @@ use super::{
     session::{Session, Statement},
 };
 use crate::{
-    domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, time::Todays},
-    ports::{Mailboxes, PortError},
+    domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, roster::REMADE_AT_ONE_IN, time::Todays},
+    ports::{Mailboxes, PortError, Roster},
 };
 
 /// Mailboxes whose days turn in one statement, which is one transaction: some tenths of a second.
@@ -66,11 +66,37 @@ impl PostgresMailboxes {
         Ok(closed.unsigned_abs())
     }
 
-    /// Returns the roster of `day`; nobody if nobody has made it.
-    async fn members(&self, day: NaiveDate) -> Result<Vec<Member>, PortError> {
-        const READ: &str = "SELECT mailbox_id, user_id, domain, quota FROM roster WHERE day = $1 ORDER BY position";
-        let mut words = Words::default();
-        self.session.read(|| planned_anew(READ).bind(day), |row| member(&row, &mut words)).await
+    /// Remakes the roster of `day` where it is outdated. Returns the version that stands then: none where nobody has made
+    /// the roster.
+    async fn refresh_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Standing, PortError> {
+        let build = || planned_anew(REFRESH_ROSTER).bind(day).bind(now).bind(i64::from(REMADE_AT_ONE_IN) as i32);
+        let row = self.session.row(build).await?;
+        let (seen, made): (Option<i32>, Option<i32>) =
+            (row.try_get(0).map_err(classify)?, row.try_get(1).map_err(classify)?);
+        let outdated: bool = row.try_get(2).map_err(classify)?;
+        Ok(match (made.or(seen), outdated && made.is_none()) {
+            (None, _) => Standing::Missing,
+            // Another worker was faster.
+            (Some(_), true) => Standing::Newer,
+            (Some(version), false) => Standing::At(version),
+        })
+    }
+
+    /// Reads the roster of `day`, head and members at one instant.
+    async fn read_roster(&self, day: NaiveDate) -> Result<Option<Roster>, PortError> {
+        const READ: &str = "
+            SELECT m.mailbox_id, m.user_id, m.domain, m.quota, r.version
+            FROM rosters r LEFT JOIN roster m ON m.day = r.day WHERE r.day = $1";
+        let (mut words, mut version) = (Words::default(), None);
+        let read = |row: PgRow| {
+            version = Some(row.try_get(4).map_err(classify)?);
+            let is_empty = row.try_get::<Option<i64>, _>(0).map_err(classify)?.is_none();
+            if is_empty { Ok(None) } else { member(&row, &mut words).map(Some) }
+        };
+        let rows = self.session.read(|| planned_anew(READ).bind(day), read).await?;
+        let mut members: Vec<Member> = rows.into_iter().flatten().collect();
+        members.sort_unstable_by(|a, b| (a.user, &a.domain, a.mailbox).cmp(&(b.user, &b.domain, b.mailbox)));
+        Ok(version.map(|version| Roster { version, members }))
     }
 }
 
@@ -124,15 +150,35 @@ impl Mailboxes for PostgresMailboxes {
         self.session.read(build, |row| due_reply(&row, &mut words)).await
     }
 
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
-        let members = self.members(day).await?;
-        if !members.is_empty() {
-            return Ok(members);
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
+        match self.refresh_roster(day, now).await? {
+            Standing::At(version) if Some(version) == known => return Ok(None),
+            Standing::At(_) | Standing::Newer => {}
+            Standing::Missing => {
+                self.session.rows(|| planned_anew(MAKE_ROSTER).bind(day).bind(now)).await?;
+            }
         }
-        self.session.rows(|| planned_anew(include_str!("sql/make_roster.sql")).bind(day).bind(now)).await?;
-        self.members(day).await
+        self.read_roster(day).await
     }
 }
+
+/// What became of a roster that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Missing,
+    /// This version is the newest.
+    At(i32),
+    /// Another one was made meanwhile.
+    Newer,
+}
+
+const MAKE_ROSTER: &str = concat!(include_str!("sql/roster_members.sql"), include_str!("sql/make_roster.sql"));
+const REFRESH_ROSTER: &str = concat!(include_str!("sql/roster_members.sql"), include_str!("sql/refresh_roster.sql"));
 
 /// A mailbox, and an earlier day of it that is open.
 type Unturned = (i64, Option<NaiveDate>);

@@ -45,6 +45,8 @@ pub use self::{
 use crate::domain::{
     id::{MailboxId, UserId},
     partners::Member,
+    roster::RECEIVE_MARGIN,
+    time::Todays,
 };
 
 /// How many others there are to write to. Counted only where nobody can be: one that can is all that a mail needs.
@@ -54,6 +56,8 @@ pub struct Partners {
     pub enrolled: i64,
     /// Of those, that can be written to now: at least so many.
     pub receiving: i64,
+    /// Of those, that have not received all that they may today: at least so many.
+    pub open: i64,
 }
 
 /// Looks for partners that `mailbox` has at `now`.
@@ -64,12 +68,31 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
             WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until <= $2)
               AND (receives OR receive_until <= $2) AND id <> $1
             LIMIT 1
+        ),
+        open AS MATERIALIZED (
+            SELECT FROM mailboxes m
+            LEFT JOIN unnest($3::text[], $4::date[]) AS elsewhere (zone, day) ON elsewhere.zone = m.timezone
+            WHERE m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $2)
+              AND (m.receives OR m.receive_until <= $2) AND m.id <> $1
+              AND COALESCE((SELECT rd.received FROM received_days rd
+                            WHERE rd.day = COALESCE(elsewhere.day, ($2 AT TIME ZONE 'UTC')::date)
+                              AND rd.mailbox_id = m.id), 0)
+                  < LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) + $5::int
+            LIMIT 1
         )
         SELECT CASE WHEN EXISTS (SELECT FROM one) THEN 1
                     ELSE (SELECT count(*) FROM mailboxes
                           WHERE enabled AND state IN ('active', 'paused') AND id <> $1) END AS enrolled,
-               (SELECT count(*) FROM one) AS receiving";
-    sqlx::query_as(PARTNERS).bind(mailbox.0).bind(now).fetch_one(pool).await
+               (SELECT count(*) FROM one) AS receiving, (SELECT count(*) FROM open) AS open";
+    let elsewhere = Todays::off_utc(now);
+    sqlx::query_as(PARTNERS)
+        .bind(mailbox.0)
+        .bind(now)
+        .bind(elsewhere.zones)
+        .bind(elsewhere.days)
+        .bind(i32::from(RECEIVE_MARGIN))
+        .fetch_one(pool)
+        .await
 }
 
 /// Returns the mailboxes that take part in the pairing, with the quota that each will have when it is warmed up.

@@ -10,12 +10,11 @@ use crate::{
     domain::{
         id::ShardId,
         lease::MachineTime,
-        pairing::Member,
         plan::Candidate,
         reply::DueReply,
         time::{Todays, next_tick},
     },
-    ports::{Mailboxes, PortError},
+    ports::{Mailboxes, PortError, Roster},
 };
 
 pub(super) struct Metered {
@@ -78,7 +77,12 @@ impl Mailboxes for Metered {
         Ok(due)
     }
 
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
-        self.meter.timed(Postgres, "roster", self.inner.roster(day, now)).await
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
+        self.meter.timed(Postgres, "roster", self.inner.roster(day, now, known)).await
     }
 }

@@ -39,8 +39,8 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// What stops or slows the fleet: a database that refuses writes, mailboxes with too few partners, by name, and a
-    /// daily maintenance that does not end.
+    /// What stops or slows the fleet: a database that refuses writes, a daily maintenance that does not end, mailboxes
+    /// with too few partners, by name, and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
 }
 
@@ -80,10 +80,11 @@ pub async fn fleet_status(
 ) -> Result<FleetStatus, sqlx::Error> {
     let totals = census.lately(None, now).await?.totals;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
-    let read_only = view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned());
-    let shortages = shortages(&view::owing_members(pool).await?);
-    let mut warnings: Vec<String> = read_only.into_iter().chain(shortages.iter().map(ToString::to_string)).collect();
+    let mut warnings = Vec::new();
+    warnings.extend(view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned()));
     warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
+    warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
+    warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,

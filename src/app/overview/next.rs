@@ -22,7 +22,7 @@ pub async fn next_mail_at(
     let running = view::fleet(pool, 0).await?.running;
     // Of a mailbox that takes part; one that does not is blocked anyway.
     let others = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
-    let partners = Partners { enrolled: others, receiving: others };
+    let partners = Partners { enrolled: others, receiving: others, open: others };
     let outlooks = mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, now), now, active));
     Ok(outlooks
         .filter_map(|outlook| match outlook {

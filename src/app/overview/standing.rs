@@ -75,6 +75,9 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         () if partners.receiving == 0 => {
             Some(format!("{ALONE}: of {} others all are paused, disabled or excluded", partners.enrolled))
         }
+        () if partners.open == 0 => {
+            Some(format!("{ALONE}: all have received as many mails as they may today; it goes on with their next day"))
+        }
         () => None,
     };
     let mut pauses: Vec<Pause> =

@@ -119,6 +119,14 @@ async fn a_mailbox_without_a_partner_that_receives_says_so() {
     run("UPDATE mailboxes SET receive_until = '2026-11-24T09:00:00Z' WHERE email = 'm2@d0.example'").await.unwrap();
     assert_eq!(detail(pool, "m0@d0.example").await.because, "it is due");
     assert!(detail(pool, "m2@d0.example").await.receives);
+    run("INSERT INTO received_days (day, mailbox_id, received) SELECT '2026-11-24', id, 4000 FROM mailboxes")
+        .await
+        .unwrap();
+    let full = detail(pool, "m0@d0.example").await;
+    assert_eq!(
+        full.because,
+        "no partner can receive: all have received as many mails as they may today; it goes on with their next day"
+    );
 }
 
 #[tokio::test]

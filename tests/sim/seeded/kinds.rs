@@ -85,6 +85,7 @@ kinds! {
         RefusedQuotaFull: "reserve: the quota is reached",
         RefusedStale: "reserve: the attempts are others, or a reply is not due",
         RefusedNoPartner: "reserve: no partner would do",
+        RefusedPartnersFull: "reserve: all partners have received what they may",
         RefusedUserDailyLimit: "reserve: the user's daily limit is reached",
         CapGlobalHour: "caps: global hour",
         CapGlobalMinute: "caps: global minute",

@@ -17,14 +17,13 @@ use warmup::{
     domain::{
         duties::{Duty, Kept},
         id::{Epoch, FlightId, RunId, ShardId, WorkerId},
-        pairing::Member as Rostered,
         plan::Candidate,
         reply::DueReply,
         time::Todays,
     },
     ports::{
         CapAsk, Caps, Clock, Connection, Duties, Grant, Heartbeat, LeaseKey, Leases, Ledger, LedgerPulse, Mailboxes,
-        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Settlement, Status, Sweep,
+        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Roster, Settlement, Status, Sweep,
         Swept,
     },
 };
@@ -213,8 +212,13 @@ impl Mailboxes for Watched {
         self.saw("due_replies", &due.len());
         Ok(due)
     }
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Rostered>, PortError> {
-        self.world.roster(day, now).await
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
+        self.world.roster(day, now, known).await
     }
 }
 

@@ -87,6 +87,11 @@ impl Tables {
         if row.limited && given_back {
             *self.user_days.entry((row.user, row.day)).or_default() -= 1;
         }
+        if let Some(received) =
+            row.partner_day.and_then(|day| self.received.get_mut(&(day, row.partner))).filter(|_| given_back)
+        {
+            *received -= 1;
+        }
         self.count_in_batch(end, Some(row.batch), false);
         self.end_thread(end, row.answers);
         if end.is(Fate::Unstarted) {

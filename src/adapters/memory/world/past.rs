@@ -6,12 +6,15 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{BatchRow, CleanupRow, DayRow, EventRow, FlightRow, LogRow, MemoryWorld, ReplyRow};
-use crate::domain::{
-    duties::Kept,
-    id::{BatchId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId},
-    lease::MachineTime,
-    outcome::standing::Whole,
-    reply::Due,
+use crate::{
+    domain::{
+        duties::Kept,
+        id::{BatchId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId},
+        lease::MachineTime,
+        outcome::standing::Whole,
+        reply::Due,
+    },
+    ports::Roster,
 };
 
 const BOX: MailboxId = MailboxId(1);
@@ -49,7 +52,7 @@ impl MemoryWorld {
             Kept::Batches => {
                 tables.batches.insert(BatchId(next), BatchRow { started_at: noon(day), ..BatchRow::default() });
             }
-            Kept::Rosters => drop(tables.rosters.insert(day, Vec::new())),
+            Kept::Rosters => drop(tables.rosters.insert(day, Roster::default())),
             Kept::UserDays => drop(tables.user_days.insert((OWNER, day), 0)),
             Kept::Pairs => tables.pairs.insert(day, BOX, (PARTNER, 0)),
             Kept::Pauses => {
@@ -92,6 +95,7 @@ impl MemoryWorld {
             subject: String::new(),
             answers: None,
             limited: false,
+            partner_day: None,
             reserved_at: MachineTime(Duration::ZERO),
         };
         tables.flights.extend(iter::once((FlightId(0), flight)).filter(|_| flying));

@@ -10,7 +10,8 @@ use crate::{
         id::{BatchId, FlightId, MailboxId, UserId},
         mailbox::Endpoint,
         reply::Answering,
-        time::Weekdays,
+        roster::RECEIVE_MARGIN,
+        time::{Todays, Weekdays},
     },
     ports::{Ask, Flight, Party, PortError, Refusal, Reservation, ReserveBatch},
 };
@@ -18,7 +19,7 @@ use crate::{
 /// Builds the one statement for a batch.
 pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement {
     let (shards, epochs): (Vec<i32>, Vec<i64>) = batch.epochs.iter().map(|(shard, epoch)| (shard.0, epoch.0)).unzip();
-    let asks = &batch.asks;
+    let (asks, elsewhere) = (&batch.asks, Todays::off_utc(batch.now));
     let choices: Vec<(i32, i64, i32)> = (0..)
         .zip(asks)
         .flat_map(|(n, ask)| ask.choices.iter().map(move |choice| (n, choice.partner.0, i32::from(choice.round))))
@@ -41,6 +42,9 @@ pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement 
         .bind(choices.iter().map(|choice| choice.2).collect::<Vec<_>>())
         .bind(user_daily_cap)
         .bind(column(asks, |ask| ask.answers.map(|reply| reply.0)))
+        .bind(elsewhere.zones)
+        .bind(elsewhere.days)
+        .bind(i32::from(RECEIVE_MARGIN))
 }
 
 fn column<T>(asks: &[Ask], of: impl Fn(&Ask) -> T) -> Vec<T> {

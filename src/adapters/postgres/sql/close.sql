@@ -1,7 +1,7 @@
 -- The one way in which a flight ends, whatever ended it: behind `results`, `flights` and `corrected`.
 --
 -- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, scheduled_replies, mailboxes,
--- pauses, user_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
+-- pauses, user_days, received_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
 -- Repeatable: a flight that is gone and whose row is not uncertain is left alone.
 gone AS (
     DELETE FROM in_flight USING flights WHERE in_flight.id = flights.id
@@ -350,6 +350,28 @@ user_counted AS (
     JOIN user_rows ON user_rows.user_id = user_moves.user_id AND user_rows.day = user_moves.day
     WHERE ud.user_id = user_moves.user_id AND ud.day = user_moves.day
 ),
+-- A mail that did not arrive for certain counts for nothing at its partner. A late refusal does: its flight is gone.
+receive_moves AS (
+    SELECT partner_day, partner_id, count(*)::int AS given_back
+    FROM flights
+    WHERE partner_day IS NOT NULL AND fate IN ('refused', 'unstarted')
+    GROUP BY partner_day, partner_id
+),
+receive_rows AS MATERIALIZED (
+    SELECT rd.day, rd.mailbox_id
+    FROM received_days rd
+    JOIN receive_moves ON receive_moves.partner_day = rd.day AND receive_moves.partner_id = rd.mailbox_id
+    WHERE (SELECT count(*) FROM user_rows) >= 0
+    ORDER BY rd.day, rd.mailbox_id
+    FOR UPDATE OF rd
+),
+receive_counted AS (
+    UPDATE received_days rd
+    SET received = rd.received - receive_moves.given_back
+    FROM receive_moves
+    JOIN receive_rows ON receive_rows.day = receive_moves.partner_day AND receive_rows.mailbox_id = receive_moves.partner_id
+    WHERE rd.day = receive_moves.partner_day AND rd.mailbox_id = receive_moves.partner_id
+),
 batch_moves AS (
     SELECT id, sum((fate = 'sent')::int)::int AS sent, sum((fate = 'sent' AND answers IS NOT NULL)::int)::int AS replied,
            sum((fate = 'refused')::int)::int AS failed,
@@ -366,7 +388,7 @@ batch_rows AS MATERIALIZED (
     SELECT b.id
     FROM batches b
     JOIN batch_moves ON batch_moves.id = b.id
-    WHERE (SELECT count(*) FROM user_rows) >= 0
+    WHERE (SELECT count(*) FROM receive_rows) >= 0
     ORDER BY b.id
     FOR UPDATE OF b
 ),

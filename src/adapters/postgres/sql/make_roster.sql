@@ -1,38 +1,12 @@
--- Make the roster of a day, if nobody has. $1 day date, $2 now timestamptz.
+-- Make the roster of a day, if nobody has. Behind `roster_members.sql`: $1 day date, $2 now timestamptz.
 --
--- A second asker waits here for the first one's commit and then finds it made. Earlier days that are not closed yet
--- already count for the ramp, as they will once their owner turns them. Those are few and have an index; a mailbox's own
--- days are as many as are kept.
---
--- A full join is one by hash or by merge: when a day has just begun the planner takes its open days to be as few as there
--- were, and by any other would go through all of them for each mailbox. Who is only among those has no quota.
-WITH made AS (
+-- A second asker waits here for the first one's commit and then finds it made.
+made AS (
     INSERT INTO rosters (day, made_at) VALUES ($1, $2) ON CONFLICT DO NOTHING
     RETURNING day
-),
-growing AS MATERIALIZED (
-    SELECT mailbox_id, count(*) AS days
-    FROM mailbox_days
-    WHERE day < $1 AND NOT closed AND quota > 0 AND sent * 2 >= quota
-    GROUP BY mailbox_id
-),
-able AS (
-    SELECT m.*
-    FROM mailboxes m
-    WHERE m.enabled
-      AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $2))
-      AND (m.receives OR m.receive_until <= $2)
-      AND (m.days >> (extract(isodow FROM $1::date)::int - 1)) & 1 = 1
-),
-members AS (
-    SELECT able.id, able.user_id, able.domain,
-           LEAST(able.daily_max, able.ramp_start + able.ramp_step * (able.grown + COALESCE(growing.days, 0))) AS quota
-    FROM able
-    FULL JOIN growing ON growing.mailbox_id = able.id
 )
 INSERT INTO roster (day, position, mailbox_id, user_id, domain, quota)
 SELECT made.day, row_number() OVER (ORDER BY members.user_id, members.domain COLLATE "C", members.id) - 1, members.id,
        members.user_id, members.domain, members.quota
 FROM members
 CROSS JOIN made
-WHERE members.quota > 0

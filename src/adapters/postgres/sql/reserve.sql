@@ -1,5 +1,6 @@
 -- Reserve: a place in the day's quota, a pair and a flight for each mail that may go; for a reply its thread instead of
--- the first two. One statement, one transaction. Locks shards, mailbox_days, scheduled_replies, user_days, each by key.
+-- the first two. One statement, one transaction. Locks shards, mailbox_days, scheduled_replies, user_days, received_days,
+-- each by key.
 --
 -- $1 worker text, $2 run uuid, $3 now timestamptz (day clock)
 -- $4 shards int[], $5 epochs bigint[]: what this worker owns
@@ -8,6 +9,8 @@
 -- $13 n int[], $14 partner bigint[], $15 round int[]: the choices of each ask, best first
 -- $16 user_daily_cap float8: how far a user's own limit may be stretched
 -- $17 answers bigint[]: the scheduled replies that the asks are, NULL for mails
+-- $18 zone text[], $19 date[]: the zones where it is another date than in UTC, and which
+-- $20 int: the mails that a mailbox may receive on its own day beyond its quota
 -- Returns a row for each ask: n, and either the flight or `refusal`.
 WITH asks AS MATERIALIZED (
     SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[],
@@ -76,16 +79,32 @@ threads AS MATERIALIZED (
     ORDER BY s.id
     FOR UPDATE OF s
 ),
+elsewhere AS MATERIALIZED (
+    SELECT * FROM unnest($18::text[], $19::date[]) AS elsewhere (zone, day)
+),
 -- No other statement uses a pair of a day that this one has locked. A reserve that committed after our snapshot raised
 -- `attempts`. Only its release lowers `attempts` again, and deletes the pair with it. A mail that is in flight in our
 -- snapshot refuses the ask above. So equal `attempts` mean that `pairs` is as our snapshot shows it.
+-- A partner that has received all that it may on its own day is taken only if all other choices have too; the ask is then
+-- refused for that.
 chosen AS MATERIALIZED (
     SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, days.user_id,
            partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name,
-           partner.reply_rate, partner.timezone AS reply_zone, partner.days AS reply_days
+           partner.reply_rate, partner.timezone AS reply_zone, partner.days AS reply_days,
+           CASE WHEN days.answers IS NULL THEN own.day END AS partner_day, own.most, own.most - seats.taken AS room
     FROM days
     JOIN choices ON choices.n = days.n
     JOIN mailboxes partner ON partner.id = choices.partner_id
+    LEFT JOIN elsewhere ON elsewhere.zone = partner.timezone
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(elsewhere.day, ($3 AT TIME ZONE 'UTC')::date) AS day,
+               LEAST(partner.daily_max, partner.ramp_start + partner.grown::int * partner.ramp_step) + $20::int AS most
+    ) AS own
+    -- A scalar, so that the row is looked up by its whole key.
+    CROSS JOIN LATERAL (
+        SELECT COALESCE((SELECT rd.received FROM received_days rd
+                         WHERE rd.day = own.day AND rd.mailbox_id = choices.partner_id), 0) AS taken
+    ) AS seats
     WHERE partner.id <> days.mailbox_id
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
@@ -97,7 +116,15 @@ chosen AS MATERIALIZED (
           WHERE pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
             AND pairs.partner_id = choices.partner_id AND pairs.round = choices.round
       ))
-    ORDER BY days.n, choices.rank
+    ORDER BY days.n, days.answers IS NULL AND own.most <= seats.taken, choices.rank
+),
+-- Of several mails to one partner the most urgent.
+seated AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT chosen.*, row_number() OVER (PARTITION BY chosen.partner_day, chosen.partner_id ORDER BY chosen.n) AS seat
+        FROM chosen
+    ) AS ranked
+    WHERE partner_day IS NULL OR seat <= room
 ),
 limits AS (
     SELECT id, LEAST(floor(daily_limit * $16::float8), 2147483647)::int AS most
@@ -107,26 +134,51 @@ limits AS (
 -- How many of a user's mails still fit into its day; the row is locked and raised in the same step.
 user_grants AS (
     INSERT INTO user_days AS ud (user_id, day, reserved, granted)
-    SELECT chosen.user_id, chosen.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most)
-    FROM chosen
-    JOIN limits ON limits.id = chosen.user_id
-    GROUP BY chosen.user_id, chosen.day, limits.most
-    ORDER BY chosen.user_id, chosen.day
+    SELECT seated.user_id, seated.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most)
+    FROM seated
+    JOIN limits ON limits.id = seated.user_id
+    GROUP BY seated.user_id, seated.day, limits.most
+    ORDER BY seated.user_id, seated.day
     ON CONFLICT (user_id, day) DO UPDATE SET
         granted = GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved)),
         reserved = ud.reserved
             + GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved))
     RETURNING ud.user_id, ud.day, ud.granted
 ),
-accepted AS MATERIALIZED (
+within_limits AS MATERIALIZED (
     SELECT * FROM (
-        SELECT chosen.*, limits.id IS NOT NULL AS limited, user_grants.granted,
-               row_number() OVER (PARTITION BY chosen.user_id, chosen.day ORDER BY chosen.n) AS place
-        FROM chosen
-        LEFT JOIN limits ON limits.id = chosen.user_id
-        LEFT JOIN user_grants ON user_grants.user_id = chosen.user_id AND user_grants.day = chosen.day
+        SELECT seated.*, limits.id IS NOT NULL AS limited, user_grants.granted,
+               row_number() OVER (PARTITION BY seated.user_id, seated.day ORDER BY seated.n) AS place
+        FROM seated
+        LEFT JOIN limits ON limits.id = seated.user_id
+        LEFT JOIN user_grants ON user_grants.user_id = seated.user_id AND user_grants.day = seated.day
     ) AS ranked
     WHERE NOT limited OR place <= granted
+),
+-- What each partner may still receive; the row is locked and raised in the same step, so that no two statements pass the
+-- bound. Where another one was faster, the place in the user's day stays taken: so a limit errs on the side of fewer.
+receive_grants AS (
+    INSERT INTO received_days AS rd (day, mailbox_id, received, granted)
+    SELECT partner_day, partner_id, count(*), count(*)
+    FROM within_limits
+    WHERE partner_day IS NOT NULL
+    GROUP BY partner_day, partner_id
+    ORDER BY partner_day, partner_id
+    ON CONFLICT (day, mailbox_id) DO UPDATE SET
+        granted = GREATEST(0, LEAST(EXCLUDED.granted,
+            (SELECT max(most) FROM within_limits w WHERE w.partner_id = rd.mailbox_id) - rd.received)),
+        received = rd.received + GREATEST(0, LEAST(EXCLUDED.granted,
+            (SELECT max(most) FROM within_limits w WHERE w.partner_id = rd.mailbox_id) - rd.received))
+    RETURNING rd.day, rd.mailbox_id, rd.granted
+),
+accepted AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT w.*, receive_grants.granted AS receivable,
+               row_number() OVER (PARTITION BY w.partner_day, w.partner_id ORDER BY w.n) AS turn
+        FROM within_limits w
+        LEFT JOIN receive_grants ON receive_grants.day = w.partner_day AND receive_grants.mailbox_id = w.partner_id
+    ) AS ranked
+    WHERE partner_day IS NULL OR turn <= receivable
 ),
 batch AS (
     INSERT INTO batches (worker_id, started_at, processed)
@@ -148,10 +200,10 @@ raised AS (
 ),
 flights AS (
     INSERT INTO in_flight (mailbox_id, partner_id, user_id, day, round, shard, epoch, worker_id, run, batch_id,
-                           message_id, subject, sender, recipient, limited, answers)
+                           message_id, subject, sender, recipient, limited, answers, partner_day)
     SELECT accepted.mailbox_id, accepted.partner_id, accepted.user_id, accepted.day, accepted.round, asks.shard,
            owned.epoch, $1, $2, batch.id, asks.message_id, asks.subject, senders.email, accepted.recipient,
-           accepted.limited, accepted.answers
+           accepted.limited, accepted.answers, accepted.partner_day
     FROM accepted
     JOIN raised ON raised.mailbox_id = accepted.mailbox_id AND raised.day = accepted.day
     JOIN asks ON asks.n = accepted.n
@@ -176,6 +228,7 @@ verdicts AS MATERIALIZED (
                WHEN d.next_at > $3 OR eve.next_at > $3 THEN 'not-cool'
                WHEN days.n IS NULL THEN 'stale'
                WHEN chosen.n IS NULL THEN 'no-partner'
+               WHEN seated.n IS NULL OR within_limits.n IS NOT NULL THEN 'partners-full'
                ELSE 'user-daily-limit'
            END AS refusal
     FROM asks
@@ -185,6 +238,8 @@ verdicts AS MATERIALIZED (
     LEFT JOIN mailbox_days eve ON eve.mailbox_id = asks.mailbox_id AND eve.day = asks.day - 1
     LEFT JOIN days ON days.n = asks.n
     LEFT JOIN chosen ON chosen.n = asks.n
+    LEFT JOIN seated ON seated.n = asks.n
+    LEFT JOIN within_limits ON within_limits.n = asks.n
     LEFT JOIN flights ON flights.message_id = asks.message_id
 ),
 -- A reply that is due and can't be sent is not made up for: it is claimed or it lapses.

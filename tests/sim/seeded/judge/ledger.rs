@@ -316,6 +316,7 @@ fn refused(refusal: Refusal) -> Guard {
         Refusal::QuotaFull => Guard::RefusedQuotaFull,
         Refusal::Stale => Guard::RefusedStale,
         Refusal::NoPartner => Guard::RefusedNoPartner,
+        Refusal::PartnersFull => Guard::RefusedPartnersFull,
         Refusal::UserDailyLimit => Guard::RefusedUserDailyLimit,
     }
 }

@@ -70,6 +70,7 @@ impl Stage {
                     && self.world.may_send_and_receive(id).0
                     && self.judge.cool_from(id).is_none_or(|cool| cool <= now)
                     && !self.judge.is_flying(id)
+                    && self.world.has_open_partner(id)
             },
         )
     }

@@ -6,6 +6,7 @@
 pub mod effects;
 pub mod endings;
 pub mod racing;
+pub mod receiving;
 pub mod refusals;
 pub mod replies;
 pub mod standing;
@@ -383,10 +384,26 @@ macro_rules! ledger_conformance {
                 a_day_closes_once_and_a_good_one_raises_the_ramp
                 a_short_day_is_late_with_an_event
                 a_weekday_without_a_window_owes_nothing
-                a_roster_is_made_once_and_does_not_change
+                a_roster_is_made_once_and_not_again_for_another_quota
+                a_roster_is_remade_when_its_members_change_with_an_event
+                a_large_roster_is_remade_when_more_than_a_twentieth_changed
+                a_roster_without_anybody_is_remade_when_somebody_comes
+                racers_remake_a_roster_once
                 a_roster_counts_good_days_that_are_not_closed_yet
                 a_ramp_of_many_days_ends_at_its_maximum
                 candidates_are_those_that_may_send
+            );
+        }
+        mod receiving {
+            $crate::conformance_cases!($crate::conformance::ledger::receiving, super::$world,
+                a_mailbox_receives_its_quota_and_a_margin_and_no_more
+                a_full_partner_is_passed_over
+                what_did_not_arrive_for_certain_is_given_back_to_its_partner
+                of_one_batch_the_most_urgent_reach_a_partner
+                one_batch_alone_passes_no_bound
+                racers_for_a_partners_last_mail_pass_no_bound
+                a_partner_receives_anew_on_its_own_next_day
+                replies_are_not_counted_as_received
             );
         }
         mod racing {

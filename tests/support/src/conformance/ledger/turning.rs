@@ -44,22 +44,88 @@ pub async fn a_weekday_without_a_window_owes_nothing(world: &dyn LedgerWorld) {
     world.enrol(2, 1, 5, "a.test", 127 & !2).await;
     Life::begin(world).await;
     assert_eq!((world.day(1, DAY).await.quota, world.day(2, DAY).await.quota), (5, 0));
-    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
-    assert_eq!(roster.iter().map(|member| member.mailbox.0).collect::<Vec<_>>(), [1]);
+    assert_eq!(newer(world, None).await, Some((1, vec![1])));
 }
 
-pub async fn a_roster_is_made_once_and_does_not_change(world: &dyn LedgerWorld) {
+pub async fn a_roster_is_made_once_and_not_again_for_another_quota(world: &dyn LedgerWorld) {
     world.enrol(2, 1, 5, "b.test", 127).await;
     world.enrol(1, 1, 3, "c.test", 127).await;
     world.enrol(3, 1, 4, "a.test", 127).await;
     world.enrol(4, 1, 0, "a.test", 127).await;
     Life::begin(world).await;
-    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
-    let lines: Vec<_> = roster.iter().map(|m| (m.mailbox.0, &*m.domain, m.quota)).collect();
-    assert_eq!(lines, [(3, "a.test", 4), (2, "b.test", 5), (1, "c.test", 3)]);
-    world.enrol(5, 1, 5, "a.test", 127).await;
+    let roster = world.mailboxes().roster(DAY, noon(), None).await.unwrap().unwrap();
+    let lines: Vec<_> = roster.members.iter().map(|m| (m.mailbox.0, &*m.domain, m.quota)).collect();
+    assert_eq!((roster.version, &lines[..]), (1, &[(3, "a.test", 4), (2, "b.test", 5), (1, "c.test", 3)][..]));
     world.set_quota(1, 9).await;
-    assert_eq!(world.mailboxes().roster(DAY, noon()).await.unwrap(), roster);
+    assert_eq!(newer(world, Some(1)).await, None);
+    assert_eq!(world.mailboxes().roster(DAY, noon(), None).await.unwrap(), Some(roster));
+}
+
+pub async fn a_roster_is_remade_when_its_members_change_with_an_event(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    Life::begin(world).await;
+    assert_eq!(newer(world, None).await, Some((1, vec![1, 2, 3])));
+    world.enrol(5, 1, 7, "a.test", 127).await;
+    assert_eq!(newer(world, Some(1)).await, Some((2, vec![1, 2, 3, 5])));
+    assert_eq!(newer(world, Some(2)).await, None, "once");
+    world.pause(2).await;
+    world.pause(3).await;
+    world.set_quota(1, 9).await;
+    assert_eq!(newer(world, Some(2)).await, Some((3, vec![1, 5])));
+    assert_eq!(newer(world, Some(1)).await, Some((3, vec![1, 5])), "also for a worker that missed one");
+    let remade = world.mailboxes().roster(DAY, noon(), None).await.unwrap().unwrap();
+    assert_eq!(remade.members.iter().map(|member| member.quota).collect::<Vec<_>>(), [7, 9], "with today's quotas");
+    let told: Vec<_> = world.events().await.into_iter().filter(|(kind, ..)| kind == "roster-remade").collect();
+    assert_eq!(told, vec![("roster-remade".to_owned(), None, "members-changed".to_owned()); 2]);
+}
+
+pub async fn a_large_roster_is_remade_when_more_than_a_twentieth_changed(world: &dyn LedgerWorld) {
+    enrol(world, 40, 5).await;
+    Life::begin(world).await;
+    assert_eq!(newer(world, None).await.unwrap().0, 1);
+    world.enrol(41, 1, 5, "a.test", 127).await;
+    world.pause(7).await;
+    assert_eq!(newer(world, Some(1)).await, None, "two of forty are few");
+    world.enrol(42, 1, 5, "a.test", 127).await;
+    let (version, members) = newer(world, Some(1)).await.unwrap();
+    assert_eq!((version, members.len()), (2, 41));
+    assert!(members.contains(&41) && members.contains(&42) && !members.contains(&7));
+}
+
+pub async fn a_roster_without_anybody_is_remade_when_somebody_comes(world: &dyn LedgerWorld) {
+    Life::begin(world).await;
+    assert_eq!(newer(world, None).await, Some((1, vec![])));
+    assert_eq!(newer(world, Some(1)).await, None);
+    enrol(world, 2, 5).await;
+    assert_eq!(newer(world, Some(1)).await, Some((2, vec![1, 2])));
+}
+
+pub async fn racers_remake_a_roster_once(world: &dyn LedgerWorld) {
+    enrol(world, 3, 5).await;
+    Life::begin(world).await;
+    newer(world, None).await;
+    for id in 4..=9 {
+        world.enrol(id, 1, 5, "a.test", 127).await;
+    }
+    let ask = || {
+        let mailboxes = world.mailboxes();
+        tokio::spawn(async move { mailboxes.roster(DAY, noon(), Some(1)).await.unwrap().unwrap() })
+    };
+    let asking: Vec<_> = (0..8).map(|_| ask()).collect();
+    for asked in asking {
+        let roster = asked.await.unwrap();
+        assert_eq!((roster.version, roster.members.len()), (2, 9));
+    }
+    let told = world.events().await.into_iter().filter(|(kind, ..)| kind == "roster-remade").count();
+    assert_eq!(told, 1);
+}
+
+/// The roster of the day, where it has another version than `known`: the version, and who is in it.
+async fn newer(world: &dyn LedgerWorld, known: Option<i32>) -> Option<(i32, Vec<i64>)> {
+    let roster = world.mailboxes().roster(DAY, noon(), known).await.unwrap()?;
+    let mut members: Vec<i64> = roster.members.iter().map(|member| member.mailbox.0).collect();
+    members.sort_unstable();
+    Some((roster.version, members))
 }
 
 pub async fn a_roster_counts_good_days_that_are_not_closed_yet(world: &dyn LedgerWorld) {
@@ -70,8 +136,8 @@ pub async fn a_roster_counts_good_days_that_are_not_closed_yet(world: &dyn Ledge
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[end(&flight, Fate::Sent)]).await;
-    let roster = world.mailboxes().roster(next_day(), noon()).await.unwrap();
-    assert_eq!(roster.iter().map(|member| member.quota).collect::<Vec<_>>(), [4, 1]);
+    let roster = world.mailboxes().roster(next_day(), noon(), None).await.unwrap().unwrap();
+    assert_eq!(roster.members.iter().map(|member| member.quota).collect::<Vec<_>>(), [4, 1]);
     turn(world).await;
     assert_eq!((world.day(1, next_day()).await.quota, world.day(2, next_day()).await.quota), (4, 1), "as they became");
 }
@@ -82,8 +148,8 @@ pub async fn a_ramp_of_many_days_ends_at_its_maximum(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     assert_eq!(life.day(1).await.quota, 300);
     life.fly(ask(1, 0, &[2])).await;
-    let roster = world.mailboxes().roster(DAY, noon()).await.unwrap();
-    assert_eq!(roster.iter().map(|member| member.quota).collect::<Vec<_>>(), [300, 1]);
+    let roster = world.mailboxes().roster(DAY, noon(), None).await.unwrap().unwrap();
+    assert_eq!(roster.members.iter().map(|member| member.quota).collect::<Vec<_>>(), [300, 1]);
 }
 
 pub async fn candidates_are_those_that_may_send(world: &dyn LedgerWorld) {

@@ -1,0 +1,62 @@
+-- Remake the roster of a day where the mailboxes that can receive are others by more than one in $3. Behind
+-- `roster_members.sql`: $1 day date, $2 now timestamptz, $3 int.
+--
+-- Decides and remakes in one statement. Of two askers at once the second waits for the head's row and then finds a version
+-- that it has not seen, so it remakes nothing. The members that stay keep their rows; a reader orders them by itself.
+-- Returns one row: the version that this statement saw (NULL: nobody has made the roster), the one that it made (NULL: none),
+-- and whether the roster was outdated.
+stored AS (
+    SELECT position, mailbox_id, user_id, domain, quota FROM roster WHERE day = $1
+),
+-- A full join again: the planner knows nothing of rows that were written a moment ago.
+faced AS MATERIALIZED (
+    SELECT stored.position, members.id, members.user_id, members.domain, members.quota,
+           (stored.user_id, stored.domain, stored.quota) IS DISTINCT FROM (members.user_id, members.domain, members.quota)
+               AS differs
+    FROM members
+    FULL JOIN stored ON stored.mailbox_id = members.id
+),
+drift AS MATERIALIZED (
+    SELECT count(*) FILTER (WHERE position IS NULL) AS joined, count(*) FILTER (WHERE id IS NULL) AS gone,
+           count(id) AS now_members, GREATEST(count(id), count(position)) AS larger, max(position) AS last
+    FROM faced
+),
+seen AS MATERIALIZED (
+    SELECT version FROM rosters WHERE day = $1
+),
+head AS MATERIALIZED (
+    UPDATE rosters r
+    SET version = r.version + 1, made_at = $2
+    FROM seen, drift
+    WHERE r.day = $1 AND r.version = seen.version AND (drift.joined + drift.gone) * $3::int > drift.larger
+    RETURNING r.version
+),
+dropped AS (
+    DELETE FROM roster
+    USING faced, head
+    WHERE roster.day = $1 AND roster.position = faced.position AND faced.id IS NULL
+),
+changed AS (
+    UPDATE roster
+    SET user_id = faced.user_id, domain = faced.domain, quota = faced.quota
+    FROM faced, head
+    WHERE roster.day = $1 AND roster.position = faced.position AND faced.id IS NOT NULL AND faced.differs
+),
+added AS (
+    INSERT INTO roster (day, position, mailbox_id, user_id, domain, quota)
+    SELECT $1, COALESCE(drift.last, -1) + row_number() OVER (ORDER BY faced.id), faced.id, faced.user_id, faced.domain,
+           faced.quota
+    FROM faced, head, drift
+    WHERE faced.position IS NULL
+),
+told AS (
+    INSERT INTO events (at, kind, reason, detail)
+    SELECT $2, 'roster-remade', 'members-changed',
+           format('%s: version %s of %s mailboxes, %s joined, %s left', $1::date, head.version, drift.now_members,
+                  drift.joined, drift.gone)
+    FROM head, drift
+)
+SELECT seen.version, head.version, (drift.joined + drift.gone) * $3::int > drift.larger
+FROM drift
+LEFT JOIN seen ON true
+LEFT JOIN head ON true

@@ -1,0 +1,30 @@
+-- The mailboxes of a day's roster, as they are now. $1 day date, $2 now timestamptz.
+--
+-- Earlier days that are not closed yet already count for the ramp, as they will once their owner turns them. Those are few
+-- and have an index; a mailbox's own days are as many as are kept.
+--
+-- A full join is one by hash or by merge: when a day has just begun the planner takes its open days to be as few as there
+-- were, and by any other would go through all of them for each mailbox. Who is only among those has no quota.
+WITH growing AS MATERIALIZED (
+    SELECT mailbox_id, count(*) AS days
+    FROM mailbox_days
+    WHERE day < $1 AND NOT closed AND quota > 0 AND sent * 2 >= quota
+    GROUP BY mailbox_id
+),
+able AS (
+    SELECT m.*
+    FROM mailboxes m
+    WHERE m.enabled
+      AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $2))
+      AND (m.receives OR m.receive_until <= $2)
+      AND (m.days >> (extract(isodow FROM $1::date)::int - 1)) & 1 = 1
+),
+members AS (
+    SELECT * FROM (
+        SELECT able.id, able.user_id, able.domain,
+               LEAST(able.daily_max, able.ramp_start + able.ramp_step * (able.grown + COALESCE(growing.days, 0))) AS quota
+        FROM able
+        FULL JOIN growing ON growing.mailbox_id = able.id
+    ) AS each
+    WHERE quota > 0
+),
