@@ -30,6 +30,7 @@ mod letter;
 mod orders;
 mod parts;
 mod queue;
+mod refused;
 mod replies;
 mod reserve;
 mod send;
@@ -237,6 +238,7 @@ impl Worker {
             self.settings.worker.clone(),
             Arc::clone(&self.unsettled),
             self.tell.clone(),
+            Arc::clone(&self.liveness),
         );
         let settler = tokio::spawn(settler.run());
         let chores = Chores::new(

@@ -33,6 +33,8 @@ mod plans;
 mod retention;
 #[path = "postgres/racing.rs"]
 mod racing;
+#[path = "postgres/poison.rs"]
+mod poison;
 #[path = "postgres/sessions.rs"]
 mod sessions;
 #[path = "postgres/turning.rs"]

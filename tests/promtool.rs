@@ -36,6 +36,7 @@ fn all() -> String {
         paused: 1,
         disabled: 1,
         in_flight: 2,
+        hosts_paused: 1,
         running: true,
         workers_expected: 1,
         shards: 256,

@@ -13,7 +13,27 @@ pub(super) async fn alive() -> &'static str {
 pub(super) async fn ready(State(front): State<Shared>) -> (StatusCode, String) {
     let desk = &front.desk;
     match desk.liveness.unready(desk.clock.machine(), desk.settings.lease_ttl) {
-        None => (StatusCode::OK, "ready\n".to_owned()),
+        None => (StatusCode::OK, ready_text(desk.liveness.kept_results())),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+/// A pod that keeps a result which the database refuses goes on with all others, and says so.
+fn ready_text(kept_results: usize) -> String {
+    match kept_results {
+        0 => "ready\n".to_owned(),
+        1 => "ready; the database refuses 1 result: see the worker's log\n".to_owned(),
+        many => format!("ready; the database refuses {many} results: see the worker's log\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_keeps_results_says_so() {
+        assert_eq!(ready_text(0), "ready\n");
+        assert_eq!(ready_text(2), "ready; the database refuses 2 results: see the worker's log\n");
     }
 }

@@ -11,6 +11,7 @@ mod next;
 mod performance;
 mod quota;
 mod standing;
+mod troubles;
 
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},

@@ -56,6 +56,7 @@ pub async fn ports(
     let hosts = host_caps(settings, &*clock)?;
     let connect = async || pool::connect_worker(url, settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
+    migrate::check_encoding(&database).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
     let sealer = Arc::new(Sealer::new(master_key.expose()));

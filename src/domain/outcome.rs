@@ -3,7 +3,9 @@
 //! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`. What several
 //! answers lead to that one alone does not stands in `outcome/standing.rs`.
 
+pub mod breaker;
 pub mod judge;
+pub mod stalls;
 pub mod standing;
 pub mod table;
 
@@ -31,6 +33,28 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Stage; 8] = [
+        Stage::Connect,
+        Stage::Tls,
+        Stage::Greeting,
+        Stage::Auth,
+        Stage::Mail,
+        Stage::Rcpt,
+        Stage::Data,
+        Stage::Dot,
+    ];
+
+    /// Its place in a dialogue, from 0: what the ledger stores of a stall.
+    pub fn rank(self) -> i32 {
+        self as i32
+    }
+
+    /// The stage before it; `None` before the first.
+    pub fn previous(self) -> Option<Stage> {
+        (self as usize).checked_sub(1).map(|place| Stage::ALL[place])
+    }
+
     /// The word for it in `logs.notes`, metrics and spans.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,6 +134,8 @@ pub enum Measure {
     Disable,
     /// Counts against it, and nothing more: a sender's strike, a host's failure. `standing` says what how many lead to.
     Strike,
+    /// The host gave no answer at a step of this mail. It counts once several of its mailboxes met that (`stalls`).
+    Stall,
     /// A sender's pause, and from its end on half its plan, which then ramps up again.
     Ease(Duration),
 }
@@ -119,7 +145,7 @@ impl Measure {
     pub fn pause(self) -> Option<Duration> {
         match self {
             Measure::Pause(time) | Measure::Ease(time) => Some(time),
-            Measure::Disable | Measure::Strike => None,
+            Measure::Disable | Measure::Strike | Measure::Stall => None,
         }
     }
 }

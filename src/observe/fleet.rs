@@ -28,6 +28,7 @@ pub struct Fleet {
     pub paused: i64,
     pub disabled: i64,
     pub in_flight: i64,
+    pub hosts_paused: i64,
     pub running: bool,
     pub workers_expected: u32,
     pub shards: i64,
@@ -63,6 +64,7 @@ gauges! {
     "warmup_mailboxes_paused", "Mailboxes that are paused, they or their mail host or domain", |fleet| fleet.paused as f64;
     "warmup_mailboxes_disabled", "Mailboxes that send nothing until an operator resumes them", |fleet| fleet.disabled as f64;
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
+    "warmup_hosts_paused", "Mail hosts that are paused, or where one mailbox at a time tries", |fleet| fleet.hosts_paused as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
     "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);
     "warmup_shards", "Shards of the fleet, whoever holds them", |fleet| fleet.shards as f64;

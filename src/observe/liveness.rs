@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,7 @@ pub struct Liveness {
     beat: Mutex<Option<MachineTime>>,
     benched: Mutex<Option<String>>,
     failure: Mutex<Option<String>>,
+    kept_results: AtomicUsize,
 }
 
 impl Liveness {
@@ -67,6 +68,16 @@ impl Liveness {
     /// Notes that scheduling goes on.
     pub fn resume(&self) {
         *self.benched.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Notes how many results the database takes in no form. They wait in memory.
+    pub fn keep_results(&self, results: usize) {
+        self.kept_results.store(results, Ordering::Relaxed);
+    }
+
+    /// Returns how many results wait that the database takes in no form.
+    pub fn kept_results(&self) -> usize {
+        self.kept_results.load(Ordering::Relaxed)
     }
 
     /// Says whether the worker is running, schedules, and its last good heartbeat is not older than `fresh`.

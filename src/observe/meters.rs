@@ -145,6 +145,10 @@ meters! {
     batch: Histogram = Bounds(&BATCH_MAILS).new_metric(), "histogram", "warmup_batch_size", "", None, "";
     /// Mails and replies that were settled in one statement.
     settled: Histogram = Bounds(&BATCH_MAILS).new_metric(), "histogram", "warmup_settle_size", "", None, "";
+    /// Results that the database refused, and took in a reduced form.
+    reduced: Counter = Counter::default(), "counter", "warmup_results_reduced", "_total", None, "";
+    /// Tries to write a result that the database refused in its reduced form too.
+    refused: Counter = Counter::default(), "counter", "warmup_results_refused", "_total", None, "";
     /// Flights whose worker was gone and whose end nobody knows.
     swept: Counter = Counter::default(), "counter", "warmup_swept_uncertain", "_total", None, "";
     /// Reading and planning the shards at a tick.

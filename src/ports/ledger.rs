@@ -168,6 +168,8 @@ pub struct Settlement {
     pub reply: Option<Due>,
     /// Its span as a W3C `traceparent`, where it is kept: its answer's span links to it.
     pub trace: Option<String>,
+    /// The ledger refused it as it was. It carries only what its row and the counters need; the settle writes an event.
+    pub is_reduced: bool,
 }
 
 /// Which flights a sweep takes.

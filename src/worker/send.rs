@@ -78,6 +78,7 @@ impl Send {
                 reply: intent.and_then(|intent| intent.due(at)),
                 outcome: delivery.outcome,
                 trace: trail.as_ref().map(MailTrail::traceparent),
+                is_reduced: false,
             };
             results.push(result, trail);
             if lanes.rest_until(at + rest) || counted {

@@ -2,7 +2,8 @@
 //!
 //! A batch is written when its last mail is finished, or when its first result has waited for [`LINGER`]: so a batch costs
 //! one statement, and a mail that stalls does not keep its neighbours' results in memory. While Postgres is away the
-//! results wait here; the loop starts nothing new meanwhile, so they are at most as many as there are lanes.
+//! results wait here; the loop starts nothing new meanwhile, so they are at most as many as there are lanes. What Postgres
+//! refuses for good is settled one by one (`refused.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +16,13 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Event, Ports, Settled};
+use super::{Event, Ports, Settled, pause_until_some, refused::RefusedResults};
 use crate::{
     domain::{
         id::{BatchId, FlightId, ShardId, WorkerId},
         outcome::Fate,
     },
-    observe::trails::MailTrail,
+    observe::{liveness::Liveness, trails::MailTrail},
     ports::{PortError, Settlement, entropy::Purpose},
 };
 
@@ -163,13 +164,16 @@ impl Finished {
 }
 
 pub(super) struct Settler {
-    ports: Ports,
+    pub(super) ports: Ports,
     worker: WorkerId,
     unsettled: Arc<Unsettled>,
     results: mpsc::UnboundedReceiver<Ended>,
     /// Rings when a batch is complete.
     complete: Arc<Notify>,
     tell: mpsc::UnboundedSender<Event>,
+    /// What Postgres takes in no form.
+    pub(super) refused: RefusedResults,
+    liveness: Arc<Liveness>,
 }
 
 impl Settler {
@@ -178,20 +182,44 @@ impl Settler {
         worker: WorkerId,
         unsettled: Arc<Unsettled>,
         tell: mpsc::UnboundedSender<Event>,
+        liveness: Arc<Liveness>,
     ) -> (Settler, Results) {
         let ((push, results), complete) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
         let handed_in = Results { push, unsettled: Arc::clone(&unsettled), complete: Arc::clone(&complete) };
-        (Settler { ports, worker, unsettled, results, complete, tell }, handed_in)
+        let refused = RefusedResults::default();
+        (Settler { ports, worker, unsettled, results, complete, tell, refused, liveness }, handed_in)
     }
 
     /// Writes results until the last `Results` is gone and all are written.
     pub(super) async fn run(mut self) {
-        while let Some(first) = self.results.recv().await {
+        while let Some(first) = self.next().await {
             let mut finished = Finished::default();
             finished.push(first);
             self.collect(&mut finished).await;
             self.write(finished).await;
         }
+        self.write_refused(true).await;
+        if self.refused.len() > 0 {
+            tracing::error!(results = self.refused.len(), "the database took some results in no form: the next sweep settles them as uncertain");
+        }
+    }
+
+    /// Waits for a result, and tries meanwhile again what was refused.
+    async fn next(&mut self) -> Option<Ended> {
+        loop {
+            let clock = Arc::clone(&self.ports.clock);
+            tokio::select! {
+                biased;
+                () = pause_until_some(&*clock, self.refused.next_at()) => {}
+                first = self.results.recv() => return first,
+            }
+            self.write_refused(false).await;
+        }
+    }
+
+    async fn write_refused(&mut self, all: bool) {
+        let written = self.retry_refused(all).await;
+        self.forget(written);
     }
 
     /// Waits until the batch of any result is complete, or the first one has waited long enough. It is not woken for each.
@@ -218,18 +246,38 @@ impl Settler {
     /// Writes until it is written; nothing is dropped.
     async fn write(&mut self, finished: Finished) {
         let Finished { results, trails } = finished;
-        let (mut tries, mut asked) = (0, self.ports.clock.machine());
+        let (mut tries, mut asked, mut refused) = (0, self.ports.clock.machine(), Vec::new());
         while let Err(error) = self.settle(&results).await {
+            let error = match error {
+                PortError::Permanent(_) => match self.settle_each(&results).await {
+                    Ok(in_no_form) => {
+                        refused = in_no_form;
+                        break;
+                    }
+                    Err(error) => error,
+                },
+                error => error,
+            };
             self.unsettled.stuck.store(true, Ordering::Relaxed);
             tries += 1;
             tracing::warn!(%error, results = results.len(), tries, "results wait in memory");
             self.ports.clock.pause(self.backoff(tries)).await;
+            self.write_refused(false).await;
             asked = self.ports.clock.machine();
         }
         self.unsettled.stuck.store(false, Ordering::Relaxed);
-        self.unsettled.settled(&results);
         let done = self.ports.clock.machine();
         trails.into_iter().for_each(|trail| trail.settled(asked, done));
+        let is_written = |result: &Settlement| refused.iter().all(|kept| kept.flight != result.flight);
+        let written = results.into_iter().filter(is_written).collect();
+        self.refused.keep(refused, done);
+        self.forget(written);
+    }
+
+    /// Lets go what is written, and tells the loop.
+    fn forget(&self, results: Vec<Settlement>) {
+        self.liveness.keep_results(self.refused.len());
+        self.unsettled.settled(&results);
         let settled = |result: Settlement| Settled {
             mailbox: result.mailbox,
             next_at: result.next_at,
@@ -240,7 +288,7 @@ impl Settler {
     }
 
     /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.
-    async fn settle(&self, finished: &[Settlement]) -> Result<(), PortError> {
+    pub(super) async fn settle(&self, finished: &[Settlement]) -> Result<(), PortError> {
         let changed = self.ports.ledger.settle(&self.worker, finished).await?;
         if changed < finished.len() as u64 {
             self.ports.ledger.settle(&self.worker, finished).await?;

@@ -139,6 +139,7 @@ impl Record {
         let result = Settlement {
             reply: None,
             trace: None,
+            is_reduced: false,
             flight: flight.id,
             batch: flight.batch,
             mailbox: flight.sender.mailbox,
@@ -205,7 +206,7 @@ fn mailbox(id: i64, endpoint: Endpoint) -> MemoryMailbox {
 /// How somebody stands after a measure.
 fn after(measure: Option<Measure>) -> &'static str {
     match measure {
-        None | Some(Measure::Strike) => "active",
+        None | Some(Measure::Strike | Measure::Stall) => "active",
         Some(Measure::Pause(_) | Measure::Ease(_)) => "paused",
         Some(Measure::Disable) => "stopped",
     }
@@ -245,7 +246,7 @@ fn assert_told(events: &[EventRow], row: &Row, about: &str) {
     let mut changed: Vec<&str> = Vec::new();
     for (side, measure) in sides {
         match measure {
-            None | Some(Measure::Strike) => {}
+            None | Some(Measure::Strike | Measure::Stall) => {}
             Some(Measure::Ease(_)) => changed.extend([side, side]),
             Some(_) => changed.push(side),
         }

@@ -356,8 +356,8 @@ impl Tables {
 impl Ending {
     fn settled(result: &Settlement) -> Ending {
         let Settlement { flight, batch, at, next_at, reply, .. } = *result;
-        let (outcome, trace) = (result.outcome.clone(), result.trace.clone());
-        Ending { flight, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace }
+        let (outcome, trace, is_reduced) = (result.outcome.clone(), result.trace.clone(), result.is_reduced);
+        Ending { flight, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace, is_reduced }
     }
 
     fn is(&self, fate: Fate) -> bool {

@@ -103,6 +103,7 @@ impl Ledger for PostgresLedger {
 
     async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let row = self.session.row(|| settle::settle(results)).await?;
+        settle::warn(&row)?;
         let changed = settle::count(&row, "changed")?;
         if changed >= results.len() as u64 {
             return Ok(changed);
@@ -110,6 +111,7 @@ impl Ledger for PostgresLedger {
         // What is missing was swept, maybe while we waited for its lock: only a snapshot that is younger shows its row.
         // What was settled before is left alone by both.
         let row = self.session.row(|| settle::settle_late(results)).await?;
+        settle::warn(&row)?;
         Ok(changed + settle::count(&row, "changed")?)
     }
 

@@ -33,6 +33,9 @@ pub enum MigrateError {
     /// A migration did not go through; its transaction was rolled back.
     #[error("a migration failed and was rolled back: {0}")]
     Failed(String),
+    /// Nothing was written.
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
     /// A worker is connected, which counts the shards as they were.
     #[error(
         "the database has {found} shards and WARMUP_SHARDS says {wanted}: stop all workers before the number is changed; \
@@ -45,6 +48,30 @@ pub enum MigrateError {
     /// The database did not answer.
     #[error("the database cannot be migrated: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+/// The database is not UTF-8. Mail hosts answer in any language; a row that the encoding can't hold is refused for good.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the database {database} has the encoding {encoding}, and warmup needs UTF8. An encoding can't be changed: create a new \
+     database with CREATE DATABASE warmup ENCODING 'UTF8' TEMPLATE template0, copy an existing one there with pg_dump and psql, \
+     and set DATABASE_URL to it"
+)]
+pub struct EncodingError {
+    pub database: String,
+    pub encoding: String,
+}
+
+/// Checks that the database can hold whatever a mail host says. It writes nothing. A worker asks this at its start; the
+/// commands work on any encoding, so that a fleet in such a database can be looked at and moved.
+pub async fn check_encoding(pool: &PgPool) -> Result<(), SchemaError> {
+    Ok(encoding(&mut *pool.acquire().await?).await??)
+}
+
+async fn encoding(connection: &mut PgConnection) -> Result<Result<(), EncodingError>, sqlx::Error> {
+    const READ: &str = "SELECT current_database()::text, current_setting('server_encoding')";
+    let (database, encoding): (String, String) = sqlx::query_as(READ).fetch_one(connection).await?;
+    Ok(if encoding == "UTF8" { Ok(()) } else { Err(EncodingError { database, encoding }) })
 }
 
 /// What `migrate` did.
@@ -71,6 +98,7 @@ pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<M
     // A connection of its own: a migration may take longer than a statement should, and so may waiting for another pod.
     let mut connection = pool.acquire().await?.detach();
     sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    encoding(&mut connection).await??;
     let before = applied(&mut connection).await?.len();
     MIGRATOR.run_direct(None, &mut connection, false).await.map_err(explain)?;
     let applied = applied(&mut connection).await?.len() - before;
@@ -125,6 +153,8 @@ pub enum SchemaError {
         "the database has {found} shards, WARMUP_SHARDS says {wanted}: run `warmup migrate` to move the mailboxes, or set WARMUP_SHARDS={found}"
     )]
     Shards { found: i64, wanted: u16 },
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
     #[error("the database's release cannot be read: {0}")]
     Database(#[from] sqlx::Error),
 }

@@ -108,7 +108,7 @@ pub async fn held(
 ) -> Result<Vec<Held>, sqlx::Error> {
     const HELD: &str = "
         SELECT scope, key, reason, until FROM pauses
-        WHERE until > $3
+        WHERE (until > $3 OR probing)
           AND ($1::text IS NULL AND $2::text IS NULL OR scope = 'host' AND key = $1 OR scope = 'domain' AND key = $2)
         ORDER BY scope, key";
     sqlx::query_as(HELD).bind(host).bind(domain).bind(now).fetch_all(connection).await

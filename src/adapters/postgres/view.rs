@@ -17,6 +17,7 @@ mod owners;
 mod pages;
 mod quota;
 mod replies;
+mod troubles;
 mod upkeep;
 
 use chrono::{DateTime, Utc};
@@ -40,6 +41,7 @@ pub use self::{
     },
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
+    troubles::{PausedPlace, RefusedResults, paused_hosts, paused_places, refused_results},
     upkeep::{Upkeep, upkeep},
 };
 use crate::domain::{

@@ -69,9 +69,18 @@ impl Ledger for Metered {
     }
 
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        let settled = self.meter.timed(Postgres, "settle", self.inner.settle(worker, results)).await?;
-        self.meter.meters.settled.observe(results.len() as f64);
-        Ok(settled)
+        let meters = &self.meter.meters;
+        let settled = self.meter.timed(Postgres, "settle", self.inner.settle(worker, results)).await;
+        let reduced = results.iter().filter(|result| result.is_reduced).count() as u64;
+        match &settled {
+            Ok(changed) => {
+                meters.reduced.inc_by(reduced.min(*changed));
+                meters.settled.observe(results.len() as f64);
+            }
+            Err(PortError::Permanent(_)) => drop(meters.refused.inc_by(reduced)),
+            Err(_) => {}
+        }
+        settled
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {

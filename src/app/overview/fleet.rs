@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::troubles::troubles;
 use crate::{
     adapters::postgres::view::{self, Batch, Totals},
     app::{capacity::shortfalls, census::Census},
@@ -39,7 +40,7 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// What stops or slows the fleet: a database that refuses writes, a daily maintenance that does not end, mailboxes
+    /// What stops or slows the fleet: a database that refuses writes, paused hosts, a daily maintenance that does not end, mailboxes
     /// with too few partners, by name, and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
 }
@@ -82,6 +83,7 @@ pub async fn fleet_status(
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
     let mut warnings = Vec::new();
     warnings.extend(view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned()));
+    warnings.extend(troubles(pool, now).await?);
     warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
     warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
     warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));

@@ -17,6 +17,7 @@ pub async fn fleet_gauges(
     let system = SystemMetrics::of(&tally.totals, tally.pace.batch_ms, tally.pace.hour_sent);
     let (running, in_flight) = view::order(pool, None).await?;
     let upkeep = view::upkeep(pool).await?;
+    let hosts_paused = view::paused_hosts(pool, now).await?;
     Ok(Fleet {
         total_mailboxes: system.total_mailboxes,
         active_mailboxes: system.active_mailboxes,
@@ -35,6 +36,7 @@ pub async fn fleet_gauges(
         paused: tally.totals.paused,
         disabled: tally.totals.disabled,
         in_flight,
+        hosts_paused,
         running,
         workers_expected: settings.worker_count,
         shards: upkeep.shards,

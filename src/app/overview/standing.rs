@@ -36,8 +36,10 @@ impl Standing {
             _ => {}
         }
         if let Some((reason, until)) = &mailbox.host_pause {
-            let reason = Some(format!("host: {reason}"));
-            return Standing { whose: Whose::Host, ..standing("paused", reason, Some(*until)) };
+            let is_over = *until <= now;
+            let tries = if is_over { ", one mailbox at a time tries" } else { "" };
+            let reason = Some(format!("host: {reason}{tries}"));
+            return Standing { whose: Whose::Host, ..standing("paused", reason, (!is_over).then_some(*until)) };
         }
         if let Some((reason, until)) = &mailbox.domain_pause {
             let reason = Some(format!("domain: {reason}"));
@@ -49,6 +51,13 @@ impl Standing {
     /// What to do so that it sends again, where it does not by itself.
     pub(super) fn advice(&self, mailbox: &MailboxView) -> Option<String> {
         let (scope, key) = match self.whose {
+            Whose::Mailbox if mailbox.returns_with_host => {
+                return Some(format!(
+                    "nothing: its mail host refuses many, and it returns by itself when {host} lets a mailbox in; at once with \
+                     `warmup mailbox resume --host {host}`",
+                    host = mailbox.smtp.host
+                ));
+            }
             Whose::Mailbox => return advice::to_come_back(self.state, mailbox.reason.as_deref(), &mailbox.email),
             Whose::Host => ("host", &mailbox.smtp.host),
             Whose::Domain => ("domain", &mailbox.domain),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Effects, Fate, Measure, Outcome, Reply, Stage, table};
+use super::{Effects, Fate, Measure, Outcome, Reply, Stage, stalls, table};
 
 /// How a dialogue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn judge(stage: Stage, evidence: Evidence) -> Outcome {
             Outcome { fate: Fate::Unstarted, stage, reason: "", reply: None, effects: Effects::default(), note }
         }
         (_, Evidence::Reply(reply)) => judge_reply(stage, reply),
-        (Stage::Dot, _) => uncertain(None, note),
+        (Stage::Dot, evidence) => Outcome { effects: stalls::effects(Stage::Dot, &evidence), ..uncertain(None, note) },
         (_, evidence) => {
             let (reason, effects) = evidence.says(stage);
             Outcome { fate: Fate::Refused, stage, reason, reply: None, effects, note }
@@ -77,9 +77,9 @@ impl Evidence {
     /// The reason and the consequences of what is not a reply, before the dot.
     fn says(&self, stage: Stage) -> (&'static str, Effects) {
         match self {
-            Evidence::Timeout => ("timeout", trouble(stage)),
-            Evidence::Lost(_) if stage == Stage::Connect => ("host-unreachable", trouble(stage)),
-            Evidence::Lost(_) => ("connection-lost", trouble(stage)),
+            Evidence::Timeout => ("timeout", no_answer(stage, self)),
+            Evidence::Lost(_) if stage == Stage::Connect => ("host-unreachable", no_answer(stage, self)),
+            Evidence::Lost(_) => ("connection-lost", no_answer(stage, self)),
             Evidence::Garbled(_) | Evidence::Reply(_) => ("protocol-error", trouble(stage)),
             Evidence::TlsFailed(_) => ("tls-failed", trouble(stage)),
             // Configuration or attack: neither gets better by trying, and nothing is sent meanwhile.
@@ -118,6 +118,14 @@ impl Evidence {
             Evidence::LeaseLost => "the lease of the shard can have run out".into(),
             Evidence::NotStarted => String::new(),
         }
+    }
+}
+
+/// No answer while nobody was named is a failure of the host; later it is one once several of its mailboxes met it.
+fn no_answer(stage: Stage, evidence: &Evidence) -> Effects {
+    match trouble(stage) {
+        Effects { host: None, .. } => stalls::effects(stage, evidence),
+        failed => failed,
     }
 }
 
@@ -174,7 +182,7 @@ mod tests {
             }
             let after = judge(Stage::Dot, fault.clone());
             assert_eq!((after.fate, after.reason), (Fate::Uncertain, "uncertain"), "{fault:?}");
-            assert_eq!(after.effects, Effects::default());
+            assert_eq!(after.effects, stalls::effects(Stage::Dot, &fault), "{fault:?}");
         }
     }
 

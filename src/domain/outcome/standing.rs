@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! a host     5 failures in a row, none let in between ──▶ pause 5 min ──fails again──▶ 15 min ──▶ 60 min
-//!            5 mailboxes not let in within 10 min ──▶ breaker: pause 1 h, then one mailbox at a time is tried;
-//!                                                     while it is open nobody more is disabled for it
-//!            a mail gets past AUTH once the pause is over ──▶ all is forgotten
+//!            3 mailboxes without an answer at a step (`stalls`) ──▶ the same pauses
+//!            half of the mailboxes that tried not let in (`breaker`) ──▶ breaker: pause 1 h, then one mailbox at a
+//!                                       time is tried; from the refusal that opens it on nobody is disabled for it
+//!            a mail gets past AUTH once the pause is over ──▶ all is forgotten, and whom an open breaker had disabled
+//!                                                             sends again
 //! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
 //!            eased at most once in 24 h; the ramp climbs again from there
 //! ```
@@ -16,16 +18,13 @@
 //! The ledger in memory runs these rules; `close.sql` says the same on locked rows, and the conformance suite holds both
 //! to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Measure, Outcome, Stage};
+use super::{Fate, Measure, Outcome, Stage, breaker::refusals_to_open, stalls, stalls::STALLED_MAILBOXES};
 use crate::domain::id::MailboxId;
 
-/// Mailboxes of one host that may be disabled within [`REFUSALS_WITHIN`]; the last of them opens its breaker.
-pub const REFUSALS: usize = 5;
-const REFUSALS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// For how long nobody is tried once a breaker has opened, and again after each attempt that was not let in.
 const BREAKER_PAUSE: TimeDelta = TimeDelta::hours(1);
 
@@ -53,6 +52,8 @@ pub enum Mark {
     Ease,
     /// The host did not get as far as to ask who we are, or has no resources.
     HostFailure,
+    /// The host gave no answer at this step.
+    Stalled(Stage),
     /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
     ShutOut(Breaker),
     /// Nobody's standing changes; somebody should read it.
@@ -68,12 +69,13 @@ pub enum Breaker {
 }
 
 impl Mark {
-    /// The word for it in the settle; of a breaker also the reason of the host's pause.
+    /// The word for it in the settle; of a breaker and of a stall also the reason of the host's pause.
     pub fn as_str(self) -> &'static str {
         match self {
             Mark::Strike => "strike",
             Mark::Ease => "ease",
             Mark::HostFailure => "host-failure",
+            Mark::Stalled(stage) => stalls::reason(stage).unwrap_or("host-failure"),
             Mark::ShutOut(Breaker::Tls) => "tls-breaker",
             Mark::ShutOut(Breaker::Auth) => "auth-breaker",
             Mark::Alert => "alert",
@@ -93,7 +95,22 @@ impl Outcome {
             (Some(Measure::Ease(_)), _) => Some(Mark::Ease),
             (Some(Measure::Disable), _) => self.shut_door().map(Mark::ShutOut),
             (_, Some(Measure::Strike)) => Some(Mark::HostFailure),
+            (_, Some(Measure::Stall)) => Some(Mark::Stalled(self.stage)),
             _ => ALERTS.contains(&self.reason).then_some(Mark::Alert),
+        }
+    }
+
+    /// Returns the step at which the host gave no answer, where that counts.
+    pub fn stalled(&self) -> Option<Stage> {
+        (self.effects.host == Some(Measure::Stall)).then_some(self.stage)
+    }
+
+    /// Returns the last step at which the host answered, if it was asked anything.
+    pub fn answered(&self) -> Option<Stage> {
+        match self.reply {
+            _ if self.fate == Fate::Unstarted => None,
+            Some(_) => Some(self.stage),
+            None => self.stage.previous(),
         }
     }
 
@@ -122,16 +139,27 @@ pub struct Whole {
     pub until: Option<DateTime<Utc>>,
     /// Failures in a row; beyond [`FAILURES`] how often it failed again after a pause.
     pub failures: u16,
-    /// The mailboxes that were disabled because it did not let them in, and when.
+    /// The mailboxes that it has not let in since it let one in, and when: those that opened its breaker are kept.
     pub refused: BTreeMap<MailboxId, DateTime<Utc>>,
+    /// The first [`STALLED_MAILBOXES`] mailboxes that it did not answer, and at which step: no mail was answered there since.
+    pub stalled: BTreeMap<MailboxId, Stage>,
     /// Its breaker opened, and nobody was let in since.
     pub probing: bool,
+}
+
+/// What a mail that was let in ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// It ended what had paused the host.
+    pub is_recovered: bool,
+    /// The mailboxes that the breaker had disabled: they send again.
+    pub restored: Vec<MailboxId>,
 }
 
 /// What became of a mailbox that was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShutOut {
-    /// It is one of those that are disabled for it.
+    /// It is disabled for it.
     pub disabled: bool,
     /// The host's pause began, or began again.
     pub opened: bool,
@@ -162,32 +190,57 @@ impl Whole {
         step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
     }
 
-    /// Counts a mailbox that was not let in.
-    pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>) -> ShutOut {
+    /// Counts a mail of `mailbox` that got no answer at `step`, at a host with that many mailboxes. Returns whether a pause
+    /// began.
+    pub fn stall(&mut self, mailbox: MailboxId, step: Stage, at: DateTime<Utc>, mailboxes: usize) -> bool {
+        if self.stalled.len() < STALLED_MAILBOXES || self.stalled.contains_key(&mailbox) {
+            self.stalled.insert(mailbox, step);
+        }
+        let several = self.stalled.len() >= STALLED_MAILBOXES;
+        if several && !self.holds(at) {
+            self.failures = self.failures.max(FAILURES - 1);
+        }
+        (several || self.stalled.len() >= mailboxes) && self.fail(at)
+    }
+
+    /// A mail was answered at `step`, and so at the steps before it.
+    pub fn answered(&mut self, step: Stage, at: DateTime<Utc>) {
+        if !self.holds(at) {
+            self.stalled.retain(|_, stalled| *stalled > step);
+        }
+    }
+
+    /// Counts a mailbox that was not let in. `tried` are the mailboxes of the host that tried lately.
+    pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>, tried: &BTreeSet<MailboxId>) -> ShutOut {
         let was_probing = self.probing;
         if !was_probing {
-            self.refused.retain(|_, since| *since > at - REFUSALS_WITHIN);
-            if self.refused.len() < REFUSALS || self.refused.contains_key(&mailbox) {
-                self.refused.insert(mailbox, at);
-            }
-            self.probing = self.refused.len() == REFUSALS;
+            self.refused.insert(mailbox, at);
+            let others = self.refused.keys().filter(|refused| !tried.contains(refused)).count();
+            self.probing = self.refused.len() >= refusals_to_open(tried.len() + others);
         }
         let opens = self.probing && !(was_probing && self.holds(at));
         let opened = opens && self.pause(at + BREAKER_PAUSE);
-        ShutOut { disabled: !was_probing && self.refused.contains_key(&mailbox), opened }
+        // Also the mailbox that opens it is spared: at a host with three somebody must be left to try.
+        ShutOut { disabled: !self.probing, opened }
     }
 
-    /// A mail got past AUTH. Returns whether that ended what had paused it.
-    pub fn let_in(&mut self, at: DateTime<Utc>) -> bool {
+    /// A mail got past AUTH before the refusals that follow: those before it were each one's own matter.
+    pub fn forget_refusals(&mut self, until: DateTime<Utc>) {
+        if !self.probing {
+            self.refused.retain(|_, since| *since > until);
+        }
+    }
+
+    /// A mail got past AUTH. Returns what that ended.
+    pub fn let_in(&mut self, at: DateTime<Utc>) -> Recovery {
         if self.holds(at) {
-            return false;
+            return Recovery::default();
         }
-        let ended = self.probing || self.failures >= FAILURES;
-        if self.probing {
-            self.refused.clear();
-        }
+        let is_recovered = self.probing || self.failures >= FAILURES;
+        let restored = if self.probing { self.refused.keys().copied().collect() } else { Vec::new() };
         (self.failures, self.probing) = (0, false);
-        ended
+        self.forget_refusals(at);
+        Recovery { is_recovered, restored }
     }
 }
 

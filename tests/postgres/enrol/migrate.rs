@@ -3,7 +3,7 @@
 use warmup::{
     adapters::postgres::{
         fleet,
-        migrate::{MigrateError, SchemaError, check_schema, check_shards, ensure_log_partitions},
+        migrate::{MigrateError, SchemaError, check_encoding, check_schema, check_shards, ensure_log_partitions},
         pool::connect_worker,
     },
     domain::shard::shard_of,
@@ -22,6 +22,23 @@ async fn an_empty_database_is_brought_up_once() {
     let again = bring_up(database.pool(), 16, now()).await.unwrap();
     assert!(first.indexes > 0);
     assert_eq!((again.applied, again.partitions, again.indexes, again.moved), (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_utf8_is_refused_before_anything_is_written() {
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let database = world::postgres_in(encoding).await;
+        let error = bring_up(database.pool(), 16, now()).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("has the encoding {encoding}, and warmup needs UTF8")), "{error}");
+        assert!(error.contains("ENCODING 'UTF8' TEMPLATE template0"), "{error}");
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        let tables: i64 = sqlx::query_scalar(tables).fetch_one(database.pool()).await.unwrap();
+        assert_eq!(tables, 0, "{encoding}");
+        // One that an older release migrated: the worker does not start, and says the same.
+        world::migrate_unchecked(&database).await;
+        assert_eq!(check_encoding(database.pool()).await.unwrap_err().to_string(), error);
+    }
+    check_encoding(database().await.pool()).await.unwrap();
 }
 
 #[tokio::test]

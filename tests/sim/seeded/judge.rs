@@ -267,7 +267,9 @@ impl Judge {
             self.trace("", "event", &event);
             let guard = match (event.kind.as_str(), event.reason.as_str()) {
                 ("host-paused", "auth-breaker" | "tls-breaker") => Guard::BreakerOpened,
+                ("host-paused", reason) if reason.starts_with("stalled-at-") => Guard::HostStalled,
                 ("host-paused", _) => Guard::HostPaused,
+                ("sender-restored", _) => Guard::SenderRestored,
                 ("host-recovered", _) => Guard::HostRecovered,
                 ("sender-paused" | "sender-disabled", _) => Guard::SenderDisabled,
                 ("partner-paused" | "partner-excluded", _) => Guard::PartnerExcluded,

@@ -122,6 +122,8 @@ kinds! {
         HalfOpenProbe: "a host whose breaker is open was tried",
         HostRecovered: "a host's breaker or pause was ended by a mail that was let in",
         HostPaused: "a host that failed was paused",
+        HostStalled: "a host that did not answer several mailboxes was paused",
+        SenderRestored: "a mailbox that a breaker had disabled came back with its host",
         SenderDisabled: "a sender was disabled or paused by an answer",
         PartnerExcluded: "a partner was excluded or paused by an answer",
         ReplyLapsed: "a reply lapsed",

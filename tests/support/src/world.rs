@@ -86,12 +86,27 @@ where
     assert!(held.is_ok(), "what should become true did not within {deadline:?}");
 }
 
+/// Returns a fresh database of another encoding, empty: `migrate` refuses it.
+pub async fn postgres_in(encoding: &str) -> TestDatabase {
+    database_with(&format!("ENCODING '{encoding}' TEMPLATE template0")).await
+}
+
+/// Brings a database to this release without a look at its encoding, as a release before this one did.
+pub async fn migrate_unchecked(database: &TestDatabase) {
+    let migrations = sqlx::migrate!("../../migrations");
+    migrations.run(database.pool()).await.expect("the migrations run on an empty database");
+}
+
 async fn database_like(template: &str) -> TestDatabase {
+    database_with(&format!("TEMPLATE {template}")).await
+}
+
+async fn database_with(options: &str) -> TestDatabase {
     let cluster = CLUSTER.get_or_init(start_cluster).await;
     let name = format!("test_{}", cluster.made.fetch_add(1, Ordering::Relaxed));
     // A connection of this test's own: a pool in a static would belong to the runtime of the first test.
     let mut admin = PgConnection::connect(&sibling(cluster.server.url(), "postgres")).await.expect("the cluster is up");
-    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    let create = format!("CREATE DATABASE {name} {options}");
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.expect("a name of our own is free");
     admin.close().await.expect("the cluster is up");
 

@@ -28,6 +28,7 @@ pub(super) struct Ending {
     /// When the partner answers.
     pub(super) reply: Option<Due>,
     pub(super) trace: Option<String>,
+    pub(super) is_reduced: bool,
 }
 
 /// What closing did.
@@ -50,14 +51,16 @@ impl Ending {
     fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
         let (effects, note) = (Effects::default(), String::new());
         let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
-        Ending { flight, batch: None, outcome, at, next_at: None, reply: None, trace: None }
+        Ending { flight, batch: None, outcome, at, next_at: None, reply: None, trace: None, is_reduced: false }
     }
 }
 
 /// Ends flights. One that is gone and whose row is not uncertain is left alone.
-pub(super) fn close(tables: &mut Tables, ends: Vec<Ending>) -> Closed {
+pub(super) fn close(tables: &mut Tables, mut ends: Vec<Ending>) -> Closed {
     let mut closed = Closed::default();
+    ends.sort_by_key(|end| (end.at, end.flight));
     let welcome = tables.welcome(&ends);
+    tables.note_answers(&welcome);
     for end in ends {
         if let Some(row) = tables.flights.remove(&end.flight) {
             tables.flying.remove(&row.mailbox);

@@ -14,7 +14,12 @@ use super::super::{classify::classify, session::Statement};
 use crate::{
     domain::{
         id::{FlightId, RunId},
-        outcome::{Fate, Measure, Outcome, standing::Mark},
+        outcome::{
+            Fate, Measure, Outcome, Stage,
+            breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
+            stalls::STALLED_MAILBOXES,
+            standing::Mark,
+        },
     },
     ports::{PortError, Settlement, Sweep},
 };
@@ -89,9 +94,22 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(until(|outcome| outcome.effects.domain))
         .bind(column(results, |r| r.reply.map(|due| due.at)))
         .bind(column(results, |r| r.reply.map(|due| due.until)))
-        .bind(column(results, |r| r.outcome.mark().map(Mark::as_str)))
-        .bind(column(results, |r| r.outcome.was_let_in()))
+        .bind(column(results, mark))
+        .bind(column(results, |r| r.outcome.was_let_in() && !r.is_reduced))
         .bind(column(results, |r| r.trace.clone()))
+        .bind(column(results, answered))
+        .bind(column(results, |r| r.outcome.stalled().map(Stage::rank)))
+        .bind(REFUSED_SHARE_PERCENT as i32)
+        .bind(REFUSALS_LEAST as i32)
+        .bind(REFUSALS_MOST as i32)
+        .bind(STALLED_MAILBOXES as i32)
+}
+
+/// Logs once what concerns many mailboxes: the statement that changed it tells of it, so no other worker does.
+pub(super) fn warn(row: &PgRow) -> Result<(), PortError> {
+    let warnings: Vec<String> = row.try_get("warnings").map_err(classify)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(())
 }
 
 /// Reads one of the counts that the body returns.
@@ -116,13 +134,30 @@ fn reason(result: &Settlement) -> Option<String> {
 
 fn notes(result: &Settlement) -> Option<String> {
     let Outcome { stage, note, .. } = &result.outcome;
-    (!note.is_empty()).then(|| format!("{}: {}", stage.as_str(), note.replace('\0', "")))
+    let words = || note.chars().filter(|c| *c != '\0').take(NOTE_CHARS).collect::<String>();
+    (!note.is_empty()).then(|| format!("{}: {}", stage.as_str(), words()))
+}
+
+/// More than any server has to say that is worth reading; a reply may have 100,000 bytes.
+const NOTE_CHARS: usize = 4_000;
+
+fn mark(result: &Settlement) -> Option<&'static str> {
+    match result.is_reduced {
+        true => Some("reduced"),
+        false => result.outcome.mark().map(Mark::as_str),
+    }
+}
+
+/// From AUTH on: what a host answered before says nothing about a mail.
+fn answered(result: &Settlement) -> Option<i32> {
+    let step = result.outcome.answered().filter(|step| *step >= Stage::Auth && !result.is_reduced);
+    step.map(Stage::rank)
 }
 
 /// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
 fn end_of(measure: Measure, at: DateTime<Utc>) -> Option<String> {
     let end = match measure {
-        Measure::Strike => return None,
+        Measure::Strike | Measure::Stall => return None,
         Measure::Disable => None,
         Measure::Pause(time) | Measure::Ease(time) => {
             TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time))

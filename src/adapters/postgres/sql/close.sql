@@ -144,115 +144,247 @@ marks AS MATERIALIZED (
     ) AS each
     GROUP BY id
 ),
--- The marked mailboxes as they stand under our lock, each with its strikes before and after.
+-- What the answers say about hosts and domains as a whole. Refused before the last one that was let in is refused for its own
+-- reason; where the breaker is open, nobody is.
+said AS MATERIALIZED (
+    SELECT heard.*, is_refused AND (last_in < at) IS NOT FALSE AS shut_out,
+           stalled IS NOT NULL AND (stalled > answered_since) IS NOT FALSE AS stalls
+    FROM (
+        SELECT each.*, mark LIKE '%-breaker' IS TRUE AS is_refused,
+               CASE WHEN NOT EXISTS (SELECT FROM pauses p WHERE p.scope = each.scope AND p.key = each.key AND p.probing)
+                    THEN max(at) FILTER (WHERE let_in) OVER (PARTITION BY scope, key) END AS last_in,
+               max(answered) OVER (PARTITION BY scope, key ORDER BY at DESC) AS answered_since
+        FROM (
+            SELECT 'host' AS scope, lower(m.smtp_host) AS key, e.mailbox_id, r.flight, r.day, r.at,
+                   CASE WHEN r.stalled IS NULL THEN r.reason ELSE r.mark END AS reason, r.host_until AS until, r.mark, r.let_in,
+                   r.answered, r.stalled
+            FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
+            WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.stalled IS NOT NULL
+               OR r.answered IS NOT NULL OR r.let_in
+            UNION ALL
+            SELECT 'domain', m.domain, e.mailbox_id, r.flight, r.day, r.at, r.reason, r.domain_until, NULL, false, NULL, NULL
+            FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
+            WHERE r.domain_until IS NOT NULL
+        ) AS each
+    ) AS heard
+),
+-- Of a host that shut somebody out or did not answer: who tried lately, as many as can matter, and how many mailboxes it has.
+neighbours AS MATERIALIZED (
+    SELECT asked.key,
+           ARRAY(
+               SELECT m.id
+               FROM (
+                   SELECT id, state FROM mailboxes WHERE lower(smtp_host) = asked.key AND state <> 'removed' LIMIT 1000
+               ) AS m
+               WHERE m.state <> 'disabled'
+                 AND EXISTS (
+                     SELECT FROM mailbox_days d
+                     WHERE d.mailbox_id = m.id AND d.day BETWEEN asked.day - 1 AND asked.day + 1
+                       AND d.attempts + d.reply_attempts > 0
+                 )
+               LIMIT 200 * rules.refusals_most / rules.refused_share
+           ) AS tried,
+           (SELECT count(*) FROM (
+               SELECT FROM mailboxes m
+               WHERE lower(m.smtp_host) = asked.key AND m.state <> 'removed' AND m.state <> 'disabled'
+               LIMIT rules.stalled_mailboxes
+           ) AS few) AS mailboxes
+    FROM (SELECT key, max(day) AS day FROM said WHERE shut_out OR stalls GROUP BY key) AS asked, rules
+),
+pressed AS MATERIALIZED (
+    SELECT whole.*, rules.*, COALESCE(n.tried, '{}') AS tried, COALESCE(n.mailboxes, 0) AS mailboxes
+    FROM (
+        SELECT scope, key, COALESCE(min(at) FILTER (WHERE presses), min(at)) AS at, max(until) AS until,
+               min(flight) FILTER (WHERE presses) AS flight,
+               COALESCE((array_agg(mark ORDER BY flight) FILTER (WHERE shut_out))[1],
+                        (array_agg(reason ORDER BY until DESC NULLS LAST, flight) FILTER (WHERE presses))[1], '') AS reason,
+               CASE WHEN bool_or(let_in) OR max(until) IS NOT NULL THEN 0
+                    ELSE LEAST(count(*) FILTER (WHERE mark = 'host-failure'), 5) END AS failures,
+               COALESCE(jsonb_object_agg(mailbox_id, at) FILTER (WHERE shut_out), '{}') AS refused,
+               COALESCE(jsonb_object_agg(mailbox_id, stalled) FILTER (WHERE stalls), '{}') AS stalled,
+               count(*) FILTER (WHERE stalls) AS stalls,
+               bool_or(let_in) IS TRUE AS let_in, max(last_in) AS last_in, max(answered) AS answered
+        FROM (
+            SELECT said.*, until IS NOT NULL OR shut_out OR stalls OR (mark = 'host-failure') IS TRUE AS presses FROM said
+        ) AS weighed
+        GROUP BY scope, key
+    ) AS whole
+    CROSS JOIN rules
+    LEFT JOIN neighbours n ON n.key = whole.key AND whole.scope = 'host'
+),
+-- Whom a breaker had disabled, where somebody was let in now: as our snapshot shows it, looked at again under the locks.
+returning_ones AS MATERIALIZED (
+    SELECT refused.key::bigint AS id, p.key AS host, pressed.at
+    FROM pauses p
+    JOIN pressed ON pressed.scope = p.scope AND pressed.key = p.key AND pressed.let_in
+    CROSS JOIN LATERAL jsonb_object_keys(p.refused) AS refused (key)
+    WHERE p.scope = 'host' AND p.probing AND p.until <= pressed.at
+),
+touched AS MATERIALIZED (
+    SELECT id, sends_until, receives_until, sends_reason, receives_reason, strikes, eases, at FROM marks
+    UNION ALL
+    SELECT id, NULL, NULL, NULL, NULL, 0, 0, at FROM returning_ones WHERE id NOT IN (SELECT id FROM marks)
+),
+-- These mailboxes as they stand under our lock, each with its strikes before and after. By an array, so that they are read by key
+-- however many the planner expects.
 boxes AS MATERIALIZED (
-    SELECT marks.*, m.state, m.paused_until, m.receives, m.receive_until, m.eased_at, m.grown,
+    SELECT marks.*, m.state, m.reason AS stopped_for, lower(m.smtp_host) AS host, m.paused_until, m.receives, m.receive_until,
+           m.eased_at, m.grown,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota, m.ramp_start, m.ramp_step,
            CASE WHEN m.struck_at > marks.at - interval '24 hours' THEN m.strikes ELSE 0 END AS had,
            CASE WHEN m.struck_at > marks.at - interval '24 hours' THEN m.struck_at ELSE marks.at END AS first_strike
     FROM mailboxes m
-    JOIN marks ON marks.id = m.id
-    WHERE (SELECT count(*) FROM threads) >= 0
+    JOIN touched AS marks ON marks.id = m.id
+    WHERE m.id = ANY (ARRAY(SELECT id FROM touched))
+      AND (SELECT count(*) FROM threads) >= 0
     ORDER BY m.id
     FOR UPDATE OF m
 ),
--- What the answers say about hosts and domains as a whole.
-said AS (
-    SELECT 'host' AS scope, lower(m.smtp_host) AS key, e.mailbox_id, r.flight, r.at, r.reason, r.host_until AS until,
-           r.mark, r.mark LIKE '%-breaker' IS TRUE AS shut_out, r.let_in
-    FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-    WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.let_in
-    UNION ALL
-    SELECT 'domain', m.domain, e.mailbox_id, r.flight, r.at, r.reason, r.domain_until, NULL, false, false
-    FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-    WHERE r.domain_until IS NOT NULL
-),
-pressed AS MATERIALIZED (
-    SELECT scope, key, min(at) AS at, max(until) AS until,
-           min(flight) FILTER (WHERE until IS NOT NULL OR mark IS NOT NULL) AS flight,
-           COALESCE((array_agg(mark ORDER BY flight) FILTER (WHERE shut_out))[1],
-                    (array_agg(reason ORDER BY until DESC NULLS LAST, flight)
-                     FILTER (WHERE until IS NOT NULL OR mark IS NOT NULL))[1], '') AS reason,
-           CASE WHEN bool_or(let_in) OR max(until) IS NOT NULL THEN 0
-                ELSE LEAST(count(*) FILTER (WHERE mark = 'host-failure'), 5) END AS failures,
-           COALESCE(jsonb_object_agg(mailbox_id, at) FILTER (WHERE shut_out AND place <= 5), '{}') AS refused,
-           count(*) FILTER (WHERE shut_out) >= 5 AS shut, bool_or(let_in) AS let_in
-    FROM (
-        SELECT said.*, row_number() OVER (PARTITION BY scope, key, shut_out ORDER BY flight) AS place FROM said
-    ) AS placed
-    GROUP BY scope, key
-),
 -- The row that is inserted is that of a host or a domain of which nothing was known; `p` is the newest version of what
--- was, also when somebody else wrote it since our snapshot: so no two statements count past five.
+-- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker.
 held AS (
-    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, probing)
+    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing)
     SELECT scope, key, reason, at,
-           GREATEST(at, until, CASE WHEN failures = 5 THEN at + interval '5 minutes' END,
-                    CASE WHEN shut THEN at + interval '1 hour' END),
-           flight, failures, refused, shut
-    FROM pressed
-    WHERE (until IS NOT NULL OR failures > 0 OR refused <> '{}')
+           GREATEST(at, until, CASE WHEN fails.n = 5 THEN at + interval '5 minutes' END,
+                    CASE WHEN shuts.probing THEN at + interval '1 hour' END),
+           flight, fails.n, shuts.refused, first.stalled, shuts.probing
+    FROM pressed,
+    LATERAL (
+        SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
+            SELECT key AS id, value AS step FROM jsonb_each(pressed.stalled) ORDER BY key::bigint LIMIT stalled_mailboxes) AS few
+    ) AS first,
+    LATERAL (
+        SELECT CASE WHEN first.n >= stalled_mailboxes THEN 5
+                    WHEN stalls > 0 AND first.n >= mailboxes THEN LEAST(failures + stalls, 5) ELSE failures END AS n
+    ) AS fails,
+    LATERAL (
+        SELECT LEAST(GREATEST(ceil(count(*) * refused_share / 100.0), refusals_least), refusals_most) AS n
+        FROM (SELECT unnest(tried) UNION SELECT jsonb_object_keys(pressed.refused)::bigint) AS all_of_them
+    ) AS opens,
+    LATERAL (
+        SELECT COALESCE(jsonb_object_agg(mailbox_id, at), '{}') AS refused, count(*) >= opens.n AS probing FROM (
+            SELECT key AS mailbox_id, value AS at FROM jsonb_each(pressed.refused)
+            ORDER BY (value #>> '{}')::timestamptz, key::bigint LIMIT opens.n) AS first_few
+    ) AS shuts
+    WHERE (until IS NOT NULL OR fails.n > 0 OR pressed.refused <> '{}' OR pressed.stalled <> '{}')
       AND (SELECT count(*) FROM boxes) >= 0
     ORDER BY scope, key
-    ON CONFLICT (scope, key) DO UPDATE SET (reason, since, until, flight, failures, refused, probing) = (
-        SELECT CASE WHEN later.until > p.until THEN EXCLUDED.reason ELSE p.reason END,
-               CASE WHEN later.until > p.until AND NOT was.open THEN EXCLUDED.since ELSE p.since END,
+    ON CONFLICT (scope, key) DO UPDATE SET (reason, since, until, flight, failures, refused, stalled, probing) = (
+        SELECT CASE WHEN later.until > p.until THEN new.reason ELSE p.reason END,
+               CASE WHEN later.until > p.until AND NOT was.open THEN new.at ELSE p.since END,
                later.until,
-               CASE WHEN later.until > p.until THEN EXCLUDED.flight ELSE p.flight END,
-               fails.n, shuts.refused, shuts.probing
-        FROM (SELECT p.until > EXCLUDED.since AS open) AS was,
+               CASE WHEN later.until > p.until THEN new.flight ELSE p.flight END,
+               fails.n, shuts.refused, silent.stalled, shuts.probing
+        FROM pressed AS new,
+        LATERAL (SELECT p.until > new.at AS open) AS was,
+        LATERAL (
+            SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
+                SELECT id, step FROM (
+                    SELECT key AS id, value AS step, 0 AS rank FROM jsonb_each(p.stalled)
+                    WHERE (value::int > new.answered) IS NOT FALSE AND NOT new.stalled ? key
+                    UNION ALL
+                    SELECT key, value, 1 FROM jsonb_each(new.stalled)
+                ) AS all_of_them
+                ORDER BY rank, id::bigint
+                LIMIT new.stalled_mailboxes
+            ) AS first
+        ) AS silent,
+        -- So many mailboxes without an answer are as five failures; where there are fewer, each counts once all met it.
+        LATERAL (
+            SELECT CASE WHEN new.stalls = 0 THEN new.failures
+                        WHEN silent.n >= new.stalled_mailboxes THEN 5
+                        WHEN silent.n >= new.mailboxes THEN LEAST(new.failures + new.stalls, 5)
+                        ELSE new.failures END AS n
+        ) AS counted,
         LATERAL (
             -- Five of them pause; after that each one that comes when its pause is over makes the next one longer.
-            SELECT CASE WHEN EXCLUDED.failures = 0 OR was.open THEN p.failures
+            SELECT CASE WHEN counted.n = 0 OR was.open THEN p.failures
                         WHEN p.failures >= 5 THEN LEAST(p.failures + 1, 7)
-                        ELSE LEAST(p.failures + EXCLUDED.failures, 5) END AS n
+                        ELSE LEAST(p.failures + counted.n, 5) END AS n
         ) AS fails,
+        -- Whom it has refused since it let one in: the earlier ones, then the new ones as far as the breaker needs them.
+        LATERAL (
+            SELECT COALESCE(jsonb_object_agg(key, COALESCE(new.refused -> key, value)), '{}') AS refused, count(*) AS n
+            FROM (
+                SELECT key, value
+                FROM jsonb_each(p.refused)
+                WHERE (value #>> '{}')::timestamptz > new.last_in IS NOT FALSE OR new.refused ? key
+            ) AS still
+        ) AS before,
+        LATERAL (
+            SELECT LEAST(GREATEST(ceil(count(*) * new.refused_share / 100.0), new.refusals_least), new.refusals_most) AS n
+            FROM (
+                SELECT unnest(new.tried)
+                UNION SELECT jsonb_object_keys(before.refused)::bigint
+                UNION SELECT jsonb_object_keys(new.refused)::bigint
+            ) AS all_of_them
+        ) AS opens,
         LATERAL (
             SELECT CASE WHEN p.probing THEN p.refused ELSE COALESCE(jsonb_object_agg(mailbox_id, at), '{}') END AS refused,
-                   p.probing OR count(*) = 5 AS probing
+                   p.probing OR new.refused <> '{}' AND count(*) >= opens.n AS probing
             FROM (
-                SELECT key AS mailbox_id, COALESCE(EXCLUDED.refused ->> key, value)::timestamptz AS at, 0 AS rank
-                FROM jsonb_each_text(p.refused)
-                WHERE value::timestamptz > EXCLUDED.since - interval '10 minutes' OR EXCLUDED.refused ? key
-                UNION ALL
-                SELECT key, value::timestamptz, 1 FROM jsonb_each_text(EXCLUDED.refused) WHERE NOT p.refused ? key
-                ORDER BY rank, at, mailbox_id
-                LIMIT 5
-            ) AS first_five
+                SELECT mailbox_id, at FROM (
+                    SELECT key AS mailbox_id, value AS at, 0 AS rank FROM jsonb_each(before.refused)
+                    UNION ALL
+                    SELECT key, value, 1 FROM jsonb_each(new.refused) WHERE NOT before.refused ? key
+                ) AS all_of_them
+                ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint
+                LIMIT GREATEST(opens.n, before.n + 1)
+            ) AS first_few
         ) AS shuts,
         LATERAL (
-            SELECT GREATEST(p.until,
-                CASE WHEN EXCLUDED.failures = 0 AND EXCLUDED.refused = '{}' THEN EXCLUDED.until END,
-                CASE WHEN EXCLUDED.failures > 0 AND NOT was.open AND fails.n >= 5
-                     THEN EXCLUDED.since + (ARRAY[5, 15, 60])[fails.n - 4] * interval '1 minute' END,
-                CASE WHEN EXCLUDED.refused <> '{}' AND shuts.probing AND NOT (p.probing AND was.open)
-                     THEN EXCLUDED.since + interval '1 hour' END) AS until
+            SELECT GREATEST(p.until, new.until,
+                CASE WHEN counted.n > 0 AND NOT was.open AND fails.n >= 5
+                     THEN new.at + (ARRAY[5, 15, 60])[fails.n - 4] * interval '1 minute' END,
+                CASE WHEN new.refused <> '{}' AND shuts.probing AND NOT (p.probing AND was.open)
+                     THEN new.at + interval '1 hour' END) AS until
         ) AS later
+        WHERE new.scope = p.scope AND new.key = p.key
     )
-    WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}'
+    WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}' OR EXCLUDED.stalled <> '{}'
     RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing
 ),
--- Not let in, and not now one of the five for whom that is their own matter.
+-- Not let in, and not disabled for it: the breaker was open, or opens with this one. Somebody must be left to try.
 spared AS (
     SELECT said.mailbox_id
     FROM said
     JOIN held ON held.scope = said.scope AND held.key = said.key
-    WHERE said.shut_out AND to_jsonb(said.at) IS DISTINCT FROM held.refused -> said.mailbox_id::text
+    WHERE said.shut_out
+      AND (to_jsonb(said.at) IS DISTINCT FROM held.refused -> said.mailbox_id::text
+           OR held.probing AND said.flight = (
+               SELECT last.flight FROM said AS last
+               WHERE last.shut_out AND last.scope = held.scope AND last.key = held.key
+                 AND to_jsonb(last.at) = held.refused -> last.mailbox_id::text
+               ORDER BY last.at DESC, last.mailbox_id DESC LIMIT 1
+           ))
 ),
--- Who was let in ends what had paused its host. A row that another statement holds is left to the next one: whoever
--- waited here, after all other locks, could wait for somebody who waits for us.
+-- Who was let in ends what had paused its host, and who was answered what was counted against it. A row that another
+-- statement holds is left to the next one: whoever waited here, after all other locks, could wait for somebody who waits for us.
 mending AS MATERIALIZED (
-    SELECT p.key, p.reason, pressed.at, p.probing OR p.failures >= 5 AS ended
+    SELECT p.key, p.reason, pressed.at, pressed.let_in, pressed.last_in, pressed.answered,
+           pressed.let_in AND (p.probing OR p.failures >= 5) AS ended,
+           CASE WHEN pressed.let_in AND p.probing THEN p.refused ELSE '{}' END AS restored
     FROM pauses p
-    JOIN pressed ON pressed.key = p.key AND pressed.scope = 'host' AND pressed.let_in
-    WHERE p.scope = 'host' AND p.until <= pressed.at AND (p.failures > 0 OR p.probing)
-      AND pressed.failures = 0 AND pressed.refused = '{}' AND pressed.until IS NULL
+    JOIN pressed ON pressed.key = p.key AND pressed.scope = 'host'
+    WHERE p.scope = 'host' AND p.until <= pressed.at
+      AND (pressed.let_in AND (p.failures > 0 OR p.probing OR p.refused <> '{}')
+           OR EXISTS (SELECT FROM jsonb_each(p.stalled) WHERE value::int <= pressed.answered))
+      AND pressed.failures = 0 AND pressed.refused = '{}' AND pressed.stalled = '{}' AND pressed.until IS NULL
       AND (SELECT count(*) FROM held) >= 0
     FOR UPDATE OF p SKIP LOCKED
 ),
 mended AS (
     UPDATE pauses p
-    SET failures = 0, probing = false, refused = CASE WHEN p.probing THEN '{}' ELSE p.refused END
+    SET failures = CASE WHEN mending.let_in THEN 0 ELSE p.failures END,
+        probing = p.probing AND NOT mending.let_in,
+        refused = (
+            SELECT COALESCE(jsonb_object_agg(key, value), '{}') FROM jsonb_each(p.refused)
+            WHERE NOT mending.let_in OR NOT p.probing AND (value #>> '{}')::timestamptz > mending.last_in
+        ),
+        stalled = (
+            SELECT COALESCE(jsonb_object_agg(key, value), '{}') FROM jsonb_each(p.stalled)
+            WHERE (value::int > mending.answered) IS NOT FALSE
+        )
     FROM mending
     WHERE p.scope = 'host' AND p.key = mending.key
 ),
@@ -268,7 +400,10 @@ rulings AS MATERIALIZED (
            b.receives_until IS NOT NULL AND (b.receives OR b.receive_until < b.receives_until) IS TRUE AS excluded,
            half.grown < b.grown AND (b.eased_at <= b.at - interval '24 hours') IS NOT FALSE
                AND (eases > 0 OR (had < 3 AND had + strikes >= 3)) AS eased,
-           half.grown AS eased_to
+           half.grown AS eased_to, b.stopped_for,
+           b.state = 'disabled' AND EXISTS (
+               SELECT FROM mending WHERE mending.key = b.host AND mending.restored ? b.id::text
+           ) AS returns
     FROM boxes b,
     LATERAL (
         SELECT GREATEST(b.sends_until, CASE WHEN had + strikes >= 6 AND strikes > 0 THEN b.at + interval '24 hours' END) AS until
@@ -279,8 +414,9 @@ rulings AS MATERIALIZED (
 ),
 marked AS (
     UPDATE mailboxes m
-    SET state = CASE WHEN NOT stops THEN m.state WHEN sends_until = 'infinity' THEN 'disabled' ELSE 'paused' END,
-        reason = CASE WHEN stops THEN sends_reason ELSE m.reason END,
+    SET state = CASE WHEN returns THEN 'active' WHEN NOT stops THEN m.state
+                     WHEN sends_until = 'infinity' THEN 'disabled' ELSE 'paused' END,
+        reason = CASE WHEN stops THEN sends_reason WHEN NOT returns THEN m.reason END,
         paused_until = CASE WHEN NOT stops THEN m.paused_until WHEN sends_until < 'infinity' THEN sends_until END,
         receives = m.receives AND NOT excluded,
         receive_reason = CASE WHEN excluded THEN receives_reason ELSE m.receive_reason END,
@@ -289,9 +425,9 @@ marked AS (
         strikes = r.strikes, struck_at = r.struck_at,
         grown = CASE WHEN eased THEN eased_to ELSE m.grown END,
         eased_at = CASE WHEN eased THEN r.at ELSE m.eased_at END,
-        changed_at = CASE WHEN stops OR excluded OR eased THEN r.at ELSE m.changed_at END
+        changed_at = CASE WHEN stops OR excluded OR eased OR returns THEN r.at ELSE m.changed_at END
     FROM rulings r
-    WHERE m.id = r.id AND (stops OR excluded OR eased OR (m.strikes, m.struck_at) IS DISTINCT FROM (r.strikes, r.struck_at))
+    WHERE m.id = r.id AND (stops OR excluded OR eased OR returns OR (m.strikes, m.struck_at) IS DISTINCT FROM (r.strikes, r.struck_at))
 ),
 alerts AS (
     SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
@@ -317,6 +453,8 @@ told AS (
     FROM rulings
     WHERE excluded
     UNION ALL
+    SELECT at, 'sender-restored', id, stopped_for, 'its mail host lets mailboxes in again' FROM rulings WHERE returns
+    UNION ALL
     SELECT pressed.at, held.scope || '-paused', NULL, held.reason,
            held.key || ' until ' || held.until || CASE WHEN held.probing THEN ', then one mailbox at a time' ELSE '' END
     FROM held
@@ -326,6 +464,10 @@ told AS (
     SELECT at, 'host-recovered', NULL, 'let-in', key || ' after ' || reason FROM mending WHERE ended
     UNION ALL
     SELECT at, 'mail-alert', mailbox_id, reason, notes FROM alerts
+    UNION ALL
+    SELECT r.at, 'result-reduced', e.mailbox_id, COALESCE(r.reason, r.fate), COALESCE(r.notes, '')
+    FROM ends e JOIN results r ON r.flight = e.flight WHERE r.mark = 'reduced'
+    RETURNING kind, reason, detail
 ),
 -- A late refusal gives nothing back to the user's day: whether it took a place there went with its flight. So a limit
 -- errs on the side of fewer.
@@ -405,4 +547,6 @@ batch_counted AS (
 )
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM corrected) AS changed,
        (SELECT count(*) FROM flights WHERE fate = 'uncertain') AS uncertain,
-       (SELECT count(*) FROM flights WHERE fate = 'unstarted') AS released
+       (SELECT count(*) FROM flights WHERE fate = 'unstarted') AS released,
+       ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM told
+             WHERE kind IN ('host-paused', 'domain-paused', 'host-recovered')) AS warnings

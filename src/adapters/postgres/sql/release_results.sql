@@ -5,7 +5,11 @@ WITH results AS MATERIALIZED (
            NULL::text AS notes, NULL::bigint AS batch, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
            NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
-           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace
+           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled
     FROM in_flight
     WHERE id = ANY ($1::bigint[])
+),
+-- Nothing is counted against anybody here.
+rules AS (
+    SELECT NULL::int AS refused_share, NULL::int AS refusals_least, NULL::int AS refusals_most, NULL::int AS stalled_mailboxes
 ),

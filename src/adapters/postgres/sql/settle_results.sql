@@ -4,14 +4,21 @@
 -- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
 -- $11 batch bigint[], $12..$15 sender_until, partner_until, host_until, domain_until text[] of timestamps: NULL nothing, 'infinity' until
 -- the operator resumes; $16 reply_due, $17 reply_until timestamptz[]: when the partner answers, NULL never; $18 mark text[]:
--- what it adds to a count (domain/outcome/standing.rs), $19 let_in bool[]: it got past AUTH, $20 trace text[]: its span,
--- where somebody traces
+-- what it adds to a count (domain/outcome/standing.rs), or `reduced`; $19 let_in bool[]: it got past AUTH, $20 trace text[]: its
+-- span, where somebody traces; $21 answered int[]: the last step at which its host answered, from AUTH on, $22 stalled int[]: the
+-- step at which it did not
+-- $23 refused_share int (percent), $24 refusals_least, $25 refusals_most, $26 stalled_mailboxes int: domain/outcome/breaker.rs
+-- and stalls.rs
 WITH results AS MATERIALIZED (
     SELECT *
     FROM unnest($1::bigint[], $2::date[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::text[],
                 $8::int[], $9::text[], $10::text[], $11::bigint[], $12::text[]::timestamptz[],
                 $13::text[]::timestamptz[], $14::text[]::timestamptz[], $15::text[]::timestamptz[], $16::timestamptz[],
-                $17::timestamptz[], $18::text[], $19::bool[], $20::text[])
+                $17::timestamptz[], $18::text[], $19::bool[], $20::text[], $21::int[], $22::int[])
         AS result (flight, day, fate, at, latency_ms, next_at, reason, smtp_code, enhanced, notes, batch,
-                   sender_until, partner_until, host_until, domain_until, reply_due, reply_until, mark, let_in, trace)
+                   sender_until, partner_until, host_until, domain_until, reply_due, reply_until, mark, let_in, trace, answered,
+                   stalled)
+),
+rules AS (
+    SELECT $23::int AS refused_share, $24::int AS refusals_least, $25::int AS refusals_most, $26::int AS stalled_mailboxes
 ),

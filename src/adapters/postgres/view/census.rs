@@ -247,7 +247,7 @@ const CENSUS: &str = concat!(
     held AS MATERIALIZED (
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
-        FROM pauses WHERE until > $7
+        FROM pauses WHERE until > $7 OR probing
     ),
     stood AS (
         SELECT judged.*, CASE WHEN state = 'disabled' THEN 'disabled' WHEN NOT enabled THEN 'off'

@@ -57,6 +57,10 @@ pub struct MailboxView {
     pub changed_at: DateTime<Utc>,
     /// Why, and until when, its mail host or its domain is left alone.
     pub host_pause: Option<(String, DateTime<Utc>)>,
+    /// Its mail host's breaker is open, so `host_pause` has no end: one mailbox at a time tries.
+    pub is_host_probing: bool,
+    /// That breaker disabled it, so it returns once the host lets a mailbox in.
+    pub returns_with_host: bool,
     pub domain_pause: Option<(String, DateTime<Utc>)>,
     pub in_flight: bool,
     /// Its own date; its counters are all 0, and its quota what the ramp says, before the first reservation.
@@ -120,18 +124,29 @@ const MAILBOXES: &str = "
     ORDER BY m.id";
 
 /// The hosts and the domains that are left alone, by scope and name: why, and until when.
-struct Pauses(HashMap<(String, String), (String, DateTime<Utc>)>);
+struct Pauses(HashMap<(String, String), PlacePause>);
+
+#[derive(FromRow)]
+struct PlacePause {
+    scope: String,
+    key: String,
+    reason: String,
+    until: DateTime<Utc>,
+    probing: bool,
+    refused: Vec<String>,
+}
 
 impl Pauses {
     async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<Pauses, sqlx::Error> {
-        const PAUSES: &str = "SELECT scope, key, reason, until FROM pauses WHERE until > $1";
-        let rows: Vec<(String, String, String, DateTime<Utc>)> =
-            sqlx::query_as(PAUSES).bind(now).fetch_all(pool).await?;
-        Ok(Pauses(rows.into_iter().map(|(scope, key, reason, until)| ((scope, key), (reason, until))).collect()))
+        const PAUSES: &str = "
+            SELECT scope, key, reason, until, probing, ARRAY(SELECT jsonb_object_keys(refused)) AS refused
+            FROM pauses WHERE until > $1 OR probing";
+        let rows: Vec<PlacePause> = sqlx::query_as(PAUSES).bind(now).fetch_all(pool).await?;
+        Ok(Pauses(rows.into_iter().map(|place| ((place.scope.clone(), place.key.clone()), place)).collect()))
     }
 
-    fn of(&self, scope: &str, key: &str) -> Option<(String, DateTime<Utc>)> {
-        self.0.get(&(scope.to_owned(), key.to_owned())).cloned()
+    fn of(&self, scope: &str, key: &str) -> Option<&PlacePause> {
+        self.0.get(&(scope.to_owned(), key.to_owned()))
     }
 }
 
@@ -213,8 +228,14 @@ impl Flat {
             (Some(host), Some(port), Some(security)) => Some(endpoint(host, port, &security)?),
             _ => None,
         };
-        let host_pause = pauses.of("host", &self.smtp_host.to_lowercase());
-        let domain_pause = pauses.of("domain", &self.domain);
+        let reason_and_end = |place: &PlacePause| (place.reason.clone(), place.until);
+        let host = pauses.of("host", &self.smtp_host.to_lowercase());
+        let is_host_probing = host.is_some_and(|host| host.probing);
+        let returns_with_host = is_host_probing
+            && self.state == "disabled"
+            && host.is_some_and(|host| host.refused.contains(&self.id.to_string()));
+        let host_pause = host.map(reason_and_end);
+        let domain_pause = pauses.of("domain", &self.domain).map(reason_and_end);
         Ok(Some(MailboxView {
             id: MailboxId(self.id),
             user: self.user_email,
@@ -240,6 +261,8 @@ impl Flat {
             enrolled_at: self.enrolled_at,
             changed_at: self.changed_at,
             host_pause,
+            is_host_probing,
+            returns_with_host,
             domain_pause,
             in_flight: self.in_flight,
             today: Day { day, quota, ..Day::default() },

@@ -105,7 +105,7 @@ async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<Str
     const HELD: &str = "
         SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}'),
                coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}')
-        FROM pauses WHERE until > $1";
+        FROM pauses WHERE until > $1 OR probing";
     sqlx::query_as(HELD).bind(now).fetch_one(pool).await
 }
 

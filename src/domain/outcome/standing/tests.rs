@@ -37,6 +37,10 @@ fn what_disables_one_mailbox_says_nothing_about_its_host() {
     }
 }
 
+fn tried(mailboxes: i64) -> BTreeSet<MailboxId> {
+    (1..=mailboxes).map(MailboxId).collect()
+}
+
 #[test]
 fn failures_in_a_row_pause_a_host_longer_and_longer() {
     let mut host = Whole::default();
@@ -51,7 +55,7 @@ fn failures_in_a_row_pause_a_host_longer_and_longer() {
         assert!(host.fail(at(again)));
         assert_eq!(host.until, Some(at(again + 60)));
     }
-    assert!(!host.let_in(at(144)) && host.let_in(at(145)));
+    assert!(!host.let_in(at(144)).is_recovered && host.let_in(at(145)).is_recovered);
     assert!(!host.fail(at(146)), "it begins anew");
 }
 
@@ -61,32 +65,84 @@ fn a_host_that_takes_mails_in_between_is_not_paused() {
     for minute in 0..100 {
         assert!(!host.fail(at(minute)));
         if minute % 4 == 3 {
-            assert!(!host.let_in(at(minute)), "nothing had paused it");
+            assert!(!host.let_in(at(minute)).is_recovered, "nothing had paused it");
         }
     }
 }
 
 #[test]
-fn the_fifth_mailbox_opens_the_breaker_and_the_sixth_is_spared() {
-    let mut host = Whole::default();
-    for mailbox in 1..=4 {
-        assert_eq!(host.shut_out(MailboxId(mailbox), at(0)), ShutOut { disabled: true, opened: false });
+fn half_of_those_that_tried_open_the_breaker_however_long_it_takes() {
+    let (mut host, eight) = (Whole::default(), tried(8));
+    for mailbox in 1..=3 {
+        let refused = host.shut_out(MailboxId(mailbox), at(mailbox * 1_000), &eight);
+        assert_eq!(refused, ShutOut { disabled: true, opened: false });
     }
-    assert_eq!(host.shut_out(MailboxId(5), at(1)), ShutOut { disabled: true, opened: true });
-    assert_eq!(host.shut_out(MailboxId(6), at(1)), ShutOut { disabled: false, opened: false });
-    assert!(!host.let_in(at(2)), "it was on its way when the breaker opened");
-    assert_eq!(host.shut_out(MailboxId(7), at(61)), ShutOut { disabled: false, opened: true });
-    assert_eq!(host.until, Some(at(121)));
-    assert!(host.let_in(at(121)) && !host.let_in(at(122)));
-    assert_eq!(host.shut_out(MailboxId(7), at(123)), ShutOut { disabled: true, opened: false });
+    assert_eq!(host.shut_out(MailboxId(4), at(4_000), &eight), ShutOut { disabled: false, opened: true });
+    assert_eq!(host.shut_out(MailboxId(5), at(4_001), &eight), ShutOut { disabled: false, opened: false });
+    assert!(!host.let_in(at(4_002)).is_recovered, "it was on its way when the breaker opened");
+    assert_eq!(host.shut_out(MailboxId(7), at(4_061), &eight), ShutOut { disabled: false, opened: true });
+    assert_eq!(host.until, Some(at(4_121)));
+    let recovery = host.let_in(at(4_121));
+    assert_eq!((recovery.is_recovered, recovery.restored), (true, tried(4).into_iter().collect()));
+    assert_eq!(host.let_in(at(4_122)), Recovery::default());
+    assert_eq!(host.shut_out(MailboxId(7), at(4_123), &eight), ShutOut { disabled: true, opened: false });
+}
+
+#[test]
+fn the_last_of_three_is_left_to_try_and_two_have_no_breaker() {
+    let mut host = Whole::default();
+    let (three, two) = (tried(3), tried(2));
+    let disabled = |mailbox| host.shut_out(MailboxId(mailbox), at(mailbox), &three).disabled;
+    assert_eq!([1, 2, 3].map(disabled), [true, true, false]);
+    let mut small = Whole::default();
+    assert_eq!([1, 2].map(|mailbox| small.shut_out(MailboxId(mailbox), at(mailbox), &two).disabled), [true, true]);
+    assert!(!small.probing);
+}
+
+#[test]
+fn whoever_is_refused_while_neighbours_are_let_in_is_its_own_matter() {
+    let mut host = Whole::default();
+    for mailbox in 1..=8 {
+        assert_eq!(host.shut_out(MailboxId(mailbox), at(mailbox), &tried(9)), ShutOut { disabled: true, opened: false });
+        assert_eq!(host.let_in(at(mailbox)), Recovery::default(), "nobody comes back");
+    }
 }
 
 #[test]
 fn one_mailbox_that_is_refused_again_and_again_is_one_mailbox() {
     let mut host = Whole::default();
     for minute in 0..9 {
-        assert_eq!(host.shut_out(MailboxId(1), at(minute)), ShutOut { disabled: true, opened: false });
+        assert_eq!(host.shut_out(MailboxId(1), at(minute), &tried(1)), ShutOut { disabled: true, opened: false });
     }
+}
+
+#[test]
+fn three_mailboxes_without_an_answer_pause_their_host_and_one_does_not() {
+    let mut host = Whole::default();
+    for minute in 0..9 {
+        assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(minute), 9), "one rests nobody");
+    }
+    assert!(!host.stall(MailboxId(2), Stage::Rcpt, at(10), 9));
+    host.answered(Stage::Mail, at(11));
+    assert!(host.stall(MailboxId(3), Stage::Rcpt, at(12), 9), "MAIL was answered, RCPT was not");
+    assert_eq!(host.until, Some(at(17)));
+    assert!(!host.stall(MailboxId(4), Stage::Rcpt, at(13), 9), "it was on its way when the pause began");
+    assert!(host.stall(MailboxId(1), Stage::Rcpt, at(17), 9));
+    assert_eq!(host.until, Some(at(32)), "longer each time");
+    host.answered(Stage::Rcpt, at(32));
+    assert!(host.let_in(at(32)).is_recovered);
+    assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(33), 9), "it begins anew");
+}
+
+#[test]
+fn at_a_host_with_two_mailboxes_each_stall_is_a_failure_once_both_met_one() {
+    let mut host = Whole::default();
+    assert!(!host.stall(MailboxId(1), Stage::Dot, at(0), 2));
+    assert_eq!(host.failures, 0);
+    for minute in 1..5 {
+        assert!(!host.stall(MailboxId(2), Stage::Dot, at(minute), 2));
+    }
+    assert!(host.stall(MailboxId(1), Stage::Dot, at(5), 2), "the fifth failure in a row");
 }
 
 #[test]
@@ -103,20 +159,24 @@ fn the_third_strike_of_a_day_eases_and_the_sixth_pauses() {
 proptest! {
     /// Whatever is refused when, and whatever is let in between.
     #[test]
-    fn never_more_than_five_are_disabled_within_ten_minutes(
+    fn fewer_are_disabled_in_a_row_than_open_the_breaker(
         steps in proptest::collection::vec((0i64..40, 0i64..4, 0u8..8), 1..200),
     ) {
-        let (mut host, mut minute, mut disabled) = (Whole::default(), 0, Vec::new());
+        let (mut host, mut minute, mut disabled) = (Whole::default(), 0, BTreeSet::new());
         for (mailbox, later, kind) in steps {
             minute += later;
             match kind {
-                0 => drop(host.let_in(at(minute))),
+                0 if !host.holds(at(minute)) => {
+                    host.let_in(at(minute));
+                    disabled.clear();
+                }
                 1 => drop(host.fail(at(minute))),
-                _ if host.shut_out(MailboxId(mailbox), at(minute)).disabled => disabled.push((minute, mailbox)),
+                _ if host.shut_out(MailboxId(mailbox), at(minute), &tried(40)).disabled => {
+                    disabled.insert(mailbox);
+                }
                 _ => {}
             }
-            let lately = disabled.iter().filter(|(when, _)| minute - when < 10).map(|(_, mailbox)| mailbox);
-            prop_assert!(lately.collect::<std::collections::BTreeSet<_>>().len() <= REFUSALS);
+            prop_assert!(disabled.len() < refusals_to_open(40));
         }
     }
 }

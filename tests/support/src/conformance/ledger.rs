@@ -246,6 +246,7 @@ pub fn end(flight: &Flight, fate: Fate) -> Settlement {
         outcome,
         reply: None,
         trace: None,
+        is_reduced: false,
     }
 }
 
@@ -365,18 +366,25 @@ macro_rules! ledger_conformance {
         }
         mod standing {
             $crate::conformance_cases!($crate::conformance::ledger::standing, super::$world,
-                five_that_are_not_let_in_open_the_breaker_and_the_sixth_is_not_disabled
+                half_of_those_that_tried_open_the_breaker_and_nobody_more_is_disabled
                 those_on_their_way_when_the_breaker_opens_are_not_disabled
-                more_than_ten_minutes_apart_they_are_each_ones_own_matter
+                however_far_apart_they_are_refused_the_breaker_opens
+                who_is_refused_while_its_neighbours_are_let_in_stays_disabled
+                in_one_settle_a_refusal_before_one_that_is_let_in_is_its_own_matter
+                a_host_with_two_mailboxes_has_no_breaker_and_of_three_one_is_left
                 a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in
+                whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in
                 a_breaker_concerns_its_own_host_only
                 a_resumed_host_is_as_if_nothing_had_been
                 a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do
+                a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host
+                an_answer_at_that_step_ends_the_count_of_stalls
+                at_a_host_with_two_mailboxes_stalls_of_both_are_failures
                 three_strikes_ease_a_sender_and_six_pause_it
                 strikes_of_another_day_are_forgotten
                 too_much_at_once_pauses_an_hour_and_eases_once_a_day
                 what_nobody_pays_for_is_told_once_an_hour
-                racing_settles_of_a_wave_disable_five
+                racing_settles_of_a_wave_disable_four
             );
         }
         mod turning {

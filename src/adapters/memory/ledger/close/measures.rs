@@ -2,22 +2,42 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use super::{Ending, UNCERTAIN};
 use crate::{
-    adapters::memory::world::{LogRow, Standing, Tables},
+    adapters::memory::world::{Enrolled, LogRow, Standing, Tables},
     domain::{
         id::{FlightId, MailboxId},
         outcome::{
-            Effects, Measure,
+            Effects, Measure, Stage,
             standing::{Mark, Struck},
         },
     },
 };
 
-/// Each host past whose AUTH one of the mails got, with when, if nothing else was said about it.
-pub(super) type Welcome = BTreeMap<String, DateTime<Utc>>;
+/// What the mails that got past AUTH say about their hosts.
+#[derive(Default)]
+pub(super) struct Welcome {
+    /// Each host that let one in, with when, if nothing else was said about it.
+    recovers: BTreeMap<String, DateTime<Utc>>,
+    /// When each host let one in last. A refusal before that is the mailbox's own matter.
+    last_in: BTreeMap<String, DateTime<Utc>>,
+    /// When a mail was last answered, for each host and step.
+    answered: BTreeMap<(String, Stage), DateTime<Utc>>,
+}
+
+impl Welcome {
+    /// Says whether a refusal at `at` comes after the last mail that the host let in.
+    fn is_unbroken(&self, host: &str, at: DateTime<Utc>) -> bool {
+        self.last_in.get(host).is_none_or(|last| *last < at)
+    }
+
+    /// Says whether a mail was answered at `step`, or after it, since one was not at `at`.
+    fn is_answered_since(&self, host: &str, step: Stage, at: DateTime<Utc>) -> bool {
+        self.answered.iter().any(|((of, by), last)| of == host && *by >= step && *last >= at)
+    }
+}
 
 /// An alert is told once an hour for each reason.
 const ALERT_ONCE_IN: TimeDelta = TimeDelta::hours(1);
@@ -30,38 +50,79 @@ impl Ending {
 }
 
 impl Tables {
-    /// Reads which hosts let a mail in. One that failed besides is not in trouble. Where no host is paused and none has
-    /// failed, it concerns nobody.
+    /// Reads which hosts let a mail in and answered. One that failed besides has not recovered. Where no host is paused and
+    /// none has failed, it concerns nobody.
     pub(super) fn welcome(&self, ends: &[Ending]) -> Welcome {
-        let (mut welcome, mut pressed) = (Welcome::new(), BTreeSet::new());
+        let mut welcome = Welcome::default();
         if self.pauses.is_empty() && ends.iter().all(Ending::concerns_nobody) {
             return welcome;
         }
-        for end in ends {
+        for end in ends.iter().filter(|end| !end.is_reduced) {
             let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
+            if let Some(step) = end.outcome.answered() {
+                let last = welcome.answered.entry((host.clone(), step)).or_insert(end.at);
+                *last = end.at.max(*last);
+            }
             if end.outcome.was_let_in() {
-                let at = welcome.entry(host).or_insert(end.at);
-                *at = end.at.min(*at);
-            } else if matches!(end.outcome.mark(), Some(Mark::ShutOut(_)))
-                || end.outcome.effects.host.is_some_and(holds)
-            {
-                pressed.insert(host);
+                let first = welcome.recovers.entry(host.clone()).or_insert(end.at);
+                *first = end.at.min(*first);
+                if !self.pauses.get(&("host", host.clone())).is_some_and(|whole| whole.probing) {
+                    let last = welcome.last_in.entry(host).or_insert(end.at);
+                    *last = end.at.max(*last);
+                }
             }
         }
-        welcome.retain(|host, _| !pressed.contains(host));
+        for end in ends {
+            let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
+            let presses = match end.outcome.mark() {
+                Some(Mark::ShutOut(_)) => welcome.is_unbroken(&host, end.at),
+                Some(Mark::Stalled(step)) => !welcome.is_answered_since(&host, step, end.at),
+                _ => end.outcome.effects.host.is_some_and(holds),
+            };
+            if presses {
+                welcome.recovers.remove(&host);
+            }
+        }
         welcome
     }
 
-    /// Who was let in ends what had paused its host.
+    /// Whoever was answered ends what was counted against its host for that step before.
+    pub(super) fn note_answers(&mut self, welcome: &Welcome) {
+        for ((host, step), at) in &welcome.answered {
+            if let Some(whole) = self.pauses.get_mut(&("host", host.clone())) {
+                whole.answered(*step, *at);
+            }
+        }
+    }
+
+    /// Who was let in ends what had paused its host, and brings back whom its breaker had disabled.
     pub(super) fn mend(&mut self, welcome: Welcome) {
-        for (host, at) in welcome {
-            if self.pauses.get_mut(&("host", host)).is_some_and(|whole| whole.let_in(at)) {
+        for (host, at) in welcome.recovers {
+            let Some(whole) = self.pauses.get_mut(&("host", host.clone())) else { continue };
+            let recovery = whole.let_in(at);
+            for mailbox in recovery.restored {
+                self.restore(mailbox, &host);
+            }
+            if recovery.is_recovered {
                 self.tell("host-recovered", None, "let-in");
             }
         }
     }
 
+    fn restore(&mut self, mailbox: MailboxId, host: &str) {
+        let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| *disabled.host == *host) else { return };
+        if let Standing::Stopped { reason, by_operator: false } = &disabled.sending {
+            let reason = reason.clone();
+            disabled.sending = Standing::Active;
+            self.tell("sender-restored", Some(mailbox), &reason);
+        }
+    }
+
     pub(super) fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
+        if end.is_reduced {
+            let reason = if end.outcome.reason.is_empty() { end.outcome.fate.as_str() } else { end.outcome.reason };
+            return self.tell("result-reduced", Some(sender), reason);
+        }
         if end.concerns_nobody() {
             return;
         }
@@ -90,14 +151,25 @@ impl Tables {
         let Some(host) = self.host_of(sender) else { return false };
         self.pause_whole("host", host.clone(), end.outcome.effects.host, end);
         match end.outcome.mark() {
-            Some(Mark::HostFailure) if !welcome.contains_key(&host) => {
+            Some(Mark::HostFailure) if !welcome.recovers.contains_key(&host) => {
                 if self.pauses.entry(("host", host)).or_default().fail(end.at) {
                     self.tell("host-paused", None, end.outcome.reason);
                 }
                 false
             }
-            Some(mark @ Mark::ShutOut(_)) => {
-                let shut_out = self.pauses.entry(("host", host)).or_default().shut_out(sender, end.at);
+            Some(mark @ Mark::Stalled(step)) if !welcome.is_answered_since(&host, step, end.at) => {
+                let mailboxes = self.mailboxes_of(&host);
+                let whole = self.pauses.entry(("host", host)).or_default();
+                if whole.stall(sender, step, end.at, mailboxes) {
+                    self.tell("host-paused", None, mark.as_str());
+                }
+                false
+            }
+            Some(mark @ Mark::ShutOut(_)) if welcome.is_unbroken(&host, end.at) => {
+                let (tried, last_in) = (self.tried_at(&host, end.at), welcome.last_in.get(&host));
+                let whole = self.pauses.entry(("host", host)).or_default();
+                last_in.into_iter().for_each(|last| whole.forget_refusals(*last));
+                let shut_out = whole.shut_out(sender, end.at, &tried);
                 if shut_out.opened {
                     self.tell("host-paused", None, mark.as_str());
                 }
@@ -105,6 +177,22 @@ impl Tables {
             }
             _ => false,
         }
+    }
+
+    /// Returns how many mailboxes of a host are not disabled.
+    fn mailboxes_of(&self, host: &str) -> usize {
+        self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox)).count()
+    }
+
+    /// Returns the mailboxes of a host that are not disabled and tried on one of the days around `at`.
+    fn tried_at(&self, host: &str, at: DateTime<Utc>) -> BTreeSet<MailboxId> {
+        let (first, last) = (at.date_naive() - Days::new(1), at.date_naive() + Days::new(1));
+        let tried = |mailbox: &MailboxId| {
+            let mut days = self.days.range((*mailbox, first)..=(*mailbox, last));
+            days.any(|(_, day)| day.attempts + day.reply_attempts > 0)
+        };
+        let of_it = self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox));
+        of_it.map(|mailbox| mailbox.id).filter(tried).collect()
     }
 
     fn pause_whole(&mut self, scope: &'static str, name: String, measure: Option<Measure>, end: &Ending) {
@@ -166,7 +254,11 @@ impl Tables {
 
 /// Says whether somebody is left alone, and not only counted against.
 fn holds(measure: Measure) -> bool {
-    measure != Measure::Strike
+    !matches!(measure, Measure::Strike | Measure::Stall)
+}
+
+fn is_disabled(mailbox: &Enrolled) -> bool {
+    matches!(mailbox.sending, Standing::Stopped { by_operator: false, .. })
 }
 
 fn kind(whom: &str, for_good: &str, measure: Measure) -> String {

@@ -42,6 +42,14 @@ fn failed(flight: &Flight) -> Settlement {
     answered(flight, Stage::Connect, "host-unreachable", effects)
 }
 
+/// As a timeout at `stage`, after answers to all before it.
+fn stalled(flight: &Flight, stage: Stage) -> Settlement {
+    let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+    let mut settlement = answered(flight, stage, "timeout", effects);
+    settlement.outcome.reply = None;
+    settlement
+}
+
 fn struck(flight: &Flight) -> Settlement {
     let effects = Effects { sender: Some(Measure::Strike), ..Effects::default() };
     answered(flight, Stage::Dot, "policy-refused", effects)
@@ -85,21 +93,21 @@ async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
     candidates.iter().map(|candidate| candidate.id.0).collect()
 }
 
-pub async fn five_that_are_not_let_in_open_the_breaker_and_the_sixth_is_not_disabled(world: &dyn LedgerWorld) {
-    let (life, flights) = aloft(world, 7).await;
+pub async fn half_of_those_that_tried_open_the_breaker_and_nobody_more_is_disabled(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 8).await;
     let results: Vec<Settlement> = flights.iter().map(not_let_in).collect();
-    assert_eq!(life.settle(&results).await, 7);
-    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5]);
-    assert_eq!(told(world, "sender-disabled").await, ["auth-refused"; 5]);
+    assert_eq!(life.settle(&results).await, 8);
+    assert_eq!(stopped(world).await, [1, 2, 3], "the fourth opens it");
+    assert_eq!(told(world, "sender-disabled").await, ["auth-refused"; 3]);
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"]);
     assert_eq!(candidates(world, 59).await, [0; 0], "its host is left alone");
-    for mailbox in [6, 7] {
+    for mailbox in [4, 8] {
         let standing = world.standing(mailbox).await;
         assert_eq!((standing.sending.as_str(), standing.sending_reason), ("active", None));
         assert_true(world, mailbox, 0).await;
     }
     let reasons: Vec<_> = world.logs().await.into_iter().map(|row| row.reason.unwrap_or_default()).collect();
-    assert_eq!(reasons, ["auth-refused"; 7], "each attempt has its row");
+    assert_eq!(reasons, ["auth-refused"; 8], "each attempt has its row");
 }
 
 pub async fn those_on_their_way_when_the_breaker_opens_are_not_disabled(world: &dyn LedgerWorld) {
@@ -107,41 +115,150 @@ pub async fn those_on_their_way_when_the_breaker_opens_are_not_disabled(world: &
     for (minute, flight) in (0..).zip(&flights) {
         life.settle(&[at(minute, not_let_in(flight))]).await;
     }
-    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5]);
+    assert_eq!(stopped(world).await, [1, 2, 3, 4], "of nine that tried");
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "they do not lengthen it");
     assert_eq!(candidates(world, 4 + 59).await, [0; 0]);
     assert_eq!(candidates(world, 4 + 60).await.len(), 1);
 }
 
-pub async fn more_than_ten_minutes_apart_they_are_each_ones_own_matter(world: &dyn LedgerWorld) {
-    let (life, flights) = aloft(world, 9).await;
-    for (n, flight) in (0..).zip(&flights[..8]) {
-        life.settle(&[at(n * 3, not_let_in(flight))]).await;
+pub async fn however_far_apart_they_are_refused_the_breaker_opens(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 8).await;
+    for (n, flight) in (0..).zip(&flights[..4]) {
+        life.settle(&[at(n * 15, not_let_in(flight))]).await;
     }
-    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(stopped(world).await, [1, 2, 3]);
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"]);
+}
+
+pub async fn who_is_refused_while_its_neighbours_are_let_in_stays_disabled(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 12).await;
+    for (n, pair) in (0..).zip(flights.chunks(2)) {
+        life.settle(&[at(n, not_let_in(&pair[0]))]).await;
+        life.settle(&[at(n, end(&pair[1], Fate::Sent))]).await;
+    }
+    assert_eq!(stopped(world).await, [1, 3, 5, 7, 9, 11], "each for its own reason");
     assert_eq!(told(world, "host-paused").await, [""; 0]);
-    life.settle(&[at(21, not_let_in(&flights[8]))]).await;
-    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "the fifth since minute 12");
+    assert_eq!(told(world, "sender-restored").await, [""; 0]);
+}
+
+pub async fn in_one_settle_a_refusal_before_one_that_is_let_in_is_its_own_matter(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 6).await;
+    let mut results: Vec<Settlement> = (0..).zip(&flights[..4]).map(|(n, flight)| at(n, not_let_in(flight))).collect();
+    results.push(at(4, end(&flights[4], Fate::Sent)));
+    results.push(at(5, not_let_in(&flights[5])));
+    life.settle(&results).await;
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 6]);
+    assert_eq!(told(world, "host-paused").await, [""; 0]);
+}
+
+pub async fn a_host_with_two_mailboxes_has_no_breaker_and_of_three_one_is_left(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 5).await;
+    for mailbox in 1..=2 {
+        world.set_host(mailbox, "small.test").await;
+    }
+    for mailbox in 3..=5 {
+        world.set_host(mailbox, "three.test").await;
+    }
+    life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
+    assert_eq!(stopped(world).await, [1, 2, 3, 4]);
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "three.test");
 }
 
 pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(world: &dyn LedgerWorld) {
-    let (life, flights) = aloft(world, 5).await;
+    let (life, flights) = aloft(world, 8).await;
     life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
     let mut tried = candidates(world, 60).await;
     assert_eq!(tried.len(), 1);
-    let flight = life.fly_at(noon() + minutes(60), ask(tried[0], 0, &[MAILBOXES])).await;
+    let attempts = world.day(tried[0], super::DAY).await.attempts as u16;
+    let flight = life.fly_at(noon() + minutes(60), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11])).await;
     life.settle(&[at(60, not_let_in(&flight))]).await;
-    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5], "nobody more is disabled");
+    assert_eq!(stopped(world).await, [1, 2, 3], "nobody more is disabled");
     assert_eq!(candidates(world, 119).await, [0; 0], "the hour begins again");
 
     tried = candidates(world, 120).await;
     assert_eq!(tried.len(), 1);
     let attempts = world.day(tried[0], super::DAY).await.attempts as u16;
-    let flight = life.fly_at(noon() + minutes(120), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11])).await;
+    let flight = life.fly_at(noon() + minutes(120), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11, 10])).await;
     life.settle(&[at(121, end(&flight, Fate::Sent))]).await;
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 2]);
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
-    assert_eq!(candidates(world, 121).await.len(), 8, "all but the five");
+    assert_eq!(candidates(world, 121).await.len(), 13, "also those that it had disabled");
+}
+
+pub async fn whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 10).await;
+    life.settle(&[at(0, not_let_in(&flights[8])), at(1, end(&flights[9], Fate::Sent))]).await;
+    for (n, flight) in (0..).zip(&flights[..8]) {
+        life.settle(&[at(15 + n * 15, not_let_in(flight))]).await;
+    }
+    assert_eq!(stopped(world).await, [1, 2, 3, 4, 9], "9 for its own reason");
+    // It has moved.
+    world.set_host(3, "other.test").await;
+    let flight = life.fly_at(noon() + minutes(180), ask(5, 1, &[12])).await;
+    life.settle(&[at(181, end(&flight, Fate::Sent))]).await;
+    assert_eq!(told(world, "sender-restored").await, ["auth-refused"; 3]);
+    assert_eq!(stopped(world).await, [3, 9], "9 had neighbours that were let in, 3 is elsewhere");
+    assert_eq!(world.standing(1).await.sending_reason, None);
+    life.fly_at(noon() + minutes(182), ask(1, 1, &[12])).await;
+}
+
+pub async fn a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host(world: &dyn LedgerWorld) {
+    for (place, stage) in (0..).zip([Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot]) {
+        let ids: Vec<i64> = (1..=5).map(|n| place * 100 + n).collect();
+        for id in &ids {
+            world.enrol(*id, 1, 5, &format!("d{}.test", id % 3), 127).await;
+            world.set_host(*id, &format!("mail{place}.test")).await;
+        }
+        let life = Life::begin(world).await;
+        let mut flights = Vec::new();
+        for id in &ids[..4] {
+            flights.push(life.fly(ask(*id, 0, &[ids[4]])).await);
+        }
+        life.settle(&[at(0, stalled(&flights[0], stage))]).await;
+        life.settle(&[at(1, stalled(&flights[1], stage))]).await;
+        assert_eq!(told(world, "host-paused").await.len(), place as usize, "two of five at {stage:?}");
+        life.settle(&[at(2, stalled(&flights[2], stage)), at(2, stalled(&flights[3], stage))]).await;
+        let reason = format!("stalled-at-{}", stage.as_str());
+        assert_eq!(told(world, "host-paused").await.last(), Some(&reason));
+        assert_eq!(told(world, "host-paused").await.len(), place as usize + 1);
+        let mine = async |minute| candidates(world, minute).await.iter().filter(|id| ids.contains(id)).count();
+        assert_eq!((mine(6).await, mine(7).await), (0, 5), "five minutes");
+    }
+    assert_eq!(told(world, "sender-disabled").await, [""; 0]);
+}
+
+pub async fn an_answer_at_that_step_ends_the_count_of_stalls(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 12).await;
+    let refused_at = |stage| move |f: &Flight| answered(f, stage, "refused", Effects::default());
+    life.settle(&[at(0, stalled(&flights[0], Stage::Rcpt)), at(0, stalled(&flights[1], Stage::Rcpt))]).await;
+    life.settle(&[at(1, refused_at(Stage::Rcpt)(&flights[2]))]).await;
+    life.settle(&[at(2, stalled(&flights[3], Stage::Rcpt)), at(2, stalled(&flights[4], Stage::Rcpt))]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "RCPT was answered in between");
+    life.settle(&[at(3, refused_at(Stage::Mail)(&flights[5])), at(4, stalled(&flights[6], Stage::Rcpt))]).await;
+    assert_eq!(told(world, "host-paused").await, ["stalled-at-rcpt"], "MAIL was, RCPT was not");
+    assert_eq!(candidates(world, 8).await.len(), 0);
+    life.settle(&[at(9, stalled(&flights[7], Stage::Rcpt))]).await;
+    assert_eq!((candidates(world, 23).await.len(), candidates(world, 24).await.len()), (0, 13), "longer each time");
+    life.settle(&[at(24, end(&flights[8], Fate::Sent))]).await;
+    assert_eq!(told(world, "host-recovered").await, ["let-in"]);
+    life.settle(&[at(25, stalled(&flights[9], Stage::Rcpt)), at(25, stalled(&flights[10], Stage::Rcpt))]).await;
+    assert_eq!(candidates(world, 26).await.len(), 13, "it begins anew");
+}
+
+pub async fn at_a_host_with_two_mailboxes_stalls_of_both_are_failures(world: &dyn LedgerWorld) {
+    enrol(world, MAILBOXES, 9).await;
+    for mailbox in 1..=2 {
+        world.set_host(mailbox, "small.test").await;
+    }
+    let life = Life::begin(world).await;
+    for round in 0..3u16 {
+        for mailbox in 1..=2 {
+            let flight = life.fly(ask(mailbox, round, &[3 + i64::from(round)])).await;
+            assert_eq!(told(world, "host-paused").await, [""; 0], "mail {round} of {mailbox}");
+            life.settle(&[at(0, stalled(&flight, Stage::Dot))]).await;
+        }
+    }
+    assert_eq!(told(world, "host-paused").await, ["stalled-at-dot"], "the fifth failure of the two");
 }
 
 pub async fn a_breaker_concerns_its_own_host_only(world: &dyn LedgerWorld) {
@@ -150,7 +267,7 @@ pub async fn a_breaker_concerns_its_own_host_only(world: &dyn LedgerWorld) {
     life.settle(&flights[..5].iter().map(not_let_in).collect::<Vec<_>>()).await;
     assert_eq!(candidates(world, 1).await, [6]);
     life.settle(&[not_let_in(&flights[5])]).await;
-    assert_eq!(stopped(world).await, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(stopped(world).await, [1, 2, 6]);
 }
 
 pub async fn a_resumed_host_is_as_if_nothing_had_been(world: &dyn LedgerWorld) {
@@ -249,8 +366,8 @@ pub async fn what_nobody_pays_for_is_told_once_an_hour(world: &dyn LedgerWorld) 
     assert_eq!((stopped(world).await, candidates(world, 61).await.len()), (vec![], 13));
 }
 
-/// Each settles some of the wave at once; whoever is first, five pay.
-pub async fn racing_settles_of_a_wave_disable_five(world: &dyn LedgerWorld) {
+/// Each settles some of the wave at once; whoever is first, four pay and the fifth opens the breaker.
+pub async fn racing_settles_of_a_wave_disable_four(world: &dyn LedgerWorld) {
     for wave in 0..6 {
         let ids: Vec<i64> = (1..=12).map(|n| wave * 100 + n).collect();
         for id in &ids {
@@ -274,7 +391,7 @@ pub async fn racing_settles_of_a_wave_disable_five(world: &dyn LedgerWorld) {
         for id in &ids {
             disabled += usize::from(world.standing(*id).await.sending == "stopped");
         }
-        assert_eq!(disabled, 5, "of wave {wave}");
+        assert_eq!(disabled, 4, "of wave {wave}");
         assert_eq!(told(world, "host-paused").await, vec!["auth-breaker"; wave as usize + 1]);
     }
 }

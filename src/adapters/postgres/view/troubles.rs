@@ -1,0 +1,54 @@
+//! What holds up a part of the fleet while the rest goes on: hosts and domains that are paused, and results that the database
+//! refused.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgPool};
+
+/// A mail host or a domain whose mailboxes wait.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct PausedPlace {
+    /// `host` or `domain`.
+    pub scope: String,
+    pub key: String,
+    pub reason: String,
+    pub until: DateTime<Utc>,
+    /// Its breaker is open: once `until` has passed, one mailbox at a time tries.
+    pub probing: bool,
+    /// Mailboxes that its breaker disabled: they return with it.
+    pub returning: i64,
+}
+
+/// Returns the hosts and domains that are paused at `now`, or try one mailbox at a time.
+pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<PausedPlace>, sqlx::Error> {
+    const PAUSED: &str = "
+        SELECT p.scope, p.key, p.reason, p.until, p.probing, (
+                   SELECT count(*) FROM mailboxes m
+                   WHERE p.probing AND m.id IN (SELECT jsonb_object_keys(p.refused)::bigint)
+                     AND m.state = 'disabled' AND lower(m.smtp_host) = p.key
+               ) AS returning
+        FROM pauses p WHERE p.until > $1 OR p.probing ORDER BY p.scope DESC, p.key";
+    sqlx::query_as(PAUSED).bind(now).fetch_all(pool).await
+}
+
+/// Returns how many mail hosts are paused at `now`, or try one mailbox at a time.
+pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    const COUNT: &str = "SELECT count(*) FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)";
+    sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
+}
+
+/// What became of results that the database refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct RefusedResults {
+    /// Results of the last 24 hours that were written in a reduced form.
+    pub reduced: i64,
+    /// Mails that have been in flight for longer than any mail takes.
+    pub stuck: i64,
+}
+
+/// Counts the results that the database refused.
+pub async fn refused_results(pool: &PgPool, now: DateTime<Utc>) -> Result<RefusedResults, sqlx::Error> {
+    const COUNT: &str = "
+        SELECT (SELECT count(*) FROM events WHERE kind = 'result-reduced' AND at > $1 - interval '24 hours') AS reduced,
+               (SELECT count(*) FROM in_flight WHERE reserved_at < clock_timestamp() - interval '15 minutes') AS stuck";
+    sqlx::query_as(COUNT).bind(now).fetch_one(pool).await
+}

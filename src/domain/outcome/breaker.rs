@@ -1,0 +1,33 @@
+//! When a host's login breaker opens: a share of its mailboxes, not a time.
+//!
+//! One refusal may be one mailbox's own wrong password. When the host has refused half of the mailboxes that tried, and
+//! has let nobody in since, the cause is the host's. A warm-up sends a mail per mailbox and quarter of an hour, so the
+//! count has no limit in minutes; only a mail that gets past AUTH ends it.
+//!
+//! The constants stand here alone. `close.sql` gets them as parameters.
+
+/// The share of the host's mailboxes that must be refused, of those that tried on the last days.
+pub const REFUSED_SHARE_PERCENT: usize = 50;
+/// Two refusals are never enough: a host with one or two mailboxes has no breaker, because nobody can tell its fault from
+/// theirs.
+pub const REFUSALS_LEAST: usize = 3;
+/// At a large host half would be thousands of disabled mailboxes. So many in a row, nobody let in between, are enough.
+pub const REFUSALS_MOST: usize = 5;
+
+/// Returns the number of refused mailboxes that opens the breaker of a host where `tried` mailboxes tried.
+pub fn refusals_to_open(tried: usize) -> usize {
+    (tried * REFUSED_SHARE_PERCENT).div_ceil(100).clamp(REFUSALS_LEAST, REFUSALS_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_those_that_tried_at_least_three_and_at_most_five() {
+        let table = [(0, 3), (1, 3), (3, 3), (6, 3), (7, 4), (8, 4), (9, 5), (10, 5), (11, 5), (100_000, 5)];
+        for (tried, expected) in table {
+            assert_eq!(refusals_to_open(tried), expected, "{tried} tried");
+        }
+    }
+}

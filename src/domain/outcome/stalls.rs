@@ -1,0 +1,77 @@
+//! Hosts that give no answer once a mail has named itself: a timeout, or a connection that broke, at AUTH or later.
+//!
+//! One mailbox's stall may be its own bad luck and rests nobody. Once [`STALLED_MAILBOXES`] mailboxes of a host met one,
+//! and no mail was answered at that step since, the host is paused as after five failures in a row. At a host with fewer
+//! mailboxes each stall counts as one failure once all of them met one.
+
+use super::{Effects, Measure, Stage, judge::Evidence};
+
+/// So many mailboxes of a host without an answer pause it.
+pub const STALLED_MAILBOXES: usize = 3;
+
+/// The steps at which a missing answer counts, each with the reason of the pause that it leads to.
+pub const STEPS: [(Stage, &str); 5] = [
+    (Stage::Auth, "stalled-at-auth"),
+    (Stage::Mail, "stalled-at-mail"),
+    (Stage::Rcpt, "stalled-at-rcpt"),
+    (Stage::Data, "stalled-at-data"),
+    (Stage::Dot, "stalled-at-dot"),
+];
+
+/// Returns the reason of a pause for missing answers at `stage`, where they count.
+pub fn reason(stage: Stage) -> Option<&'static str> {
+    STEPS.iter().find(|(step, _)| *step == stage).map(|(_, reason)| *reason)
+}
+
+/// Returns what `evidence` says about the host where a step at or after AUTH ended so.
+pub(super) fn effects(stage: Stage, evidence: &Evidence) -> Effects {
+    let is_silent = matches!(evidence, Evidence::Timeout | Evidence::Lost(_));
+    Effects { host: reason(stage).filter(|_| is_silent).map(|_| Measure::Stall), ..Effects::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::{Fate, judge::judge, standing::Mark};
+
+    /// One test for each row of `STEPS`: what a timeout and a broken connection there mean.
+    macro_rules! rows {
+        ($($name:ident: $stage:ident $fate:ident $reason:literal $broken:literal $pause:literal;)+) => {
+            $(
+                #[test]
+                fn $name() {
+                    for (evidence, reason) in [(Evidence::Timeout, $reason), (Evidence::Lost("reset".into()), $broken)] {
+                        let outcome = judge(Stage::$stage, evidence);
+                        assert_eq!((outcome.fate, outcome.reason), (Fate::$fate, reason));
+                        assert_eq!(outcome.effects, Effects { host: Some(Measure::Stall), ..Effects::default() });
+                        assert_eq!(outcome.mark().map(Mark::as_str), Some($pause));
+                        assert_eq!((outcome.stalled(), outcome.answered()), (Some(Stage::$stage), Stage::$stage.previous()));
+                        assert!(!outcome.was_let_in());
+                    }
+                }
+            )+
+
+            #[test]
+            fn every_step_has_its_test() {
+                assert_eq!(STEPS, [$((Stage::$stage, $pause)),+]);
+            }
+        };
+    }
+
+    rows! {
+        no_answer_to_auth: Auth Refused "timeout" "connection-lost" "stalled-at-auth";
+        no_answer_to_mail: Mail Refused "timeout" "connection-lost" "stalled-at-mail";
+        no_answer_to_rcpt: Rcpt Refused "timeout" "connection-lost" "stalled-at-rcpt";
+        no_answer_to_data: Data Refused "timeout" "connection-lost" "stalled-at-data";
+        no_answer_to_the_dot: Dot Uncertain "uncertain" "uncertain" "stalled-at-dot";
+    }
+
+    #[test]
+    fn what_we_ended_ourselves_says_nothing_about_the_host() {
+        for (stage, _) in STEPS {
+            for evidence in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::Garbled("hello".into())] {
+                assert_eq!(judge(stage, evidence).effects.host, None, "{stage:?}");
+            }
+        }
+    }
+}
