@@ -29,12 +29,12 @@ mod normalize;
 mod outages;
 #[path = "postgres/plans.rs"]
 mod plans;
-#[path = "postgres/retention.rs"]
-mod retention;
-#[path = "postgres/racing.rs"]
-mod racing;
 #[path = "postgres/poison.rs"]
 mod poison;
+#[path = "postgres/racing.rs"]
+mod racing;
+#[path = "postgres/retention.rs"]
+mod retention;
 #[path = "postgres/sessions.rs"]
 mod sessions;
 #[path = "postgres/turning.rs"]

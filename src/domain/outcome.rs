@@ -34,16 +34,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 8] = [
-        Stage::Connect,
-        Stage::Tls,
-        Stage::Greeting,
-        Stage::Auth,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-        Stage::Dot,
-    ];
+    pub const ALL: [Stage; 8] =
+        [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
     /// Its place in a dialogue, from 0: what the ledger stores of a stall.
     pub fn rank(self) -> i32 {

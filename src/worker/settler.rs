@@ -200,7 +200,10 @@ impl Settler {
         }
         self.write_refused(true).await;
         if self.refused.len() > 0 {
-            tracing::error!(results = self.refused.len(), "the database took some results in no form: the next sweep settles them as uncertain");
+            tracing::error!(
+                results = self.refused.len(),
+                "the database took some results in no form: the next sweep settles them as uncertain"
+            );
         }
     }
 

@@ -129,8 +129,8 @@ impl Fleet {
         };
         self.reads("replies", READ, replies).await;
         let roster = async |pool| {
-            let roster = PostgresMailboxes::new(pool).roster(DAY, now).await.unwrap();
-            assert_eq!(roster.len(), all);
+            let roster = PostgresMailboxes::new(pool).roster(DAY, now, None).await.unwrap().unwrap();
+            assert_eq!(roster.members.len(), all);
         };
         self.reads("roster", READ, roster).await;
     }

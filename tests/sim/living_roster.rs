@@ -8,7 +8,7 @@ use warmup::{
 };
 
 use crate::{
-    fleet::{Day, Scenario, mailbox, simulate},
+    fleet::{Day, Order, Scenario, mailbox, simulate},
     one_day::{assert_true_numbers, calm},
 };
 
@@ -49,7 +49,7 @@ fn mailboxes_that_are_imported_after_the_first_tick_share_the_day_s_mails() {
 
 #[test]
 fn a_mailbox_that_is_resumed_before_all_others_is_not_flooded() {
-    let orders: Vec<(i64, fn(&MemoryWorld))> = vec![
+    let orders: Vec<(i64, Order)> = vec![
         (60 * 60, |world| set_all(world, 1..=48, paused())),
         (100 * 60, |world| set_all(world, 7..=7, Standing::Active)),
         (120 * 60, |world| set_all(world, 1..=48, Standing::Active)),

@@ -16,13 +16,12 @@ use warmup::{
     },
     domain::{
         id::{MailboxId, ShardId},
-        pairing::Member,
         plan::Candidate,
         reply::DueReply,
         time::Todays,
     },
     observe::liveness::Liveness,
-    ports::{Clock, Mailboxes, PortError},
+    ports::{Clock, Mailboxes, PortError, Roster},
     worker::{Ports, Worker},
 };
 
@@ -71,8 +70,13 @@ impl Mailboxes for Sluggish {
         self.world.due_replies(shards, now, before).await
     }
 
-    async fn roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Vec<Member>, PortError> {
-        self.world.roster(day, now).await
+    async fn roster(
+        &self,
+        day: NaiveDate,
+        now: DateTime<Utc>,
+        known: Option<i32>,
+    ) -> Result<Option<Roster>, PortError> {
+        self.world.roster(day, now, known).await
     }
 }
 

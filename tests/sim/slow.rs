@@ -19,6 +19,7 @@ fn slow_minute(seed: u64, most_ms: u64) -> Scenario {
         weather: Weather::default(),
         pace: Pace::Busy(1_200),
         workers: vec![Life::alone()],
+        orders: Vec::new(),
         outages: vec![(Outage::SlowLedger(most_ms), 5, 65)],
     }
 }

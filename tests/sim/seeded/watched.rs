@@ -23,8 +23,8 @@ use warmup::{
     },
     ports::{
         CapAsk, Caps, Clock, Connection, Duties, Grant, Heartbeat, LeaseKey, Leases, Ledger, LedgerPulse, Mailboxes,
-        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Roster, Settlement, Status, Sweep,
-        Swept,
+        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Roster, Settlement, Status,
+        Sweep, Swept,
     },
 };
 

@@ -103,7 +103,10 @@ fn the_last_of_three_is_left_to_try_and_two_have_no_breaker() {
 fn whoever_is_refused_while_neighbours_are_let_in_is_its_own_matter() {
     let mut host = Whole::default();
     for mailbox in 1..=8 {
-        assert_eq!(host.shut_out(MailboxId(mailbox), at(mailbox), &tried(9)), ShutOut { disabled: true, opened: false });
+        assert_eq!(
+            host.shut_out(MailboxId(mailbox), at(mailbox), &tried(9)),
+            ShutOut { disabled: true, opened: false }
+        );
         assert_eq!(host.let_in(at(mailbox)), Recovery::default(), "nobody comes back");
     }
 }

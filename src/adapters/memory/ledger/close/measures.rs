@@ -110,7 +110,9 @@ impl Tables {
     }
 
     fn restore(&mut self, mailbox: MailboxId, host: &str) {
-        let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| *disabled.host == *host) else { return };
+        let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| *disabled.host == *host) else {
+            return;
+        };
         if let Standing::Stopped { reason, by_operator: false } = &disabled.sending {
             let reason = reason.clone();
             disabled.sending = Standing::Active;
