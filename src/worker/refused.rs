@@ -124,7 +124,9 @@ impl Settler {
         for kept in due {
             match self.settle_in_forms(&kept.result, kept.forms()).await {
                 Ok(None) => written.push(kept.result),
-                Ok(Some(_)) | Err(_) => self.refused.0.push(kept.postpone(now)),
+                Ok(Some(_)) => self.refused.0.push(kept.postpone(now)),
+                // The database is away: that is no refusal.
+                Err(_) => self.refused.0.push(KeptResult { next_at: now.after(RETRY_FIRST), ..kept }),
             }
         }
         written

@@ -22,8 +22,10 @@ fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {
     if *probing && *until > now {
         text += ", then one mailbox at a time tries";
     }
-    if *returning > 0 {
-        text += &format!("; {returning} disabled mailboxes return when it lets one in");
+    match returning {
+        0 => {}
+        1 => text += "; 1 disabled mailbox returns when it lets one in",
+        many => text += &format!("; {many} disabled mailboxes return when it lets one in"),
     }
     text + &format!(". To resume it now: `warmup mailbox resume --{scope} {key}`")
 }
@@ -32,14 +34,14 @@ fn refusals(refused: RefusedResults) -> impl Iterator<Item = String> {
     let RefusedResults { reduced, stuck } = refused;
     let reduced = (reduced > 0).then(|| {
         format!(
-            "{reduced} results of the last 24 hours were written without the mail host's words, because the database refused \
-             them: `warmup events --kind result-reduced`"
+            "results of the last 24 hours that were written without the mail host's words, because the database refused them: \
+             {reduced}; `warmup events --kind result-reduced`"
         )
     });
     let stuck = (stuck > 0).then(|| {
         format!(
-            "{stuck} mails have been in flight for more than 15 minutes: the database refuses their results, or their worker \
-             is gone; its log says which"
+            "mails in flight for more than 15 minutes: {stuck}; the database refuses their results, or their worker is gone: its \
+             log says which"
         )
     });
     [reduced, stuck].into_iter().flatten()

@@ -196,3 +196,35 @@ async fn a_mailbox_says_what_it_is_still_to_answer() {
     let told = detail(database.pool(), "a@x.org").await;
     assert_eq!((told.replies_owed, told.replies_next_at), (2, Some(now() + chrono::TimeDelta::hours(2))));
 }
+
+/// A host whose breaker is open: who was disabled by it returns with it, the others wait for one that tries, and the status says it.
+#[tokio::test]
+async fn a_mailbox_behind_an_open_breaker_says_what_ends_it() {
+    let database = around_the_world().await;
+    let pool = database.pool();
+    let a = id_of(pool, "a@x.org").await;
+    let disabled = "UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused' WHERE id = $1";
+    sqlx::query(disabled).bind(a.0).execute(pool).await.unwrap();
+    let open = "INSERT INTO pauses (scope, key, reason, since, until, refused, probing)
+        VALUES ('host', 'h.org', 'auth-breaker', $1 - interval '2 hours', $1 + $2 * interval '1 hour', $3, true)
+        ON CONFLICT (scope, key) DO UPDATE SET until = EXCLUDED.until";
+    let refused = serde_json::json!({ a.0.to_string(): now() });
+    let open_for = async |hours: f64| {
+        sqlx::query(open).bind(now()).bind(hours).bind(&refused).execute(pool).await.unwrap();
+    };
+
+    open_for(1.0).await;
+    let shown = detail(pool, "b@y.org").await;
+    assert_eq!(shown.status.until, Some(now() + chrono::TimeDelta::hours(1)));
+    let told = fleet(pool).await.warnings;
+    assert!(told[0].starts_with("mail host h.org is paused until 2026-11-24 10:00 UTC (auth-breaker)"), "{told:?}");
+    assert!(told[0].contains("1 disabled mailbox returns when it lets one in"), "{told:?}");
+
+    open_for(-1.0).await;
+    let shown = detail(pool, "b@y.org").await;
+    assert_eq!((shown.sends_next_at, shown.status.until), (None, None), "one mailbox at a time tries");
+    assert!(shown.because.contains("one mailbox at a time tries"), "{}", shown.because);
+    let advice = detail(pool, "a@x.org").await.advice.unwrap();
+    assert!(advice.contains("returns by itself when h.org lets a mailbox in"), "{advice}");
+    assert!(fleet(pool).await.warnings[0].contains("lets nobody in"), "its pause is over, its breaker is not");
+}
