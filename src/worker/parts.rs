@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
+
 use crate::domain::id::ShardId;
 
 /// Mailboxes of one part: about a second of a slow database.
@@ -22,11 +24,14 @@ pub(super) struct Parts {
     at_once: usize,
     /// The upper bound of it, since a part was too slow.
     most: usize,
+    /// The days whose rosters were compared with the mailboxes since shards were added last. A comparison reads the whole
+    /// fleet, so one serves all parts.
+    rosters: BTreeSet<NaiveDate>,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
-        Parts { shards: BTreeSet::new(), at_once: FIRST, most: usize::MAX }
+        Parts { shards: BTreeSet::new(), at_once: FIRST, most: usize::MAX, rosters: BTreeSet::new() }
     }
 }
 
@@ -34,6 +39,7 @@ impl Parts {
     /// Adds shards that are to be planned.
     pub(super) fn add(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         self.shards.extend(shards);
+        self.rosters.clear();
     }
 
     /// Removes shards that another worker plans from now on.
@@ -53,6 +59,16 @@ impl Parts {
     /// Returns the shards that are planned next.
     pub(super) fn next(&self) -> BTreeSet<ShardId> {
         self.shards.iter().take(self.at_once).copied().collect()
+    }
+
+    /// Says whether the roster of `day` is new enough for all parts.
+    pub(super) fn has_roster(&self, day: NaiveDate) -> bool {
+        self.rosters.contains(&day)
+    }
+
+    /// Notes that the roster of `day` was compared with the mailboxes.
+    pub(super) fn note_roster(&mut self, day: NaiveDate) {
+        self.rosters.insert(day);
     }
 
     /// Notes that `part` is planned, which has `mailboxes`.
@@ -119,6 +135,17 @@ mod tests {
         }
         assert_eq!(sizes(&mut parts, 16, 4), [1; 16], "all of it is still to be planned");
         assert_eq!(sizes(&mut parts, 16, 4), [2; 8], "the next tick tries more");
+    }
+
+    #[test]
+    fn a_roster_serves_all_parts_until_shards_are_added() {
+        let (mut parts, day) = (Parts::default(), NaiveDate::default());
+        parts.add(shards(16));
+        parts.note_roster(day);
+        parts.planned(&shards(1), 1);
+        assert!(parts.has_roster(day));
+        parts.add(shards(1));
+        assert!(!parts.has_roster(day));
     }
 
     #[test]

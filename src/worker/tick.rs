@@ -164,9 +164,12 @@ impl Worker {
         let days: BTreeSet<NaiveDate> = plan.iter().map(|mail| mail.day).collect();
         for day in days {
             let known = self.pairings.get(&day).map(|known| known.version);
-            let Some(Roster { version, members }) = self.ports.mailboxes.roster(day, now, known).await? else {
+            if known.is_some() && self.parts.has_roster(day) {
                 continue;
-            };
+            }
+            let roster = self.ports.mailboxes.roster(day, now, known).await?;
+            self.parts.note_roster(day);
+            let Some(Roster { version, members }) = roster else { continue };
             tracing::info!(%day, version, mailboxes = members.len(), "roster");
             self.pairings.insert(day, DayPairing { version, pairing: Pairing::new(members) });
         }

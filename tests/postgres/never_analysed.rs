@@ -133,6 +133,17 @@ impl Fleet {
             assert_eq!(roster.members.len(), all);
         };
         self.reads("roster", READ, roster).await;
+        let remade = async |pool: PgPool| {
+            let turn = async || {
+                const TURN: &str = "UPDATE mailboxes SET enabled = NOT enabled WHERE id % 10 = 5";
+                sqlx::query(TURN).execute(&pool).await.unwrap();
+            };
+            turn().await;
+            let roster = PostgresMailboxes::new(pool.clone()).roster(DAY, now, Some(0)).await.unwrap().unwrap();
+            assert_eq!(roster.members.len(), all - all / 10);
+            turn().await;
+        };
+        self.reads("remade roster", READ, remade).await;
     }
 
     /// What is read once and joined in memory once for each mailbox is not counted as rows that are read: the plan shows it. A

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ struct Sluggish {
     most: usize,
     /// How many shards each statement was about.
     parts: Mutex<Vec<usize>>,
+    /// How often the roster was compared with the mailboxes.
+    rosters: AtomicUsize,
 }
 
 #[async_trait]
@@ -76,20 +81,26 @@ impl Mailboxes for Sluggish {
         now: DateTime<Utc>,
         known: Option<i32>,
     ) -> Result<Option<Roster>, PortError> {
+        self.rosters.fetch_add(1, Ordering::SeqCst);
         self.world.roster(day, now, known).await
     }
 }
 
-/// Runs a worker of 48 mailboxes for half an hour of the window. Returns the parts, the mailboxes that sent, and why the worker
-/// is not ready.
-async fn half_an_hour(most: usize) -> (Vec<usize>, usize, Option<String>) {
+/// Runs a worker of 48 mailboxes for half an hour of the window. Returns the parts, the comparisons of the roster, the mailboxes
+/// that sent, and why the worker is not ready.
+async fn half_an_hour(most: usize) -> (Vec<usize>, usize, usize, Option<String>) {
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at("2026-11-24T12:00:00Z".parse().unwrap()));
     let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
     (1..=48).for_each(|n| world.enrol(mailbox(n, 30)));
     let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
     let (entropy, liveness) = (Arc::new(Dice::seeded(7)), Arc::new(Liveness::default()));
-    let mailboxes =
-        Arc::new(Sluggish { world: world.clone(), clock: Arc::clone(&clock), most, parts: Mutex::default() });
+    let mailboxes = Arc::new(Sluggish {
+        world: world.clone(),
+        clock: Arc::clone(&clock),
+        most,
+        parts: Mutex::default(),
+        rosters: AtomicUsize::new(0),
+    });
     let ports = Ports {
         clock: Arc::clone(&clock),
         entropy: entropy.clone(),
@@ -112,20 +123,21 @@ async fn half_an_hour(most: usize) -> (Vec<usize>, usize, Option<String>) {
     worker.await.unwrap().unwrap();
     let sent: BTreeSet<MailboxId> = world.logs().into_iter().map(|(_, row)| row.mailbox).collect();
     let parts = mailboxes.parts.lock().unwrap().clone();
-    (parts, sent.len(), unready)
+    (parts, mailboxes.rosters.load(Ordering::SeqCst), sent.len(), unready)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_database_too_slow_for_all_mailboxes_at_once_suspends_nobody() {
-    let (parts, sent, unready) = half_an_hour(2).await;
+    let (parts, rosters, sent, unready) = half_an_hour(2).await;
     assert_eq!((sent, unready), (48, None), "{parts:?}");
     assert_eq!(&parts[..3], [16, 4, 1], "{parts:?}");
+    assert!((1..=4).contains(&rosters), "one a tick, and not one a part: {rosters} for {} parts", parts.len());
 }
 
 /// There is nothing smaller to ask for: this worker does not schedule, and says why.
 #[tokio::test(start_paused = true)]
 async fn a_database_too_slow_for_one_shard_is_told_as_such() {
-    let (_, sent, unready) = half_an_hour(0).await;
+    let (_, _, sent, unready) = half_an_hour(0).await;
     let unready = unready.expect("the worker is suspended");
     assert!(sent == 0 && unready.contains("too slow: canceling statement"), "{unready}");
 }
