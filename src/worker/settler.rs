@@ -251,6 +251,8 @@ impl Settler {
         let Finished { results, trails } = finished;
         let (mut tries, mut asked, mut refused) = (0, self.ports.clock.machine(), Vec::new());
         while let Err(error) = self.settle(&results).await {
+            // Also while each is tried by itself: until one is written, nobody knows whether any can be.
+            self.unsettled.stuck.store(true, Ordering::Relaxed);
             let error = match error {
                 PortError::Permanent(_) => match self.settle_each(&results).await {
                     Ok(in_no_form) => {
@@ -261,7 +263,6 @@ impl Settler {
                 },
                 error => error,
             };
-            self.unsettled.stuck.store(true, Ordering::Relaxed);
             tries += 1;
             tracing::warn!(%error, results = results.len(), tries, "results wait in memory");
             self.ports.clock.pause(self.backoff(tries)).await;

@@ -360,11 +360,12 @@ async fn a_leader_that_can_not_write_gives_the_leadership_up_until_it_can() {
     let stop = CancellationToken::new();
     let worker = place.worker(Arc::new(place.world.clone()), &stop);
     place.clock.pause(Duration::from_secs(60)).await;
+    // Three heartbeats each.
     place.world.set_read_only(true);
-    place.clock.pause(Duration::from_secs(60)).await;
+    place.clock.pause(Duration::from_secs(600)).await;
     assert!(!place.leases.holders().contains_key(&LeaseKey::Leader));
     place.world.set_read_only(false);
-    place.clock.pause(Duration::from_secs(60)).await;
+    place.clock.pause(Duration::from_secs(600)).await;
     assert!(place.leases.holders().contains_key(&LeaseKey::Leader));
     stop.cancel();
     worker.await.unwrap().unwrap();
