@@ -132,6 +132,7 @@ async fn main() -> ExitCode {
     println!("loading {MAILBOXES} mailboxes of {USERS} users");
     binary.command(&["migrate"], "").await;
     binary.command(&["mailbox", "import", "-"], &csv(sink.port())).await;
+    world::enrolled_long_ago(database.url()).await;
     sqlx::raw_sql(FILL).execute(database.pool()).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE").execute(database.pool()).await.unwrap();
     let token = binary.command(&["token", "create", "--user", "u7@bench.test"], "").await;

@@ -40,7 +40,11 @@ mod tick;
 mod vitals;
 mod words;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub use drain::Report;
@@ -70,7 +74,7 @@ use crate::{
     domain::{
         bench::Bench,
         content::Texts,
-        id::{MailboxId, RunId},
+        id::{MailboxId, RunId, ShardId},
         lease::MachineTime,
         pairing::Pairing,
     },
@@ -107,6 +111,8 @@ enum Event {
     Released,
     /// Somebody does not want to wait for the tick.
     Triggered,
+    /// Mailboxes of these shards were enrolled, switched on or resumed.
+    PlanRequested(BTreeSet<ShardId>),
 }
 
 /// The pairs of a day, by the roster of this version.
@@ -161,6 +167,8 @@ pub struct Worker {
     next_tick: DateTime<Utc>,
     /// What the tick has still to plan.
     parts: Parts,
+    /// Shards that are to be planned before it.
+    requested: BTreeSet<ShardId>,
     /// The tick that planned last, for the spans of what it planned.
     origin: Origin,
     /// The fleet's standing order, as far as it is known here.
@@ -199,6 +207,7 @@ impl Worker {
             backoff: GrantBackoff::default(),
             next_tick: DateTime::<Utc>::MIN_UTC,
             parts: Parts::default(),
+            requested: BTreeSet::new(),
             origin: Origin::default(),
             ordered: true,
             bench: Bench::default(),
@@ -295,6 +304,9 @@ impl Worker {
                 () = std::future::ready(()), if probe.is_none() && self.ordered && !self.parts.is_empty() => {
                     let _: Option<()> = stop.run_until_cancelled(self.plan_part()).await;
                 }
+                () = std::future::ready(()), if probe.is_none() && !self.requested.is_empty() => {
+                    let _: Option<()> = stop.run_until_cancelled(self.on_requested()).await;
+                }
             }
         }
     }
@@ -320,6 +332,7 @@ impl Worker {
                 }
             }
             Event::Released => self.next_tick = now,
+            Event::PlanRequested(shards) => self.requested.extend(shards),
             Event::Triggered => {
                 tracing::info!("triggered: planning now");
                 self.next_tick = now;

@@ -32,6 +32,7 @@ fn all() -> String {
         quota_completion_rate: 12.5,
         health: Health::Healthy,
         behind: 5,
+        starting: 1,
         failing: 2,
         paused: 1,
         disabled: 1,

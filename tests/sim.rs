@@ -7,6 +7,8 @@ mod audited;
 mod conformance;
 #[path = "sim/duties.rs"]
 mod duties;
+#[path = "sim/first_plan.rs"]
+mod first_plan;
 #[path = "sim/fleet.rs"]
 mod fleet;
 #[path = "sim/grants.rs"]

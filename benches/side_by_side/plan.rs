@@ -112,6 +112,7 @@ pub async fn fill(url: &str, mailboxes: usize, window: &str) {
     let binary = Binary::new(BINARY, url, "");
     binary.command(&["migrate"], "").await;
     binary.command(&["mailbox", "import", "-"], &csv).await;
+    world::enrolled_long_ago(url).await;
 }
 
 /// The process that plans a few times and tells how long each took.

@@ -12,6 +12,7 @@ mod mailboxes;
 pub mod migrate;
 pub mod normalize;
 mod orders;
+pub mod plan_requests;
 pub mod pool;
 mod session;
 pub mod standing;

@@ -17,7 +17,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,8 @@ pub struct Tally {
 /// Has everybody counted when that is due.
 pub struct Census {
     pool: PgPool,
+    /// `WARMUP_MAILBOX_COOLDOWN_MAX_MS`: as long as that a mailbox that was enrolled, resumed or started is *starting*.
+    cooldown: TimeDelta,
     directories: Directories,
     /// One is enough, also when fifty requests find that it is time.
     taking: Arc<Mutex<()>>,
@@ -75,17 +77,18 @@ enum Verdict {
 
 impl Census {
     /// For those who ask often, and are answered at once.
-    pub fn for_requests(pool: PgPool) -> Census {
-        Census::new(pool, false)
+    pub fn for_requests(pool: PgPool, cooldown: Duration) -> Census {
+        Census::new(pool, cooldown, false)
     }
 
     /// For a person who asks once: a small fleet is counted at that moment.
-    pub fn for_commands(pool: PgPool) -> Census {
-        Census::new(pool, true)
+    pub fn for_commands(pool: PgPool, cooldown: Duration) -> Census {
+        Census::new(pool, cooldown, true)
     }
 
-    fn new(pool: PgPool, waits: bool) -> Census {
-        Census { directories: Directories::new(pool.clone()), pool, taking: Arc::default(), waits }
+    fn new(pool: PgPool, cooldown: Duration, waits: bool) -> Census {
+        let cooldown = TimeDelta::from_std(cooldown).unwrap_or(TimeDelta::zero());
+        Census { directories: Directories::new(pool.clone()), pool, cooldown, taking: Arc::default(), waits }
     }
 
     /// Returns what was counted of `user`, or of all, lately; `now` is the day clock's.
@@ -134,7 +137,7 @@ impl Census {
             return Ok(());
         }
         let Ok(_turn) = Arc::clone(&self.taking).try_lock_owned() else { return Ok(()) };
-        view::take(&self.pool, now, Else::Leave).await
+        view::take(&self.pool, now, self.cooldown, Else::Leave).await
     }
 
     async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
@@ -143,9 +146,9 @@ impl Census {
         let last = view::counted(&self.pool, user).await?;
         if self.verdict(last.as_ref()) == Verdict::Count {
             // Whoever asked may be gone before the end; those who wait behind them want it too.
-            let pool = self.pool.clone();
+            let (pool, cooldown) = (self.pool.clone(), self.cooldown);
             let taking = tokio::spawn(async move {
-                let taken = view::take(&pool, now, Else::Wait).await;
+                let taken = view::take(&pool, now, cooldown, Else::Wait).await;
                 drop(turn);
                 taken
             });
@@ -161,9 +164,9 @@ impl Census {
     /// Nobody waits for it, also not a stop: what was not committed never was.
     fn count_beside(&self, now: DateTime<Utc>) {
         let Ok(turn) = Arc::clone(&self.taking).try_lock_owned() else { return };
-        let pool = self.pool.clone();
+        let (pool, cooldown) = (self.pool.clone(), self.cooldown);
         tokio::spawn(async move {
-            if let Err(error) = view::take(&pool, now, Else::Leave).await {
+            if let Err(error) = view::take(&pool, now, cooldown, Else::Leave).await {
                 tracing::warn!(%error, "the mailboxes can't be counted: what was counted last is told until they can");
             }
             drop(turn);
@@ -216,7 +219,7 @@ mod tests {
 
     fn census(waits: bool) -> Census {
         let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        Census::new(pool, waits)
+        Census::new(pool, Duration::from_secs(600), waits)
     }
 
     fn counted(enrolled: i64, age_ms: i64, took_ms: i64) -> Counted {

@@ -65,7 +65,7 @@ impl Desk {
             meters: SharedMeters::default(),
             worker,
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
-            census: Census::for_requests(database.clone()),
+            census: Census::for_requests(database.clone(), settings.mailbox_cooldown_max),
             capacity: CapacityCache::default(),
             database,
             admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),

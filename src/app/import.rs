@@ -4,7 +4,8 @@
 //! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read what is stored ─▶ resolve every row
 //!     any fault anywhere: nothing is written, all faults are told
 //!     dry run:            the report, and the transaction is rolled back
-//!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, commit
+//!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, a request to plan
+//!                         them at once, commit
 //! ```
 //!
 //! A known address (any case) changes only in columns that are there and filled. A password is compared by opening the
@@ -44,14 +45,14 @@ use crate::{
         postgres::{
             enrol::{self, Entry, Event, Stored},
             keyring::{self, KeyringError},
-            view,
+            plan_requests, view,
         },
         seal::Sealer,
     },
     config::Settings,
     domain::{
         enrolment::{Fault, Row, Rules},
-        id::UserId,
+        id::{MailboxId, UserId},
     },
 };
 
@@ -213,8 +214,8 @@ async fn write(
     let (users, created) = users(connection, &plan, by, options.now).await?;
     let total = plan.new.len() + plan.changed.len();
     let mut done = 0;
-    let ids = enrol::draw_ids(connection, plan.new.len()).await?;
-    let mut new: Vec<_> = ids.into_iter().zip(&plan.new).collect();
+    let new_ids = enrol::draw_ids(connection, plan.new.len()).await?;
+    let mut new: Vec<_> = new_ids.iter().copied().zip(&plan.new).collect();
     while !new.is_empty() {
         let rest = new.split_off(CHUNK.min(new.len()));
         let entries: Vec<Entry> = new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer)).collect();
@@ -231,6 +232,9 @@ async fn write(
         done += chunk.len();
         (options.progress)(done, total);
     }
+    let changed = plan.changed.iter().map(|(stored, _)| stored.id);
+    let written: Vec<MailboxId> = new_ids.into_iter().chain(changed).collect();
+    plan_requests::request(connection, &written).await?;
     Ok(created)
 }
 

@@ -22,7 +22,10 @@ use utoipa::ToSchema;
 
 use super::census;
 pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
-use crate::{adapters::postgres::standing, domain::id::MailboxId};
+use crate::{
+    adapters::postgres::{plan_requests, standing},
+    domain::id::MailboxId,
+};
 
 /// The reason of what an operator does without giving one.
 pub const OPERATOR: &str = "operator";
@@ -132,6 +135,11 @@ pub async fn carry_out(
         Change::Resume => standing::held(&mut transaction, None, None, now).await?,
         Change::Pause | Change::Remove => Vec::new(),
     };
+    if change == Change::Resume {
+        let mut able = changed.clone();
+        able.extend(of_held(&mut transaction, &released).await?);
+        plan_requests::request(&mut transaction, &able).await?;
+    }
     transaction.commit().await?;
     census::mark(pool).await;
     let is_changed = |found: &&Found| changed.binary_search(&MailboxId(found.id)).is_ok();
@@ -143,6 +151,14 @@ pub async fn carry_out(
         unchanged: chosen.rest.iter().cloned().chain(missed.into_iter().map(Left::of)).collect(),
         released: released.into_iter().map(Freed::of).collect(),
     })
+}
+
+/// Returns the mailboxes of hosts and domains whose own pause was ended.
+async fn of_held(connection: &mut sqlx::PgConnection, released: &[Held]) -> Result<Vec<MailboxId>, sqlx::Error> {
+    let keys = |scope: &str| -> Vec<&str> {
+        released.iter().filter(|held| held.scope == scope).map(|held| held.key.as_str()).collect()
+    };
+    plan_requests::mailboxes_of(connection, &[], &keys("host"), &keys("domain")).await
 }
 
 /// Says whether the order changes anything about it. The statement asks the same of the row's newest version.

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::census::Census;
 pub use crate::adapters::postgres::users::{User, all};
 use crate::{
-    adapters::postgres::users,
+    adapters::postgres::{plan_requests, users},
     domain::{enrolment::user_address, id::UserId},
 };
 
@@ -99,6 +99,10 @@ pub async fn set(
     if !stored.iter().any(|user| user.role == "admin") {
         return Err(UserError::LastAdmin);
     }
+    // A limit that was raised lets their mailboxes send again.
+    let ids: Vec<i64> = stored.iter().filter(|user| is_asked(user)).map(|user| user.id).collect();
+    let mailboxes = plan_requests::mailboxes_of(&mut transaction, &ids, &[], &[]).await?;
+    plan_requests::request(&mut transaction, &mailboxes).await?;
     transaction.commit().await?;
     Ok(changed)
 }

@@ -109,7 +109,7 @@ async fn work(
     }
     offer::offer(local, &stop).await?;
     let now = clock.now();
-    let census = Census::for_commands(local.database().clone());
+    let census = Census::for_commands(local.database().clone(), local.settings().mailbox_cooldown_max);
     let status = fleet_status(local.database(), &census, local.settings(), now).await?;
     let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
     let told = told::told(local, &status, next, now, is_usual);

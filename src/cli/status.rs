@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let census = Census::for_commands(session.pool.clone());
+    let census = Census::for_commands(session.pool.clone(), session.settings.mailbox_cooldown_max);
     args.watch
         .show(async |now| match fleet_status(&session.pool, &census, &session.settings, now).await {
             // Nothing was ever counted, and nothing can be now.
@@ -77,6 +77,10 @@ fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
         "{:10} {} complete, {} behind, {} failing, {} in flight",
         "plan", today.complete, today.behind, today.failing, status.in_flight
     )?;
+    if today.starting > 0 {
+        let mailboxes = count(today.starting as usize, "mailbox", "mailboxes");
+        writeln!(text, "{:10} {mailboxes} enrolled, resumed or started less than one cooldown ago", "starting")?;
+    }
     writeln!(text, "{:10} {}", "shards", owners(status))?;
     for warning in &status.warnings {
         writeln!(text, "{:10} {warning}", "warning")?;

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use super::{
+    progress::planned_window,
     ramp::Ramp,
     time::{Schedule, Span, Window, today},
 };
@@ -36,6 +37,7 @@ pub struct Facts {
     pub reserved: u16,
     pub attempts: u16,
     pub in_flight: bool,
+    pub enrolled_at: DateTime<Utc>,
 }
 
 /// What to expect of a mailbox.
@@ -98,7 +100,8 @@ impl Facts {
         if u32::from(attempts) >= 2 * u32::from(quota) {
             return Err(format!("the day's {attempts} attempts, twice its quota, are used"));
         }
-        let planned = planned(self.schedule.window.on(self.schedule.zone, day), reserved, quota);
+        let window = self.schedule.window.on(self.schedule.zone, day);
+        let planned = planned(planned_window(window, self.schedule.zone, day, self.enrolled_at), reserved, quota);
         let at = ready.max(planned).max(span.start);
         match () {
             () if !span.contains(at) => Err("the day's sending hours are over".to_owned()),
@@ -142,6 +145,7 @@ mod tests {
             reserved: 0,
             attempts: 0,
             in_flight: false,
+            enrolled_at: DateTime::UNIX_EPOCH,
         }
     }
 
@@ -157,6 +161,8 @@ mod tests {
         assert_eq!(told(&facts(), "2026-11-24T05:00:00Z"), "24 08:00 the window opens");
         assert_eq!(told(&facts(), "2026-11-24T09:00:00Z"), "24 09:00 it is due");
         assert_eq!(told(&Facts { reserved: 8, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 mail 9 of 28 is planned");
+        let enrolled = Facts { reserved: 1, enrolled_at: at("2026-11-24T09:00:00Z"), ..facts() };
+        assert_eq!(told(&enrolled, "2026-11-24T09:00:00Z"), "24 09:13 mail 2 of 28 is planned");
         assert_eq!(
             told(&Facts { in_flight: true, ..facts() }, "2026-11-24T09:00:00Z"),
             "24 09:00 a mail is on its way"

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
     id::{MailboxId, ShardId, UserId},
-    progress::{Share, due},
+    progress::{Share, due, planned_window},
     ramp::Ramp,
     time::{Schedule, Span, Window},
     urgency::{Standing, Urgency},
@@ -40,6 +40,7 @@ pub struct Candidate {
     /// The end of its cooldown.
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
+    pub enrolled_at: DateTime<Utc>,
 }
 
 /// The instants and settings of one tick.
@@ -93,17 +94,32 @@ impl Planned {
 
 /// Returns what is owed, the most urgent first, with releases spread in that order.
 pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
+    plan_beside(candidates, tick, |_| None)
+}
+
+/// Plans beside a plan that is under way: a mailbox that waits in it keeps its release, which `release_of` returns, and
+/// only the others are spread. So nobody waits longer because others were planned.
+pub fn plan_beside(
+    candidates: &[Candidate],
+    tick: &Tick,
+    release_of: impl Fn(MailboxId) -> Option<DateTime<Utc>>,
+) -> Vec<Planned> {
     let mut hours = Hours::default();
     let owed = |candidate| owed(candidate, hours.of(candidate, tick)?, tick);
     let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
     // Long rows are moved once only.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
-    let count = i128::try_from(planned.len()).unwrap_or(i128::MAX).max(1);
+    let releases: Vec<Option<DateTime<Utc>>> = planned.iter().map(|mail| release_of(mail.mailbox)).collect();
+    let new = releases.iter().filter(|release| release.is_none()).count();
+    let count = i128::try_from(new).unwrap_or(i128::MAX).max(1);
     let spread = tick.spread.num_microseconds().unwrap_or(0);
-    for (mail, place) in planned.iter_mut().zip(0i128..) {
-        // A place is below the count, so its turn lies within the spread.
-        let turn = i64::try_from(i128::from(spread) * place / count).unwrap_or(spread);
-        let turn = tick.now + TimeDelta::microseconds(turn);
+    let mut places = 0i128..;
+    for (mail, release) in planned.iter_mut().zip(releases) {
+        let turn = release.unwrap_or_else(|| {
+            // A place is below the count, so its turn lies within the spread.
+            let place = places.next().unwrap_or_default();
+            tick.now + TimeDelta::microseconds(i64::try_from(i128::from(spread) * place / count).unwrap_or(spread))
+        });
         mail.release_at = mail.release_at.max(turn);
     }
     planned.retain(|mail| mail.release_at < mail.until);
@@ -137,6 +153,7 @@ impl Hours {
 
 fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, tick: &Tick) -> Option<Planned> {
     let quota = candidate.ramp.quota(candidate.grown);
+    let window = planned_window(window, candidate.schedule.zone, candidate.day, candidate.enrolled_at);
     let owed = due(quota, candidate.reserved, Share::at(tick.next, window));
     if owed == 0 || u32::from(candidate.attempts) >= u32::from(quota) * 2 {
         return None;
@@ -203,7 +220,30 @@ mod tests {
             attempts: reserved,
             next_at: None,
             last_sent_at: None,
+            enrolled_at: DateTime::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn a_mailbox_that_is_enrolled_during_its_window_owes_from_then_on() {
+        let enrolled = Candidate { enrolled_at: at(13, 0), ..candidate(1, 0) };
+        let planned = plan(std::slice::from_ref(&enrolled), &tick(13, 0)).remove(0);
+        // 15 of the 210 minutes that are left of 7/8 of the rest.
+        assert_eq!((planned.owed, planned.release_at), (3, at(13, 0)));
+        assert_eq!(plan(&[candidate(1, 0)], &tick(13, 0))[0].owed, 19);
+        let tomorrow = Candidate { day: at(0, 0).date_naive().succ_opt().unwrap(), ..enrolled };
+        let morning = tick(13, 0).now + TimeDelta::hours(20);
+        let next = Tick { now: morning, next: morning + TimeDelta::minutes(15), ..tick(13, 0) };
+        assert_eq!(plan(&[tomorrow], &next)[0].owed, 2, "as any other");
+    }
+
+    #[test]
+    fn those_that_wait_keep_their_release_and_the_others_are_spread_among_themselves() {
+        let candidates = [candidate(1, 10), candidate(2, 0), candidate(3, 5), candidate(4, 6)];
+        let release_of = |id: MailboxId| (id.0 != 1 && id.0 != 4).then(|| at(13, 1));
+        let planned = plan_beside(&candidates, &tick(13, 0), release_of);
+        let releases: Vec<_> = planned.iter().map(|mail| (mail.mailbox.0, mail.release_at)).collect();
+        assert_eq!(releases, [(2, at(13, 1)), (3, at(13, 1)), (4, at(13, 0)), (1, at(13, 5))]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Where a mailbox should be by a moment of its day, and what it therefore owes.
 //!
 //! The plan fills the quota over the first 7/8 of the window, evenly; the last eighth is room for what failed. All
-//! arithmetic is in whole microseconds, so that two workers never disagree by a rounding.
+//! arithmetic is in whole microseconds, so that two workers never disagree by a rounding. On the day of its enrolment a
+//! mailbox has only what is left of its window then ([`planned_window`]).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
-use super::time::Span;
+use super::time::{Span, today};
 
 /// The part of the quota that should have gone by a moment, as an exact fraction from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,16 @@ impl Share {
     }
 }
 
+/// Returns the part of `window`, the one of `day` in `zone`, over which the plan of a mailbox grows that was enrolled at
+/// `enrolled_at`: on the day of the enrolment from then on, on any other all of it.
+pub fn planned_window(window: Span, zone: Tz, day: NaiveDate, enrolled_at: DateTime<Utc>) -> Span {
+    // The zone is asked last: it takes longest, and most mailboxes were enrolled on an earlier day.
+    if enrolled_at <= window.start || today(zone, enrolled_at) != day {
+        return window;
+    }
+    Span { start: enrolled_at.min(window.end), ..window }
+}
+
 /// Returns how many mails to start before the next tick, where `share` is the one *at* the next tick.
 ///
 /// `clamp(ceil(quota x share) - reserved, 0, quota - reserved)`; a quota that was lowered below what is reserved owes
@@ -72,6 +84,21 @@ mod tests {
         assert_eq!(share(14 * 60).of(30), 30);
         assert!(share(7 * 60 - 1).is_ahead_of(29, 30));
         assert!(!share(7 * 60).is_ahead_of(30, 30));
+    }
+
+    #[test]
+    fn the_day_of_the_enrolment_is_planned_from_then_on_and_no_other() {
+        let (zone, day) = (chrono_tz::UTC, window().start.date_naive());
+        let planned = |day, minutes| planned_window(window(), zone, day, window().start + TimeDelta::minutes(minutes));
+        assert_eq!(planned(day, -1), window(), "before the window");
+        let late = planned(day, 4 * 60);
+        assert_eq!(late, Span { start: window().start + TimeDelta::hours(4), end: window().end });
+        assert_eq!((Share::at(late.start, late).of(30), Share::at(late.end, late).of(30)), (0, 30));
+        assert_eq!(planned(day.succ_opt().unwrap(), 4 * 60), window(), "on the next day");
+        assert_eq!(planned(day.pred_opt().unwrap(), 4 * 60), window(), "nor on a day that was over");
+        let evening = planned(day, 9 * 60);
+        assert_eq!((evening.start, evening.end), (window().end, window().end));
+        assert_eq!(Share::at(window().end + TimeDelta::hours(1), evening).of(30), 30, "it catches up at once");
     }
 
     proptest! {

@@ -17,6 +17,9 @@ pub struct Window {
 }
 
 impl Window {
+    /// From midnight to midnight.
+    pub const WHOLE_DAY: Window = Window { start: 0, end: 24 * 60 };
+
     /// Returns the window from `start` to `end`, minutes after midnight; `None` unless `start < end <= 24:00`.
     pub fn new(start: u16, end: u16) -> Option<Window> {
         (start < end && end <= 24 * 60).then_some(Window { start, end })

@@ -23,6 +23,7 @@ pub struct Fleet {
     pub quota_completion_rate: f64,
     pub health: Health,
     pub behind: i64,
+    pub starting: i64,
     pub failing: i64,
     pub alarmed: i64,
     pub paused: i64,
@@ -57,7 +58,8 @@ gauges! {
     "warmup_emails_owed_today", "Today's quotas together, of the mailboxes that take part", |fleet| fleet.owed_today as f64;
     "warmup_throughput_per_hour", "Mails sent in the last 60 minutes", |fleet| fleet.throughput_per_hour as f64;
     "warmup_quota_completion_rate", "Mailboxes that sent their whole quota, of those that owe something, in percent", |fleet| fleet.quota_completion_rate;
-    "warmup_system_health", "0 critical, 1 degraded, 2 healthy", |fleet| f64::from(fleet.health as u8);
+    "warmup_system_health", "0 critical, 1 degraded, 2 healthy or starting", |fleet| fleet.health.gauge();
+    "warmup_mailboxes_starting", "Mailboxes that were enrolled, resumed or started less than one cooldown ago", |fleet| fleet.starting as f64;
     "warmup_mailboxes_behind", "Mailboxes that sent less than their plan asks for by now", |fleet| fleet.behind as f64;
     "warmup_mailboxes_failing", "Mailboxes that are disabled, or whose last three attempts failed", |fleet| fleet.failing as f64;
     "warmup_quota_alerts", "Mailboxes that an alert is out for: far behind their plan, or failing", |fleet| fleet.alarmed as f64;

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use super::error::PortError;
+use crate::domain::id::ShardId;
 
 /// What the bell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,10 @@ impl Ring {
 pub trait Orders: Send + Sync {
     /// Says whether the fleet is to send.
     async fn running(&self) -> Result<bool, PortError>;
+
+    /// Returns the shards whose mailboxes are to be planned before the next tick, each with a number that grows with every
+    /// request. A request is returned for ten minutes at least.
+    async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError>;
 }
 
 /// The bell.

@@ -1,15 +1,20 @@
-//! Obeys the fleet's standing order: reads it when the bell rings, and at every heartbeat for rings that were missed.
+//! Obeys the fleet's standing order: reads it when the bell rings, and at every heartbeat for rings that were missed. With it
+//! the listener reads the requests to plan some shards before the next tick. So a thousand mailboxes that are enrolled one by
+//! one cost one plan of their shards each heartbeat, not a thousand.
 //!
 //! A stopped worker keeps its shards and finishes what it started; it plans and starts nothing. The reserve asks again in
 //! the ledger, so that nothing goes out between an order and this look at it.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, Ports};
-use crate::ports::orders::Ring;
+use crate::{domain::id::ShardId, ports::orders::Ring};
 
 pub(super) struct Listener {
     pub(super) ports: Ports,
@@ -20,6 +25,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Tells the loop what is ordered, until `stop`.
     pub(super) async fn listen(self, stop: CancellationToken) {
+        let mut heard = HashMap::new();
         loop {
             let (ring, rung) = tokio::select! {
                 biased;
@@ -40,6 +46,25 @@ impl Listener {
             if self.tell.send(event).is_err() {
                 return;
             }
+            if ring == Ring::Ordered {
+                self.pass_on_requests(&mut heard).await;
+            }
+        }
+    }
+
+    /// Tells the loop which shards a plan is asked for that was not asked for when `heard` was read.
+    async fn pass_on_requests(&self, heard: &mut HashMap<ShardId, i64>) {
+        let requests = match self.ports.orders.plan_requests().await {
+            Ok(requests) => requests,
+            Err(error) => {
+                return tracing::debug!(%error, "the requests for a plan can't be read: the next heartbeat does");
+            }
+        };
+        let new = requests.into_iter().filter(|(shard, request)| heard.insert(*shard, *request) != Some(*request));
+        let shards: BTreeSet<ShardId> = new.map(|(shard, _)| shard).collect();
+        if !shards.is_empty() {
+            // A loop that is gone needs no plan.
+            drop(self.tell.send(Event::PlanRequested(shards)));
         }
     }
 }

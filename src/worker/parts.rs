@@ -56,6 +56,11 @@ impl Parts {
         self.shards.is_empty()
     }
 
+    /// Returns how many shards are planned at once.
+    pub(super) fn at_once(&self) -> usize {
+        self.at_once
+    }
+
     /// Returns the shards that are planned next.
     pub(super) fn next(&self) -> BTreeSet<ShardId> {
         self.shards.iter().take(self.at_once).copied().collect()

@@ -48,6 +48,11 @@ impl Queue {
         }
     }
 
+    /// Returns when the mail that waits of a mailbox is released.
+    pub(super) fn release_of(&self, mailbox: MailboxId) -> Option<DateTime<Utc>> {
+        self.mails.get(&mailbox).map(|mail| mail.planned.release_at)
+    }
+
     /// Drops all that is planned for `shards`.
     pub(super) fn forget(&mut self, shards: &BTreeSet<ShardId>) {
         self.replace(shards, Vec::new());
@@ -246,6 +251,7 @@ mod tests {
             attempts: *reserved,
             next_at: None,
             last_sent_at: None,
+            enrolled_at: DateTime::UNIX_EPOCH,
         };
         let candidates: Vec<Candidate> = mailboxes.iter().map(candidate).collect();
         let tick = Tick {

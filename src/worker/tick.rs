@@ -10,7 +10,7 @@ use crate::{
     domain::{
         id::ShardId,
         pairing::Pairing,
-        plan::{Planned, Tick, plan},
+        plan::{Planned, Tick, plan, plan_beside},
         time::{Todays, next_tick},
     },
     observe::{spans, trails::Origin},
@@ -22,6 +22,14 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Added to the whole mail's deadline before a flight of a run that is gone counts as orphaned.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
+
+/// Which mails of a plan are spread over the time that a tick has for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spread {
+    All,
+    /// Those of mailboxes for which nothing waits yet.
+    New,
+}
 
 impl Worker {
     /// Plans all owned shards and returns when the next tick is.
@@ -40,7 +48,7 @@ impl Worker {
     /// Plans the next part of the shards that are to be planned. A part that failed stays to be planned.
     pub(super) async fn plan_part(&mut self) {
         let part = self.parts.next();
-        if let Ok(mailboxes) = self.plan_shards(&part).await {
+        if let Ok(mailboxes) = self.plan_shards(&part, Spread::All).await {
             self.parts.planned(&part, mailboxes);
         }
         if self.bench.is_benched() {
@@ -65,9 +73,26 @@ impl Worker {
         }
     }
 
+    /// Plans those of the requested shards that are ours, beside what is planned already: as many at once as in a part of a
+    /// tick. Whoever acquires the others plans them, and so does the start of a stopped fleet.
+    pub(super) async fn on_requested(&mut self) {
+        let requested = std::mem::take(&mut self.requested);
+        if !self.ordered {
+            return;
+        }
+        let mut ours = self.holdings.owned();
+        ours.retain(|shard| requested.contains(shard));
+        let later = ours.split_off(ours.len().min(self.parts.at_once()));
+        self.requested.extend(later);
+        let part: BTreeSet<ShardId> = ours.into_iter().collect();
+        if !part.is_empty() && self.plan_shards(&part, Spread::New).await.is_err() {
+            self.requested.extend(part);
+        }
+    }
+
     /// Plans `shards`, and returns how many of their mailboxes may send. After a failure it has waited a moment, so that its
     /// caller may repeat it at once; or the worker is benched.
-    async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>) -> Result<usize, PortError> {
+    async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>, spread: Spread) -> Result<usize, PortError> {
         let span = tracing::info_span!(
             target: spans::TARGET,
             spans::TICK,
@@ -80,7 +105,7 @@ impl Worker {
             otel.status_description = field::Empty,
         );
         self.origin = Origin::of(&span);
-        let planned = self.read_and_plan(shards).instrument(span.clone()).await;
+        let planned = self.read_and_plan(shards, spread).instrument(span.clone()).await;
         match &planned {
             Ok(_) => self.tick_worked(self.ports.clock.now()),
             // Postgres is there, and another worker would ask the same of it: fewer mailboxes at once help, a suspension does
@@ -100,7 +125,7 @@ impl Worker {
         planned
     }
 
-    async fn read_and_plan(&mut self, shards: &BTreeSet<ShardId>) -> Result<usize, PortError> {
+    async fn read_and_plan(&mut self, shards: &BTreeSet<ShardId>, spread: Spread) -> Result<usize, PortError> {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
         let list: Vec<ShardId> = shards.iter().copied().collect();
@@ -108,7 +133,10 @@ impl Worker {
         let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
         let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
         let read = candidates.len();
-        let plan = plan(&candidates, &self.tick_at(now));
+        let plan = match spread {
+            Spread::All => plan(&candidates, &self.tick_at(now)),
+            Spread::New => plan_beside(&candidates, &self.tick_at(now), |mailbox| self.queue.release_of(mailbox)),
+        };
         // There may be a hundred thousand of them, and as many members of a roster are read next.
         drop(candidates);
         let replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;

@@ -35,7 +35,7 @@ const FLEET: &str = "
 async fn large() -> (World, Census) {
     let world = World::start().await;
     sqlx::raw_sql(FLEET).execute(world.pool()).await.unwrap();
-    let census = Census::for_requests(world.pool().clone());
+    let census = Census::for_requests(world.pool().clone(), std::time::Duration::from_secs(600));
     eventually(PATIENCE, async || copy(&census).await.is_some()).await;
     (world, census)
 }

@@ -25,6 +25,7 @@ async fn the_fleets_gauges_are_told_without_a_token_and_name_nobody() {
         "warmup_duties_done_timestamp_seconds 0",
         "warmup_quota_completion_rate 25",
         "warmup_system_health 2",
+        "warmup_mailboxes_starting 0",
         "warmup_mailboxes_behind 1",
         "warmup_mailboxes_failing 1",
         "warmup_mailboxes_paused 0",

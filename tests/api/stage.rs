@@ -64,6 +64,8 @@ pub async fn morning() -> World {
         DAYS,
         LOGS,
         "UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused' WHERE id = 4",
+        // They were enrolled on an earlier day.
+        "UPDATE mailboxes SET enrolled_at = enrolled_at - interval '9 days', able_since = NULL",
         "INSERT INTO batches (worker_id, started_at, finished_at, processed, sent, replied, failed, uncertain)
          VALUES ('w1', '2026-11-24T10:20:00Z', '2026-11-24T10:20:30Z', 48, 46, 2, 1, 1)",
         "INSERT INTO events (at, kind, mailbox_id, reason, detail)

@@ -42,6 +42,19 @@ async fn an_order_stands_is_told_to_all_workers_and_is_seen_by_every_pod() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_whose_mailboxes_were_enrolled_a_moment_ago_is_starting() {
+    let world = World::start().await;
+    let csv = "email,password,smtp_host,smtp_port\na@x.test,canary,smtp.x.test,587\nb@y.test,canary,smtp.y.test,587\n";
+    let imported =
+        world.pod.ask_with("POST", "/api/warmup/mailboxes/import", Some(ADMIN), Some(("text/csv", csv))).await;
+    assert_eq!(imported.status, 200, "{imported:?}");
+    let system = world.get("/api/warmup/metrics").await["system"].clone();
+    assert_eq!(system["systemHealth"], "starting", "{system}");
+    let reason = system["healthReason"].as_str().unwrap();
+    assert!(reason.starts_with("2 mailboxes were enrolled, resumed or started less than one cooldown ago"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_redis_an_order_stands_and_a_trigger_is_refused() {
     let mut world = morning().await;
     world.redis.halt().await;

@@ -59,6 +59,7 @@ impl Stage {
             .with("WARMUP_HTTP_ADDR", format!("127.0.0.1:{port}"));
         binary.command(&["migrate"], "").await;
         binary.command(&["mailbox", "import", "-"], &csv(mailboxes, sink.port())).await;
+        world::enrolled_long_ago(database.url()).await;
         Stage { database, redis, sink, binary, port, _folder: folder }
     }
 

@@ -55,6 +55,7 @@ impl Stage {
         binary = binary.with("WARMUP_HTTP_ADDR", format!("127.0.0.1:{probes}"));
         binary.command(&["migrate"], "").await;
         binary.command(&["mailbox", "import", "-"], &mailboxes(cast, host.port())).await;
+        world::enrolled_long_ago(database.url()).await;
         Stage { database, proxy, redis, host, binary, probes }
     }
 

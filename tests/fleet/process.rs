@@ -11,7 +11,7 @@ use tokio::{
 };
 use warmup_support::{
     process::NOTHING_WAITS,
-    world::{TestDatabase, TestRedis},
+    world::{TestDatabase, TestRedis, enrolled_long_ago},
 };
 
 /// Longer than any worker here takes to say what it must say: a test that waits fails instead of hanging.
@@ -66,6 +66,7 @@ impl Fleet {
         overrides.iter().for_each(|(name, value)| fleet.set(name, value));
         fleet.command(&["migrate"], "").await;
         fleet.command(&["mailbox", "import", "-"], csv).await;
+        enrolled_long_ago(database_url).await;
         fleet
     }
 

@@ -26,6 +26,8 @@ mod prompt;
 mod rotate;
 #[path = "enrol/standing.rs"]
 mod standing;
+#[path = "enrol/starting.rs"]
+mod starting;
 #[path = "enrol/templates.rs"]
 mod templates;
 #[path = "enrol/users.rs"]
@@ -57,6 +59,15 @@ fn now() -> DateTime<Utc> {
 
 fn sealer() -> Sealer {
     Sealer::new(&KEY)
+}
+
+/// How long a mailbox that was enrolled or resumed is starting.
+const COOLDOWN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Lets all mailboxes have been enrolled on an earlier day.
+async fn long_ago(pool: &PgPool) {
+    let earlier = "UPDATE mailboxes SET enrolled_at = enrolled_at - interval '9 days', able_since = NULL";
+    sqlx::query(earlier).execute(pool).await.unwrap();
 }
 
 /// A database as `warmup migrate` leaves it.

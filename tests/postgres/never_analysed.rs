@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -95,8 +95,8 @@ impl Fleet {
         let (today, tomorrow) = (noon(), noon() + Days::new(1));
         self.turns("the first day opens", today).await;
         self.plans(today).await;
-        self.reads("census", READ, async |pool| view::take(&pool, today, Else::Wait).await.unwrap()).await;
-        self.reads("next census", READ, async |pool| view::take(&pool, today, Else::Wait).await.unwrap()).await;
+        self.reads("census", READ, async |pool| view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()).await;
+        self.reads("next census", READ, async |pool| view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()).await;
         self.reads("directory", READ, async |pool| drop(view::directory(&pool).await.unwrap())).await;
         self.turns("the next day", tomorrow).await;
         self.plans(tomorrow).await;
@@ -123,7 +123,7 @@ impl Fleet {
         self.joins_in_one_pass(now).await;
         let replies = async |pool: PgPool| {
             sqlx::query(REPLIES).bind(now).execute(&pool).await.unwrap();
-            let before = now + chrono::TimeDelta::minutes(15);
+            let before = now + TimeDelta::minutes(15);
             let due = PostgresMailboxes::new(pool).due_replies(&shards(), now, before).await.unwrap();
             assert_eq!(due.len(), all / 10);
         };

@@ -297,6 +297,10 @@ impl Orders for Link {
         let to = Arc::clone(&self.to.orders);
         self.postgres(async move { to.running().await }).await
     }
+    async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
+        let to = Arc::clone(&self.to.orders);
+        self.postgres(async move { to.plan_requests().await }).await
+    }
 }
 
 #[async_trait]

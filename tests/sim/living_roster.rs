@@ -63,7 +63,7 @@ fn a_mailbox_that_is_resumed_before_all_others_is_not_flooded() {
 
 #[test]
 fn two_that_are_left_of_many_do_not_flood_each_other() {
-    let pause: fn(&MemoryWorld) = |world| set_all(world, 3..=48, paused());
+    let pause: Order = |world| set_all(world, 3..=48, paused());
     let day = simulate(&Scenario { orders: vec![(150 * 60, pause)], ..calm(3) });
     assert_true_numbers(&day);
     assert_nobody_is_flooded(&day);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::{America::Los_Angeles, Asia::Tokyo, Pacific::Auckland, Tz};
 use tokio_util::sync::CancellationToken;
 use warmup::{
@@ -52,6 +52,7 @@ fn world(clock: &Arc<dyn Clock>, zones: &[(Tz, &str)]) -> MemoryWorld {
             });
         }
     }
+    world.enrolled_earlier(TimeDelta::days(9));
     world
 }
 

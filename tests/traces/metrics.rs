@@ -23,7 +23,7 @@ use tokio::{
 use warmup_support::{
     process::{Binary, Running},
     smtp::{FaultyHost, Script},
-    world::{TestDatabase, TestRedis, eventually, postgres, redis},
+    world::{TestDatabase, TestRedis, enrolled_long_ago, eventually, postgres, redis},
 };
 
 use super::{
@@ -79,6 +79,7 @@ impl World {
         }
         by.command(&["migrate"], "").await;
         by.command(&["mailbox", "import", "-"], &csv).await;
+        enrolled_long_ago(self.database.url()).await;
     }
 
     async fn rows(&self) -> f64 {

@@ -26,6 +26,10 @@ impl Orders for MemoryWorld {
     async fn running(&self) -> Result<bool, PortError> {
         self.statement(|tables| tables.running)
     }
+
+    async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
+        self.statement(|tables| tables.plan_requests.iter().map(|(shard, requests)| (*shard, *requests)).collect())
+    }
 }
 
 fn unknown_shard() -> PortError {

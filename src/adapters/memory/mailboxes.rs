@@ -115,6 +115,7 @@ impl Tables {
             attempts: row.attempts,
             next_at: row.next_at,
             last_sent_at: row.last_sent_at,
+            enrolled_at: mailbox.enrolled_at,
         }
     }
 

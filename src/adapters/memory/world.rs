@@ -196,6 +196,8 @@ pub(super) struct Tables {
     pub(super) received: BTreeMap<(NaiveDate, MailboxId), u32>,
     pub(super) rosters: BTreeMap<NaiveDate, Roster>,
     pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
+    /// How often a plan of each shard was asked for.
+    pub(super) plan_requests: BTreeMap<ShardId, i64>,
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
     /// Who has one of them.
     pub(super) flying: BTreeSet<MailboxId>,
@@ -265,6 +267,11 @@ impl Tables {
         }
     }
 
+    /// Asks for a plan of a shard before the next tick.
+    pub(super) fn request_plan(&mut self, shard: ShardId) {
+        *self.plan_requests.entry(shard).or_default() += 1;
+    }
+
     /// Returns the own day of `partner` at `now`, and how many mails more it may receive on it.
     pub(super) fn receivable(&self, partner: &MemoryMailbox, now: DateTime<Utc>) -> (NaiveDate, u32) {
         let day = today(partner.schedule.zone, now);
@@ -321,18 +328,23 @@ impl MemoryWorld {
         self.faults.set_once(Fault::AnswerLost);
     }
 
-    /// Enrols a mailbox, or changes a known one.
+    /// Enrols a mailbox, or changes a known one, and asks for a plan of it.
     pub fn enrol(&self, mailbox: MemoryMailbox) {
-        let mut tables = self.tables();
-        let place = (tables.shard(mailbox.id), mailbox.id);
-        tables.by_shard.insert(place);
-        tables.mailboxes.insert(mailbox.id, Box::new(Enrolled::new(mailbox)));
+        let (mut tables, now) = (self.tables(), self.clock.now());
+        let (shard, id) = (tables.shard(mailbox.id), mailbox.id);
+        let enrolled_at = tables.mailboxes.get(&id).map_or(now, |known| known.enrolled_at);
+        tables.by_shard.insert((shard, id));
+        tables.mailboxes.insert(id, Box::new(Enrolled::new(mailbox, enrolled_at)));
+        tables.request_plan(shard);
     }
 
-    /// Changes a mailbox in place.
+    /// Changes a mailbox in place, and asks for a plan of it.
     pub fn change(&self, mailbox: MailboxId, change: impl FnOnce(&mut MemoryMailbox)) {
-        if let Some(mailbox) = self.tables().mailboxes.get_mut(&mailbox) {
+        let mut tables = self.tables();
+        let shard = tables.shard(mailbox);
+        if let Some(mailbox) = tables.mailboxes.get_mut(&mailbox) {
             mailbox.change(change);
+            tables.request_plan(shard);
         }
     }
 

@@ -224,10 +224,11 @@ const INSERT: &str = concat!(
     "
     INSERT INTO mailboxes (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
                            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-                           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at)
+                           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at,
+                           able_since)
     SELECT id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1
+           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1, $1
     FROM ",
     new_mailboxes!()
 );
@@ -269,7 +270,8 @@ const UPDATE: &str = concat!(
             receives = m.receives OR old.removed,
             receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
             receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,
-            changed_at = $1
+            changed_at = $1,
+            able_since = CASE WHEN old.reactivate OR new.enabled AND NOT m.enabled THEN $1 ELSE m.able_since END
         FROM new JOIN old USING (id) WHERE m.id = new.id
         RETURNING m.id, old.reactivate)
     SELECT id FROM written WHERE reactivate ORDER BY id"

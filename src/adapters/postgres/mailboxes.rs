@@ -69,7 +69,7 @@ impl PostgresMailboxes {
     /// Remakes the roster of `day` where it is outdated. Returns the version that stands then: none where nobody has made
     /// the roster.
     async fn refresh_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Standing, PortError> {
-        let build = || planned_anew(REFRESH_ROSTER).bind(day).bind(now).bind(i64::from(REMADE_AT_ONE_IN) as i32);
+        let build = || planned_anew(REFRESH_ROSTER).bind(day).bind(now).bind(REMADE_AT_ONE_IN as i32);
         let row = self.session.row(build).await?;
         let (seen, made): (Option<i32>, Option<i32>) =
             (row.try_get(0).map_err(classify)?, row.try_get(1).map_err(classify)?);

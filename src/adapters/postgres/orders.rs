@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, Row};
+use sqlx::{PgPool, Row, postgres::PgRow};
 
 use super::{classify::classify, session::Session};
-use crate::ports::{Orders, PortError};
+use crate::{
+    domain::id::ShardId,
+    ports::{Orders, PortError},
+};
 
 /// The standing order.
 #[derive(Clone, Debug)]
@@ -43,5 +46,14 @@ impl Orders for PostgresOrders {
     async fn running(&self) -> Result<bool, PortError> {
         let row = self.session.row(|| sqlx::query("SELECT running FROM fleet_orders")).await?;
         row.try_get(0).map_err(classify)
+    }
+
+    async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
+        // A worker that was cut off for longer has missed a tick, and plans all.
+        const REQUESTS: &str = "
+            SELECT shard, requests FROM plan_requests WHERE requested_at > clock_timestamp() - interval '10 minutes'";
+        let rows = self.session.rows(|| sqlx::query(REQUESTS)).await?;
+        let request = |row: &PgRow| Ok((ShardId(row.try_get(0)?), row.try_get(1)?));
+        rows.iter().map(request).collect::<Result<_, sqlx::Error>>().map_err(classify)
     }
 }

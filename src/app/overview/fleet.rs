@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::troubles::troubles;
+use super::{metrics::starting, troubles::troubles};
 use crate::{
     adapters::postgres::view::{self, Batch, Totals},
     app::{capacity::shortfalls, census::Census},
@@ -61,6 +61,8 @@ pub struct TodayStatus {
     pub behind: i64,
     /// Mailboxes that are disabled, or whose last three attempts failed.
     pub failing: i64,
+    /// Mailboxes that were enrolled, resumed or started less than one cooldown ago: their first mail is on its way.
+    pub starting: i64,
 }
 
 /// How many shards a worker owned last.
@@ -116,7 +118,8 @@ fn late_maintenance(done: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<S
 impl TodayStatus {
     fn of(totals: &Totals) -> TodayStatus {
         let Totals { owed, sent, failed, uncertain, replied, filled, behind, failing, .. } = *totals;
-        TodayStatus { quota: owed, sent, failed, uncertain, replied, complete: filled, behind, failing }
+        let starting = starting(totals).mailboxes;
+        TodayStatus { quota: owed, sent, failed, uncertain, replied, complete: filled, behind, failing, starting }
     }
 }
 

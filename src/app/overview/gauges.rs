@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::metrics::SystemMetrics;
+use super::metrics::{SystemMetrics, starting};
 use crate::{adapters::postgres::view, app::census::Census, config::Settings, observe::fleet::Fleet};
 
 /// Reads the fleet's gauges: from Postgres alone.
@@ -31,6 +31,7 @@ pub async fn fleet_gauges(
         quota_completion_rate: system.quota_completion_rate,
         health: system.system_health,
         behind: tally.totals.behind,
+        starting: starting(&tally.totals).mailboxes,
         failing: tally.totals.failing,
         alarmed: tally.totals.alarmed,
         paused: tally.totals.paused,

@@ -19,7 +19,7 @@ use crate::{
         directory::{Among, Wanted},
         id::{MailboxId, UserId},
         outlook::{Outlook, outlook},
-        progress::Share,
+        progress::{Share, planned_window},
         time::Window,
     },
 };
@@ -276,7 +276,8 @@ impl MailboxDetail {
         };
         let status = MailboxStatus::of(mailbox, now);
         let standing = Standing::of(mailbox, now);
-        let window = mailbox.schedule.window.on(mailbox.schedule.zone, mailbox.today.day);
+        let (zone, day) = (mailbox.schedule.zone, mailbox.today.day);
+        let window = planned_window(mailbox.schedule.window.on(zone, day), zone, day, mailbox.enrolled_at);
         let planned_by_now = Share::at(now, window).of(mailbox.today.quota as u16);
         let sealed_under = mailbox.key_id.as_deref().and_then(KeyId::from_bytes);
         MailboxDetail {

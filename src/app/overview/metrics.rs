@@ -11,10 +11,10 @@ use super::{
     quota::QuotaStatus,
 };
 use crate::{
-    adapters::postgres::view::{self, Batch, QuotaRow, Totals},
+    adapters::postgres::view::{self, Batch, QuotaRow, Totals, WindowSums},
     app::census::Tally,
     domain::{
-        health::{Day, Health},
+        health::{Day, Health, Starting},
         id::UserId,
     },
 };
@@ -147,11 +147,21 @@ async fn performers(pool: &PgPool, best: &[QuotaRow]) -> Result<Vec<Performer>, 
     Ok(best.iter().zip(performances).map(performer).collect())
 }
 
+/// Sums up those that are starting.
+pub(super) fn starting(totals: &Totals) -> Starting {
+    let sum = |count: fn(&WindowSums) -> i64| totals.windows.iter().map(count).sum();
+    Starting {
+        mailboxes: sum(|window| window.starting),
+        sent: sum(|window| window.starting_sent),
+        planned: sum(|window| window.starting_planned),
+    }
+}
+
 impl SystemMetrics {
     pub(super) fn of(totals: &Totals, batch_ms: i64, throughput: i64) -> SystemMetrics {
         let failed = totals.failed + totals.uncertain;
         let attempts = totals.sent + totals.replied + failed;
-        let day = Day { sent: totals.sent, planned: totals.planned, attempts, failed };
+        let day = Day { sent: totals.sent, planned: totals.planned, attempts, failed, starting: starting(totals) };
         let (system_health, health_reason) = day.health();
         SystemMetrics {
             total_mailboxes: totals.mailboxes,

@@ -109,5 +109,6 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         reserved: mailbox.today.reserved as u16,
         attempts: mailbox.today.attempts as u16,
         in_flight: mailbox.in_flight,
+        enrolled_at: mailbox.enrolled_at,
     }
 }

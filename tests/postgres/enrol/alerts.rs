@@ -1,6 +1,9 @@
 //! Whose quota is in danger is told once, and once more when it is over.
 
-use warmup::app::census::Census;
+use warmup::app::{
+    census::Census,
+    standing::{self, Filter},
+};
 
 use super::*;
 
@@ -14,6 +17,7 @@ async fn grown(mailboxes: usize) -> TestDatabase {
     let database = database().await;
     import(database.pool(), &many(mailboxes)).await.unwrap();
     run(database.pool(), "UPDATE mailboxes SET ramp_start = 30").await;
+    long_ago(database.pool()).await;
     database
 }
 
@@ -32,11 +36,17 @@ async fn stand(pool: &PgPool, day: &str, sent: i16, failed_in_row: i16) {
     sqlx::query(STAND).bind(day).bind(sent).bind(failed_in_row).execute(pool).await.unwrap();
 }
 
+/// Lets the operator do something to all mailboxes.
+async fn change(pool: &PgPool, change: standing::Change, now: DateTime<Utc>) {
+    let chosen = standing::choose(pool, &Filter::default(), change, standing::OPERATOR, now).await.unwrap();
+    standing::carry_out(pool, &chosen, change, standing::OPERATOR, now).await.unwrap();
+}
+
 /// Counts everybody, and returns what was told that had not been before.
 async fn told(pool: &PgPool, now: DateTime<Utc>) -> Vec<(String, String, String)> {
     const NEW: &str = "
         DELETE FROM events WHERE kind LIKE 'quota-%' RETURNING kind, reason, detail";
-    Census::for_commands(pool.clone()).lately(None, now).await.unwrap();
+    Census::for_commands(pool.clone(), COOLDOWN).lately(None, now).await.unwrap();
     sqlx::query_as(NEW).fetch_all(pool).await.unwrap()
 }
 
@@ -46,6 +56,19 @@ fn one(kind: &str, reason: &str, detail: &str) -> Vec<(String, String, String)> 
 
 async fn alarmed(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT alarmed FROM totals WHERE user_id = 0").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_mailbox_that_was_resumed_is_told_behind_only_after_a_cooldown() {
+    let database = grown(2).await;
+    let pool = database.pool();
+    stand(pool, "2026-11-24", 0, 0).await;
+    run(pool, "UPDATE mailboxes SET state = 'paused', reason = 'operator'").await;
+    assert_eq!(told(pool, at("11:00")).await, []);
+    change(pool, standing::Change::Resume, at("12:00")).await;
+    assert_eq!(told(pool, at("12:00")).await, []);
+    assert_eq!(told(pool, at("12:09")).await, []);
+    assert_eq!(told(pool, at("12:10")).await.len(), 2, "they had their time");
 }
 
 #[tokio::test]

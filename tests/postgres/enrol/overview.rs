@@ -46,7 +46,7 @@ async fn around_the_world() -> TestDatabase {
 
 async fn fleet(pool: &PgPool) -> FleetStatus {
     let (settings, _) = warmup::config::Settings::from_vars(&Default::default()).unwrap();
-    fleet_status(pool, &Census::for_commands(pool.clone()), &settings, now()).await.unwrap()
+    fleet_status(pool, &Census::for_commands(pool.clone(), COOLDOWN), &settings, now()).await.unwrap()
 }
 
 #[tokio::test]
@@ -68,6 +68,7 @@ async fn complete_and_behind_are_counted_against_the_plan() {
         .execute(database.pool())
         .await
         .unwrap();
+    long_ago(database.pool()).await;
     // a: 10:00 of a day, 10/21 of the plan, 15 owed, 10 sent. b: all sent. c: 22:00 of its day, past the plan.
     let today = fleet(database.pool()).await.today;
     assert_eq!((today.complete, today.behind), (1, 2));
@@ -135,6 +136,7 @@ async fn a_mailbox_says_what_it_owes_what_happened_and_what_to_do() {
     let pool = database.pool();
     let run = |sql: &'static str| sqlx::query(sql).execute(pool);
     import(pool, &many(3)).await.unwrap();
+    long_ago(pool).await;
     // 10:00 of 09:00-17:00: an hour of the seven in which 28 are planned.
     run("INSERT INTO mailbox_days (mailbox_id, day, quota, reserved, sent) SELECT id, '2026-11-24', 28, 1, 1 FROM mailboxes")
         .await

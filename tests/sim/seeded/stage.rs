@@ -97,6 +97,8 @@ impl Stage {
         let dice: Arc<dyn Entropy> = Arc::new(Dice::seeded(scenario.seed));
         let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
         scenario.boxes.iter().for_each(|enrolled| world.enrol(mailbox(enrolled)));
+        // In the middle of their windows they owe what any day owes.
+        world.enrolled_earlier(TimeDelta::days(9));
         scenario.daily_limits.iter().for_each(|(user, limit)| world.limit(UserId(*user), *limit));
         let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
         let limits = HostLimits::with(read(&scenario.host_limits).unwrap());

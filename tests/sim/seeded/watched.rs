@@ -335,4 +335,7 @@ impl Orders for Watched {
     async fn running(&self) -> Result<bool, PortError> {
         self.world.running().await
     }
+    async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
+        self.world.plan_requests().await
+    }
 }

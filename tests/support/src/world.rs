@@ -97,6 +97,15 @@ pub async fn migrate_unchecked(database: &TestDatabase) {
     migrations.run(database.pool()).await.expect("the migrations run on an empty database");
 }
 
+/// Lets all mailboxes of the database at `url` have been enrolled on an earlier day, so that in the middle of their windows
+/// they owe what any day owes.
+pub async fn enrolled_long_ago(url: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the database is up");
+    let earlier = "UPDATE mailboxes SET enrolled_at = enrolled_at - interval '9 days'";
+    sqlx::query(earlier).execute(&mut connection).await.expect("the database is migrated");
+    connection.close().await.expect("the database is up");
+}
+
 async fn database_like(template: &str) -> TestDatabase {
     database_with(&format!("TEMPLATE {template}")).await
 }

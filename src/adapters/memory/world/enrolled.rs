@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::MemoryMailbox;
 use crate::domain::mailbox::domain_of;
@@ -17,21 +17,22 @@ pub(in crate::adapters::memory) struct Enrolled {
     /// Where it submits, in lower case.
     pub(in crate::adapters::memory) host: Arc<str>,
     pub(in crate::adapters::memory) domain: Arc<str>,
+    pub(in crate::adapters::memory) enrolled_at: DateTime<Utc>,
     /// The date that is open while all earlier ones are closed: nothing is to be turned on it.
     pub(in crate::adapters::memory) turned: Option<NaiveDate>,
 }
 
 impl Enrolled {
-    pub(super) fn new(mailbox: MemoryMailbox) -> Enrolled {
+    pub(super) fn new(mailbox: MemoryMailbox, enrolled_at: DateTime<Utc>) -> Enrolled {
         let (host, domain) = (mailbox.endpoint.host.to_lowercase().into(), domain_of(&mailbox.email).into());
-        Enrolled { mailbox, host, domain, turned: None }
+        Enrolled { mailbox, host, domain, enrolled_at, turned: None }
     }
 
     /// Changes everything about it.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut MemoryMailbox)) {
         let mut mailbox = self.mailbox.clone();
         change(&mut mailbox);
-        *self = Enrolled::new(mailbox);
+        *self = Enrolled::new(mailbox, self.enrolled_at);
     }
 }
 

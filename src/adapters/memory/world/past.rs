@@ -101,6 +101,11 @@ impl MemoryWorld {
         tables.flights.extend(iter::once((FlightId(0), flight)).filter(|_| flying));
     }
 
+    /// Lets all mailboxes have been enrolled so much earlier.
+    pub fn enrolled_earlier(&self, by: TimeDelta) {
+        self.tables().mailboxes.values_mut().for_each(|mailbox| mailbox.enrolled_at -= by);
+    }
+
     /// Forgets that the duties of `day` were ever done.
     pub fn forget_cleanup(&self, day: NaiveDate) {
         self.tables().cleanups.remove(&day);

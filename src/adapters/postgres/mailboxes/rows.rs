@@ -105,6 +105,7 @@ pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Resu
         attempts: columns.small()?,
         next_at: columns.next()?,
         last_sent_at: columns.next()?,
+        enrolled_at: columns.next()?,
     })
 }
 

@@ -9,7 +9,8 @@ WITH old AS MATERIALIZED (
 written AS (
     UPDATE mailboxes m
     SET state = 'active', reason = NULL, paused_until = NULL,
-        receives = true, receive_reason = NULL, receive_until = NULL, changed_at = $3
+        receives = true, receive_reason = NULL, receive_until = NULL, changed_at = $3,
+        able_since = CASE WHEN old.state <> 'active' THEN $3 ELSE m.able_since END
     FROM old
     WHERE m.id = old.id
     RETURNING m.id

@@ -12,6 +12,8 @@
 //! one owner's that turn in the same census the first are told by name and the others in one event. 100,000 mailboxes of 1,000
 //! owners in an outage are so 21,000 events, and not one in each census.
 //!
+//! A mailbox that is *starting*, because it was enrolled, resumed or started less than a cooldown ago, does not fall behind yet.
+//!
 //! What an operator has switched off or paused without an end owes nothing: its alert ends as `set-aside`.
 
 /// `judged` with what was known and told (`was`), and what is told from now on (`alert`); the events of those that turned;
@@ -33,7 +35,7 @@ macro_rules! alerts {
             WHEN status = 'failing' AND (was = 'failing' OR failing_on IS DISTINCT FROM day) THEN 'failing'
             WHEN status = 'failing' THEN was
             WHEN status = 'behind' AND was = 'behind' THEN 'behind'
-            WHEN status = 'behind' AND behind_on IS DISTINCT FROM day AND expected - sent >= GREATEST(2, 0.2 * quota)
+            WHEN status = 'behind' AND NOT starting AND behind_on IS DISTINCT FROM day AND expected - sent >= GREATEST(2, 0.2 * quota)
             THEN 'behind' END AS alert
         FROM faced
     ),

@@ -75,13 +75,27 @@ pub struct WindowSums {
     pub sent: i64,
     pub hour_sent: i64,
     pub hour_before: i64,
+    /// Of mailboxes that were enrolled on that day, within its window: from when on they are planned, to the minute.
+    #[serde(default)]
+    pub planned_from: Option<DateTime<Utc>>,
+    /// Mailboxes that owe something and may send only since less than a cooldown; what they sent, and what the plan wants to
+    /// have gone of them by now.
+    #[serde(default)]
+    pub starting: i64,
+    #[serde(default)]
+    pub starting_sent: i64,
+    #[serde(default)]
+    pub starting_planned: i64,
 }
 
 impl WindowSums {
-    /// When the window is; none of a zone that this release does not know.
+    /// When the window is, or what is left of it to those who were enrolled within it; none of a zone that this release does
+    /// not know.
     pub fn span(&self) -> Option<Span> {
         let zone = self.timezone.parse().ok()?;
-        Some(Window::new(self.window_start, self.window_end)?.on(zone, self.day))
+        let span = Window::new(self.window_start, self.window_end)?.on(zone, self.day);
+        let start = self.planned_from.map_or(span.start, |from| from.clamp(span.start, span.end));
+        Some(Span { start, ..span })
     }
 }
 
@@ -157,8 +171,8 @@ pub enum Else {
     Wait,
 }
 
-/// Counts everybody as they stand at `now`, unless somebody else just did.
-pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<(), sqlx::Error> {
+/// Counts everybody as they stand at `now`, where a mailbox is starting until it has had a `cooldown`'s time, unless somebody else just did.
+pub async fn take(pool: &PgPool, now: DateTime<Utc>, cooldown: TimeDelta, meanwhile: Else) -> Result<(), sqlx::Error> {
     const BEGIN: &str = "
         SELECT set_config('statement_timeout', '60s', true), set_config('lock_timeout', '60s', true),
                set_config('work_mem', '64MB', true), set_config('jit', 'off', true)";
@@ -193,6 +207,10 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, meanwhile: Else) -> Result<
         .bind(now)
         .bind(LISTED)
         .bind(summed_since(&mut transaction, now).await?)
+        .bind(clocks.opens)
+        .bind(clocks.closes)
+        .bind(clocks.midnights)
+        .bind(now - cooldown)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await
@@ -213,7 +231,7 @@ async fn summed_since(connection: &mut PgConnection, now: DateTime<Utc>) -> Resu
 /// How many of the best, and of those furthest behind, are named.
 const LISTED: i32 = 10;
 
-/// $7 now, $8 how many of each list, $9 from when on batches are summed up again.
+/// $7 now, $8 how many of each list, $9 from when on batches are summed up again; the others are the clocks'.
 const CENSUS: &str = concat!(
     judged!(),
     alerts!(),
@@ -296,7 +314,10 @@ const CENSUS: &str = concat!(
         WHERE place <= $8 GROUP BY GROUPING SETS ((user_id), ())
     ),
     cohorts AS (
-        SELECT coalesce(user_id, 0) AS user_id, timezone, window_start, window_end, day,
+        SELECT coalesce(user_id, 0) AS user_id, timezone, window_start, window_end, day, planned_from,
+               count(*) FILTER (WHERE is_starting) AS starting,
+               coalesce(sum(sent) FILTER (WHERE is_starting), 0)::bigint AS starting_sent,
+               coalesce(ceil(sum(expected) FILTER (WHERE is_starting)), 0)::bigint AS starting_planned,
                coalesce(sum(quota) FILTER (
                    WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL)), 0)::bigint
                    AS quota,
@@ -304,13 +325,19 @@ const CENSUS: &str = concat!(
                coalesce(sum(CASE WHEN hour = this_hour THEN hour_sent END), 0)::bigint AS hour_sent,
                coalesce(sum(CASE WHEN hour = this_hour THEN hour_before
                                  WHEN hour = this_hour - interval '1 hour' THEN hour_sent END), 0)::bigint AS hour_before
-        FROM judged, (SELECT date_trunc('hour', $7, 'UTC') AS this_hour) AS clock
-        GROUP BY GROUPING SETS ((user_id, timezone, window_start, window_end, day),
-                                (timezone, window_start, window_end, day))
+        FROM (
+            SELECT *, starting AND enabled AND quota > 0 AND (state = 'active' OR state = 'paused' AND paused_until IS NOT NULL)
+                          AS is_starting,
+                   CASE WHEN is_new THEN date_bin('1 minute', enrolled_at, 'epoch') + interval '1 minute' END AS planned_from
+            FROM judged
+        ) AS judged, (SELECT date_trunc('hour', $7, 'UTC') AS this_hour) AS clock
+        GROUP BY GROUPING SETS ((user_id, timezone, window_start, window_end, day, planned_from),
+                                (timezone, window_start, window_end, day, planned_from))
     ),
     windows AS (
         SELECT user_id,
-               jsonb_agg(to_jsonb(cohorts) - 'user_id' ORDER BY timezone, window_start, window_end, day) AS lines
+               jsonb_agg(to_jsonb(cohorts) - 'user_id'
+                         ORDER BY timezone, window_start, window_end, day, planned_from) AS lines
         FROM cohorts GROUP BY user_id
     ),
     whole AS (

@@ -19,6 +19,10 @@ pub(super) struct Clocks {
     /// The share of the quota, as a fraction: `part` of `whole` microseconds.
     pub(super) parts: Vec<i64>,
     pub(super) wholes: Vec<i64>,
+    /// When the window opens and closes, and when the day ends.
+    pub(super) opens: Vec<DateTime<Utc>>,
+    pub(super) closes: Vec<DateTime<Utc>>,
+    pub(super) midnights: Vec<DateTime<Utc>>,
 }
 
 impl Clocks {
@@ -32,7 +36,11 @@ impl Clocks {
             // What this release does not know it plans nothing for.
             let (Ok(zone), Some(window)) = (name.parse(), Window::new(start as u16, end as u16)) else { continue };
             let day = today(zone, now);
-            let (part, whole) = Share::at(now, window.on(zone, day)).fraction();
+            let span = window.on(zone, day);
+            let (part, whole) = Share::at(now, span).fraction();
+            clocks.opens.push(span.start);
+            clocks.closes.push(span.end);
+            clocks.midnights.push(Window::WHOLE_DAY.on(zone, day).end);
             clocks.zones.push(name);
             clocks.starts.push(start);
             clocks.ends.push(end);
@@ -44,7 +52,10 @@ impl Clocks {
     }
 }
 
-/// The clocks as the first six parameters, and all mailboxes as `judged`: each as it stands on its own today. Those switched off are there; what judges the fleet leaves them out by `enabled`.
+/// The clocks as the parameters $1 to $6 and $10 to $12, and all mailboxes as `judged`: each as it stands on its own today
+/// at $7. Those switched off are there; what judges the fleet leaves them out by `enabled`. On the day of its enrolment a
+/// mailbox is planned from then on, as `domain::progress::planned_window` has it. It is `starting` where it may send since $13
+/// or later, by its own word or by the fleet's start.
 ///
 /// All joins of many mailboxes are full joins, as in `sql/candidates.sql`: they run as a hash or merge join whatever the
 /// planner estimates of tables that were never analysed.
@@ -52,13 +63,27 @@ macro_rules! judged {
     () => {
         "
     WITH clock AS (
-        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[])
-            AS clock (zone, window_start, window_end, day, part, whole)
+        SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::date[], $5::bigint[], $6::bigint[],
+                             $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])
+            AS clock (zone, window_start, window_end, day, part, whole, opens, closes, midnight)
+    ),
+    started AS MATERIALIZED (
+        SELECT max(ordered_at) AS at FROM fleet_orders WHERE running AND ordered_by IS NOT NULL AND ordered_at <= $7
     ),
     box AS (
         SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.enabled, m.state, m.paused_until, m.timezone, m.window_start,
-               m.window_end, clock.day, clock.part,
-               clock.whole,
+               m.window_end, clock.day,
+               m.enrolled_at > clock.opens AND m.enrolled_at < clock.midnight AS is_new, m.enrolled_at,
+               CASE WHEN m.enrolled_at > clock.opens AND m.enrolled_at < clock.midnight
+                    THEN LEAST(GREATEST((extract(epoch FROM $7 - LEAST(m.enrolled_at, clock.closes)) * 1000000)::bigint, 0),
+                               GREATEST((extract(epoch FROM clock.closes - LEAST(m.enrolled_at, clock.closes))
+                                         * 1000000)::bigint / 8 * 7, 1))
+                    ELSE clock.part END AS part,
+               CASE WHEN m.enrolled_at > clock.opens AND m.enrolled_at < clock.midnight
+                    THEN GREATEST((extract(epoch FROM clock.closes - LEAST(m.enrolled_at, clock.closes))
+                                   * 1000000)::bigint / 8 * 7, 1)
+                    ELSE clock.whole END AS whole,
+               coalesce(GREATEST(m.able_since, (SELECT at FROM started)) > $13, false) AS starting,
                CASE WHEN d.day IS NOT NULL THEN d.quota::int
                     WHEN (m.days >> (extract(isodow FROM clock.day)::int - 1)) & 1 = 1
                     THEN LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step)

@@ -7,7 +7,7 @@ use crate::{
     adapters::postgres::enrol::schedule,
     domain::{
         id::UserId,
-        progress::Share,
+        progress::{Share, planned_window},
         time::{Window, today},
     },
 };
@@ -120,6 +120,7 @@ struct One {
     /// What the ramp gives on a day that has not begun.
     ramp: i32,
     disabled: bool,
+    enrolled_at: DateTime<Utc>,
 }
 
 /// Returns the mailbox `id` of `user`, or of anybody, as it stands at `now`, also one that is switched off; none where
@@ -131,7 +132,7 @@ pub async fn quota_of(
     now: DateTime<Utc>,
 ) -> Result<Option<QuotaRow>, sqlx::Error> {
     const ONE: &str = "
-        SELECT email, timezone, window_start, window_end, days, state = 'disabled' AS disabled,
+        SELECT email, timezone, window_start, window_end, days, state = 'disabled' AS disabled, enrolled_at,
                LEAST(daily_max, ramp_start + grown::int * ramp_step) AS ramp
         FROM mailboxes WHERE id = $1 AND state <> 'removed' AND ($2::bigint IS NULL OR user_id = $2)";
     const DAY: &str = "SELECT quota, sent, failed_in_row FROM mailbox_days WHERE mailbox_id = $1 AND day = $2";
@@ -144,10 +145,11 @@ pub async fn quota_of(
     let (quota, sent, failed_in_row) =
         begun.map_or((not_begun, 0, 0), |(quota, sent, failed)| (i32::from(quota), i32::from(sent), failed));
     let span = schedule.window.on(schedule.zone, day);
+    let planned = planned_window(span, schedule.zone, day, one.enrolled_at);
     let status = match () {
         () if one.disabled || failed_in_row >= 3 => "failing",
         () if sent >= quota => "complete",
-        () if is_behind(sent, quota, Share::at(now, span)) => "behind",
+        () if is_behind(sent, quota, Share::at(now, planned)) => "behind",
         () => "on-track",
     };
     let (opens, closes, status) = (span.start, span.end, status.to_owned());
