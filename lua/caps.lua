@@ -8,6 +8,7 @@
 --       2u+1, 2u+2   the buckets of the hour and minute of the u-th distinct user of the batch, u = 1, 2, ... U
 --       then four for the h-th distinct limited host, h = 1, 2, ... H: the buckets of its minute, hour and day, and its
 --                    connections. Those that it has no limit for are not touched.
+--       the last     the generation of this server's clock
 --       All in one slot, by one hash tag.
 -- ARGV  1            now, microseconds since the epoch; or "" for this server's own TIME
 --       2            how long a bucket is kept after its last use, milliseconds. One that is gone is cold, so any
@@ -17,6 +18,12 @@
 --       11, 12       U, H
 --       13           how long a connection may be open that nobody gives back, microseconds
 --       14           C, how many connections are given back
+--       15           how far in the future of one caller another may have stored something, microseconds. What lies
+--                    further was stored by a clock that has been set back since: it is cold.
+--       16, 17, 18   the time that the caller expects this server to show, microseconds, the generation that it knows, and
+--                    by how much the time may differ; "", "" and any when it expects none. If it differs by more and the
+--                    generation is the latest, the clock was set: a new generation begins, in which all that was stored
+--                    before is cold.
 --       then seven for each host: what a full bucket of its minute holds and what a token is worth, the same of its hour
 --                    and its day, and how many connections it has; 0, 0 or 0 where there is no limit
 --       then two for each connection that is given back: its host h, and its name
@@ -24,18 +31,22 @@
 --                    name that its connection has when it is granted: one that was never used, without blanks
 -- Returns two integers a mail, in that order: 0, 0 when it is granted; otherwise in how many milliseconds (rounded up)
 --       the slowest of its short buckets has a token, or a connection is free, and which that is: 1 and 2 the fleet's
---       hour and minute, 3 and 4 its user's, 5, 6 and 7 its host's minute, hour and day, 8 its host's connections.
--- Stores in each bucket's key "level at run_id": what the bucket holds at the instant `at`, microseconds, and which run of
---       which server wrote it. In a connections key "run_id from", and " name end" for each that may be open: when it ends
---       by itself; before `from` others may be open, of which nothing is known. Every number stays an integer below
---       2^53: the caller checks the sizes.
+--       hour and minute, 3 and 4 its user's, 5, 6 and 7 its host's minute, hour and day, 8 its host's connections. Then
+--       two more: the time that this server took for now, microseconds, and the generation.
+-- Stores in each bucket's key "level at writer": what the bucket holds at the instant `at`, microseconds, and which run of
+--       which server wrote it, in which generation: the run_id alone in generation 0, as older workers write it. In a
+--       connections key "writer from", and " name end" for each that may be open: when it ends by itself; before `from`
+--       others may be open, of which nothing is known. In the last key "run_id generation". Every number stays an integer
+--       below 2^53: the caller checks the sizes.
 -- Fails, having changed nothing, when this server does not tell its run_id: without it, a bucket that came back with an
 --       older copy of the data could not be told from a live one, and its tokens would be granted again.
 
 local now, kept_ms = tonumber(ARGV[1]), ARGV[2]
 local users, hosts, lasts, closed = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 -- How many arguments stand before the first host, the first connection that is given back, and the first mail.
-local before_hosts = 14
+local before_hosts = 18
+local future, deviation = tonumber(ARGV[15]), tonumber(ARGV[18])
+local expected, known = tonumber(ARGV[16]), tonumber(ARGV[17])
 local before_closed = before_hosts + 7 * hosts
 local before_mails = before_closed + 2 * closed
 
@@ -49,15 +60,24 @@ if not run_id then
   return redis.error_reply('NORUNID this server hides its run_id in INFO: allow INFO, or use another Redis')
 end
 
+-- Of a server that started anew nothing stored counts, so its generations begin anew too.
+local by, generation = string.match(redis.call('GET', KEYS[#KEYS]) or '', '^(%x+) (%d+)$')
+generation = by == run_id and tonumber(generation) or 0
+if expected and known == generation and math.abs(now - expected) > deviation then
+  generation = generation + 1
+end
+local writer = generation == 0 and run_id or run_id .. string.format('%08x', generation)
+
 -- How many keys stand before the first of the h-th host.
 local function before_keys(host)
   return 2 + 2 * users + 4 * (host - 1)
 end
 
--- A bucket that is not there, or that another run wrote, holds exactly 0. Time that goes back adds nothing.
+-- A bucket that is not there, that another run or generation wrote, or that is far in the future holds exactly 0. A little
+-- time that goes back adds nothing.
 local function filled(key, capacity, token)
-  local level, at, writer = string.match(redis.call('GET', key) or '', '^(%d+) (%d+) (%x+)$')
-  if writer ~= run_id then
+  local level, at, by = string.match(redis.call('GET', key) or '', '^(%d+) (%d+) (%x+)$')
+  if by ~= writer or tonumber(at) - now > future then
     return { level = 0, at = now, token = token }
   end
   level, at = tonumber(level), tonumber(at)
@@ -75,11 +95,16 @@ end
 local function opened(key, most)
   local by, from, list = string.match(redis.call('GET', key) or '', '^(%x+) (%d+)(.*)$')
   local open = { most = most, from = tonumber(from), slots = {} }
-  if by ~= run_id then
-    open.from = now + lasts
-    return open
+  local function is_ahead(ends)
+    return ends - now > lasts + future
+  end
+  if by ~= writer or is_ahead(open.from) then
+    return { most = most, from = now + lasts, slots = {} }
   end
   for name, ends in string.gmatch(list, ' (%S+) (%d+)') do
+    if is_ahead(tonumber(ends)) then
+      return { most = most, from = now + lasts, slots = {} }
+    end
     if tonumber(ends) > now then
       table.insert(open.slots, { name = name, ends = tonumber(ends) })
     end
@@ -174,17 +199,22 @@ end
 for n, key in ipairs(KEYS) do
   local bucket = buckets[n]
   if bucket then
-    redis.call('SET', key, string.format('%.0f %.0f %s', bucket.level, bucket.at, run_id), 'PX', kept_ms)
+    redis.call('SET', key, string.format('%.0f %.0f %s', bucket.level, bucket.at, writer), 'PX', kept_ms)
   end
 end
 for host = 1, hosts do
   local open = connections[host]
   if open then
-    local parts = { string.format('%s %.0f', run_id, open.from) }
+    local parts = { string.format('%s %.0f', writer, open.from) }
     for _, slot in ipairs(open.slots) do
       table.insert(parts, string.format('%s %.0f', slot.name, slot.ends))
     end
     redis.call('SET', KEYS[before_keys(host) + 4], table.concat(parts, ' '), 'PX', kept_ms)
   end
 end
+if generation > 0 then
+  redis.call('SET', KEYS[#KEYS], string.format('%s %.0f', run_id, generation), 'PX', kept_ms)
+end
+answers[#answers + 1] = now
+answers[#answers + 1] = generation
 return answers

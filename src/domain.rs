@@ -14,6 +14,7 @@
 
 pub mod bench;
 pub mod caps;
+pub mod clock_guard;
 pub mod content;
 pub mod curve;
 pub mod directory;

@@ -17,6 +17,7 @@
 
 mod batch;
 mod bench;
+mod clock_watch;
 mod connections;
 mod drain;
 mod duties;
@@ -57,6 +58,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     batch::DOUBTFUL,
     bench::Benched,
+    clock_watch::ClockWatch,
     connections::Connections,
     duties::Chores,
     grant_backoff::GrantBackoff,
@@ -77,6 +79,7 @@ use crate::{
         id::{MailboxId, RunId, ShardId},
         lease::MachineTime,
         pairing::Pairing,
+        time::next_tick,
     },
     observe::{liveness::Liveness, trails::Origin},
     ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Members, Orders, entropy::Purpose},
@@ -141,6 +144,7 @@ pub struct Worker {
     holdings: Arc<Holdings>,
     liveness: Arc<Liveness>,
     vitals: Arc<Vitals>,
+    clock_watch: Arc<ClockWatch>,
     queue: Queue,
     replies: Replies,
     lanes: Arc<Lanes>,
@@ -188,6 +192,7 @@ impl Worker {
             holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
             liveness,
             vitals: Arc::default(),
+            clock_watch: Arc::new(ClockWatch::new(Arc::clone(&ports.clock))),
             queue: Queue::default(),
             replies: Replies::default(),
             lanes: Arc::new(Lanes::new(settings.max_concurrent, settings.batch_size)),
@@ -256,6 +261,7 @@ impl Worker {
             self.run,
             Arc::clone(&self.unsettled),
             Arc::clone(&self.vitals),
+            Arc::clone(&self.clock_watch),
         );
         let chores = tokio::spawn(chores.attend(stop.clone()));
         let listener =
@@ -275,6 +281,7 @@ impl Worker {
             Arc::clone(&self.holdings),
             Arc::clone(&self.unsettled),
             Arc::clone(&self.vitals),
+            Arc::clone(&self.clock_watch),
         )
     }
 
@@ -282,6 +289,9 @@ impl Worker {
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
         self.next_tick = self.ports.clock.now();
         loop {
+            self.look_at_clock();
+            // A tick that was set by a wrong clock is not later than the next one by the right clock.
+            self.next_tick = self.next_tick.min(next_tick(self.ports.clock.now(), self.interval()));
             let (wake, probe) = (self.next_batch_at(), self.benched.as_ref().map(|benched| benched.probe_at));
             let (give_back, backoff) = (self.connections.give_back_at(), self.backoff.until());
             self.vitals.queued(self.queue.len());

@@ -22,6 +22,8 @@ mod rights;
 mod rolling_windows;
 #[path = "redis/scripts.rs"]
 mod scripts;
+#[path = "redis/server_clock.rs"]
+mod server_clock;
 #[path = "redis/strangers.rs"]
 mod strangers;
 #[path = "redis/tls.rs"]

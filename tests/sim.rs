@@ -3,6 +3,8 @@
 
 #[path = "sim/audited.rs"]
 mod audited;
+#[path = "sim/clock_jumps.rs"]
+mod clock_jumps;
 #[path = "sim/conformance.rs"]
 mod conformance;
 #[path = "sim/duties.rs"]
@@ -13,6 +15,8 @@ mod first_plan;
 mod fleet;
 #[path = "sim/grants.rs"]
 mod grants;
+#[path = "sim/jumping.rs"]
+mod jumping;
 #[path = "sim/link.rs"]
 mod link;
 #[path = "sim/living_roster.rs"]

@@ -30,6 +30,8 @@ const WORDS: &[(&str, &str)] = &[
     ("user-changed", "user changed"),
     ("token-created", "token made"),
     ("token-revoked", "token revoked"),
+    ("clock-off", "a worker's clock and Postgres' disagree"),
+    ("day-reopened", "a day that was closed too early is open again"),
     ("writes-refused", "Postgres refused a worker's writes"),
     ("key-rotated", "master key rotated"),
 ];

@@ -74,6 +74,7 @@ pub async fn ports(
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
     let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;
+    let limited = limited.with_clock(Arc::clone(&clock));
     let limited = limited.with_hosts(hosts);
     let ports = Ports {
         clock,

@@ -15,11 +15,15 @@
 //! arrive. A bucket about which nothing is known holds exactly 0: whatever it held before, that is not more, so a
 //! service that lost or rolled back its data can only make the fleet slower.
 //!
-//! **Time that goes back** adds nothing and grants nothing until it has caught up: a token that was saved in the future
-//! must not be spent in the past, where its window may be full. The price is a wait as long as the step.
+//! **Time that goes back** by no more than a minute, as between two callers, adds nothing and grants nothing until it has caught
+//! up. A bucket that lies further in the future was stored by a clock that has been set back since, so it is cold: at 0
+//! from now on. Its earlier tokens are in no bucket any more, so a window holds no more than after a loss of the data.
 //!
-//! **What fails.** A limit that is raised applies from the next mail. Two services that both think they are the one
-//! (two Redis masters) grant twice.
+//! **Time that jumps ahead** would fill every bucket although no time passed. The caller says which time it expects, by the
+//! last time that it was told and its machine clock; if the service's differs by more than 2 s, all buckets are cold.
+//!
+//! **What fails.** A jump ahead that no asking worker has seen, because all of them are new, fills the buckets once. A limit
+//! that is raised applies from the next mail. Two services that both think they are the one (two Redis masters) grant twice.
 //!
 //! **Connections** are in `connections.rs`.
 //!
@@ -34,7 +38,7 @@ mod host;
 use std::time::Duration;
 
 pub use ask::{CapAsk, Connection, Slot};
-pub use bucket::{Bucket, CapOutOfRange, Period, Rate, SLACK_MICROS};
+pub use bucket::{Bucket, CapOutOfRange, DEVIATION_MICROS, FUTURE_MICROS, Period, Rate, SLACK_MICROS};
 pub use connections::{Connections, MARGIN};
 pub use fleet::Buckets;
 pub use host::{DAY_BURST, HostCaps, HostRates};

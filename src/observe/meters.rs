@@ -177,6 +177,8 @@ meters! {
     postgres_errors: Family<CallError, Counter> = Family::default(), "counter", "warmup_postgres_errors", "_total", None, "call, error";
     /// 1 while Postgres refuses what this process writes: it is read-only, or its disk is full.
     read_only: Gauge = Gauge::default(), "gauge", "warmup_database_read_only", "", None, "";
+    /// By how much this machine's clock is ahead of Postgres'; negative if it is behind. 0 for the clock of a demo.
+    clock_offset: Gauge = Gauge::default(), "gauge", "warmup_clock_offset", "_seconds", Some(Unit::Seconds), "";
     /// What calls of Redis took, by the call.
     redis: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_redis_call", "_seconds", Some(Unit::Seconds), "call";
     /// Calls of Redis that failed, by the call and by what the error lets the caller do.

@@ -198,6 +198,8 @@ pub struct Heartbeat {
     pub shards: Vec<ShardId>,
     /// The first refusal since the last heartbeat that was written; stored with an event. Day clock.
     pub refused_since: Option<DateTime<Utc>>,
+    /// By how many seconds the worker's day clock is ahead of the ledger's, when that was just found; stored with an event.
+    pub clock_ahead_seconds: Option<i64>,
     /// Day clock.
     pub now: DateTime<Utc>,
 }

@@ -50,6 +50,10 @@ impl Worker {
         if !self.has_gathered(now) {
             return;
         }
+        if !self.clock_watch.is_right() {
+            self.not_before = now + DOUBTFUL;
+            return;
+        }
         self.not_before = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
         if self.unsettled.stuck() || self.unsettled.len() >= self.settings.max_concurrent * UNSETTLED {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.

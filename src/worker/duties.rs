@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings, leader::Leadership, settler::Unsettled, vitals::Vitals};
+use super::{Ports, WorkerSettings, clock_watch::ClockWatch, leader::Leadership, settler::Unsettled, vitals::Vitals};
 use crate::{
     domain::{
         duties::{Duty, Kept, due, left_alone, next_due},
@@ -28,6 +28,7 @@ pub(super) struct Chores {
     settings: Arc<WorkerSettings>,
     run: RunId,
     unsettled: Arc<Unsettled>,
+    clock_watch: Arc<ClockWatch>,
     leadership: Leadership,
 }
 
@@ -38,9 +39,10 @@ impl Chores {
         run: RunId,
         unsettled: Arc<Unsettled>,
         vitals: Arc<Vitals>,
+        clock_watch: Arc<ClockWatch>,
     ) -> Chores {
         let leadership = Leadership::new(ports.clone(), Arc::clone(&settings), run, vitals);
-        Chores { ports, settings, run, unsettled, leadership }
+        Chores { ports, settings, run, unsettled, clock_watch, leadership }
     }
 
     /// Competes for the leadership, and does the duties while it leads, until `stop`. A step is left in the middle then:
@@ -53,11 +55,17 @@ impl Chores {
     async fn work(&self) {
         let clock = &self.ports.clock;
         // Every worker sees to it once, so that the first of a fleet need not wait for a leader.
-        let mut prepared = None;
+        let mut prepared: Option<DateTime<Utc>> = None;
         let mut finished = None;
         loop {
+            if !self.clock_watch.is_right() {
+                // Not before the next heartbeat has compared the clock.
+                clock.pause(self.settings.heartbeat).await;
+                continue;
+            }
             let now = clock.now();
-            let stale = prepared.is_none_or(|at| now - at >= PARTITIONS_EVERY);
+            // `abs`, because the clock may have been set back since.
+            let stale = prepared.is_none_or(|at| (now - at).abs() >= PARTITIONS_EVERY);
             let mut failed = false;
             if prepared.is_none() || (stale && self.leadership.holds()) {
                 match self.ports.ledger.prepare(now).await {
@@ -83,7 +91,7 @@ impl Chores {
         }
     }
 
-    /// Waits for the next date, the next hour, or the leadership; after a failure not longer than for a retry.
+    /// Waits for the next date, the next hour, or the leadership, and looks at the clock once a minute; after a failure not longer than for a retry.
     async fn wait(&self, now: DateTime<Utc>, failed: bool) {
         let clock = &self.ports.clock;
         if failed {
@@ -93,6 +101,8 @@ impl Chores {
             biased;
             () = self.leadership.gained() => {}
             () = clock.sleep_until(next_due(self.settings.timezone, now).min(now + PARTITIONS_EVERY)) => {}
+            // `now` may be an instant of a clock that is set right meanwhile.
+            () = clock.pause(RETRY) => {}
         }
     }
 
@@ -162,6 +172,9 @@ impl Chores {
     }
 
     fn still_leading(&self) -> Result<(), PortError> {
+        if !self.clock_watch.is_right() {
+            return Err(PortError::Lost("this machine's clock is in doubt".to_owned()));
+        }
         let lost = || PortError::Lost("this worker does not lead any more".to_owned());
         self.leadership.holds().then_some(()).ok_or_else(lost)
     }

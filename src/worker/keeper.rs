@@ -66,7 +66,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 pub use self::seat::KeeperError;
-use super::{Ports, WorkerSettings, holdings::Holdings, settler::Unsettled, vitals::Vitals};
+use super::{Ports, WorkerSettings, clock_watch::ClockWatch, holdings::Holdings, settler::Unsettled, vitals::Vitals};
 use crate::{
     domain::{
         id::{Epoch, RunId, ShardId},
@@ -94,6 +94,7 @@ pub(super) struct Keeper {
     holdings: Arc<Holdings>,
     unsettled: Arc<Unsettled>,
     vitals: Arc<Vitals>,
+    clock_watch: Arc<ClockWatch>,
     /// Since when this run has been a member without a gap.
     member_since: Option<MachineTime>,
     /// Which leases are due at the next heartbeat.
@@ -110,10 +111,12 @@ impl Keeper {
         holdings: Arc<Holdings>,
         unsettled: Arc<Unsettled>,
         vitals: Arc<Vitals>,
+        clock_watch: Arc<ClockWatch>,
     ) -> Keeper {
         let seat = if settings.distributed { LeaseKey::name(&settings.worker) } else { LeaseKey::Solo };
         let (turns, dropped) = (Turns::default(), BTreeSet::new());
-        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, member_since: None, turns, dropped }
+        let member_since = None;
+        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, clock_watch, member_since, turns, dropped }
     }
 
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
@@ -146,7 +149,7 @@ impl Keeper {
     /// One heartbeat. Returns whether shards are on their way, to us or from us.
     async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
-        let status = self.status(stopping, clock.is_ok());
+        let status = self.status(stopping, clock.is_ok() && !self.clock_watch.is_off());
         let (members, trust) = self.renew(&status).await?;
         let share = self.share(stopping, &members).await?;
         self.holdings.hand_over(&share.going);
@@ -199,8 +202,10 @@ impl Keeper {
     async fn renew(&mut self, status: &Status) -> Result<(Vec<Member>, Trust), PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
-        let LedgerPulse { epochs, .. } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone())).await?;
+        let LedgerPulse { epochs, now } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone())).await?;
         self.writes_taken();
+        self.clock_watch.event_stored();
+        self.clock_watch.compare(now);
         let read: Vec<(ShardId, Epoch)> = shards.into_iter().zip(epochs).collect();
         // Taken: should this heartbeat not be heard, all leases are due at the next.
         let turns = std::mem::take(&mut self.turns);

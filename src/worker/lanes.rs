@@ -44,6 +44,15 @@ impl Lanes {
         *idle
     }
 
+    /// Ends all rests at `now`: they were computed by a clock that has been set since.
+    pub(super) fn wake(&self, now: DateTime<Utc>) {
+        let mut slots = self.slots();
+        let lanes: usize = std::mem::take(&mut slots.resting).into_values().sum();
+        if lanes > 0 {
+            slots.resting.insert(now, lanes);
+        }
+    }
+
     /// Returns when the next lane is free: long ago if one is, `None` while all are busy.
     pub(super) fn next_free_at(&self) -> Option<DateTime<Utc>> {
         self.slots().next_free_at()

@@ -154,6 +154,13 @@ impl Queue {
         *held = (*held).max(until);
     }
 
+    /// Forgets the plan and all holds: their instants are of a clock that has been set since. What is on its way stays
+    /// busy.
+    pub(super) fn forget_all(&mut self) {
+        let busy = std::mem::take(&mut self.busy);
+        *self = Queue { busy, ..Queue::default() };
+    }
+
     /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them is or was held.
     pub(super) fn held_until(&self, user: UserId, host: &str) -> Option<DateTime<Utc>> {
         self.short.until(user).max(self.held_hosts.get(host).copied())

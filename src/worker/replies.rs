@@ -81,6 +81,12 @@ impl Replies {
         self.held = self.held.max(Some(until));
     }
 
+    /// Forgets cooldowns and holds: their instants are of a clock that has been set since.
+    pub(super) fn forget_holds(&mut self) {
+        self.cooling.clear();
+        self.held = None;
+    }
+
     /// Returns when the next reply may go, `None` when none waits.
     pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
         let (at, _) = *self.waiting.first()?;

@@ -51,7 +51,9 @@ impl Send {
             // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
             let counted = connection.is_some();
             drop(connection);
-            let (flight, at) = (&outgoing.flight, clock.now());
+            // By the machine clock: the day clock may have been set while the mail was on its way.
+            let lasted = TimeDelta::from_std(clock.caps_span(clock.machine().since(began))).unwrap_or_default();
+            let (flight, at) = (&outgoing.flight, outgoing.date + lasted);
             let (mailbox, partner) = (flight.sender.mailbox, flight.recipient.mailbox);
             tracing::debug!(flight = %flight.id, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
             let trail = trail.mail(Told {

@@ -35,8 +35,12 @@ impl Worker {
     /// Plans all owned shards and returns when the next tick is.
     pub(super) async fn on_tick(&mut self) -> DateTime<Utc> {
         let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
-        self.sweep();
         let now = self.ports.clock.now();
+        if !self.clock_watch.is_right() {
+            // The next heartbeat compares the clock again.
+            return now + TimeDelta::from_std(self.settings.heartbeat).unwrap_or(TimeDelta::zero());
+        }
+        self.sweep();
         if shards.is_empty() || !self.ordered {
             return next_tick(now, self.interval());
         }
@@ -47,6 +51,10 @@ impl Worker {
 
     /// Plans the next part of the shards that are to be planned. A part that failed stays to be planned.
     pub(super) async fn plan_part(&mut self) {
+        if !self.clock_watch.is_right() {
+            // The first tick by the right clock plans them all.
+            return self.parts.clear();
+        }
         let part = self.parts.next();
         if let Ok(mailboxes) = self.plan_shards(&part, Spread::All).await {
             self.parts.planned(&part, mailboxes);
@@ -64,9 +72,9 @@ impl Worker {
             self.queue.forget(&gone);
             self.replies.replace(&gone, Vec::new(), self.ports.clock.now());
         }
-        // What comes to a worker that is benched goes again, or is planned by its first tick.
+        // What comes to a worker that is benched, or whose clock is wrong, goes again or is planned by its first tick.
         let fresh = self.holdings.take_fresh();
-        if !fresh.is_empty() && !self.bench.is_benched() {
+        if !fresh.is_empty() && !self.bench.is_benched() && self.clock_watch.is_right() {
             self.sweep();
             self.parts.add(fresh);
             self.plan_part().await;

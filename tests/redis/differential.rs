@@ -47,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0i64..90_000_000).prop_map(Step::Move),
         1 => (0i64..4_000_000_000).prop_map(Step::Move),
         1 => (-5_000_000i64..0).prop_map(Step::Move),
+        1 => (-4_000_000_000i64..-50_000_000).prop_map(Step::Move),
         1 => Just(Step::Lose),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
@@ -29,6 +29,7 @@ use warmup::{
 use crate::{
     audited::Audited,
     grants::Noted,
+    jumping::Jumping,
     link::{Link, State},
     skewed::Skewed,
     sky::Sky,
@@ -78,11 +79,13 @@ pub struct Life {
     pub shards: u16,
     /// How far its machine's clock is ahead of the fleet's; `None` lets it use the fleet's.
     pub clock_ahead: Option<i64>,
+    /// From when to when its machine's day clock is ahead, and by how much.
+    pub jump: Option<(i64, i64, i64)>,
 }
 
 impl Life {
     pub fn alone() -> Life {
-        Life { name: None, begins: 0, stops: None, troubles: Vec::new(), shards: SHARDS, clock_ahead: None }
+        Life { name: None, begins: 0, stops: None, troubles: Vec::new(), shards: SHARDS, clock_ahead: None, jump: None }
     }
 
     pub fn of(name: &'static str, begins: i64) -> Life {
@@ -91,6 +94,10 @@ impl Life {
 
     pub fn stops(self, at: i64) -> Life {
         Life { stops: Some(at), ..self }
+    }
+
+    pub fn jumps(self, from: i64, to: i64, ahead: i64) -> Life {
+        Life { jump: Some((from, to, ahead)), ..self }
     }
 
     pub fn killed(self, at: i64) -> Life {
@@ -110,6 +117,8 @@ pub struct Day {
     /// How each worker ended; `None` of one that was killed.
     pub ends: Vec<Option<Result<Report, KeeperError>>>,
     pub days: Vec<(MailboxId, DayRow)>,
+    /// Dates whose duties were begun.
+    pub duties: Vec<NaiveDate>,
     pub logs: Vec<(FlightId, LogRow)>,
     pub replies: Vec<(ReplyId, ReplyRow)>,
     /// Message-IDs that the hosts accepted, and how often.
@@ -232,6 +241,7 @@ async fn live(scenario: Scenario) -> Day {
         begins,
         ends,
         days: world.days().into_iter().map(|(mailbox, _, row)| (mailbox, row)).collect(),
+        duties: world.cleanups().into_keys().collect(),
         logs: world.logs(),
         replies: world.replies(),
         accepted: mailer.accepted(),
@@ -286,6 +296,17 @@ async fn work(
     let mut ports = link.ports();
     if let Some(ahead) = life.clock_ahead {
         ports.clock = Arc::new(Skewed { right: Arc::clone(&clock), ahead: TimeDelta::seconds(ahead) });
+    }
+    if let Some((from, to, ahead)) = life.jump {
+        let jumping = Arc::new(Jumping::new(Arc::clone(&clock)));
+        ports.clock = jumping.clone();
+        let right = Arc::clone(&clock);
+        tokio::spawn(async move {
+            right.sleep_until(after(begins, from)).await;
+            jumping.set_ahead(TimeDelta::seconds(ahead));
+            right.sleep_until(after(begins, to)).await;
+            jumping.set_ahead(TimeDelta::zero());
+        });
     }
     let worker = Worker::new(ports, settings_of(&life, pace), Arc::new(Liveness::default()));
     let worker = tokio::spawn(worker.run(stop.clone()));

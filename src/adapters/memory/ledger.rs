@@ -44,7 +44,7 @@ impl Ledger for MemoryWorld {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
         let epochs = self.write(|tables| {
-            tables.tell_refusal(heartbeat);
+            tables.tell_heartbeat(heartbeat);
             tables.epochs(&heartbeat.shards)
         })?;
         Ok(LedgerPulse { epochs: epochs.ok_or_else(unknown_shard)?, now: self.clock.now() })

@@ -72,7 +72,12 @@ impl Tables {
     fn turn(&mut self, id: MailboxId, now: DateTime<Utc>) -> u64 {
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return 0 };
         let day = today(mailbox.schedule.zone, now);
-        if mailbox.turned == Some(day) {
+        let is_reopened = self.days.get_mut(&(id, day)).is_some_and(|today| reopen(today, mailbox));
+        if is_reopened {
+            // The days that a clock ahead had opened; nothing was started on them.
+            self.days.retain(|(mailbox, later), row| *mailbox != id || *later <= day || row.attempts > 0 || row.closed);
+        }
+        if mailbox.turned == Some(day) && !is_reopened {
             return 0;
         }
         let (mut closed, mut late) = (0, 0);
@@ -81,7 +86,8 @@ impl Tables {
             row.late = row.reserved < row.quota;
             closed += 1;
             late += u64::from(row.late);
-            mailbox.grown += u16::from(day_counts(row.sent, row.quota));
+            row.grew = day_counts(row.sent, row.quota);
+            mailbox.grown += u16::from(row.grew);
         }
         let owes = mailbox.enabled
             && !matches!(mailbox.sending, super::world::Standing::Stopped { by_operator: false, .. })
@@ -90,6 +96,9 @@ impl Tables {
         if owes {
             mailbox.turned = Some(day);
             self.days.entry((id, day)).or_insert_with(|| DayRow { quota, ..DayRow::default() });
+        }
+        if is_reopened {
+            self.tell("day-reopened", Some(id), "clock");
         }
         for _ in 0..late {
             self.tell("day-short", Some(id), "late");
@@ -191,4 +200,14 @@ impl Tables {
         let counting = open.filter(|(_, row)| !row.closed && day_counts(row.sent, row.quota)).count() as u16;
         mailbox.ramp.quota(mailbox.grown + counting)
     }
+}
+
+/// Opens a closed today again, and takes back what its closing added to the ramp. Returns whether it was closed.
+fn reopen(today: &mut DayRow, mailbox: &mut Enrolled) -> bool {
+    if !today.closed {
+        return false;
+    }
+    mailbox.grown = mailbox.grown.saturating_sub(u16::from(today.grew));
+    (today.closed, today.late, today.grew) = (false, false, false);
+    true
 }

@@ -100,6 +100,8 @@ pub struct DayRow {
     pub last_sent_at: Option<DateTime<Utc>>,
     pub closed: bool,
     pub late: bool,
+    /// Closing it raised the ramp.
+    pub grew: bool,
 }
 
 /// A row of `logs`.
@@ -259,8 +261,11 @@ impl Tables {
         mailbox.enabled && !mailbox.sending.holds(now) && !mailbox.receiving.holds(now)
     }
 
-    /// Tells that a worker's writes were refused, now that they are not.
-    pub(super) fn tell_refusal(&mut self, heartbeat: &Heartbeat) {
+    /// Stores the events of a heartbeat.
+    pub(super) fn tell_heartbeat(&mut self, heartbeat: &Heartbeat) {
+        if heartbeat.clock_ahead_seconds.is_some() {
+            self.tell("clock-off", None, "clock");
+        }
         if let Some(at) = heartbeat.refused_since {
             let reason = "database-read-only".to_owned();
             self.events.push(EventRow { at, kind: "writes-refused".into(), mailbox: None, reason });

@@ -1,17 +1,24 @@
 //! The caps in Redis: one EVALSHA of `lua/caps.lua` for a batch.
 
 mod distinct;
+mod server_clock;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
 
-use self::distinct::Distinct;
+use self::{
+    distinct::Distinct,
+    server_clock::{Expectation, ServerClock},
+};
 use super::{Keys, Pool, pool};
 use crate::{
-    domain::caps::{CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, Grant, HostCaps, HostRates, Rates},
-    ports::{Caps, PortError},
+    domain::caps::{
+        CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, DEVIATION_MICROS, FUTURE_MICROS, Grant, HostCaps,
+        HostRates, Rates,
+    },
+    ports::{Caps, Clock, PortError},
 };
 
 /// How long a bucket stays after its last use. A full one that expires would make a user wait that writes once a week,
@@ -25,6 +32,7 @@ pub struct RedisCaps {
     rates: Rates,
     hosts: HostCaps,
     script: Script,
+    server_clock: Option<ServerClock>,
 }
 
 impl RedisCaps {
@@ -34,7 +42,12 @@ impl RedisCaps {
     pub fn new(pool: Pool, prefix: &str, limits: CapLimits) -> Result<RedisCaps, CapOutOfRange> {
         let script = Script::new(include_str!("../../../lua/caps.lua"));
         let (keys, rates) = (Keys::new(prefix), Rates::of(&limits)?);
-        Ok(RedisCaps { pool, keys, rates, hosts: HostCaps::default(), script })
+        Ok(RedisCaps { pool, keys, rates, hosts: HostCaps::default(), script, server_clock: None })
+    }
+
+    /// Notices by this machine clock when the server's clock is set.
+    pub fn with_clock(self, machine: Arc<dyn Clock>) -> RedisCaps {
+        RedisCaps { server_clock: Some(ServerClock::new(machine)), ..self }
     }
 
     /// Limits hosts too.
@@ -43,7 +56,13 @@ impl RedisCaps {
     }
 
     /// The keys and arguments as the head of the script lists them.
-    fn invocation(&self, now: Option<i64>, asks: &[CapAsk], closed: &[&Connection]) -> ScriptInvocation<'_> {
+    fn invocation(
+        &self,
+        now: Option<i64>,
+        expected: Option<Expectation>,
+        asks: &[CapAsk],
+        closed: &[&Connection],
+    ) -> ScriptInvocation<'_> {
         let users = Distinct::of(asks.iter().map(|ask| Some(ask.user)));
         let limited = |host: &'_ str| self.hosts.rates(host).is_some();
         let named = closed.iter().map(|connection| connection.host.as_str());
@@ -63,11 +82,15 @@ impl RedisCaps {
                 call.key(self.keys.host_cap(kind, host));
             }
         }
+        call.key(self.keys.cap_clock());
         call.arg(now.map(|micros| micros.to_string()).unwrap_or_default()).arg(KEPT.as_millis() as u64);
         for (_, rate) in self.rates.iter() {
             call.arg(rate.capacity_micros()).arg(rate.token_micros());
         }
         call.arg(users.values.len()).arg(hosts.values.len()).arg(self.hosts.lasts_micros()).arg(closed.len());
+        call.arg(self.future_micros());
+        call.arg(expected.map(|expected| expected.micros.to_string()).unwrap_or_default());
+        call.arg(expected.map(|expected| expected.generation.to_string()).unwrap_or_default()).arg(DEVIATION_MICROS);
         hosts.values.iter().filter_map(|host| self.hosts.rates(host)).for_each(|rates| limits(&mut call, rates));
         let (of_closed, of_asks) = hosts.places.split_at(closed.len());
         for (connection, host) in closed.iter().zip(of_closed) {
@@ -77,6 +100,13 @@ impl RedisCaps {
             call.arg(*user).arg(*host).arg(ask.slot.to_string());
         }
         call
+    }
+
+    /// Returns how far in the future a bucket may lie, scaled with the clock that the caps count in.
+    fn future_micros(&self) -> u64 {
+        let future = Duration::from_micros(FUTURE_MICROS.unsigned_abs());
+        let scaled = self.server_clock.as_ref().map_or(future, |clock| clock.span(future));
+        u64::try_from(scaled.as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -97,7 +127,18 @@ impl Caps for RedisCaps {
         if asks.is_empty() && closed.is_empty() {
             return Ok(Vec::new());
         }
-        let answers: Vec<(u64, usize)> = pool::run(&self.pool, &self.invocation(now, asks, &closed)).await?;
+        let clock = self.server_clock.as_ref().filter(|_| now.is_none());
+        let asked_at = clock.map(ServerClock::machine_time);
+        let expected = clock.zip(asked_at).and_then(|(clock, asked_at)| clock.expectation(asked_at));
+        let call = self.invocation(now, expected, asks, &closed);
+        let mut answers: Vec<(u64, u64)> = pool::run(&self.pool, &call).await?;
+        let reading = answers.pop();
+        if let (Some(clock), Some(asked_at), Some((micros, generation))) = (clock, asked_at, reading) {
+            if expected.is_some_and(|expected| expected.generation < generation) {
+                tracing::warn!("Redis' clock was set: the caps count from 0 again, as after a restart of Redis");
+            }
+            clock.record(i64::try_from(micros).unwrap_or(i64::MAX), generation, asked_at);
+        }
         let grants: Option<Vec<Grant>> = answers.into_iter().map(grant).collect();
         grants
             .filter(|grants| grants.len() == asks.len())
@@ -109,8 +150,8 @@ impl Caps for RedisCaps {
     }
 }
 
-fn grant((wait_ms, cap): (u64, usize)) -> Option<Grant> {
-    match cap.checked_sub(1) {
+fn grant((wait_ms, cap): (u64, u64)) -> Option<Grant> {
+    match usize::try_from(cap).ok()?.checked_sub(1) {
         None => Some(Grant::Granted),
         Some(index) => {
             let cap = *CapKind::ALL.get(index)?;

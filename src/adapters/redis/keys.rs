@@ -38,6 +38,11 @@ impl Keys {
         format!("{}:cap:{}:{host}", self.tag, kind.as_str())
     }
 
+    /// The generation of the server's clock, for the caps.
+    pub fn cap_clock(&self) -> String {
+        format!("{}:cap:clock", self.tag)
+    }
+
     /// The channel on which the fleet is told of orders.
     pub fn bell(&self) -> String {
         format!("{}:bell", self.tag)

@@ -30,6 +30,9 @@ impl Ledger for Metered {
             Err(PortError::Unwritable(_)) => Some(1),
             Err(_) => None,
         };
+        if let (Ok(pulse), None) = (&pulse, self.meter.clock.caps_now()) {
+            self.meter.meters.clock_offset.set((self.meter.clock.now() - pulse.now).num_seconds());
+        }
         if let Some(is_read_only) = is_read_only {
             self.meter.meters.read_only.set(is_read_only);
         }

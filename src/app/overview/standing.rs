@@ -1,12 +1,15 @@
 //! Whether a mailbox may send, and what else its outlook rests on.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, Utc};
 
 use super::mailbox::ALONE;
 use crate::{
     adapters::postgres::view::{MailboxView, Partners},
     app::advice,
-    domain::outlook::{Facts, Pause},
+    domain::{
+        outlook::{Facts, Pause},
+        time::instant,
+    },
 };
 
 /// Whether a mailbox may send, as one word with its reason and its end.
@@ -96,6 +99,7 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         pauses
             .extend(pause.as_ref().map(|(why, until)| Pause { until: *until, why: format!("paused: {whose}: {why}") }));
     }
+    pauses.extend(closed_until_tomorrow(mailbox));
     let cooling = mailbox.today.next_at;
     pauses.extend(cooling.map(|until| Pause { until, why: "it cools down after its last mail".to_owned() }));
     Facts {
@@ -111,4 +115,16 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         in_flight: mailbox.in_flight,
         enrolled_at: mailbox.enrolled_at,
     }
+}
+
+/// Returns the pause of a mailbox whose today is closed: it ends with the day, or at a tick that opens the day again.
+fn closed_until_tomorrow(mailbox: &MailboxView) -> Option<Pause> {
+    let (schedule, today) = (mailbox.schedule, &mailbox.today);
+    today.closed.then(|| Pause {
+        until: instant(schedule.zone, today.day + Days::new(1), 0),
+        why: match today.reason.as_deref() {
+            Some("fenced") => "its day was closed by `warmup fleet fence`".to_owned(),
+            _ => "its day was closed too early, by a clock that ran ahead; the next tick opens it again".to_owned(),
+        },
+    })
 }

@@ -10,6 +10,13 @@ pub const SLACK_MICROS: i64 = 5_000_000;
 /// No level may pass this: half of 2^53, below which a double counts every integer, so that sums stay exact too.
 const EXACT_MICROS: i64 = 1 << 52;
 
+/// How far in the future of one caller another may have stored something: callers overtake one another. What lies further
+/// was stored by a clock that has been set back since.
+pub const FUTURE_MICROS: i64 = 60_000_000;
+
+/// By how much a service's clock may differ from what a caller expects: a question may be under way for that long.
+pub const DEVIATION_MICROS: i64 = 2_000_000;
+
 /// The length of a cap's rolling window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
@@ -98,8 +105,12 @@ impl Bucket {
         Bucket { level_micros: 0, at_micros: now }
     }
 
-    /// Returns the bucket as it stands at `now`. Time that goes back adds nothing, and the instant stays.
+    /// Returns the bucket as it stands at `now`. Time that goes back a little adds nothing, and the instant stays; a bucket
+    /// of a later time than that is cold.
     pub fn filled(self, rate: Rate, now: i64) -> Bucket {
+        if self.at_micros.saturating_sub(now) > FUTURE_MICROS {
+            return Bucket::cold(now);
+        }
         let gained = now.saturating_sub(self.at_micros).max(0);
         let level_micros = self.level_micros.saturating_add(gained).min(rate.capacity_micros);
         Bucket { level_micros, at_micros: self.at_micros.max(now) }
@@ -174,13 +185,20 @@ mod tests {
     }
 
     #[test]
-    fn time_that_goes_back_adds_nothing_and_the_instant_stays() {
+    fn time_that_goes_back_a_little_adds_nothing_and_the_instant_stays() {
         let rate = rate(200, 0.05);
         let full = Bucket::cold(0).filled(rate, 60_000_000);
         let back = full.filled(rate, 50_000_000);
         assert_eq!(back, full);
         assert_eq!(back.wait(rate, 50_000_000), 10_000_000, "a token of the future is not spent in the past");
         assert_eq!(back.filled(rate, 60_000_000).wait(rate, 60_000_000), 0);
+    }
+
+    #[test]
+    fn a_bucket_of_the_future_is_cold() {
+        let rate = rate(200, 0.05);
+        let ahead = Bucket::cold(0).filled(rate, 3_600_000_000);
+        assert_eq!(ahead.filled(rate, 3_000_000), Bucket::cold(3_000_000));
     }
 
     #[test]

@@ -10,11 +10,11 @@
 //! data** knows nothing of what is open: for as long as a slot lasts it grants none.
 //!
 //! **What fails.** A worker that is stopped in its tracks (SIGSTOP) keeps its connections open past its slots; a clock of
-//! the service that leaps ahead ends slots early.
+//! the service that leaps ahead unseen ends slots early (`caps.rs` says by whom it is seen).
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::Slot;
+use super::{FUTURE_MICROS, Slot};
 
 /// Added to the whole mail's deadline: a grant may be 3 s old when the mail begins, QUIT has a second of its own after
 /// the verdict, and the machine may be busy.
@@ -33,6 +33,12 @@ impl Connections {
     /// A host of which nothing is known: all its connections may be open, for as long as a slot lasts.
     pub fn cold(now: i64, lasts_micros: i64) -> Connections {
         Connections { free_from: now.saturating_add(lasts_micros), ends: BTreeMap::new() }
+    }
+
+    /// Returns whether any of it lies further in the future than a slot lasts: it is of a clock that was set back since.
+    pub fn is_ahead(&self, now: i64, lasts_micros: i64) -> bool {
+        let latest = now.saturating_add(lasts_micros).saturating_add(FUTURE_MICROS);
+        self.free_from > latest || self.ends.values().any(|ends| *ends > latest)
     }
 
     /// Returns how long after `now` one of `most` connections is free, as far as is known: 0 when one is.
@@ -105,6 +111,15 @@ mod tests {
         let mut connections = warm();
         connections.open(slot(1), 1_000, LASTS);
         assert_eq!(connections.wait(1, 500), 500 + LASTS);
+    }
+
+    #[test]
+    fn slots_of_the_future_are_of_another_clock() {
+        let mut connections = warm();
+        connections.open(slot(1), 0, LASTS);
+        assert!(!connections.is_ahead(0, LASTS));
+        connections.open(slot(2), 3_600_000_000, LASTS);
+        assert!(connections.is_ahead(0, LASTS));
     }
 
     #[test]

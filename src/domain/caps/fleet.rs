@@ -48,7 +48,7 @@ impl Buckets {
         asks.iter().map(|ask| self.grant_one(now, ask)).collect()
     }
 
-    /// Forgets everything, as a Redis that lost its data.
+    /// Forgets everything, as a Redis that lost its data, or whose clock was set.
     pub fn lose(&mut self) {
         self.of_fleet = Own::default();
         self.of_users.clear();
@@ -120,7 +120,11 @@ fn connections<'a>(
     now: i64,
     lasts_micros: i64,
 ) -> &'a mut Connections {
-    known.entry(host.to_owned()).or_insert_with(|| Connections::cold(now, lasts_micros))
+    let connections = known.entry(host.to_owned()).or_insert_with(|| Connections::cold(now, lasts_micros));
+    if connections.is_ahead(now, lasts_micros) {
+        *connections = Connections::cold(now, lasts_micros);
+    }
+    connections
 }
 
 #[cfg(test)]

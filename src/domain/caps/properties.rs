@@ -13,9 +13,11 @@ enum Step {
     Chase(u32),
     /// Thousandths of a window without a question.
     Idle(i64),
-    /// The clock is set back by so many thousandths of a window.
+    /// The clock is set back by so many thousandths of a window, and nobody notices.
     Back(i64),
-    /// The data is lost. (The clock is not behind then: who loses both can't know what was granted.)
+    /// The clock is set ahead by so many thousandths of a window, and a caller notices.
+    Ahead(i64),
+    /// The data is lost.
     Lose,
 }
 
@@ -26,34 +28,40 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0i64..200).prop_map(Step::Idle),
         1 => (0i64..3_000).prop_map(Step::Idle),
         2 => (0i64..1_500).prop_map(Step::Back),
+        1 => (100i64..3_000).prop_map(Step::Ahead),
         1 => Just(Step::Lose),
     ]
 }
 
-/// Plays a history on one bucket and returns the instants of its grants.
+/// Plays a history on one bucket and returns the instants of its grants, by a clock that nobody sets.
 fn instants(rate: Rate, period: Period, steps: &[Step]) -> Vec<i64> {
-    let (mut now, mut latest, mut bucket, mut granted) = (0, 0, Bucket::cold(0), Vec::new());
-    let mut ask = |bucket: &mut Bucket, now: i64| {
+    // The service's clock is `offset` ahead of the clock that nobody sets.
+    let (mut now, mut offset, mut bucket, mut granted) = (0, 0, Bucket::cold(0), Vec::new());
+    let mut ask = |bucket: &mut Bucket, now: i64, offset: i64| {
         *bucket = bucket.filled(rate, now);
         let wait = bucket.wait(rate, now);
         if wait == 0 {
             bucket.take(rate);
-            granted.push(now);
+            granted.push(now - offset);
         }
         wait
     };
     for step in steps {
         match *step {
-            Step::Ask(times) => (0..times).for_each(|_| _ = ask(&mut bucket, now)),
-            Step::Chase(times) => (0..times).for_each(|_| now += ask(&mut bucket, now)),
+            Step::Ask(times) => (0..times).for_each(|_| _ = ask(&mut bucket, now, offset)),
+            Step::Chase(times) => (0..times).for_each(|_| now += ask(&mut bucket, now, offset)),
             Step::Idle(share) => now += share * period.micros() / 1_000,
-            Step::Back(share) => now -= share * period.micros() / 1_000,
-            Step::Lose => {
-                now = now.max(latest);
+            Step::Back(share) => {
+                let by = share * period.micros() / 1_000;
+                (now, offset) = (now - by, offset - by);
+            }
+            Step::Ahead(share) => {
+                let by = share * period.micros() / 1_000;
+                (now, offset) = (now + by, offset + by);
                 bucket = Bucket::cold(now);
             }
+            Step::Lose => bucket = Bucket::cold(now),
         }
-        latest = latest.max(now);
     }
     granted
 }

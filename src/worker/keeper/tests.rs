@@ -65,8 +65,9 @@ impl Stage {
         let sticky = Arc::new(Sticky { leases: leases.clone(), stuck: AtomicBool::new(false) });
         let world = Arc::new(MemoryWorld::new(clock.clone(), SHARDS, 1.2));
         let ports = ports(clock.clone(), Arc::clone(&world), leases.clone(), sticky.clone());
+        let watch = Arc::new(ClockWatch::new(clock.clone()));
         let (holdings, settings) = (Arc::new(Holdings::new(clock.clone())), Arc::new(settings()));
-        let keeper = Keeper::new(ports, settings, stranger(), holdings, Arc::default(), Arc::default());
+        let keeper = Keeper::new(ports, settings, stranger(), holdings, Arc::default(), Arc::default(), watch);
         assert!(keeper.take_seat(&CancellationToken::new()).await.unwrap());
         Stage { clock, leases, sticky, world, keeper }
     }

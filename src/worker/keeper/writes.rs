@@ -20,6 +20,7 @@ impl Keeper {
             run: self.run,
             shards,
             refused_since: self.vitals.writes_refused_since(),
+            clock_ahead_seconds: self.clock_watch.unreported_seconds(),
             now: self.ports.clock.now(),
         }
     }
@@ -41,7 +42,10 @@ impl Keeper {
                 liveness.note_failure(Some(format!("Postgres refuses writes ({error}): {ADVICE}")));
             }
             PortError::Unwritable(_) => tracing::debug!(%error, "Postgres still refuses writes"),
-            _ => tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain"),
+            _ => {
+                tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                liveness.note_failure(Some(format!("the last heartbeat failed: {error}")));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 -- Heartbeat: prove that this worker can write, and read the epochs of its shards.
--- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock.
+-- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock,
+-- $6 clock_ahead_seconds bigint or NULL.
 -- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
 -- Locks: only the worker's own row, and stale rows that no other transaction has locked.
 WITH beaten AS (
@@ -16,6 +17,12 @@ told AS (
     INSERT INTO events (at, kind, worker_id, reason, detail)
     SELECT $4, 'writes-refused', $1, 'database-read-only', 'until ' || to_char($5::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
     WHERE $4::timestamptz IS NOT NULL
+),
+clock_told AS (
+    -- By the database's clock: the worker's own is in doubt.
+    INSERT INTO events (at, kind, worker_id, reason, detail)
+    SELECT clock_timestamp(), 'clock-off', $1, 'clock', $6::bigint || ' s ahead of the database'
+    WHERE $6::bigint IS NOT NULL
 )
 SELECT ARRAY(SELECT s.epoch
              FROM unnest($3::int[]) WITH ORDINALITY AS asked (shard, place)

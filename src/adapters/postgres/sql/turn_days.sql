@@ -1,4 +1,6 @@
--- Turn the days of some mailboxes: close each one's earlier days, once, and open its today.
+-- Turn the days of some mailboxes: close each one's earlier days, once, and open its today. A today that was closed, by a
+-- clock that ran ahead, is opened again and takes back what its closing added to the ramp; not one that a fence closed.
+-- Days after today that a clock ahead had opened go, if nothing was started on them.
 --
 -- $1 mailbox bigint[], $2 open date[] (an earlier day of it that is to be closed, or NULL; a mailbox may be there more than
 -- once), $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
@@ -30,16 +32,38 @@ over AS MATERIALIZED (
 ),
 closed AS (
     UPDATE mailbox_days d
-    SET closed = true, reason = CASE WHEN d.reserved < d.quota THEN 'late' END
+    SET closed = true, reason = CASE WHEN d.reserved < d.quota THEN 'late' END, grew = d.quota > 0 AND d.sent * 2 >= d.quota
     FROM over
     WHERE d.mailbox_id = over.mailbox_id AND d.day = over.day
-    RETURNING d.mailbox_id, d.day, d.quota, d.sent, d.reserved, d.reason
+    RETURNING d.mailbox_id, d.day, d.quota, d.reserved, d.reason, d.grew
+),
+again AS MATERIALIZED (
+    SELECT d.mailbox_id, d.day, d.grew
+    FROM mine
+    JOIN mailbox_days d ON d.mailbox_id = mine.id AND d.day = mine.day
+    WHERE d.closed AND d.reason IS DISTINCT FROM 'fenced'
+    ORDER BY d.mailbox_id
+    FOR UPDATE OF d
+),
+reopened AS (
+    UPDATE mailbox_days d
+    SET closed = false, reason = NULL, grew = false
+    FROM again
+    WHERE d.mailbox_id = again.mailbox_id AND d.day = again.day
+    RETURNING d.mailbox_id, d.day
+),
+ahead AS (
+    DELETE FROM mailbox_days d
+    USING again
+    WHERE d.mailbox_id = again.mailbox_id AND d.day > again.day AND d.reserved = 0 AND d.attempts = 0 AND NOT d.closed
 ),
 counting AS (
-    SELECT mailbox_id, count(*)::int AS days
-    FROM closed
-    WHERE quota > 0 AND sent * 2 >= quota
+    SELECT mailbox_id, sum(days)::int AS days
+    FROM (SELECT mailbox_id, 1 AS days FROM closed WHERE grew
+          UNION ALL
+          SELECT mailbox_id, -1 FROM again WHERE grew) AS steps
     GROUP BY mailbox_id
+    HAVING sum(days) <> 0
 ),
 growing AS MATERIALIZED (
     SELECT m.id, counting.days
@@ -50,7 +74,7 @@ growing AS MATERIALIZED (
 ),
 grew AS (
     UPDATE mailboxes m
-    SET grown = LEAST(m.grown + growing.days, 32767)
+    SET grown = LEAST(GREATEST(m.grown + growing.days, 0), 32767)
     FROM growing
     WHERE m.id = growing.id
     RETURNING m.id, m.grown
@@ -60,6 +84,9 @@ told AS (
     SELECT $5, 'day-short', mailbox_id, reason, format('%s: %s of %s', day, reserved, quota)
     FROM closed
     WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT $5, 'day-reopened', mailbox_id, 'clock', day::text
+    FROM reopened
 ),
 opened AS (
     INSERT INTO mailbox_days (mailbox_id, day, quota, failed_in_row)

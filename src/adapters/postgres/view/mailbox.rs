@@ -81,6 +81,9 @@ pub struct Day {
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
     pub reason: Option<String>,
+    /// Read of today only.
+    #[sqlx(default)]
+    pub closed: bool,
 }
 
 /// Of so many the days are read at once.
@@ -162,7 +165,7 @@ struct Begun {
 async fn begin(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx::Error> {
     const DAYS: &str = "
         SELECT d.mailbox_id, d.day, d.quota, d.reserved, d.sent, d.failed, d.uncertain, d.replied, d.attempts, d.next_at,
-               d.last_sent_at, d.reason
+               d.last_sent_at, d.reason, d.closed
         FROM unnest($1::bigint[], $2::date[]) AS asked (id, day)
         JOIN mailbox_days d ON d.mailbox_id = asked.id AND d.day = asked.day";
     let (ids, days): (Vec<_>, Vec<_>) = mailboxes.iter().map(|mailbox| (mailbox.id.0, mailbox.today.day)).unzip();

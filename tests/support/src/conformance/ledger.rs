@@ -390,6 +390,7 @@ macro_rules! ledger_conformance {
         mod turning {
             $crate::conformance_cases!($crate::conformance::ledger::turning, super::$world,
                 a_day_closes_once_and_a_good_one_raises_the_ramp
+                a_day_that_is_today_again_is_opened_and_takes_its_growth_back
                 a_short_day_is_late_with_an_event
                 a_weekday_without_a_window_owes_nothing
                 a_roster_is_made_once_and_not_again_for_another_quota

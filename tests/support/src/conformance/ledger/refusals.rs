@@ -68,12 +68,23 @@ pub async fn a_passed_epoch_reserves_nothing(world: &dyn LedgerWorld) {
 
 pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
-    let heartbeat =
-        Heartbeat { worker: life.worker.clone(), run: life.run, shards: vec![SHARD], refused_since: None, now: noon() };
+    let heartbeat = Heartbeat {
+        worker: life.worker.clone(),
+        run: life.run,
+        shards: vec![SHARD],
+        refused_since: None,
+        clock_ahead_seconds: None,
+        now: noon(),
+    };
     for _ in 0..2 {
         assert_eq!(life.ledger.heartbeat(&heartbeat).await.unwrap().epochs, [life.epoch]);
     }
-    let empty = Heartbeat { shards: Vec::new(), refused_since: Some(noon()), ..heartbeat.clone() };
+    let empty = Heartbeat {
+        shards: Vec::new(),
+        refused_since: Some(noon()),
+        clock_ahead_seconds: Some(3_600),
+        ..heartbeat.clone()
+    };
     assert!(life.ledger.heartbeat(&empty).await.unwrap().epochs.is_empty());
     let unknown = Heartbeat { shards: vec![SHARD, ShardId(4_095)], ..heartbeat };
     assert!(matches!(life.ledger.heartbeat(&unknown).await, Err(PortError::Permanent(_))));

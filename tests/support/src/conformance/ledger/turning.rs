@@ -27,6 +27,29 @@ pub async fn a_day_closes_once_and_a_good_one_raises_the_ramp(world: &dyn Ledger
     assert_eq!((today.quota, today.reserved, today.closed), (2, 0, false));
 }
 
+pub async fn a_day_that_is_today_again_is_opened_and_takes_its_growth_back(world: &dyn LedgerWorld) {
+    enrol(world, 3, 2).await;
+    let life = Life::begin(world).await;
+    let flight = life.fly(ask(1, 0, &[2])).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    // A clock that runs 400 days ahead closes today, and is set right.
+    let ahead = noon() + Days::new(400);
+    assert_eq!(world.mailboxes().turn_days(&[SHARD], &Todays::at(ahead), ahead).await.unwrap(), 3);
+    assert_eq!((world.grown(1).await, world.day(1, DAY).await.closed), (1, true));
+    for _ in 0..2 {
+        assert_eq!(world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap(), 0);
+    }
+    assert_eq!((world.grown(1).await, world.grown(2).await), (0, 0));
+    let day = world.day(1, DAY).await;
+    assert_eq!((day.closed, day.late, day.reserved, day.sent), (false, false, 1, 1));
+    assert_eq!(world.day(1, ahead.date_naive()).await.quota, 0, "the day that was opened ahead is gone");
+    let reopened = world.events().await.into_iter().filter(|(kind, ..)| kind == "day-reopened").count();
+    assert_eq!(reopened, 3, "once for each mailbox");
+    life.fly(ask(1, 1, &[3])).await;
+    assert_eq!(turn(world).await, 3);
+    assert_eq!(world.grown(1).await, 1, "it counts once, when it is over");
+}
+
 pub async fn a_short_day_is_late_with_an_event(world: &dyn LedgerWorld) {
     enrol(world, 2, 1).await;
     let life = Life::begin(world).await;

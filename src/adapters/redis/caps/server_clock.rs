@@ -1,0 +1,64 @@
+//! `ServerClock` predicts the time of a Redis server, so that the caps script notices when its clock was set.
+//!
+//! A clock that was set ahead fills every bucket although no time passed. The script can't see that: it has no clock
+//! that nobody sets. So a caller remembers the time of the last answer, adds what its own machine clock counted
+//! since, and sends the sum. If the server's time differs, the script begins a new *generation*: every bucket of an older
+//! one is cold.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{domain::lease::MachineTime, ports::Clock};
+
+/// The time and the generation of the last answer.
+#[derive(Clone, Copy, Debug)]
+struct ServerReading {
+    micros: i64,
+    generation: u64,
+    asked_at: MachineTime,
+}
+
+/// The time that the script compares with its server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expectation {
+    pub(super) micros: i64,
+    /// The generation that this caller knows. If the server has a later one, the change of its clock is handled already.
+    pub(super) generation: u64,
+}
+
+/// See the module.
+pub(super) struct ServerClock {
+    machine: Arc<dyn Clock>,
+    last_reading: Mutex<Option<ServerReading>>,
+}
+
+impl ServerClock {
+    pub(super) fn new(machine: Arc<dyn Clock>) -> ServerClock {
+        ServerClock { machine, last_reading: Mutex::default() }
+    }
+
+    /// Returns the machine time; the caller reads it before it asks the server.
+    pub(super) fn machine_time(&self) -> MachineTime {
+        self.machine.machine()
+    }
+
+    /// Returns what a question that is asked now expects; `None` before the first answer.
+    pub(super) fn expectation(&self, now: MachineTime) -> Option<Expectation> {
+        let last = (*self.last_reading.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let passed = i64::try_from(now.since(last.asked_at).as_micros()).unwrap_or(i64::MAX);
+        Some(Expectation { micros: last.micros.saturating_add(passed), generation: last.generation })
+    }
+
+    /// Records the answer to a question of `asked_at`.
+    pub(super) fn record(&self, micros: i64, generation: u64, asked_at: MachineTime) {
+        *self.last_reading.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(ServerReading { micros, generation, asked_at });
+    }
+
+    /// Returns how long `time` of the machine clock is on the clock that the caps count in.
+    pub(super) fn span(&self, time: Duration) -> Duration {
+        self.machine.caps_span(time)
+    }
+}
