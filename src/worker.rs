@@ -24,6 +24,7 @@ mod duties;
 mod grant_backoff;
 mod grants;
 mod holdings;
+mod hosts;
 mod keeper;
 mod lanes;
 mod leader;
@@ -193,7 +194,7 @@ impl Worker {
             liveness,
             vitals: Arc::default(),
             clock_watch: Arc::new(ClockWatch::new(Arc::clone(&ports.clock))),
-            queue: Queue::default(),
+            queue: Queue::new(settings.max_concurrent),
             replies: Replies::default(),
             lanes: Arc::new(Lanes::new(settings.max_concurrent, settings.batch_size)),
             connections: Connections::new(run, Arc::clone(&ports.clock)),
@@ -342,7 +343,10 @@ impl Worker {
                 }
             }
             Event::Released => self.next_tick = now,
-            Event::PlanRequested(shards) => self.requested.extend(shards),
+            Event::PlanRequested(shards) => {
+                self.parts.forget_rosters();
+                self.requested.extend(shards);
+            }
             Event::Triggered => {
                 tracing::info!("triggered: planning now");
                 self.next_tick = now;
@@ -381,9 +385,11 @@ impl Worker {
     /// When the next batch is to be looked at: a lane is free, a mail or a reply is released, nothing holds us back, and it
     /// is as large as it gets or was gathered for long enough.
     fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
+        let now = self.ports.clock.now();
+        self.hear_lanes(now);
         let lane = self.lanes.next_free_at().filter(|_| self.ordered && !self.bench.is_benched())?;
         let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
-        Some(lane.max(letter).max(self.not_before).max(self.gathers_until()))
+        Some(lane.max(letter).max(self.not_before).max(self.gathers_until(now)).max(now))
     }
 
     fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {

@@ -6,6 +6,8 @@
 
 #[path = "faults/drain.rs"]
 mod drain;
+#[path = "faults/fair_lanes.rs"]
+mod fair_lanes;
 #[path = "faults/host.rs"]
 mod host;
 #[path = "faults/ledger.rs"]

@@ -11,6 +11,8 @@ mod conformance;
 mod duties;
 #[path = "sim/first_plan.rs"]
 mod first_plan;
+#[path = "sim/fair_lanes.rs"]
+mod fair_lanes;
 #[path = "sim/fleet.rs"]
 mod fleet;
 #[path = "sim/grants.rs"]

@@ -109,8 +109,8 @@ pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id
 /// Reads a mailbox that the caller may see.
 pub(super) async fn detail(front: &Shared, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
     let (desk, scope) = (&front.desk, caller.identity.scope());
-    let active = desk.settings.active_hours;
-    let detail = mailbox_detail_of(&desk.database, scope, id, active, desk.clock.now()).await?;
+    let rules = (desk.settings.active_hours, desk.settings.user_daily_cap);
+    let detail = mailbox_detail_of(&desk.database, scope, id, rules, desk.clock.now()).await?;
     detail.ok_or_else(|| unknown(id))
 }
 

@@ -16,7 +16,7 @@ mod troubles;
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
     day::{DayCurve, Reached, day_curve},
-    fleet::{FleetStatus, READ_ONLY, fleet_status},
+    fleet::{FleetStatus, READ_ONLY, SlowHost, fleet_status},
     found::{Looked, quotas_found},
     gauges::fleet_gauges,
     mailbox::{

@@ -109,9 +109,10 @@ async fn work(
     }
     offer::offer(local, &stop).await?;
     let now = clock.now();
-    let census = Census::for_commands(local.database().clone(), local.settings().mailbox_cooldown_max);
-    let status = fleet_status(local.database(), &census, local.settings(), now).await?;
-    let next = next_mail_at(local.database(), local.settings().active_hours, now).await?;
+    let settings = local.settings();
+    let census = Census::for_commands(local.database().clone(), settings.mailbox_cooldown_max);
+    let status = fleet_status(local.database(), &census, settings, now).await?;
+    let next = next_mail_at(local.database(), settings.active_hours, settings.user_daily_cap, now).await?;
     let told = told::told(local, &status, next, now, is_usual);
     let answer = |listeners: Listeners, desk, stopped| {
         let dashboard = listeners.api.local_addr().map(|http| dashboard::address(http, token.as_ref()));

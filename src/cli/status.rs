@@ -11,7 +11,7 @@ use super::{
 };
 use crate::app::{
     census::{Census, is_read_only},
-    overview::{FleetStatus, READ_ONLY, fleet_status},
+    overview::{FleetStatus, READ_ONLY, SlowHost, fleet_status},
 };
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +82,18 @@ fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
         writeln!(text, "{:10} {mailboxes} enrolled, resumed or started less than one cooldown ago", "starting")?;
     }
     writeln!(text, "{:10} {}", "shards", owners(status))?;
+    for SlowHost { host, since } in &status.slow_hosts {
+        let since = instant(*since);
+        writeln!(
+            text,
+            "{:10} {host} has not answered in time since {since}: few mails are sent to it at once",
+            "slow"
+        )?;
+    }
+    if !status.users_at_limit.is_empty() {
+        let users = status.users_at_limit.join(", ");
+        writeln!(text, "{:10} daily limit reached today by {users}: their mailboxes wait for tomorrow", "limits")?;
+    }
     for warning in &status.warnings {
         writeln!(text, "{:10} {warning}", "warning")?;
     }

@@ -38,6 +38,8 @@ pub struct Facts {
     pub attempts: u16,
     pub in_flight: bool,
     pub enrolled_at: DateTime<Utc>,
+    /// Since when its mail host does not answer in time.
+    pub host_slow_since: Option<DateTime<Utc>>,
 }
 
 /// What to expect of a mailbox.
@@ -82,6 +84,16 @@ impl Facts {
         Outlook::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
     }
 
+    fn due(&self) -> String {
+        match self.host_slow_since {
+            Some(since) => format!(
+                "it is due; its mail host has not answered in time since {}, so few mails are sent to it at once",
+                since.format("%Y-%m-%d %H:%M UTC")
+            ),
+            None => "it is due".to_owned(),
+        }
+    }
+
     /// Returns the first moment of `day`, from `ready` on, at which a mail is planned; or why there is none.
     fn on(&self, day: NaiveDate, ready: DateTime<Utc>, active: Window) -> Result<(DateTime<Utc>, String), String> {
         let Some(span) = self.schedule.sending(day, active) else {
@@ -105,11 +117,16 @@ impl Facts {
         let at = ready.max(planned).max(span.start);
         match () {
             () if !span.contains(at) => Err("the day's sending hours are over".to_owned()),
-            () if at == ready => Ok((at, "it is due".to_owned())),
+            () if at == ready => Ok((at, self.due())),
             () if at == span.start => Ok((at, "the window opens".to_owned())),
             () => Ok((at, format!("mail {} of {quota} is planned", reserved + 1))),
         }
     }
+}
+
+/// Returns the end of a mailbox's date `day`, in its own zone.
+pub fn end_of_day(schedule: &Schedule, day: NaiveDate) -> DateTime<Utc> {
+    Window::WHOLE_DAY.on(schedule.zone, day).end
 }
 
 /// The moment at which the plan asks for one more than `reserved`: the quota goes out over the first 7/8 of the window.
@@ -146,6 +163,7 @@ mod tests {
             attempts: 0,
             in_flight: false,
             enrolled_at: DateTime::UNIX_EPOCH,
+            host_slow_since: None,
         }
     }
 
@@ -197,6 +215,17 @@ mod tests {
             pause("2026-11-24T08:00:00Z", "over"),
         ];
         assert_eq!(told(&Facts { pauses, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 paused: sender-daily-limit");
+    }
+
+    #[test]
+    fn a_mailbox_that_is_due_says_that_its_mail_host_is_slow() {
+        let slow = Facts { host_slow_since: Some(at("2026-11-24T08:55:00Z")), ..facts() };
+        assert_eq!(
+            told(&slow, "2026-11-24T09:00:00Z"),
+            "24 09:00 it is due; its mail host has not answered in time since 2026-11-24 08:55 UTC, so few mails are sent \
+             to it at once"
+        );
+        assert_eq!(told(&slow, "2026-11-24T05:00:00Z"), "24 08:00 the window opens");
     }
 
     #[test]

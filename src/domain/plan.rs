@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
+    daily_room::DailyRoom,
     id::{MailboxId, ShardId, UserId},
     progress::{Share, due, planned_window},
     ramp::Ramp,
@@ -41,6 +42,8 @@ pub struct Candidate {
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
     pub enrolled_at: DateTime<Utc>,
+    /// Mails and replies that failed, or may have, since the last that was sent.
+    pub failed_in_row: u16,
 }
 
 /// The instants and settings of one tick.
@@ -71,6 +74,8 @@ pub struct Planned {
     pub urgency: Urgency,
     /// Not before this.
     pub release_at: DateTime<Utc>,
+    /// The end of the cooldown after its last mail; `None` if it has not sent on this day.
+    pub rested_at: Option<DateTime<Utc>>,
     /// Not at or after this: the next tick, or the end of the day's sending.
     pub until: DateTime<Utc>,
     standing: Standing,
@@ -87,21 +92,27 @@ impl Planned {
         self.standing.reserved += 1;
         self.standing.last_sent_at = Some(now);
         self.urgency = Urgency::of(&self.standing, Share::at(now, self.window), self.boost);
-        self.release_at = next_at;
+        (self.release_at, self.rested_at) = (next_at, Some(next_at));
         (next_at < self.until).then_some(self)
     }
 }
 
 /// Returns what is owed, the most urgent first, with releases spread in that order.
 pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
-    plan_beside(candidates, tick, |_| None)
+    plan_within(candidates, tick, &mut DailyRoom::default())
 }
 
-/// Plans beside a plan that is under way: a mailbox that waits in it keeps its release, which `release_of` returns, and
+/// Plans within the daily limits of the users: the most urgent mails take from `room`.
+pub fn plan_within(candidates: &[Candidate], tick: &Tick, room: &mut DailyRoom) -> Vec<Planned> {
+    plan_beside(candidates, tick, room, |_| None)
+}
+
+/// Plans within `room`, beside a plan that is under way: a mailbox that waits in it keeps its release, which `release_of` returns, and
 /// only the others are spread. So nobody waits longer because others were planned.
 pub fn plan_beside(
     candidates: &[Candidate],
     tick: &Tick,
+    room: &mut DailyRoom,
     release_of: impl Fn(MailboxId) -> Option<DateTime<Utc>>,
 ) -> Vec<Planned> {
     let mut hours = Hours::default();
@@ -109,6 +120,10 @@ pub fn plan_beside(
     let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
     // Long rows are moved once only.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
+    planned.retain_mut(|mail| {
+        mail.owed = room.take(mail.user, mail.day, mail.owed);
+        mail.owed > 0
+    });
     let releases: Vec<Option<DateTime<Utc>>> = planned.iter().map(|mail| release_of(mail.mailbox)).collect();
     let new = releases.iter().filter(|release| release.is_none()).count();
     let count = i128::try_from(new).unwrap_or(i128::MAX).max(1);
@@ -158,8 +173,8 @@ fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, t
     if owed == 0 || u32::from(candidate.attempts) >= u32::from(quota) * 2 {
         return None;
     }
-    let Candidate { id, reserved, sent, last_sent_at, .. } = *candidate;
-    let standing = Standing { mailbox: id, quota, reserved, sent, last_sent_at };
+    let Candidate { id, reserved, sent, last_sent_at, failed_in_row, .. } = *candidate;
+    let standing = Standing { mailbox: id, quota, reserved, sent, last_sent_at, failed_in_row };
     Some(Planned {
         mailbox: id,
         user: candidate.user,
@@ -171,6 +186,7 @@ fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, t
         owed,
         urgency: Urgency::of(&standing, Share::at(tick.now, window), tick.boost),
         release_at: candidate.next_at.unwrap_or(tick.now).max(tick.now),
+        rested_at: candidate.next_at,
         until: tick.next.min(sending.end),
         standing,
         window,
@@ -184,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::daily_room::UserDay;
 
     fn at(hour: u32, minute: u32) -> DateTime<Utc> {
         Utc.with_ymd_and_hms(2026, 11, 24, hour, minute, 0).unwrap()
@@ -221,6 +238,7 @@ mod tests {
             next_at: None,
             last_sent_at: None,
             enrolled_at: DateTime::UNIX_EPOCH,
+            failed_in_row: 0,
         }
     }
 
@@ -241,7 +259,7 @@ mod tests {
     fn those_that_wait_keep_their_release_and_the_others_are_spread_among_themselves() {
         let candidates = [candidate(1, 10), candidate(2, 0), candidate(3, 5), candidate(4, 6)];
         let release_of = |id: MailboxId| (id.0 != 1 && id.0 != 4).then(|| at(13, 1));
-        let planned = plan_beside(&candidates, &tick(13, 0), release_of);
+        let planned = plan_beside(&candidates, &tick(13, 0), &mut DailyRoom::default(), release_of);
         let releases: Vec<_> = planned.iter().map(|mail| (mail.mailbox.0, mail.release_at)).collect();
         assert_eq!(releases, [(2, at(13, 1)), (3, at(13, 1)), (4, at(13, 0)), (1, at(13, 5))]);
     }
@@ -288,6 +306,17 @@ mod tests {
         let mut failing = candidate(1, 0);
         failing.attempts = 60;
         assert!(plan(&[failing], &tick(13, 0)).is_empty());
+    }
+
+    #[test]
+    fn a_user_s_daily_limit_is_planned_for_the_most_urgent_and_holds_nobody_else() {
+        let (other, day) = (UserId(2), at(0, 0).date_naive());
+        let candidates = [candidate(1, 13), candidate(2, 10), Candidate { user: other, ..candidate(3, 10) }];
+        let mut room = DailyRoom::new([UserDay { user: UserId(1), day, left: 10 }]);
+        let planned = plan_within(&candidates, &tick(13, 0), &mut room);
+        let owed = |id: i64| planned.iter().find(|mail| mail.mailbox == MailboxId(id)).map(|mail| mail.owed);
+        assert_eq!(owed(2), owed(3));
+        assert_eq!((owed(2).unwrap() + owed(1).unwrap(), room.take(UserId(1), day, 1)), (10, 0));
     }
 
     #[test]

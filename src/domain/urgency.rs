@@ -1,4 +1,7 @@
 //! Who goes first: the mailbox furthest from its quota, more so when it is behind; ties by longest silence, then id.
+//!
+//! A mailbox whose mails fail loses urgency with each that fails in a row: its failures give the quota back, so it would stay
+//! the furthest from its quota and go before all that succeed.
 
 use std::cmp::Ordering;
 
@@ -22,14 +25,17 @@ pub struct Standing {
     pub reserved: u16,
     pub sent: u16,
     pub last_sent_at: Option<DateTime<Utc>>,
+    /// Mails and replies that failed, or may have, since the last that was sent.
+    pub failed_in_row: u16,
 }
 
 impl Urgency {
     /// Returns (quota - reserved) / quota, times `boost` (`WARMUP_QUOTA_PRIORITY_BOOST`) when sent is less than quota
-    /// x share at `now`.
+    /// x share at `now`, and divided by 1 + the mails that failed in a row.
     pub fn of(standing: &Standing, now: Share, boost: f64) -> Urgency {
-        let Standing { mailbox, quota, reserved, sent, last_sent_at } = *standing;
+        let Standing { mailbox, quota, reserved, sent, last_sent_at, failed_in_row } = *standing;
         let open = f64::from(quota.saturating_sub(reserved)) / f64::from(quota.max(1));
+        let open = open / (1.0 + f64::from(failed_in_row));
         let behind = now.is_ahead_of(sent, quota);
         Urgency { score: if behind { open * boost } else { open }, last_sent_at, mailbox }
     }
@@ -69,10 +75,15 @@ mod tests {
         Utc.with_ymd_and_hms(2026, 11, 24, 9, 0, 0).unwrap() + TimeDelta::minutes(minute)
     }
 
-    fn urgency(id: i64, reserved: u16, sent: u16, last: Option<i64>) -> Urgency {
+    fn urgency_after(failed_in_row: u16, id: i64, reserved: u16, sent: u16, last: Option<i64>) -> Urgency {
         let share = Share::at(at(210), Span { start: at(0), end: at(480) });
-        let standing = Standing { mailbox: MailboxId(id), quota: 30, reserved, sent, last_sent_at: last.map(at) };
+        let last_sent_at = last.map(at);
+        let standing = Standing { mailbox: MailboxId(id), quota: 30, reserved, sent, last_sent_at, failed_in_row };
         Urgency::of(&standing, share, 2.0)
+    }
+
+    fn urgency(id: i64, reserved: u16, sent: u16, last: Option<i64>) -> Urgency {
+        urgency_after(0, id, reserved, sent, last)
     }
 
     #[test]
@@ -87,6 +98,12 @@ mod tests {
         assert!((urgency(1, 16, 16, None).score() - 14.0 / 30.0).abs() < 1e-9);
         // In flight is not sent: still behind.
         assert!((urgency(1, 16, 14, None).score() - 28.0 / 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_failure_in_a_row_costs_urgency() {
+        assert!((urgency_after(3, 1, 15, 15, None).score() - 0.5 / 4.0).abs() < 1e-9);
+        assert!(urgency_after(1, 1, 0, 0, None) < urgency(2, 10, 10, None), "though it is further from its quota");
     }
 
     #[test]

@@ -165,6 +165,8 @@ meters! {
     leases: Gauge = Gauge::default(), "gauge", "warmup_leases_held", "", None, "";
     /// Mailboxes that owe a mail until the next tick, of this process's shards.
     queue: Gauge = Gauge::default(), "gauge", "warmup_queue_size", "", None, "";
+    /// Mail hosts that do not answer this process in time: few mails are sent to each at once until it answers.
+    slow_hosts: Gauge = Gauge::default(), "gauge", "warmup_slow_hosts", "", None, "";
     /// Workers of the fleet that this process knew at its last heartbeat.
     workers: Gauge = Gauge::default(), "gauge", "warmup_workers_seen", "", None, "";
     /// 1 while this process leads: it does the daily duties.

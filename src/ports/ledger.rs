@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::PortError;
 use crate::domain::{
+    daily_room::UserDay,
     id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
     mailbox::Endpoint,
     outcome::Outcome,
@@ -67,8 +68,12 @@ pub enum Refusal {
     FleetStopped,
     /// The shard's epoch has passed: another worker owns it.
     ShardLost,
-    /// The sender is paused, disabled or removed, or its host or domain is paused.
+    /// The sender is paused, disabled or removed.
     SenderPaused,
+    /// All mailboxes of the sender's mail host are paused.
+    HostPaused,
+    /// All mailboxes of the sender's domain are paused.
+    DomainPaused,
     /// The mailbox still has its cooldown, or another mail or reply in flight.
     NotCool,
     /// Sent + uncertain + in flight has reached the quota; of replies, those of today half of it.
@@ -90,6 +95,8 @@ impl Refusal {
             Refusal::FleetStopped => "fleet-stopped",
             Refusal::ShardLost => "shard-lost",
             Refusal::SenderPaused => "sender-paused",
+            Refusal::HostPaused => "host-paused",
+            Refusal::DomainPaused => "domain-paused",
             Refusal::NotCool => "not-cool",
             Refusal::QuotaFull => "quota-full",
             Refusal::Stale => "stale",
@@ -100,10 +107,12 @@ impl Refusal {
     }
 
     /// Every refusal, for tables and tests.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::FleetStopped,
         Refusal::ShardLost,
         Refusal::SenderPaused,
+        Refusal::HostPaused,
+        Refusal::DomainPaused,
         Refusal::NotCool,
         Refusal::QuotaFull,
         Refusal::Stale,
@@ -242,6 +251,13 @@ pub trait Ledger: Send + Sync {
     /// Raises each shard's epoch by one where it still is as given, and names `worker` as its owner. Returns the new
     /// epoch for each, in order, or `None` where somebody raised it meanwhile.
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError>;
+
+    /// Returns what is left of the daily limits of `users` on `days`; nothing of a user that has no limit.
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError>;
+
+    /// Writes down which mail hosts do not answer `worker` in time, in place of those before: all of them, in order. An event
+    /// tells of a host that was not slow to any worker, and of one that is slow to none any more.
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError>;
 
     /// Reserves what may go: takes a place in the day's quota, uses the pair, opens a flight. Returns an answer for
     /// each ask, in order. A reply that is due and is refused for good (its mailbox is paused, has answered half its quota

@@ -92,8 +92,8 @@ impl Worker {
     }
 
     /// Until when a batch that could start waits for more lanes and mails.
-    pub(super) fn gathers_until(&mut self) -> DateTime<Utc> {
-        let (now, gathering) = (self.ports.clock.now(), self.gathering);
+    pub(super) fn gathers_until(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let gathering = self.gathering;
         match gathering {
             Some(since) if !self.fills_a_batch(now) => since + GATHER,
             _ => DateTime::<Utc>::MIN_UTC,
@@ -242,6 +242,7 @@ impl Worker {
 
     fn refused(&mut self, letter: Letter, refusal: Refusal, now: DateTime<Utc>) {
         tracing::debug!(mailbox = %letter.mailbox(), refusal = refusal.as_str(), "not reserved");
+        self.queue.learn(refusal, letter.refusal_scope(now));
         match (refusal, letter) {
             (Refusal::NotCool, letter) => self.put_back(letter, now + SOON),
             (Refusal::FleetStopped, letter) => {
@@ -265,6 +266,8 @@ impl Worker {
                 | Refusal::PartnersFull
                 | Refusal::ShardLost
                 | Refusal::SenderPaused
+                | Refusal::HostPaused
+                | Refusal::DomainPaused
                 | Refusal::QuotaFull
                 | Refusal::Stale
                 | Refusal::UserDailyLimit,
@@ -288,7 +291,7 @@ impl Worker {
         let cooldown = self.between(Purpose::Cooldown, key, min, max);
         let rest = self.between(Purpose::LaneRest, 0, self.settings.stagger_min, self.settings.stagger_max);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
-        let answers = granted.answered_trace();
+        let (answers, host) = (granted.answered_trace(), granted.letter.shared_host());
         if let Letter::Mail(mail) = granted.letter
             && let Some(more) = mail.planned.after_one(now, now)
         {
@@ -303,6 +306,7 @@ impl Worker {
             thread,
             intent,
             flight,
+            host,
             connection,
             cooldown,
             lanes: Arc::clone(&self.lanes),

@@ -95,6 +95,7 @@ impl Worker {
         mailboxes.turn_days(&[], &todays, now).await?;
         mailboxes.candidates(&shards, &todays, now).await?;
         mailboxes.due_replies(&[], now, next_tick(now, self.interval())).await?;
+        self.ports.ledger.daily_room(&[], &todays.dates()).await?;
         if let Some((day, known)) = self.pairings.last_key_value() {
             mailboxes.roster(*day, now, Some(known.version)).await?;
         }

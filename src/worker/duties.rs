@@ -65,7 +65,7 @@ impl Chores {
             }
             let now = clock.now();
             // `abs`, because the clock may have been set back since.
-            let stale = prepared.is_none_or(|at| (now - at).abs() >= PARTITIONS_EVERY);
+            let stale = prepared.is_none_or(|at: DateTime<Utc>| (now - at).abs() >= PARTITIONS_EVERY);
             let mut failed = false;
             if prepared.is_none() || (stale && self.leadership.holds()) {
                 match self.ports.ledger.prepare(now).await {

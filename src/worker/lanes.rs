@@ -4,11 +4,14 @@
 //! looking for each mail.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
+
+use super::queue::AwaitedEnds;
+use crate::domain::{host_window::HostSign, id::MailboxId};
 
 /// `WARMUP_MAX_CONCURRENT` lanes.
 #[derive(Debug)]
@@ -25,12 +28,32 @@ struct Slots {
     resting: BTreeMap<DateTime<Utc>, usize>,
     /// How many lanes are idle or rest.
     at_hand: usize,
+    /// The mails that have ended since the loop looked.
+    ended: Vec<LaneEnd>,
+    /// The hosts whose mails' ends the loop waits for, and whether it waits for the end of any mail.
+    awaited_hosts: HashSet<Arc<str>>,
+    awaits_all: bool,
+}
+
+/// The end of a mail or a reply in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LaneEnd {
+    pub(super) mailbox: MailboxId,
+    /// What it says of the mail host.
+    pub(super) sign: HostSign,
 }
 
 impl Lanes {
     /// So many lanes, of which batches take so many at most.
     pub(super) fn new(lanes: usize, batch: usize) -> Lanes {
-        let slots = Slots { idle: lanes, resting: BTreeMap::new(), at_hand: lanes };
+        let slots = Slots {
+            idle: lanes,
+            resting: BTreeMap::new(),
+            at_hand: lanes,
+            ended: Vec::new(),
+            awaited_hosts: HashSet::new(),
+            awaits_all: false,
+        };
         Lanes { slots: Mutex::new(slots), batch: batch.min(lanes) }
     }
 
@@ -79,6 +102,22 @@ impl Lanes {
         *slots.resting.entry(at).or_default() += 1;
         slots.at_hand += 1;
         is_first || slots.at_hand == self.batch
+    }
+
+    /// Notes how the mail of a lane ended. Says whether the loop waits for that: another mail to `host` may go now.
+    pub(super) fn end(&self, end: LaneEnd, host: &str) -> bool {
+        let mut slots = self.slots();
+        slots.ended.push(end);
+        slots.awaits_all || slots.awaited_hosts.remove(host)
+    }
+
+    /// Returns the mails that have ended since the last call. From now on the loop waits for the `awaited` ends too: one that
+    /// it has not heard of here finds that.
+    pub(super) fn hear(&self, awaited: AwaitedEnds) -> Vec<LaneEnd> {
+        let mut slots = self.slots();
+        slots.awaited_hosts.extend(awaited.hosts);
+        slots.awaits_all = awaited.all;
+        std::mem::take(&mut slots.ended)
     }
 
     /// Poisoned only by a panic between plain writes.
@@ -131,6 +170,21 @@ mod tests {
         (0..5).for_each(|_| lanes.occupy());
         let heard = [9, 9, 9, 7, 8].map(|second| lanes.rest_until(at(second)));
         assert_eq!(heard, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn the_loop_hears_of_an_end_that_lets_another_mail_go_once() {
+        let lanes = Lanes::new(2, 2);
+        let end = |id: i64| LaneEnd { mailbox: MailboxId(id), sign: HostSign::Prompt };
+        assert!(!lanes.end(end(1), "a.test"));
+        let awaited = AwaitedEnds { hosts: vec!["b.test".into()], all: false };
+        assert_eq!(lanes.hear(awaited), [end(1)]);
+        assert_eq!(
+            [2, 3, 4].map(|id| lanes.end(end(id), if id == 2 { "a.test" } else { "b.test" })),
+            [false, true, false]
+        );
+        assert_eq!(lanes.hear(AwaitedEnds { hosts: Vec::new(), all: true }).len(), 3);
+        assert!(lanes.end(end(5), "c.test"));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What a lane can carry: a mail of the plan or a reply that is due.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
-use super::queue::Mail;
+use super::queue::{Mail, RefusalScope};
 use crate::domain::{
     id::{MailboxId, ShardId, UserId},
     reply::DueReply,
+    time::today,
 };
 
 /// A mail or a reply on its way to a lane.
@@ -38,12 +41,40 @@ impl Letter {
         }
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared_host(&self) -> Arc<str> {
+        match self {
+            Letter::Mail(mail) => Arc::clone(&mail.planned.host),
+            Letter::Reply(reply) => Arc::clone(&reply.host),
+        }
+    }
+
     pub(super) fn shard(&self) -> ShardId {
         match self {
             Letter::Mail(mail) => mail.planned.shard,
             Letter::Reply(reply) => reply.shard,
         }
     }
+
+    /// What a refusal of it at `now` can be about.
+    pub(super) fn refusal_scope(&self, now: DateTime<Utc>) -> RefusalScope<'_> {
+        match self {
+            Letter::Mail(Mail { planned, .. }) => RefusalScope {
+                user: planned.user,
+                day: planned.day,
+                shard: planned.shard,
+                host: &planned.host,
+                domain: &planned.domain,
+            },
+            Letter::Reply(reply) => reply_scope(reply, now),
+        }
+    }
+}
+
+/// What a refusal of a reply at `now` can be about.
+pub(super) fn reply_scope(reply: &DueReply, now: DateTime<Utc>) -> RefusalScope<'_> {
+    let DueReply { user, shard, host, domain, zone, .. } = reply;
+    RefusalScope { user: *user, day: today(*zone, now), shard: *shard, host, domain }
 }
 
 impl super::Worker {

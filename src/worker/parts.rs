@@ -42,6 +42,11 @@ impl Parts {
         self.rosters.clear();
     }
 
+    /// Forgets which rosters were compared: mailboxes were enrolled, switched on or resumed since.
+    pub(super) fn forget_rosters(&mut self) {
+        self.rosters.clear();
+    }
+
     /// Removes shards that another worker plans from now on.
     pub(super) fn remove(&mut self, gone: &BTreeSet<ShardId>) {
         self.shards.retain(|shard| !gone.contains(shard));

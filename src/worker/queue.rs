@@ -1,18 +1,35 @@
-//! What is owed until the next tick: released mails by urgency, the others by the time of their release.
+//! What is owed until the next tick: released mails by turns and urgency, the others by the time of their release.
 //!
 //! A mailbox stands in it at most once. While its mail is on its way, from the reserve to the settlement, the mailbox is
 //! *busy* and nothing of it is handed out.
 
+mod fair;
+mod refusals;
 mod short;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
-use self::short::{Place, Short};
-use crate::domain::{
-    id::{MailboxId, ShardId, UserId},
-    plan::Planned,
+pub(super) use self::{
+    fair::{AwaitedEnds, HostTurn},
+    refusals::RefusalScope,
+};
+use self::{
+    fair::{FairQueue, Released},
+    refusals::KnownRefusals,
+    short::Short,
+};
+use crate::{
+    domain::{
+        host_window::HostSign,
+        id::{MailboxId, ShardId, UserId},
+        plan::Planned,
+    },
+    ports::Refusal,
 };
 
 /// A planned mail, and whether its level's partner was refused before.
@@ -24,25 +41,37 @@ pub(super) struct Mail {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     mails: HashMap<MailboxId, Mail>,
     waiting: BTreeSet<(DateTime<Utc>, MailboxId)>,
-    ready: BTreeSet<Place>,
+    ready: FairQueue,
     busy: HashSet<MailboxId>,
     short: Short,
+    refusals: KnownRefusals,
     /// Mail hosts whose cap refused, until when.
     held_hosts: HashMap<String, DateTime<Utc>>,
 }
 
 impl Queue {
-    /// Replaces all that is planned for `shards` by `plan`. What is on its way stays busy.
-    pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, plan: Vec<Planned>) {
-        let old: Vec<MailboxId> =
-            self.mails.values().map(|m| &m.planned).filter(|p| shards.contains(&p.shard)).map(|p| p.mailbox).collect();
-        for mailbox in old {
-            self.remove(mailbox);
+    /// The queue of a worker with so many lanes.
+    pub(super) fn new(lanes: usize) -> Queue {
+        Queue {
+            mails: HashMap::new(),
+            waiting: BTreeSet::new(),
+            ready: FairQueue::new(lanes),
+            busy: HashSet::new(),
+            short: Short::default(),
+            refusals: KnownRefusals::default(),
+            held_hosts: HashMap::new(),
         }
+    }
+
+    /// Replaces all that is planned for `shards` by `plan`. What is on its way stays busy. Refusals that were known before
+    /// hold no more.
+    pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, plan: Vec<Planned>) {
+        self.forget(shards);
+        self.refusals = KnownRefusals::default();
         for planned in plan {
             self.insert(Mail { planned, walk: false });
         }
@@ -55,36 +84,49 @@ impl Queue {
 
     /// Drops all that is planned for `shards`.
     pub(super) fn forget(&mut self, shards: &BTreeSet<ShardId>) {
-        self.replace(shards, Vec::new());
+        let old: Vec<MailboxId> =
+            self.mails.values().map(|m| &m.planned).filter(|p| shards.contains(&p.shard)).map(|p| p.mailbox).collect();
+        for mailbox in old {
+            self.remove(mailbox);
+        }
     }
 
-    /// Takes the most urgent mails that are released at `now`, at most `most`, and marks their mailboxes busy.
+    /// Returns what is planned beside `shards`: of which user, on which day, how many mails.
+    pub(super) fn planned_beside(&self, shards: &BTreeSet<ShardId>) -> impl Iterator<Item = (UserId, NaiveDate, u16)> {
+        let others = self.mails.values().map(|mail| &mail.planned).filter(|planned| !shards.contains(&planned.shard));
+        others.map(|planned| (planned.user, planned.day, planned.owed))
+    }
+
+    /// Takes the mails whose turn it is of those that are released at `now`, at most `most`, and marks their mailboxes busy.
     pub(super) fn take(&mut self, now: DateTime<Utc>, most: usize) -> Vec<Mail> {
         self.release(now);
         let mut taken = Vec::new();
         while taken.len() < most {
-            let Some(place @ (_, mailbox)) = self.ready.pop_last() else { break };
-            let Some(mail) = self.mails.get(&mailbox) else { continue };
-            if mail.planned.until <= now {
-                self.mails.remove(&mailbox);
-                continue;
-            }
-            let user = mail.planned.user;
-            if let Some(until) = self.held_hosts.get(&*mail.planned.host).copied().filter(|until| *until > now) {
+            let Some(mail) = self.ready.next().and_then(|mailbox| self.mails.get(&mailbox)) else { break };
+            let (planned, mailbox) = (&mail.planned, mail.planned.mailbox);
+            let user = planned.user;
+            if planned.until <= now || self.refusals.cover(scope(planned)) {
+                self.remove(mailbox);
+            } else if let Some(until) = self.held_hosts.get(&*planned.host).copied().filter(|until| *until > now) {
+                self.ready.remove(Released::from(planned));
                 self.postpone(mailbox, until);
             } else if self.short.until(user).is_some() {
-                self.short.takes(user, place);
+                self.ready.remove(Released::from(planned));
+                self.short.takes(user, (planned.urgency, mailbox));
             } else {
+                self.ready.hand_out(Released::from(planned));
                 self.short.handed_out(user);
                 taken.extend(self.mails.remove(&mailbox));
                 self.busy.insert(mailbox);
             }
         }
+        self.ready.end_choice();
         taken
     }
 
     /// Puts a taken mail back, not to be handed out before `at`.
     pub(super) fn put_back(&mut self, mut mail: Mail, at: DateTime<Utc>) {
+        self.free_lane(mail.planned.mailbox);
         self.busy.remove(&mail.planned.mailbox);
         mail.planned.release_at = mail.planned.release_at.max(at);
         self.insert(mail);
@@ -92,6 +134,7 @@ impl Queue {
 
     /// Lets a mailbox go whose taken mail came to nothing until it is planned again.
     pub(super) fn drop_taken(&mut self, mailbox: MailboxId) {
+        self.free_lane(mailbox);
         self.busy.remove(&mailbox);
     }
 
@@ -99,23 +142,55 @@ impl Queue {
     pub(super) fn occupy(&mut self, mailbox: MailboxId) -> bool {
         let free = self.busy.insert(mailbox);
         if let Some(mail) = self.mails.get(&mailbox).filter(|_| free) {
-            let place = (mail.planned.urgency, mailbox);
-            self.ready.remove(&place);
-            self.short.forget(mail.planned.user, place);
+            self.ready.remove(Released::from(&mail.planned));
+            self.short.forget(mail.planned.user, (mail.planned.urgency, mailbox));
             self.waiting.remove(&(mail.planned.release_at, mailbox));
         }
         free
     }
 
-    /// Notes that something of `user` is handed out that does not stand in here: a reply.
-    pub(super) fn handed_out(&mut self, user: UserId) {
+    /// Notes that a reply of `mailbox`, which does not stand in here, is handed out.
+    pub(super) fn handed_out(&mut self, mailbox: MailboxId, user: UserId, host: &Arc<str>) {
         self.short.handed_out(user);
+        self.ready.occupy(host, user, mailbox);
+    }
+
+    /// Says whether a reply of `user` may be submitted to `host` now, beside what is on its way there.
+    pub(super) fn has_room(&self, user: UserId, host: &str) -> bool {
+        self.ready.has_room(host, user)
+    }
+
+    /// Remembers a refusal of the ledger until the next plan, if it holds for more than one mail.
+    pub(super) fn learn(&mut self, refusal: Refusal, about: RefusalScope<'_>) {
+        self.refusals.learn(refusal, about);
+    }
+
+    /// Says whether a mail or reply would be refused as another one was.
+    pub(super) fn is_refused(&self, mail: RefusalScope<'_>) -> bool {
+        self.refusals.cover(mail)
+    }
+
+    /// Notes that the mail or reply of `mailbox` has left its lane. Returns how its host turned by that, if it did.
+    pub(super) fn lane_ended(&mut self, mailbox: MailboxId, sign: HostSign) -> Option<HostTurn> {
+        self.ready.free(mailbox, sign)
+    }
+
+    /// Returns the ends of mails that would let another one go, as things are at `now`.
+    pub(super) fn take_awaited(&mut self, now: DateTime<Utc>) -> AwaitedEnds {
+        self.release(now);
+        self.ready.take_awaited()
+    }
+
+    /// Returns the mail hosts that are slow, in order.
+    pub(super) fn slow_hosts(&self) -> Vec<Arc<str>> {
+        self.ready.slow_hosts()
     }
 
     /// Frees a mailbox whose reply came to nothing: its mails wait no longer.
     pub(super) fn free(&mut self, mailbox: MailboxId) {
+        self.free_lane(mailbox);
         self.busy.remove(&mailbox);
-        if let Some(mail) = self.mails.remove(&mailbox) {
+        if let Some(mail) = self.remove(mailbox) {
             self.insert(mail);
         }
     }
@@ -128,8 +203,9 @@ impl Queue {
     /// Notes that the mail of `mailbox` is settled; what it still owes is released once it has cooled down.
     pub(super) fn done(&mut self, mailbox: MailboxId, next_at: DateTime<Utc>) {
         self.busy.remove(&mailbox);
-        if let Some(mut mail) = self.mails.remove(&mailbox) {
+        if let Some(mut mail) = self.remove(mailbox) {
             mail.planned.release_at = mail.planned.release_at.max(next_at);
+            mail.planned.rested_at = mail.planned.rested_at.max(Some(next_at));
             if mail.planned.release_at < mail.planned.until {
                 self.insert(mail);
             }
@@ -157,8 +233,11 @@ impl Queue {
     /// Forgets the plan and all holds: their instants are of a clock that has been set since. What is on its way stays
     /// busy.
     pub(super) fn forget_all(&mut self) {
-        let busy = std::mem::take(&mut self.busy);
-        *self = Queue { busy, ..Queue::default() };
+        let planned: Vec<MailboxId> = self.mails.keys().copied().collect();
+        planned.into_iter().for_each(|mailbox| self.remove(mailbox));
+        self.waiting.clear();
+        self.held_hosts.clear();
+        (self.short, self.refusals) = (Short::default(), KnownRefusals::default());
     }
 
     /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them is or was held.
@@ -166,19 +245,19 @@ impl Queue {
         self.short.until(user).max(self.held_hosts.get(host).copied())
     }
 
-    /// Returns when the next mail is released: long ago if one is, `None` when none waits.
+    /// Returns when the next mail may go: long ago if one may, `None` when none waits for a time.
     pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
-        if !self.ready.is_empty() {
+        if self.ready.may_go() {
             return Some(DateTime::<Utc>::MIN_UTC);
         }
         let waiting = self.waiting.first().map(|(at, _)| *at);
         [waiting, self.short.next_at()].into_iter().flatten().min()
     }
 
-    /// Returns how many mails are released at `now`, counted up to `most`.
+    /// Returns how many released mails may go at `now`, counted up to `most`.
     pub(super) fn released(&mut self, now: DateTime<Utc>, most: usize) -> usize {
         self.release(now);
-        self.ready.len().min(most)
+        self.ready.open(most)
     }
 
     /// Returns how many mailboxes owe something.
@@ -190,12 +269,22 @@ impl Queue {
         while let Some((at, mailbox)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, mailbox));
             let Some(planned) = self.mails.get(&mailbox).map(|mail| &mail.planned) else { continue };
-            let place = (planned.urgency, mailbox);
-            if !self.short.takes(planned.user, place) {
-                self.ready.insert(place);
+            if self.refusals.cover(scope(planned)) {
+                self.mails.remove(&mailbox);
+            } else if !self.short.takes(planned.user, (planned.urgency, mailbox)) {
+                self.ready.insert(Released::from(planned));
             }
         }
-        self.ready.extend(self.short.recall(now));
+        for (_, mailbox) in self.short.recall(now) {
+            if let Some(mail) = self.mails.get(&mailbox) {
+                self.ready.insert(Released::from(&mail.planned));
+            }
+        }
+    }
+
+    /// Takes back the lane of a mail that was not started.
+    fn free_lane(&mut self, mailbox: MailboxId) {
+        self.ready.free(mailbox, HostSign::Nothing);
     }
 
     fn postpone(&mut self, mailbox: MailboxId, until: DateTime<Utc>) {
@@ -208,20 +297,26 @@ impl Queue {
 
     fn insert(&mut self, mail: Mail) {
         let mailbox = mail.planned.mailbox;
+        self.remove(mailbox);
         if !self.busy.contains(&mailbox) {
             self.waiting.insert((mail.planned.release_at, mailbox));
         }
         self.mails.insert(mailbox, mail);
     }
 
-    fn remove(&mut self, mailbox: MailboxId) {
-        if let Some(mail) = self.mails.remove(&mailbox) {
-            let place = (mail.planned.urgency, mailbox);
-            self.ready.remove(&place);
-            self.short.forget(mail.planned.user, place);
-            self.waiting.remove(&(mail.planned.release_at, mailbox));
-        }
+    /// Removes what is planned for a mailbox from wherever it waits.
+    fn remove(&mut self, mailbox: MailboxId) -> Option<Mail> {
+        let mail = self.mails.remove(&mailbox)?;
+        self.ready.remove(Released::from(&mail.planned));
+        self.short.forget(mail.planned.user, (mail.planned.urgency, mailbox));
+        self.waiting.remove(&(mail.planned.release_at, mailbox));
+        Some(mail)
     }
+}
+
+fn scope(planned: &Planned) -> RefusalScope<'_> {
+    let Planned { user, day, shard, host, domain, .. } = planned;
+    RefusalScope { user: *user, day: *day, shard: *shard, host, domain }
 }
 
 #[cfg(test)]
@@ -259,6 +354,7 @@ mod tests {
             next_at: None,
             last_sent_at: None,
             enrolled_at: DateTime::UNIX_EPOCH,
+            failed_in_row: 0,
         };
         let candidates: Vec<Candidate> = mailboxes.iter().map(candidate).collect();
         let tick = Tick {
@@ -272,7 +368,7 @@ mod tests {
     }
 
     fn queue(mailboxes: &[(i64, i64, u16)]) -> Queue {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(40);
         queue.replace(&BTreeSet::from([ShardId(0)]), planned(mailboxes));
         queue
     }
@@ -363,6 +459,33 @@ mod tests {
         assert_eq!(queue.next_at(), None);
         queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 1)]));
         assert_eq!(ids(&queue.take(at(0), 1)), [1], "a later plan counts again");
+    }
+
+    /// The four lanes of a worker that knows two hosts: each host has one, and half of them is in doubt.
+    #[test]
+    fn mails_that_are_put_back_or_dropped_occupy_no_lane() {
+        let mut queue = Queue::new(4);
+        queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 0), (2, 1, 0), (3, 2, 0), (4, 2, 0)]));
+        for minute in 0..5 {
+            let mails = queue.take(at(minute), 4);
+            assert_eq!(mails.len(), 2, "minute {minute}");
+            mails.into_iter().for_each(|mail| queue.put_back(mail, at(minute)));
+        }
+        let mails = queue.take(at(5), 4);
+        queue.drop_taken(mails[0].planned.mailbox);
+        assert_eq!(queue.take(at(5), 4).len(), 1);
+    }
+
+    #[test]
+    fn a_user_s_full_day_is_asked_for_once_and_again_after_the_next_plan() {
+        let mut queue = queue(&[(1, 1, 0), (2, 1, 5), (3, 2, 9)]);
+        let mail = queue.take(at(0), 1).remove(0);
+        queue.learn(Refusal::UserDailyLimit, scope(&mail.planned));
+        queue.drop_taken(MailboxId(1));
+        assert_eq!(ids(&queue.take(at(1), 5)), [3]);
+        assert!(queue.is_refused(scope(&mail.planned)));
+        queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(2, 1, 5)]));
+        assert_eq!(ids(&queue.take(at(1), 5)), [2]);
     }
 
     #[test]

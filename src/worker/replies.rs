@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::{batch::SOON, queue::Queue};
+use super::{batch::SOON, letter::reply_scope, queue::Queue};
 use crate::domain::{
     id::{MailboxId, ReplyId, ShardId},
     reply::DueReply,
@@ -45,7 +45,7 @@ impl Replies {
             let Some((at, id)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) else { break };
             self.waiting.remove(&(at, id));
             let Some(reply) = self.replies.get(&id) else { continue };
-            if reply.due.until <= now {
+            if reply.due.until <= now || queue.is_refused(reply_scope(reply, now)) {
                 self.replies.remove(&id);
                 continue;
             }
@@ -53,10 +53,11 @@ impl Replies {
             let cool = self.cooling.get(&reply.mailbox).copied().filter(later);
             // The mails of who is short come first, and come soon.
             let held = queue.held_until(reply.user, &reply.host).filter(later).map(|until| until.max(now + SOON));
-            match cool.max(held) {
+            let full = (!queue.has_room(reply.user, &reply.host)).then_some(now + SOON);
+            match cool.max(held).max(full) {
                 Some(until) => drop(self.waiting.insert((until, id))),
                 None if queue.occupy(reply.mailbox) => {
-                    queue.handed_out(reply.user);
+                    queue.handed_out(reply.mailbox, reply.user, &reply.host);
                     taken.extend(self.replies.remove(&id));
                 }
                 // Its mailbox has a mail on its way: the settlement says until when.
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_longest_due_goes_first_and_none_before_its_time() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 5), due(2, 2, 3), due(3, 3, 9)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 5), due(2, 2, 3), due(3, 3, 9)]), Queue::new(40));
         assert_eq!(replies.next_at(), Some(at(3)));
         assert_eq!(ids(&replies.take(at(5), 9, &mut queue)), [2, 1]);
         assert_eq!(replies.next_at(), Some(at(9)));
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_mailbox_answers_once_at_a_time_and_cools_down_between() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0), due(2, 1, 0)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0), due(2, 1, 0)]), Queue::new(40));
         assert_eq!(ids(&replies.take(at(0), 9, &mut queue)), [1]);
         queue.done(MailboxId(1), at(4));
         replies.cool(MailboxId(1), at(4));
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_held_user_s_replies_wait() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::new(40));
         queue.hold(UserId(1), at(2), 0);
         assert!(replies.take(at(1), 9, &mut queue).is_empty());
         assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_held_host_s_replies_wait() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::new(40));
         queue.hold_host("mail.test", at(2));
         assert!(replies.take(at(1), 9, &mut queue).is_empty());
         assert_eq!(ids(&replies.take(at(2), 9, &mut queue)), [1]);
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn when_the_caps_are_short_all_replies_wait() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::new(40));
         replies.hold(at(1));
         assert_eq!(replies.next_at(), Some(at(1)));
         assert!(replies.take(at(0), 9, &mut queue).is_empty());
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_reply_whose_time_has_passed_is_not_handed_out() {
-        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::default());
+        let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::new(40));
         assert!(replies.take(at(600), 9, &mut queue).is_empty());
         assert_eq!(replies.next_at(), None);
     }

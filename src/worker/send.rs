@@ -6,9 +6,15 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use super::{Event, connections::Open, lanes::Lanes, settler::Results};
+use super::{
+    Event,
+    connections::Open,
+    lanes::{LaneEnd, Lanes},
+    settler::Results,
+};
 use crate::{
     domain::{
+        host_window::HostSign,
         outcome::{Effects, Fate, Outcome, Stage},
         reply::Intent,
     },
@@ -26,6 +32,8 @@ pub(super) struct Send {
     /// Whether it is answered, should it be sent.
     pub(super) intent: Option<Intent>,
     pub(super) flight: Flight,
+    /// The mail host, as the queue knows it.
+    pub(super) host: Arc<str>,
     /// Where its host counts them.
     pub(super) connection: Option<Open>,
     pub(super) cooldown: TimeDelta,
@@ -42,7 +50,7 @@ pub(super) struct Send {
 impl Send {
     /// Sends and hands the verdict on.
     pub(super) fn run(self) -> impl Future<Output = ()> {
-        let Send { mailer, clock, gate, text, thread, intent, flight, connection, .. } = self;
+        let Send { mailer, clock, gate, text, thread, intent, flight, host, connection, .. } = self;
         let Send { cooldown, lanes, rest, results, trail, answers, tell, .. } = self;
         let outgoing = Outgoing { flight, text, thread, date: clock.now() };
         async move {
@@ -68,6 +76,9 @@ impl Send {
                 outcome: &delivery.outcome,
                 answers: answers.as_deref(),
             });
+            let sign = HostSign::from_outcome(&delivery.outcome, delivery.latency);
+            // Before the result: once that is settled, the mailbox may have its next mail in a lane.
+            let is_awaited = lanes.end(LaneEnd { mailbox, sign }, &host);
             let result = Settlement {
                 flight: flight.id,
                 batch: flight.batch,
@@ -83,7 +94,7 @@ impl Send {
                 is_reduced: false,
             };
             results.push(result, trail);
-            if lanes.rest_until(at + rest) || counted {
+            if lanes.rest_until(at + rest) || is_awaited || counted {
                 // The loop is gone only when the drain is over, and then no lane matters.
                 let _ = tell.send(Event::LaneDone);
             }

@@ -8,10 +8,12 @@ use tracing::{Instrument, Span, field};
 use super::{DayPairing, Event, Worker};
 use crate::{
     domain::{
-        id::ShardId,
+        daily_room::DailyRoom,
+        id::{ShardId, UserId},
         pairing::Pairing,
-        plan::{Planned, Tick, plan, plan_beside},
-        time::{Todays, next_tick},
+        plan::{Planned, Tick, plan_beside, plan_within},
+        reply::DueReply,
+        time::{Todays, next_tick, today},
     },
     observe::{spans, trails::Origin},
     ports::{PortError, Roster, Sweep},
@@ -141,13 +143,18 @@ impl Worker {
         let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
         let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
         let read = candidates.len();
+        let users: BTreeSet<UserId> = candidates.iter().map(|candidate| candidate.user).collect();
+        let mut room = self.daily_room(users, shards, &todays).await?;
+        let tick = self.tick_at(now);
         let plan = match spread {
-            Spread::All => plan(&candidates, &self.tick_at(now)),
-            Spread::New => plan_beside(&candidates, &self.tick_at(now), |mailbox| self.queue.release_of(mailbox)),
+            Spread::All => plan_within(&candidates, &tick, &mut room),
+            Spread::New => plan_beside(&candidates, &tick, &mut room, |mailbox| self.queue.release_of(mailbox)),
         };
         // There may be a hundred thousand of them, and as many members of a roster are read next.
         drop(candidates);
-        let replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;
+        let mut replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;
+        // Those for which there is no room are read again at the next tick.
+        replies.retain(|DueReply { user, zone, .. }| room.take(*user, today(*zone, now), 1) == 1);
         self.load_pairings(&plan, now).await?;
         let mails: u32 = plan.iter().map(|mail| u32::from(mail.owed)).sum();
         tracing::info!(
@@ -166,7 +173,25 @@ impl Worker {
             .record("warmup.replies", replies.len());
         self.queue.replace(shards, plan);
         self.replies.replace(shards, replies, now);
+        self.note_slow_hosts();
         Ok(read)
+    }
+
+    /// Reads what is left of the daily limits of `users` for `shards`: what other shards have planned is taken.
+    async fn daily_room(
+        &self,
+        users: BTreeSet<UserId>,
+        shards: &BTreeSet<ShardId>,
+        todays: &Todays,
+    ) -> Result<DailyRoom, PortError> {
+        let users: Vec<UserId> = users.into_iter().collect();
+        let mut room = DailyRoom::new(self.ports.ledger.daily_room(&users, &todays.dates()).await?);
+        if !room.is_boundless() {
+            for (user, day, mails) in self.queue.planned_beside(shards) {
+                room.take(user, day, mails);
+            }
+        }
+        Ok(room)
     }
 
     fn tick_at(&self, now: DateTime<Utc>) -> Tick {

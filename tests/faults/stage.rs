@@ -54,9 +54,15 @@ impl Stage {
         let probes = free_port();
         binary = binary.with("WARMUP_HTTP_ADDR", format!("127.0.0.1:{probes}"));
         binary.command(&["migrate"], "").await;
-        binary.command(&["mailbox", "import", "-"], &mailboxes(cast, host.port())).await;
-        world::enrolled_long_ago(database.url()).await;
-        Stage { database, proxy, redis, host, binary, probes }
+        let stage = Stage { database, proxy, redis, host, binary, probes };
+        stage.enrol(cast, "m", ("127.0.0.1", stage.host.port())).await;
+        world::enrolled_long_ago(stage.database.url()).await;
+        stage
+    }
+
+    /// Enrols mailboxes whose addresses begin with `name`, at a mail host on this machine.
+    pub async fn enrol(&self, cast: Cast, name: &str, host: (&str, u16)) {
+        self.binary.command(&["mailbox", "import", "-"], &mailboxes(cast, name, host)).await;
     }
 
     /// What the worker answers to a readiness probe; `None` while it listens to nobody.
@@ -150,13 +156,13 @@ const USUAL: [(&str, &str); 19] = [
     ("RUST_LOG", "info,sqlx=warn"),
 ];
 
-fn mailboxes(cast: Cast, port: u16) -> String {
+fn mailboxes(cast: Cast, name: &str, (host, port): (&str, u16)) -> String {
     let mut csv = String::from(
         "email,password,smtp_host,smtp_port,smtp_security,timezone,window,ramp_start,ramp_step,daily_max\n",
     );
     for n in 0..cast.mailboxes {
         let (domain, zone, quota) = (n % 6, evening(), cast.quota);
-        csv += &format!("m{n}@d{domain}.test,secret,127.0.0.1,{port},none,{zone},00:00-24:00,{quota},0,{quota}\n");
+        csv += &format!("{name}{n}@d{domain}.test,secret,{host},{port},none,{zone},00:00-24:00,{quota},0,{quota}\n");
     }
     csv
 }

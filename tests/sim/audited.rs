@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     adapters::memory::MemoryWorld,
-    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    domain::{
+        daily_room::UserDay,
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+    },
     ports::{Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
@@ -79,6 +82,12 @@ impl Ledger for Audited {
     }
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         self.world.raise(worker, read).await
+    }
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        self.world.daily_room(users, days).await
+    }
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        self.world.note_slow_hosts(worker, hosts, now).await
     }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let answer = self.look(self.world.reserve(batch).await)?;

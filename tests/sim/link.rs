@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     domain::{
+        daily_room::UserDay,
         duties::{Duty, Kept},
-        id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -238,6 +239,14 @@ impl Ledger for Link {
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         let (to, worker, read) = (Arc::clone(&self.to.ledger), worker.clone(), read.to_vec());
         self.postgres(async move { to.raise(&worker, &read).await }).await
+    }
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        let (to, users, days) = (Arc::clone(&self.to.ledger), users.to_vec(), days.to_vec());
+        self.postgres(async move { to.daily_room(&users, &days).await }).await
+    }
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        let (to, worker, hosts) = (Arc::clone(&self.to.ledger), worker.clone(), hosts.to_vec());
+        self.postgres(async move { to.note_slow_hosts(&worker, &hosts, now).await }).await
     }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         (self.asked)(batch);

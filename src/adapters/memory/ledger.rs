@@ -11,6 +11,7 @@ use self::close::{Ending, close};
 use super::world::{BatchRow, DayRow, Enrolled, FlightRow, MemoryWorld, ReplyRow, Tables};
 use crate::{
     domain::{
+        daily_room::UserDay,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         outcome::Fate,
@@ -65,6 +66,21 @@ impl Ledger for MemoryWorld {
         self.write(|tables| read.iter().map(|(shard, epoch)| tables.raise(worker, *shard, *epoch)).collect())
     }
 
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        self.statement(|tables| {
+            let limited = users.iter().filter_map(|user| Some((*user, *tables.limits.get(user)?)));
+            let of_day = |user: UserId, limit: u32, day: NaiveDate| {
+                let reserved = tables.user_days.get(&(user, day)).copied().unwrap_or_default();
+                UserDay { user, day, left: stretched(limit, self.user_daily_cap).saturating_sub(reserved) }
+            };
+            limited.flat_map(|(user, limit)| days.iter().map(move |day| of_day(user, limit, *day))).collect()
+        })
+    }
+
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], _now: DateTime<Utc>) -> Result<(), PortError> {
+        self.statement(|tables| tables.note_slow_hosts(worker, hosts))
+    }
+
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let now = self.clock.machine();
         self.write(|tables| {
@@ -78,7 +94,7 @@ impl Ledger for MemoryWorld {
             pairs
                 .map(|(ask, accepted)| match accepted {
                     Ok(accepted) => {
-                        let flight = tables.take_off(batch, ask, accepted, id, now);
+                        let flight = tables.take_off(batch, ask, accepted, (id, now, self.user_daily_cap));
                         Reservation::Reserved(Box::new(flight))
                     }
                     Err(refusal) => Reservation::Refused(refusal),
@@ -130,6 +146,11 @@ impl Ledger for MemoryWorld {
     }
 }
 
+/// How many mails a user's own limit allows a day.
+fn stretched(limit: u32, stretch: f64) -> u32 {
+    (f64::from(limit) * stretch).floor() as u32
+}
+
 /// An ask that fulfils everything but its user's limit.
 #[derive(Clone, Copy)]
 struct Accepted {
@@ -164,7 +185,10 @@ impl Tables {
             return Err(Refusal::ShardLost);
         }
         let sender = self.mailboxes.get(&ask.mailbox).filter(|m| self.shard(m.id) == ask.shard);
-        let sender = sender.filter(|m| self.may_send(m, batch.now)).ok_or(Refusal::SenderPaused)?;
+        let sender = sender.ok_or(Refusal::SenderPaused)?;
+        if !self.may_send(sender, batch.now) {
+            return Err(self.paused_by(sender, batch.now));
+        }
         let quota = self.check_day(sender, ask, batch.now)?;
         let mut able = ask.choices.iter().filter(|choice| self.would_do(ask, choice, batch.now)).peekable();
         able.peek().ok_or(Refusal::NoPartner)?;
@@ -177,6 +201,15 @@ impl Tables {
         let (choice, receives) = free.ok_or(Refusal::PartnersFull)?;
         let limited = self.limits.contains_key(&sender.user);
         Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited, receives })
+    }
+
+    /// Whose pause keeps a mailbox from sending.
+    fn paused_by(&self, sender: &Enrolled, now: DateTime<Utc>) -> Refusal {
+        match () {
+            () if self.is_paused("host", &sender.host, now) => Refusal::HostPaused,
+            () if self.is_paused("domain", &sender.domain, now) => Refusal::DomainPaused,
+            () => Refusal::SenderPaused,
+        }
     }
 
     fn check_day(&self, sender: &Enrolled, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
@@ -222,7 +255,9 @@ impl Tables {
     fn lapse_refused(&mut self, batch: &ReserveBatch, checked: &[Result<Accepted, Refusal>]) {
         for (ask, checked) in batch.asks.iter().zip(checked) {
             let reason = match checked {
-                Err(Refusal::SenderPaused) => Refusal::SenderPaused.as_str(),
+                Err(Refusal::SenderPaused | Refusal::HostPaused | Refusal::DomainPaused) => {
+                    Refusal::SenderPaused.as_str()
+                }
                 Err(Refusal::NoPartner) => Refusal::NoPartner.as_str(),
                 Err(Refusal::QuotaFull) => "reply-limit",
                 _ => continue,
@@ -265,7 +300,7 @@ impl Tables {
                 let accepted = checked?;
                 let key = (accepted.user, accepted.day);
                 let Some(limit) = self.limits.get(&accepted.user) else { return Ok(accepted) };
-                let most = (f64::from(*limit) * stretch).floor() as u32;
+                let most = stretched(*limit, stretch);
                 let taken = self.user_days.get(&key).copied().unwrap_or_default();
                 let now = granted.entry(key).or_default();
                 if taken + *now >= most {
@@ -275,6 +310,22 @@ impl Tables {
                 Ok(accepted)
             })
             .collect()
+    }
+
+    fn note_slow_hosts(&mut self, worker: &WorkerId, hosts: &[String]) {
+        let before = std::mem::take(&mut self.slow_hosts);
+        let is_slow_to_another = |host: &String| before.iter().any(|(slow, other)| slow == host && other != worker);
+        let own = |host: &String| before.contains(&(host.clone(), worker.clone()));
+        for _ in hosts.iter().filter(|host| !own(host) && !is_slow_to_another(host)) {
+            self.tell("host-slow", None, "no-answer-in-time");
+        }
+        for (host, _) in before.iter().filter(|(host, other)| other == worker && !hosts.contains(host)) {
+            if !is_slow_to_another(host) {
+                self.tell("host-answers", None, "answers-in-time");
+            }
+        }
+        self.slow_hosts = before.iter().filter(|(_, other)| other != worker).cloned().collect();
+        self.slow_hosts.extend(hosts.iter().map(|host| (host.clone(), worker.clone())));
     }
 
     fn open_batch(&mut self, processed: usize) -> BatchId {
@@ -291,8 +342,7 @@ impl Tables {
         batch: &ReserveBatch,
         ask: &Ask,
         accepted: Accepted,
-        id: BatchId,
-        now: MachineTime,
+        (id, now, stretch): (BatchId, MachineTime, f64),
     ) -> Flight {
         let Accepted { user, choice, quota, limited, receives, .. } = accepted;
         let day = self.days.entry((ask.mailbox, ask.day)).or_default();
@@ -306,7 +356,7 @@ impl Tables {
             self.pairs.insert(ask.day, ask.mailbox, (choice.partner, choice.round));
         }
         if limited {
-            *self.user_days.entry((user, ask.day)).or_default() += 1;
+            self.count_user(user, ask.day, stretch);
         }
         let partner_day = receives.map(|(day, _)| day);
         if let Some(day) = partner_day {
@@ -348,6 +398,16 @@ impl Tables {
             endpoint: sender.endpoint.clone(),
             username: sender.email.clone(),
             sealed_password: Vec::new(),
+        }
+    }
+
+    /// Counts a mail of a user that has a limit. The last that fits is told, once a day.
+    fn count_user(&mut self, user: UserId, day: NaiveDate, stretch: f64) {
+        let reserved = self.user_days.entry((user, day)).or_default();
+        *reserved += 1;
+        let is_full = self.limits.get(&user).is_some_and(|limit| *reserved >= stretched(*limit, stretch));
+        if is_full && self.limits_reached.insert((user, day)) {
+            self.tell("user-limit-reached", None, Refusal::UserDailyLimit.as_str());
         }
     }
 

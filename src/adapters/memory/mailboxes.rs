@@ -95,7 +95,9 @@ impl Tables {
         let quota = mailbox.quota();
         if owes {
             mailbox.turned = Some(day);
-            self.days.entry((id, day)).or_insert_with(|| DayRow { quota, ..DayRow::default() });
+            let before = self.days.range((id, NaiveDate::MIN)..(id, day)).next_back();
+            let failed_in_row = before.map_or(0, |(_, row)| row.failed_in_row);
+            self.days.entry((id, day)).or_insert_with(|| DayRow { quota, failed_in_row, ..DayRow::default() });
         }
         if is_reopened {
             self.tell("day-reopened", Some(id), "clock");
@@ -125,6 +127,7 @@ impl Tables {
             next_at: row.next_at,
             last_sent_at: row.last_sent_at,
             enrolled_at: mailbox.enrolled_at,
+            failed_in_row: row.failed_in_row,
         }
     }
 

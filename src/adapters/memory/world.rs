@@ -95,6 +95,7 @@ pub struct DayRow {
     pub uncertain: u16,
     pub replied: u16,
     pub attempts: u16,
+    pub failed_in_row: u16,
     pub reply_attempts: u16,
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
@@ -194,6 +195,10 @@ pub(super) struct Tables {
     pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
     pub(super) pairs: Pairs,
     pub(super) user_days: BTreeMap<(UserId, NaiveDate), u32>,
+    /// Users whose daily limit was reached, with the day: told once.
+    pub(super) limits_reached: BTreeSet<(UserId, NaiveDate)>,
+    /// The mail hosts that do not answer in time, and to whom.
+    pub(super) slow_hosts: BTreeSet<(String, WorkerId)>,
     /// Mails that a mailbox receives on its own day.
     pub(super) received: BTreeMap<(NaiveDate, MailboxId), u32>,
     pub(super) rosters: BTreeMap<NaiveDate, Roster>,
@@ -237,9 +242,13 @@ impl Tables {
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
     pub(super) fn may_send(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
-        let held = |scope, name: &str| self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now));
-        let paused = || held("host", &mailbox.host) || held("domain", &mailbox.domain);
+        let paused = || self.is_paused("host", &mailbox.host, now) || self.is_paused("domain", &mailbox.domain, now);
         mailbox.enabled && !mailbox.sending.holds(now) && (self.pauses.is_empty() || !paused())
+    }
+
+    /// Says whether the host or domain called `name` is left alone.
+    pub(super) fn is_paused(&self, scope: &'static str, name: &str, now: DateTime<Utc>) -> bool {
+        self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now))
     }
 
     /// Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one:

@@ -4,12 +4,15 @@ mod reserve;
 mod settle;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Days, Utc};
-use sqlx::{PgPool, Row};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use sqlx::{PgPool, Row, postgres::PgRow};
 
 use super::{classify::classify, session::Session};
 use crate::{
-    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    domain::{
+        daily_room::UserDay,
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+    },
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
@@ -87,6 +90,25 @@ impl Ledger for PostgresLedger {
         rows.iter().map(|row| Ok(row.try_get::<Option<i64>, _>(0).map_err(classify)?.map(Epoch))).collect()
     }
 
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        let users: Vec<i64> = users.iter().map(|user| user.0).collect();
+        // Planned for the values at hand: there may be one user or many.
+        let build = || {
+            sqlx::query(include_str!("sql/daily_room.sql"))
+                .persistent(false)
+                .bind(users.clone())
+                .bind(days.to_vec())
+                .bind(self.user_daily_cap)
+        };
+        let rows = self.session.rows(build).await?;
+        rows.iter().map(|row| user_day(row).map_err(classify)).collect()
+    }
+
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        const NOTE: &str = include_str!("sql/note_slow_hosts.sql");
+        self.session.rows(|| sqlx::query(NOTE).bind(worker.0.clone()).bind(hosts.to_vec()).bind(now)).await.map(drop)
+    }
+
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let rows = self.brief.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
         reserve::reservations(batch, &rows)
@@ -131,4 +153,9 @@ fn all_known(known: usize, shards: &[ShardId]) -> Result<(), PortError> {
         "the database knows {known} of {} shards: run `warmup migrate` with this WARMUP_SHARDS",
         shards.len()
     )))
+}
+
+fn user_day(row: &PgRow) -> Result<UserDay, sqlx::Error> {
+    let left: i32 = row.try_get(2)?;
+    Ok(UserDay { user: UserId(row.try_get(0)?), day: row.try_get(1)?, left: left.unsigned_abs() })
 }

@@ -7,13 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::{
     domain::{
-        id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+        daily_room::UserDay,
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         outcome::Fate,
     },
@@ -210,6 +211,14 @@ impl Ledger for Probed<dyn Ledger> {
 
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         self.inner.raise(worker, read).await
+    }
+
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        self.inner.daily_room(users, days).await
+    }
+
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        self.inner.note_slow_hosts(worker, hosts, now).await
     }
 
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Meter, Service::Postgres};
 use crate::{
-    domain::id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+    domain::{
+        daily_room::UserDay,
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+    },
     observe::meters::Why,
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
@@ -49,6 +52,15 @@ impl Ledger for Metered {
 
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         self.meter.timed(Postgres, "raise", self.inner.raise(worker, read)).await
+    }
+
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        self.meter.timed(Postgres, "daily_room", self.inner.daily_room(users, days)).await
+    }
+
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        self.meter.meters.slow_hosts.set(hosts.len() as i64);
+        self.meter.timed(Postgres, "note_slow_hosts", self.inner.note_slow_hosts(worker, hosts, now)).await
     }
 
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {

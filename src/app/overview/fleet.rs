@@ -40,6 +40,10 @@ pub struct FleetStatus {
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
+    /// Mail hosts that do not answer in time, by name: few mails are sent to each at once.
+    pub slow_hosts: Vec<SlowHost>,
+    /// Users who have reached their daily limit today, by address.
+    pub users_at_limit: Vec<String>,
     /// What stops or slows the fleet: a database that refuses writes, paused hosts, a daily maintenance that does not end, mailboxes
     /// with too few partners, by name, and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
@@ -63,6 +67,14 @@ pub struct TodayStatus {
     pub failing: i64,
     /// Mailboxes that were enrolled, resumed or started less than one cooldown ago: their first mail is on its way.
     pub starting: i64,
+}
+
+/// A mail host that does not answer in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlowHost {
+    pub host: String,
+    pub since: DateTime<Utc>,
 }
 
 /// How many shards a worker owned last.
@@ -89,6 +101,7 @@ pub async fn fleet_status(
     warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
     warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
     warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));
+    let slow_hosts = view::slow_hosts(pool, now).await?;
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,
@@ -102,6 +115,8 @@ pub async fn fleet_status(
         in_flight: fleet.in_flight,
         shards: fleet.shards.into_iter().map(owner).collect(),
         last_batches: fleet.batches,
+        slow_hosts: slow_hosts.into_iter().map(|(host, since)| SlowHost { host, since }).collect(),
+        users_at_limit: view::users_at_limit(pool, now).await?,
         warnings,
     })
 }

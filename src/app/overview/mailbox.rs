@@ -206,13 +206,13 @@ pub async fn mailbox_detail_of(
     pool: &PgPool,
     owner: Option<UserId>,
     id: i64,
-    active: Window,
+    (active, daily_cap): (Window, f64),
     now: DateTime<Utc>,
 ) -> Result<Option<MailboxDetail>, sqlx::Error> {
     if !view::owns(pool, owner, id).await? {
         return Ok(None);
     }
-    let Some(mut detail) = mailbox_detail(pool, Selection::Id(MailboxId(id)), active, now).await? else {
+    let Some(mut detail) = mailbox_detail(pool, Selection::Id(MailboxId(id)), (active, daily_cap), now).await? else {
         return Ok(None);
     };
     if owner.is_some() {
@@ -225,18 +225,19 @@ pub async fn mailbox_detail_of(
     Ok(Some(detail))
 }
 
-/// Returns everything about one mailbox; none where there is no such one.
+/// Returns everything about one mailbox; none where there is no such one. The active hours and how far a user's own daily
+/// limit may be stretched are settings.
 pub async fn mailbox_detail(
     pool: &PgPool,
     selection: Selection<'_>,
-    active: Window,
+    (active, daily_cap): (Window, f64),
     now: DateTime<Utc>,
 ) -> Result<Option<MailboxDetail>, sqlx::Error> {
     let Some(mailbox) = view::mailboxes(pool, selection, now).await?.pop() else { return Ok(None) };
     let days = view::last_days(pool, mailbox.id, DAYS_SHOWN).await?;
     let (running, _) = view::order(pool, None).await?;
     let partners = view::partners(pool, mailbox.id, now).await?;
-    let mut facts = facts(&mailbox, running, partners, now);
+    let mut facts = facts(&mailbox, running, partners, daily_cap, now);
     if facts.block.is_none() && view::is_read_only(pool).await? {
         facts.block = Some("the database is read-only".to_owned());
     }

@@ -16,6 +16,7 @@ use crate::{
 pub async fn next_mail_at(
     pool: &PgPool,
     active: Window,
+    daily_cap: f64,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
@@ -23,7 +24,8 @@ pub async fn next_mail_at(
     // Of a mailbox that takes part; one that does not is blocked anyway.
     let others = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
     let partners = Partners { enrolled: others, receiving: others, open: others };
-    let outlooks = mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, now), now, active));
+    let outlooks =
+        mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, daily_cap, now), now, active));
     Ok(outlooks
         .filter_map(|outlook| match outlook {
             Outlook::Sends { at, .. } => Some(at),

@@ -7,7 +7,7 @@ use crate::{
     adapters::postgres::view::{MailboxView, Partners},
     app::advice,
     domain::{
-        outlook::{Facts, Pause},
+        outlook::{Facts, Pause, end_of_day},
         time::instant,
     },
 };
@@ -77,7 +77,15 @@ impl Standing {
 }
 
 /// What is known of a mailbox beside itself.
-pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, now: DateTime<Utc>) -> Facts {
+///
+/// A user's own daily limit may be stretched `daily_cap` times (`WARMUP_USER_DAILY_CAP`).
+pub(super) fn facts(
+    mailbox: &MailboxView,
+    running: bool,
+    partners: Partners,
+    daily_cap: f64,
+    now: DateTime<Utc>,
+) -> Facts {
     let standing = Standing::of(mailbox, now);
     let ends = standing.state == "active" || standing.until.is_some();
     let block = match () {
@@ -100,6 +108,7 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
             .extend(pause.as_ref().map(|(why, until)| Pause { until: *until, why: format!("paused: {whose}: {why}") }));
     }
     pauses.extend(closed_until_tomorrow(mailbox));
+    pauses.extend(owner_at_limit(mailbox, daily_cap));
     let cooling = mailbox.today.next_at;
     pauses.extend(cooling.map(|until| Pause { until, why: "it cools down after its last mail".to_owned() }));
     Facts {
@@ -114,6 +123,7 @@ pub(super) fn facts(mailbox: &MailboxView, running: bool, partners: Partners, no
         attempts: mailbox.today.attempts as u16,
         in_flight: mailbox.in_flight,
         enrolled_at: mailbox.enrolled_at,
+        host_slow_since: mailbox.host_slow_since,
     }
 }
 
@@ -126,5 +136,16 @@ fn closed_until_tomorrow(mailbox: &MailboxView) -> Option<Pause> {
             Some("fenced") => "its day was closed by `warmup fleet fence`".to_owned(),
             _ => "its day was closed too early, by a clock that ran ahead; the next tick opens it again".to_owned(),
         },
+    })
+}
+
+/// The rest of a day whose owner's daily limit is reached.
+fn owner_at_limit(mailbox: &MailboxView, daily_cap: f64) -> Option<Pause> {
+    let (limit, reserved) = mailbox.owner_limit?;
+    let most = (f64::from(limit) * daily_cap).floor();
+    let until = end_of_day(&mailbox.schedule, mailbox.today.day);
+    (f64::from(reserved) >= most).then(|| Pause {
+        until,
+        why: format!("the daily limit of its owner is reached: {reserved} of {most} mails and replies are used today"),
     })
 }

@@ -32,9 +32,9 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(id) => Selection::Id(MailboxId(id)),
         Err(_) => Selection::Email(&args.mailbox),
     };
-    let active = session.settings.active_hours;
+    let rules = (session.settings.active_hours, session.settings.user_daily_cap);
     let look = async |now| {
-        let detail = mailbox_detail(&session.pool, selection, active, now).await?;
+        let detail = mailbox_detail(&session.pool, selection, rules, now).await?;
         detail.with_context(|| format!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox))
     };
     args.watch.show(look).await

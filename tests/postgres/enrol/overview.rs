@@ -17,7 +17,7 @@ fn active() -> Window {
 }
 
 async fn detail(pool: &PgPool, email: &str) -> MailboxDetail {
-    mailbox_detail(pool, Selection::Email(email), active(), now()).await.unwrap().unwrap()
+    mailbox_detail(pool, Selection::Email(email), (active(), 1.2), now()).await.unwrap().unwrap()
 }
 
 /// Three mailboxes whose todays are three dates or zones, with a day's row each.
@@ -102,6 +102,35 @@ async fn a_mailbox_says_when_it_sends_next_or_why_not() {
     run("UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused'").await.unwrap();
     let disabled = detail(pool, "m0@d0.example").await;
     assert_eq!((disabled.because.as_str(), disabled.sends_next_at), ("disabled: auth-refused", None));
+}
+
+#[tokio::test]
+async fn a_mailbox_says_that_its_owner_is_at_the_daily_limit_and_that_its_host_is_slow() {
+    let database = database().await;
+    let pool = database.pool();
+    let run = |sql: &'static str| sqlx::query(sql).execute(pool);
+    import(pool, &many(3)).await.unwrap();
+    run("UPDATE users SET daily_limit = 10").await.unwrap();
+    run("INSERT INTO user_days (user_id, day, reserved) SELECT id, '2026-11-24', 11 FROM users").await.unwrap();
+    assert_eq!(detail(pool, "m0@d0.example").await.because, "it is due");
+    run("UPDATE user_days SET reserved = 12, reached_at = now()").await.unwrap();
+    let full = detail(pool, "m0@d0.example").await;
+    assert_eq!(full.because, "the daily limit of its owner is reached: 12 of 12 mails and replies are used today",);
+    assert_eq!(full.sends_next_at.unwrap().to_rfc3339(), "2026-11-25T08:00:00+00:00");
+    assert_eq!(fleet(pool).await.users_at_limit, ["operator@localhost"]);
+    run("DELETE FROM user_days").await.unwrap();
+
+    run("INSERT INTO slow_hosts VALUES ('smtp.d0.example', 'w1', '2026-11-24T08:40:00Z', '2026-11-24T08:55:00Z')")
+        .await
+        .unwrap();
+    let slow = detail(pool, "m0@d0.example").await;
+    assert_eq!(
+        slow.because,
+        "it is due; its mail host has not answered in time since 2026-11-24 08:40 UTC, so few mails are sent to it at once",
+    );
+    assert_eq!(fleet(pool).await.slow_hosts[0].host, "smtp.d0.example");
+    run("UPDATE slow_hosts SET seen_at = '2026-11-24T08:00:00Z'").await.unwrap();
+    assert_eq!(detail(pool, "m0@d0.example").await.because, "it is due", "who said so is gone");
 }
 
 #[tokio::test]

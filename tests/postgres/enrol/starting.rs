@@ -110,9 +110,9 @@ async fn the_day_of_the_enrolment_is_planned_from_then_on_wherever_it_is_told() 
     sqlx::query("UPDATE mailboxes SET ramp_start = 28, daily_max = 28").execute(pool).await.unwrap();
     let planned = async |now| {
         let census = Census::for_commands(pool.clone(), COOLDOWN).lately(None, now).await.unwrap();
-        let active = "07:00-22:00".parse().unwrap();
+        let rules = ("07:00-22:00".parse().unwrap(), 1.2);
         let id = id_of(pool, "m0@d0.example").await;
-        let one = mailbox_detail(pool, warmup::adapters::postgres::view::Selection::Id(id), active, now).await.unwrap();
+        let one = mailbox_detail(pool, warmup::adapters::postgres::view::Selection::Id(id), rules, now).await.unwrap();
         (census.totals.planned, one.unwrap().planned_by_now)
     };
     assert_eq!(planned(at("09:00:00")).await, (0, 0));

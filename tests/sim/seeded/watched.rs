@@ -15,8 +15,9 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use warmup::{
     adapters::memory::{MemoryCaps, MemoryLeases, MemoryWorld},
     domain::{
+        daily_room::UserDay,
         duties::{Duty, Kept},
-        id::{Epoch, FlightId, RunId, ShardId, WorkerId},
+        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -251,6 +252,12 @@ impl Ledger for Watched {
             }
         }
         Ok(raised)
+    }
+    async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
+        self.world.daily_room(users, days).await
+    }
+    async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
+        self.world.note_slow_hosts(worker, hosts, now).await
     }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let answer = self.world.reserve(batch).await?;

@@ -146,6 +146,7 @@ impl Tables {
         let log = row.clone();
         let (mailbox, partner, date) = (log.mailbox, log.partner, log.day);
         let day = self.days.entry((mailbox, date)).or_default();
+        day.failed_in_row = day.failed_in_row.saturating_sub(1);
         match log.answers {
             Some(_) => {
                 day.failed -= 1;
@@ -198,6 +199,7 @@ fn count_mail(day: &mut DayRow, end: &Ending) {
     day.uncertain += u16::from(end.is(Fate::Uncertain));
     day.reserved -= u16::from(end.is(Fate::Refused) || end.is(Fate::Unstarted));
     day.attempts -= u16::from(end.is(Fate::Unstarted));
+    count_in_row(day, end);
     if end.is(Fate::Sent) {
         day.last_sent_at = day.last_sent_at.max(Some(end.at));
     }
@@ -209,6 +211,15 @@ fn count_reply(day: &mut DayRow, end: &Ending) {
     day.replied += u16::from(end.is(Fate::Sent));
     day.failed += u16::from(end.is(Fate::Refused) || end.is(Fate::Uncertain));
     day.reply_attempts -= u16::from(end.is(Fate::Unstarted));
+    count_in_row(day, end);
+}
+
+fn count_in_row(day: &mut DayRow, end: &Ending) {
+    match end.outcome.fate {
+        Fate::Sent => day.failed_in_row = 0,
+        Fate::Refused | Fate::Uncertain => day.failed_in_row += 1,
+        Fate::Unstarted => {}
+    }
 }
 
 fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<String>) {

@@ -106,6 +106,7 @@ pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Resu
         next_at: columns.next()?,
         last_sent_at: columns.next()?,
         enrolled_at: columns.next()?,
+        failed_in_row: columns.small()?,
     })
 }
 

@@ -42,7 +42,8 @@ zoned AS (
 )
 SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.place, m.window_start, m.window_end, m.days,
        m.ramp_start, m.ramp_step, m.daily_max, m.grown, COALESCE(d.reserved, 0::smallint), COALESCE(d.sent, 0::smallint),
-       COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at, m.enrolled_at
+       COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at, m.enrolled_at,
+       COALESCE(d.failed_in_row, 0::smallint)
 FROM zoned m
 FULL JOIN (SELECT * FROM mailbox_days WHERE day = ANY ($5::date[])) AS d ON d.mailbox_id = m.id AND d.day = m.today
 WHERE COALESCE(m.id IS NOT NULL, false)

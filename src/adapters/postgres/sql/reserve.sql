@@ -133,8 +133,9 @@ limits AS (
 ),
 -- How many of a user's mails still fit into its day; the row is locked and raised in the same step.
 user_grants AS (
-    INSERT INTO user_days AS ud (user_id, day, reserved, granted)
-    SELECT seated.user_id, seated.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most)
+    INSERT INTO user_days AS ud (user_id, day, reserved, granted, reached_at)
+    SELECT seated.user_id, seated.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most),
+           CASE WHEN count(*) >= limits.most THEN now() END
     FROM seated
     JOIN limits ON limits.id = seated.user_id
     GROUP BY seated.user_id, seated.day, limits.most
@@ -142,8 +143,18 @@ user_grants AS (
     ON CONFLICT (user_id, day) DO UPDATE SET
         granted = GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved)),
         reserved = ud.reserved
-            + GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved))
-    RETURNING ud.user_id, ud.day, ud.granted
+            + GREATEST(0, LEAST(EXCLUDED.granted, (SELECT most FROM limits WHERE id = ud.user_id) - ud.reserved)),
+        reached_at = COALESCE(ud.reached_at, CASE
+            WHEN ud.reserved + EXCLUDED.granted >= (SELECT most FROM limits WHERE id = ud.user_id) THEN now() END)
+    RETURNING ud.user_id, ud.day, ud.granted, ud.reached_at
+),
+-- The last mail that fits is told, once a day: by the statement whose own instant `reached_at` is.
+limits_reached AS (
+    INSERT INTO events (at, kind, user_id, reason, detail)
+    SELECT $3, 'user-limit-reached', g.user_id, 'user-daily-limit', format('%s mails and replies on %s', limits.most, g.day)
+    FROM user_grants g
+    JOIN limits ON limits.id = g.user_id
+    WHERE g.reached_at = now() AND g.granted > 0
 ),
 within_limits AS MATERIALIZED (
     SELECT * FROM (
@@ -218,7 +229,11 @@ verdicts AS MATERIALIZED (
                WHEN flights.id IS NOT NULL THEN NULL
                WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
                WHEN owned.shard IS NULL THEN 'shard-lost'
-               WHEN senders.active IS NOT TRUE THEN 'sender-paused'
+               WHEN senders.active IS NOT TRUE THEN COALESCE((
+                   SELECT max(p.scope) || '-paused' FROM pauses p
+                   WHERE p.until > $3
+                     AND ((p.scope = 'host' AND p.key = lower(senders.smtp_host)) OR (p.scope = 'domain' AND p.key = senders.domain))
+               ), 'sender-paused')
                WHEN d.closed IS NOT FALSE THEN 'stale'
                WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
                WHEN asks.answers IS NOT NULL AND asks.answers NOT IN (SELECT id FROM threads) THEN 'stale'
@@ -246,11 +261,12 @@ verdicts AS MATERIALIZED (
 claimed AS (
     UPDATE scheduled_replies s
     SET state = CASE WHEN v.refusal IS NULL THEN 'claimed' ELSE 'lapsed' END,
-        reason = CASE v.refusal WHEN 'quota-full' THEN 'reply-limit' ELSE v.refusal END,
+        reason = CASE v.refusal WHEN 'quota-full' THEN 'reply-limit' WHEN 'host-paused' THEN 'sender-paused'
+                                WHEN 'domain-paused' THEN 'sender-paused' ELSE v.refusal END,
         ended_at = CASE WHEN v.refusal IS NOT NULL THEN $3 END
     FROM verdicts v
     JOIN threads ON threads.id = v.answers
-    WHERE s.id = v.answers AND (v.refusal IS NULL OR v.refusal IN ('sender-paused', 'quota-full', 'no-partner'))
+    WHERE s.id = v.answers AND (v.refusal IS NULL OR v.refusal IN ('sender-paused', 'host-paused', 'domain-paused', 'quota-full', 'no-partner'))
 )
 SELECT v.n, v.refusal, v.flight, v.batch_id, senders.user_id, senders.email, senders.display_name, senders.smtp_host,
        senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password, chosen.partner_id,

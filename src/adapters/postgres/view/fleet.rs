@@ -49,6 +49,21 @@ pub async fn fleet(pool: &PgPool, count: i64) -> Result<Fleet, sqlx::Error> {
     })
 }
 
+/// Returns the mail hosts that do not answer some worker in time, by name, and since when.
+pub async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<(String, DateTime<Utc>)>, sqlx::Error> {
+    const SLOW: &str = "
+        SELECT host, min(since) FROM slow_hosts WHERE seen_at > $1 - interval '1 hour' GROUP BY host ORDER BY host";
+    sqlx::query_as(SLOW).bind(now).fetch_all(pool).await
+}
+
+/// Returns the users, by address, whose daily limit was reached on the date of `now` in UTC.
+pub async fn users_at_limit(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+    const REACHED: &str = "
+        SELECT u.email FROM user_days ud JOIN users u ON u.id = ud.user_id
+        WHERE ud.day = $1 AND ud.reached_at IS NOT NULL ORDER BY u.email";
+    sqlx::query_scalar(REACHED).bind(now.date_naive()).fetch_all(pool).await
+}
+
 /// Says whether the standing order is to send, and counts what is on its way: of `user`, or of all.
 pub async fn order(pool: &PgPool, user: Option<UserId>) -> Result<(bool, i64), sqlx::Error> {
     const ORDER: &str = "

@@ -1,6 +1,6 @@
 //! Mailboxes as they stand on their own today.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgPool};
 use crate::{
     adapters::postgres::enrol::{endpoint, schedule},
     domain::{
-        id::{MailboxId, ShardId},
+        id::{MailboxId, ShardId, UserId},
         mailbox::Endpoint,
         ramp::Ramp,
         time::{Schedule, today},
@@ -32,6 +32,7 @@ pub enum Selection<'a> {
 #[derive(Clone, Debug)]
 pub struct MailboxView {
     pub id: MailboxId,
+    pub user_id: UserId,
     pub user: String,
     pub email: String,
     pub domain: String,
@@ -62,6 +63,10 @@ pub struct MailboxView {
     /// That breaker disabled it, so it returns once the host lets a mailbox in.
     pub returns_with_host: bool,
     pub domain_pause: Option<(String, DateTime<Utc>)>,
+    /// Since when its mail host does not answer in time, as some worker sees it.
+    pub host_slow_since: Option<DateTime<Utc>>,
+    /// The daily limit of its owner, if there is one, and what was reserved of it on the mailbox's date.
+    pub owner_limit: Option<(i32, i32)>,
     pub in_flight: bool,
     /// Its own date; its counters are all 0, and its quota what the ramp says, before the first reservation.
     pub today: Day,
@@ -103,18 +108,20 @@ pub async fn mailboxes(
         Selection::Email(email) => (None, Some(email)),
     };
     let rows: Vec<Flat> = sqlx::query_as(MAILBOXES).bind(ids).bind(email).fetch_all(pool).await?;
-    let pauses = Pauses::at(pool, now).await?;
-    let views = rows.into_iter().filter_map(|row| row.view(&pauses, now).transpose());
+    let (pauses, slow) = (Pauses::at(pool, now).await?, slow_hosts(pool, now).await?);
+    let views = rows.into_iter().filter_map(|row| row.view(&pauses, &slow, now).transpose());
     let mut views = views.collect::<Result<Vec<_>, _>>()?;
     for some in views.chunks_mut(DAYS_AT_ONCE) {
         begin(pool, some).await?;
     }
+    count_against_limits(pool, &mut views).await?;
     Ok(views)
 }
 
 /// What is asked for nothing of folds away when it is planned.
 const MAILBOXES: &str = "
-    SELECT m.id, (SELECT u.email FROM users u WHERE u.id = m.user_id) AS user_email, m.email, m.domain, m.display_name,
+    SELECT m.id, m.user_id, (SELECT u.email FROM users u WHERE u.id = m.user_id) AS user_email,
+           (SELECT u.daily_limit FROM users u WHERE u.id = m.user_id) AS owner_limit, m.email, m.domain, m.display_name,
            m.username, substring(m.sealed_password FROM 2 FOR 8) AS key_id,
            m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security, m.timezone,
            m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.grown, m.reply_rate, m.shard,
@@ -153,6 +160,31 @@ impl Pauses {
     }
 }
 
+/// Returns the mail hosts that do not answer some worker in time, and since when.
+async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>, sqlx::Error> {
+    Ok(super::slow_hosts(pool, now).await?.into_iter().collect())
+}
+
+/// Reads what was reserved of the owners' daily limits, where they have any.
+async fn count_against_limits(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx::Error> {
+    const RESERVED: &str = "SELECT user_id, day, reserved FROM user_days WHERE user_id = ANY ($1) AND day = ANY ($2)";
+    let limited = mailboxes.iter().filter(|mailbox| mailbox.owner_limit.is_some());
+    let (users, days): (HashSet<i64>, HashSet<NaiveDate>) =
+        limited.map(|mailbox| (mailbox.user_id.0, mailbox.today.day)).unzip();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let (users, days): (Vec<i64>, Vec<NaiveDate>) = (users.into_iter().collect(), days.into_iter().collect());
+    let rows: Vec<(i64, NaiveDate, i32)> = sqlx::query_as(RESERVED).bind(users).bind(days).fetch_all(pool).await?;
+    let reserved: HashMap<(i64, NaiveDate), i32> =
+        rows.into_iter().map(|(user, day, reserved)| ((user, day), reserved)).collect();
+    for mailbox in mailboxes {
+        let counted = reserved.get(&(mailbox.user_id.0, mailbox.today.day)).copied().unwrap_or_default();
+        mailbox.owner_limit = mailbox.owner_limit.map(|(limit, _)| (limit, counted));
+    }
+    Ok(())
+}
+
 /// A day that has a row.
 #[derive(FromRow)]
 struct Begun {
@@ -181,7 +213,9 @@ async fn begin(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx:
 #[derive(FromRow)]
 struct Flat {
     id: i64,
+    user_id: i64,
     user_email: String,
+    owner_limit: Option<i32>,
     email: String,
     domain: String,
     display_name: String,
@@ -217,7 +251,12 @@ struct Flat {
 
 impl Flat {
     /// None where the zone is not known.
-    fn view(self, pauses: &Pauses, now: DateTime<Utc>) -> Result<Option<MailboxView>, sqlx::Error> {
+    fn view(
+        self,
+        pauses: &Pauses,
+        slow: &HashMap<String, DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MailboxView>, sqlx::Error> {
         if self.timezone.parse::<Tz>().is_err() {
             return Ok(None);
         }
@@ -239,8 +278,10 @@ impl Flat {
             && host.is_some_and(|host| host.refused.contains(&self.id.to_string()));
         let host_pause = host.map(reason_and_end);
         let domain_pause = pauses.of("domain", &self.domain).map(reason_and_end);
+        let host_slow_since = slow.get(&self.smtp_host.to_lowercase()).copied();
         Ok(Some(MailboxView {
             id: MailboxId(self.id),
+            user_id: UserId(self.user_id),
             user: self.user_email,
             email: self.email,
             domain: self.domain,
@@ -267,6 +308,8 @@ impl Flat {
             is_host_probing,
             returns_with_host,
             domain_pause,
+            host_slow_since,
+            owner_limit: self.owner_limit.map(|limit| (limit, 0)),
             in_flight: self.in_flight,
             today: Day { day, quota, ..Day::default() },
         }))

@@ -311,7 +311,7 @@ fn refused(refusal: Refusal) -> Guard {
     match refusal {
         Refusal::FleetStopped => Guard::RefusedFleetStopped,
         Refusal::ShardLost => Guard::RefusedShardLost,
-        Refusal::SenderPaused => Guard::RefusedSenderPaused,
+        Refusal::SenderPaused | Refusal::HostPaused | Refusal::DomainPaused => Guard::RefusedSenderPaused,
         Refusal::NotCool => Guard::RefusedNotCool,
         Refusal::QuotaFull => Guard::RefusedQuotaFull,
         Refusal::Stale => Guard::RefusedStale,

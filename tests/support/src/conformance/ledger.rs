@@ -297,6 +297,10 @@ macro_rules! ledger_conformance {
                 a_users_daily_limit_is_kept_in_order_of_urgency
                 a_users_daily_limit_holds_over_batches_and_for_one_day
                 a_limit_beyond_all_numbers_is_none
+                the_room_of_a_daily_limit_is_what_a_reserve_would_still_grant
+                a_daily_limit_that_is_reached_is_told_once_a_day
+                a_mailbox_s_failures_in_a_row_are_read_with_it_until_one_is_sent
+                a_slow_host_is_told_once_for_all_workers_and_so_is_its_end
                 a_closed_day_takes_nothing_more
                 a_mail_on_its_way_since_yesterday_holds_up_today
                 a_cooldown_goes_on_over_midnight

@@ -83,7 +83,7 @@ pub async fn a_paused_host_stops_all_its_mailboxes(world: &dyn LedgerWorld) {
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[refused(&flight, "host-trouble", Effects { host: Some(HOUR), ..Effects::default() })]).await;
     assert_eq!(events(world, "host-paused").await, [(None, "host-trouble".to_owned())]);
-    assert_eq!(life.refusal(ask(3, 0, &[2])).await, Refusal::SenderPaused);
+    assert_eq!(life.refusal(ask(3, 0, &[2])).await, Refusal::HostPaused);
     assert!(matches!(answer_at(&life, 60, ask(3, 0, &[2])).await, Reservation::Reserved(_)));
     assert_eq!(world.standing(1).await.sending, "active", "the mailbox itself is not to blame");
 }
@@ -95,7 +95,7 @@ pub async fn a_paused_domain_stops_its_mailboxes_and_no_others(world: &dyn Ledge
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[3])).await;
     life.settle(&[refused(&flight, "dns", Effects { domain: Some(HOUR), ..Effects::default() })]).await;
-    assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::SenderPaused);
+    assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::DomainPaused);
     life.fly(ask(3, 0, &[2])).await;
 }
 

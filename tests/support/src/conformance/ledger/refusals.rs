@@ -1,9 +1,11 @@
 //! What a reserve takes, and each reason for which it takes nothing.
 
+use chrono::Days;
 use warmup::{
     domain::{
-        id::{Epoch, ShardId},
+        id::{Epoch, ShardId, UserId, WorkerId},
         outcome::Fate,
+        time::Todays,
     },
     ports::{Ask, Heartbeat, PortError, Refusal, Reservation, Settlement},
 };
@@ -207,6 +209,81 @@ pub async fn a_limit_beyond_all_numbers_is_none(world: &dyn LedgerWorld) {
     enrol(world, 2, 5).await;
     world.limit(1, i32::MAX as u32).await;
     Life::begin(world).await.fly(ask(1, 0, &[2])).await;
+}
+
+/// What a plan asks before it asks the caps.
+pub async fn the_room_of_a_daily_limit_is_what_a_reserve_would_still_grant(world: &dyn LedgerWorld) {
+    for id in 1..=3 {
+        world.enrol(id, 7, 5, "seven.test", 127).await;
+    }
+    world.enrol(4, 8, 5, "eight.test", 127).await;
+    world.limit(7, 2).await;
+    let life = Life::begin(world).await;
+    let (users, days) = ([UserId(7), UserId(8), UserId(99)], [DAY, noon().date_naive() + Days::new(1)]);
+    let left = async || {
+        let room = life.ledger.daily_room(&users, &days).await.unwrap();
+        assert!(room.iter().all(|room| room.user == UserId(7)), "nobody else has a limit: {room:?}");
+        room.iter().map(|room| (room.day, room.left)).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, [(DAY, 3), (days[1], 3)], "2, stretched 1.5 times");
+    let refused = life.fly(ask(1, 0, &[4])).await;
+    life.fly(ask(2, 0, &[4])).await;
+    assert_eq!(left().await[0], (DAY, 1));
+    life.settle(&[end(&refused, Fate::Refused)]).await;
+    assert_eq!(left().await[0], (DAY, 2), "what was refused gives its place back");
+    world.limit(7, 0).await;
+    assert_eq!(left().await[0], (DAY, 0));
+}
+
+pub async fn a_daily_limit_that_is_reached_is_told_once_a_day(world: &dyn LedgerWorld) {
+    for id in 1..=4 {
+        world.enrol(id, 7, 5, "seven.test", 127).await;
+    }
+    world.limit(7, 2).await;
+    let life = Life::begin(world).await;
+    let told = async || {
+        let events = world.events().await.into_iter();
+        events.filter(|(kind, ..)| kind == "user-limit-reached").map(|(.., reason)| reason).collect::<Vec<_>>()
+    };
+    life.fly(ask(1, 0, &[4])).await;
+    life.fly(ask(2, 0, &[4])).await;
+    assert_eq!(told().await, [""; 0]);
+    let last = life.fly(ask(3, 0, &[4])).await;
+    assert_eq!(told().await, ["user-daily-limit"]);
+    life.settle(&[end(&last, Fate::Refused)]).await;
+    life.fly(ask(4, 0, &[1])).await;
+    assert_eq!(told().await, ["user-daily-limit"]);
+}
+
+pub async fn a_mailbox_s_failures_in_a_row_are_read_with_it_until_one_is_sent(world: &dyn LedgerWorld) {
+    enrol(world, 5, 5).await;
+    let life = Life::begin(world).await;
+    let failed = async |now| {
+        let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+        candidates.iter().find(|candidate| candidate.id.0 == 1).expect("it may send").failed_in_row
+    };
+    for (attempts, fate) in [(0, Fate::Refused), (1, Fate::Uncertain)] {
+        let flight = life.fly(ask(1, attempts, &[2 + i64::from(attempts)])).await;
+        life.settle(&[end(&flight, fate)]).await;
+        assert_eq!(failed(noon()).await, attempts + 1);
+    }
+    let tomorrow = open_tomorrow(world).await;
+    assert_eq!(failed(tomorrow).await, 2, "the next day begins with them");
+    let flight = life.fly_at(tomorrow, Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[4]) }).await;
+    life.settle(&[end(&flight, Fate::Sent)]).await;
+    assert_eq!(failed(tomorrow).await, 0);
+}
+
+pub async fn a_slow_host_is_told_once_for_all_workers_and_so_is_its_end(world: &dyn LedgerWorld) {
+    let (ledger, hosts) = (world.ledger(), ["a.test".to_owned(), "b.test".to_owned()]);
+    let (one, other) = (WorkerId("one".into()), WorkerId("other".into()));
+    let steps: [(&WorkerId, &[String]); 6] =
+        [(&one, &hosts), (&other, &hosts[..1]), (&one, &hosts), (&one, &hosts[..1]), (&one, &[]), (&other, &[])];
+    for (worker, slow) in steps {
+        ledger.note_slow_hosts(worker, slow, noon()).await.unwrap();
+    }
+    let told: Vec<String> = world.events().await.into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(told, ["host-slow", "host-slow", "host-answers", "host-answers"]);
 }
 
 pub async fn a_closed_day_takes_nothing_more(world: &dyn LedgerWorld) {

@@ -1,0 +1,215 @@
+//! A `HostWindow` limits how many lanes the mails to one mail host occupy at once.
+//!
+//! ```text
+//!   begins with a quarter of the lanes
+//!   answer within 10 s       + 1, up to all lanes
+//!   answer after 10 s        one step towards a quarter
+//!   timeout, lost connection half, down to 1
+//! ```
+//!
+//! So a host that answers soon has all lanes, and one that is silent soon holds a single lane, which tries whether it
+//! answers again. A host is *in doubt* until its first answer in time, and after each mail without one.
+
+use std::time::Duration;
+
+use super::outcome::{Fate, Outcome};
+
+/// An answer after this is slow: a third of the default limit of one SMTP step, and more than most whole mails take.
+pub const IN_GOOD_TIME: Duration = Duration::from_secs(10);
+
+/// So many mails in a row without an answer in time call a host slow. One or two happen on every network.
+const SLOW_AFTER: u32 = 3;
+
+/// Reasons for which a mail failed because the host did not answer, or the connection to it broke.
+const SILENT: &[&str] = &["timeout", "host-unreachable", "connection-lost", "protocol-error", "tls-failed"];
+
+/// Reasons that rest on something the host answered, though not on one of its replies.
+const ANSWERED: &[&str] = &["certificate-bad", "starttls-missing", "auth-missing"];
+
+/// What the end of one mail says about how soon its host answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostSign {
+    /// It answered within [`IN_GOOD_TIME`].
+    Prompt,
+    /// It answered later.
+    Slow,
+    /// It did not answer, or the connection broke.
+    Silent,
+    /// Nothing: no connection was opened, or the mail ended for a reason of our own.
+    Nothing,
+}
+
+impl HostSign {
+    /// Returns what `outcome` says of the host of a mail that took `latency`.
+    pub fn from_outcome(outcome: &Outcome, latency: Duration) -> HostSign {
+        let has_answered = outcome.reply.is_some() || ANSWERED.contains(&outcome.reason);
+        match outcome.fate {
+            Fate::Unstarted => HostSign::Nothing,
+            _ if has_answered && latency <= IN_GOOD_TIME => HostSign::Prompt,
+            _ if has_answered => HostSign::Slow,
+            Fate::Uncertain => HostSign::Silent,
+            _ if SILENT.contains(&outcome.reason) => HostSign::Silent,
+            _ => HostSign::Nothing,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostWindow {
+    size: usize,
+    lanes: usize,
+    is_known: bool,
+    /// Mails in a row without an answer in time.
+    late_in_row: u32,
+}
+
+impl HostWindow {
+    /// The window of a host of which nothing is known yet, in a worker with so many lanes.
+    pub fn unknown(lanes: usize) -> HostWindow {
+        HostWindow { size: quarter(lanes), lanes, is_known: false, late_in_row: 0 }
+    }
+
+    /// A window that is as wide as it gets.
+    pub fn whole(lanes: usize) -> HostWindow {
+        HostWindow { size: lanes.max(1), ..HostWindow::unknown(lanes) }
+    }
+
+    /// Returns how many lanes may be occupied at once; at least 1.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Says whether its last mail that said anything was not answered in time, or none was yet.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.is_known || self.late_in_row > 0
+    }
+
+    /// Says whether its last mail that said anything was not answered in time.
+    pub fn is_late(&self) -> bool {
+        self.late_in_row > 0
+    }
+
+    /// Says whether it is as small as it gets because several mails in a row were not answered in time.
+    pub fn is_slow(&self) -> bool {
+        self.size <= quarter(self.lanes) && self.late_in_row >= SLOW_AFTER
+    }
+
+    /// Takes in the end of a mail.
+    pub fn note(&mut self, sign: HostSign) {
+        match sign {
+            HostSign::Prompt => {
+                self.size = (self.size + 1).min(self.lanes.max(1));
+                (self.is_known, self.late_in_row) = (true, 0);
+            }
+            HostSign::Slow => {
+                let quarter = quarter(self.lanes);
+                self.size = if self.size > quarter { self.size - 1 } else { (self.size + 1).min(quarter) };
+                self.late_in_row = self.late_in_row.saturating_add(1);
+            }
+            HostSign::Silent => {
+                self.size = (self.size / 2).max(1);
+                self.late_in_row = self.late_in_row.saturating_add(1);
+            }
+            HostSign::Nothing => {}
+        }
+    }
+}
+
+fn quarter(lanes: usize) -> usize {
+    (lanes / 4).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::outcome::{
+        Reply, Stage,
+        judge::{Evidence, judge},
+    };
+
+    fn after(signs: &[HostSign]) -> HostWindow {
+        let mut window = HostWindow::unknown(20);
+        signs.iter().for_each(|sign| window.note(*sign));
+        window
+    }
+
+    #[test]
+    fn answers_open_the_window_to_all_lanes_and_silence_closes_it_to_one() {
+        assert_eq!(after(&[]).size(), 5);
+        assert_eq!(after(&[HostSign::Prompt; 15]).size(), 20);
+        assert_eq!(after(&[HostSign::Prompt; 99]).size(), 20);
+        assert_eq!(after(&[HostSign::Silent; 1]).size(), 2);
+        assert_eq!(after(&[HostSign::Silent; 9]).size(), 1);
+    }
+
+    #[test]
+    fn a_slow_host_keeps_a_quarter_of_the_lanes() {
+        let mut window = after(&[HostSign::Prompt; 15]);
+        (0..50).for_each(|_| window.note(HostSign::Slow));
+        assert_eq!(window.size(), 5);
+        (0..9).for_each(|_| window.note(HostSign::Silent));
+        (0..50).for_each(|_| window.note(HostSign::Slow));
+        assert_eq!(window.size(), 5);
+    }
+
+    #[test]
+    fn a_host_is_in_doubt_until_it_answers_in_time() {
+        assert!(after(&[]).is_in_doubt() && after(&[HostSign::Slow]).is_in_doubt());
+        assert!(!after(&[HostSign::Prompt]).is_in_doubt());
+        assert!(after(&[HostSign::Prompt, HostSign::Silent]).is_in_doubt());
+        assert!(!after(&[HostSign::Silent, HostSign::Prompt, HostSign::Nothing]).is_in_doubt());
+    }
+
+    #[test]
+    fn three_mails_without_an_answer_in_time_make_a_host_slow_and_one_answer_ends_it() {
+        assert!(!after(&[HostSign::Silent; 2]).is_slow() && after(&[HostSign::Silent; 3]).is_slow());
+        assert!(!after(&[HostSign::Silent, HostSign::Silent, HostSign::Silent, HostSign::Prompt]).is_slow());
+        let mut wide = after(&[HostSign::Prompt; 15]);
+        wide.note(HostSign::Slow);
+        assert!(!wide.is_slow(), "while it has many lanes it is not");
+    }
+
+    fn sign(stage: Stage, evidence: Evidence, seconds: u64) -> HostSign {
+        HostSign::from_outcome(&judge(stage, evidence), Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_timeout_at_any_step_is_silence_and_any_reply_an_answer() {
+        let steps = [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
+        for stage in steps.into_iter().chain([Stage::Dot]) {
+            assert_eq!(sign(stage, Evidence::Timeout, 30), HostSign::Silent, "{stage:?}");
+            assert_eq!(sign(stage, Evidence::Lost("reset".into()), 0), HostSign::Silent, "{stage:?}");
+        }
+        let refusal = Evidence::Reply(Reply { code: 550, enhanced: None, text: String::new() });
+        assert_eq!(sign(Stage::Rcpt, refusal.clone(), 1), HostSign::Prompt);
+        assert_eq!(sign(Stage::Rcpt, refusal, 11), HostSign::Slow);
+        assert_eq!(sign(Stage::Greeting, Evidence::AuthMissing, 1), HostSign::Prompt);
+    }
+
+    #[test]
+    fn what_is_our_own_doing_says_nothing_of_a_host() {
+        for evidence in [Evidence::NotStarted, Evidence::SealBroken, Evidence::LeaseLost, Evidence::Cancelled] {
+            assert_eq!(sign(Stage::Auth, evidence, 0), HostSign::Nothing);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_window_is_never_empty_and_never_larger_than_the_lanes(
+            lanes in 1usize..50,
+            signs in proptest::collection::vec(0u8..4, 0..100),
+        ) {
+            let all = [HostSign::Prompt, HostSign::Slow, HostSign::Silent, HostSign::Nothing];
+            let mut window = HostWindow::unknown(lanes);
+            for sign in signs {
+                window.note(all[usize::from(sign)]);
+                prop_assert!((1..=lanes).contains(&window.size()));
+            }
+        }
+    }
+}
