@@ -141,12 +141,14 @@ async fn a_host_that_refuses_all_from_some_instant_on_is_paused_and_all_send_aga
     fleet.import("password", at(8, 45)).await;
     fleet.work(at(8, 45), at(9, 15)).await;
     assert!(fleet.count("SELECT count(*) FROM logs WHERE status = 'SENT'").await > 0, "it lets them in at first");
-    assert_eq!(fleet.count("SELECT count(*) FROM logs WHERE status <> 'SENT'").await, 0);
+    assert_eq!(fleet.count("SELECT count(*) FROM logs WHERE status = 'FAILED'").await, 0);
 
     fleet.stack.change_passwords(logins("other"));
     fleet.work(at(9, 15), at(9, 55)).await;
     let disabled = fleet.assert_shut_out(at(9, 15), at(9, 55)).await;
-    assert!(fleet.order(&["status"]).await.contains("mail host localhost is paused until"));
+    // The command lives on the real clock, by which the pause may be over; the breaker is not.
+    let said = fleet.order(&["status"]).await;
+    assert!(said.contains("mail host localhost") && said.contains("(auth-breaker)"), "{said}");
 
     fleet.stack.change_passwords(logins("password"));
     fleet.work(at(9, 55), at(13, 0)).await;
