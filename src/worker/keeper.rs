@@ -52,6 +52,8 @@
 //!   its old owner, who does not know; then nobody has that shard until the lease ends.
 //! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
 //! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
+//! - *Another worker took this one's name*, after Redis forgot both: this one says that it is replaced, so that the others
+//!   share its part, and takes none until the name is free.
 //! - *Another fleet, with another database, beats under the same keys*: who came first stays. The other drops its shards,
 //!   takes none and does not lead, until it is alone.
 //! - *The clock is far off Redis'*: no shard is taken, those held go to whoever lives.
@@ -95,6 +97,8 @@ pub(super) struct Keeper {
     unsettled: Arc<Unsettled>,
     vitals: Arc<Vitals>,
     clock_watch: Arc<ClockWatch>,
+    /// No other run has this worker's name, or its solo lease.
+    is_seated: bool,
     /// Since when this run has been a member without a gap.
     member_since: Option<MachineTime>,
     /// Which leases are due at the next heartbeat.
@@ -115,8 +119,21 @@ impl Keeper {
     ) -> Keeper {
         let seat = if settings.distributed { LeaseKey::name(&settings.worker) } else { LeaseKey::Solo };
         let (turns, dropped) = (Turns::default(), BTreeSet::new());
-        let member_since = None;
-        Keeper { ports, settings, run, seat, holdings, unsettled, vitals, clock_watch, member_since, turns, dropped }
+        let (is_seated, member_since) = (true, None);
+        Keeper {
+            ports,
+            settings,
+            run,
+            seat,
+            holdings,
+            unsettled,
+            vitals,
+            clock_watch,
+            is_seated,
+            member_since,
+            turns,
+            dropped,
+        }
     }
 
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
@@ -165,6 +182,7 @@ impl Keeper {
         let (settled, benched) = (self.is_settled(), self.holdings.is_benched());
         let state = match (stopping, clock_is_right, settled) {
             (true, ..) => "draining",
+            _ if !self.is_seated => "replaced",
             _ if benched => "benched",
             (_, false, _) => "clock-off",
             (.., false) => "starting",
@@ -186,7 +204,7 @@ impl Keeper {
             fleet_shards: self.settings.shards,
             fleet: self.settings.fleet.clone(),
             solo: !self.settings.distributed,
-            takes: !stopping && clock_is_right && !benched,
+            takes: !stopping && clock_is_right && !benched && self.is_seated,
             settled,
         }
     }
@@ -222,8 +240,10 @@ impl Keeper {
         self.turns = turns.heard(read);
         self.release_dropped().await?;
         if !pulse.seated {
+            self.is_seated = false;
             self.retake_seat().await?;
         }
+        self.is_seated = true;
         self.raise_again(&passed, trust).await?;
         Ok((pulse.members, trust))
     }

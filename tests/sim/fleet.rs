@@ -295,7 +295,7 @@ async fn work(
     let (link, stop) = (services.link(), CancellationToken::new());
     let mut ports = link.ports();
     if let Some(ahead) = life.clock_ahead {
-        ports.clock = Arc::new(Skewed { right: Arc::clone(&clock), ahead: TimeDelta::seconds(ahead) });
+        ports.clock = Arc::new(Skewed::new(Arc::clone(&clock), TimeDelta::seconds(ahead)));
     }
     if let Some((from, to, ahead)) = life.jump {
         let jumping = Arc::new(Jumping::new(Arc::clone(&clock)));

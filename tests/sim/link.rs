@@ -22,7 +22,10 @@ use warmup::{
     worker::Ports,
 };
 
-use crate::{sign::Sign, sky::Sky};
+use crate::{
+    sign::Sign,
+    sky::{Sky, read_only},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -36,6 +39,8 @@ pub enum State {
     Whole,
     /// It reaches one of the services no more; the others do.
     Cut(Service),
+    /// Its Postgres refuses to write: a pooler sends it to a standby. The others write.
+    ReadOnly,
     /// SIGSTOP: what it was about to ask is asked when it goes on.
     Frozen,
     /// SIGKILL.
@@ -97,12 +102,15 @@ impl Link {
     async fn call<T: Send + 'static>(
         &self,
         service: Service,
+        writes: bool,
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        if self.alive().await == State::Cut(service) {
-            return Err(PortError::Unavailable("the link is cut".into()));
+        match self.alive().await {
+            State::Cut(cut) if cut == service => return Err(PortError::Unavailable("the link is cut".into())),
+            State::ReadOnly if service == Service::Postgres && writes => return Err(read_only()),
+            _ => {}
         }
-        let answer = self.sky.through(service, asked).await;
+        let answer = self.sky.through(service, writes, asked).await;
         if self.alive().await == State::Cut(service) {
             return Err(PortError::Unknown("the link was cut before the answer came".into()));
         }
@@ -113,14 +121,22 @@ impl Link {
         &self,
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.call(Service::Redis, asked).await
+        self.call(Service::Redis, true, asked).await
     }
 
     async fn postgres<T: Send + 'static>(
         &self,
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.call(Service::Postgres, asked).await
+        self.call(Service::Postgres, false, asked).await
+    }
+
+    /// A statement that writes, and that a read-only server refuses.
+    async fn postgres_write<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.call(Service::Postgres, true, asked).await
     }
 }
 
@@ -187,7 +203,7 @@ impl Caps for Link {
 impl Mailboxes for Link {
     async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
         let (to, shards, todays) = (Arc::clone(&self.to.mailboxes), shards.to_vec(), todays.clone());
-        self.postgres(async move { to.turn_days(&shards, &todays, now).await }).await
+        self.postgres_write(async move { to.turn_days(&shards, &todays, now).await }).await
     }
     async fn candidates(
         &self,
@@ -205,7 +221,7 @@ impl Mailboxes for Link {
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError> {
         let (to, shards) = (Arc::clone(&self.to.mailboxes), shards.to_vec());
-        self.postgres(async move { to.due_replies(&shards, now, before).await }).await
+        self.postgres_write(async move { to.due_replies(&shards, now, before).await }).await
     }
     async fn roster(
         &self,
@@ -222,11 +238,11 @@ impl Mailboxes for Link {
 impl Ledger for Link {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.ledger);
-        self.postgres(async move { to.prepare(now).await }).await
+        self.postgres_write(async move { to.prepare(now).await }).await
     }
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
         let (to, heartbeat) = (Arc::clone(&self.to.ledger), heartbeat.clone());
-        self.postgres(async move { to.heartbeat(&heartbeat).await }).await
+        self.postgres_write(async move { to.heartbeat(&heartbeat).await }).await
     }
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError> {
         let (to, shards) = (Arc::clone(&self.to.ledger), shards.to_vec());
@@ -238,7 +254,7 @@ impl Ledger for Link {
     }
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError> {
         let (to, worker, read) = (Arc::clone(&self.to.ledger), worker.clone(), read.to_vec());
-        self.postgres(async move { to.raise(&worker, &read).await }).await
+        self.postgres_write(async move { to.raise(&worker, &read).await }).await
     }
     async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
         let (to, users, days) = (Arc::clone(&self.to.ledger), users.to_vec(), days.to_vec());
@@ -251,23 +267,23 @@ impl Ledger for Link {
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         (self.asked)(batch);
         let (to, batch) = (Arc::clone(&self.to.ledger), batch.clone());
-        self.postgres(async move { to.reserve(&batch).await }).await
+        self.postgres_write(async move { to.reserve(&batch).await }).await
     }
     async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
         let (to, flights) = (Arc::clone(&self.to.ledger), flights.to_vec());
-        self.postgres(async move { to.release(&flights, now).await }).await
+        self.postgres_write(async move { to.release(&flights, now).await }).await
     }
     async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
         let (to, message_ids) = (Arc::clone(&self.to.ledger), message_ids.to_vec());
-        self.postgres(async move { to.abandon(run, &message_ids, now).await }).await
+        self.postgres_write(async move { to.abandon(run, &message_ids, now).await }).await
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());
-        self.postgres(async move { to.settle(&worker, &results).await }).await
+        self.postgres_write(async move { to.settle(&worker, &results).await }).await
     }
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
         let (to, sweep) = (Arc::clone(&self.to.ledger), sweep.clone());
-        self.postgres(async move { to.sweep(&sweep).await }).await
+        self.postgres_write(async move { to.sweep(&sweep).await }).await
     }
 }
 
@@ -284,19 +300,19 @@ impl Duties for Link {
         now: DateTime<Utc>,
     ) -> Result<Option<BTreeSet<Duty>>, PortError> {
         let (to, worker) = (Arc::clone(&self.to.duties), worker.clone());
-        self.postgres(async move { to.begin(&worker, day, now).await }).await
+        self.postgres_write(async move { to.begin(&worker, day, now).await }).await
     }
     async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
         let to = Arc::clone(&self.to.duties);
-        self.postgres(async move { to.retire(kept, before).await }).await
+        self.postgres_write(async move { to.retire(kept, before).await }).await
     }
     async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.duties);
-        self.postgres(async move { to.note(day, duty, gone).await }).await
+        self.postgres_write(async move { to.note(day, duty, gone).await }).await
     }
     async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
         let to = Arc::clone(&self.to.duties);
-        self.postgres(async move { to.finish(day, now).await }).await
+        self.postgres_write(async move { to.finish(day, now).await }).await
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Condition {
     /// Nothing moves until it is over. Who waits longer than its patience hears nothing; Redis does it all the same
     /// afterwards, Postgres has cancelled it by then.
     Paused,
+    /// It reads and refuses to write, as a primary that became a standby does.
+    ReadOnly,
     /// Every call takes up to so many milliseconds longer.
     Slow(u64),
     /// The connection breaks while the request is under way, and it is done up to so many milliseconds after that.
@@ -32,6 +34,11 @@ fn patience(service: Service) -> Duration {
         Service::Redis => Duration::from_secs(2),
         Service::Postgres => Duration::from_secs(30),
     }
+}
+
+/// What a client of a read-only server hears, as `adapters/postgres/classify.rs` sorts it.
+pub fn read_only() -> PortError {
+    PortError::Unwritable("cannot execute it in a read-only transaction".into())
 }
 
 /// See the module.
@@ -69,20 +76,25 @@ impl Sky {
         }
     }
 
-    /// Asks a service, as the weather allows.
+    /// Asks a service, as the weather allows. `writes` is what a read-only service refuses.
     pub async fn through<T: Send + 'static>(
         &self,
         service: Service,
+        writes: bool,
         asked: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
         self.take_time(self.way_ms).await;
-        let condition = self.of(service).read();
+        let condition = match self.of(service).read() {
+            Condition::ReadOnly if !writes => Condition::Fair,
+            condition => condition,
+        };
         if condition != Condition::Fair {
             (self.told)(service, condition);
         }
         let answer = match condition {
             Condition::Fair => asked.await,
             Condition::Gone => Err(PortError::Unavailable("the service is gone".into())),
+            Condition::ReadOnly => Err(read_only()),
             Condition::RequestsLost => Err(PortError::Unknown("the request was lost".into())),
             Condition::AnswersLost => {
                 // Whatever came of it, nobody hears.

@@ -3,6 +3,7 @@
 
 mod audit;
 mod enrolled;
+mod facts;
 mod pairs;
 mod past;
 mod peek;
@@ -18,7 +19,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 pub(super) use self::enrolled::Enrolled;
 use self::pairs::Pairs;
-pub use self::tally::{Hour, Tally};
+pub use self::{
+    facts::{MailboxFacts, PauseFacts},
+    tally::{Hour, Tally},
+};
 use super::{Fault, Faults};
 use crate::{
     domain::{
@@ -369,7 +373,11 @@ impl MemoryWorld {
 
     /// Starts or stops the fleet by order.
     pub fn order(&self, running: bool) {
-        self.tables().running = running;
+        let mut tables = self.tables();
+        if tables.running != running {
+            (tables.running, tables.now) = (running, self.clock.now());
+            tables.tell(if running { "fleet-started" } else { "fleet-stopped" }, None, "operator");
+        }
     }
 
     /// Returns a mailbox as it stands.

@@ -117,7 +117,7 @@ pub struct WorkerStatus {
     pub active_sends: u32,
     pub last_tick: Option<DateTime<Utc>>,
     pub consecutive_failures: u32,
-    /// `starting`, `running`, `benched` or `draining`.
+    /// `starting`, `running`, `benched`, `clock-off`, `replaced` or `draining`.
     pub state: String,
 }
 

@@ -236,3 +236,20 @@ async fn the_trust_in_a_new_lease_ends_with_the_membership() {
     assert!(stage.keeper.holdings.owned().is_empty());
     assert_eq!(stage.leases.claim(stranger(), &all_shards(SHARDS), TTL).await.unwrap(), [true; 16]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_in_whose_place_another_runs_leaves_its_share_to_the_others_until_the_place_is_free() {
+    let mut stage = Stage::at_work().await;
+    stage.leases.lose();
+    stage.leases.acquire(stranger(), &[LeaseKey::Solo], TTL).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(stage.keeper.beat(false).await, Err(PortError::Lost(_))));
+    }
+    let says = |members: Vec<Member>| members.into_iter().map(|m| (m.status.state, m.status.takes)).collect::<Vec<_>>();
+    assert_eq!(says(stage.leases.members().await.unwrap()), [("replaced".to_owned(), false)]);
+    stage.clock.pause(TTL).await;
+    for _ in 0..2 {
+        stage.keeper.beat(false).await.unwrap();
+    }
+    assert_eq!(says(stage.leases.members().await.unwrap()), [("running".to_owned(), true)]);
+}

@@ -6,6 +6,10 @@
 mod ledger;
 #[path = "judge/mails.rs"]
 mod mails;
+#[path = "judge/states.rs"]
+mod states;
+#[path = "judge/waits.rs"]
+mod waits;
 #[path = "judge/windows.rs"]
 mod windows;
 
@@ -21,13 +25,18 @@ use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     adapters::memory::{MemoryLeases, MemoryWorld},
     domain::{
-        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId},
+        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId},
         lease::MachineTime,
     },
     ports::{Clock, LeaseKey},
 };
 
-pub use self::{ledger::By, windows::Windows};
+pub use self::{
+    ledger::By,
+    waits::{Wait, WaitBound},
+    windows::Windows,
+};
+use self::{states::States, waits::Waits};
 use super::kinds::{Fault, Guard, Tally};
 
 /// So long after Redis lost something, or did something late, a worker may believe in a lease that another one has: the
@@ -45,6 +54,9 @@ struct Flying {
     message_id: String,
     answers: Option<ReplyId>,
     round: i16,
+    reserved_at: DateTime<Utc>,
+    /// The partner's own day, on which a mail counts as received.
+    partner_day: Option<NaiveDate>,
 }
 
 /// What a mailbox's day comes to.
@@ -56,6 +68,8 @@ struct Counts {
     replied: u16,
     flying: u16,
     answering: u16,
+    /// Mails that were started or are about to be.
+    tried: u16,
 }
 
 /// How a flight ended.
@@ -75,6 +89,8 @@ struct Books {
     counts: BTreeMap<(MailboxId, NaiveDate), Counts>,
     pairs: BTreeSet<(NaiveDate, MailboxId, MailboxId, i16)>,
     threads: BTreeMap<ReplyId, FlightId>,
+    /// Mails that a mailbox receives on its own day.
+    received: BTreeMap<(MailboxId, NaiveDate), u32>,
     epochs: BTreeMap<ShardId, Epoch>,
     cool: BTreeMap<MailboxId, DateTime<Utc>>,
     /// Messages that a host took, and those of them to which it answered so.
@@ -88,6 +104,10 @@ struct Books {
     events_seen: usize,
     disturbed: Option<MachineTime>,
     asked_caps: BTreeMap<RunId, MachineTime>,
+    waits: Waits,
+    states: States,
+    /// Users and days whose limit was seen used up.
+    at_limit: BTreeSet<(UserId, NaiveDate)>,
     trace: Trace,
     journal: Vec<String>,
 }
@@ -127,6 +147,8 @@ pub struct Verdict {
     pub journal: Vec<String>,
     pub taken: usize,
     pub rows: usize,
+    /// The wait of a due mailbox that used most of its bound.
+    pub longest_wait: Option<Wait>,
 }
 
 impl Judge {
@@ -250,6 +272,24 @@ impl Judge {
         self.books().cool.get(&mailbox).copied()
     }
 
+    /// Notes that a user's daily limit is used up.
+    pub fn at_limit(&self, user: UserId, day: NaiveDate) {
+        if self.books().at_limit.insert((user, day)) {
+            self.fault(Fault::UserAtLimit);
+        }
+    }
+
+    /// Says whether `mailbox` has not written to `partner` on `day` in that round.
+    pub fn is_unused(&self, day: NaiveDate, mailbox: MailboxId, partner: MailboxId, round: i16) -> bool {
+        !self.books().pairs.contains(&(day, mailbox, partner, round))
+    }
+
+    /// Returns the mails of workers that began before `before` and have not ended.
+    pub fn flying_since(&self, before: DateTime<Utc>) -> Vec<FlightId> {
+        let books = self.books();
+        books.flying.iter().filter(|(_, flying)| flying.reserved_at < before).map(|(id, _)| *id).collect()
+    }
+
     pub fn is_flying(&self, mailbox: MailboxId) -> bool {
         self.books().flying.values().any(|flying| flying.mailbox == mailbox)
     }
@@ -263,6 +303,7 @@ impl Judge {
     fn read_events(&self) {
         let events = self.world.events_after(self.books().events_seen);
         self.books().events_seen += events.len();
+        self.look_at_states(&events);
         for event in events {
             self.trace("", "event", &event);
             let guard = match (event.kind.as_str(), event.reason.as_str()) {
@@ -309,6 +350,7 @@ impl Judge {
             journal: books.journal,
             taken: books.taken.len(),
             rows: books.ended.len(),
+            longest_wait: books.waits.longest(),
         }
     }
 }

@@ -22,6 +22,19 @@ use warmup::{
 use super::{judge::Judge, kinds::Fault};
 use crate::link::Link;
 
+/// The steps of a dialogue at which a host can fall silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Connect,
+    Greeting,
+    Ehlo,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    AfterDot,
+}
+
 /// What a host does to some of its mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
@@ -39,9 +52,12 @@ pub enum Mood {
     Slow,
     /// It takes longer than the whole mail may.
     PastDeadline,
+    /// It answers nothing more from a step on.
+    Silent(Step),
 }
 
 impl Mood {
+    /// All moods in which a host answers.
     pub const ALL: [Mood; 11] = [
         Mood::Unreachable,
         Mood::Resolving,
@@ -54,6 +70,18 @@ impl Mood {
         Mood::BrokenGone,
         Mood::Slow,
         Mood::PastDeadline,
+    ];
+
+    /// The moods in which a host falls silent, one for each step.
+    pub const SILENT: [Mood; 8] = [
+        Mood::Silent(Step::Connect),
+        Mood::Silent(Step::Greeting),
+        Mood::Silent(Step::Ehlo),
+        Mood::Silent(Step::Auth),
+        Mood::Silent(Step::Mail),
+        Mood::Silent(Step::Rcpt),
+        Mood::Silent(Step::Data),
+        Mood::Silent(Step::AfterDot),
     ];
 
     fn fault(self) -> Fault {
@@ -69,6 +97,14 @@ impl Mood {
             Mood::BrokenGone => Fault::BrokenGone,
             Mood::Slow => Fault::SmtpSlow,
             Mood::PastDeadline => Fault::SmtpPastDeadline,
+            Mood::Silent(Step::Connect) => Fault::SilentAtConnect,
+            Mood::Silent(Step::Greeting) => Fault::SilentAtGreeting,
+            Mood::Silent(Step::Ehlo) => Fault::SilentAtEhlo,
+            Mood::Silent(Step::Auth) => Fault::SilentAtAuth,
+            Mood::Silent(Step::Mail) => Fault::SilentAtMail,
+            Mood::Silent(Step::Rcpt) => Fault::SilentAtRcpt,
+            Mood::Silent(Step::Data) => Fault::SilentAtData,
+            Mood::Silent(Step::AfterDot) => Fault::SilentAfterDot,
         }
     }
 }
@@ -88,6 +124,11 @@ impl Hosts {
         self.moods.lock().unwrap().retain(|(of, in_it, _)| of != host || *in_it != mood);
     }
 
+    /// Says whether a host is in any mood, so that a mail to it may fail or take long.
+    pub fn is_in_trouble(&self, host: &str) -> bool {
+        self.moods.lock().unwrap().iter().any(|(of, ..)| of == host)
+    }
+
     fn percent(&self, host: &str, mood: Mood) -> u64 {
         let moods = self.moods.lock().unwrap();
         moods.iter().filter(|(of, in_it, _)| of == host && *in_it == mood).map(|(.., percent)| *percent).sum()
@@ -101,6 +142,8 @@ pub struct Post {
     pub hosts: Arc<Hosts>,
     pub judge: Arc<Judge>,
     pub deadline: Duration,
+    /// How long the client waits for the reply to one command.
+    pub step_timeout: Duration,
     /// The worker's own link, which is frozen with it.
     pub link: OnceLock<Weak<Link>>,
 }
@@ -142,6 +185,16 @@ impl Post {
         }
     }
 
+    /// Waits as long as the client waits for one reply, where the host falls silent at `step`. Returns whether it does.
+    async fn waits_in_vain(&self, mail: &Outgoing, step: Step) -> bool {
+        let silent = self.feels(mail, Mood::Silent(step));
+        if silent {
+            let millis = self.step_timeout.as_millis() as u64;
+            self.step(millis, millis).await;
+        }
+        silent
+    }
+
     /// Says whether this mail feels a mood of its host.
     fn feels(&self, mail: &Outgoing, mood: Mood) -> bool {
         let percent = self.hosts.percent(&mail.flight.endpoint.host, mood);
@@ -166,12 +219,29 @@ impl Post {
         if self.feels(mail, Mood::Unreachable) {
             return Evidence::Lost("connection refused".into());
         }
+        if self.waits_in_vain(mail, Step::Connect).await {
+            return Evidence::Timeout;
+        }
+        reached.set(Stage::Greeting);
+        if self.waits_in_vain(mail, Step::Greeting).await || self.waits_in_vain(mail, Step::Ehlo).await {
+            return Evidence::Timeout;
+        }
         reached.set(Stage::Auth);
         self.step(1, 30).await;
         if self.feels(mail, Mood::AuthRefused) {
             return reply(535, [5, 7, 8], "authentication failed");
         }
+        if self.waits_in_vain(mail, Step::Auth).await {
+            return Evidence::Timeout;
+        }
+        self.envelope(mail, gate, reached).await
+    }
+
+    async fn envelope(&self, mail: &Outgoing, gate: &Gate, reached: &Reached) -> Evidence {
         reached.set(Stage::Mail);
+        if self.waits_in_vain(mail, Step::Mail).await {
+            return Evidence::Timeout;
+        }
         if self.feels(mail, Mood::SenderRefused) {
             return match self.dice.between(Purpose::Weather, 3, 0, 2) {
                 0 => reply(550, [5, 4, 5], "daily sending quota exceeded"),
@@ -180,6 +250,9 @@ impl Post {
             };
         }
         reached.set(Stage::Rcpt);
+        if self.waits_in_vain(mail, Step::Rcpt).await {
+            return Evidence::Timeout;
+        }
         if self.feels(mail, Mood::PartnerRefused) {
             return match self.dice.between(Purpose::Weather, 3, 0, 1) {
                 0 => reply(550, [5, 1, 1], "no such user"),
@@ -188,6 +261,9 @@ impl Post {
         }
         reached.set(Stage::Data);
         self.step(5, 200).await;
+        if self.waits_in_vain(mail, Step::Data).await {
+            return Evidence::Timeout;
+        }
         if self.feels(mail, Mood::BrokenBeforeDot) {
             return Evidence::Lost("the connection broke before the dot".into());
         }
@@ -214,6 +290,9 @@ impl Post {
             return Evidence::Lost("the connection broke after the dot, and the mail is gone".into());
         }
         self.judge.takes(mail);
+        if self.waits_in_vain(mail, Step::AfterDot).await {
+            return Evidence::Timeout;
+        }
         if self.feels(mail, Mood::BrokenTaken) {
             return Evidence::Lost("the connection broke after the dot, and the mail was taken".into());
         }

@@ -8,7 +8,12 @@ use std::{
     thread,
 };
 
-use super::{judge::Verdict, kinds::Tally, scenario::Scenario, stage::play};
+use super::{
+    judge::{Verdict, Wait},
+    kinds::Tally,
+    scenario::Scenario,
+    stage::play,
+};
 
 /// What many seeds came to.
 pub struct Run {
@@ -17,6 +22,8 @@ pub struct Run {
     steps: usize,
     taken: usize,
     rows: usize,
+    /// The wait that used most of its bound, and its seed.
+    longest_wait: Option<(u64, Wait)>,
     /// Seeds that failed, and how.
     failures: Vec<(u64, Vec<String>)>,
 }
@@ -26,7 +33,8 @@ impl Run {
     pub fn of(seeds: RangeInclusive<u64>) -> Run {
         let count = seeds.end() - seeds.start() + 1;
         let next = Mutex::new(seeds);
-        let empty = Run { seeds: count, tally: Tally::default(), steps: 0, taken: 0, rows: 0, failures: Vec::new() };
+        let (tally, longest_wait, failures) = Default::default();
+        let empty = Run { seeds: count, tally, steps: 0, taken: 0, rows: 0, longest_wait, failures };
         let run = Mutex::new(empty);
         let workers = thread::available_parallelism().map_or(1, |count| count.get());
         thread::scope(|scope| {
@@ -52,11 +60,21 @@ impl Run {
                 self.steps += verdict.steps;
                 self.taken += verdict.taken;
                 self.rows += verdict.rows;
+                self.note_wait(seed, verdict.longest_wait);
                 if !verdict.violations.is_empty() {
                     self.failures.push((seed, verdict.violations));
                 }
             }
             Err(panic) => self.failures.push((seed, vec![panic])),
+        }
+    }
+
+    /// Keeps the longest wait; of equal ones that of the first seed, so that a run prints what the one before printed.
+    fn note_wait(&mut self, seed: u64, wait: Option<Wait>) {
+        let Some(wait) = wait else { return };
+        let key = |(seed, wait): (u64, Wait)| (wait.share(), std::cmp::Reverse(seed));
+        if self.longest_wait.is_none_or(|longest| key(longest) < key((seed, wait))) {
+            self.longest_wait = Some((seed, wait));
         }
     }
 
@@ -87,6 +105,9 @@ impl fmt::Display for Run {
             "{} seeds: {} steps were looked at, {} mails taken by hosts, {} rows written",
             self.seeds, self.steps, self.taken, self.rows
         )?;
+        if let Some((seed, wait)) = self.longest_wait {
+            writeln!(f, "the longest wait of a due mailbox: {wait} that it may take (seed {seed})")?;
+        }
         for (seed, violations) in &self.failures {
             writeln!(f, "\nseed {seed} failed: make sim SEED={seed}")?;
             violations.iter().take(5).try_for_each(|violation| writeln!(f, "    {violation}"))?;
@@ -103,6 +124,9 @@ pub fn tell(seed: u64, aloud: bool) {
     verdict.journal.iter().for_each(|line| println!("{line}"));
     for (count, sentence) in verdict.tally.rows().into_iter().filter(|(count, _)| *count > 0) {
         println!("{count:>9}  {sentence}");
+    }
+    if let Some(wait) = verdict.longest_wait {
+        println!("the longest wait of a due mailbox: mailbox {}, {wait} that it may take", wait.mailbox);
     }
     println!("seed {seed}: {} steps, trace {:016x}", verdict.steps, verdict.trace);
     assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", verdict.violations);

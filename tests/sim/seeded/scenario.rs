@@ -2,7 +2,7 @@
 //! *theme*, which makes sure that its kind of trouble comes, and some of everything else besides.
 //!
 //! ```text
-//!   0 ──▶ 20 s ──▶ everything ──▶ quiet ──▶ services and workers only ──▶ healed ──▶ 60 s ──▶ end
+//!   0 ──▶ 20 s ──▶ everything ──▶ quiet ──▶ services and workers only ──▶ healed ──▶ wait bound ──▶ end
 //! ```
 //!
 //! At *quiet* the operator resumes all and the hosts are well, so that a tick plans everybody before all is healed; from
@@ -10,8 +10,12 @@
 
 #[path = "scenario/incidents.rs"]
 mod incidents;
+#[path = "scenario/shapes.rs"]
+mod shapes;
 #[path = "scenario/themes.rs"]
 mod themes;
+#[path = "scenario/troubles.rs"]
+mod troubles;
 
 use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -29,8 +33,8 @@ pub const HOSTS: [&str; 3] = ["one.test", "two.test", "three.test"];
 /// The host to which the operator moves mailboxes.
 pub const MOVED: &str = "moved.test";
 
-/// How long all must be well before the end.
-pub const TAIL_MS: i64 = 60_000;
+/// How long all is well before the end, beyond the time within which every due mailbox must have sent.
+const TAIL_MS: i64 = 5_000;
 
 /// What a seed means. Times are milliseconds from the beginning.
 #[derive(Clone, Debug)]
@@ -64,6 +68,8 @@ pub struct Tempo {
     pub heartbeat: u64,
     pub mail_deadline: u64,
     pub drain: u64,
+    /// What the SMTP client waits for one reply.
+    pub step_timeout: u64,
     pub lanes: usize,
 }
 
@@ -93,6 +99,8 @@ pub struct Life {
     pub killed_ms: Option<i64>,
     pub troubles: Vec<(State, i64, i64)>,
     pub ahead_seconds: i64,
+    /// Jumps of its clock: so many seconds ahead, from when to when.
+    pub jumps: Vec<(i64, i64, i64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,13 +116,21 @@ pub enum What {
     Sky(Service, Condition),
     RedisForgets,
     EpochsPass,
+    /// Its clock is so many seconds ahead.
+    RedisClock(i64),
     Suspended,
     Host(&'static str, Mood, u64),
-    Ordered { running: bool, heard: bool },
+    Ordered {
+        running: bool,
+        heard: bool,
+    },
     Triggered,
     Pause(i64),
     Resume(i64),
+    PauseAll,
+    ResumeAll,
     Enrol(Enrolled),
+    EnrolMany(Vec<Enrolled>),
     Move(i64),
     Lower(i64, u16),
 }
@@ -130,6 +146,7 @@ impl Life {
             killed_ms: None,
             troubles: Vec::new(),
             ahead_seconds: 0,
+            jumps: Vec::new(),
         }
     }
 }
@@ -145,9 +162,9 @@ impl Scenario {
             theme,
             begins: Utc.with_ymd_and_hms(2026, 11, 24, 20, 0, 3).unwrap(),
             quiet_ms,
-            healed_ms: quiet_ms + 1_000 * draw.between(75, 90),
+            healed_ms: quiet_ms + 1_000 * draw.between(40, 55),
             tempo: Tempo {
-                tick: 60,
+                tick: 30,
                 spread: draw.pick(&[0, 0, 5]),
                 cooldown: draw.pick(&[(2, 4), (3, 8)]),
                 reply_delay: (5, 60),
@@ -155,6 +172,7 @@ impl Scenario {
                 heartbeat: 5,
                 mail_deadline: 50,
                 drain: 60,
+                step_timeout: 30,
                 lanes: draw.pick(&[3, 8, 20]),
             },
             way_ms: draw.pick(&[0, 3, 20]),
@@ -179,7 +197,7 @@ impl Scenario {
     }
 
     pub fn lasts_ms(&self) -> i64 {
-        self.healed_ms + TAIL_MS
+        self.healed_ms + self.longest_wait_ms() + TAIL_MS * self.looks_every_seconds() as i64
     }
 
     /// An instant at which anything may befall.
@@ -195,7 +213,7 @@ impl Scenario {
     /// Lets something befall from then on for so long.
     pub fn add(&mut self, from_ms: i64, lasts_ms: i64, what: What) {
         let last = match what {
-            What::Sky(..) | What::Suspended => self.healed_ms - 500,
+            What::Sky(..) | What::Suspended | What::RedisClock(_) => self.healed_ms - 500,
             _ => self.quiet_ms - 500,
         };
         let to_ms = (from_ms + lasts_ms).min(last.max(from_ms));

@@ -4,6 +4,10 @@
 mod life;
 #[path = "stage/shards.rs"]
 mod shards;
+#[path = "stage/traces.rs"]
+mod traces;
+#[path = "stage/waits.rs"]
+mod waits;
 #[path = "stage/world.rs"]
 mod world;
 
@@ -39,12 +43,16 @@ use super::{
     scenario::{Enrolled, HOSTS, Incident, Life, MOVED, Scenario, Theme, What},
     watched::{Watched, Who},
 };
-use crate::{link::Link, skewed::Skewed, sky::Sky};
+use crate::{
+    link::Link,
+    skewed::{ServerClock, Skewed},
+    sky::Sky,
+};
 
 pub const SHARDS: u16 = 16;
 
 /// How often all of the record is looked at, besides what each statement touches.
-const AUDIT_EVERY_SECONDS: i64 = 10;
+const AUDIT_EVERY_SECONDS: u64 = 10;
 
 /// One worker with so many lanes serves all mailboxes of a scenario as fast as they cool down.
 const ENOUGH_LANES: usize = 8;
@@ -57,6 +65,7 @@ struct Stage {
     machine: VirtualClock,
     dice: Arc<dyn Entropy>,
     world: MemoryWorld,
+    redis_clock: Arc<ServerClock>,
     leases: Arc<MemoryLeases>,
     caps: Arc<MemoryCaps>,
     bell: Arc<MemoryBell>,
@@ -73,6 +82,8 @@ pub fn play(scenario: &Scenario, aloud: bool) -> Verdict {
 
 async fn live(scenario: Scenario, aloud: bool) -> Verdict {
     let stage = Stage::of(scenario, aloud);
+    stage.note_size();
+    stage.judge.operated();
     let mut workers = Vec::new();
     let mut names = BTreeMap::new();
     for life in &stage.scenario.lives {
@@ -100,11 +111,12 @@ impl Stage {
         // In the middle of their windows they owe what any day owes.
         world.enrolled_earlier(TimeDelta::days(9));
         scenario.daily_limits.iter().for_each(|(user, limit)| world.limit(UserId(*user), *limit));
-        let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
+        let redis_clock = Arc::new(ServerClock::new(Arc::clone(&clock)));
+        let leases = Arc::new(MemoryLeases::new(redis_clock.clone()));
         let limits = HostLimits::with(read(&scenario.host_limits).unwrap());
         let deadline = Duration::from_secs(scenario.tempo.mail_deadline);
         let hosts = HostCaps::of(&limits, scenario.caps.burst, deadline + MARGIN).unwrap();
-        let caps = MemoryCaps::new(scenario.caps, Arc::clone(&clock)).unwrap().with_hosts(hosts);
+        let caps = MemoryCaps::new(scenario.caps, redis_clock.clone()).unwrap().with_hosts(hosts);
         let windows = Windows::new(scenario.caps, limits, HOSTS.map(str::to_owned).to_vec());
         let judge = Judge::new(Arc::clone(&clock), world.clone(), Arc::clone(&leases), windows, deadline, aloud);
         let judge = Arc::new(judge);
@@ -117,6 +129,7 @@ impl Stage {
             machine,
             dice,
             world,
+            redis_clock,
             leases,
             caps: Arc::new(caps),
             bell: Arc::new(MemoryBell::cast()),
@@ -136,8 +149,9 @@ impl Stage {
     }
 
     /// One worker's way to the services.
-    fn connect(&self, life: &Life) -> (Arc<Who>, Arc<Link>) {
-        let who = Arc::new(Who::new(life.name, life.ahead_seconds == 0));
+    fn connect(&self, life: &Life) -> (Arc<Who>, Arc<Link>, Arc<Skewed>) {
+        let is_right = life.ahead_seconds == 0 && life.jumps.is_empty();
+        let who = Arc::new(Who::new(life.name, is_right));
         let watched = Arc::new(Watched {
             who: Arc::clone(&who),
             judge: Arc::clone(&self.judge),
@@ -152,11 +166,12 @@ impl Stage {
             hosts: Arc::clone(&self.hosts),
             judge: Arc::clone(&self.judge),
             deadline: Duration::from_secs(self.scenario.tempo.mail_deadline),
+            step_timeout: Duration::from_secs(self.scenario.tempo.step_timeout),
             link: OnceLock::new(),
         });
-        let right = Arc::clone(&self.clock);
+        let clock = Arc::new(Skewed::new(Arc::clone(&self.clock), TimeDelta::seconds(life.ahead_seconds)));
         let ports = Ports {
-            clock: Arc::new(Skewed { right, ahead: TimeDelta::seconds(life.ahead_seconds) }),
+            clock: clock.clone(),
             entropy: Arc::clone(&self.dice),
             mailboxes: watched.clone(),
             ledger: watched.clone(),
@@ -171,7 +186,7 @@ impl Stage {
         let judge = Arc::clone(&self.judge);
         let link = Link::asking(ports, Arc::clone(&self.sky), move |batch| judge.asks(batch));
         post.link.set(Arc::downgrade(&link)).expect("it is set once");
-        (who, link)
+        (who, link, clock)
     }
 
     fn now_ms(&self) -> i64 {

@@ -38,13 +38,6 @@ impl MemoryWorld {
             .map_or((false, false), |mailbox| (tables.may_send(mailbox, now), Tables::may_receive(mailbox, now)))
     }
 
-    /// Says whether anybody else may be written to who has not received all that it may today.
-    pub fn has_open_partner(&self, mailbox: MailboxId) -> bool {
-        let (tables, now) = (self.tables(), self.clock.now());
-        let mut others = tables.mailboxes.values().filter(|other| other.id != mailbox);
-        others.any(|other| Tables::may_receive(other, now) && tables.receivable(other, now).1 > 0)
-    }
-
     /// Returns the flights that are not settled.
     pub fn in_flight(&self) -> Vec<FlightId> {
         self.tables().flights.keys().copied().collect()

@@ -7,6 +7,8 @@ use warmup::{
     domain::{
         id::{Epoch, FlightId, MailboxId, RunId, ShardId},
         outcome::Fate,
+        roster::receive_bound,
+        time::today,
     },
     ports::{Ask, Flight, Refusal, Reservation, ReserveBatch, Settlement, Sweep},
 };
@@ -53,6 +55,8 @@ impl Judge {
         });
         let under = batch.epochs.iter().find(|(shard, _)| *shard == flight.shard).map(|(_, epoch)| *epoch);
         let mut wrong = Vec::new();
+        let (partner_day, flooded) = self.receives(ask, flight, batch.now);
+        wrong.extend(flooded);
         {
             let mut books = self.books();
             let epoch = books.epochs.get(&flight.shard).copied();
@@ -83,18 +87,36 @@ impl Judge {
                 message_id: flight.message_id.clone(),
                 answers: ask.answers,
                 round,
+                reserved_at: now,
+                partner_day,
             };
             let counts = books.counts.entry((ask.mailbox, ask.day)).or_default();
             match ask.answers {
                 Some(_) => counts.answering += 1,
-                None => counts.flying += 1,
+                None => {
+                    counts.flying += 1;
+                    counts.tried += 1;
+                }
             }
             books.flying.insert(id, flying);
             books.last_reserved.insert(flight.shard, now);
         }
         wrong.into_iter().for_each(|wrong| self.violated(wrong));
+        self.is_served(ask.mailbox);
         self.fits_quota(ask);
         self.compare(ask.mailbox, ask.day);
+    }
+
+    /// I22: counts a mail for the partner's own day. Returns that day, and what is wrong with it.
+    fn receives(&self, ask: &Ask, flight: &Flight, now: DateTime<Utc>) -> (Option<NaiveDate>, Option<String>) {
+        let partner = self.world.mailbox(flight.recipient.mailbox).filter(|_| ask.answers.is_none());
+        let Some(partner) = partner else { return (None, None) };
+        let (day, bound) = (today(partner.schedule.zone, now), receive_bound(partner.ramp.quota(partner.grown)));
+        let mut books = self.books();
+        let received = books.received.entry((partner.id, day)).or_default();
+        *received += 1;
+        let flooded = || format!("I22: mailbox {} receives {received} mails on {day}, {bound} may be", partner.id);
+        (Some(day), (*received > bound).then(flooded))
     }
 
     /// I1, by the quota that the mailbox has now.
@@ -160,11 +182,13 @@ impl Judge {
         let (mailbox, day) = (flying.mailbox, flying.day);
         {
             let mut books = self.books();
+            books.is_not_received(&flying, ended.as_ref());
             let counts = books.counts.entry((mailbox, day)).or_default();
             match flying.answers {
                 Some(_) => counts.answering -= 1,
                 None => counts.flying -= 1,
             }
+            counts.tried -= u16::from(ended.is_none() && flying.answers.is_none());
             match &ended {
                 Some(ended) => *counts.of(ended, flying.answers.is_some()) += 1,
                 None if flying.answers.is_none() => {
@@ -239,6 +263,9 @@ impl Judge {
         self.demand((row.sent, row.failed, row.uncertain, row.replied) == here, || {
             format!("mailbox {mailbox}: {row:?}, and here {counts:?}")
         });
+        self.demand(row.attempts == counts.tried, || {
+            format!("I21: mailbox {mailbox}: what never started uses an attempt: {row:?}, and here {counts:?}")
+        });
         self.demand(row.reserved == counts.sent + counts.uncertain + counts.flying, || {
             format!("I1: mailbox {mailbox}: reserved = sent + uncertain + in flight: {row:?}, and here {counts:?}")
         });
@@ -273,6 +300,16 @@ impl Judge {
 }
 
 impl Books {
+    /// Gives back what a mail took of the partner's day that was never started, or refused.
+    fn is_not_received(&mut self, flying: &Flying, ended: Option<&Ended>) {
+        let given_back = ended.is_none_or(|ended| ended.status == "FAILED" && !ended.uncertain);
+        if let Some(day) = flying.partner_day.filter(|_| given_back)
+            && let Some(received) = self.received.get_mut(&(flying.partner, day))
+        {
+            *received -= 1;
+        }
+    }
+
     /// Notes the pair or the thread that a reservation uses. Returns the round of the pair, and what is wrong with it.
     fn uses(&mut self, ask: &Ask, flight: &Flight) -> (i16, Option<String>) {
         let partner = flight.recipient.mailbox;

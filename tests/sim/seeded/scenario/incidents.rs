@@ -9,7 +9,7 @@ use crate::{
 
 /// Something of everything.
 pub fn any(scenario: &mut Scenario, draw: &mut Draw) {
-    match draw.between(0, 8) {
+    match draw.between(0, 9) {
         0 => {
             let condition = draw.pick(&REDIS);
             sky(scenario, draw, Service::Redis, condition);
@@ -28,14 +28,19 @@ pub fn any(scenario: &mut Scenario, draw: &mut Draw) {
             let mood = draw.pick(&Mood::ALL);
             host(scenario, draw, mood, 30);
         }
+        8 => {
+            let mood = draw.pick(&Mood::SILENT);
+            host(scenario, draw, mood, 30);
+        }
         _ => operator(scenario, draw),
     }
 }
 
 pub const REDIS: [Condition; 4] = [Condition::Gone, Condition::RequestsLost, Condition::AnswersLost, Condition::Paused];
 
-pub const POSTGRES: [Condition; 6] = [
+pub const POSTGRES: [Condition; 7] = [
     Condition::Gone,
+    Condition::ReadOnly,
     Condition::RequestsLost,
     Condition::AnswersLost,
     Condition::Paused,
@@ -52,7 +57,7 @@ pub fn sky(scenario: &mut Scenario, draw: &mut Draw, service: Service, condition
 
 /// A worker is cut off, or stopped in its tracks.
 pub fn trouble(scenario: &mut Scenario, draw: &mut Draw) {
-    let state = draw.pick(&[State::Frozen, State::Cut(Service::Redis), State::Cut(Service::Postgres)]);
+    let state = draw.pick(&[State::Frozen, State::Cut(Service::Redis), State::Cut(Service::Postgres), State::ReadOnly]);
     let lasts = draw.pick(&[1_500, 8_000, 25_000]);
     let place = draw.between(0, scenario.lives.len() as i64 - 1) as usize;
     befall(scenario, draw, place, state, lasts);
@@ -74,11 +79,12 @@ pub fn leave(scenario: &mut Scenario, draw: &mut Draw) {
     if scenario.lives.len() < 2 {
         scenario.lives.push(Life::of("b", 1_000));
     }
-    let at = scenario.instant(draw).max(30_000);
     let place = draw.between(1, scenario.lives.len() as i64 - 1) as usize;
+    let at = scenario.instant(draw).max(30_000);
     let (killed, again) = (draw.chance(50), draw.chance(60));
     let life = &mut scenario.lives[place];
-    if life.stops_ms.is_some() || life.killed_ms.is_some() {
+    // One that works alone is the only one there is.
+    if life.solo || life.stops_ms.is_some() || life.killed_ms.is_some() || at < life.begins_ms + 5_000 {
         return;
     }
     if killed {

@@ -6,6 +6,7 @@ use warmup::domain::caps::CapLimits;
 use super::{
     HOSTS, Life, Scenario, WIDE, What,
     incidents::{POSTGRES, REDIS, befall, host, leave, operator, sky},
+    shapes,
 };
 use crate::{
     link::{Service, State},
@@ -29,10 +30,17 @@ pub enum Theme {
     Drain,
     Breaker,
     Night,
+    Silent,
+    Slow,
+    ReadOnly,
+    Jumps,
+    Bulk,
+    Limits,
+    Sizes,
 }
 
 impl Theme {
-    pub const ALL: [Theme; 14] = [
+    pub const ALL: [Theme; 21] = [
         Theme::Redis,
         Theme::Postgres,
         Theme::Comings,
@@ -47,6 +55,13 @@ impl Theme {
         Theme::Drain,
         Theme::Breaker,
         Theme::Night,
+        Theme::Silent,
+        Theme::Slow,
+        Theme::ReadOnly,
+        Theme::Jumps,
+        Theme::Bulk,
+        Theme::Limits,
+        Theme::Sizes,
     ];
 
     /// Makes sure of what it is about.
@@ -66,6 +81,13 @@ impl Theme {
             Theme::Drain => drain(scenario, draw),
             Theme::Breaker => breaker(scenario, draw),
             Theme::Night => night(scenario, draw),
+            Theme::Silent => shapes::silent(scenario, draw),
+            Theme::Slow => shapes::slow(scenario, draw),
+            Theme::ReadOnly => shapes::read_only(scenario, draw),
+            Theme::Jumps => shapes::jumps(scenario, draw),
+            Theme::Bulk => shapes::bulk(scenario, draw),
+            Theme::Limits => shapes::limits(scenario, draw),
+            Theme::Sizes => shapes::sizes(scenario, draw),
         }
     }
 }

@@ -2,29 +2,36 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use warmup::{
     observe::liveness::Liveness,
+    ports::LeaseKey,
     worker::{KeeperError, Worker},
 };
 
 use super::{Fault, Guard, Life, SHARDS, Stage, What, Who};
-use crate::link::{Link, Service, State};
+use crate::{
+    link::{Link, Service, State},
+    skewed::Skewed,
+};
 
 impl Stage {
     /// Lives a worker's life.
     pub(super) async fn work(self, life: Life, again: bool) {
         self.until(life.begins_ms).await;
         self.note_begin(&life, again);
-        let (who, link) = self.connect(&life);
+        let (who, link, clock) = self.connect(&life);
         let stop = CancellationToken::new();
         let worker = Worker::new(link.ports(), self.settings(&life), Arc::new(Liveness::default()));
         let worker = tokio::spawn(worker.run(stop.clone()));
         let troubles = tokio::spawn(self.clone().trouble(life.clone(), Arc::clone(&who), Arc::clone(&link)));
+        let jumps = tokio::spawn(self.clone().jump(life.clone(), clock));
         if let Some(killed) = life.killed_ms {
             self.until(killed).await;
             self.note_end(&life, &who, "killed", [Fault::Killed, Fault::KilledFlying]);
             link.set(State::Dead);
+            jumps.abort();
             return worker.abort();
         }
         let stops_ms = life.stops_ms.unwrap_or(self.scenario.lasts_ms());
@@ -46,6 +53,7 @@ impl Stage {
             Err(refusal) => self.refused(&life, refusal),
         }
         troubles.abort();
+        jumps.abort();
     }
 
     fn note_end(&self, life: &Life, who: &Who, how: &str, [fault, flying]: [Fault; 2]) {
@@ -95,14 +103,43 @@ impl Stage {
         !troubled && !skies.into_iter().any(|incident| overlaps(incident.from_ms, incident.to_ms))
     }
 
+    /// A worker that can't write has no shard once the others had time to take them.
+    async fn gives_shards_up(&self, life: &Life, who: &Who, from: i64, to: i64) {
+        let by = from + self.scenario.recovery_ms();
+        if by < to {
+            self.until(by).await;
+            let holders = self.leases.holders();
+            let held =
+                holders.into_iter().filter(|(key, run)| matches!(key, LeaseKey::Shard(_)) && Some(*run) == who.run());
+            let held = held.count();
+            if held > 0 {
+                self.judge.violated(format!("I21: {} can't write and keeps {held} shards", life.name));
+            }
+        }
+    }
+
+    /// Lets the worker's clock jump, and return.
+    async fn jump(self, life: Life, clock: Arc<Skewed>) {
+        for (ahead, from, to) in life.jumps {
+            self.until(from).await;
+            self.judge.happens(format!("the clock of {} is {ahead} s ahead until {to} ms", life.name));
+            self.judge.fault(Fault::ClockJumped);
+            clock.jump_to(TimeDelta::seconds(life.ahead_seconds + ahead));
+            self.until(to).await;
+            clock.jump_to(TimeDelta::seconds(life.ahead_seconds));
+            self.judge.fault(Fault::ClockReturned);
+        }
+    }
+
     async fn trouble(self, life: Life, who: Arc<Who>, link: Arc<Link>) {
-        for (state, from, to) in life.troubles {
+        for (state, from, to) in life.troubles.clone() {
             self.until(from).await;
             self.judge.happens(format!("{} is {state:?} until {to} ms", life.name));
             let frozen = state == State::Frozen;
             let fault = match state {
                 State::Cut(Service::Redis) => Fault::CutFromRedis,
                 State::Cut(Service::Postgres) => Fault::CutFromPostgres,
+                State::ReadOnly => Fault::ReadOnlyForOne,
                 _ if to - from > 65_000 => Fault::FrozenPastSweep,
                 _ if to - from > 15_000 => Fault::FrozenPastLease,
                 _ => Fault::Frozen,
@@ -110,6 +147,9 @@ impl Stage {
             self.judge.fault(fault);
             self.judge.frozen(who.run(), frozen);
             link.set(state);
+            if state == State::ReadOnly {
+                self.gives_shards_up(&life, &who, from, to).await;
+            }
             self.until(to).await;
             link.set(State::Whole);
             self.judge.frozen(who.run(), false);

@@ -1,29 +1,37 @@
 //! Whether every shard sends: looked at each second once all is healed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use warmup::domain::{
-    id::{ShardId, UserId},
+    id::{MailboxId, ShardId},
     shard::{all_shards, shard_of},
 };
 
-use super::{ACTIVE, AUDIT_EVERY_SECONDS, ENOUGH_LANES, SHARDS, Stage, Theme};
+use super::{AUDIT_EVERY_SECONDS, ENOUGH_LANES, SHARDS, Stage, Theme, waits::Able};
 
 impl Stage {
     /// Looks at everything now and then, and after the healing at whether every shard sends.
     pub(super) async fn watch(&self) {
         let mut hungry: BTreeMap<ShardId, i64> = BTreeMap::new();
-        let mut second = 0;
-        while self.now_ms() < self.scenario.lasts_ms() {
-            second += 1;
-            self.clock.pause(Duration::from_secs(1)).await;
+        let (mut second, every) = (0, self.scenario.looks_every_seconds());
+        let troubles = self.scenario.troubles();
+        // Before the workers stop.
+        while self.now_ms() < self.scenario.lasts_ms() - 2_000 * every as i64 {
+            second += every;
+            self.clock.pause(Duration::from_secs(every)).await;
             if second % AUDIT_EVERY_SECONDS == 0 {
                 self.judge.audit();
             }
+            let able = self.able();
+            self.look_for_waits(&able, &troubles);
             if self.now_ms() >= self.scenario.healed_ms && self.sends_at_once() {
-                self.look_at_shards(&mut hungry);
+                self.look_at_shards(&able, &mut hungry);
             }
         }
+        self.look_for_traces().await;
     }
 
     /// Says whether nothing but a fault could hold up a shard: neither the cooldowns nor the caps, nor that the lanes are
@@ -33,12 +41,15 @@ impl Stage {
         theme != Theme::Breaker && tempo.lanes >= ENOUGH_LANES && !self.scenario.caps_bind()
     }
 
-    fn look_at_shards(&self, hungry: &mut BTreeMap<ShardId, i64>) {
+    fn look_at_shards(&self, able: &BTreeMap<MailboxId, Able>, hungry: &mut BTreeMap<ShardId, i64>) {
         let now = self.now_ms();
+        // Mailboxes that are due since long, so that they stand in the plan.
+        let owing = able.iter().filter(|(_, able)| **able == Able::Late).map(|(mailbox, _)| shard_of(*mailbox, SHARDS));
+        let owing: BTreeSet<ShardId> = owing.collect();
         let within = 1_000 * (self.scenario.tempo.lease_ttl + 2 * self.scenario.tempo.heartbeat) as i64;
         for shard in all_shards(SHARDS) {
             let sent = self.judge.last_reserved(shard).map_or(0, |at| (at - self.scenario.begins).num_milliseconds());
-            if !self.owes(shard) {
+            if !owing.contains(&shard) {
                 hungry.remove(&shard);
                 continue;
             }
@@ -48,30 +59,5 @@ impl Stage {
                 self.judge.violated(format!("shard {shard} owes mails and sends none for {waits} ms"));
             }
         }
-    }
-
-    /// Says whether a mailbox of the shard could send right now.
-    fn owes(&self, shard: ShardId) -> bool {
-        let now = self.clock.now();
-        self.world.days().into_iter().filter(|(mailbox, ..)| shard_of(*mailbox, SHARDS) == shard).any(
-            |(id, day, row)| {
-                let Some(mailbox) = self.world.mailbox(id) else { return false };
-                let quota = mailbox.ramp.quota(mailbox.grown);
-                let limited = self.scenario.daily_limits.iter().any(|(user, _)| UserId(*user) == mailbox.user);
-                let hours =
-                    mailbox.schedule.sending(day, ACTIVE.parse().expect("hours")).is_some_and(|s| s.contains(now));
-                let window = mailbox.schedule.window.on(mailbox.schedule.zone, day);
-                hours
-                    && now > window.end
-                    && !limited
-                    && !self.scenario.host_limits.contains(&mailbox.endpoint.host)
-                    && row.reserved < quota
-                    && row.attempts < 2 * quota
-                    && self.world.may_send_and_receive(id).0
-                    && self.judge.cool_from(id).is_none_or(|cool| cool <= now)
-                    && !self.judge.is_flying(id)
-                    && self.world.has_open_partner(id)
-            },
-        )
     }
 }

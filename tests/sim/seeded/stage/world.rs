@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use warmup::{
     adapters::memory::world::Standing,
     domain::{
@@ -32,6 +33,15 @@ impl Stage {
                 self.judge.fault(Fault::RedisForgot);
             }
             What::EpochsPass => self.pass_epochs().await,
+            What::RedisClock(ahead) => {
+                self.judge.fault(Fault::RedisClockJumped);
+                self.judge.disturbed();
+                self.redis_clock.jump_to(TimeDelta::seconds(ahead));
+                self.until(to_ms).await;
+                self.redis_clock.jump_to(TimeDelta::zero());
+                self.judge.fault(Fault::RedisClockReturned);
+                self.judge.disturbed();
+            }
             What::Suspended => {
                 self.judge.fault(Fault::Suspended);
                 self.machine.suspend(Duration::from_millis((to_ms - from_ms).unsigned_abs()));
@@ -41,7 +51,10 @@ impl Stage {
                 self.until(to_ms).await;
                 self.hosts.leave(host, mood);
             }
-            what => self.operate(what).await,
+            what => {
+                self.operate(what).await;
+                self.judge.operated();
+            }
         }
     }
 
@@ -55,12 +68,23 @@ impl Stage {
             }
             What::Pause(mailbox) => {
                 self.judge.fault(Fault::MailboxPaused);
-                let paused = Standing::Stopped { reason: "operator".into(), by_operator: true };
-                self.world.change(MailboxId(mailbox), |mailbox| mailbox.sending = paused);
+                self.pause(MailboxId(mailbox));
             }
             What::Resume(mailbox) => {
                 self.judge.fault(Fault::MailboxResumed);
                 self.resume(MailboxId(mailbox));
+            }
+            What::PauseAll => {
+                self.judge.fault(Fault::PausedInBulk);
+                self.everybody().into_iter().for_each(|mailbox| self.pause(mailbox));
+            }
+            What::ResumeAll => {
+                self.judge.fault(Fault::ResumedInBulk);
+                self.everybody().into_iter().for_each(|mailbox| self.resume(mailbox));
+            }
+            What::EnrolMany(new) => {
+                self.judge.fault(Fault::EnrolledInBulk);
+                new.iter().for_each(|new| self.world.enrol(mailbox(new)));
             }
             What::Enrol(new) => {
                 self.judge.fault(Fault::MailboxEnrolled);
@@ -102,6 +126,15 @@ impl Stage {
         self.bell.ring(ring).await.expect("a bell in memory rings");
     }
 
+    fn everybody(&self) -> Vec<MailboxId> {
+        self.world.mailbox_states().into_iter().map(|(mailbox, _)| mailbox).collect()
+    }
+
+    fn pause(&self, mailbox: MailboxId) {
+        let paused = Standing::Stopped { reason: "operator".into(), by_operator: true };
+        self.world.change(mailbox, |mailbox| mailbox.sending = paused);
+    }
+
     fn resume(&self, mailbox: MailboxId) {
         self.world.change(mailbox, |mailbox| {
             (mailbox.sending, mailbox.receiving) = (Standing::Active, Standing::Active);
@@ -113,8 +146,9 @@ impl Stage {
         self.until(self.scenario.quiet_ms).await;
         self.judge.happens("the hosts are well, and all are resumed");
         HOSTS.into_iter().for_each(|host| self.world.resume_host(host));
-        (1..200).for_each(|mailbox| self.resume(MailboxId(mailbox)));
+        self.everybody().into_iter().for_each(|mailbox| self.resume(mailbox));
         self.order(true, true).await;
+        self.judge.operated();
     }
 }
 
@@ -130,6 +164,7 @@ pub(super) fn felt(judge: &Judge, service: Service, condition: Condition) {
             Fault::RedisPaused
         }
         (Service::Postgres, Condition::Gone) => Fault::PostgresGone,
+        (Service::Postgres, Condition::ReadOnly) => Fault::PostgresReadOnly,
         (Service::Postgres, Condition::RequestsLost) => Fault::PostgresRequestLost,
         (Service::Postgres, Condition::AnswersLost) => Fault::PostgresAnswerLost,
         (Service::Postgres, Condition::Paused) => Fault::PostgresPaused,
