@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod census;
 pub mod checkup;
 pub mod control;
+pub mod credentials;
 pub mod desk;
 mod directory;
 pub mod events;

@@ -22,6 +22,7 @@ mod needs;
 mod row;
 mod rules;
 mod secret;
+mod secret_file;
 mod show;
 mod table;
 mod warnings;
@@ -36,6 +37,7 @@ pub use example::env_example;
 pub use fault::{Fault, Faults, Warning};
 pub use needs::{Load, Need};
 pub use secret::MasterKey;
+pub use secret_file::ServerUrl;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;
 pub use warnings::{EnrolledLoad, HostLoad, OwnerLoad};
@@ -77,10 +79,11 @@ impl Settings {
         faults.or((settings, warnings))
     }
 
-    /// Reads the settings as `from_vars` does, and opens every file that they name: one that can't be read is a fault,
+    /// Reads the settings as `from_vars` does, reads the secrets that stand in files, and opens every other file: one that can't be read is a fault,
     /// and so is each fault of the templates and of the host limits.
     pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
-        let (settings, mut faults) = Settings::judged(vars);
+        let (mut settings, mut faults) = Settings::judged(vars);
+        settings.read_secret_files(&mut faults);
         settings.open_files(&mut faults);
         let mut warnings = warnings::of(&settings);
         warnings.extend(settings.read_templates(&mut faults));
@@ -152,7 +155,12 @@ impl Settings {
 
     /// Returns `Ok` when no server is named, or the faults: `warmup local` brings its own.
     pub fn require_no_server(&self) -> Result<(), Faults> {
-        let named = [("DATABASE_URL", self.database_url.is_some()), ("REDIS_URL", self.redis_url.is_some())];
+        let named = [
+            ("DATABASE_URL", self.database_url.is_some()),
+            ("REDIS_URL", self.redis_url.is_some()),
+            ("DATABASE_URL_FILE", self.database_url_file.is_some()),
+            ("REDIS_URL_FILE", self.redis_url_file.is_some()),
+        ];
         let mut faults = Faults::default();
         for (name, _) in named.into_iter().filter(|(_, named)| *named) {
             faults.add(name, "is set, and `warmup local` brings servers of its own", "unset it, or use `warmup run`");

@@ -1,5 +1,6 @@
 //! Floor 1: how the process shows itself.
 
+pub mod access;
 pub mod doc;
 pub mod fleet;
 pub mod liveness;

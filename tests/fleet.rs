@@ -21,6 +21,8 @@ mod checkup;
 mod clocks;
 #[path = "fleet/counts.rs"]
 mod counts;
+#[path = "fleet/credentials.rs"]
+mod credentials;
 #[path = "fleet/days.rs"]
 mod days;
 #[path = "fleet/gate.rs"]

@@ -12,7 +12,7 @@ use warmup::{
     domain::health::Health,
     observe::{
         fleet::{self, Fleet},
-        meters::{Call, CallError, Cap, Ended, Meters, Verdict, Why},
+        meters::{Call, CallError, Cap, Ended, Meters, ServerLabel, Verdict, Why},
     },
 };
 
@@ -48,6 +48,7 @@ fn all() -> String {
     meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.4);
     meters.capped.get_or_create(&Cap { cap: "user_minute" }).inc();
     meters.unreserved.get_or_create(&Why { reason: "not-cool" }).inc();
+    meters.credentials_refused.get_or_create(&ServerLabel { server: "postgres" }).inc();
     meters.postgres.get_or_create(&Call { call: "reserve" }).observe(0.01);
     meters.postgres_errors.get_or_create(&CallError { call: "reserve", error: "unavailable" }).inc();
     meters.redis.get_or_create(&Call { call: "grant" }).observe(0.001);

@@ -29,11 +29,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- /* What every pod of the fleet and its migration must agree on. */ -}}
 {{- define "warmup.env" -}}
-{{- $secret := .Values.existingSecret -}}
-- name: DATABASE_URL
-  valueFrom: { secretKeyRef: { name: {{ $secret }}, key: {{ .Values.secretKeys.databaseUrl }} } }
-- name: REDIS_URL
-  valueFrom: { secretKeyRef: { name: {{ $secret }}, key: {{ .Values.secretKeys.redisUrl }} } }
+# Files and no values: a mounted Secret follows its changes, so a rotated password needs no restart.
+- name: DATABASE_URL_FILE
+  value: /etc/warmup-secrets/database-url
+- name: REDIS_URL_FILE
+  value: /etc/warmup-secrets/redis-url
 # A release of several pods must never claim to be alone.
 - name: WARMUP_DISTRIBUTED_MODE
   value: "true"
@@ -43,6 +43,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - name: {{ $name }}
   value: {{ include "warmup.text" $value | quote }}
 {{- end }}
+{{- end }}
+
+{{- /* The Secret as files, for the pod's own user alone. */ -}}
+{{- define "warmup.secretItems" -}}
+- { key: {{ .Values.secretKeys.databaseUrl }}, path: database-url }
+- { key: {{ .Values.secretKeys.redisUrl }}, path: redis-url }
 {{- end }}
 
 {{- define "warmup.podSecurity" -}}

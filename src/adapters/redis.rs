@@ -13,6 +13,7 @@ mod fit;
 mod keys;
 mod leases;
 mod lookout;
+mod manager;
 mod members;
 mod pool;
 
@@ -25,5 +26,6 @@ pub use fit::{acl_rule, check, check_version};
 pub use keys::Keys;
 pub use leases::RedisLeases;
 pub use lookout::RedisLookout;
+pub use manager::Reread;
 pub use members::RedisMembers;
 pub use pool::{CALL_TIMEOUT, Pool, open};

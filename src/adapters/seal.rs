@@ -14,7 +14,10 @@
 //! Version 1 is what earlier releases sealed, and what the keyring's check value is still: it knows no places, and opens for
 //! any. A password becomes version 2 when it is given or sealed again, at the latest by `keys rotate`.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{PoisonError, RwLock},
+};
 
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
@@ -117,22 +120,39 @@ pub struct Opened {
     pub places: Option<Vec<Endpoint>>,
 }
 
-/// Seals and opens under one master key.
+/// Seals and opens under one master key, which a rotation may replace while it is shared.
+pub struct Sealer(RwLock<Key>);
+
 #[derive(Clone)]
-pub struct Sealer {
+struct Key {
     cipher: XChaCha20Poly1305,
-    key_id: KeyId,
+    id: KeyId,
+}
+
+impl Key {
+    fn new(key: &[u8; 32]) -> Key {
+        Key { cipher: XChaCha20Poly1305::new(key.into()), id: KeyId::of(key) }
+    }
 }
 
 impl Sealer {
     /// Makes a sealer of the 32 bytes of `WARMUP_MASTER_KEY`.
     pub fn new(key: &[u8; 32]) -> Sealer {
-        Sealer { cipher: XChaCha20Poly1305::new(key.into()), key_id: KeyId::of(key) }
+        Sealer(RwLock::new(Key::new(key)))
     }
 
     /// The id of the key it works with.
     pub fn key_id(&self) -> KeyId {
-        self.key_id
+        self.key().id
+    }
+
+    /// Works with another key from now on: the master key was rotated.
+    pub fn adopt(&self, key: &[u8; 32]) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Key::new(key);
+    }
+
+    fn key(&self) -> Key {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seals the password of `mailbox`, to be sent to `places` and nowhere else. Two seals of one password differ.
@@ -187,11 +207,12 @@ impl Sealer {
     /// `head` is what stands in the clear before the ciphertext; the context must hold it too.
     fn seal_bytes(&self, version: u8, head: &[u8], context: &[u8], secret: &[u8]) -> Vec<u8> {
         let nonce = XNonce::generate();
-        let ciphertext = self
+        let key = self.key();
+        let ciphertext = key
             .cipher
             .encrypt(&nonce, Payload { msg: secret, aad: context })
             .expect("XChaCha20-Poly1305 seals anything below 256 GiB");
-        [&[version], self.key_id.as_bytes(), &nonce, head, &ciphertext].concat()
+        [&[version], key.id.as_bytes(), &nonce, head, &ciphertext].concat()
     }
 
     /// Returns the version of a value that was sealed under this key, and what stands behind its nonce.
@@ -201,8 +222,9 @@ impl Sealer {
             return Err(SealError::Malformed("unknown version"));
         }
         let sealed_under = KeyId::of_sealed(head).ok_or(SealError::Malformed("no key id"))?;
-        if sealed_under != self.key_id {
-            return Err(SealError::WrongKey { sealed_under, have: self.key_id });
+        let have = self.key_id();
+        if sealed_under != have {
+            return Err(SealError::WrongKey { sealed_under, have });
         }
         Ok((head[0], body))
     }
@@ -210,13 +232,13 @@ impl Sealer {
     fn open_bytes(&self, context: &[u8], sealed: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = sealed.get(1 + KeyId::BYTES..HEAD_BYTES).and_then(|nonce| XNonce::try_from(nonce).ok());
         let nonce = nonce.ok_or(SealError::Malformed("no nonce"))?;
-        self.cipher.decrypt(&nonce, Payload { msg: ciphertext, aad: context }).map_err(|_| SealError::Tampered)
+        self.key().cipher.decrypt(&nonce, Payload { msg: ciphertext, aad: context }).map_err(|_| SealError::Tampered)
     }
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Sealer").field("key_id", &self.key_id()).finish_non_exhaustive()
     }
 }
 

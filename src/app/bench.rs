@@ -28,7 +28,7 @@ pub use self::{
 };
 use super::{metered::metered, sending::SendingThread, world};
 use crate::{
-    adapters::{postgres::fleet, system::Dice},
+    adapters::{postgres::fleet, seal::Sealer, system::Dice},
     config::Settings,
     domain::id::{RunId, UserId, WorkerId},
     observe::{liveness::Liveness, meters::SharedMeters},
@@ -74,16 +74,18 @@ pub struct Measured {
 ///
 /// Returns an error when a service is away or unfit, or the worker refuses to start.
 pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed: u64) -> anyhow::Result<Measured> {
-    let (ports, database) = world::ports(settings, Arc::clone(&clock), Arc::new(Dice::seeded(seed))).await?;
+    let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
+    let liveness = Arc::new(Liveness::default());
+    let (ports, database) = world::ports(settings, Arc::clone(&clock), Arc::new(Dice::seeded(seed)), sealer).await?;
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
     let redis = world::redis(settings, 1)?;
     let worker = world::worker_settings(settings, WorkerId("bench".into()), fleet);
     let meters = SharedMeters::default();
     fill_caps(&ports, &database).await?;
     let probe = Arc::new(Probe::new(Arc::clone(&clock)));
-    let ports = probe::around(metered(ports, &meters, settings.cron_interval), &probe);
+    let ports = probe::around(metered(ports, &meters, &liveness, settings.cron_interval), &probe);
     let sending = SendingThread::start().context("no thread to send on")?;
-    let worker = Worker::new(ports, worker, Arc::new(Liveness::default())).with_lanes_on(sending.handle());
+    let worker = Worker::new(ports, worker, liveness).with_lanes_on(sending.handle());
 
     let before = Counts::read(&database, &redis).await?;
     let spent = Spent::from_here();

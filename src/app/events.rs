@@ -37,6 +37,7 @@ const WORDS: &[(&str, &str)] = &[
     ("day-reopened", "a day that was closed too early is open again"),
     ("writes-refused", "Postgres refused a worker's writes"),
     ("key-rotated", "master key rotated"),
+    ("credentials-refused", "a worker stopped: its credentials were refused for minutes"),
 ];
 
 /// What an operator gives as reason when he gives none; it says nothing.

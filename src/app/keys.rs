@@ -20,9 +20,7 @@ use crate::config::MasterKey;
 ///
 /// Returns an error when there is such a file already: it may hold a key that something is sealed under.
 pub fn generate(path: &Path) -> anyhow::Result<MasterKey> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    OsRng.try_fill_bytes(bytes.as_mut_slice()).context("the system has no random numbers")?;
-    let text = Zeroizing::new(STANDARD.encode(bytes.as_slice()));
+    let text = fresh()?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -32,6 +30,17 @@ pub fn generate(path: &Path) -> anyhow::Result<MasterKey> {
     let written = file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
     written.and_then(|()| sync_folder(path)).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(MasterKey::from_base64(&text).expect("32 bytes in base64 are a key"))
+}
+
+/// Makes a key that stands in no file yet.
+pub fn make() -> anyhow::Result<MasterKey> {
+    Ok(MasterKey::from_base64(&fresh()?).expect("32 bytes in base64 are a key"))
+}
+
+fn fresh() -> anyhow::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    OsRng.try_fill_bytes(bytes.as_mut_slice()).context("the system has no random numbers")?;
+    Ok(Zeroizing::new(STANDARD.encode(bytes.as_slice())))
 }
 
 /// The file's name is durable only once its folder is.

@@ -9,12 +9,12 @@
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    credentials::PATIENCE,
     desk::Desk,
     serve::{self, Listeners},
     world,
@@ -26,7 +26,7 @@ use crate::{
     },
     config::Settings,
     local::{
-        home::{FoundKey, Home, Running},
+        home::{FoundKey, Home, Running, install_key, kept_keys, prepared_key},
         servers::{Durability, PrivatePostgres, PrivateRedis, end_orphans, keep_up},
     },
     observe::telemetry::Telemetry,
@@ -58,10 +58,12 @@ impl Local {
         let redis = PrivateRedis::start(home.path()).await?;
         settings.database_url = Some(postgres.url().into());
         settings.redis_url = Some(redis.url().into());
-        settings.master_key = settings.master_key.or(key.as_ref().map(|found| found.key.clone()));
+        if let Some(found) = &key {
+            (settings.master_key, settings.master_key_file) = (Some(found.key.clone()), Some(found.path.clone()));
+        }
         let database = world::database(&settings).await?;
         migrate::migrate(&database, settings.shards, now).await?;
-        let local = Local { settings, database, key, redis, postgres, home };
+        let mut local = Local { settings, database, key, redis, postgres, home };
         local.check_key().await?;
         local.home.announce(&local.addresses())?;
         Ok(local)
@@ -85,8 +87,10 @@ impl Local {
 
     /// Goes on with the values of `fresh`, and with the servers, the key and the token of before.
     pub fn adopt(&mut self, fresh: Settings) {
-        let Settings { database_url, redis_url, master_key, admin_token, data_dir, .. } = self.settings.clone();
-        self.settings = Settings { database_url, redis_url, master_key, admin_token, data_dir, ..fresh };
+        let Settings { database_url, redis_url, master_key, master_key_file, admin_token, data_dir, .. } =
+            self.settings.clone();
+        self.settings =
+            Settings { database_url, redis_url, master_key, master_key_file, admin_token, data_dir, ..fresh };
     }
 
     /// The database, at this release.
@@ -124,7 +128,7 @@ impl Local {
     {
         tokio::select! {
             biased;
-            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, stop) => report,
+            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, PATIENCE, stop) => report,
             never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
         }
     }
@@ -138,13 +142,43 @@ impl Local {
         tracing::info!("Redis and Postgres stopped");
     }
 
-    async fn check_key(&self) -> anyhow::Result<()> {
-        let checked = keyring::check(&self.database, &self.sealer()?).await.map(drop);
-        match &self.key {
-            Some(found) => checked.with_context(|| {
-                format!("{} is not the key of the data beside it: put it back from your copy", found.path.display())
-            }),
-            None => Ok(checked?),
+    async fn check_key(&mut self) -> anyhow::Result<()> {
+        let Err(error) = keyring::check(&self.database, &self.sealer()?).await else { return Ok(()) };
+        let Some(path) = self.key.as_ref().map(|found| found.path.clone()) else { return Err(error.into()) };
+        if self.finish_rotation().await? {
+            return Ok(());
         }
+        let path = path.display();
+        let instead = match self.kept_key().await {
+            Some(kept) => format!("the key that an earlier rotation kept is: `cp {} {path}`", kept.path.display()),
+            None => "put it back from your copy".to_owned(),
+        };
+        Err(anyhow::Error::from(error).context(format!("{path} is not the key of the data beside it: {instead}")))
+    }
+
+    /// Installs the key that a rotation prepared and that the database has already: it was interrupted in between.
+    async fn finish_rotation(&mut self) -> anyhow::Result<bool> {
+        let Some(prepared) = prepared_key(self.home.path())? else { return Ok(false) };
+        if !self.fits(&prepared).await {
+            return Ok(false);
+        }
+        install_key(self.home.path())?;
+        tracing::warn!("a rotation of the master key was interrupted: the new key is installed now");
+        self.settings.master_key = Some(prepared.key);
+        Ok(true)
+    }
+
+    /// The key of an earlier rotation that is the database's.
+    async fn kept_key(&self) -> Option<FoundKey> {
+        for kept in kept_keys(self.home.path()) {
+            if self.fits(&kept).await {
+                return Some(kept);
+            }
+        }
+        None
+    }
+
+    async fn fits(&self, found: &FoundKey) -> bool {
+        keyring::holds(&self.database, Sealer::new(found.key.expose()).key_id()).await.unwrap_or(false)
     }
 }

@@ -12,9 +12,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tracing::{Instrument, Span};
 
+use super::credentials::PATIENCE;
 use crate::{
     observe::{
-        meters::{Call, CallError, Meters, SharedMeters},
+        access::Server,
+        liveness::Liveness,
+        meters::{Call, CallError, Meters, ServerLabel, SharedMeters},
         spans,
     },
     ports::{Clock, PortError},
@@ -22,9 +25,10 @@ use crate::{
 };
 
 /// Puts meters around `ports` of a worker that ticks at this interval.
-pub(super) fn metered(ports: Ports, meters: &SharedMeters, tick_interval: Duration) -> Ports {
+pub(super) fn metered(ports: Ports, meters: &SharedMeters, liveness: &Arc<Liveness>, tick_interval: Duration) -> Ports {
     let interval = TimeDelta::from_std(tick_interval).unwrap_or(TimeDelta::MAX);
-    let meter = || Meter { meters: Arc::clone(meters), clock: Arc::clone(&ports.clock) };
+    let meter =
+        || Meter { meters: Arc::clone(meters), liveness: Arc::clone(liveness), clock: Arc::clone(&ports.clock) };
     Ports {
         caps: Arc::new(caps::Metered { inner: Arc::clone(&ports.caps), meter: meter() }),
         ledger: Arc::new(ledger::Metered { inner: Arc::clone(&ports.ledger), meter: meter() }),
@@ -39,6 +43,7 @@ pub(super) fn metered(ports: Ports, meters: &SharedMeters, tick_interval: Durati
 /// The meters and the clock by which they time.
 struct Meter {
     meters: SharedMeters,
+    liveness: Arc<Liveness>,
     clock: Arc<dyn Clock>,
 }
 
@@ -50,6 +55,13 @@ enum Service {
 }
 
 impl Service {
+    fn server(self) -> Server {
+        match self {
+            Service::Postgres => Server::Postgres,
+            Service::Redis => Server::Redis,
+        }
+    }
+
     /// The span of a call that is part of something that has one.
     fn span(self, call: &'static str) -> Span {
         if Span::current().is_none() {
@@ -86,9 +98,27 @@ impl Meter {
         let asked = self.clock.machine();
         let answer = asking.instrument(service.span(call)).await;
         calls.get_or_create(&Call { call }).observe(self.clock.machine().since(asked).as_secs_f64());
+        match &answer {
+            Ok(_) => self.liveness.access.record_success(service.server()),
+            Err(PortError::Denied(error)) => self.note_denial(service.server(), error),
+            Err(_) => {}
+        }
         if let Err(error) = &answer {
             errors.get_or_create(&CallError { call, error: error.kind() }).inc();
         }
         answer
+    }
+
+    /// Notes a call that was refused for the credentials.
+    fn note_denial(&self, server: Server, error: &str) {
+        self.meters.credentials_refused.get_or_create(&ServerLabel { server: server.as_str() }).inc();
+        if self.liveness.access.record_refusal(server, self.clock.machine()) {
+            tracing::warn!(
+                error,
+                "{server} refuses the user or the password in {}: without one success this worker stops in {} s",
+                server.setting(),
+                PATIENCE.as_secs()
+            );
+        }
     }
 }

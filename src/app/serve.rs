@@ -6,9 +6,15 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{capacity, desk::Desk, keywatch, metered::metered, pushing, sending::SendingThread, templates, world};
+use super::{
+    capacity, credentials, desk::Desk, keywatch::KeyWatch, metered::metered, pushing, sending::SendingThread,
+    templates, world,
+};
 use crate::{
-    adapters::{postgres::fleet, seal::Sealer},
+    adapters::{
+        postgres::{fleet, pool},
+        seal::Sealer,
+    },
     config::Settings,
     domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters, telemetry::Telemetry},
@@ -44,13 +50,15 @@ impl Listeners {
 
 /// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
 /// closed, what is on its way finished, leases given back, metrics pushed a last time, HTTP last. While it waits for servers that are away, it is alive
-/// and not ready. `answer` is the HTTP: it lives a floor above.
+/// and not ready. `answer` is the HTTP: it lives a floor above. `patience` is the time of refused credentials after which it
+/// stops by itself.
 pub async fn serve<F, Answering>(
     settings: &Settings,
     telemetry: &Telemetry,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     answer: F,
+    patience: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<Report>
 where
@@ -64,12 +72,16 @@ where
     let name = world::worker_name(settings);
     let desk = Desk::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let meters = SharedMeters::clone(&desk.meters);
+    let (sealer, database) = (Arc::clone(&desk.sealer), desk.database.clone());
     let desk = Arc::new(desk);
     let (answering, pushing) = (CancellationToken::new(), CancellationToken::new());
+    let url = settings.database()?;
+    let renew = pool::renew_requests;
+    tokio::spawn(credentials::keep_fresh(database, url, renew, Arc::clone(&clock), answering.clone()));
     let push = telemetry.push.clone();
     let pushes = push.map(|push| tokio::spawn(pushing::keep_pushing(Arc::clone(&desk), push, pushing.clone())));
     let answers = tokio::spawn(answer(listeners, desk, answering.clone()));
-    let report = work(settings, name, clock, entropy, (liveness, meters), stop).await;
+    let report = work(settings, name, clock, entropy, (liveness, meters, sealer), patience, stop).await;
     pushing.cancel();
     if let Some(pushes) = pushes {
         let _ = pushes.await;
@@ -84,12 +96,14 @@ async fn work(
     name: WorkerId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    (liveness, meters): (Arc<Liveness>, SharedMeters),
+    (liveness, meters, sealer): (Arc<Liveness>, SharedMeters, Arc<Sealer>),
+    patience: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
     // So that ending here by itself stops nothing else of the caller's.
     let stop = stop.child_token();
-    let ports = stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy)).await;
+    let ports =
+        stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy, Arc::clone(&sealer))).await;
     let Some(ports) = ports else {
         tracing::info!("stopped before the worker had started");
         return Ok(Report::default());
@@ -97,19 +111,27 @@ async fn work(
     let (ports, database) = ports?;
     let texts = templates::texts(settings, &database).await?;
     capacity::warn_at_start(&database, settings).await;
-    let key = Sealer::new(settings.require_master_key()?.expose()).key_id();
-    let watch = keywatch::watch(database.clone(), key, Arc::clone(&clock), settings.heartbeat, stop.clone());
-    let watch = tokio::spawn(watch);
+    let in_file = settings.clone();
+    let watch = KeyWatch { pool: database.clone(), sealer, in_file: move || in_file.master_key_in_file() };
+    let watch = tokio::spawn(watch.run(Arc::clone(&clock), settings.heartbeat, stop.clone()));
+    let refusals = tokio::spawn(credentials::watch(Arc::clone(&liveness), Arc::clone(&clock), patience, stop.clone()));
+    let (url, renew) = (settings.database()?, pool::renew_worker);
+    tokio::spawn(credentials::keep_fresh(database.clone(), url, renew, Arc::clone(&clock), stop.clone()));
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
+    let named = name.clone();
     let worker = world::worker_settings(settings, name, fleet);
     let sending = SendingThread::start().context("no thread to send on")?;
-    let worker = Worker::new(metered(ports, &meters, settings.cron_interval), worker, liveness)
+    let worker = Worker::new(metered(ports, &meters, &liveness, settings.cron_interval), worker, Arc::clone(&liveness))
         .with_texts(texts)
         .with_lanes_on(sending.handle());
     let report = worker.run(stop.clone()).await;
     // A worker that ended by itself ends its watch.
     stop.cancel();
     let rotated = watch.await.unwrap_or(false);
+    let refused = refusals.await.unwrap_or(None);
+    if let Some(server) = refused {
+        credentials::record_stop(&database, &named, server, clock.now()).await;
+    }
     tokio::select! {
         biased;
         () = database.close() => {}
@@ -118,6 +140,9 @@ async fn work(
     let report = report?;
     if rotated {
         bail!("WARMUP_MASTER_KEY was rotated away: start with the new key");
+    }
+    if let Some(server) = refused {
+        bail!(credentials::last_words(server, patience));
     }
     Ok(report)
 }

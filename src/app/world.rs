@@ -34,13 +34,16 @@ pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
 
 /// Opens connections to Redis, which need not be there: with TLS, and the operator's roots, where the URL says so.
 pub fn redis(settings: &Settings, connections: usize) -> anyhow::Result<redis::Pool> {
-    let url = settings.require_redis()?.expose_secret();
-    let address = match redis::Address::of(url, settings.tls_ca_file.as_deref()) {
+    let (url, ca_file) = (settings.redis()?, settings.tls_ca_file.clone());
+    let address = match redis::Address::of(url.current().expose_secret(), ca_file.as_deref()) {
         Ok(address) => address,
         Err(PortError::Permanent(error)) => bail!("{error}"),
         Err(error) => bail!("Redis can't be used: {error}"),
     };
-    Ok(redis::Pool::open(address, connections)?)
+    let is_from_file = url.is_from_file();
+    let reread: redis::Reread =
+        Arc::new(move || redis::Address::of(url.current().expose_secret(), ca_file.as_deref()).ok());
+    Ok(redis::Pool::open_fresh(address, is_from_file.then_some(reread), connections)?)
 }
 
 /// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
@@ -49,24 +52,23 @@ pub async fn ports(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    sealer: Arc<Sealer>,
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
-    let master_key = settings.require_master_key()?;
-    let url = settings.require_database()?;
+    let url = settings.database()?;
     let hosts = host_caps(settings, &*clock)?;
-    let connect = async || pool::connect_worker(url, settings.db_pool).await;
+    let connect = async || pool::connect_worker(&url.current(), settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_encoding(&database).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
-    let sealer = Arc::new(Sealer::new(master_key.expose()));
     keyring::check(&database, &sealer).await?;
     let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
     let redis = self::redis(settings, REDIS_CONNECTIONS)?;
     let look = async || redis::check(&redis, &settings.redis_prefix, settings.shards).await;
     match until_there(&*clock, "Redis", away, look).await {
         Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
-        Err(PortError::Permanent(error)) => bail!("Redis can't be used: {error}"),
+        Err(PortError::Permanent(error) | PortError::Denied(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
     }
     // Again: Redis may have been waited for while somebody changed the number.

@@ -58,7 +58,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(Command::Legacy(args): Command) -> anyhow::Result<ExitCode> {
-    let Session { settings, pool, now } = Session::open().await?;
+    let Session { settings, pool, now, .. } = Session::open().await?;
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     let source = pool::connect(&url(&args)?, 1).await.context("the older system's database, named by --from")?;
     let bar = Bar::new(0, "rows of the log");

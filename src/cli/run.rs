@@ -1,12 +1,12 @@
 //! `warmup run`: a worker and its probes, until SIGTERM or Ctrl-C.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
     api,
-    app::serve,
+    app::{credentials::PATIENCE, serve},
     config::LogFormat,
     observe::logging,
 };
@@ -16,6 +16,9 @@ pub(super) struct Args {
     /// Stop too when standard input ends: a parent holds it open, and is gone then.
     #[arg(long, hide = true)]
     with_parent: bool,
+    /// Rehearse: stop after so many milliseconds of refused credentials.
+    #[arg(long, hide = true, value_name = "MILLISECONDS")]
+    credentials_patience_ms: Option<u64>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -31,9 +34,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             told.cancel();
         });
     }
-    let report =
-        serve::serve(&settings, &telemetry, Arc::new(SystemClock::real()), Arc::new(Dice::random()), api::serve, stop)
-            .await;
+    let (clock, dice) = (Arc::new(SystemClock::real()), Arc::new(Dice::random()));
+    let patience = args.credentials_patience_ms.map_or(PATIENCE, Duration::from_millis);
+    let report = serve::serve(&settings, &telemetry, clock, dice, api::serve, patience, stop).await;
     telemetry.end().await;
     Ok(if report?.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -24,14 +24,20 @@ pub(super) struct Session {
     pub(super) settings: Settings,
     pub(super) pool: PgPool,
     pub(super) now: DateTime<Utc>,
+    /// The data folder whose `master.key` is the key of the settings; none where they name one themselves.
+    pub(super) key_folder: Option<PathBuf>,
 }
 
 impl Session {
     /// Connects, whatever release the database is at.
     pub(super) async fn connect() -> anyhow::Result<Session> {
-        let settings = attached(settings()?.0)?;
+        let (settings, _) = settings()?;
+        let names_key = settings.master_key.is_some();
+        let settings = attached(settings)?;
+        let in_folder = !names_key && settings.master_key.is_some();
+        let key_folder = if in_folder { data_folder(&settings) } else { None };
         let pool = pool::connect(settings.require_database()?, settings.db_pool).await?;
-        Ok(Session { settings, pool, now: now() })
+        Ok(Session { settings, pool, now: now(), key_folder })
     }
 
     /// Connects to a database that is at this release.
@@ -63,7 +69,7 @@ pub(super) fn vars() -> Result<BTreeMap<String, String>, Faults> {
     let vars = environment();
     // Faults are reported by whoever reads all settings.
     let Ok((settings, _)) = Settings::from_vars(&vars) else { return Ok(vars) };
-    match data_folder(&settings).filter(|_| settings.database_url.is_none()) {
+    match data_folder(&settings).filter(|_| settings.database_url.is_none() && settings.database_url_file.is_none()) {
         Some(folder) => home::with_saved(&folder, vars),
         None => Ok(vars),
     }

@@ -13,7 +13,27 @@ pub(super) struct Rule {
     broken: fn(&Settings) -> Option<(String, String)>,
 }
 
-pub(super) const RULES: [Rule; 7] = [
+pub(super) const RULES: [Rule; 11] = [
+    Rule {
+        names: &["DATABASE_URL_FILE", "DATABASE_URL"],
+        sentence: "`DATABASE_URL` and `DATABASE_URL_FILE` are not set together.",
+        broken: |s| one_secret_twice(s.database_url.is_some() && s.database_url_file.is_some(), "DATABASE_URL"),
+    },
+    Rule {
+        names: &["REDIS_URL_FILE", "REDIS_URL"],
+        sentence: "`REDIS_URL` and `REDIS_URL_FILE` are not set together.",
+        broken: |s| one_secret_twice(s.redis_url.is_some() && s.redis_url_file.is_some(), "REDIS_URL"),
+    },
+    Rule {
+        names: &["WARMUP_MASTER_KEY_FILE", "WARMUP_MASTER_KEY"],
+        sentence: "`WARMUP_MASTER_KEY` and `WARMUP_MASTER_KEY_FILE` are not set together.",
+        broken: |s| one_secret_twice(s.master_key.is_some() && s.master_key_file.is_some(), "WARMUP_MASTER_KEY"),
+    },
+    Rule {
+        names: &["WARMUP_ADMIN_TOKEN_FILE", "WARMUP_ADMIN_TOKEN"],
+        sentence: "`WARMUP_ADMIN_TOKEN` and `WARMUP_ADMIN_TOKEN_FILE` are not set together.",
+        broken: |s| one_secret_twice(s.admin_token.is_some() && s.admin_token_file.is_some(), "WARMUP_ADMIN_TOKEN"),
+    },
     Rule {
         names: &["WARMUP_STAGGER_MIN_MS", "WARMUP_STAGGER_MAX_MS"],
         sentence: "`WARMUP_STAGGER_MIN_MS` is at most `WARMUP_STAGGER_MAX_MS`.",
@@ -103,6 +123,10 @@ fn a_step_outlasts_the_mail(settings: &Settings) -> Option<(String, String)> {
         );
         (wrong, instead)
     })
+}
+
+fn one_secret_twice(both: bool, name: &str) -> Option<(String, String)> {
+    both.then(|| (format!("{name} is set too"), "set one of the two".to_owned()))
 }
 
 fn one_address_twice(settings: &Settings) -> Option<(String, String)> {

@@ -25,15 +25,23 @@ settings! {
     "Servers and secrets" {
         /// The Postgres database that holds mailboxes, ledger and logs.
         database_url: Option<SecretString> = "DATABASE_URL", "", optional(database_url());
+        /// A file that holds DATABASE_URL, read again for new connections: a rotated password needs no restart.
+        database_url_file: Option<PathBuf> = "DATABASE_URL_FILE", "", optional(file());
         /// The Redis server that holds leases, caps and announcements; nothing in it must last.
         redis_url: Option<SecretString> = "REDIS_URL", "", optional(redis_url());
+        /// A file that holds REDIS_URL, read again for new connections: a rotated password needs no restart.
+        redis_url_file: Option<PathBuf> = "REDIS_URL_FILE", "", optional(file());
         // Several fleets may share one Redis; each needs its own.
         /// What the name of every Redis key of this fleet begins with.
         redis_prefix: String = "WARMUP_REDIS_PREFIX", "warmup", prefix();
         /// The key under which the mailboxes' passwords are sealed; without it they must be enrolled again.
         master_key: Option<MasterKey> = "WARMUP_MASTER_KEY", "", optional(master_key());
+        /// A file that holds WARMUP_MASTER_KEY; a worker takes a rotated key from it and goes on.
+        master_key_file: Option<PathBuf> = "WARMUP_MASTER_KEY_FILE", "", optional(file());
         /// A bearer token with all rights on the API, for the first steps; `warmup token create` makes lesser ones.
         admin_token: Option<SecretString> = "WARMUP_ADMIN_TOKEN", "", optional(token());
+        /// A file that holds WARMUP_ADMIN_TOKEN, read at the start.
+        admin_token_file: Option<PathBuf> = "WARMUP_ADMIN_TOKEN_FILE", "", optional(file());
         // 20 lanes that settle in batches keep two or three statements under way; heartbeat, sweep and API need the rest.
         /// Connections to Postgres that a worker holds at most; the API beside it holds up to 4 more.
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");

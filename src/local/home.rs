@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lock           held while a `warmup local` runs on the folder; names its process
-//!   master.key     made once; without it no stored password can be opened
+//!   master.key     made once; without it no stored password can be opened; `rotation.rs` replaces it
 //!   settings.env   settings that were saved here; the environment goes before them
 //!   running.json   the addresses of the servers, from their start to their stop
 //!   postgres/      the cluster, its password, its log
@@ -15,6 +15,7 @@
 mod file;
 mod key;
 mod lock;
+mod rotation;
 mod running;
 mod saved;
 
@@ -29,6 +30,7 @@ use thiserror::Error;
 
 pub use self::{
     key::{FoundKey, read_key},
+    rotation::{discard_key, install_key, kept_keys, prepare_key, prepared_key},
     running::{Running, find},
     saved::{save_settings, settings_file, with_saved},
 };

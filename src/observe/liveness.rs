@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::access::Access;
 use crate::domain::lease::MachineTime;
 
 /// Where in its life the process is.
@@ -26,6 +27,8 @@ pub struct Liveness {
     benched: Mutex<Option<String>>,
     failure: Mutex<Option<String>>,
     kept_results: AtomicUsize,
+    /// Which servers refuse the credentials.
+    pub access: Access,
 }
 
 impl Liveness {
@@ -94,6 +97,9 @@ impl Liveness {
         let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = phase == Phase::Running && beat.is_some_and(|beat| now.since(beat) <= fresh);
         (!ready).then(|| {
+            if let Some(server) = self.access.refusing_server() {
+                return format!("{server} refuses the user or the password in {}", server.setting());
+            }
             let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
             failure.unwrap_or_else(|| format!("{phase:?}, last good heartbeat too long ago or none"))
         })
@@ -103,6 +109,7 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::access::Server;
 
     #[test]
     fn a_worker_is_ready_between_its_first_heartbeat_and_its_stop() {
@@ -126,6 +133,17 @@ mod tests {
         assert_eq!(liveness.unready(at(17), fresh).as_deref(), Some("Postgres refuses writes"));
         liveness.beat(at(17));
         assert!(liveness.ready(at(17), fresh));
+    }
+
+    #[test]
+    fn refused_credentials_are_the_reason_once_no_heartbeat_is_good() {
+        let at = |second| MachineTime(Duration::from_secs(second));
+        let (liveness, fresh) = (Liveness::default(), Duration::from_secs(15));
+        liveness.beat(at(1));
+        liveness.access.record_refusal(Server::Redis, at(2));
+        assert!(liveness.ready(at(16), fresh), "what is open still works");
+        let reason = liveness.unready(at(17), fresh).unwrap();
+        assert!(reason.contains("Redis refuses") && reason.contains("REDIS_URL"), "{reason}");
     }
 
     #[test]

@@ -53,6 +53,13 @@ pub struct Cap {
     pub cap: &'static str,
 }
 
+/// Which server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServerLabel {
+    /// `postgres` or `redis`.
+    pub server: &'static str,
+}
+
 /// What was asked of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Call {
@@ -185,6 +192,8 @@ meters! {
     redis: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_redis_call", "_seconds", Some(Unit::Seconds), "call";
     /// Calls of Redis that failed, by the call and by what the error lets the caller do.
     redis_errors: Family<CallError, Counter> = Family::default(), "counter", "warmup_redis_errors", "_total", None, "call, error";
+    /// Calls that Postgres or Redis refused for the credentials of this process.
+    credentials_refused: Family<ServerLabel, Counter> = Family::default(), "counter", "warmup_credentials_refused", "_total", None, "server";
 }
 
 /// Shared by what counts and what tells.
@@ -224,6 +233,7 @@ mod tests {
         meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.1);
         meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
         meters.unreserved.get_or_create(&Why { reason: "stale" }).inc();
+        meters.credentials_refused.get_or_create(&ServerLabel { server: "redis" }).inc();
         for (calls, errors) in [(&meters.postgres, &meters.postgres_errors), (&meters.redis, &meters.redis_errors)] {
             calls.get_or_create(&Call { call: "call" }).observe(0.1);
             errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();

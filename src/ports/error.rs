@@ -15,6 +15,9 @@ pub enum PortError {
     /// The service is there and did not finish what was asked in time, and undid it: ask for less, or later.
     #[error("too slow: {0}")]
     Slow(String),
+    /// The service refuses our credentials and did nothing: back off. An operator must give it the present ones.
+    #[error("denied: {0}")]
+    Denied(String),
     /// What was relied on is no longer ours (a lease, an epoch): stop.
     #[error("lost: {0}")]
     Lost(String),
@@ -36,6 +39,7 @@ impl PortError {
             PortError::Unavailable(_) => "unavailable",
             PortError::Unwritable(_) => "unwritable",
             PortError::Slow(_) => "slow",
+            PortError::Denied(_) => "denied",
             PortError::Lost(_) => "lost",
             PortError::Conflict(_) => "conflict",
             PortError::Permanent(_) => "permanent",

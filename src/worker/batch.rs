@@ -229,7 +229,11 @@ impl Worker {
         // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
         let unknown = !matches!(
             error,
-            PortError::Unavailable(_) | PortError::Unwritable(_) | PortError::Slow(_) | PortError::Conflict(_)
+            PortError::Unavailable(_)
+                | PortError::Unwritable(_)
+                | PortError::Slow(_)
+                | PortError::Denied(_)
+                | PortError::Conflict(_)
         );
         let letters = granted.into_iter().map(|granted| granted.letter);
         if unknown {

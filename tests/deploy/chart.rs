@@ -12,19 +12,18 @@ use super::tools::{outcome, path, printed, read, tool, yaml};
 const KUBERNETES: [&str; 2] = ["1.27", "1.35"];
 
 /// What comes from the Secret: any legal value will do.
-const SECRETS: [(&str, &str); 4] = [
-    ("DATABASE_URL", "postgres://warmup:secret@db:5432/warmup"),
-    ("REDIS_URL", "rediss://warmup:secret@redis:6379"),
-    ("WARMUP_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-    ("WARMUP_ADMIN_TOKEN", "0123456789abcdef0123456789abcdef"),
-];
+const SECRETS: [(&str, &str); 1] = [("WARMUP_ADMIN_TOKEN", "0123456789abcdef0123456789abcdef")];
 
 /// What the chart alone decides, so that no value can make a fleet of pods disagree.
-pub const CHARTS_OWN: [&str; 10] = [
+pub const CHARTS_OWN: [&str; 14] = [
     "DATABASE_URL",
     "REDIS_URL",
     "WARMUP_MASTER_KEY",
     "WARMUP_ADMIN_TOKEN",
+    "DATABASE_URL_FILE",
+    "REDIS_URL_FILE",
+    "WARMUP_MASTER_KEY_FILE",
+    "WARMUP_ADMIN_TOKEN_FILE",
     "WARMUP_HTTP_ADDR",
     "WARMUP_METRICS_ADDR",
     "WARMUP_WORKER_ID",
@@ -181,6 +180,31 @@ fn a_pod_is_confined_and_knows_its_name() {
         assert_eq!(container(worker)["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
         assert_eq!(worker["spec"]["strategy"]["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": 0}));
         assert_eq!(worker["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array().unwrap().len(), 2);
+    }
+}
+
+/// Of each file that a container is told of there is one in a volume that is mounted.
+#[test]
+fn urls_and_key_are_files_of_the_secret() {
+    let objects = rendered(CHOICES[4]);
+    for (workload, names) in [
+        (one(&objects, "Deployment", "fleet"), &["DATABASE_URL_FILE", "REDIS_URL_FILE", "WARMUP_MASTER_KEY_FILE"][..]),
+        (one(&objects, "Job", "fleet-migrate"), &["DATABASE_URL_FILE", "REDIS_URL_FILE"]),
+    ] {
+        let volumes = workload["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
+        let secrets = &volumes.iter().find(|volume| volume["name"] == "secrets").unwrap()["secret"];
+        assert_eq!(secrets["secretName"], "warmup");
+        let paths: Vec<String> = secrets["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| format!("/etc/warmup-secrets/{}", item["path"].as_str().unwrap()))
+            .collect();
+        let variables = variables(container(workload));
+        let told: Vec<&String> = names.iter().map(|name| &variables[*name]).collect();
+        assert_eq!(told, paths.iter().collect::<Vec<_>>());
+        let mounts = container(workload)["volumeMounts"].as_array().unwrap();
+        assert!(mounts.iter().any(|mount| mount["name"] == "secrets" && mount["mountPath"] == "/etc/warmup-secrets"));
     }
 }
 

@@ -18,9 +18,9 @@ const SIZES: [&str; 3] = ["small", "medium", "large"];
 
 /// What the chart sets in any pod, whatever the size: where it listens, its name, its secrets.
 const OF_ANY_POD: [&str; 8] = [
-    "DATABASE_URL",
-    "REDIS_URL",
-    "WARMUP_MASTER_KEY",
+    "DATABASE_URL_FILE",
+    "REDIS_URL_FILE",
+    "WARMUP_MASTER_KEY_FILE",
     "WARMUP_ADMIN_TOKEN",
     "WARMUP_HTTP_ADDR",
     "WARMUP_METRICS_ADDR",

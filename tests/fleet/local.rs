@@ -12,5 +12,7 @@ mod faults;
 mod kills;
 #[path = "local/place.rs"]
 pub mod place;
+#[path = "local/rotation.rs"]
+mod rotation;
 #[path = "local/terminal.rs"]
 mod terminal;

@@ -72,7 +72,12 @@ impl Fleet {
 
     /// Starts a worker.
     pub fn start(&self) -> Running {
-        let mut child = self.binary(&["run"]).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        self.start_as(&["run"])
+    }
+
+    /// The same with further arguments.
+    pub fn start_as(&self, args: &[&str]) -> Running {
+        let mut child = self.binary(args).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (heard, said) = watch::channel(String::new());
         tokio::spawn(async move {

@@ -51,24 +51,24 @@ async fn a_connection_that_broke_while_idle_costs_no_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_permanent_and_never_shown() {
+async fn a_wrong_password_is_denied_and_never_shown() {
     let server = RedisServer::start().await;
     let url = user(&server, &[]).await.replace("hunter2", "hunter3");
     let error = connect(&url, 1).await.map(|_| ()).unwrap_err();
-    assert!(matches!(error, PortError::Permanent(_)), "{error:?}");
+    assert!(matches!(error, PortError::Denied(_)), "{error:?}");
     assert!(error.to_string().contains("check the user and the password"), "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_password_and_gets_none_is_permanent() {
+async fn a_server_that_wants_a_password_and_gets_none_is_denied() {
     let server = RedisServer::start().await;
     let pool = open(&server.url(), 1).unwrap();
     user(&server, &[]).await;
     server.run::<()>(redis::cmd("ACL").arg("SETUSER").arg("default").arg("resetpass").arg(">other")).await;
     let error =
         RedisCaps::new(pool, "warmup", WIDE).unwrap().grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap_err();
-    assert!(matches!(error, PortError::Permanent(_)), "{error:?}");
+    assert!(matches!(error, PortError::Denied(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn user(server: &RedisServer, rule: &[&str]) -> String {
 
 async fn refusal(url: &str) -> String {
     match check(&open(url, 2).unwrap(), "warmup", 8).await {
-        Err(PortError::Permanent(refusal)) => refusal,
+        Err(PortError::Permanent(refusal) | PortError::Denied(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
 }

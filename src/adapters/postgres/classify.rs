@@ -36,6 +36,8 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
         // A standby, a server whose default is read-only, or a full disk.
         "25006" | "53100" => PortError::Unwritable(text),
         _ if code.starts_with("53") || code.starts_with("58") => PortError::Unavailable(text),
+        // Only while a connection is made: nothing was sent yet.
+        _ if code.starts_with("28") => PortError::Denied(format!("{text} (SQLSTATE {code})")),
         _ => PortError::Permanent(format!("{text} (SQLSTATE {code})")),
     }
 }
@@ -54,6 +56,7 @@ mod tests {
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
             PortError::Lost(_) => "lost",
+            PortError::Denied(_) => "denied",
         };
         let table = [
             ("40P01", "conflict"),
@@ -70,6 +73,8 @@ mod tests {
             ("57P02", "unknown"),
             ("25006", "unwritable"),
             ("53100", "unwritable"),
+            ("28P01", "denied"),
+            ("28000", "denied"),
             ("23514", "permanent"),
             ("42P01", "permanent"),
             ("", "permanent"),

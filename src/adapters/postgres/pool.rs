@@ -87,12 +87,24 @@ pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectErro
 /// The same for a worker: under the name by which Postgres shows that one is there, and with statements that wait less
 /// long, for locks and for their own end.
 pub async fn connect_worker(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
+    open(worker_options(url)?, max).await
+}
+
+/// Lets the pool of a worker make its new connections with `url`. Those that are open stay.
+///
+/// Returns `Url` for what is no Postgres URL.
+pub fn renew_worker(pool: &PgPool, url: &SecretString) -> Result<(), ConnectError> {
+    pool.set_connect_options(worker_options(url)?);
+    Ok(())
+}
+
+fn worker_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
     let limits = [
         ("statement_timeout", WORKER_STATEMENT_TIMEOUT),
         ("lock_timeout", WORKER_LOCK_TIMEOUT),
         ("work_mem", WORKER_WORK_MEM),
     ];
-    open(options(url)?.application_name(WORKER).options(limits), max).await
+    Ok(options(url)?.application_name(WORKER).options(limits))
 }
 
 async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectError> {
@@ -144,11 +156,7 @@ const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 ///
 /// Returns `Url` for what is no Postgres URL.
 pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
-    // Each of them asks for another selection: a plan that were good for any would be good for none.
-    // Whoever asks is one of many at once.
-    let habits = [("plan_cache_mode", "force_custom_plan"), ("max_parallel_workers_per_gather", "0")];
-    let limits = [("statement_timeout", REQUEST_STATEMENT_TIMEOUT)];
-    let options = options(url)?.application_name(API).options(limits).options(habits);
+    let options = request_options(url)?;
     let silences = Arc::new(AtomicU32::new(0));
     let pool = PgPoolOptions::new()
         .max_connections(max)
@@ -159,6 +167,22 @@ pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError
             Box::pin(is_alive(connection, meta.idle_for < IDLE, Arc::clone(&silences)))
         });
     Ok(pool.connect_lazy_with(options))
+}
+
+/// Lets a pool of `for_requests` make its new connections with `url`. Those that are open stay.
+///
+/// Returns `Url` for what is no Postgres URL.
+pub fn renew_requests(pool: &PgPool, url: &SecretString) -> Result<(), ConnectError> {
+    pool.set_connect_options(request_options(url)?);
+    Ok(())
+}
+
+fn request_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
+    // Each of them asks for another selection: a plan that were good for any would be good for none.
+    // Whoever asks is one of many at once.
+    let habits = [("plan_cache_mode", "force_custom_plan"), ("max_parallel_workers_per_gather", "0")];
+    let limits = [("statement_timeout", REQUEST_STATEMENT_TIMEOUT)];
+    Ok(options(url)?.application_name(API).options(limits).options(habits))
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {

@@ -13,8 +13,8 @@ use crate::ports::PortError;
 
 /// Translates an error of a command that may have been sent.
 ///
-/// Returns `Unavailable` when the server did nothing and may do it later, `Permanent` when it never will, and `Unknown`
-/// when the answer was lost.
+/// Returns `Unavailable` when the server did nothing and may do it later, `Denied` when it refuses the credentials,
+/// `Permanent` when it never will, and `Unknown` when the answer was lost.
 pub fn classify(error: RedisError) -> PortError {
     match error.kind() {
         ErrorKind::Io if error.is_connection_refusal() => unavailable(error),
@@ -22,7 +22,7 @@ pub fn classify(error: RedisError) -> PortError {
         ErrorKind::Server(kind) => of_server(kind, error),
         ErrorKind::Extension => of_code(error),
         ErrorKind::AuthenticationFailed => {
-            PortError::Permanent(format!("{}; check the user and the password in REDIS_URL", says(error)))
+            PortError::Denied(format!("{}; check the user and the password in REDIS_URL", says(error)))
         }
         _ => PortError::Permanent(says(error)),
     }
@@ -94,9 +94,10 @@ fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
 /// The codes that the library has no kind for. One that we do not know is a refusal too: nothing was done.
 fn of_code(error: RedisError) -> PortError {
     match error.code().unwrap_or_default() {
-        "NOAUTH" | "WRONGPASS" | "DENIED" => {
-            PortError::Permanent(format!("{}; put the user and the password into REDIS_URL", says(error)))
+        "NOAUTH" | "WRONGPASS" => {
+            PortError::Denied(format!("{}; put the user and the password into REDIS_URL", says(error)))
         }
+        "DENIED" => PortError::Permanent(format!("{}; put the user and the password into REDIS_URL", says(error))),
         "WRONGTYPE" => PortError::Permanent(format!(
             "{}; something else uses our keys: choose another WARMUP_REDIS_PREFIX",
             says(error)
@@ -140,6 +141,7 @@ mod tests {
             PortError::Permanent(_) => "permanent",
             PortError::Unknown(_) => "unknown",
             PortError::Lost(_) => "lost",
+            PortError::Denied(_) => "denied",
             PortError::Conflict(_) | PortError::Slow(_) => "never said by Redis",
         }
     }
@@ -177,8 +179,8 @@ mod tests {
             ("NOSCRIPT No matching script", "unavailable"),
             ("ERR max number of clients reached", "unavailable"),
             ("THROTTLED of some provider", "unavailable"),
-            ("NOAUTH Authentication required.", "permanent"),
-            ("WRONGPASS invalid username-password pair or user is disabled.", "permanent"),
+            ("NOAUTH Authentication required.", "denied"),
+            ("WRONGPASS invalid username-password pair or user is disabled.", "denied"),
             ("NOPERM this user has no permissions to run the 'info' command", "permanent"),
             ("CROSSSLOT Keys in request don't hash to the same slot", "permanent"),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", "permanent"),
@@ -213,7 +215,7 @@ mod tests {
         for (kind, expected) in [
             (ErrorKind::Parse, "unknown"),
             (ErrorKind::UnexpectedReturnType, "unknown"),
-            (ErrorKind::AuthenticationFailed, "permanent"),
+            (ErrorKind::AuthenticationFailed, "denied"),
             (ErrorKind::InvalidClientConfig, "permanent"),
             (ErrorKind::Client, "permanent"),
             (ErrorKind::RESP3NotSupported, "permanent"),

@@ -5,6 +5,7 @@
 //! A node that is away is replaced by what the others say: first the one of REDIS_URL, then those that were seen last.
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::{Connection, Manager, PoolError, Runtime};
+use deadpool::{
+    Runtime,
+    managed::{Object, PoolError},
+};
 use redis::{
     AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value, aio::PubSub,
 };
@@ -24,6 +28,7 @@ use tokio::{
 use super::{
     address::Address,
     classify::{classify, classify_unsent, is_read_only},
+    manager::{Manager, Reread, Source},
 };
 use crate::ports::PortError;
 
@@ -38,14 +43,22 @@ const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often one call goes on to another node: from one that is away to one that knows, and from there to the owner.
 const MOVES: usize = 3;
 
+/// A connection of the pool.
+type Connection = Object<Manager>;
+
 /// Connections to the node that has our keys.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
-#[derive(Debug)]
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pool").field(&self.0.source.first).field(&self.node()).finish()
+    }
+}
+
 struct Shared {
     /// As REDIS_URL says.
-    first: Address,
+    source: Source,
     size: usize,
     node: watch::Sender<Node>,
     /// The nodes of the cluster that were seen last; none without one.
@@ -58,7 +71,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
-    connections: deadpool_redis::Pool,
+    connections: deadpool::managed::Pool<Manager>,
 }
 
 /// What is asked.
@@ -79,9 +92,15 @@ pub fn open(url: &str, size: usize) -> Result<Pool, PortError> {
 impl Pool {
     /// Opens a pool of at most `size` connections, without connecting yet.
     pub fn open(address: Address, size: usize) -> Result<Pool, PortError> {
-        let node = watch::Sender::new(Node::open(address.clone(), size)?);
+        Pool::open_fresh(address, None, size)
+    }
+
+    /// Opens a pool whose every new connection asks `reread` for the credentials first. Connections that are open stay.
+    pub fn open_fresh(address: Address, reread: Option<Reread>, size: usize) -> Result<Pool, PortError> {
+        let source = Source { first: address.clone(), reread };
+        let node = watch::Sender::new(Node::open(address, source.clone(), size)?);
         let (others, looked) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Pool(Arc::new(Shared { first: address, size, node, others, looked })))
+        Ok(Pool(Arc::new(Shared { source, size, node, others, looked })))
     }
 
     /// Says how many connections there are.
@@ -100,14 +119,14 @@ impl Pool {
 
     /// A connection of its own that listens to `channel`.
     pub(super) async fn listen(&self, channel: &str) -> RedisResult<PubSub> {
-        let mut line = self.node().address.client()?.get_async_pubsub().await?;
+        let mut line = self.0.source.fresh(&self.node().address).client()?.get_async_pubsub().await?;
         line.subscribe(channel).await?;
         Ok(line)
     }
 
     /// Speaks to `address` from now on, unless somebody went on from `node` already.
     fn go_on(&self, node: &Node, address: Address) -> Result<bool, PortError> {
-        let next = Node::open(address, self.0.size)?;
+        let next = Node::open(address, self.0.source.clone(), self.0.size)?;
         Ok(self.0.node.send_if_modified(|current| {
             let same = current.address.place() == node.address.place();
             if same {
@@ -135,7 +154,7 @@ impl Pool {
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };
         let asking = redis::cmd("CLUSTER").arg("SLOTS").clone();
-        let asked = timeout(CALL_TIMEOUT, asking.query_async::<Vec<Vec<Value>>>(&mut connection));
+        let asked = timeout(CALL_TIMEOUT, asking.query_async::<Vec<Vec<Value>>>(&mut *connection));
         let Ok(answer) = asked.await else { return };
         self.0.looked.store(true, Ordering::Relaxed);
         if let Ok(slots) = answer {
@@ -148,7 +167,7 @@ impl Pool {
     /// Goes on from a node that is away to the next that is known. False without a cluster: there is no other.
     pub(super) fn leave(&self, node: &Node) -> bool {
         let others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = &self.0.first;
+        let first = &self.0.source.first;
         let others = others.into_iter().filter(|other| other.place() != first.place());
         let known: Vec<Address> = [first.clone()].into_iter().chain(others).collect();
         let here = known.iter().position(|address| address.place() == node.address.place());
@@ -159,12 +178,13 @@ impl Pool {
 }
 
 impl Node {
-    fn open(address: Address, size: usize) -> Result<Node, PortError> {
+    fn open(address: Address, source: Source, size: usize) -> Result<Node, PortError> {
         // The library would give up on an answer after half a second; here each call as a whole has its time.
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CALL_TIMEOUT)).set_response_timeout(None);
         let unusable = |error: String| PortError::Permanent(format!("the pool of connections to Redis: {error}"));
-        let manager = Manager::new_with_config(address.info(), config).map_err(|error| unusable(error.to_string()))?;
-        let connections = deadpool_redis::Pool::builder(manager)
+        // An address that no client takes is found here, not at the first connection.
+        address.client().map_err(|error| unusable(error.to_string()))?;
+        let connections = deadpool::managed::Pool::builder(Manager::new(address.clone(), source, config))
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
             .recycle_timeout(Some(IDLE_TIMEOUT))
@@ -177,8 +197,8 @@ impl Node {
 impl Question<'_> {
     async fn ask<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
         match self {
-            Question::Command(command) => command.query_async(connection).await,
-            Question::Script(script) => script.invoke_async(connection).await,
+            Question::Command(command) => command.query_async(&mut **connection).await,
+            Question::Script(script) => script.invoke_async(&mut **connection).await,
         }
     }
 }

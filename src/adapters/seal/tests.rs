@@ -135,3 +135,15 @@ fn nothing_that_is_printed_holds_the_password_or_the_key() {
     assert!(!printed.contains(CANARY), "{printed}");
     assert!(!printed.contains("7, 7, 7") && !printed.contains("07070707"), "{printed}");
 }
+
+#[test]
+fn a_shared_sealer_goes_on_with_the_key_of_a_rotation() {
+    let shared = Sealer::new(&KEY);
+    let new = Sealer::new(&[8; 32]);
+    let resealed = new.seal(MailboxId(41), &[smtp()], &CANARY.into());
+    assert!(matches!(shared.open(MailboxId(41), &smtp(), &resealed), Err(SealError::WrongKey { .. })));
+    shared.adopt(&[8; 32]);
+    assert_eq!(shared.key_id(), new.key_id());
+    assert_eq!(shared.open(MailboxId(41), &smtp(), &resealed).unwrap().expose_secret(), CANARY);
+    assert!(matches!(shared.open(MailboxId(41), &smtp(), &sealed()), Err(SealError::WrongKey { .. })));
+}

@@ -40,7 +40,7 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = open(&args.file)?;
-    let Session { settings, pool, now } = Session::open().await?;
+    let Session { settings, pool, now, .. } = Session::open().await?;
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     match with_bar(&pool, &sealer, &Rules::from(&settings), file, now, args.dry_run).await {
         Ok(report) if args.json => print_json(&report.with_caps(&settings))?,

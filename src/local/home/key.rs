@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use super::{HomeError, fault, file};
 use crate::config::MasterKey;
 
-const NAME: &str = "master.key";
+pub(super) const NAME: &str = "master.key";
 
 /// The bits of a mode by which others than the owner have any right.
 const OTHERS: u32 = 0o077;
@@ -30,7 +30,12 @@ pub struct FoundKey {
 ///
 /// Returns `KeyExposed` when others may read it, and `KeyDamaged` when it holds no key.
 pub fn read_key(folder: &Path) -> Result<Option<FoundKey>, HomeError> {
-    let path = folder.join(NAME);
+    read_named(folder, NAME)
+}
+
+/// The same of a key file with another name.
+pub(super) fn read_named(folder: &Path, name: &str) -> Result<Option<FoundKey>, HomeError> {
+    let path = folder.join(name);
     let mode = match fs::metadata(&path) {
         Ok(metadata) => metadata.permissions().mode() & 0o7777,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
