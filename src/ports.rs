@@ -20,8 +20,8 @@ pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{
-    Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, Party, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
-    Swept,
+    Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, LoggedMail, Party, Refusal, Reservation, ReserveBatch,
+    Settlement, Sweep, Swept,
 };
 pub use mailboxes::{Mailboxes, Roster};
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};

@@ -39,6 +39,7 @@ mod send;
 mod settings;
 mod settler;
 mod tick;
+mod unstarted;
 mod vitals;
 mod words;
 
@@ -71,6 +72,7 @@ use self::{
     queue::Queue,
     replies::Replies,
     settler::{Settler, Unsettled},
+    unstarted::UnstartedMails,
     vitals::Vitals,
 };
 use crate::{
@@ -153,6 +155,7 @@ pub struct Worker {
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, DayPairing>,
     unsettled: Arc<Unsettled>,
+    unstarted: Arc<UnstartedMails>,
     tracker: TaskTracker,
     /// Where mails are sent; where everything else runs, if it is not said.
     lanes_on: Option<Handle>,
@@ -200,6 +203,7 @@ impl Worker {
             connections: Connections::new(run, Arc::clone(&ports.clock)),
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
+            unstarted: Arc::default(),
             tracker: TaskTracker::new(),
             lanes_on: None,
             intake: CancellationToken::new(),

@@ -158,6 +158,8 @@ meters! {
     refused: Counter = Counter::default(), "counter", "warmup_results_refused", "_total", None, "";
     /// Flights whose worker was gone and whose end nobody knows.
     swept: Counter = Counter::default(), "counter", "warmup_swept_uncertain", "_total", None, "";
+    /// Mails that Postgres had lost, whose log rows were written late: the database was set back.
+    lost_mails: Counter = Counter::default(), "counter", "warmup_ledger_lost_mails", "_total", None, "";
     /// Reading and planning the shards at a tick.
     tick: Histogram = Bounds(&WORK_SECONDS).new_metric(), "histogram", "warmup_tick_duration", "_seconds", Some(Unit::Seconds), "";
     /// How late after its time a tick began.

@@ -6,6 +6,8 @@
 //!                           │  └──────────── sweep (orphans) ────────────▶ one log row, uncertain
 //!                           └── release (no connection was opened) ──────▶ no row, the place given back
 //!                                 a late definite answer corrects its own uncertain row, never adds one
+//!
+//!   a result of which the database knows nothing any more (it was set back) ─▶ one log row, written late
 //! ```
 
 use std::time::Duration;
@@ -140,6 +142,8 @@ pub struct Flight {
     pub user: UserId,
     pub sender: Party,
     pub recipient: Party,
+    /// The round of the day's pairing in which the recipient counts as used; 0 for a reply.
+    pub round: i16,
     pub message_id: String,
     pub subject: String,
     /// As asked.
@@ -159,6 +163,37 @@ pub enum Reservation {
     Refused(Refusal),
 }
 
+/// What the log row of a mail says of the mail itself, so that the row can be written when the database has lost the
+/// flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedMail {
+    pub user: UserId,
+    pub sender: String,
+    pub recipient: String,
+    pub round: i16,
+    pub message_id: String,
+    pub subject: String,
+    pub answers: Option<ReplyId>,
+    /// The Message-ID of the mail that a reply answers.
+    pub thread: Option<String>,
+}
+
+impl LoggedMail {
+    /// Returns what the row of `flight` says; `thread` is the Message-ID of the mail that it answers.
+    pub fn from_flight(flight: &Flight, thread: Option<String>) -> LoggedMail {
+        LoggedMail {
+            user: flight.user,
+            sender: flight.sender.email.clone(),
+            recipient: flight.recipient.email.clone(),
+            round: flight.round,
+            message_id: flight.message_id.clone(),
+            subject: flight.subject.clone(),
+            answers: flight.answers,
+            thread,
+        }
+    }
+}
+
 /// What became of one flight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
@@ -167,6 +202,8 @@ pub struct Settlement {
     pub mailbox: MailboxId,
     pub partner: MailboxId,
     pub day: NaiveDate,
+    /// Its Message-ID tells the flight from another one with the same id, after the database lost ids.
+    pub mail: LoggedMail,
     /// When the verdict was known, day clock.
     pub at: DateTime<Utc>,
     pub latency: Duration,
@@ -187,8 +224,10 @@ pub struct Sweep {
     pub worker: WorkerId,
     pub run: RunId,
     pub shards: Vec<ShardId>,
-    /// This run's own flights that are on their way or wait to be settled: never taken.
-    pub running: Vec<FlightId>,
+    /// The Message-IDs of this run's flights that are on their way or wait to be settled: never taken.
+    pub running: Vec<String>,
+    /// The Message-IDs that this run has asked for and knows that it never started: released at any age.
+    pub unstarted: Vec<String>,
     /// The newest flight that this run has ever started. Newer ones of this run are left alone too: a sweep that was
     /// held up may arrive when what was started after `running` was read is finished, but not settled.
     pub newest: FlightId,
@@ -225,9 +264,9 @@ pub struct LedgerPulse {
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Flights of other runs: nobody knows, one FAILED row each with reason `uncertain`.
+    /// Flights of other runs, and those of this run that it does not know: one FAILED row each with reason `uncertain`.
     pub uncertain: u64,
-    /// Flights of this run that it never started (a lost answer to a reserve): released.
+    /// Flights that this run knows that it never started (a lost answer to a reserve, a release that failed): released.
     pub released: u64,
 }
 
@@ -263,21 +302,29 @@ pub trait Ledger: Send + Sync {
     /// each ask, in order. A reply that is due and is refused for good (its mailbox is paused, has answered half its quota
     /// today, or nobody is there to be answered) lapses with that reason.
     ///
-    /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `abandon`.
+    /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `release`.
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
-    /// Releases flights that no connection was opened for. Returns everything that the reserve took: the quota slot, the
-    /// pair, the attempt, the place in the user's day, and what the partner was to receive.
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError>;
-
-    /// Releases whatever a reserve of `run` with these Message-IDs may have opened. Repeatable.
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
+    /// Releases what a reserve of `run` with these Message-IDs may have opened and no connection was opened for. Gives
+    /// back everything that the reserve took: the quota slot, the pair, the attempt, the place in the user's day, and what the
+    /// partner was to receive. Returns the number of released flights. Repeatable.
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Closes flights with one log row each, moves the counters, sets the cooldown and the standings that the outcome
     /// asks for, schedules the reply to a mail that was sent. A flight that was swept meanwhile has its uncertain row corrected by a definite outcome. Repeatable:
     /// a flight that is settled already is left alone. Outcomes with fate `Unstarted` are released. Returns how many
     /// flights or rows it changed.
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError>;
+
+    /// Writes the row of each result that has neither a flight nor a row: the database has lost what it knew of the mail.
+    /// Moves the counters of its day, uses its pair, and ends the thread that it answers. Returns how many rows it wrote.
+    /// Repeatable.
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError>;
 
     /// Settles as uncertain the flights of `shards` that nobody works on any more.
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError>;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         content::Names,
-        id::{Epoch, FlightId, ShardId},
+        id::{Epoch, ShardId},
         lease::MachineTime,
     },
     observe::trails::{BatchTrail, Moments},
@@ -175,7 +175,7 @@ impl Worker {
         let reserved = self.without_moved(reserved, now).await;
         // All of a batch are known before the first can finish: so it settles as one.
         for (_, flight) in &reserved {
-            self.unsettled.started(flight.id, flight.batch, flight.shard);
+            self.unsettled.started(flight);
         }
         let trail = BatchTrail::of(&self.origin, &self.settings.worker.0, reserved.len(), moments);
         let mut sends = Vec::with_capacity(reserved.len());
@@ -211,9 +211,10 @@ impl Worker {
     }
 
     async fn release(&self, reserved: &[(Worded, Flight)], now: DateTime<Utc>) {
-        let flights: Vec<FlightId> = reserved.iter().map(|(_, flight)| flight.id).collect();
-        if let Err(error) = self.ports.ledger.release(&flights, now).await {
+        let mails: Vec<String> = reserved.iter().map(|(_, flight)| flight.message_id.clone()).collect();
+        if let Err(error) = self.ports.ledger.release(self.run, &mails, now).await {
             tracing::warn!(%error, "the places are given back by the next sweep");
+            self.unstarted.record(mails, self.ports.clock.machine());
         }
     }
 
@@ -222,9 +223,11 @@ impl Worker {
         tracing::warn!(%error, "reserve failed: nothing was started");
         if matches!(error, PortError::Unknown(_)) {
             let asked: Vec<String> = granted.iter().map(|granted| granted.ask.message_id.clone()).collect();
-            if let Err(error) = self.ports.ledger.abandon(self.run, &asked, now).await {
+            if let Err(error) = self.ports.ledger.release(self.run, &asked, now).await {
                 tracing::warn!(%error, "what it may have reserved is given back by the next sweep");
             }
+            // Also after a release: the reserve may be done later still.
+            self.unstarted.record(asked, self.ports.clock.machine());
         }
         // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
         let unknown = !matches!(

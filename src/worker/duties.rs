@@ -163,6 +163,7 @@ impl Chores {
             run: self.run,
             shards: all_shards(self.settings.shards),
             running: self.unsettled.running(),
+            unstarted: Vec::new(),
             newest: self.unsettled.newest(),
             older_than: left_alone(self.settings.mail_deadline),
             now: self.ports.clock.now(),

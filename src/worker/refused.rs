@@ -183,10 +183,13 @@ mod tests {
     use chrono::{DateTime, NaiveDate};
 
     use super::*;
-    use crate::domain::{
-        id::{BatchId, FlightId, MailboxId},
-        outcome::judge::{Evidence, judge},
-        reply::Due,
+    use crate::{
+        domain::{
+            id::{BatchId, FlightId, MailboxId, UserId},
+            outcome::judge::{Evidence, judge},
+            reply::Due,
+        },
+        ports::LoggedMail,
     };
 
     fn result(code: u16) -> Settlement {
@@ -198,6 +201,16 @@ mod tests {
             mailbox: MailboxId(1),
             partner: MailboxId(2),
             day: NaiveDate::default(),
+            mail: LoggedMail {
+                user: UserId(1),
+                sender: "m1@a.test".into(),
+                recipient: "m2@a.test".into(),
+                round: 0,
+                message_id: "1@a.test".into(),
+                subject: "Minutes".into(),
+                answers: None,
+                thread: None,
+            },
             at,
             latency: Duration::from_secs(1),
             next_at: at,

@@ -8,10 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{Worker, holdings::Pledge};
-use crate::{
-    domain::id::FlightId,
-    ports::{Ledger, PortError, Reservation, ReserveBatch},
-};
+use crate::ports::{Ledger, PortError, Reservation, ReserveBatch};
 
 type Answer = Result<Vec<Reservation>, PortError>;
 
@@ -42,23 +39,11 @@ impl Worker {
 
 /// Gives back what a reserve that nobody waits for has opened.
 async fn give_back(ledger: &dyn Ledger, batch: &ReserveBatch, answer: Answer) {
-    let done = match answer {
-        Ok(reservations) => ledger.release(&flights(&reservations), batch.now).await.map(drop),
-        Err(PortError::Unknown(_)) => {
-            let asked: Vec<String> = batch.asks.iter().map(|ask| ask.message_id.clone()).collect();
-            ledger.abandon(batch.run, &asked, batch.now).await.map(drop)
-        }
-        Err(_) => Ok(()),
-    };
-    if let Err(error) = done {
+    if !matches!(answer, Ok(_) | Err(PortError::Unknown(_))) {
+        return;
+    }
+    let asked: Vec<String> = batch.asks.iter().map(|ask| ask.message_id.clone()).collect();
+    if let Err(error) = ledger.release(batch.run, &asked, batch.now).await {
         tracing::warn!(%error, "stopping: what was reserved last is left to the next sweep");
     }
-}
-
-fn flights(reservations: &[Reservation]) -> Vec<FlightId> {
-    let flight = |reservation: &Reservation| match reservation {
-        Reservation::Reserved(flight) => Some(flight.id),
-        Reservation::Refused(_) => None,
-    };
-    reservations.iter().filter_map(flight).collect()
 }

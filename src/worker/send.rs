@@ -19,7 +19,7 @@ use crate::{
         reply::Intent,
     },
     observe::trails::{BatchTrail, MailTrail, Told},
-    ports::{Clock, Delivery, Flight, Gate, Mailer, Outgoing, Settlement, mailer::Thread},
+    ports::{Clock, Delivery, Flight, Gate, LoggedMail, Mailer, Outgoing, Settlement, mailer::Thread},
 };
 
 pub(super) struct Send {
@@ -85,6 +85,10 @@ impl Send {
                 mailbox,
                 partner,
                 day: flight.day,
+                mail: LoggedMail::from_flight(
+                    flight,
+                    outgoing.thread.as_ref().map(|thread| thread.in_reply_to.clone()),
+                ),
                 at,
                 latency: delivery.latency,
                 next_at: at + cooldown,
@@ -154,6 +158,7 @@ mod tests {
             user: UserId(1),
             sender: party(1),
             recipient: party(2),
+            round: 0,
             message_id: "1@a.test".into(),
             subject: "Minutes".into(),
             answers: None,

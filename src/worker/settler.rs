@@ -23,7 +23,7 @@ use crate::{
         outcome::Fate,
     },
     observe::{liveness::Liveness, trails::MailTrail},
-    ports::{PortError, Settlement, entropy::Purpose},
+    ports::{Flight, PortError, Settlement, entropy::Purpose},
 };
 
 /// How long a result waits for the others of its batch, at most. Machine clock.
@@ -39,7 +39,8 @@ pub(super) struct Unsettled {
 
 #[derive(Debug, Default)]
 struct Flights {
-    all: BTreeMap<FlightId, Flying>,
+    /// By Message-ID: an id names two flights after the database has lost ids.
+    all: BTreeMap<String, Flying>,
     /// How many flights of a batch have no verdict yet, where any has none.
     open: BTreeMap<BatchId, usize>,
 }
@@ -52,12 +53,13 @@ struct Flying {
 }
 
 impl Unsettled {
-    pub(super) fn started(&self, flight: FlightId, batch: BatchId, shard: ShardId) {
+    pub(super) fn started(&self, flight: &Flight) {
+        let Flight { id, batch, shard, .. } = *flight;
         let mut flights = self.lock();
-        flights.all.insert(flight, Flying { batch, shard, finished: false });
+        flights.all.insert(flight.message_id.clone(), Flying { batch, shard, finished: false });
         *flights.open.entry(batch).or_default() += 1;
         drop(flights);
-        self.newest.fetch_max(flight.0, Ordering::Relaxed);
+        self.newest.fetch_max(id.0, Ordering::Relaxed);
     }
 
     /// Returns the newest flight that was ever started here; below all of them when none was.
@@ -65,9 +67,9 @@ impl Unsettled {
         FlightId(self.newest.load(Ordering::Relaxed))
     }
 
-    /// Returns the flights that a sweep must leave alone.
-    pub(super) fn running(&self) -> Vec<FlightId> {
-        self.lock().all.keys().copied().collect()
+    /// Returns the Message-IDs of the flights that a sweep must leave alone.
+    pub(super) fn running(&self) -> Vec<String> {
+        self.lock().all.keys().cloned().collect()
     }
 
     /// Returns the shards of the flights that are not settled.
@@ -91,10 +93,10 @@ impl Unsettled {
     }
 
     /// Marks a flight as finished and says whether its batch now is.
-    fn finish(&self, flight: FlightId, batch: BatchId) -> bool {
+    fn finish(&self, message_id: &str, batch: BatchId) -> bool {
         let mut flights = self.lock();
         let Flights { all, open } = &mut *flights;
-        if let Some(flying) = all.get_mut(&flight).filter(|flying| !flying.finished)
+        if let Some(flying) = all.get_mut(message_id).filter(|flying| !flying.finished)
             && let Some(left) = open.get_mut(&flying.batch)
         {
             flying.finished = true;
@@ -115,7 +117,7 @@ impl Unsettled {
     fn settled(&self, results: &[Settlement]) {
         let mut flights = self.lock();
         for result in results {
-            flights.all.remove(&result.flight);
+            flights.all.remove(&result.mail.message_id);
         }
     }
 
@@ -139,7 +141,7 @@ type Ended = (Settlement, Option<MailTrail>);
 impl Results {
     pub(super) fn push(&self, result: Settlement, trail: Option<MailTrail>) {
         // First, for what is handed in can be settled before the next line.
-        let is_complete = self.unsettled.finish(result.flight, result.batch);
+        let is_complete = self.unsettled.finish(&result.mail.message_id, result.batch);
         if self.push.send((result, trail)).is_err() {
             tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
         }
@@ -294,8 +296,14 @@ impl Settler {
     /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.
     pub(super) async fn settle(&self, finished: &[Settlement]) -> Result<(), PortError> {
         let changed = self.ports.ledger.settle(&self.worker, finished).await?;
-        if changed < finished.len() as u64 {
-            self.ports.ledger.settle(&self.worker, finished).await?;
+        let missing = (finished.len() as u64).saturating_sub(changed);
+        if missing == 0 || self.ports.ledger.settle(&self.worker, finished).await? >= missing {
+            return Ok(());
+        }
+        // Settled before, or the database has lost what it knew of them.
+        let lost = self.ports.ledger.log_lost(&self.worker, finished, self.ports.clock.now()).await?;
+        if lost > 0 {
+            tracing::warn!(mails = lost, "the database was set back: it had lost these mails, their rows are written late");
         }
         Ok(())
     }

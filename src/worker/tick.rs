@@ -244,13 +244,19 @@ impl Worker {
             run: self.run,
             shards: self.holdings.owned(),
             running: self.unsettled.running(),
+            unstarted: self.unstarted.message_ids(),
             newest: self.unsettled.newest(),
             older_than: self.settings.mail_deadline + ORPHANED_AFTER,
             now: self.ports.clock.now(),
         };
         let (ledger, tell) = (Arc::clone(&self.ports.ledger), self.tell.clone());
+        let (unstarted, asked) = (Arc::clone(&self.unstarted), self.ports.clock.machine());
         self.tracker.spawn(async move {
-            match ledger.sweep(&sweep).await {
+            let swept = ledger.sweep(&sweep).await;
+            if swept.is_ok() {
+                unstarted.forget_swept(asked, sweep.older_than);
+            }
+            match swept {
                 Ok(swept) if swept.uncertain + swept.released > 0 => {
                     tracing::warn!(uncertain = swept.uncertain, released = swept.released, "swept orphaned mails");
                     if swept.released > 0 {

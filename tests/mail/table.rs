@@ -36,7 +36,7 @@ use warmup::{
         time::{Schedule, Todays, Weekdays, Window},
     },
     local::sink::certificate::{Identity, self_signed},
-    ports::{Flight, Gate, Ledger, Mailboxes, Mailer, Outgoing, Reservation, ReserveBatch, Settlement},
+    ports::{Flight, Gate, Ledger, LoggedMail, Mailboxes, Mailer, Outgoing, Reservation, ReserveBatch, Settlement},
 };
 use warmup_support::{
     conformance::ledger::{DAY, SHARD, ask, noon},
@@ -145,6 +145,7 @@ impl Record {
             mailbox: flight.sender.mailbox,
             partner: flight.recipient.mailbox,
             day: DAY,
+            mail: LoggedMail::from_flight(&flight, None),
             at: noon(),
             latency: delivery.latency,
             next_at: noon(),

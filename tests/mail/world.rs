@@ -96,6 +96,7 @@ pub fn mail(port: u16, security: Security) -> Outgoing {
         user: UserId(1),
         sender: party(1, "anna@one.test", "Anna"),
         recipient: party(2, "ben@two.test", "Ben"),
+        round: 0,
         message_id: format!("{}@one.test", Uuid::now_v7()),
         subject: "Lunch".into(),
         answers: None,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use sqlx::{
-    PgPool, Row,
+    AssertSqlSafe, PgPool, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use warmup::{
@@ -58,9 +58,26 @@ pub async fn racing_world() -> PostgresWorld {
     world
 }
 
+/// The tables that a reserve or its end writes.
+const SET_BACK: [&str; 9] = [
+    "shards",
+    "in_flight",
+    "logs",
+    "mailbox_days",
+    "pairs",
+    "scheduled_replies",
+    "user_days",
+    "batches",
+    "late_mails",
+];
+
 impl PostgresWorld {
     pub fn pool(&self) -> &PgPool {
         self.database.pool()
+    }
+
+    async fn raw(&self, statement: String) {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(self.pool()).await.unwrap();
     }
 
     async fn run(&self, statement: &'static str, mailbox: i64, value: i64) {
@@ -132,6 +149,21 @@ impl LedgerWorld for PostgresWorld {
             .execute(self.pool())
             .await
             .unwrap();
+    }
+
+    async fn backup(&self) {
+        for table in SET_BACK {
+            self.raw(format!("CREATE TABLE backup_{table} AS TABLE {table}")).await;
+        }
+        self.raw("CREATE TABLE backup_ids AS SELECT last_value, is_called FROM flight_ids".into()).await;
+    }
+
+    async fn restore(&self) {
+        for table in SET_BACK {
+            self.raw(format!("DELETE FROM {table}")).await;
+            self.raw(format!("INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE backup_{table}")).await;
+        }
+        self.raw("SELECT setval('flight_ids', last_value, is_called) FROM backup_ids".into()).await;
     }
 
     async fn age(&self, by: Duration) {

@@ -96,6 +96,7 @@ impl Racer {
             run: self.run,
             shards: SHARDS.to_vec(),
             running: vec![],
+            unstarted: vec![],
             newest: FlightId(i64::MAX),
             older_than: Duration::ZERO,
             now,

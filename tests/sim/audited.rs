@@ -11,7 +11,7 @@ use warmup::{
     adapters::memory::MemoryWorld,
     domain::{
         daily_room::UserDay,
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, RunId, ShardId, UserId, WorkerId},
     },
     ports::{Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
@@ -97,11 +97,16 @@ impl Ledger for Audited {
         self.note(batch, &answer);
         Ok(answer)
     }
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.look(self.world.release(flights, now).await)
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.look(self.world.release(run, message_ids, now).await)
     }
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.look(self.world.abandon(run, message_ids, now).await)
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        self.look(self.world.log_lost(worker, results, now).await)
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         self.look(self.world.settle(worker, results).await)

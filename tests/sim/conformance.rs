@@ -1,11 +1,17 @@
 //! The ledger's conformance suite in memory: what the simulation stands on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use warmup::{
-    adapters::memory::{Fault, MemoryMailbox, MemoryWorld, world::Standing as Sending},
+    adapters::memory::{
+        Fault, MemoryMailbox, MemoryWorld,
+        world::{Backup, Standing as Sending},
+    },
     domain::{
         id::{BatchId, MailboxId, UserId},
         mailbox::{Endpoint, Security},
@@ -22,12 +28,13 @@ use warmup_support::{
 struct InMemory {
     clock: Arc<HandClock>,
     world: MemoryWorld,
+    backup: Mutex<Option<Backup>>,
 }
 
 async fn world() -> InMemory {
     let clock = Arc::new(HandClock::default());
     // One shard, so that every mailbox stands in it, and a second number that nobody has.
-    InMemory { world: MemoryWorld::new(clock.clone(), 1, 1.5), clock }
+    InMemory { world: MemoryWorld::new(clock.clone(), 1, 1.5), clock, backup: Mutex::default() }
 }
 
 #[async_trait]
@@ -82,6 +89,14 @@ impl LedgerWorld for InMemory {
 
     async fn set_ramp(&self, mailbox: i64, ramp: Ramp, grown: u16) {
         self.world.change(MailboxId(mailbox), |mailbox| (mailbox.ramp, mailbox.grown) = (ramp, grown));
+    }
+
+    async fn backup(&self) {
+        *self.backup.lock().unwrap() = Some(self.world.backup());
+    }
+
+    async fn restore(&self) {
+        self.world.restore(self.backup.lock().unwrap().as_ref().expect("a backup"));
     }
 
     async fn age(&self, by: Duration) {

@@ -9,7 +9,7 @@ use warmup::{
     domain::{
         daily_room::UserDay,
         duties::{Duty, Kept},
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, RunId, ShardId, UserId, WorkerId},
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -269,13 +269,18 @@ impl Ledger for Link {
         let (to, batch) = (Arc::clone(&self.to.ledger), batch.clone());
         self.postgres_write(async move { to.reserve(&batch).await }).await
     }
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        let (to, flights) = (Arc::clone(&self.to.ledger), flights.to_vec());
-        self.postgres_write(async move { to.release(&flights, now).await }).await
-    }
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
         let (to, message_ids) = (Arc::clone(&self.to.ledger), message_ids.to_vec());
-        self.postgres_write(async move { to.abandon(run, &message_ids, now).await }).await
+        self.postgres_write(async move { to.release(run, &message_ids, now).await }).await
+    }
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());
+        self.postgres_write(async move { to.log_lost(&worker, &results, now).await }).await
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());

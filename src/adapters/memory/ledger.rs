@@ -1,6 +1,7 @@
 //! The ledger in memory: the same conditions in the same order as `postgres/sql`.
 
 mod close;
+mod lost;
 
 use std::collections::BTreeMap;
 
@@ -103,14 +104,7 @@ impl Ledger for MemoryWorld {
         })
     }
 
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.write(|tables| {
-            let ends = flights.iter().map(|flight| Ending::unstarted(*flight, now)).collect();
-            close(tables, ends).released
-        })
-    }
-
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.write(|tables| {
             let asked = |row: &FlightRow| row.run == run && message_ids.contains(&row.message_id);
             let flights = tables.flights.iter().filter(|(_, row)| asked(row));
@@ -123,19 +117,33 @@ impl Ledger for MemoryWorld {
         self.write(|tables| close(tables, results.iter().map(Ending::settled).collect()).changed)
     }
 
+    async fn log_lost(
+        &self,
+        _worker: &WorkerId,
+        results: &[Settlement],
+        _now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        self.write(|tables| tables.log_lost(results))
+    }
+
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
         let now = self.clock.machine();
         self.write(|tables| {
+            let unstarted = |row: &FlightRow| row.run == sweep.run && sweep.unstarted.contains(&row.message_id);
+            let runs = |id: &FlightId, row: &FlightRow| {
+                row.run == sweep.run && (sweep.running.contains(&row.message_id) || *id > sweep.newest)
+            };
             let orphaned = |id: &FlightId, row: &FlightRow| {
-                sweep.shards.contains(&row.shard)
-                    && !(row.run == sweep.run && (sweep.running.contains(id) || *id > sweep.newest))
-                    && now.since(row.reserved_at) > sweep.older_than
+                unstarted(row)
+                    || (sweep.shards.contains(&row.shard)
+                        && !runs(id, row)
+                        && now.since(row.reserved_at) > sweep.older_than)
             };
             let ends = tables
                 .flights
                 .iter()
                 .filter(|(id, row)| orphaned(id, row))
-                .map(|(id, row)| match row.run == sweep.run {
+                .map(|(id, row)| match unstarted(row) {
                     true => Ending::unstarted(*id, sweep.now),
                     false => Ending::orphaned(*id, sweep.now),
                 })
@@ -391,6 +399,7 @@ impl Tables {
             user,
             sender: self.party(ask.mailbox),
             recipient: self.party(choice.partner),
+            round: choice.round,
             message_id: ask.message_id.clone(),
             subject: ask.subject.clone(),
             answers: ask.answers,
@@ -421,7 +430,8 @@ impl Ending {
     fn settled(result: &Settlement) -> Ending {
         let Settlement { flight, batch, at, next_at, reply, .. } = *result;
         let (outcome, trace, is_reduced) = (result.outcome.clone(), result.trace.clone(), result.is_reduced);
-        Ending { flight, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace, is_reduced }
+        let message_id = Some(result.mail.message_id.clone());
+        Ending { flight, message_id, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace, is_reduced }
     }
 
     fn is(&self, fate: Fate) -> bool {

@@ -186,7 +186,7 @@ pub struct CleanupRow {
     pub done: BTreeMap<Duty, u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     /// When the statement that runs began.
     pub(super) now: DateTime<Utc>,
@@ -213,6 +213,8 @@ pub(super) struct Tables {
     /// Who has one of them.
     pub(super) flying: BTreeSet<MailboxId>,
     pub(super) logs: BTreeMap<FlightId, LogRow>,
+    /// Message-IDs of those among them that were written late.
+    pub(super) late_mails: BTreeSet<String>,
     pub(super) batches: BTreeMap<BatchId, BatchRow>,
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
     /// When each waiting reply falls due, by the shard of who answers.
@@ -302,6 +304,10 @@ impl Tables {
     }
 }
 
+/// A copy of the record, by which it can be set back.
+#[derive(Clone, Debug)]
+pub struct Backup(Tables);
+
 /// The whole record of a simulated fleet. Clones share it.
 #[derive(Clone)]
 pub struct MemoryWorld {
@@ -344,6 +350,16 @@ impl MemoryWorld {
     /// The next statement is done and its answer lost.
     pub fn lose_next_answer(&self) {
         self.faults.set_once(Fault::AnswerLost);
+    }
+
+    /// Returns a copy of the record as it stands.
+    pub fn backup(&self) -> Backup {
+        Backup(self.tables().clone())
+    }
+
+    /// Sets the record back: all that was committed since the backup is lost, ids and epochs too.
+    pub fn restore(&self, backup: &Backup) {
+        *self.tables() = backup.0.clone();
     }
 
     /// Enrols a mailbox, or changes a known one, and asks for a plan of it.

@@ -11,7 +11,7 @@ use super::{classify::classify, session::Session};
 use crate::{
     domain::{
         daily_room::UserDay,
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, RunId, ShardId, UserId, WorkerId},
     },
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
@@ -114,17 +114,17 @@ impl Ledger for PostgresLedger {
         reserve::reservations(batch, &rows)
     }
 
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        let row = self.session.row(|| settle::release(flights, now)).await?;
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let row = self.session.row(|| settle::release(run, message_ids, now)).await?;
         settle::count(&row, "released")
     }
 
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        let row = self.session.row(|| settle::abandon(run, message_ids, now)).await?;
-        settle::count(&row, "released")
-    }
-
-    async fn settle(&self, _worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+    async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
+        // Only a database that was set back hands an id out twice. A statement tells its results apart by their ids.
+        if let Some((last, others)) = results.split_last().filter(|_| settle::repeats_an_id(results)) {
+            let changed = self.settle(worker, others).await?;
+            return Ok(changed + self.settle(worker, std::slice::from_ref(last)).await?);
+        }
         let row = self.session.row(|| settle::settle(results)).await?;
         settle::warn(&row)?;
         let changed = settle::count(&row, "changed")?;
@@ -136,6 +136,16 @@ impl Ledger for PostgresLedger {
         let row = self.session.row(|| settle::settle_late(results)).await?;
         settle::warn(&row)?;
         Ok(changed + settle::count(&row, "changed")?)
+    }
+
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        let row = self.session.row(|| settle::log_lost(worker, results, now)).await?;
+        settle::count(&row, "written")
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::{
     domain::{
         daily_room::UserDay,
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         outcome::Fate,
     },
@@ -221,12 +221,17 @@ impl Ledger for Probed<dyn Ledger> {
         self.inner.note_slow_hosts(worker, hosts, now).await
     }
 
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.inner.release(flights, now).await
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.inner.release(run, message_ids, now).await
     }
 
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.inner.abandon(run, message_ids, now).await
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        self.inner.log_lost(worker, results, now).await
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {

@@ -9,7 +9,7 @@ use super::{Meter, Service::Postgres};
 use crate::{
     domain::{
         daily_room::UserDay,
-        id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        id::{Epoch, RunId, ShardId, UserId, WorkerId},
     },
     observe::meters::Why,
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
@@ -75,12 +75,19 @@ impl Ledger for Metered {
         Ok(answers)
     }
 
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.meter.timed(Postgres, "release", self.inner.release(flights, now)).await
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.meter.timed(Postgres, "release", self.inner.release(run, message_ids, now)).await
     }
 
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.meter.timed(Postgres, "abandon", self.inner.abandon(run, message_ids, now)).await
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        let written = self.meter.timed(Postgres, "log_lost", self.inner.log_lost(worker, results, now)).await?;
+        self.meter.meters.lost_mails.inc_by(written);
+        Ok(written)
     }
 
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {

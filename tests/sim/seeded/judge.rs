@@ -242,8 +242,8 @@ impl Judge {
     }
 
     /// Who sends a mail that is on its way.
-    pub fn mailbox_of(&self, flight: FlightId) -> Option<MailboxId> {
-        self.books().flying.get(&flight).map(|flying| flying.mailbox)
+    pub fn mailbox_of(&self, message_id: &str) -> Option<MailboxId> {
+        self.books().flying.values().find(|flying| flying.message_id == message_id).map(|flying| flying.mailbox)
     }
 
     /// How long ago the caps granted this run anything.

@@ -95,8 +95,8 @@ impl Watched {
 
     /// Why flights are given back that nobody has started. A release that is done late may come after the worker has asked
     /// the caps again; then nobody can tell.
-    fn given_back(&self, flights: &[FlightId]) -> Option<Guard> {
-        let mailbox = self.judge.mailbox_of(*flights.first()?)?;
+    fn given_back(&self, message_ids: &[String]) -> Option<Guard> {
+        let mailbox = message_ids.iter().find_map(|id| self.judge.mailbox_of(id))?;
         let moved = self.world.mailbox(mailbox).is_some_and(|mailbox| mailbox.endpoint.host == MOVED);
         match self.judge.since_caps(self.who.run()) {
             _ if self.who.stopping.load(Ordering::Relaxed) => Some(Guard::UnheardGivenBack),
@@ -266,21 +266,28 @@ impl Ledger for Watched {
         self.judge.reserved(batch, &answer);
         Ok(answer)
     }
-    async fn release(&self, flights: &[FlightId], now: DateTime<Utc>) -> Result<u64, PortError> {
-        let guard = self.given_back(flights);
-        let released = self.world.release(flights, now).await?;
-        self.saw("give back", &(flights, released));
+    async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
+        let guard = self.given_back(message_ids);
+        let released = self.world.release(run, message_ids, now).await?;
+        self.saw("give back", &(message_ids, released));
         self.judge.after(&By::GivenBack);
-        guard.into_iter().for_each(|guard| self.judge.guard(guard, flights.len() as u64));
+        match guard {
+            Some(guard) => self.judge.guard(guard, released),
+            // After a lost answer.
+            None => {
+                self.judge.guard(Guard::Abandoned, 1);
+                self.judge.guard(Guard::AbandonGaveBack, u64::from(released > 0));
+            }
+        }
         Ok(released)
     }
-    async fn abandon(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
-        let released = self.world.abandon(run, message_ids, now).await?;
-        self.saw("abandon", &(message_ids, released));
-        self.judge.after(&By::GivenBack);
-        self.judge.guard(Guard::Abandoned, 1);
-        self.judge.guard(Guard::AbandonGaveBack, u64::from(released > 0));
-        Ok(released)
+    async fn log_lost(
+        &self,
+        worker: &WorkerId,
+        results: &[Settlement],
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        self.world.log_lost(worker, results, now).await
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let changed = self.world.settle(worker, results).await?;

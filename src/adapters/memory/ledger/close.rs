@@ -20,6 +20,8 @@ const UNCERTAIN: &str = "uncertain";
 /// How one flight ends.
 pub(super) struct Ending {
     pub(super) flight: FlightId,
+    /// Of a result: an id may name another mail after a set-back.
+    pub(super) message_id: Option<String>,
     /// Known for a result that may come late, after its flight is gone.
     pub(super) batch: Option<BatchId>,
     pub(super) outcome: Outcome,
@@ -48,10 +50,24 @@ impl Ending {
         Ending::without_reply(flight, at, Fate::Uncertain)
     }
 
+    fn is_of(&self, message_id: &str) -> bool {
+        self.message_id.as_deref().is_none_or(|own| own == message_id)
+    }
+
     fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
         let (effects, note) = (Effects::default(), String::new());
         let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
-        Ending { flight, batch: None, outcome, at, next_at: None, reply: None, trace: None, is_reduced: false }
+        Ending {
+            flight,
+            message_id: None,
+            batch: None,
+            outcome,
+            at,
+            next_at: None,
+            reply: None,
+            trace: None,
+            is_reduced: false,
+        }
     }
 }
 
@@ -62,7 +78,9 @@ pub(super) fn close(tables: &mut Tables, mut ends: Vec<Ending>) -> Closed {
     let welcome = tables.welcome(&ends);
     tables.note_answers(&welcome);
     for end in ends {
-        if let Some(row) = tables.flights.remove(&end.flight) {
+        if tables.flights.get(&end.flight).is_some_and(|row| end.is_of(&row.message_id))
+            && let Some(row) = tables.flights.remove(&end.flight)
+        {
             tables.flying.remove(&row.mailbox);
             closed.changed += 1;
             closed.uncertain += u64::from(end.is(Fate::Uncertain));
@@ -139,7 +157,7 @@ impl Tables {
 
     /// A late definite answer corrects its own uncertain row. Returns whether it did.
     fn correct(&mut self, end: &Ending, welcome: &Welcome) -> bool {
-        let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN);
+        let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN) && end.is_of(&row.message_id);
         let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
         let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
         (row.status, row.reason) = status(&end.outcome, row.answers);
@@ -222,7 +240,7 @@ fn count_in_row(day: &mut DayRow, end: &Ending) {
     }
 }
 
-fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<String>) {
+pub(super) fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<String>) {
     match outcome.fate {
         Fate::Sent if answers.is_some() => ("REPLIED", None),
         Fate::Sent => ("SENT", None),

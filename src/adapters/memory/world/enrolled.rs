@@ -11,7 +11,7 @@ use super::MemoryMailbox;
 use crate::domain::mailbox::domain_of;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::adapters::memory) struct Enrolled {
     mailbox: MemoryMailbox,
     /// Where it submits, in lower case.

@@ -11,7 +11,7 @@ use crate::domain::id::MailboxId;
 type Used = (MailboxId, i16);
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::adapters::memory) struct Pairs(BTreeMap<NaiveDate, BTreeMap<MailboxId, Vec<Used>>>);
 
 impl Pairs {

@@ -86,6 +86,7 @@ fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
             email: row.try_get("recipient")?,
             display_name: row.try_get("recipient_name")?,
         },
+        round: i16::try_from(row.try_get::<i32, _>("round")?).unwrap_or_default(),
         message_id: ask.message_id.clone(),
         subject: ask.subject.clone(),
         answers: ask.answers,

@@ -1,8 +1,8 @@
-//! The ways in which a flight ends: four heads that say which flights and how, and one body that closes them. Only a
+//! The ways in which a flight ends: three heads that say which flights and how, and one body that closes them. Only a
 //! settle can come late, and looks for that in a statement of its own: it reads the log, and a plan that is good for any
 //! day opens the partitions of all.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{
@@ -13,7 +13,7 @@ use sqlx::{
 use super::super::{classify::classify, session::Statement};
 use crate::{
     domain::{
-        id::{FlightId, RunId},
+        id::{FlightId, RunId, WorkerId},
         outcome::{
             Fate, Measure, Outcome, Stage,
             breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
@@ -38,28 +38,22 @@ macro_rules! closing {
 const SETTLE: &str = closing!("../sql/settle_results.sql", "../sql/none_late.sql");
 const SETTLE_LATE: &str = closing!("../sql/settle_results.sql", "../sql/late.sql");
 const RELEASE: &str = closing!("../sql/release_results.sql", "../sql/none_late.sql");
-const ABANDON: &str = closing!("../sql/abandon_results.sql", "../sql/none_late.sql");
 const SWEEP: &str = closing!("../sql/sweep_results.sql", "../sql/none_late.sql");
 
-pub(super) fn release(flights: &[FlightId], now: DateTime<Utc>) -> Statement {
-    let flights: Vec<i64> = flights.iter().map(|flight| flight.0).collect();
-    sqlx::query(RELEASE).bind(flights).bind(now)
-}
-
-pub(super) fn abandon(run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Statement {
-    sqlx::query(ABANDON).bind(run.0).bind(message_ids.to_vec()).bind(now)
+pub(super) fn release(run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Statement {
+    sqlx::query(RELEASE).bind(run.0).bind(message_ids.to_vec()).bind(now)
 }
 
 pub(super) fn sweep(sweep: &Sweep) -> Statement {
     let shards: Vec<i32> = sweep.shards.iter().map(|shard| shard.0).collect();
-    let running: Vec<i64> = sweep.running.iter().map(|flight| flight.0).collect();
     sqlx::query(SWEEP)
         .bind(sweep.run.0)
         .bind(shards)
-        .bind(running)
+        .bind(sweep.running.clone())
         .bind(interval(sweep.older_than))
         .bind(sweep.now)
         .bind(sweep.newest.0)
+        .bind(sweep.unstarted.clone())
 }
 
 /// Ends the flights of `results` that are still open.
@@ -76,17 +70,7 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
     let until = |of: fn(&Outcome) -> Option<Measure>| -> Vec<Option<String>> {
         results.iter().map(|result| of(&result.outcome).and_then(|measure| end_of(measure, result.at))).collect()
     };
-    statement
-        .bind(column(results, |r| r.flight.0))
-        .bind(column(results, |r| r.day))
-        .bind(column(results, |r| r.outcome.fate.as_str().to_owned()))
-        .bind(column(results, |r| r.at))
-        .bind(column(results, |r| i32::try_from(r.latency.as_millis()).unwrap_or(i32::MAX)))
-        .bind(column(results, |r| r.next_at))
-        .bind(column(results, reason))
-        .bind(column(results, |r| r.outcome.reply.as_ref().map(|reply| i32::from(reply.code))))
-        .bind(column(results, |r| r.outcome.reply.as_ref().and_then(|reply| reply.enhanced_text())))
-        .bind(column(results, notes))
+    ended(statement, results)
         .bind(column(results, |r| r.batch.0))
         .bind(until(|outcome| outcome.effects.sender))
         .bind(until(|outcome| outcome.effects.partner))
@@ -103,6 +87,22 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(REFUSALS_LEAST as i32)
         .bind(REFUSALS_MOST as i32)
         .bind(STALLED_MAILBOXES as i32)
+        .bind(column(results, |r| r.mail.message_id.clone()))
+}
+
+/// Binds how each mail ended: $1 to $10 of a statement about results.
+fn ended(statement: Statement, results: &[Settlement]) -> Statement {
+    statement
+        .bind(column(results, |r| r.flight.0))
+        .bind(column(results, |r| r.day))
+        .bind(column(results, |r| r.outcome.fate.as_str().to_owned()))
+        .bind(column(results, |r| r.at))
+        .bind(column(results, |r| i32::try_from(r.latency.as_millis()).unwrap_or(i32::MAX)))
+        .bind(column(results, |r| r.next_at))
+        .bind(column(results, reason))
+        .bind(column(results, |r| r.outcome.reply.as_ref().map(|reply| i32::from(reply.code))))
+        .bind(column(results, |r| r.outcome.reply.as_ref().and_then(|reply| reply.enhanced_text())))
+        .bind(column(results, notes))
 }
 
 /// Logs once what concerns many mailboxes: the statement that changed it tells of it, so no other worker does.
@@ -110,6 +110,29 @@ pub(super) fn warn(row: &PgRow) -> Result<(), PortError> {
     let warnings: Vec<String> = row.try_get("warnings").map_err(classify)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(())
+}
+
+/// Writes the rows of `results` that the database has lost.
+pub(super) fn log_lost(worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Statement {
+    ended(sqlx::query(include_str!("../sql/log_lost.sql")), results)
+        .bind(column(results, |r| r.mail.message_id.clone()))
+        .bind(column(results, |r| r.mailbox.0))
+        .bind(column(results, |r| r.partner.0))
+        .bind(column(results, |r| r.mail.user.0))
+        .bind(column(results, |r| r.mail.sender.clone()))
+        .bind(column(results, |r| r.mail.recipient.clone()))
+        .bind(column(results, |r| r.mail.subject.clone()))
+        .bind(column(results, |r| i32::from(r.mail.round)))
+        .bind(column(results, |r| r.mail.answers.map(|reply| reply.0)))
+        .bind(column(results, |r| r.mail.thread.clone()))
+        .bind(worker.0.clone())
+        .bind(now)
+}
+
+/// Returns whether two of `results` name the same flight id.
+pub(super) fn repeats_an_id(results: &[Settlement]) -> bool {
+    let ids: HashSet<FlightId> = results.iter().map(|result| result.flight).collect();
+    ids.len() < results.len()
 }
 
 /// Reads one of the counts that the body returns.

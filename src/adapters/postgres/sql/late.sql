@@ -3,7 +3,7 @@
 doubtful AS MATERIALIZED (
     SELECT l.id, l.day
     FROM logs l
-    JOIN results r ON r.day = l.day AND r.flight = l.id
+    JOIN results r ON r.day = l.day AND r.flight = l.id AND r.message_id = l.message_id
     WHERE l.day = ANY ($2::date[])
       AND l.reason = 'uncertain'
       AND r.fate IN ('sent', 'refused')

@@ -1,13 +1,14 @@
--- Release: flights that no connection was opened for. $1 flight bigint[], $2 now timestamptz.
+-- Release: what a run knows that it never started, by Message-ID. $1 run uuid, $2 message_id text[], $3 now timestamptz.
 WITH results AS MATERIALIZED (
-    SELECT id AS flight, day, 'unstarted' AS fate, $2::timestamptz AS at, NULL::int AS latency_ms,
+    SELECT id AS flight, day, 'unstarted' AS fate, $3::timestamptz AS at, NULL::int AS latency_ms,
            NULL::timestamptz AS next_at, NULL::text AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
            NULL::text AS notes, NULL::bigint AS batch, NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until,
            NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
-           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled
+           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled,
+           message_id
     FROM in_flight
-    WHERE id = ANY ($1::bigint[])
+    WHERE run = $1 AND message_id = ANY ($2::text[])
 ),
 -- Nothing is counted against anybody here.
 rules AS (

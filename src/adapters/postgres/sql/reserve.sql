@@ -270,7 +270,7 @@ claimed AS (
 )
 SELECT v.n, v.refusal, v.flight, v.batch_id, senders.user_id, senders.email, senders.display_name, senders.smtp_host,
        senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password, chosen.partner_id,
-       chosen.recipient, chosen.recipient_name, chosen.reply_rate, chosen.reply_zone, chosen.reply_days
+       chosen.round, chosen.recipient, chosen.recipient_name, chosen.reply_rate, chosen.reply_zone, chosen.reply_days
 FROM verdicts v
 JOIN asks ON asks.n = v.n
 LEFT JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard

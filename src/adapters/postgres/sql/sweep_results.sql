@@ -1,20 +1,23 @@
--- Sweep: flights of our shards that nobody works on any more. Another run's may have arrived, nobody knows; one of this
--- run that it does not know of was never started (the answer to its reserve was lost).
+-- Sweep: flights of our shards that nobody works on any more: they may have arrived, nobody knows. Only those of $7 are
+-- released, at any age: this run knows that it never started them. A flight of this run that is in neither list came back
+-- with a database that was set back, so it may have been sent.
 --
--- $1 run uuid, $2 shard int[], $3 running bigint[], $4 older_than interval, $5 now timestamptz, $6 newest bigint: of
--- this run's own, those after it are not judged, for $3 may be older than they are
+-- $1 run uuid, $2 shard int[], $3 running text[] (Message-IDs), $4 older_than interval, $5 now timestamptz, $6 newest
+-- bigint: of this run's own, those after it are not judged, for $3 may be older than they are, $7 unstarted text[]
 WITH results AS MATERIALIZED (
-    SELECT id AS flight, day, CASE WHEN run = $1 THEN 'unstarted' ELSE 'uncertain' END AS fate, $5::timestamptz AS at,
+    SELECT id AS flight, day, CASE WHEN unstarted THEN 'unstarted' ELSE 'uncertain' END AS fate, $5::timestamptz AS at,
            NULL::int AS latency_ms, NULL::timestamptz AS next_at,
-           CASE WHEN run = $1 THEN NULL ELSE 'uncertain' END AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
+           CASE WHEN unstarted THEN NULL ELSE 'uncertain' END AS reason, NULL::int AS smtp_code, NULL::text AS enhanced,
            'orphaned: its worker ended before it was settled' AS notes, NULL::bigint AS batch,
            NULL::timestamptz AS sender_until, NULL::timestamptz AS partner_until, NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
-           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled
-    FROM in_flight
-    WHERE shard = ANY ($2::int[])
-      AND NOT (run = $1 AND (id = ANY ($3::bigint[]) OR id > $6))
-      AND reserved_at < clock_timestamp() - $4::interval
+           NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled,
+           message_id
+    FROM (SELECT *, run = $1 AND message_id = ANY ($7::text[]) AS unstarted FROM in_flight) AS known
+    WHERE unstarted
+       OR (shard = ANY ($2::int[])
+           AND NOT (run = $1 AND (message_id = ANY ($3::text[]) OR id > $6))
+           AND reserved_at < clock_timestamp() - $4::interval)
 ),
 -- Nothing is counted against anybody here.
 rules AS (

@@ -29,6 +29,7 @@ fn mail(sender: &str, recipient: &str, subject: &str, text: &str) -> Outgoing {
         user: UserId(1),
         sender: party(1, "anna@one.test", sender),
         recipient: party(2, "ben@two.test", recipient),
+        round: 0,
         message_id: "018f-7@one.test".into(),
         subject: subject.into(),
         answers: None,

@@ -162,7 +162,7 @@ impl Judge {
                 }
             }),
             By::GivenBack => status.is_none(),
-            By::Sweep(sweep) if sweep.run == flying.run => status.is_none(),
+            By::Sweep(sweep) if sweep.unstarted.contains(&flying.message_id) => status.is_none(),
             By::Sweep(_) => status == Some("FAILED") && reason == "uncertain",
             By::Other => false,
         };

@@ -9,6 +9,7 @@ pub mod racing;
 pub mod receiving;
 pub mod refusals;
 pub mod replies;
+pub mod set_back;
 pub mod standing;
 pub mod turning;
 
@@ -24,7 +25,7 @@ use warmup::{
         ramp::Ramp,
         time::Todays,
     },
-    ports::{Ask, Choice, Flight, Ledger, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{Ask, Choice, Flight, Ledger, LoggedMail, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
 
 /// A row of a mailbox's day.
@@ -105,6 +106,10 @@ pub trait LedgerWorld: Send + Sync {
     async fn set_host(&self, mailbox: i64, host: &str);
     /// Resumes a host's mailboxes as the operator does.
     async fn resume_host(&self, host: &str);
+    /// Keeps a copy of the record for `restore`.
+    async fn backup(&self);
+    /// Sets the record back to the backup: what was committed since is lost, ids and epochs too.
+    async fn restore(&self);
     /// The service is away from here on.
     async fn go_away(&self);
     /// The next statement is done and its answer lost.
@@ -182,17 +187,18 @@ impl<'a> Life<'a> {
         self.ledger.settle(&self.worker, results).await.unwrap()
     }
 
-    pub async fn sweep(&self, run: RunId, running: Vec<FlightId>) -> Swept {
+    pub async fn sweep(&self, run: RunId, running: Vec<String>) -> Swept {
         self.ledger.sweep(&self.sweep_of(run, running)).await.unwrap()
     }
 
     /// A sweep of `run` over shard 0 of what is older than a minute.
-    pub fn sweep_of(&self, run: RunId, running: Vec<FlightId>) -> Sweep {
+    pub fn sweep_of(&self, run: RunId, running: Vec<String>) -> Sweep {
         Sweep {
             worker: self.worker.clone(),
             run,
             shards: vec![SHARD],
             running,
+            unstarted: vec![],
             newest: FlightId(i64::MAX),
             older_than: Duration::from_secs(60),
             now: noon(),
@@ -240,6 +246,7 @@ pub fn end(flight: &Flight, fate: Fate) -> Settlement {
         mailbox: flight.sender.mailbox,
         partner: flight.recipient.mailbox,
         day: flight.day,
+        mail: LoggedMail::from_flight(flight, None),
         at: noon(),
         latency: Duration::from_millis(40),
         next_at: noon(),
@@ -325,6 +332,7 @@ macro_rules! ledger_conformance {
                 only_a_sent_mail_ends_the_silence
                 a_sweep_takes_only_old_flights_of_other_runs
                 a_sweep_releases_what_its_own_run_never_started
+                a_sweep_releases_nothing_that_its_own_run_does_not_know
                 a_sweep_leaves_other_shards_alone
                 a_sweep_that_comes_late_leaves_what_was_started_since_alone
                 a_batch_counts_its_ends
@@ -351,6 +359,19 @@ macro_rules! ledger_conformance {
                 a_mailbox_cools_down_between_mails_and_replies
                 a_reply_has_its_place_in_the_users_daily_limit
                 one_of_many_racers_claims_a_thread
+            );
+        }
+        mod set_back {
+            $crate::conformance_cases!($crate::conformance::ledger::set_back, super::$world,
+                a_result_that_lost_its_flight_is_written_late_and_once
+                the_day_of_a_lost_mail_may_be_lost_too
+                a_lost_mail_counts_as_it_ended
+                a_lost_mail_takes_its_place_in_the_users_day
+                a_result_ends_no_other_mail_with_its_id
+                a_result_corrects_no_other_mail_with_its_id
+                what_the_ledger_knows_is_not_written_again
+                a_thread_whose_answer_was_lost_is_not_answered_again
+                an_answer_that_was_lost_ends_no_other_thread_with_its_id
             );
         }
         mod effects {

@@ -69,8 +69,9 @@ pub async fn a_release_leaves_no_row_and_gives_everything_back(world: &dyn Ledge
     enrol(world, 3, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 1);
-    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 0, "once");
+    let mails = [flight.message_id];
+    assert_eq!(life.ledger.release(life.run, &mails, noon()).await.unwrap(), 1);
+    assert_eq!(life.ledger.release(life.run, &mails, noon()).await.unwrap(), 0, "once");
     given_back(world, &life).await;
 }
 
@@ -88,7 +89,7 @@ pub async fn an_abandoned_batch_is_found_by_its_message_ids_and_only_once(world:
     let (asked, other) = (ask(1, 0, &[2]), ask(2, 0, &[3]));
     let ids = vec![asked.message_id.clone(), "never@asked.test".to_owned()];
     life.reserve(vec![asked, other]).await;
-    let abandon = |run| life.ledger.abandon(run, &ids, noon());
+    let abandon = |run| life.ledger.release(run, &ids, noon());
     assert_eq!(abandon(RunId(Uuid::now_v7())).await.unwrap(), 0, "another run's are not ours");
     assert_eq!(abandon(life.run).await.unwrap(), 1);
     assert_eq!(abandon(life.run).await.unwrap(), 0);
@@ -160,7 +161,7 @@ pub async fn a_late_answer_that_knows_no_more_changes_nothing(world: &dyn Ledger
     for fate in [Fate::Uncertain, Fate::Unstarted] {
         assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
     }
-    assert_eq!(life.ledger.release(&[flight.id], noon()).await.unwrap(), 0);
+    assert_eq!(life.ledger.release(life.run, &[flight.message_id.clone()], noon()).await.unwrap(), 0);
     assert_eq!((life.day(1).await, world.pairs().await), before);
     assert_eq!(row(world).await.reason.as_deref(), Some("uncertain"));
 }
@@ -215,12 +216,31 @@ pub async fn a_sweep_releases_what_its_own_run_never_started(world: &dyn LedgerW
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
     let running = life.fly(ask(1, 0, &[2])).await;
+    let unstarted = life.fly(ask(2, 0, &[3])).await;
+    let sweep = Sweep {
+        unstarted: vec![unstarted.message_id],
+        shards: vec![],
+        ..life.sweep_of(life.run, vec![running.message_id])
+    };
+    assert_eq!(life.ledger.sweep(&sweep).await.unwrap(), Swept { uncertain: 0, released: 1 });
+    assert!(world.logs().await.is_empty());
+    assert_eq!(life.day(2).await.attempts, 0);
+    assert_true(world, 1, 1).await;
+    assert_true(world, 2, 0).await;
+}
+
+/// It came back with a database that was set back, say: it may have been sent.
+pub async fn a_sweep_releases_nothing_that_its_own_run_does_not_know(world: &dyn LedgerWorld) {
+    enrol(world, 4, 5).await;
+    let life = Life::begin(world).await;
+    let forgotten = life.fly(ask(1, 0, &[2])).await;
+    world.age(OLD).await;
+    let sweep = Sweep { unstarted: vec![forgotten.message_id], ..life.sweep_of(RunId(Uuid::now_v7()), vec![]) };
+    assert_eq!(life.ledger.sweep(&sweep).await.unwrap(), Swept { uncertain: 1, released: 0 }, "another run's word");
     life.fly(ask(2, 0, &[3])).await;
     world.age(OLD).await;
-    let swept = life.sweep(life.run, vec![running.id]).await;
-    assert_eq!(swept, Swept { uncertain: 0, released: 1 });
-    assert!(world.logs().await.is_empty());
-    assert_true(world, 1, 1).await;
+    assert_eq!(life.sweep(life.run, vec![]).await, Swept { uncertain: 1, released: 0 });
+    assert_true(world, 1, 0).await;
     assert_true(world, 2, 0).await;
 }
 
@@ -234,6 +254,7 @@ pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
         run: RunId(Uuid::now_v7()),
         shards: vec![ShardId(1)],
         running: vec![],
+        unstarted: vec![],
         newest: FlightId(i64::MAX),
         older_than: Duration::from_secs(60),
         now: noon(),
@@ -253,7 +274,8 @@ pub async fn a_sweep_that_comes_late_leaves_what_was_started_since_alone(world: 
         worker: life.worker.clone(),
         run: life.run,
         shards: vec![SHARD],
-        running: vec![known.id],
+        running: vec![known.message_id.clone()],
+        unstarted: vec![],
         newest: known.id,
         older_than: Duration::from_secs(60),
         now: noon(),

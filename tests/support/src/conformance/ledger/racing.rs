@@ -107,7 +107,7 @@ pub async fn a_lost_answer_is_unknown_and_can_be_abandoned(world: &dyn LedgerWor
     world.lose_next_answer().await;
     let answer = life.ledger.reserve(&life.batch(vec![asked])).await;
     assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
-    assert_eq!(life.ledger.abandon(life.run, &ids, noon()).await.unwrap(), 1, "it had been done");
+    assert_eq!(life.ledger.release(life.run, &ids, noon()).await.unwrap(), 1, "it had been done");
     assert_true(world, 1, 0).await;
 }
 
@@ -118,7 +118,7 @@ pub async fn a_lost_request_is_unknown_and_nothing_happened(world: &dyn LedgerWo
     world.lose_next_request().await;
     let answer = life.ledger.reserve(&life.batch(vec![asked.clone()])).await;
     assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
-    assert_eq!(life.ledger.abandon(life.run, std::slice::from_ref(&asked.message_id), noon()).await.unwrap(), 0);
+    assert_eq!(life.ledger.release(life.run, std::slice::from_ref(&asked.message_id), noon()).await.unwrap(), 0);
     assert_eq!((life.day(1).await.attempts, world.pairs().await.len()), (0, 0));
     life.fly(asked).await;
 }

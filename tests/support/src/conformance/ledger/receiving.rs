@@ -75,9 +75,9 @@ pub async fn what_did_not_arrive_for_certain_is_given_back_to_its_partner(world:
     // None of these three is started, so each gives its attempt back too.
     send(&life, last + 2, 1, Fate::Unstarted).await;
     let released = life.fly(nth(11, last + 2, &[PARTNER])).await;
-    assert_eq!(life.ledger.release(&[released.id], noon()).await.unwrap(), 1);
+    assert_eq!(life.ledger.release(life.run, &[released.message_id], noon()).await.unwrap(), 1);
     let abandoned = life.fly(nth(11, last + 2, &[PARTNER])).await;
-    life.ledger.abandon(life.run, &[abandoned.message_id], noon()).await.unwrap();
+    life.ledger.release(life.run, &[abandoned.message_id], noon()).await.unwrap();
     send(&life, last + 2, 1, Fate::Uncertain).await;
     assert_eq!(life.refusal(nth(11, last + 3, &[PARTNER])).await, Refusal::PartnersFull);
 }

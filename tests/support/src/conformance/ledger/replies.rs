@@ -22,7 +22,7 @@ fn answered(flight: &Flight) -> Settlement {
 }
 
 /// The answer to a mail that `partner` sent to `mailbox`.
-fn answer(reply: i64, mailbox: i64, partner: i64) -> Ask {
+pub(super) fn answer(reply: i64, mailbox: i64, partner: i64) -> Ask {
     Ask {
         choices: vec![Choice { partner: MailboxId(partner), round: 0 }],
         answers: Some(ReplyId(reply)),
@@ -32,7 +32,7 @@ fn answer(reply: i64, mailbox: i64, partner: i64) -> Ask {
 }
 
 /// Sends a mail from 1 to 2 that is to be answered, and returns its flight.
-async fn written(life: &Life<'_>) -> Flight {
+pub(super) async fn written(life: &Life<'_>) -> Flight {
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[answered(&flight)]).await;
     flight
@@ -42,7 +42,7 @@ async fn listed(world: &dyn LedgerWorld, now: DateTime<Utc>, before: DateTime<Ut
     world.mailboxes().due_replies(&[SHARD], now, before).await.unwrap()
 }
 
-async fn only(world: &dyn LedgerWorld) -> ReplyLine {
+pub(super) async fn only(world: &dyn LedgerWorld) -> ReplyLine {
     let mut replies = world.replies().await;
     assert_eq!(replies.len(), 1, "{replies:?}");
     replies.remove(0)
@@ -168,11 +168,11 @@ pub async fn a_reply_that_was_never_started_waits_again(world: &dyn LedgerWorld)
     let own = life.fly(ask(2, 0, &[1])).await;
     life.settle(&[end(&own, Fate::Sent)]).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.ledger.release(&[reply.id], noon()).await.unwrap();
+    life.ledger.release(life.run, &[reply.message_id], noon()).await.unwrap();
     assert_eq!((life.day(2).await.reply_attempts, only(world).await.state.as_str()), (0, "waiting"));
     assert_eq!(world.pairs().await, [(1, 2, 0), (2, 1, 0)], "its pair is a mail's");
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.ledger.abandon(life.run, std::slice::from_ref(&reply.message_id), noon()).await.unwrap();
+    life.ledger.release(life.run, std::slice::from_ref(&reply.message_id), noon()).await.unwrap();
     assert_eq!(only(world).await.state, "waiting");
 }
 
@@ -274,7 +274,7 @@ pub async fn a_reply_has_its_place_in_the_users_daily_limit(world: &dyn LedgerWo
     let life = Life::begin(world).await;
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.ledger.release(&[reply.id], noon()).await.unwrap();
+    life.ledger.release(life.run, &[reply.message_id], noon()).await.unwrap();
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     life.settle(&[end(&reply, Fate::Sent)]).await;
     assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::UserDailyLimit);

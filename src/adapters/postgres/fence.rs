@@ -1,0 +1,85 @@
+//! Fences a database that was set back: what was sent and lost can't be known, so today is over for every mailbox.
+//!
+//! The steps are committed one by one and each is repeatable; the fleet stays stopped until all are done.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use super::{PostgresLedger, classify::classify, session::Session};
+use crate::{
+    domain::{
+        id::{FlightId, RunId, ShardId, WorkerId},
+        time::Todays,
+    },
+    ports::{Ledger, PortError, Sweep},
+};
+
+/// What a fence did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fenced {
+    /// Mails that were in flight: they may have been sent, and are uncertain now.
+    pub uncertain: u64,
+    /// Mailboxes whose today is closed.
+    pub closed: i64,
+    /// Replies that were due or waited: their threads may have been answered.
+    pub lapsed: i64,
+}
+
+/// Fences the database.
+pub struct PostgresFence {
+    pool: PgPool,
+    session: Session,
+}
+
+impl PostgresFence {
+    /// Works through `pool`.
+    pub fn new(pool: PgPool) -> PostgresFence {
+        PostgresFence { session: Session::new(pool.clone()), pool }
+    }
+
+    /// Stops the fleet, raises ids and epochs beyond all that were ever handed out, settles what is in flight as uncertain,
+    /// and closes today for every mailbox in its own zone.
+    pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, PortError> {
+        self.raise(by, now).await?;
+        let uncertain = self.settle_flights(now).await?;
+        let todays = Todays::at(now);
+        let build = || {
+            sqlx::query(include_str!("sql/fence_days.sql"))
+                .bind(todays.zones.clone())
+                .bind(todays.days.clone())
+                .bind(now)
+                .bind(by.to_owned())
+        };
+        let row = self.session.row(build).await?;
+        let (closed, lapsed) =
+            (row.try_get("closed").map_err(classify)?, row.try_get("lapsed").map_err(classify)?);
+        Ok(Fenced { uncertain, closed, lapsed })
+    }
+
+    /// No reserve is done after this: the order forbids it, and the epochs have passed.
+    async fn raise(&self, by: &str, now: DateTime<Utc>) -> Result<(), PortError> {
+        let build = || sqlx::query(include_str!("sql/fence.sql")).bind(by.to_owned()).bind(now);
+        self.session.row(build).await.map(drop)
+    }
+
+    async fn settle_flights(&self, now: DateTime<Utc>) -> Result<u64, PortError> {
+        let rows = self.session.rows(|| sqlx::query("SELECT shard FROM shards ORDER BY shard")).await?;
+        let shards: Result<Vec<ShardId>, _> = rows.iter().map(|row| row.try_get(0).map(ShardId)).collect();
+        let sweep = Sweep {
+            worker: WorkerId("fence".to_owned()),
+            run: RunId(Uuid::now_v7()),
+            shards: shards.map_err(classify)?,
+            running: Vec::new(),
+            unstarted: Vec::new(),
+            newest: FlightId(i64::MAX),
+            older_than: Duration::ZERO,
+            now,
+        };
+        Ok(PostgresLedger::new(self.pool.clone(), 1.0).sweep(&sweep).await?.uncertain)
+    }
+}

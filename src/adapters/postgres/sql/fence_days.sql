@@ -1,0 +1,35 @@
+-- Fence, last step: close today for every mailbox in its own zone, and let the replies lapse that wait: what was sent today
+-- and lost is not known. $1 zone text[], $2 day date[] (the date in each zone), $3 now timestamptz, $4 by text.
+-- Locks mailbox_days, then scheduled_replies, each by key.
+WITH today AS (
+    SELECT * FROM unnest($1::text[], $2::date[]) AS today (zone, day)
+),
+closed AS (
+    INSERT INTO mailbox_days AS d (mailbox_id, day, quota, closed, reason)
+    SELECT m.id, today.day, LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step), true, 'fenced'
+    FROM mailboxes m
+    JOIN today ON today.zone = m.timezone
+    WHERE m.state <> 'removed'
+    ORDER BY m.id, today.day
+    ON CONFLICT (mailbox_id, day) DO UPDATE SET closed = true, reason = 'fenced'
+    RETURNING d.mailbox_id
+),
+waiting AS MATERIALIZED (
+    SELECT id FROM scheduled_replies
+    WHERE state IN ('waiting', 'claimed') AND (SELECT count(*) FROM closed) >= 0
+    ORDER BY id
+    FOR UPDATE
+),
+lapsed AS (
+    UPDATE scheduled_replies s SET state = 'lapsed', reason = 'fenced', ended_at = $3::timestamptz
+    FROM waiting WHERE s.id = waiting.id
+    RETURNING s.id
+),
+fenced AS (
+    UPDATE fleet_orders SET fenced_at = $3 WHERE (SELECT count(*) FROM lapsed) >= 0
+),
+told AS (
+    INSERT INTO events (at, kind, reason, detail)
+    SELECT $3, 'fleet-fenced', 'operator', 'by ' || $4 || ': today is closed for ' || count(*) || ' mailboxes' FROM closed
+)
+SELECT (SELECT count(*) FROM closed) AS closed, (SELECT count(*) FROM lapsed) AS lapsed

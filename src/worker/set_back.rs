@@ -1,0 +1,131 @@
+//! `SetBackWatch` recognizes a database that was set back, before another mail is sent on its word.
+//!
+//! Marks of how far the database had come are kept here and in Redis (`domain/ledger_mark.rs`). They are compared at the
+//! start and at each heartbeat, before shards are renewed or claimed; a reserve that hands out a flight id a second time,
+//! and a result of which the database knows nothing any more, show the same. The worker then starts nothing and stops the
+//! fleet by order, until the operator has fenced it: only a new fence ends the state.
+//!
+//! What fails: a Redis that lost the marks as well; then only what this worker itself has seen is compared. A mark of
+//! another worker is at most a heartbeat old.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Ports, WorkerSettings};
+use crate::{
+    domain::{
+        ledger_mark::{LedgerMark, SettledMail},
+        outcome::Fate,
+    },
+    ports::{Flight, PortError, Ring, Settlement},
+};
+
+/// The operator's next steps, behind what was found.
+const NEXT_STEPS: &str = "run `warmup fleet fence`, then `warmup fleet start --after-restore`";
+
+#[derive(Debug, Default)]
+struct State {
+    known: LedgerMark,
+    /// Redis was asked for the fleet's mark.
+    is_informed: bool,
+    recognized: Option<String>,
+    /// The order to stop is in the database.
+    is_reported: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct SetBackWatch(Mutex<State>);
+
+impl SetBackWatch {
+    /// Returns how the set-back of the database showed and what is to do; `None` while the database is trusted.
+    pub(super) fn recognized(&self) -> Option<String> {
+        self.lock().recognized.clone()
+    }
+
+    /// Records that `how` shows a set-back.
+    pub(super) fn recognize(&self, how: &str) {
+        let mut state = self.lock();
+        if state.recognized.is_none() {
+            let sentence = format!("the database was set back: {how}; {NEXT_STEPS}");
+            tracing::warn!("{sentence}");
+            state.recognized = Some(sentence);
+        }
+    }
+
+    /// Records flights that a reserve returned. Returns false, and recognizes the set-back, if an id was known before.
+    pub(super) fn record_flights<'a>(&self, flights: impl Iterator<Item = &'a Flight> + Clone) -> bool {
+        let (oldest, newest) = (flights.clone().map(|flight| flight.id.0).min(), flights.map(|flight| flight.id.0).max());
+        let known = self.lock().known.flight;
+        if let Some(repeated) = oldest.filter(|oldest| *oldest <= known) {
+            self.recognize(&format!("it hands out the id {repeated} again, after {known}"));
+            return false;
+        }
+        let mut state = self.lock();
+        state.known.flight = known.max(newest.unwrap_or(known));
+        true
+    }
+
+    /// Records results whose settlement was acknowledged with their own rows.
+    pub(super) fn record_settled(&self, results: &[Settlement]) {
+        let logged = results.iter().rev().find(|result| result.outcome.fate != Fate::Unstarted);
+        let settled = logged.map(|result| SettledMail {
+            day: result.day,
+            log_id: result.flight.0,
+            message_id: result.mail.message_id.clone(),
+        });
+        if settled.is_some() {
+            self.lock().known.settled = settled;
+        }
+    }
+
+    /// Compares the database with the marks, shares them by Redis, and stops the fleet if the database was set back.
+    pub(super) async fn check(&self, ports: &Ports, settings: &WorkerSettings) -> Result<(), PortError> {
+        let identity = settings.fleet.lineage();
+        if !self.lock().is_informed {
+            let kept = ports.members.merge_mark(identity, &LedgerMark::default()).await?;
+            let mut state = self.lock();
+            state.known.merge(kept);
+            state.is_informed = true;
+        }
+        // Taken before the database is asked: what others hand out meanwhile must not look like a loss.
+        let known = self.lock().known.clone();
+        let found = ports.ledger.state(known.settled.as_ref()).await?;
+        match known.set_back(&found) {
+            Some(how) => self.recognize(&how),
+            None => {
+                let mut state = self.lock();
+                if found.fence > state.known.fence {
+                    (state.recognized, state.is_reported) = (None, false);
+                }
+                state.known.advance(&found);
+            }
+        }
+        if let Some(sentence) = self.recognized() {
+            return self.report(ports, settings, &sentence).await;
+        }
+        let mark = self.lock().known.clone();
+        match ports.members.merge_mark(identity, &mark).await {
+            Ok(merged) => self.lock().known.merge(merged),
+            Err(error) => tracing::debug!(%error, "the mark of the database is not shared"),
+        }
+        Ok(())
+    }
+
+    /// Stops the fleet by order, once.
+    async fn report(&self, ports: &Ports, settings: &WorkerSettings, sentence: &str) -> Result<(), PortError> {
+        if self.lock().is_reported {
+            return Ok(());
+        }
+        ports.orders.stop_set_back(&settings.worker, sentence, ports.clock.now()).await?;
+        self.lock().is_reported = true;
+        if let Err(error) = ports.bell.ring(Ring::Ordered).await {
+            tracing::debug!(%error, "the other workers hear of it at their next heartbeat");
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Poisoned only by a panic between two plain writes; the state is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
