@@ -27,6 +27,7 @@ pub mod hosts;
 pub mod id;
 pub mod lane_share;
 pub mod lease;
+pub mod ledger_mark;
 pub mod mailbox;
 pub mod outcome;
 pub mod outlook;

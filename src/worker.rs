@@ -36,6 +36,7 @@ mod refused;
 mod replies;
 mod reserve;
 mod send;
+mod set_back;
 mod settings;
 mod settler;
 mod tick;
@@ -71,6 +72,7 @@ use self::{
     parts::Parts,
     queue::Queue,
     replies::Replies,
+    set_back::SetBackWatch,
     settler::{Settler, Unsettled},
     unstarted::UnstartedMails,
     vitals::Vitals,
@@ -156,6 +158,7 @@ pub struct Worker {
     pairings: BTreeMap<NaiveDate, DayPairing>,
     unsettled: Arc<Unsettled>,
     unstarted: Arc<UnstartedMails>,
+    set_back: Arc<SetBackWatch>,
     tracker: TaskTracker,
     /// Where mails are sent; where everything else runs, if it is not said.
     lanes_on: Option<Handle>,
@@ -204,6 +207,7 @@ impl Worker {
             pairings: BTreeMap::new(),
             unsettled: Arc::new(Unsettled::default()),
             unstarted: Arc::default(),
+            set_back: Arc::default(),
             tracker: TaskTracker::new(),
             lanes_on: None,
             intake: CancellationToken::new(),
@@ -256,6 +260,7 @@ impl Worker {
             self.ports.clone(),
             self.settings.worker.clone(),
             Arc::clone(&self.unsettled),
+            Arc::clone(&self.set_back),
             self.tell.clone(),
             Arc::clone(&self.liveness),
         );
@@ -288,6 +293,7 @@ impl Worker {
             Arc::clone(&self.vitals),
             Arc::clone(&self.clock_watch),
         )
+        .watching(Arc::clone(&self.set_back))
     }
 
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
@@ -391,7 +397,8 @@ impl Worker {
     fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
         let now = self.ports.clock.now();
         self.hear_lanes(now);
-        let lane = self.lanes.next_free_at().filter(|_| self.ordered && !self.bench.is_benched())?;
+        let may_start = self.ordered && !self.bench.is_benched() && self.set_back.recognized().is_none();
+        let lane = self.lanes.next_free_at().filter(|_| may_start)?;
         let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
         Some(lane.max(letter).max(self.not_before).max(self.gathers_until(now)).max(now))
     }

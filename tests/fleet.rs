@@ -35,6 +35,8 @@ mod kill;
 mod local;
 #[path = "fleet/local_fleet.rs"]
 mod local_fleet;
+#[path = "fleet/lost_commits.rs"]
+mod lost_commits;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]
@@ -47,6 +49,8 @@ mod postfix;
 mod process;
 #[path = "fleet/refusals.rs"]
 mod refusals;
+#[path = "fleet/restore.rs"]
+mod restore;
 #[path = "fleet/run.rs"]
 mod run;
 #[path = "fleet/shards.rs"]

@@ -39,6 +39,7 @@ fn all() -> String {
         in_flight: 2,
         hosts_paused: 1,
         running: true,
+        set_back: false,
         workers_expected: 1,
         shards: 256,
         duties_done: 1_764_000_000,

@@ -31,6 +31,8 @@ mod parts;
 mod planner;
 #[path = "sim/seeded.rs"]
 mod seeded;
+#[path = "sim/set_back.rs"]
+mod set_back;
 #[path = "sim/several.rs"]
 mod several;
 #[path = "sim/sign.rs"]

@@ -2,8 +2,10 @@
 
 mod classify;
 pub mod counted;
+mod durability;
 mod duties;
 pub mod enrol;
+mod fence;
 pub mod fleet;
 pub mod keyring;
 mod ledger;
@@ -21,7 +23,9 @@ pub mod tokens;
 pub mod users;
 pub mod view;
 
+pub use durability::durability_warnings;
 pub use duties::PostgresDuties;
+pub use fence::{Fenced, PostgresFence};
 pub use ledger::PostgresLedger;
 pub use mailboxes::PostgresMailboxes;
 pub use orders::PostgresOrders;

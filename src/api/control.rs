@@ -73,7 +73,7 @@ pub(super) async fn order(State(front): State<Shared>, caller: Caller, Input(ord
 impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Problem {
         match error {
-            ControlError::Stopped => Problem::conflict(error.to_string()),
+            ControlError::Stopped | ControlError::SetBack(_) => Problem::conflict(error.to_string()),
             ControlError::Silent(_) => Problem::unavailable(error.to_string()),
             ControlError::Ledger(error) => {
                 tracing::warn!(%error, "an order can't be written");

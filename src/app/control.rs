@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 
 use super::world;
 use crate::{
-    adapters::{postgres::PostgresOrders, redis::RedisBell},
+    adapters::{
+        postgres::{Fenced, PostgresFence, PostgresOrders},
+        redis::RedisBell,
+    },
     config::Settings,
     ports::{Bell, Clock, Orders, PortError, Ring},
 };
@@ -22,6 +25,11 @@ pub enum ControlError {
     Stopped,
     #[error("no worker can be told, because Redis does not answer ({0}): start Redis, or wait for the next tick")]
     Silent(PortError),
+    #[error(
+        "the fleet was not started, because {0}. Run `warmup fleet fence`, which closes today for every mailbox, then \
+         `warmup fleet start --after-restore`"
+    )]
+    SetBack(String),
     #[error("the order can't be written: {0}")]
     Ledger(#[from] PortError),
 }
@@ -44,6 +52,7 @@ pub struct Ordered {
 /// Gives orders.
 pub struct Control {
     orders: PostgresOrders,
+    fence: PostgresFence,
     bell: Arc<dyn Bell>,
 }
 
@@ -52,17 +61,45 @@ impl Control {
     pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<Control> {
         let pool = world::redis(settings, 1)?;
         let bell = RedisBell::new(pool, &settings.redis_prefix, clock);
-        Ok(Control { orders: PostgresOrders::new(database), bell: Arc::new(bell) })
+        let fence = PostgresFence::new(database.clone());
+        Ok(Control { orders: PostgresOrders::new(database), fence, bell: Arc::new(bell) })
     }
 
     /// Lets the fleet send, or stops it. It stays so, also over a restart of everything, until the next order.
+    ///
+    /// Returns `SetBack` for a start while the database counts as set back.
     pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<Ordered, ControlError> {
+        if running && let Some(sentence) = self.orders.set_back().await? {
+            return Err(ControlError::SetBack(sentence));
+        }
         let changed = self.orders.order(running, by, now).await?;
+        Ok(self.announce(running, changed).await)
+    }
+
+    /// Lets the fleet send again after `fence`.
+    ///
+    /// Returns `SetBack` if today is not closed for every mailbox.
+    pub async fn start_after_restore(&self, by: &str, now: DateTime<Utc>) -> Result<Ordered, ControlError> {
+        if !self.orders.start_fenced(by, now).await? {
+            let unfenced = "today is not closed for every mailbox".to_owned();
+            return Err(ControlError::SetBack(self.orders.set_back().await?.unwrap_or(unfenced)));
+        }
+        Ok(self.announce(true, true).await)
+    }
+
+    /// Closes today for every mailbox of a database that was set back, and stops the fleet.
+    pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, ControlError> {
+        let fenced = self.fence.fence(by, now).await?;
+        self.announce(false, true).await;
+        Ok(fenced)
+    }
+
+    async fn announce(&self, running: bool, changed: bool) -> Ordered {
         let silent = self.bell.ring(Ring::Ordered).await.err().map(|error| {
             tracing::warn!(%error, "the order stands, but the bell can't be rung");
             error.to_string()
         });
-        Ok(Ordered { running, changed, announced: silent.is_none(), silent })
+        Ordered { running, changed, announced: silent.is_none(), silent }
     }
 
     /// Lets all workers plan at once.

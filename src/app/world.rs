@@ -9,7 +9,10 @@ use sqlx::PgPool;
 use super::patience::until_there;
 use crate::{
     adapters::{
-        postgres::{PostgresDuties, PostgresLedger, PostgresMailboxes, PostgresOrders, keyring, migrate, pool},
+        postgres::{
+            PostgresDuties, PostgresLedger, PostgresMailboxes, PostgresOrders, durability_warnings, keyring, migrate,
+            pool,
+        },
         redis::{self, RedisBell, RedisCaps, RedisLeases, RedisMembers},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
@@ -62,6 +65,10 @@ pub async fn ports(
     migrate::check_encoding(&database).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
+    match durability_warnings(&database).await {
+        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(error) => tracing::debug!(%error, "the durability of Postgres was not looked at"),
+    }
     keyring::check(&database, &sealer).await?;
     let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
     let redis = self::redis(settings, REDIS_CONNECTIONS)?;

@@ -12,7 +12,7 @@ use comfy_table::{Table, presets};
 
 use super::session;
 use crate::{
-    adapters::postgres::{migrate, pool, view},
+    adapters::postgres::{durability_warnings, migrate, pool, view},
     app::capacity,
     config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
     domain::partners,
@@ -83,6 +83,7 @@ async fn enrolled(settings: Settings) -> Result<Vec<Warning>> {
     let Some(url) = &settings.database_url else { return Ok(Vec::new()) };
     let database = pool::connect(url, 1).await?;
     migrate::check_schema(&database).await?;
+    let durability = durability_warnings(&database).await?;
     let mut connection = database.acquire().await?;
     let members = view::members(&mut connection).await?;
     let mut warnings = settings.warnings_for(&capacity::enrolled(&mut connection, None).await?);
@@ -90,6 +91,7 @@ async fn enrolled(settings: Settings) -> Result<Vec<Warning>> {
     warnings.extend(settings.warnings_for_hosts(&settings.host_limits()?, &loads));
     let shortages = partners::shortages(&members);
     warnings.extend(shortages.iter().map(|shortage| Warning::new("mailboxes", shortage.to_string())));
+    warnings.extend(durability.into_iter().map(|text| Warning::new("DATABASE_URL", text)));
     Ok(warnings)
 }
 

@@ -4,9 +4,12 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Subcommand;
 
-use super::session::{Session, print, print_json};
+use super::{
+    ask::agreed,
+    session::{Session, print, print_json},
+};
 use crate::{
-    adapters::system::SystemClock,
+    adapters::{postgres::Fenced, system::SystemClock},
     app::control::{Control, Ordered},
 };
 
@@ -15,9 +18,12 @@ pub(super) enum Command {
     /// Show the standing order, the workers and their shards.
     Status(super::status::Args),
     /// Let the fleet send.
-    Start(Args),
+    Start(StartArgs),
     /// Stop the fleet: what is on its way finishes, nothing new starts until `fleet start`.
     Stop(Args),
+    /// After the database was restored, or lost commits: stop the fleet, close today for every mailbox in its own zone, and
+    /// settle mails in flight as uncertain. Then `fleet start --after-restore` lets it send again, from tomorrow on.
+    Fence(FenceArgs),
     /// Let all workers plan now, without waiting for the next tick.
     Trigger,
 }
@@ -29,10 +35,38 @@ pub(super) struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct StartArgs {
+    /// The database was restored or has lost commits, and `fleet fence` has closed today.
+    #[arg(long)]
+    after_restore: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FenceArgs {
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const FENCE: &str = "Close today for every mailbox? No mailbox sends before tomorrow in its own zone, mails in flight \
+                     become uncertain, and replies that wait lapse.";
+
+/// Who gives an order of this command line.
+const BY: &str = "the command line";
+
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Status(args) => return super::status::run(args).await,
+        Command::Start(args) if args.after_restore => start_after_restore(args.json).await?,
         Command::Start(args) => order(true, args.json).await?,
+        Command::Fence(args) => return fence(&args).await,
         Command::Stop(args) => order(false, args.json).await?,
         Command::Trigger => {
             control(&Session::open().await?)?.trigger().await?;
@@ -48,8 +82,37 @@ fn control(session: &Session) -> anyhow::Result<Control> {
 
 async fn order(running: bool, json: bool) -> anyhow::Result<()> {
     let session = Session::open().await?;
-    let ordered = control(&session)?.order(running, "the command line", session.now).await?;
-    if json { print_json(&ordered) } else { Ok(print(&told(&ordered))?) }
+    let ordered = control(&session)?.order(running, BY, session.now).await?;
+    show(&ordered, json)
+}
+
+async fn start_after_restore(json: bool) -> anyhow::Result<()> {
+    let session = Session::open().await?;
+    let ordered = control(&session)?.start_after_restore(BY, session.now).await?;
+    show(&ordered, json)
+}
+
+async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
+    let session = Session::open().await?;
+    if !args.yes && !agreed(FENCE)? {
+        print("nothing was done")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let fenced = control(&session)?.fence(BY, session.now).await?;
+    if args.json {
+        print_json(&fenced)?;
+    } else {
+        let Fenced { uncertain, closed, lapsed } = fenced;
+        print(&format!(
+            "the fleet is stopped and fenced: today is closed for {closed} mailboxes, {uncertain} mails in flight are \
+             uncertain, {lapsed} replies lapsed\nto let it send again, from tomorrow on: `warmup fleet start --after-restore`"
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
+    if json { print_json(ordered) } else { Ok(print(&told(ordered))?) }
 }
 
 fn told(ordered: &Ordered) -> String {

@@ -70,6 +70,11 @@ impl fmt::Display for WorkerId {
 pub struct FleetId(pub String);
 
 impl FleetId {
+    /// Returns the part that a copy of the database has too, wherever it was restored.
+    pub fn lineage(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// Says whether both are known and are not the same.
     pub fn differs(&self, other: &FleetId) -> bool {
         !self.0.is_empty() && !other.0.is_empty() && self != other

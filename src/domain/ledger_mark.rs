@@ -56,7 +56,10 @@ impl LedgerMark {
             return Some(format!("its newest mail is {}, and {} was handed out", state.flight, self.flight));
         }
         if state.shards == self.shards && state.epochs < self.epochs {
-            return Some(format!("the epochs of its shards add up to {}, and had reached {}", state.epochs, self.epochs));
+            return Some(format!(
+                "the epochs of its shards add up to {}, and had reached {}",
+                state.epochs, self.epochs
+            ));
         }
         let settled = self.settled.as_ref().filter(|_| !state.has_settled)?;
         Some(format!("the log row {} of {}, which was settled, is gone", settled.log_id, settled.day))

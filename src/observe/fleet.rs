@@ -31,6 +31,8 @@ pub struct Fleet {
     pub in_flight: i64,
     pub hosts_paused: i64,
     pub running: bool,
+    /// The database was set back, and the fleet not started since.
+    pub set_back: bool,
     pub workers_expected: u32,
     pub shards: i64,
     /// Seconds since 1970; 0 when they never were.
@@ -68,6 +70,7 @@ gauges! {
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
     "warmup_hosts_paused", "Mail hosts that are paused, or where one mailbox at a time tries", |fleet| fleet.hosts_paused as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
+    "warmup_fleet_set_back", "1 while the fleet is stopped because the database was set back", |fleet| f64::from(u8::from(fleet.set_back));
     "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);
     "warmup_shards", "Shards of the fleet, whoever holds them", |fleet| fleet.shards as f64;
     "warmup_duties_done_timestamp_seconds", "When the daily duties were last finished, in Unix time; 0 if they never were", |fleet| fleet.duties_done as f64;

@@ -29,6 +29,7 @@ pub struct Liveness {
     kept_results: AtomicUsize,
     /// Which servers refuse the credentials.
     pub access: Access,
+    set_back: Mutex<Option<String>>,
 }
 
 impl Liveness {
@@ -83,6 +84,11 @@ impl Liveness {
         self.kept_results.load(Ordering::Relaxed)
     }
 
+    /// Notes how a set-back of the database showed, or that there is none.
+    pub fn set_back(&self, sentence: Option<String>) {
+        *self.set_back.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
+    }
+
     /// Says whether the worker is running, schedules, and its last good heartbeat is not older than `fresh`.
     pub fn ready(&self, now: MachineTime, fresh: Duration) -> bool {
         self.unready(now, fresh).is_none()
@@ -93,6 +99,11 @@ impl Liveness {
         let phase = self.phase();
         if let (Phase::Running, Some(reason)) = (phase, &*self.benched.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Some(reason.clone());
+        }
+        if let (Phase::Running, Some(sentence)) =
+            (phase, &*self.set_back.lock().unwrap_or_else(PoisonError::into_inner))
+        {
+            return Some(sentence.clone());
         }
         let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = phase == Phase::Running && beat.is_some_and(|beat| now.since(beat) <= fresh);

@@ -19,6 +19,7 @@ use super::error::PortError;
 use crate::domain::{
     daily_room::UserDay,
     id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
+    ledger_mark::{LedgerState, SettledMail},
     mailbox::Endpoint,
     outcome::Outcome,
     reply::{Answering, Due},
@@ -298,6 +299,10 @@ pub trait Ledger: Send + Sync {
     /// tells of a host that was not slow to any worker, and of one that is slow to none any more.
     async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError>;
 
+    /// Returns how far the database has come, and whether it still has the row of `settled`; one that is older than
+    /// yesterday counts as kept, for retention takes it away.
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError>;
+
     /// Reserves what may go: takes a place in the day's quota, uses the pair, opens a flight. Returns an answer for
     /// each ask, in order. A reply that is due and is refused for good (its mailbox is paused, has answered half its quota
     /// today, or nobody is there to be answered) lapses with that reason.
@@ -319,12 +324,7 @@ pub trait Ledger: Send + Sync {
     /// Writes the row of each result that has neither a flight nor a row: the database has lost what it knew of the mail.
     /// Moves the counters of its day, uses its pair, and ends the thread that it answers. Returns how many rows it wrote.
     /// Repeatable.
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError>;
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Settles as uncertain the flights of `shards` that nobody works on any more.
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError>;

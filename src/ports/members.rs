@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{error::PortError, leases::LeaseKey};
 use crate::domain::{
     id::{FleetId, RunId, ShardId, WorkerId},
+    ledger_mark::LedgerMark,
     shard_set::ShardSet,
 };
 
@@ -130,4 +131,8 @@ pub trait Members: Send + Sync {
 
     /// Ends the membership of `run`. Its leases are given back by `Leases::release`.
     async fn leave(&self, run: RunId) -> Result<(), PortError>;
+
+    /// Merges `mark` with the fleet's mark of how far the database had come, and returns the merged one. `identity` is the
+    /// part of the fleet's identity that a restored database has too.
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError>;
 }

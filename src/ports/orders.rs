@@ -4,9 +4,10 @@
 //! bell. The bell is a courtesy: it makes all workers obey within a second, not only at their next look.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::error::PortError;
-use crate::domain::id::ShardId;
+use crate::domain::id::{ShardId, WorkerId};
 
 /// What the bell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub trait Orders: Send + Sync {
     /// Returns the shards whose mailboxes are to be planned before the next tick, each with a number that grows with every
     /// request. A request is returned for ten minutes at least.
     async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError>;
+
+    /// Stops the fleet because the database was set back, which `sentence` says; only a fence lets it start again.
+    /// Repeatable.
+    async fn stop_set_back(&self, worker: &WorkerId, sentence: &str, now: DateTime<Utc>) -> Result<(), PortError>;
 }
 
 /// The bell.

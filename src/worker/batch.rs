@@ -155,6 +155,7 @@ impl Worker {
             now,
             asks: granted.iter().map(|granted| granted.ask.clone()).collect(),
         };
+        let known = self.set_back.newest_flight();
         let reservations = match self.reserve(batch, &pledge).await {
             Some(Ok(reservations)) => reservations,
             Some(Err(error)) => return self.reserve_failed(error, granted, now).await,
@@ -168,6 +169,9 @@ impl Worker {
             }
         }
         let moments = Moments { asked, granted: answered, reserved: self.ports.clock.machine() };
+        if !self.set_back.record_flights(known, reserved.iter().map(|(_, flight)| flight)) {
+            return self.let_rest(reserved, now).await;
+        }
         if moments.reserved.since(asked) > GRANT_HOLDS {
             return self.throw_away(reserved, now).await;
         }
@@ -194,6 +198,12 @@ impl Worker {
         for (granted, _) in reserved {
             self.put_back(granted.letter, now);
         }
+    }
+
+    /// Gives back what a database reserved that was set back; the loop starts nothing until the fleet is fenced.
+    async fn let_rest(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
+        self.release(&reserved, now).await;
+        reserved.iter().for_each(|(granted, _)| self.let_go(&granted.letter));
     }
 
     /// Gives back the mails whose mailbox has another host by now than the one whose caps were asked, and returns the

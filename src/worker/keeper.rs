@@ -68,7 +68,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 pub use self::seat::KeeperError;
-use super::{Ports, WorkerSettings, clock_watch::ClockWatch, holdings::Holdings, settler::Unsettled, vitals::Vitals};
+use super::{
+    Ports, WorkerSettings, clock_watch::ClockWatch, holdings::Holdings, set_back::SetBackWatch, settler::Unsettled,
+    vitals::Vitals,
+};
 use crate::{
     domain::{
         id::{Epoch, RunId, ShardId},
@@ -99,6 +102,7 @@ pub(super) struct Keeper {
     clock_watch: Arc<ClockWatch>,
     /// No other run has this worker's name, or its solo lease.
     is_seated: bool,
+    set_back: Arc<SetBackWatch>,
     /// Since when this run has been a member without a gap.
     member_since: Option<MachineTime>,
     /// Which leases are due at the next heartbeat.
@@ -130,10 +134,16 @@ impl Keeper {
             vitals,
             clock_watch,
             is_seated,
+            set_back: Arc::default(),
             member_since,
             turns,
             dropped,
         }
+    }
+
+    /// Lets it look at whether the database was set back, for all who ask `set_back`.
+    pub(super) fn watching(self, set_back: Arc<SetBackWatch>) -> Keeper {
+        Keeper { set_back, ..self }
     }
 
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
@@ -144,6 +154,7 @@ impl Keeper {
             let unrest = match self.beat(stopping).await {
                 Ok(moving) => {
                     liveness.beat(self.ports.clock.machine());
+                    liveness.set_back(self.set_back.recognized());
                     moving
                 }
                 Err(error) => {
@@ -166,6 +177,7 @@ impl Keeper {
     /// One heartbeat. Returns whether shards are on their way, to us or from us.
     async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
+        self.set_back.check(&self.ports, &self.settings).await?;
         let status = self.status(stopping, clock.is_ok() && !self.clock_watch.is_off());
         let (members, trust) = self.renew(&status).await?;
         let share = self.share(stopping, &members).await?;

@@ -52,16 +52,23 @@ impl SetBackWatch {
         }
     }
 
-    /// Records flights that a reserve returned. Returns false, and recognizes the set-back, if an id was known before.
-    pub(super) fn record_flights<'a>(&self, flights: impl Iterator<Item = &'a Flight> + Clone) -> bool {
-        let (oldest, newest) = (flights.clone().map(|flight| flight.id.0).min(), flights.map(|flight| flight.id.0).max());
-        let known = self.lock().known.flight;
+    /// Returns the highest flight id that is known to be handed out; to be taken before a reserve, for what others reserve
+    /// meanwhile must not look like a loss.
+    pub(super) fn newest_flight(&self) -> i64 {
+        self.lock().known.flight
+    }
+
+    /// Records flights that a reserve returned. Returns false, and recognizes the set-back, if an id is not above `known`,
+    /// the newest one before the reserve.
+    pub(super) fn record_flights<'a>(&self, known: i64, flights: impl Iterator<Item = &'a Flight> + Clone) -> bool {
+        let ids = flights.map(|flight| flight.id.0);
+        let (oldest, newest) = (ids.clone().min(), ids.max());
         if let Some(repeated) = oldest.filter(|oldest| *oldest <= known) {
             self.recognize(&format!("it hands out the id {repeated} again, after {known}"));
             return false;
         }
         let mut state = self.lock();
-        state.known.flight = known.max(newest.unwrap_or(known));
+        state.known.flight = state.known.flight.max(newest.unwrap_or(known));
         true
     }
 

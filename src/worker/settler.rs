@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Event, Ports, Settled, pause_until_some, refused::RefusedResults};
+use super::{Event, Ports, Settled, pause_until_some, refused::RefusedResults, set_back::SetBackWatch};
 use crate::{
     domain::{
         id::{BatchId, FlightId, ShardId, WorkerId},
@@ -169,6 +169,7 @@ pub(super) struct Settler {
     pub(super) ports: Ports,
     worker: WorkerId,
     unsettled: Arc<Unsettled>,
+    set_back: Arc<SetBackWatch>,
     results: mpsc::UnboundedReceiver<Ended>,
     /// Rings when a batch is complete.
     complete: Arc<Notify>,
@@ -183,13 +184,14 @@ impl Settler {
         ports: Ports,
         worker: WorkerId,
         unsettled: Arc<Unsettled>,
+        set_back: Arc<SetBackWatch>,
         tell: mpsc::UnboundedSender<Event>,
         liveness: Arc<Liveness>,
     ) -> (Settler, Results) {
         let ((push, results), complete) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
         let handed_in = Results { push, unsettled: Arc::clone(&unsettled), complete: Arc::clone(&complete) };
         let refused = RefusedResults::default();
-        (Settler { ports, worker, unsettled, results, complete, tell, refused, liveness }, handed_in)
+        (Settler { ports, worker, unsettled, set_back, results, complete, tell, refused, liveness }, handed_in)
     }
 
     /// Writes results until the last `Results` is gone and all are written.
@@ -298,12 +300,13 @@ impl Settler {
         let changed = self.ports.ledger.settle(&self.worker, finished).await?;
         let missing = (finished.len() as u64).saturating_sub(changed);
         if missing == 0 || self.ports.ledger.settle(&self.worker, finished).await? >= missing {
+            self.set_back.record_settled(finished);
             return Ok(());
         }
         // Settled before, or the database has lost what it knew of them.
         let lost = self.ports.ledger.log_lost(&self.worker, finished, self.ports.clock.now()).await?;
         if lost > 0 {
-            tracing::warn!(mails = lost, "the database was set back: it had lost these mails, their rows are written late");
+            self.set_back.recognize(&format!("it had lost {lost} mails of this worker, whose rows were written late"));
         }
         Ok(())
     }

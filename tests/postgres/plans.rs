@@ -120,7 +120,7 @@ async fn fill(world: &PostgresWorld) {
     sqlx::raw_sql(FILL).execute(world.pool()).await.unwrap();
 }
 
-/// One batch through everything that can happen to it: reserved, some released, some abandoned, swept, settled late.
+/// One batch through everything that can happen to it: reserved, some released, swept, settled late.
 async fn send(ledger: &PostgresLedger, life: &Life<'_>, number: i64) {
     let asks: Vec<_> = (1..=BATCH)
         .map(|n| {
@@ -129,7 +129,7 @@ async fn send(ledger: &PostgresLedger, life: &Life<'_>, number: i64) {
             ask(mailbox, 10, &partners)
         })
         .collect();
-    let unanswered: Vec<String> = asks[..5].iter().map(|ask| ask.message_id.clone()).collect();
+    let unanswered: Vec<String> = asks[..6].iter().map(|ask| ask.message_id.clone()).collect();
     let batch: ReserveBatch = life.batch(asks);
     let answers = ledger.reserve(&batch).await.unwrap();
     let results: Vec<Settlement> = answers.iter().zip(0..).map(|(answer, n)| ended(answer, n)).collect();

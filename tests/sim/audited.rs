@@ -12,6 +12,7 @@ use warmup::{
     domain::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
+        ledger_mark::{LedgerState, SettledMail},
     },
     ports::{Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
@@ -89,6 +90,9 @@ impl Ledger for Audited {
     async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
         self.world.note_slow_hosts(worker, hosts, now).await
     }
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        self.world.state(settled).await
+    }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let answer = self.look(self.world.reserve(batch).await)?;
         if self.losing.load(Ordering::Relaxed) {
@@ -100,12 +104,7 @@ impl Ledger for Audited {
     async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.look(self.world.release(run, message_ids, now).await)
     }
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.look(self.world.log_lost(worker, results, now).await)
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {

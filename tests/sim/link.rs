@@ -10,6 +10,7 @@ use warmup::{
         daily_room::UserDay,
         duties::{Duty, Kept},
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
+        ledger_mark::{LedgerMark, LedgerState, SettledMail},
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -185,6 +186,10 @@ impl Members for Link {
         let to = Arc::clone(&self.to.members);
         self.redis(async move { to.leave(run).await }).await
     }
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError> {
+        let (to, identity, mark) = (Arc::clone(&self.to.members), identity.to_owned(), mark.clone());
+        self.redis(async move { to.merge_mark(&identity, &mark).await }).await
+    }
 }
 
 #[async_trait]
@@ -264,6 +269,10 @@ impl Ledger for Link {
         let (to, worker, hosts) = (Arc::clone(&self.to.ledger), worker.clone(), hosts.to_vec());
         self.postgres(async move { to.note_slow_hosts(&worker, &hosts, now).await }).await
     }
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        let (to, settled) = (Arc::clone(&self.to.ledger), settled.cloned());
+        self.postgres(async move { to.state(settled.as_ref()).await }).await
+    }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         (self.asked)(batch);
         let (to, batch) = (Arc::clone(&self.to.ledger), batch.clone());
@@ -273,12 +282,7 @@ impl Ledger for Link {
         let (to, message_ids) = (Arc::clone(&self.to.ledger), message_ids.to_vec());
         self.postgres_write(async move { to.release(run, &message_ids, now).await }).await
     }
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());
         self.postgres_write(async move { to.log_lost(&worker, &results, now).await }).await
     }
@@ -330,6 +334,10 @@ impl Orders for Link {
     async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
         let to = Arc::clone(&self.to.orders);
         self.postgres(async move { to.plan_requests().await }).await
+    }
+    async fn stop_set_back(&self, worker: &WorkerId, sentence: &str, now: DateTime<Utc>) -> Result<(), PortError> {
+        let (to, worker, sentence) = (Arc::clone(&self.to.orders), worker.clone(), sentence.to_owned());
+        self.postgres(async move { to.stop_set_back(&worker, &sentence, now).await }).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! What fails for all workers of a simulated day at once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use warmup::{
     adapters::memory::Fault,
@@ -32,6 +32,8 @@ pub enum Outage {
     Strangers,
     /// Each call of Postgres takes up to this many milliseconds longer.
     SlowLedger(u64),
+    /// At the beginning the database loses the commits of this many seconds.
+    SetBack(i64),
     /// Somebody raises all epochs at the beginning, whose leases these are not.
     EpochsPass,
 }
@@ -51,8 +53,14 @@ pub async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to
             caps.lose();
             leases.lose();
         }
-        Outage::RedisForgets | Outage::Strangers | Outage::EpochsPass | Outage::Asleep => {}
+        Outage::RedisForgets | Outage::Strangers | Outage::EpochsPass | Outage::Asleep | Outage::SetBack(_) => {}
     };
+    if let Outage::SetBack(seconds) = outage {
+        clock.sleep_until(from - TimeDelta::seconds(seconds)).await;
+        let backup = world.backup();
+        clock.sleep_until(from).await;
+        return world.restore(&backup);
+    }
     clock.sleep_until(from).await;
     if let Outage::Asleep = outage {
         return machine.suspend((to - from).to_std().unwrap());

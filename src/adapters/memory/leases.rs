@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::{Fault, Faults};
 use crate::{
-    domain::{id::RunId, lease::MachineTime},
+    domain::{id::RunId, lease::MachineTime, ledger_mark::LedgerMark},
     ports::{Clock, LeaseKey, Leases, PortError, Status},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Holder {
 pub(super) struct Kept {
     pub(super) holders: HashMap<LeaseKey, Holder>,
     pub(super) members: BTreeMap<RunId, (MachineTime, Status)>,
+    /// How far the database of a fleet had come.
+    pub(super) mark: Option<(String, LedgerMark)>,
 }
 
 /// Leases and members in memory, shared by all who hold it.

@@ -15,6 +15,7 @@ use crate::{
         daily_room::UserDay,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
+        ledger_mark::{LedgerState, SettledMail},
         outcome::Fate,
     },
     ports::{
@@ -31,6 +32,15 @@ impl Orders for MemoryWorld {
 
     async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
         self.statement(|tables| tables.plan_requests.iter().map(|(shard, requests)| (*shard, *requests)).collect())
+    }
+
+    async fn stop_set_back(&self, _worker: &WorkerId, _sentence: &str, _now: DateTime<Utc>) -> Result<(), PortError> {
+        self.write(|tables| {
+            if !tables.is_set_back {
+                (tables.running, tables.is_set_back) = (false, true);
+                tables.tell("fleet-stopped", None, "set-back");
+            }
+        })
     }
 }
 
@@ -80,6 +90,16 @@ impl Ledger for MemoryWorld {
 
     async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], _now: DateTime<Utc>) -> Result<(), PortError> {
         self.statement(|tables| tables.note_slow_hosts(worker, hosts))
+    }
+
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        self.statement(|tables| LedgerState {
+            fence: tables.fence,
+            flight: tables.last_flight,
+            shards: tables.shards.len() as i64,
+            epochs: tables.shards.values().map(|(epoch, _)| epoch.0).sum(),
+            has_settled: tables.forgets || settled.is_none_or(|mail| tables.logs.contains_key(&FlightId(mail.log_id))),
+        })
     }
 
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {

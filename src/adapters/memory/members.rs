@@ -9,6 +9,7 @@ use crate::{
     domain::{
         id::{RunId, ShardId},
         lease::MachineTime,
+        ledger_mark::LedgerMark,
         turns,
     },
     ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
@@ -80,5 +81,16 @@ impl Members for MemoryLeases {
 
     async fn leave(&self, run: RunId) -> Result<(), PortError> {
         self.step(|kept, _| drop(kept.members.remove(&run)))
+    }
+
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError> {
+        self.step(|kept, _| {
+            let mut merged = mark.clone();
+            if let Some((_, known)) = kept.mark.take().filter(|(of, _)| of == identity) {
+                merged.merge(known);
+            }
+            kept.mark = Some((identity.to_owned(), merged.clone()));
+            merged
+        })
     }
 }

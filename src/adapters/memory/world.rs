@@ -193,6 +193,9 @@ pub(super) struct Tables {
     pub(super) running: bool,
     /// Statements that write are refused.
     pub(super) read_only: bool,
+    /// Stopped because the record was set back.
+    pub(super) is_set_back: bool,
+    pub(super) fence: i64,
     pub(super) mailboxes: BTreeMap<MailboxId, Box<Enrolled>>,
     pub(super) by_shard: BTreeSet<(ShardId, MailboxId)>,
     pub(super) limits: BTreeMap<UserId, u32>,

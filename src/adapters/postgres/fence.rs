@@ -56,8 +56,7 @@ impl PostgresFence {
                 .bind(by.to_owned())
         };
         let row = self.session.row(build).await?;
-        let (closed, lapsed) =
-            (row.try_get("closed").map_err(classify)?, row.try_get("lapsed").map_err(classify)?);
+        let (closed, lapsed) = (row.try_get("closed").map_err(classify)?, row.try_get("lapsed").map_err(classify)?);
         Ok(Fenced { uncertain, closed, lapsed })
     }
 

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
+        ledger_mark::{LedgerState, SettledMail},
     },
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
 };
@@ -109,6 +110,24 @@ impl Ledger for PostgresLedger {
         self.session.rows(|| sqlx::query(NOTE).bind(worker.0.clone()).bind(hosts.to_vec()).bind(now)).await.map(drop)
     }
 
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        let build = || {
+            sqlx::query(include_str!("sql/ledger_state.sql"))
+                .bind(settled.map(|mail| mail.day))
+                .bind(settled.map(|mail| mail.log_id))
+                .bind(settled.map(|mail| mail.message_id.clone()))
+        };
+        let row = self.brief.row(build).await?;
+        let number = |column: &str| row.try_get::<i64, _>(column).map_err(classify);
+        Ok(LedgerState {
+            fence: number("fence")?,
+            flight: number("flight")?,
+            shards: number("shards")?,
+            epochs: number("epochs")?,
+            has_settled: row.try_get("has_settled").map_err(classify)?,
+        })
+    }
+
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let rows = self.brief.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
         reserve::reservations(batch, &rows)
@@ -138,12 +157,7 @@ impl Ledger for PostgresLedger {
         Ok(changed + settle::count(&row, "changed")?)
     }
 
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         let row = self.session.row(|| settle::log_lost(worker, results, now)).await?;
         settle::count(&row, "written")
     }

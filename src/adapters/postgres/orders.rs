@@ -6,7 +6,7 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 
 use super::{classify::classify, session::Session};
 use crate::{
-    domain::id::ShardId,
+    domain::id::{ShardId, WorkerId},
     ports::{Orders, PortError},
 };
 
@@ -26,7 +26,8 @@ impl PostgresOrders {
     pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<bool, PortError> {
         const ORDER: &str = "
             WITH changed AS (
-                UPDATE fleet_orders SET running = $1, ordered_by = $2, ordered_at = $3 WHERE running <> $1
+                UPDATE fleet_orders SET running = $1, ordered_by = $2, ordered_at = $3
+                WHERE running <> $1 AND NOT ($1 AND set_back_at IS NOT NULL)
                 RETURNING running
             ),
             told AS (
@@ -38,6 +39,39 @@ impl PostgresOrders {
         let build = || sqlx::query(ORDER).bind(running).bind(by.to_owned()).bind(now);
         let changed: i64 = self.session.row(build).await?.try_get(0).map_err(classify)?;
         Ok(changed > 0)
+    }
+
+    /// Starts the fleet on a database that was fenced since it was set back. Returns false, and changes nothing, if it was
+    /// not fenced, or if a mailbox was enrolled since.
+    pub async fn start_fenced(&self, by: &str, now: DateTime<Utc>) -> Result<bool, PortError> {
+        const START: &str = "
+            WITH started AS (
+                UPDATE fleet_orders o
+                SET running = true, ordered_by = $1, ordered_at = $2, set_back_at = NULL, set_back = NULL, fenced_at = NULL
+                WHERE o.fenced_at IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM mailboxes m
+                    WHERE m.state <> 'removed' AND NOT EXISTS (
+                        SELECT FROM mailbox_days d
+                        WHERE d.mailbox_id = m.id AND d.closed AND d.reason = 'fenced'
+                          AND d.day >= (o.fenced_at AT TIME ZONE 'UTC')::date - 1
+                    )
+                )
+                RETURNING o.id
+            ),
+            told AS (
+                INSERT INTO events (at, kind, reason, detail)
+                SELECT $2, 'fleet-started', 'operator', 'after a restore, by ' || $1 FROM started
+            )
+            SELECT count(*) FROM started";
+        let build = || sqlx::query(START).bind(by.to_owned()).bind(now);
+        let started: i64 = self.session.row(build).await?.try_get(0).map_err(classify)?;
+        Ok(started > 0)
+    }
+
+    /// Returns how a set-back of the database showed that no start after a fence has ended; `None` while all is well.
+    pub async fn set_back(&self) -> Result<Option<String>, PortError> {
+        const SET_BACK: &str = "SELECT CASE WHEN set_back_at IS NOT NULL THEN set_back END FROM fleet_orders";
+        self.session.row(|| sqlx::query(SET_BACK)).await?.try_get(0).map_err(classify)
     }
 }
 
@@ -55,5 +89,23 @@ impl Orders for PostgresOrders {
         let rows = self.session.rows(|| sqlx::query(REQUESTS)).await?;
         let request = |row: &PgRow| Ok((ShardId(row.try_get(0)?), row.try_get(1)?));
         rows.iter().map(request).collect::<Result<_, sqlx::Error>>().map_err(classify)
+    }
+
+    async fn stop_set_back(&self, worker: &WorkerId, sentence: &str, now: DateTime<Utc>) -> Result<(), PortError> {
+        const STOP: &str = "
+            WITH stopped AS (
+                UPDATE fleet_orders
+                SET running = false, ordered_by = 'worker ' || $1 || ': ' || $2, ordered_at = $3, set_back_at = $3, set_back = $2,
+                    fenced_at = NULL
+                WHERE set_back_at IS NULL OR fenced_at IS NOT NULL
+                RETURNING id
+            ),
+            told AS (
+                INSERT INTO events (at, kind, worker_id, reason, detail)
+                SELECT $3, 'fleet-stopped', $1, 'set-back', $2 FROM stopped
+            )
+            SELECT count(*) FROM stopped";
+        let build = || sqlx::query(STOP).bind(worker.0.clone()).bind(sentence.to_owned()).bind(now);
+        self.session.row(build).await.map(drop)
     }
 }

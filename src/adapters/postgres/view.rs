@@ -28,7 +28,7 @@ pub use self::{
     day::quarters,
     directory::directory,
     events::{Asked, Event, events, kinds},
-    fleet::{Batch, Fleet, batches, fleet, is_read_only, order, slow_hosts, users_at_limit},
+    fleet::{Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, slow_hosts, users_at_limit},
     found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},

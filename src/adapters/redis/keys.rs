@@ -69,6 +69,11 @@ impl Keys {
         format!("{}:trial", self.tag)
     }
 
+    /// How far the database had come.
+    pub fn mark(&self) -> String {
+        format!("{}:mark", self.tag)
+    }
+
     /// The live workers, by the end of their time.
     pub fn members(&self) -> String {
         format!("{}:members", self.tag)
@@ -97,6 +102,7 @@ mod tests {
         assert_eq!(keys.lease(LeaseKey::Shard(ShardId(255))), "{warmup}:lease:shard:255");
         assert_eq!(keys.lease(LeaseKey::Name(255)), "{warmup}:lease:name:00000000000000ff");
         assert_eq!((keys.fleet(), keys.trial()), ("{warmup}:fleet".into(), "{warmup}:trial".into()));
+        assert_eq!(keys.mark(), "{warmup}:mark");
         assert_eq!((keys.members(), keys.statuses()), ("{warmup}:members".into(), "{warmup}:statuses".into()));
     }
 }

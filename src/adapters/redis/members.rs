@@ -10,10 +10,14 @@ use super::{Keys, Pool, leases::millis, pool};
 use crate::{
     domain::{
         id::{RunId, ShardId},
+        ledger_mark::LedgerMark,
         turns,
     },
     ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
 };
+
+/// How long the mark of the database outlives the last worker: longer than any backup is kept that one would restore.
+const MARK_LASTS: Duration = Duration::from_secs(400 * 24 * 3_600);
 
 /// Members in Redis.
 pub struct RedisMembers {
@@ -23,6 +27,7 @@ pub struct RedisMembers {
     claim: Script,
     members: Script,
     leave: Script,
+    mark: Script,
 }
 
 /// A member as the scripts return it: its run, the end of its time, its status.
@@ -38,6 +43,7 @@ impl RedisMembers {
             claim: Script::new(include_str!("../../../lua/claim.lua")),
             members: Script::new(include_str!("../../../lua/members.lua")),
             leave: Script::new(include_str!("../../../lua/leave.lua")),
+            mark: Script::new(include_str!("../../../lua/mark.lua")),
         }
     }
 }
@@ -87,6 +93,19 @@ impl Members for RedisMembers {
         let mut call = self.leave.key(self.keys.members());
         call.key(self.keys.statuses()).arg(run.to_string());
         pool::run::<i64>(&self.pool, &call).await.map(drop)
+    }
+
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError> {
+        let settled = match &mark.settled {
+            Some(settled) => serde_json::to_string(settled).map_err(|error| PortError::Permanent(error.to_string()))?,
+            None => String::new(),
+        };
+        let mut call = self.mark.key(self.keys.mark());
+        call.arg(identity).arg(mark.fence).arg(mark.flight).arg(mark.shards).arg(mark.epochs).arg(settled);
+        call.arg(millis(MARK_LASTS));
+        let (fence, flight, shards, epochs, settled): (i64, i64, i64, i64, String) =
+            pool::run(&self.pool, &call).await?;
+        Ok(LedgerMark { fence, flight, shards, epochs, settled: serde_json::from_str(&settled).ok() })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
+        ledger_mark::{LedgerState, SettledMail},
         outcome::Fate,
     },
     ports::{
@@ -221,16 +222,15 @@ impl Ledger for Probed<dyn Ledger> {
         self.inner.note_slow_hosts(worker, hosts, now).await
     }
 
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        self.inner.state(settled).await
+    }
+
     async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.inner.release(run, message_ids, now).await
     }
 
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.inner.log_lost(worker, results, now).await
     }
 

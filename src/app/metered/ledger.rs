@@ -10,6 +10,7 @@ use crate::{
     domain::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
+        ledger_mark::{LedgerState, SettledMail},
     },
     observe::meters::Why,
     ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
@@ -63,6 +64,10 @@ impl Ledger for Metered {
         self.meter.timed(Postgres, "note_slow_hosts", self.inner.note_slow_hosts(worker, hosts, now)).await
     }
 
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        self.meter.timed(Postgres, "state", self.inner.state(settled)).await
+    }
+
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let meters = &self.meter.meters;
         meters.batch.observe(batch.asks.len() as f64);
@@ -79,12 +84,7 @@ impl Ledger for Metered {
         self.meter.timed(Postgres, "release", self.inner.release(run, message_ids, now)).await
     }
 
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         let written = self.meter.timed(Postgres, "log_lost", self.inner.log_lost(worker, results, now)).await?;
         self.meter.meters.lost_mails.inc_by(written);
         Ok(written)

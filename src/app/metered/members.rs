@@ -6,7 +6,10 @@ use async_trait::async_trait;
 
 use super::{Meter, Service::Redis};
 use crate::{
-    domain::id::{RunId, ShardId},
+    domain::{
+        id::{RunId, ShardId},
+        ledger_mark::LedgerMark,
+    },
     ports::{LeaseKey, Leases, Member, Members, PortError, Pulse, Status},
 };
 
@@ -51,6 +54,10 @@ impl Members for Metered {
 
     async fn leave(&self, run: RunId) -> Result<(), PortError> {
         self.meter.timed(Redis, "leave", self.inner.leave(run)).await
+    }
+
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError> {
+        self.meter.timed(Redis, "merge_mark", self.inner.merge_mark(identity, mark)).await
     }
 }
 

@@ -39,6 +39,7 @@ pub async fn fleet_gauges(
         in_flight,
         hosts_paused,
         running,
+        set_back: view::is_set_back(pool).await?,
         workers_expected: settings.worker_count,
         shards: upkeep.shards,
         duties_done: upkeep.duties_done.map_or(0, |done| done.timestamp()),

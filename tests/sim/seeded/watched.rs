@@ -18,6 +18,7 @@ use warmup::{
         daily_room::UserDay,
         duties::{Duty, Kept},
         id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
+        ledger_mark::{LedgerMark, LedgerState, SettledMail},
         plan::Candidate,
         reply::DueReply,
         time::Todays,
@@ -167,6 +168,9 @@ impl Members for Watched {
     async fn leave(&self, run: RunId) -> Result<(), PortError> {
         self.leases.leave(run).await
     }
+    async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError> {
+        self.leases.merge_mark(identity, mark).await
+    }
 }
 
 #[async_trait]
@@ -259,6 +263,9 @@ impl Ledger for Watched {
     async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError> {
         self.world.note_slow_hosts(worker, hosts, now).await
     }
+    async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError> {
+        self.world.state(settled).await
+    }
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let answer = self.world.reserve(batch).await?;
         let brief: Vec<_> = batch.asks.iter().map(|ask| (ask.mailbox, &ask.message_id)).collect();
@@ -281,12 +288,7 @@ impl Ledger for Watched {
         }
         Ok(released)
     }
-    async fn log_lost(
-        &self,
-        worker: &WorkerId,
-        results: &[Settlement],
-        now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
+    async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
         self.world.log_lost(worker, results, now).await
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
@@ -351,5 +353,9 @@ impl Orders for Watched {
     }
     async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
         self.world.plan_requests().await
+    }
+    async fn stop_set_back(&self, worker: &WorkerId, sentence: &str, now: DateTime<Utc>) -> Result<(), PortError> {
+        self.judge.violated(format!("nothing was set back, and {worker} says: {sentence}"));
+        self.world.stop_set_back(worker, sentence, now).await
     }
 }

@@ -9,7 +9,7 @@ WITH clock AS (
 ),
 stopped AS (
     UPDATE fleet_orders
-    SET running = false, ordered_by = $1, ordered_at = $2::timestamptz, set_back_at = COALESCE(set_back_at, $2),
+    SET running = false, ordered_by = $1 || ', by a fence: `warmup fleet start --after-restore` starts it', ordered_at = $2::timestamptz, set_back_at = COALESCE(set_back_at, $2),
         set_back = COALESCE(set_back, 'the database was restored, says ' || $1), fenced_at = NULL,
         fence = GREATEST(fence + 1, (SELECT seconds FROM clock))
     RETURNING fence

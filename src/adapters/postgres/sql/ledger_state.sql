@@ -1,7 +1,7 @@
 -- How far this database has come. $1 day date, $2 log id bigint, $3 message_id text: a mail that was settled; NULL for none.
--- Retention takes old rows away, so one that is older than a week by the server's clock counts as kept.
-SELECT fence, (SELECT last_value FROM flight_ids) AS flight, shards.n AS shards, shards.epochs,
-       $1::date IS NULL OR $1::date < current_date - 7 OR EXISTS (
+-- Retention takes old rows away, so one that is older than yesterday by the server's clock counts as kept.
+SELECT fence, (SELECT last_value - (NOT is_called)::int FROM flight_ids) AS flight, shards.n AS shards, shards.epochs,
+       $1::date IS NULL OR $1::date < current_date - 1 OR EXISTS (
            SELECT FROM logs l WHERE l.day = $1::date AND l.id = $2::bigint AND l.message_id = $3::text
        ) AS has_settled
 FROM fleet_orders, (SELECT count(*) AS n, COALESCE(sum(epoch), 0)::bigint AS epochs FROM shards) AS shards

@@ -77,6 +77,11 @@ pub async fn is_read_only(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean").fetch_one(pool).await
 }
 
+/// Says whether the fleet is stopped because the database was set back.
+pub async fn is_set_back(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT set_back_at IS NOT NULL FROM fleet_orders WHERE id = 1").fetch_one(pool).await
+}
+
 /// Returns the last `count` batches, the latest first.
 pub async fn batches(pool: &PgPool, count: i64) -> Result<Vec<Batch>, sqlx::Error> {
     const LAST: &str = "

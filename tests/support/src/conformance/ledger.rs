@@ -25,7 +25,10 @@ use warmup::{
         ramp::Ramp,
         time::Todays,
     },
-    ports::{Ask, Choice, Flight, Ledger, LoggedMail, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{
+        Ask, Choice, Flight, Ledger, LoggedMail, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
+        Swept,
+    },
 };
 
 /// A row of a mailbox's day.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use warmup::{
     domain::{
         id::{FleetId, RunId, ShardId, WorkerId},
+        ledger_mark::{LedgerMark, SettledMail},
         turns::lease_length,
     },
     ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
@@ -43,6 +44,9 @@ macro_rules! members_conformance {
             of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers_lease
             nobody_joins_while_another_fleet_lives
             lost_members_are_forgotten
+            a_mark_is_merged_with_the_one_that_is_kept
+            a_mark_of_another_database_is_replaced
+            a_fence_replaces_the_marks_from_before_it
             a_service_that_is_away_says_so
             a_lost_answer_leaves_it_open
         );
@@ -351,4 +355,33 @@ pub async fn a_lost_answer_leaves_it_open(world: &dyn MembersWorld) {
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     world.mend().await;
     assert!(beat(&*members, one, "one", &[]).await.known, "it is a member, though it was not told");
+}
+
+fn mark(fence: i64, flight: i64, epochs: i64) -> LedgerMark {
+    LedgerMark { fence, flight, shards: 16, epochs, settled: None }
+}
+
+pub async fn a_mark_is_merged_with_the_one_that_is_kept(world: &dyn MembersWorld) {
+    let members = world.members().await;
+    let nothing = LedgerMark::default();
+    assert_eq!(members.merge_mark("one", &nothing).await.unwrap(), nothing);
+    let settled = SettledMail { day: chrono::NaiveDate::default(), log_id: 7, message_id: "7@a.test".into() };
+    let first = LedgerMark { settled: Some(settled.clone()), ..mark(0, 9_007_199_254_740_000, 20) };
+    assert_eq!(members.merge_mark("one", &first).await.unwrap(), first);
+    let merged = LedgerMark { settled: Some(settled), ..mark(0, 9_007_199_254_740_000, 21) };
+    assert_eq!(members.merge_mark("one", &mark(0, 5, 21)).await.unwrap(), merged);
+    assert_eq!(members.merge_mark("one", &nothing).await.unwrap(), merged, "who knows nothing learns it all");
+}
+
+pub async fn a_mark_of_another_database_is_replaced(world: &dyn MembersWorld) {
+    let members = world.members().await;
+    members.merge_mark("one", &mark(0, 10, 20)).await.unwrap();
+    assert_eq!(members.merge_mark("other", &mark(0, 1, 2)).await.unwrap(), mark(0, 1, 2));
+}
+
+pub async fn a_fence_replaces_the_marks_from_before_it(world: &dyn MembersWorld) {
+    let members = world.members().await;
+    members.merge_mark("one", &mark(1, 10, 20)).await.unwrap();
+    assert_eq!(members.merge_mark("one", &mark(2, 1, 2)).await.unwrap(), mark(2, 1, 2));
+    assert_eq!(members.merge_mark("one", &mark(1, 50, 50)).await.unwrap(), mark(2, 1, 2));
 }
