@@ -9,10 +9,10 @@ mod clock_jumps;
 mod conformance;
 #[path = "sim/duties.rs"]
 mod duties;
-#[path = "sim/first_plan.rs"]
-mod first_plan;
 #[path = "sim/fair_lanes.rs"]
 mod fair_lanes;
+#[path = "sim/first_plan.rs"]
+mod first_plan;
 #[path = "sim/fleet.rs"]
 mod fleet;
 #[path = "sim/grants.rs"]

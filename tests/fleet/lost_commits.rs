@@ -67,7 +67,8 @@ async fn six_kills_under_synchronous_commit_off_lose_no_mail_and_answer_no_threa
     let known: BTreeSet<&String> = rows.iter().collect();
     let lost: Vec<_> = accepted.difference(&known).collect();
     assert!(lost.is_empty(), "accepted, and neither a row nor a flight: {lost:?}");
-    const TWICE: &str = "SELECT count(*) FROM (SELECT FROM logs WHERE answers > 0 GROUP BY answers HAVING count(*) > 1) t";
+    const TWICE: &str =
+        "SELECT count(*) FROM (SELECT FROM logs WHERE answers > 0 GROUP BY answers HAVING count(*) > 1) t";
     assert_eq!(number(&pool, TWICE).await, 0, "no thread is answered twice");
     assert_eq!(broken(&pool).await, [""; 0]);
     println!("{} accepted, {} rows and flights", accepted.len(), known.len());

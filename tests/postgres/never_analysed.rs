@@ -95,8 +95,14 @@ impl Fleet {
         let (today, tomorrow) = (noon(), noon() + Days::new(1));
         self.turns("the first day opens", today).await;
         self.plans(today).await;
-        self.reads("census", READ, async |pool| view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()).await;
-        self.reads("next census", READ, async |pool| view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()).await;
+        self.reads("census", READ, async |pool| {
+            view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()
+        })
+        .await;
+        self.reads("next census", READ, async |pool| {
+            view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()
+        })
+        .await;
         self.reads("directory", READ, async |pool| drop(view::directory(&pool).await.unwrap())).await;
         self.turns("the next day", tomorrow).await;
         self.plans(tomorrow).await;
