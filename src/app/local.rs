@@ -14,7 +14,6 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    credentials::PATIENCE,
     desk::Desk,
     serve::{self, Listeners},
     world,
@@ -128,7 +127,7 @@ impl Local {
     {
         tokio::select! {
             biased;
-            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, PATIENCE, stop) => report,
+            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, stop) => report,
             never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
         }
     }

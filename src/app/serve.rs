@@ -50,9 +50,24 @@ impl Listeners {
 
 /// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
 /// closed, what is on its way finished, leases given back, metrics pushed a last time, HTTP last. While it waits for servers that are away, it is alive
-/// and not ready. `answer` is the HTTP: it lives a floor above. `patience` is the time of refused credentials after which it
-/// stops by itself.
+/// and not ready. `answer` is the HTTP: it lives a floor above.
 pub async fn serve<F, Answering>(
+    settings: &Settings,
+    telemetry: &Telemetry,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    answer: F,
+    stop: CancellationToken,
+) -> anyhow::Result<Report>
+where
+    F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+    Answering: Future<Output = ()> + Send + 'static,
+{
+    serve_for(settings, telemetry, clock, entropy, answer, credentials::PATIENCE, stop).await
+}
+
+/// The same with another `patience`: the time of refused credentials after which the worker stops by itself.
+pub async fn serve_for<F, Answering>(
     settings: &Settings,
     telemetry: &Telemetry,
     clock: Arc<dyn Clock>,

@@ -17,7 +17,7 @@ use super::{session, stop};
 use crate::{
     adapters::system::{Dice, SystemClock},
     api,
-    app::{credentials::PATIENCE, serve},
+    app::serve,
     config::environment,
     local::{
         proof::{Expect, Snapshot, prove},
@@ -106,8 +106,7 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
         api::serve(listeners, desk, stopped)
     };
     let dice = Arc::new(Dice::seeded(args.seed));
-    let report =
-        serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, answer, PATIENCE, stop.clone()).await;
+    let report = serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, answer, stop.clone()).await;
     let early = clock.now() < ends;
     curtain.abort();
     if let Some(screen) = screen {

@@ -36,7 +36,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let (clock, dice) = (Arc::new(SystemClock::real()), Arc::new(Dice::random()));
     let patience = args.credentials_patience_ms.map_or(PATIENCE, Duration::from_millis);
-    let report = serve::serve(&settings, &telemetry, clock, dice, api::serve, patience, stop).await;
+    let report = serve::serve_for(&settings, &telemetry, clock, dice, api::serve, patience, stop).await;
     telemetry.end().await;
     Ok(if report?.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

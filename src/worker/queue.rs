@@ -234,7 +234,7 @@ impl Queue {
     /// busy.
     pub(super) fn forget_all(&mut self) {
         let planned: Vec<MailboxId> = self.mails.keys().copied().collect();
-        planned.into_iter().for_each(|mailbox| self.remove(mailbox));
+        planned.into_iter().for_each(|mailbox| drop(self.remove(mailbox)));
         self.waiting.clear();
         self.held_hosts.clear();
         (self.short, self.refusals) = (Short::default(), KnownRefusals::default());

@@ -161,7 +161,7 @@ pub async fn a_late_answer_that_knows_no_more_changes_nothing(world: &dyn Ledger
     for fate in [Fate::Uncertain, Fate::Unstarted] {
         assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
     }
-    assert_eq!(life.ledger.release(life.run, &[flight.message_id.clone()], noon()).await.unwrap(), 0);
+    assert_eq!(life.ledger.release(life.run, std::slice::from_ref(&flight.message_id), noon()).await.unwrap(), 0);
     assert_eq!((life.day(1).await, world.pairs().await), before);
     assert_eq!(row(world).await.reason.as_deref(), Some("uncertain"));
 }

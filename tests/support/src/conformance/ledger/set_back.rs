@@ -95,7 +95,7 @@ pub async fn a_result_ends_no_other_mail_with_its_id(world: &dyn LedgerWorld) {
     let other = life.fly(ask(2, 0, &[3])).await;
     assert_eq!(lost.id, other.id, "the id is handed out again");
     assert_eq!((life.settle(&[end(&lost, Fate::Refused)]).await, world.in_flight().await), (0, 1));
-    assert_eq!(life.ledger.release(life.run, &[lost.message_id.clone()], noon()).await.unwrap(), 0);
+    assert_eq!(life.ledger.release(life.run, std::slice::from_ref(&lost.message_id), noon()).await.unwrap(), 0);
     let both = [end(&lost, Fate::Refused), end(&other, Fate::Sent)];
     assert_eq!((life.settle(&both).await, log_lost(&life, &both).await), (1, 1));
     assert_eq!((life.day(1).await.failed, life.day(2).await.sent), (1, 1));
