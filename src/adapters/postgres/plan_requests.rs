@@ -10,8 +10,9 @@ use crate::domain::id::MailboxId;
 pub async fn request(connection: &mut PgConnection, mailboxes: &[MailboxId]) -> Result<(), sqlx::Error> {
     const REQUEST: &str = "
         INSERT INTO plan_requests AS p (shard, requested_at)
-        SELECT DISTINCT m.shard, clock_timestamp()
+        SELECT m.shard, clock_timestamp()
         FROM mailboxes m JOIN unnest($1::bigint[]) AS asked (id) ON m.id = asked.id
+        GROUP BY m.shard
         ORDER BY m.shard
         ON CONFLICT (shard) DO UPDATE SET requests = p.requests + 1, requested_at = EXCLUDED.requested_at";
     let ids: Vec<i64> = mailboxes.iter().map(|mailbox| mailbox.0).collect();

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::observe::{
         fleet,
-        meters::{Call, CallError, Cap, Ended, Meters, TOLD, Verdict, Why},
+        meters::{Call, CallError, Cap, Ended, Meters, ServerLabel, TOLD, Verdict, Why},
     };
 
     const TIMES: Times = Times { start: 1, now: 2 };
@@ -161,6 +161,7 @@ mod tests {
         meters.redis.get_or_create(&Call { call: "call" }).observe(0.1);
         meters.postgres_errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();
         meters.redis_errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();
+        meters.credentials_refused.get_or_create(&ServerLabel { server: "postgres" }).inc();
         meters.lanes.set(20);
         meters
     }
