@@ -28,7 +28,7 @@ use tokio::{
 use super::{
     address::Address,
     classify::{classify, classify_unsent, is_read_only},
-    manager::{Manager, Reread, Source},
+    connector::{Connector, Reread, Source},
 };
 use crate::ports::PortError;
 
@@ -44,7 +44,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 const MOVES: usize = 3;
 
 /// A connection of the pool.
-type Connection = Object<Manager>;
+type Connection = Object<Connector>;
 
 /// Connections to the node that has our keys.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
-    connections: deadpool::managed::Pool<Manager>,
+    connections: deadpool::managed::Pool<Connector>,
 }
 
 /// What is asked.
@@ -184,7 +184,7 @@ impl Node {
         let unusable = |error: String| PortError::Permanent(format!("the pool of connections to Redis: {error}"));
         // An address that no client takes is found here, not at the first connection.
         address.client().map_err(|error| unusable(error.to_string()))?;
-        let connections = deadpool::managed::Pool::builder(Manager::new(address.clone(), source, config))
+        let connections = deadpool::managed::Pool::builder(Connector::new(address.clone(), source, config))
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
             .recycle_timeout(Some(IDLE_TIMEOUT))

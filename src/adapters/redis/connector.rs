@@ -36,16 +36,16 @@ impl Source {
 }
 
 /// Makes and checks connections to one node.
-pub(super) struct Manager {
+pub(super) struct Connector {
     address: Address,
     source: Source,
     config: AsyncConnectionConfig,
     pings: AtomicUsize,
 }
 
-impl Manager {
-    pub(super) fn new(address: Address, source: Source, config: AsyncConnectionConfig) -> Manager {
-        Manager { address, source, config, pings: AtomicUsize::new(0) }
+impl Connector {
+    pub(super) fn new(address: Address, source: Source, config: AsyncConnectionConfig) -> Connector {
+        Connector { address, source, config, pings: AtomicUsize::new(0) }
     }
 
     fn client(&self) -> redis::RedisResult<Client> {
@@ -53,7 +53,7 @@ impl Manager {
     }
 }
 
-impl managed::Manager for Manager {
+impl managed::Manager for Connector {
     type Type = MultiplexedConnection;
     type Error = RedisError;
 
@@ -72,9 +72,9 @@ impl managed::Manager for Manager {
     }
 }
 
-impl fmt::Debug for Manager {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Connector").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
