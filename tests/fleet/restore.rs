@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio::process::Command;
-use warmup_support::world::{eventually, postgres, redis};
+use warmup_support::world::{TestDatabase, eventually, postgres, redis};
 
 use crate::{host::Host, process::Fleet};
 
@@ -22,9 +22,11 @@ async fn dump(url: &str, file: &Path) {
     run("pg_dump", &["--format=custom", &format!("--file={}", file.display()), url]).await;
 }
 
-async fn restore(url: &str, file: &Path) {
-    let to = format!("--dbname={url}");
-    run("pg_restore", &["--clean", "--if-exists", "--single-transaction", &to, &file.display().to_string()]).await;
+/// Into an emptied database: `pg_restore --clean` can't drop the keys of partitions.
+async fn restore(database: &TestDatabase, file: &Path) {
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(database.pool()).await.unwrap();
+    let to = format!("--dbname={}", database.url());
+    run("pg_restore", &["--single-transaction", &to, &file.display().to_string()]).await;
 }
 
 async fn number(pool: &PgPool, statement: &'static str) -> i64 {
@@ -43,7 +45,7 @@ async fn a_restored_database_sends_nothing_before_it_is_fenced_and_nothing_more_
     eventually(PATIENCE, async || host.taken() >= MAILBOXES).await;
     worker.stop().await;
     let sent = host.taken();
-    restore(database.url(), &file).await;
+    restore(&database, &file).await;
     assert_eq!(number(pool, "SELECT count(*) FROM logs").await, 0, "the ledger has lost it all");
 
     // A start without any command.
@@ -73,7 +75,7 @@ async fn a_restored_database_sends_nothing_before_it_is_fenced_and_nothing_more_
     assert!(!fleet.start_says_set_back().await, "the marks from before the fence are void");
 
     // The same dump once more: the order and the fence are rows of the database that is gone.
-    restore(database.url(), &file).await;
+    restore(&database, &file).await;
     let worker = fleet.start();
     worker.says("the database was set back").await;
     worker.stop().await;
