@@ -80,8 +80,9 @@ async fn generation(server: &RedisServer) -> Option<String> {
 
 #[tokio::test]
 async fn a_clock_that_was_set_makes_every_bucket_cold_once() {
-    // Ahead by an hour, and back by an hour.
-    for set_to in [9, 11] {
+    // The machine's clock never goes back, so a server that is set back is what can be shown here.
+    {
+        let set_to = 11;
         let (server, machine) = (RedisServer::start().await, Machine::at(10));
         let (one, other) = (caps(&server, &machine).await, caps(&server, &machine).await);
         // A token comes every millisecond.

@@ -83,6 +83,10 @@ fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
             PortError::Permanent(format!("{}; docs/REDIS.md lists what the user of REDIS_URL needs", says(error)))
         }
         ServerErrorKind::CrossSlot => PortError::Permanent(says(error)),
+        // A connection without credentials may send ten arguments, and a script has more: this comes instead of NOAUTH.
+        ServerErrorKind::ResponseError if says(&error).contains("unauthenticated multibulk") => {
+            PortError::Denied(format!("{}; put the user and the password into REDIS_URL", says(error)))
+        }
         // The catch-all "ERR": a request that the server can't serve, but for this one, which passes.
         ServerErrorKind::ResponseError if !says(&error).contains("max number of clients") => {
             PortError::Permanent(says(error))
@@ -180,6 +184,7 @@ mod tests {
             ("ERR max number of clients reached", "unavailable"),
             ("THROTTLED of some provider", "unavailable"),
             ("NOAUTH Authentication required.", "denied"),
+            ("ERR Protocol error: unauthenticated multibulk length", "denied"),
             ("WRONGPASS invalid username-password pair or user is disabled.", "denied"),
             ("NOPERM this user has no permissions to run the 'info' command", "permanent"),
             ("CROSSSLOT Keys in request don't hash to the same slot", "permanent"),

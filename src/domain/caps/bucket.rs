@@ -10,9 +10,10 @@ pub const SLACK_MICROS: i64 = 5_000_000;
 /// No level may pass this: half of 2^53, below which a double counts every integer, so that sums stay exact too.
 const EXACT_MICROS: i64 = 1 << 52;
 
-/// How far in the future of one caller another may have stored something: callers overtake one another. What lies further
-/// was stored by a clock that has been set back since.
-pub const FUTURE_MICROS: i64 = 60_000_000;
+/// How far in the future of one caller another may have stored something: callers overtake one another, by minutes of a day
+/// clock that runs fast. What lies further was stored by a clock that has been set back since. A server's own clock that is
+/// set by less is noticed by [`DEVIATION_MICROS`].
+pub const FUTURE_MICROS: i64 = 600_000_000;
 
 /// By how much a service's clock may differ from what a caller expects: a question may be under way for that long.
 pub const DEVIATION_MICROS: i64 = 2_000_000;

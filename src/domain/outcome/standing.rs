@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Fate, Measure, Outcome, Stage, breaker::refusals_to_open, stalls, stalls::STALLED_MAILBOXES};
-use crate::domain::id::MailboxId;
+use crate::domain::id::{MailboxId, UserId};
 
 /// For how long nobody is tried once a breaker has opened, and again after each attempt that was not let in.
 const BREAKER_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -190,17 +190,27 @@ impl Whole {
         step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
     }
 
-    /// Counts a mail of `mailbox` that got no answer at `step`, at a host with that many mailboxes. Returns whether a pause
-    /// began.
-    pub fn stall(&mut self, mailbox: MailboxId, step: Stage, at: DateTime<Utc>, mailboxes: usize) -> bool {
+    /// Counts a mail of `mailbox` that got no answer at `step`. `owners` are the mailboxes of the host, each with its user.
+    /// Returns whether a pause began.
+    ///
+    /// At a host that several users share, the mailboxes of one user alone pause it for nobody.
+    pub fn stall(
+        &mut self,
+        mailbox: MailboxId,
+        step: Stage,
+        at: DateTime<Utc>,
+        owners: &BTreeMap<MailboxId, UserId>,
+    ) -> bool {
         if self.stalled.len() < STALLED_MAILBOXES || self.stalled.contains_key(&mailbox) {
             self.stalled.insert(mailbox, step);
         }
-        let several = self.stalled.len() >= STALLED_MAILBOXES;
+        let users: BTreeSet<&UserId> = owners.values().collect();
+        let stalled_users: BTreeSet<&UserId> = self.stalled.keys().filter_map(|stalled| owners.get(stalled)).collect();
+        let several = self.stalled.len() >= STALLED_MAILBOXES && stalled_users.len() >= users.len().min(2);
         if several && !self.holds(at) {
             self.failures = self.failures.max(FAILURES - 1);
         }
-        (several || self.stalled.len() >= mailboxes) && self.fail(at)
+        (several || self.stalled.len() >= owners.len()) && self.fail(at)
     }
 
     /// A mail was answered at `step`, and so at the steps before it.

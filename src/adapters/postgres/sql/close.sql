@@ -188,11 +188,17 @@ neighbours AS MATERIALIZED (
                SELECT FROM mailboxes m
                WHERE lower(m.smtp_host) = asked.key AND m.state <> 'removed' AND m.state <> 'disabled'
                LIMIT rules.stalled_mailboxes
-           ) AS few) AS mailboxes
+           ) AS few) AS mailboxes,
+           (SELECT count(DISTINCT few.user_id) FROM (
+               SELECT m.user_id FROM mailboxes m
+               WHERE lower(m.smtp_host) = asked.key AND m.state <> 'removed' AND m.state <> 'disabled'
+               LIMIT 1000
+           ) AS few) AS owners
     FROM (SELECT key, max(day) AS day FROM said WHERE shut_out OR stalls GROUP BY key) AS asked, rules
 ),
 pressed AS MATERIALIZED (
-    SELECT whole.*, rules.*, COALESCE(n.tried, '{}') AS tried, COALESCE(n.mailboxes, 0) AS mailboxes
+    SELECT whole.*, rules.*, COALESCE(n.tried, '{}') AS tried, COALESCE(n.mailboxes, 0) AS mailboxes,
+           LEAST(COALESCE(n.owners, 1), 2) AS owners
     FROM (
         SELECT scope, key, COALESCE(min(at) FILTER (WHERE presses), min(at)) AS at, max(until) AS until,
                min(flight) FILTER (WHERE presses) AS flight,
@@ -254,7 +260,11 @@ held AS (
             SELECT key AS id, value AS step FROM jsonb_each(pressed.stalled) ORDER BY key::bigint LIMIT stalled_mailboxes) AS few
     ) AS first,
     LATERAL (
-        SELECT CASE WHEN first.n >= stalled_mailboxes THEN 5
+        SELECT count(DISTINCT m.user_id) AS n FROM mailboxes m
+        WHERE m.id = ANY (ARRAY(SELECT jsonb_object_keys(first.stalled)::bigint))
+    ) AS blaming,
+    LATERAL (
+        SELECT CASE WHEN first.n >= stalled_mailboxes AND blaming.n >= owners THEN 5
                     WHEN stalls > 0 AND first.n >= mailboxes THEN LEAST(failures + stalls, 5) ELSE failures END AS n
     ) AS fails,
     LATERAL (
@@ -289,10 +299,15 @@ held AS (
                 LIMIT new.stalled_mailboxes
             ) AS first
         ) AS silent,
-        -- So many mailboxes without an answer are as five failures; where there are fewer, each counts once all met it.
+        LATERAL (
+            SELECT count(DISTINCT m.user_id) AS n FROM mailboxes m
+            WHERE m.id = ANY (ARRAY(SELECT jsonb_object_keys(silent.stalled)::bigint))
+        ) AS blaming,
+        -- So many mailboxes without an answer are as five failures, unless they are one user's at a host that others share;
+        -- where there are fewer, each counts once all met it.
         LATERAL (
             SELECT CASE WHEN new.stalls = 0 THEN new.failures
-                        WHEN silent.n >= new.stalled_mailboxes THEN 5
+                        WHEN silent.n >= new.stalled_mailboxes AND blaming.n >= new.owners THEN 5
                         WHEN silent.n >= new.mailboxes THEN LEAST(new.failures + new.stalls, 5)
                         ELSE new.failures END AS n
         ) AS counted,

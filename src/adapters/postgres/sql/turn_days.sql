@@ -21,29 +21,49 @@ asked AS MATERIALIZED (
     FROM unnest($1::bigint[], $2::date[]) AS open (mailbox_id, day)
     JOIN mine ON mine.id = open.mailbox_id AND mine.day > open.day
 ),
--- By their keys: the index of open days would be read from end to end for each group of mailboxes.
-over AS MATERIALIZED (
+-- Today was closed by a clock that ran ahead.
+closed_today AS MATERIALIZED (
     SELECT d.mailbox_id, d.day
-    FROM asked
-    JOIN mailbox_days d ON d.mailbox_id = asked.mailbox_id AND d.day = asked.day
-    WHERE d.closed IS NOT TRUE
+    FROM mine
+    JOIN mailbox_days d ON d.mailbox_id = mine.id AND d.day = mine.day
+    WHERE d.closed AND d.reason IS DISTINCT FROM 'fenced'
+),
+keys AS MATERIALIZED (
+    SELECT mailbox_id, day FROM asked WHERE day IS NOT NULL
+    UNION ALL
+    SELECT mailbox_id, day FROM closed_today
+    UNION ALL
+    SELECT later.mailbox_id, later.day
+    FROM closed_today
+    CROSS JOIN LATERAL (
+        SELECT d.mailbox_id, d.day FROM mailbox_days d
+        WHERE d.mailbox_id = closed_today.mailbox_id AND d.day > closed_today.day
+    ) AS later
+),
+-- All days that change, in one order. By their keys: the index of open days would be read from end to end for each group of
+-- mailboxes.
+locked AS MATERIALIZED (
+    SELECT d.mailbox_id, d.day, d.grew, mine.day AS today
+    FROM keys
+    JOIN mine ON mine.id = keys.mailbox_id
+    JOIN mailbox_days d ON d.mailbox_id = keys.mailbox_id AND d.day = keys.day
+    WHERE CASE
+        WHEN d.day < mine.day THEN d.closed IS NOT TRUE
+        WHEN d.day = mine.day THEN d.closed AND d.reason IS DISTINCT FROM 'fenced'
+        ELSE d.reserved = 0 AND d.attempts = 0 AND NOT d.closed
+    END
     ORDER BY d.mailbox_id, d.day
     FOR UPDATE OF d
 ),
 closed AS (
     UPDATE mailbox_days d
     SET closed = true, reason = CASE WHEN d.reserved < d.quota THEN 'late' END, grew = d.quota > 0 AND d.sent * 2 >= d.quota
-    FROM over
-    WHERE d.mailbox_id = over.mailbox_id AND d.day = over.day
+    FROM locked
+    WHERE locked.day < locked.today AND d.mailbox_id = locked.mailbox_id AND d.day = locked.day
     RETURNING d.mailbox_id, d.day, d.quota, d.reserved, d.reason, d.grew
 ),
-again AS MATERIALIZED (
-    SELECT d.mailbox_id, d.day, d.grew
-    FROM mine
-    JOIN mailbox_days d ON d.mailbox_id = mine.id AND d.day = mine.day
-    WHERE d.closed AND d.reason IS DISTINCT FROM 'fenced'
-    ORDER BY d.mailbox_id
-    FOR UPDATE OF d
+again AS (
+    SELECT mailbox_id, day, grew FROM locked WHERE day = today
 ),
 reopened AS (
     UPDATE mailbox_days d
@@ -52,10 +72,11 @@ reopened AS (
     WHERE d.mailbox_id = again.mailbox_id AND d.day = again.day
     RETURNING d.mailbox_id, d.day
 ),
+-- A day that the wrong clock opened.
 ahead AS (
     DELETE FROM mailbox_days d
-    USING again
-    WHERE d.mailbox_id = again.mailbox_id AND d.day > again.day AND d.reserved = 0 AND d.attempts = 0 AND NOT d.closed
+    USING locked
+    WHERE locked.day > locked.today AND d.mailbox_id = locked.mailbox_id AND d.day = locked.day
 ),
 counting AS (
     SELECT mailbox_id, sum(days)::int AS days

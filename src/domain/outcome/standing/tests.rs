@@ -10,6 +10,11 @@ fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
+/// So many mailboxes of one user.
+fn of_one_user(mailboxes: i64) -> BTreeMap<MailboxId, UserId> {
+    (1..=mailboxes).map(|id| (MailboxId(id), UserId(1))).collect()
+}
+
 fn answered(stage: Stage, code: u16, enhanced: [u16; 3]) -> Outcome {
     judge(stage, Evidence::Reply(Reply { code, enhanced: Some(enhanced), text: "no".into() }))
 }
@@ -123,29 +128,42 @@ fn one_mailbox_that_is_refused_again_and_again_is_one_mailbox() {
 fn three_mailboxes_without_an_answer_pause_their_host_and_one_does_not() {
     let mut host = Whole::default();
     for minute in 0..9 {
-        assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(minute), 9), "one rests nobody");
+        assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(minute), &of_one_user(9)), "one rests nobody");
     }
-    assert!(!host.stall(MailboxId(2), Stage::Rcpt, at(10), 9));
+    assert!(!host.stall(MailboxId(2), Stage::Rcpt, at(10), &of_one_user(9)));
     host.answered(Stage::Mail, at(11));
-    assert!(host.stall(MailboxId(3), Stage::Rcpt, at(12), 9), "MAIL was answered, RCPT was not");
+    assert!(host.stall(MailboxId(3), Stage::Rcpt, at(12), &of_one_user(9)), "MAIL was answered, RCPT was not");
     assert_eq!(host.until, Some(at(17)));
-    assert!(!host.stall(MailboxId(4), Stage::Rcpt, at(13), 9), "it was on its way when the pause began");
-    assert!(host.stall(MailboxId(1), Stage::Rcpt, at(17), 9));
+    assert!(!host.stall(MailboxId(4), Stage::Rcpt, at(13), &of_one_user(9)), "it was on its way when the pause began");
+    assert!(host.stall(MailboxId(1), Stage::Rcpt, at(17), &of_one_user(9)));
     assert_eq!(host.until, Some(at(32)), "longer each time");
     host.answered(Stage::Rcpt, at(32));
     assert!(host.let_in(at(32)).is_recovered);
-    assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(33), 9), "it begins anew");
+    assert!(!host.stall(MailboxId(1), Stage::Rcpt, at(33), &of_one_user(9)), "it begins anew");
+}
+
+#[test]
+fn the_stalls_of_one_user_pause_no_host_that_others_share() {
+    let mut owners = of_one_user(9);
+    owners.insert(MailboxId(10), UserId(2));
+    let mut host = Whole::default();
+    for id in 1..9 {
+        assert!(!host.stall(MailboxId(id), Stage::Rcpt, at(id), &owners), "whose fault that is, nobody knows");
+    }
+    host.answered(Stage::Rcpt, at(20));
+    let met = [1, 10, 2].map(|id| host.stall(MailboxId(id), Stage::Rcpt, at(20 + id), &owners));
+    assert_eq!(met, [false, false, true], "two users met it");
 }
 
 #[test]
 fn at_a_host_with_two_mailboxes_each_stall_is_a_failure_once_both_met_one() {
     let mut host = Whole::default();
-    assert!(!host.stall(MailboxId(1), Stage::Dot, at(0), 2));
+    assert!(!host.stall(MailboxId(1), Stage::Dot, at(0), &of_one_user(2)));
     assert_eq!(host.failures, 0);
     for minute in 1..5 {
-        assert!(!host.stall(MailboxId(2), Stage::Dot, at(minute), 2));
+        assert!(!host.stall(MailboxId(2), Stage::Dot, at(minute), &of_one_user(2)));
     }
-    assert!(host.stall(MailboxId(1), Stage::Dot, at(5), 2), "the fifth failure in a row");
+    assert!(host.stall(MailboxId(1), Stage::Dot, at(5), &of_one_user(2)), "the fifth failure in a row");
 }
 
 #[test]

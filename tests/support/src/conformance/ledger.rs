@@ -406,6 +406,7 @@ macro_rules! ledger_conformance {
                 a_resumed_host_is_as_if_nothing_had_been
                 a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do
                 a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host
+                the_stalls_of_one_user_pause_no_host_that_others_share
                 an_answer_at_that_step_ends_the_count_of_stalls
                 at_a_host_with_two_mailboxes_stalls_of_both_are_failures
                 three_strikes_ease_a_sender_and_six_pause_it

@@ -8,7 +8,7 @@ use super::{Ending, UNCERTAIN};
 use crate::{
     adapters::memory::world::{Enrolled, LogRow, Standing, Tables},
     domain::{
-        id::{FlightId, MailboxId},
+        id::{FlightId, MailboxId, UserId},
         outcome::{
             Effects, Measure, Stage,
             standing::{Mark, Struck},
@@ -160,9 +160,9 @@ impl Tables {
                 false
             }
             Some(mark @ Mark::Stalled(step)) if !welcome.is_answered_since(&host, step, end.at) => {
-                let mailboxes = self.mailboxes_of(&host);
+                let owners = self.owners_at(&host);
                 let whole = self.pauses.entry(("host", host)).or_default();
-                if whole.stall(sender, step, end.at, mailboxes) {
+                if whole.stall(sender, step, end.at, &owners) {
                     self.tell("host-paused", None, mark.as_str());
                 }
                 false
@@ -181,9 +181,10 @@ impl Tables {
         }
     }
 
-    /// Returns how many mailboxes of a host are not disabled.
-    fn mailboxes_of(&self, host: &str) -> usize {
-        self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox)).count()
+    /// Returns the mailboxes of a host that are not disabled, each with its user.
+    fn owners_at(&self, host: &str) -> BTreeMap<MailboxId, UserId> {
+        let of_it = self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox));
+        of_it.map(|mailbox| (mailbox.id, mailbox.user)).collect()
     }
 
     /// Returns the mailboxes of a host that are not disabled and tried on one of the days around `at`.

@@ -227,6 +227,27 @@ pub async fn a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host(worl
     assert_eq!(told(world, "sender-disabled").await, [""; 0]);
 }
 
+pub async fn the_stalls_of_one_user_pause_no_host_that_others_share(world: &dyn LedgerWorld) {
+    for id in 1..=7 {
+        let user = if id > 5 { 2 } else { 1 };
+        world.enrol(id, user, 5, &format!("d{}.test", id % 3), 127).await;
+    }
+    let life = Life::begin(world).await;
+    let mut flights = Vec::new();
+    for id in 1..=6 {
+        flights.push(life.fly(ask(id, 0, &[7])).await);
+    }
+    life.settle(&[at(0, stalled(&flights[0], Stage::Rcpt)), at(0, stalled(&flights[1], Stage::Rcpt))]).await;
+    life.settle(&[at(1, stalled(&flights[2], Stage::Rcpt)), at(1, stalled(&flights[3], Stage::Rcpt))]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "four of one user");
+    life.settle(&[at(2, answered(&flights[4], Stage::Rcpt, "refused", Effects::default()))]).await;
+    let again = [life.fly_at(noon() + minutes(3), ask(1, 1, &[6])).await, flights[5].clone()];
+    life.settle(&[at(3, stalled(&again[0], Stage::Rcpt)), at(3, stalled(&again[1], Stage::Rcpt))]).await;
+    let third = life.fly_at(noon() + minutes(4), ask(2, 1, &[6])).await;
+    life.settle(&[at(4, stalled(&third, Stage::Rcpt))]).await;
+    assert_eq!(told(world, "host-paused").await, ["stalled-at-rcpt"], "three of two users");
+}
+
 pub async fn an_answer_at_that_step_ends_the_count_of_stalls(world: &dyn LedgerWorld) {
     let (life, flights) = aloft(world, 12).await;
     let refused_at = |stage| move |f: &Flight| answered(f, stage, "refused", Effects::default());
