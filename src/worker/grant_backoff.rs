@@ -1,8 +1,8 @@
 //! `GrantBackoff` delays the next batch after thrown-away grants.
 //!
 //! A token that the caps granted is lost when its grant expires before the reserve is answered. While Postgres is slow,
-//! every batch would lose its tokens so. The worker therefore waits longer after each such batch, and meanwhile asks with
-//! one mail at a time. All times are on the machine clock, because the slowness of Postgres does not scale with the day.
+//! every batch would lose its tokens so. The worker therefore waits longer after each such batch and asks with one mail;
+//! each answer in time doubles that. All times are on the machine clock, because the slowness of Postgres does not scale with the day.
 
 use std::time::Duration;
 
@@ -14,11 +14,16 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The upper bound of the wait: shorter than the 25 s within which sending resumes after an outage.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
+/// A batch limit beyond this is none: no worker has more lanes by default.
+const LARGEST_LIMIT: usize = 32;
+
 #[derive(Debug, Default)]
 pub(super) struct GrantBackoff {
     /// Batches that were thrown away since the last reserve that was answered in time.
     failures: u32,
     until: Option<MachineTime>,
+    /// Mails that the next batch may contain; `None` if the ledger is known to be fast.
+    limit: Option<usize>,
 }
 
 impl GrantBackoff {
@@ -26,12 +31,13 @@ impl GrantBackoff {
     pub(super) fn record_expired(&mut self, now: MachineTime) {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(5)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
-        self.until = Some(now.after(wait));
+        (self.until, self.limit) = (Some(now.after(wait)), Some(1));
     }
 
-    /// Ends the backoff: the ledger answered in time.
+    /// Ends the wait, because the ledger answered in time, and doubles the batch.
     pub(super) fn reset(&mut self) {
-        *self = GrantBackoff::default();
+        let limit = self.limit.map(|limit| 2 * limit).filter(|limit| *limit <= LARGEST_LIMIT);
+        *self = GrantBackoff { limit, ..GrantBackoff::default() };
     }
 
     /// Returns the time before which no batch starts; `None` outside a backoff.
@@ -39,9 +45,9 @@ impl GrantBackoff {
         self.until
     }
 
-    /// Returns how many mails the next batch may contain: one while the ledger is not known to be fast again.
+    /// Returns how many mails the next batch may contain.
     pub(super) fn batch_limit(&self) -> usize {
-        if self.failures == 0 { usize::MAX } else { 1 }
+        self.limit.unwrap_or(usize::MAX)
     }
 }
 
@@ -59,8 +65,12 @@ mod tests {
             waits.push(backoff.until().expect("a wait").since(now).as_millis());
         }
         assert_eq!((waits, backoff.batch_limit()), (vec![500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000], 1));
-        backoff.reset();
-        assert_eq!((backoff.until(), backoff.batch_limit()), (None, usize::MAX));
+        let mut limits = Vec::new();
+        for _ in 0..6 {
+            backoff.reset();
+            limits.push(backoff.batch_limit());
+        }
+        assert_eq!((backoff.until(), limits), (None, vec![2, 4, 8, 16, 32, usize::MAX]));
         backoff.record_expired(now);
         assert_eq!(backoff.until(), Some(now.after(FIRST_WAIT)));
     }
