@@ -167,7 +167,7 @@ async fn a_certificate_that_does_not_hold_gets_no_password_and_no_mail() {
             ..Stored::usual()
         };
         let idle = Stored { reserved: 0, sent: 0, ..Stored::usual() };
-        // Its mail was on its way when the fifth was disabled: so many make it their host's matter.
+        // Its refusal opened the breaker, or came after that: then it is their host's matter.
         let spared = Stored { failed: 1, ..Stored { reserved: 0, sent: 0, ..Stored::usual() } };
         let (mut stopped, mut tried) = (0, 0);
         for n in 0..MAILBOXES {
@@ -176,8 +176,8 @@ async fn a_certificate_that_does_not_hold_gets_no_password_and_no_mail() {
             tried += usize::from(stored.failed == 1);
             assert!([&disabled, &idle, &spared].contains(&&stored), "{}: {stored:?}", address(n));
         }
-        // When all others are disabled, the last has nobody to write to.
-        assert_eq!(stopped, MAILBOXES - 1);
+        // Half of the six open the breaker, and the one that opens it is spared.
+        assert_eq!(stopped, MAILBOXES / 2 - 1);
         let notes: Vec<String> = sqlx::query_scalar("SELECT notes FROM logs").fetch_all(pool).await.unwrap();
         assert_eq!(notes.len(), tried);
         assert!(notes.iter().all(|note| note.starts_with("tls: ") && note.contains(says)), "{notes:?}");
