@@ -19,6 +19,7 @@ pub struct MailboxFacts {
     /// Where it submits, in lower case.
     pub host: Arc<str>,
     pub schedule: Schedule,
+    pub enrolled_at: DateTime<Utc>,
     pub quota: u16,
     /// The date in its own zone.
     pub day: NaiveDate,
@@ -95,6 +96,7 @@ impl Tables {
             user: mailbox.user,
             host: Arc::clone(&mailbox.host),
             schedule: mailbox.schedule,
+            enrolled_at: mailbox.enrolled_at,
             quota: mailbox.quota(),
             day,
             row: self.days.get(&(id, day)).cloned().unwrap_or_default(),

@@ -7,7 +7,7 @@ use warmup::{
     adapters::memory::world::MailboxFacts,
     domain::{
         id::MailboxId,
-        progress::{Share, due},
+        progress::{Share, due, planned_window},
     },
 };
 
@@ -73,12 +73,14 @@ impl Stage {
         let (now, row) = (self.clock.now(), &mailbox.row);
         let active = ACTIVE.parse().expect("hours");
         let sends = mailbox.schedule.sending(mailbox.day, active).is_some_and(|span| span.contains(now));
-        let window = mailbox.schedule.window.on(mailbox.schedule.zone, mailbox.day);
+        let (zone, day) = (mailbox.schedule.zone, mailbox.day);
+        let window = mailbox.schedule.window.on(zone, day);
+        let planned = planned_window(window, zone, day, mailbox.enrolled_at);
         let able = sends
             && mailbox.can_send
             && !mailbox.is_probing
             && mailbox.has_daily_room
-            && due(mailbox.quota, row.reserved, Share::at(now, window)) > 0
+            && due(mailbox.quota, row.reserved, Share::at(now, planned)) > 0
             && u32::from(row.attempts) < 2 * u32::from(mailbox.quota)
             && !self.hosts.is_in_trouble(&mailbox.host)
             && !self.scenario.host_limits.contains(&*mailbox.host)
