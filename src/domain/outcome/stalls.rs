@@ -2,7 +2,8 @@
 //!
 //! One mailbox's stall may be its own bad luck and rests nobody. Once [`STALLED_MAILBOXES`] mailboxes of a host met one,
 //! and no mail was answered at that step since, the host is paused as after five failures in a row. At a host with fewer
-//! mailboxes each stall counts as one failure once all of them met one.
+//! mailboxes each stall counts as one failure once all of them met one. At a host that several users share, the mailboxes
+//! must belong to two of them, so that one user's stalls pause it for nobody else.
 
 use super::{Effects, Measure, Stage, judge::Evidence};
 
