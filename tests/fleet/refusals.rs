@@ -150,10 +150,11 @@ async fn an_unknown_partner_is_written_to_once_and_no_sender_pays_for_it() {
 async fn a_certificate_that_does_not_hold_gets_no_password_and_no_mail() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let stack = MailStack::start(&authority, Accounts { logins: logins(), unknown: vec![] }).await;
+    // An open breaker pauses the host for an hour, and then one mailbox tries again: this day ends before that.
     let (untrusted, misnamed) = tokio::join!(
-        plan(&stack, &stranger, "localhost", &logins()).run(),
+        plan(&stack, &stranger, "localhost", &logins()).until(10, 0).run(),
         // The certificate is for `localhost`.
-        plan(&stack, &authority, "127.0.0.1", &logins()).run()
+        plan(&stack, &authority, "127.0.0.1", &logins()).until(10, 0).run()
     );
 
     for (day, says) in [(&untrusted, "UnknownIssuer"), (&misnamed, "not valid for name")] {
