@@ -143,6 +143,7 @@ async fn tick(mailboxes: &PostgresMailboxes) -> ([f64; PARTS.len()], usize) {
         spread: TimeDelta::minutes(14),
         active: settings.active_hours,
         boost: settings.quota_priority_boost,
+        cooldown: TimeDelta::from_std(settings.mailbox_cooldown_min).unwrap(),
     };
     let (mut began, todays) = (Instant::now(), Todays::at(now));
     let mut took = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();

@@ -38,4 +38,61 @@ impl DailyRoom {
         *left -= u32::from(taken);
         taken
     }
+
+    /// Shares the room out among mailboxes, of which each asks for mails of a user on a day, the most urgent first. Each gets
+    /// one mail in this order, then another one, until nothing is left: one that owes many does not take what the others of
+    /// its user need. Returns the mails of each.
+    pub fn share(&mut self, asked: &[(UserId, NaiveDate, u16)]) -> Vec<u16> {
+        let is_limited = |(user, day, _): &(UserId, NaiveDate, u16)| self.0.contains_key(&(*user, *day));
+        let mut given: Vec<u16> = asked.iter().map(|ask| if is_limited(ask) { 0 } else { ask.2 }).collect();
+        let mut open: Vec<usize> = (0..asked.len()).filter(|place| is_limited(&asked[*place])).collect();
+        while !open.is_empty() {
+            open.retain(|place| {
+                let (user, day, most) = asked[*place];
+                let mails = if given[*place] < most { self.take(user, day, 1) } else { 0 };
+                given[*place] += mails;
+                mails > 0
+            });
+        }
+        given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: NaiveDate = NaiveDate::MIN;
+
+    fn share(left: u32, asked: &[(i64, u16)]) -> Vec<u16> {
+        let asked: Vec<_> = asked.iter().map(|(user, mails)| (UserId(*user), DAY, *mails)).collect();
+        DailyRoom::new([UserDay { user: UserId(1), day: DAY, left }]).share(&asked)
+    }
+
+    #[test]
+    fn a_mailbox_that_owes_many_leaves_room_to_the_others_of_its_user() {
+        assert_eq!(share(48, &[(1, 400), (1, 90), (1, 2)]), [23, 23, 2]);
+        assert_eq!(share(2, &[(1, 400), (1, 90), (1, 2)]), [1, 1, 0], "the most urgent first");
+        assert_eq!(share(5, &[(1, 400), (2, 90), (1, 1)]), [4, 90, 1], "others have no limit");
+        assert_eq!(share(0, &[(1, 400)]), [0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn all_the_room_is_given_and_nobody_has_two_more_than_one_that_asked_for_more(
+            left in 0u32..200, asked in prop::collection::vec(0u16..60, 0..12),
+        ) {
+            let mails: Vec<(i64, u16)> = asked.iter().map(|mails| (1, *mails)).collect();
+            let given = share(left, &mails);
+            let sum = |mails: &[u16]| mails.iter().map(|mails| u32::from(*mails)).sum::<u32>();
+            prop_assert_eq!(sum(&given), left.min(sum(&asked)));
+            let least = given.iter().zip(&asked).filter(|(given, asked)| given < asked).map(|(given, _)| *given).min();
+            let most = given.iter().max().copied().unwrap_or_default();
+            prop_assert!(least.is_none_or(|least| most <= least + 1), "{:?} of {:?}", given, asked);
+        }
+    }
 }

@@ -57,6 +57,8 @@ pub struct Tick {
     pub active: Window,
     /// `WARMUP_QUOTA_PRIORITY_BOOST`.
     pub boost: f64,
+    /// The shortest time between two mails of a mailbox.
+    pub cooldown: TimeDelta,
 }
 
 /// What one mailbox owes before the next tick.
@@ -95,6 +97,17 @@ impl Planned {
         (self.release_at, self.rested_at) = (next_at, Some(next_at));
         (next_at < self.until).then_some(self)
     }
+
+    /// Returns what is owed, and no more than can start before `until` with `cooldown` between two mails.
+    fn startable(&self, cooldown: TimeDelta) -> u16 {
+        let left = (self.until - self.release_at).num_milliseconds();
+        let starts = match cooldown.num_milliseconds() {
+            _ if left <= 0 => 0,
+            0 => i64::MAX,
+            cooldown => (left - 1) / cooldown + 1,
+        };
+        self.owed.min(u16::try_from(starts).unwrap_or(u16::MAX))
+    }
 }
 
 /// Returns what is owed, the most urgent first, with releases spread in that order.
@@ -102,7 +115,8 @@ pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
     plan_within(candidates, tick, &mut DailyRoom::default())
 }
 
-/// Plans within the daily limits of the users: the most urgent mails take from `room`.
+/// Plans within the daily limits of the users. Their mailboxes share `room`, and none takes more of it than it can use before
+/// the next tick.
 pub fn plan_within(candidates: &[Candidate], tick: &Tick, room: &mut DailyRoom) -> Vec<Planned> {
     plan_beside(candidates, tick, room, |_| None)
 }
@@ -120,10 +134,9 @@ pub fn plan_beside(
     let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
     // Long rows are moved once only.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
-    planned.retain_mut(|mail| {
-        mail.owed = room.take(mail.user, mail.day, mail.owed);
-        mail.owed > 0
-    });
+    if !room.is_boundless() {
+        share_room(&mut planned, room, tick.cooldown);
+    }
     let releases: Vec<Option<DateTime<Utc>>> = planned.iter().map(|mail| release_of(mail.mailbox)).collect();
     let new = releases.iter().filter(|release| release.is_none()).count();
     let count = i128::try_from(new).unwrap_or(i128::MAX).max(1);
@@ -139,6 +152,15 @@ pub fn plan_beside(
     }
     planned.retain(|mail| mail.release_at < mail.until);
     planned
+}
+
+/// Leaves of a plan what there is `room` for.
+fn share_room(planned: &mut Vec<Planned>, room: &mut DailyRoom, cooldown: TimeDelta) {
+    let asked: Vec<_> = planned.iter().map(|mail| (mail.user, mail.day, mail.startable(cooldown))).collect();
+    for (mail, mails) in planned.iter_mut().zip(room.share(&asked)) {
+        mail.owed = mails;
+    }
+    planned.retain(|mail| mail.owed > 0);
 }
 
 /// When a mailbox sends on its day.
@@ -214,6 +236,7 @@ mod tests {
             spread: TimeDelta::minutes(10),
             active: "07:00-22:00".parse().unwrap(),
             boost: 2.0,
+            cooldown: TimeDelta::zero(),
         }
     }
 
@@ -312,11 +335,24 @@ mod tests {
     fn a_user_s_daily_limit_is_planned_for_the_most_urgent_and_holds_nobody_else() {
         let (other, day) = (UserId(2), at(0, 0).date_naive());
         let candidates = [candidate(1, 13), candidate(2, 10), Candidate { user: other, ..candidate(3, 10) }];
-        let mut room = DailyRoom::new([UserDay { user: UserId(1), day, left: 10 }]);
+        let mut room = DailyRoom::new([UserDay { user: UserId(1), day, left: 11 }]);
         let planned = plan_within(&candidates, &tick(13, 0), &mut room);
         let owed = |id: i64| planned.iter().find(|mail| mail.mailbox == MailboxId(id)).map(|mail| mail.owed);
-        assert_eq!(owed(2), owed(3));
-        assert_eq!((owed(2).unwrap() + owed(1).unwrap(), room.take(UserId(1), day, 1)), (10, 0));
+        assert_eq!((owed(2), owed(1), owed(3)), (Some(6), Some(5), Some(9)));
+        assert_eq!(room.take(UserId(1), day, 1), 0);
+    }
+
+    /// With 5 minutes between two mails a mailbox starts 3 before the next tick, so it takes no room for the 9 that it owes.
+    #[test]
+    fn a_plan_takes_no_more_of_a_daily_limit_than_it_can_use_before_the_next_tick() {
+        let day = at(0, 0).date_naive();
+        let tick = Tick { cooldown: TimeDelta::minutes(5), ..tick(13, 0) };
+        let cooling = Candidate { next_at: Some(at(13, 11)), ..candidate(2, 10) };
+        let gone = Candidate { next_at: Some(at(13, 15)), ..candidate(3, 10) };
+        let mut room = DailyRoom::new([UserDay { user: UserId(1), day, left: 20 }]);
+        let planned = plan_within(&[candidate(1, 10), cooling, gone], &tick, &mut room);
+        assert_eq!(planned.iter().map(|mail| (mail.mailbox.0, mail.owed)).collect::<Vec<_>>(), [(1, 3), (2, 1)]);
+        assert_eq!(room.take(UserId(1), day, 99), 16);
     }
 
     #[test]

@@ -363,6 +363,7 @@ mod tests {
             spread: TimeDelta::zero(),
             active: "07:00-22:00".parse().unwrap(),
             boost: 2.0,
+            cooldown: TimeDelta::zero(),
         };
         plan(&candidates, &tick)
     }

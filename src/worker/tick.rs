@@ -201,6 +201,7 @@ impl Worker {
             spread: TimeDelta::from_std(self.settings.tick_spread).unwrap_or(TimeDelta::zero()),
             active: self.settings.active_hours,
             boost: self.settings.quota_priority_boost,
+            cooldown: TimeDelta::from_std(self.settings.cooldown_min).unwrap_or(TimeDelta::zero()),
         }
     }
 
