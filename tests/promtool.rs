@@ -38,6 +38,7 @@ fn all() -> String {
         disabled: 1,
         in_flight: 2,
         hosts_paused: 1,
+        caps_short: 0,
         running: true,
         set_back: false,
         workers_expected: 1,

@@ -47,8 +47,14 @@ pub(super) async fn warn_at_start(pool: &PgPool, settings: &Settings) {
     }
 }
 
-/// An answer and its time.
-type Answer = (MachineTime, Vec<String>);
+/// What was last found.
+#[derive(Clone, Debug)]
+struct Answer {
+    at: MachineTime,
+    warnings: Vec<String>,
+    /// How many of them are shortfalls.
+    short: usize,
+}
 
 /// The last answers, by user; without one for admins.
 #[derive(Debug, Default)]
@@ -64,16 +70,32 @@ impl CapacityCache {
         user: Option<UserId>,
         now: MachineTime,
     ) -> Result<Vec<String>, sqlx::Error> {
+        Ok(self.answer(pool, settings, user, now).await?.warnings)
+    }
+
+    /// Returns how many caps, lanes and limits of mail hosts cannot carry the enrolled mailboxes.
+    pub async fn short(&self, pool: &PgPool, settings: &Settings, now: MachineTime) -> Result<usize, sqlx::Error> {
+        Ok(self.answer(pool, settings, None, now).await?.short)
+    }
+
+    async fn answer(
+        &self,
+        pool: &PgPool,
+        settings: &Settings,
+        user: Option<UserId>,
+        now: MachineTime,
+    ) -> Result<Answer, sqlx::Error> {
         if let Some(known) = self.known(user, now) {
             return Ok(known);
         }
         let of_settings = if user.is_none() { settings.warnings() } else { Vec::new() };
         let short = shortfalls(pool, settings, user).await?;
-        let warnings: Vec<String> = of_settings.iter().chain(&short).map(ToString::to_string).collect();
+        let warnings = of_settings.iter().chain(&short).map(ToString::to_string).collect();
+        let answer = Answer { at: now, warnings, short: short.len() };
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.retain(|_, (at, _)| now.since(*at) < FRESH);
-        answers.insert(user, (now, warnings.clone()));
-        Ok(warnings)
+        answers.retain(|_, known| now.since(known.at) < FRESH);
+        answers.insert(user, answer.clone());
+        Ok(answer)
     }
 
     /// Forgets all answers: the enrolment has changed.
@@ -81,8 +103,8 @@ impl CapacityCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn known(&self, user: Option<UserId>, now: MachineTime) -> Option<Vec<String>> {
+    fn known(&self, user: Option<UserId>, now: MachineTime) -> Option<Answer> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(&user).filter(|(at, _)| now.since(*at) < FRESH).map(|(_, warnings)| warnings.clone())
+        answers.get(&user).filter(|known| now.since(known.at) < FRESH).cloned()
     }
 }

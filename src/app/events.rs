@@ -33,7 +33,7 @@ const WORDS: &[(&str, &str)] = &[
     ("user-limit-reached", "user has reached the daily limit, the user's mailboxes send nothing more today"),
     ("token-created", "token made"),
     ("token-revoked", "token revoked"),
-    ("clock-off", "a worker's clock and Postgres' disagree"),
+    ("clock-off", "a worker's clock and Postgres' or Redis' disagree"),
     ("day-reopened", "a day that was closed too early is open again"),
     ("writes-refused", "Postgres refused a worker's writes"),
     ("key-rotated", "master key rotated"),

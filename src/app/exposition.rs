@@ -5,7 +5,11 @@ use crate::observe::fleet;
 
 /// What concerns the fleet; nothing while Postgres is away, because what the process counts is what one wants to see then.
 pub async fn fleet(desk: &Desk) -> String {
-    match fleet_gauges(&desk.database, &desk.census, &desk.settings, desk.clock.now()).await {
+    let gauges = async {
+        let short = desk.capacity.short(&desk.database, &desk.settings, desk.clock.machine()).await?;
+        fleet_gauges(&desk.database, &desk.census, &desk.settings, short, desk.clock.now()).await
+    };
+    match gauges.await {
         Ok(gauges) => fleet::text(&gauges),
         Err(error) => {
             tracing::warn!(%error, "the metrics go without the fleet's gauges: Postgres does not answer");

@@ -30,6 +30,7 @@ pub struct Fleet {
     pub disabled: i64,
     pub in_flight: i64,
     pub hosts_paused: i64,
+    pub caps_short: i64,
     pub running: bool,
     /// The database was set back, and the fleet not started since.
     pub set_back: bool,
@@ -69,6 +70,7 @@ gauges! {
     "warmup_mailboxes_disabled", "Mailboxes that send nothing until an operator resumes them", |fleet| fleet.disabled as f64;
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
     "warmup_hosts_paused", "Mail hosts that are paused, or where one mailbox at a time tries", |fleet| fleet.hosts_paused as f64;
+    "warmup_caps_short", "Caps, lanes and limits of mail hosts that cannot carry the quotas of the enrolled mailboxes", |fleet| fleet.caps_short as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
     "warmup_fleet_set_back", "1 while the fleet is stopped because the database was set back", |fleet| f64::from(u8::from(fleet.set_back));
     "warmup_workers_expected", "WARMUP_WORKER_COUNT", |fleet| f64::from(fleet.workers_expected);

@@ -190,6 +190,8 @@ meters! {
     read_only: Gauge = Gauge::default(), "gauge", "warmup_database_read_only", "", None, "";
     /// By how much this machine's clock is ahead of Postgres'; negative if it is behind. 0 for the clock of a demo.
     clock_offset: Gauge = Gauge::default(), "gauge", "warmup_clock_offset", "_seconds", Some(Unit::Seconds), "";
+    /// By how much this machine's clock is ahead of Redis'; negative if it is behind. 0 for the clock of a demo.
+    redis_clock_offset: Gauge = Gauge::default(), "gauge", "warmup_redis_clock_offset", "_seconds", Some(Unit::Seconds), "";
     /// What calls of Redis took, by the call.
     redis: Timed<Call> = Family::new_with_constructor(Bounds(&WORK_SECONDS)), "histogram", "warmup_redis_call", "_seconds", Some(Unit::Seconds), "call";
     /// Calls of Redis that failed, by the call and by what the error lets the caller do.

@@ -245,10 +245,12 @@ pub struct Heartbeat {
     pub run: RunId,
     /// The shards that the worker holds.
     pub shards: Vec<ShardId>,
+    /// What the worker says of itself: `starting`, `running`, `benched`, `clock-off`, `replaced`, `draining` or `stopped`.
+    pub state: &'static str,
     /// The first refusal since the last heartbeat that was written; stored with an event. Day clock.
     pub refused_since: Option<DateTime<Utc>>,
-    /// By how many seconds the worker's day clock is ahead of the ledger's, when that was just found; stored with an event.
-    pub clock_ahead_seconds: Option<i64>,
+    /// By how much the worker's day clock is off another server's, in words, when that was just found; stored with an event.
+    pub clock_off: Option<String>,
     /// Day clock.
     pub now: DateTime<Utc>,
 }

@@ -7,7 +7,10 @@
 //!
 //! A clock of its own making (a demo, a simulation) is not compared: it is the fleet's clock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -28,8 +31,10 @@ struct State {
     guard: ClockGuard,
     /// By how much the day clock is ahead of the database's, while that is too much.
     ahead: Option<TimeDelta>,
-    /// The offset in seconds for which no event is stored yet.
-    unreported: Option<i64>,
+    /// The last comparison with Redis' clock found too much.
+    is_off_redis: bool,
+    /// By how much it is off, in words, where no event is stored for it yet.
+    unreported: Option<String>,
     /// The last reading of the loop.
     last_loop_reading: Option<Reading>,
 }
@@ -51,7 +56,7 @@ impl ClockWatch {
         state.ahead = state.guard.compare(reading, database).err();
         match state.ahead {
             Some(ahead) if !was_off => {
-                state.unreported = Some(ahead.num_seconds());
+                state.unreported = Some(in_words(ahead, "the database"));
                 tracing::warn!(
                     seconds_ahead = ahead.num_seconds(),
                     "this machine's clock and Postgres' disagree: no day is closed and no daily duty is done here until \
@@ -60,6 +65,17 @@ impl ClockWatch {
             }
             None if was_off => tracing::info!("this machine's clock agrees with Postgres' again"),
             _ => {}
+        }
+    }
+
+    /// Compares the day clock, which is `ahead` of Redis', with what is `allowed`. The keeper takes no shards meanwhile.
+    pub(super) fn compare_redis(&self, ahead: TimeDelta, allowed: Duration) {
+        let is_off =
+            ahead.num_microseconds().is_none_or(|micros| Duration::from_micros(micros.unsigned_abs()) > allowed);
+        let mut state = self.state();
+        let was_off = std::mem::replace(&mut state.is_off_redis, is_off);
+        if is_off && !was_off {
+            state.unreported = Some(in_words(ahead, "Redis"));
         }
     }
 
@@ -73,9 +89,9 @@ impl ClockWatch {
         self.clock.caps_now().is_none() && self.state().ahead.is_some()
     }
 
-    /// Returns the offset, in seconds, for which the next heartbeat stores an event.
-    pub(super) fn unreported_seconds(&self) -> Option<i64> {
-        self.state().unreported.filter(|_| self.clock.caps_now().is_none())
+    /// Returns by how much the clock is off, in words, where the next heartbeat stores an event.
+    pub(super) fn unreported(&self) -> Option<String> {
+        self.state().unreported.clone().filter(|_| self.clock.caps_now().is_none())
     }
 
     /// Notes that the event is stored.
@@ -93,6 +109,13 @@ impl ClockWatch {
     /// Poisoned only by a panic between plain writes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn in_words(ahead: TimeDelta, server: &str) -> String {
+    match ahead.num_seconds() {
+        seconds @ ..0 => format!("{} s behind {server}", -seconds),
+        seconds => format!("{seconds} s ahead of {server}"),
     }
 }
 

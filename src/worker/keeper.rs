@@ -65,6 +65,7 @@ mod writes;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 pub use self::seat::KeeperError;
@@ -109,6 +110,8 @@ pub(super) struct Keeper {
     turns: Turns,
     /// Shards that are ours no more, and whose leases may still name this run.
     dropped: BTreeSet<ShardId>,
+    /// What the last heartbeat failed for, if it did.
+    last_failure: Option<String>,
 }
 
 impl Keeper {
@@ -138,6 +141,7 @@ impl Keeper {
             member_since,
             turns,
             dropped,
+            last_failure: None,
         }
     }
 
@@ -154,6 +158,7 @@ impl Keeper {
             let unrest = match self.beat(stopping).await {
                 Ok(moving) => {
                     liveness.beat(self.ports.clock.machine());
+                    self.last_failure = None;
                     liveness.set_back(self.set_back.recognized());
                     moving
                 }
@@ -178,8 +183,9 @@ impl Keeper {
     async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
         self.set_back.check(&self.ports, &self.settings).await?;
-        let status = self.status(stopping, clock.is_ok() && !self.clock_watch.is_off());
-        let (members, trust) = self.renew(&status).await?;
+        let clock_is_right = clock.is_ok() && !self.clock_watch.is_off();
+        let state = self.state(stopping, clock_is_right);
+        let (members, trust) = self.renew(self.status(stopping, clock_is_right, state), state).await?;
         let share = self.share(stopping, &members).await?;
         self.holdings.hand_over(&share.going);
         let released = self.release_idle().await?;
@@ -189,17 +195,21 @@ impl Keeper {
         Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.closing().is_empty())
     }
 
-    fn status(&self, stopping: bool, clock_is_right: bool) -> Status {
-        let held = self.holdings.all();
-        let (settled, benched) = (self.is_settled(), self.holdings.is_benched());
-        let state = match (stopping, clock_is_right, settled) {
+    /// What this worker says of itself.
+    fn state(&self, stopping: bool, clock_is_right: bool) -> &'static str {
+        match (stopping, clock_is_right, self.is_settled()) {
             (true, ..) => "draining",
             _ if !self.is_seated => "replaced",
-            _ if benched => "benched",
+            _ if self.holdings.is_benched() => "benched",
             (_, false, _) => "clock-off",
             (.., false) => "starting",
             _ => "running",
-        };
+        }
+    }
+
+    fn status(&self, stopping: bool, clock_is_right: bool, state: &'static str) -> Status {
+        let held = self.holdings.all();
+        let (settled, benched) = (self.is_settled(), self.holdings.is_benched());
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Status {
             id: self.settings.worker.clone(),
@@ -229,10 +239,10 @@ impl Keeper {
 
     /// Beats, if Postgres takes a write: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
     /// long this worker may believe that it does.
-    async fn renew(&mut self, status: &Status) -> Result<(Vec<Member>, Trust), PortError> {
+    async fn renew(&mut self, status: Status, state: &'static str) -> Result<(Vec<Member>, Trust), PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
-        let LedgerPulse { epochs, now } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone())).await?;
+        let LedgerPulse { epochs, now } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone(), state)).await?;
         self.writes_taken();
         self.clock_watch.event_stored();
         self.clock_watch.compare(now);
@@ -241,7 +251,7 @@ impl Keeper {
         let turns = std::mem::take(&mut self.turns);
         let due = turns.due(&read);
         let asked = self.ports.clock.machine();
-        let pulse = self.ports.members.heartbeat(self.run, status, self.seat, &due, self.settings.lease_ttl).await;
+        let pulse = self.ports.members.heartbeat(self.run, &status, self.seat, &due, self.settings.lease_ttl).await;
         self.look_for_strangers(&pulse, &read).await;
         let pulse = pulse?;
         if !pulse.known || self.member_since.is_none() {
@@ -313,6 +323,7 @@ impl Keeper {
             return Ok(Ok(()));
         }
         let skew = self.ports.leases.skew(self.ports.clock.now().timestamp_micros()).await?;
+        self.clock_watch.compare_redis(TimeDelta::microseconds(-skew), SKEW_ALLOWED);
         if Duration::from_micros(skew.unsigned_abs()) <= SKEW_ALLOWED {
             return Ok(Ok(()));
         }
@@ -333,6 +344,9 @@ impl Keeper {
         match given_back.await {
             Ok(()) => tracing::info!("leases given back"),
             Err(error) => tracing::warn!(%error, "leases not given back: they run out by themselves"),
+        }
+        if let Err(error) = self.ports.ledger.heartbeat(&self.heartbeat(Vec::new(), "stopped")).await {
+            tracing::debug!(%error, "the last heartbeat was not written: `warmup status` calls this worker silent for an hour");
         }
     }
 }

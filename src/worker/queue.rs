@@ -462,19 +462,19 @@ mod tests {
         assert_eq!(ids(&queue.take(at(0), 1)), [1], "a later plan counts again");
     }
 
-    /// The four lanes of a worker that knows two hosts: each host has one, and half of them is in doubt.
+    /// The six lanes of a worker that knows two hosts: each host has one, and a third of them is in doubt.
     #[test]
     fn mails_that_are_put_back_or_dropped_occupy_no_lane() {
-        let mut queue = Queue::new(4);
+        let mut queue = Queue::new(6);
         queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 0), (2, 1, 0), (3, 2, 0), (4, 2, 0)]));
         for minute in 0..5 {
-            let mails = queue.take(at(minute), 4);
+            let mails = queue.take(at(minute), 6);
             assert_eq!(mails.len(), 2, "minute {minute}");
             mails.into_iter().for_each(|mail| queue.put_back(mail, at(minute)));
         }
-        let mails = queue.take(at(5), 4);
+        let mails = queue.take(at(5), 6);
         queue.drop_taken(mails[0].planned.mailbox);
-        assert_eq!(queue.take(at(5), 4).len(), 1);
+        assert_eq!(queue.take(at(5), 6).len(), 1);
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn shift(told: &mut [u8], seconds: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_whose_clock_is_an_hour_off_takes_no_shard_until_it_is_set_right() {
+async fn a_worker_whose_clock_is_an_hour_off_takes_no_shard_until_it_is_set_right_and_status_shows_it() {
     let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
     let mut fleet = Fleet::enrol(&database, database.url(), &cache, host.port(), 4, 1, &SHARED).await;
     let (before, upstream) = cache.url().rsplit_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -65,7 +65,13 @@ async fn a_worker_whose_clock_is_an_hour_off_takes_no_shard_until_it_is_set_righ
 
     worker.says("clock is 3600 s off Redis: no shards are taken until it is set right").await;
     share_as(&cache, &[]).await;
+    let status = fleet.command(&["status"], "").await;
+    assert!(status.contains("takes no shards and closes no day, because its clock disagrees"), "{status}");
+    let events = fleet.command(&["events", "--kind", "clock-off"], "").await;
+    assert!(events.contains("s behind Redis"), "{events}");
     hour.store(0, Ordering::Relaxed);
     share_as(&cache, &[16]).await;
     worker.stop().await;
+    let status = fleet.command(&["status"], "").await;
+    assert!(!status.contains("takes no shards") && !status.contains("last heartbeat"), "it stopped in order: {status}");
 }

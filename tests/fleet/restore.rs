@@ -34,7 +34,7 @@ async fn number(pool: &PgPool, statement: &'static str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_database_sends_nothing_before_it_is_fenced_and_nothing_more_that_day() {
+async fn a_restored_database_sends_nothing_before_it_is_fenced_and_again_from_the_next_day_on() {
     let (database, cache, host) = (postgres().await, redis().await, Host::start().await);
     let fleet = Fleet::enrol(&database, database.url(), &cache, host.port(), MAILBOXES, QUOTA, &[]).await;
     let (folder, pool) = (TempDir::new().unwrap(), database.pool());
@@ -73,6 +73,15 @@ async fn a_restored_database_sends_nothing_before_it_is_fenced_and_nothing_more_
     worker.stop().await;
     assert_eq!(host.taken(), sent, "nobody sends more on that day");
     assert!(!fleet.start_says_set_back().await, "the marks from before the fence are void");
+
+    // The next day, for the database: what was closed was yesterday's.
+    sqlx::raw_sql("UPDATE mailbox_days SET day = day - 1").execute(pool).await.unwrap();
+    let worker = fleet.start();
+    eventually(PATIENCE, async || host.taken() == sent + MAILBOXES * QUOTA).await;
+    worker.stop().await;
+    let sent = host.taken();
+    const FULL: &str = "SELECT count(*) FROM mailbox_days WHERE NOT closed AND sent = 4";
+    assert_eq!(number(pool, FULL).await, MAILBOXES as i64, "and nobody sends more than the quota");
 
     // The same dump once more: the order and the fence are rows of the database that is gone.
     restore(&database, &file).await;

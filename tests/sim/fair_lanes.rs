@@ -235,9 +235,9 @@ fn a_host_that_falls_silent_when_it_holds_many_lanes_costs_the_others_less_than_
 }
 
 #[test]
-fn forty_silent_hosts_leave_half_of_the_lanes_to_the_others() {
+fn beside_forty_silent_hosts_the_others_send_more_than_half_of_what_they_send_alone() {
     let (alone, beside, _) = alone_and_beside(&Group { hosts: Hosts::OneEach, ..BAD }, (0, Stage::Rcpt));
-    assert!(beside * 2 >= alone * 9 / 10, "{beside} instead of {alone}");
+    assert!(beside * 2 >= alone, "{beside} instead of {alone}");
 }
 
 #[test]

@@ -281,7 +281,7 @@ impl Tables {
 
     /// Stores the events of a heartbeat.
     pub(super) fn tell_heartbeat(&mut self, heartbeat: &Heartbeat) {
-        if heartbeat.clock_ahead_seconds.is_some() {
+        if heartbeat.clock_off.is_some() {
             self.tell("clock-off", None, "clock");
         }
         if let Some(at) = heartbeat.refused_since {

@@ -49,7 +49,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
-        let Heartbeat { worker, run, shards, refused_since, clock_ahead_seconds, now } = heartbeat;
+        let Heartbeat { worker, run, shards, state, refused_since, clock_off, now } = heartbeat;
         let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
         let build = || {
             sqlx::query(include_str!("sql/heartbeat.sql"))
@@ -58,7 +58,8 @@ impl Ledger for PostgresLedger {
                 .bind(asked.clone())
                 .bind(*refused_since)
                 .bind(*now)
-                .bind(*clock_ahead_seconds)
+                .bind(clock_off.clone())
+                .bind(*state)
         };
         let row = self.brief.row(build).await?;
         let epochs: Vec<i64> = row.try_get("epochs").map_err(classify)?;

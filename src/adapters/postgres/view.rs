@@ -28,7 +28,7 @@ pub use self::{
     day::quarters,
     directory::directory,
     events::{Asked, Event, events, kinds},
-    fleet::{Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, slow_hosts, users_at_limit},
+    fleet::{Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, slow_hosts, stop_reason, users_at_limit},
     found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
@@ -41,7 +41,9 @@ pub use self::{
     },
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
-    troubles::{PausedPlace, RefusedResults, paused_hosts, paused_places, refused_results},
+    troubles::{
+        HinderedWorker, PausedPlace, RefusedResults, hindered_workers, paused_hosts, paused_places, refused_results,
+    },
     upkeep::{Upkeep, upkeep},
 };
 use crate::domain::{

@@ -106,6 +106,8 @@ impl Leases for MeteredLeases {
     }
 
     async fn skew(&self, now: i64) -> Result<i64, PortError> {
-        self.meter.timed(Redis, "skew", self.inner.skew(now)).await
+        let skew = self.meter.timed(Redis, "skew", self.inner.skew(now)).await?;
+        self.meter.meters.redis_clock_offset.set(-skew / 1_000_000);
+        Ok(skew)
     }
 }

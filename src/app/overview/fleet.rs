@@ -44,8 +44,9 @@ pub struct FleetStatus {
     pub slow_hosts: Vec<SlowHost>,
     /// Users who have reached their daily limit today, by address.
     pub users_at_limit: Vec<String>,
-    /// What stops or slows the fleet: a database that refuses writes, paused hosts, a daily maintenance that does not end, mailboxes
-    /// with too few partners, by name, and caps that cannot carry the enrolled mailboxes.
+    /// What stops or slows the fleet: a database that refuses writes, workers that take no shards or are silent, paused hosts, a
+    /// daily maintenance that does not end, mailboxes with too few partners, by name, and caps that cannot carry the enrolled
+    /// mailboxes.
     pub warnings: Vec<String>,
 }
 
@@ -97,7 +98,7 @@ pub async fn fleet_status(
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
     let mut warnings = Vec::new();
     warnings.extend(view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned()));
-    warnings.extend(troubles(pool, now).await?);
+    warnings.extend(troubles(pool, settings, now).await?);
     warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
     warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
     warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));

@@ -6,11 +6,12 @@ use sqlx::PgPool;
 use super::metrics::{SystemMetrics, starting};
 use crate::{adapters::postgres::view, app::census::Census, config::Settings, observe::fleet::Fleet};
 
-/// Reads the fleet's gauges: from Postgres alone.
+/// Reads the fleet's gauges: from Postgres alone. `caps_short` is how many caps cannot carry the enrolled mailboxes.
 pub async fn fleet_gauges(
     pool: &PgPool,
     census: &Census,
     settings: &Settings,
+    caps_short: usize,
     now: DateTime<Utc>,
 ) -> Result<Fleet, sqlx::Error> {
     let tally = census.lately(None, now).await?;
@@ -38,6 +39,7 @@ pub async fn fleet_gauges(
         disabled: tally.totals.disabled,
         in_flight,
         hosts_paused,
+        caps_short: caps_short as i64,
         running,
         set_back: view::is_set_back(pool).await?,
         workers_expected: settings.worker_count,

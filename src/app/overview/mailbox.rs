@@ -235,9 +235,9 @@ pub async fn mailbox_detail(
 ) -> Result<Option<MailboxDetail>, sqlx::Error> {
     let Some(mailbox) = view::mailboxes(pool, selection, now).await?.pop() else { return Ok(None) };
     let days = view::last_days(pool, mailbox.id, DAYS_SHOWN).await?;
-    let (running, _) = view::order(pool, None).await?;
+    let stopped = view::stop_reason(pool).await?;
     let partners = view::partners(pool, mailbox.id, now).await?;
-    let mut facts = facts(&mailbox, running, partners, daily_cap, now);
+    let mut facts = facts(&mailbox, stopped, partners, daily_cap, now);
     if facts.block.is_none() && view::is_read_only(pool).await? {
         facts.block = Some("the database is read-only".to_owned());
     }

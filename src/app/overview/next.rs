@@ -20,12 +20,12 @@ pub async fn next_mail_at(
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     let mailboxes = view::mailboxes(pool, Selection::All, now).await?;
-    let running = view::fleet(pool, 0).await?.running;
+    let stopped = view::stop_reason(pool).await?;
     // Of a mailbox that takes part; one that does not is blocked anyway.
     let others = view::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
     let partners = Partners { enrolled: others, receiving: others, open: others };
     let outlooks =
-        mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, running, partners, daily_cap, now), now, active));
+        mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, stopped, partners, daily_cap, now), now, active));
     Ok(outlooks
         .filter_map(|outlook| match outlook {
             Outlook::Sends { at, .. } => Some(at),

@@ -81,7 +81,7 @@ impl Standing {
 /// A user's own daily limit may be stretched `daily_cap` times (`WARMUP_USER_DAILY_CAP`).
 pub(super) fn facts(
     mailbox: &MailboxView,
-    running: bool,
+    stopped: Option<&str>,
     partners: Partners,
     daily_cap: f64,
     now: DateTime<Utc>,
@@ -90,7 +90,7 @@ pub(super) fn facts(
     let ends = standing.state == "active" || standing.until.is_some();
     let block = match () {
         () if !ends => Some(standing.words()),
-        () if !running => Some("the fleet is stopped".to_owned()),
+        () if stopped.is_some() => stopped.map(str::to_owned),
         () if partners.enrolled == 0 => Some("it is the only mailbox: too few partners".to_owned()),
         () if partners.receiving == 0 => {
             Some(format!("{ALONE}: of {} others all are paused, disabled or excluded", partners.enrolled))

@@ -3,13 +3,43 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::adapters::postgres::view::{self, PausedPlace, RefusedResults};
+use crate::{
+    adapters::postgres::view::{self, HinderedWorker, PausedPlace, RefusedResults},
+    config::Settings,
+};
 
-/// Returns a sentence for each paused host and domain, and for results that the database refused.
-pub(super) async fn troubles(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+/// Returns a sentence for each worker that does not do its part, for each paused host and domain, and for results that the
+/// database refused.
+pub(super) async fn troubles(
+    pool: &PgPool,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, sqlx::Error> {
+    let workers = view::hindered_workers(pool, settings.lease_ttl).await?;
     let places = view::paused_places(pool, now).await?;
     let refused = view::refused_results(pool, now).await?;
-    Ok(places.iter().map(|place| paused(place, now)).chain(refusals(refused)).collect())
+    let places = places.iter().map(|place| paused(place, now));
+    Ok(workers.iter().map(hindered).chain(places).chain(refusals(refused)).collect())
+}
+
+fn hindered(worker: &HinderedWorker) -> String {
+    let HinderedWorker { worker_id, state, beat_at, is_silent } = worker;
+    let what = match state.as_str() {
+        _ if *is_silent => {
+            let at = beat_at.format("%Y-%m-%d %H:%M:%S UTC");
+            return format!(
+                "worker {worker_id} wrote its last heartbeat at {at}: it was killed, or it can't reach Postgres or Redis, or \
+                 one of them refuses its credentials; its log and its /readyz say which"
+            );
+        }
+        "clock-off" => {
+            "takes no shards and closes no day, because its clock disagrees with Redis' or Postgres': check NTP on their \
+             machines; its log says by how much"
+        }
+        "replaced" => "takes no shards, because another worker has its name: give each its own WARMUP_WORKER_ID",
+        _ => "takes no shards, because its ticks failed in a row: its log says why, and it tries again by itself",
+    };
+    format!("worker {worker_id} {what}")
 }
 
 fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {
@@ -72,6 +102,26 @@ mod tests {
             paused(&place, now),
             "mail host mail.test lets nobody in (auth-breaker): one mailbox at a time tries. To resume it now: `warmup mailbox \
              resume --host mail.test`"
+        );
+    }
+
+    #[test]
+    fn a_worker_that_takes_no_shards_says_why_and_a_silent_one_since_when() {
+        let mut worker = HinderedWorker {
+            worker_id: "w1".into(),
+            state: "clock-off".into(),
+            beat_at: "2026-11-24T12:00:00Z".parse().unwrap(),
+            is_silent: false,
+        };
+        let mut says = |state: &str, is_silent| {
+            (worker.state, worker.is_silent) = (state.to_owned(), is_silent);
+            hindered(&worker)
+        };
+        assert!(says("clock-off", false).starts_with("worker w1 takes no shards and closes no day, because its clock"));
+        assert!(says("replaced", false).ends_with("another worker has its name: give each its own WARMUP_WORKER_ID"));
+        assert!(says("benched", false).contains("its ticks failed in a row"));
+        assert!(
+            says("running", true).starts_with("worker w1 wrote its last heartbeat at 2026-11-24 12:00:00 UTC: it was")
         );
     }
 

@@ -3,11 +3,13 @@
 use std::{fmt::Write, process::ExitCode};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use super::list::state;
 use crate::{
     adapters::postgres::view::Selection,
     app::{
+        capacity::shortfalls,
         events::{Event, in_words},
         overview::{MailboxDetail, mailbox_detail},
     },
@@ -35,21 +37,37 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let rules = (session.settings.active_hours, session.settings.user_daily_cap);
     let look = async |now| {
         let detail = mailbox_detail(&session.pool, selection, rules, now).await?;
-        detail.with_context(|| format!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox))
+        let detail =
+            detail.with_context(|| format!("there is no mailbox {}: `warmup mailbox list` shows all", args.mailbox))?;
+        let short = shortfalls(&session.pool, &session.settings, None).await?;
+        Ok(Shown { detail, warnings: short.iter().map(ToString::to_string).collect() })
     };
     args.watch.show(look).await
 }
 
-impl Look for MailboxDetail {
+/// A mailbox, and the caps that cannot carry the fleet it is in.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    detail: MailboxDetail,
+    warnings: Vec<String>,
+}
+
+impl Look for Shown {
     fn whole(&self) -> anyhow::Result<String> {
-        Ok(told(self)?)
+        let mut text = told(&self.detail)?;
+        for warning in &self.warnings {
+            write!(text, "\n{:14} {warning}", "warning")?;
+        }
+        Ok(text)
     }
 
     fn line(&self) -> String {
-        let status = &self.status;
-        let next = match self.sends_next_at {
+        let detail = &self.detail;
+        let status = &detail.status;
+        let next = match detail.sends_next_at {
             Some(at) => format!("sends next {}", instant(at)),
-            None => format!("sends nothing: {}", self.because),
+            None => format!("sends nothing: {}", detail.because),
         };
         format!(
             "{}: {}; {} of {} sent, {} left; {next}",

@@ -227,8 +227,8 @@ async fn a_worker_that_can_not_write_ends_its_membership_and_tells_of_it_once() 
 #[tokio::test(start_paused = true)]
 async fn the_trust_in_a_new_lease_ends_with_the_membership() {
     let mut stage = Stage::set().await;
-    let status = stage.keeper.status(false, true);
-    let (_, trust) = stage.keeper.renew(&status).await.unwrap();
+    let status = stage.keeper.status(false, true, "running");
+    let (_, trust) = stage.keeper.renew(status, "running").await.unwrap();
     stage.clock.pause(TTL - Duration::from_secs(1)).await;
     assert_eq!(stage.keeper.acquire(all_shards(SHARDS).into_iter().collect(), trust).await.unwrap(), 16);
     assert_eq!(stage.keeper.holdings.owned().len(), 16);

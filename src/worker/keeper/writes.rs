@@ -14,13 +14,14 @@ const ADVICE: &str = "check that DATABASE_URL leads to the primary, not to a sta
 
 impl Keeper {
     /// Returns what this worker writes at a heartbeat.
-    pub(super) fn heartbeat(&self, shards: Vec<ShardId>) -> Heartbeat {
+    pub(super) fn heartbeat(&self, shards: Vec<ShardId>, state: &'static str) -> Heartbeat {
         Heartbeat {
             worker: self.settings.worker.clone(),
             run: self.run,
             shards,
+            state,
             refused_since: self.vitals.writes_refused_since(),
-            clock_ahead_seconds: self.clock_watch.unreported_seconds(),
+            clock_off: self.clock_watch.unreported(),
             now: self.ports.clock.now(),
         }
     }
@@ -33,8 +34,8 @@ impl Keeper {
         }
     }
 
-    /// Notes a heartbeat that failed.
-    pub(super) fn heartbeat_failed(&self, error: &PortError, liveness: &Liveness) {
+    /// Notes a heartbeat that failed. A failure that lasts is a warning once.
+    pub(super) fn heartbeat_failed(&mut self, error: &PortError, liveness: &Liveness) {
         match error {
             PortError::Unwritable(_) if self.vitals.writes_refused_since().is_none() => {
                 self.vitals.set_writes_refused(Some(self.ports.clock.now()));
@@ -43,7 +44,14 @@ impl Keeper {
             }
             PortError::Unwritable(_) => tracing::debug!(%error, "Postgres still refuses writes"),
             _ => {
-                tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                // Without its numbers: seconds that pass make no other failure.
+                let kind: String = error.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
+                if self.last_failure.as_ref() == Some(&kind) {
+                    tracing::debug!(%error, "heartbeat failed again");
+                } else {
+                    tracing::warn!(%error, "heartbeat failed: shards are kept only as long as their lease is certain");
+                    self.last_failure = Some(kind);
+                }
                 liveness.note_failure(Some(format!("the last heartbeat failed: {error}")));
             }
         }

@@ -10,8 +10,8 @@
 //! - *Windows*: a host and each of its users have a window (`domain/host_window.rs`). A user's timeouts narrow the user's
 //!   own window; they narrow the host's if another user has them too, or if the host has no other user. So nobody slows a
 //!   host down for others.
-//! - *Doubt*: hosts without an answer in time since their last timeout, and hosts never heard of, occupy at most half of the
-//!   lanes together; so do users of a host that answers others only. They share that half by their turns.
+//! - *Doubt*: hosts without an answer in time since their last timeout, and hosts never heard of, occupy at most a third of
+//!   the lanes together; so do users of a host that answers others only. They share that third by their turns.
 //! - *Nothing idles*: a lane stays free only if no released mail may go by these rules. A worker that has known one user of
 //!   one host only has nobody to protect, and no window.
 //!
@@ -63,7 +63,7 @@ impl<'a> From<&'a Planned> for Released<'a> {
 enum Line {
     /// Hosts that answer.
     Prompt,
-    /// Hosts in doubt: only while they occupy less than half of the lanes.
+    /// Hosts in doubt: only while they occupy less than a third of the lanes.
     InDoubt,
     /// Hosts that occupy their share of the lanes already; only while a lane is being chosen for.
     Sated,
@@ -236,7 +236,7 @@ impl FairQueue {
     }
 
     fn has_room_for_doubt(&self) -> bool {
-        !self.has_company || self.busy_in_doubt < (self.lanes / 2).max(1)
+        !self.has_company || self.busy_in_doubt < (self.lanes / 3).max(1)
     }
 
     /// The host with the earliest turn among those that may go.

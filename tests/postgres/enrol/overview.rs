@@ -99,9 +99,33 @@ async fn a_mailbox_says_when_it_sends_next_or_why_not() {
     assert_eq!(because().await, "paused: host: connect-refused");
     run("UPDATE fleet_orders SET running = false").await.unwrap();
     assert_eq!(because().await, "the fleet is stopped");
+    run("UPDATE fleet_orders SET set_back_at = now(), set_back = 'its ids went back'").await.unwrap();
+    assert!(because().await.starts_with("the fleet is stopped because the database was set back"));
     run("UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused'").await.unwrap();
     let disabled = detail(pool, "m0@d0.example").await;
     assert_eq!((disabled.because.as_str(), disabled.sends_next_at), ("disabled: auth-refused", None));
+}
+
+#[tokio::test]
+async fn status_names_the_workers_that_do_not_do_their_part_and_no_other() {
+    let database = database().await;
+    let pool = database.pool();
+    import(pool, &many(3)).await.unwrap();
+    sqlx::query(
+        "INSERT INTO worker_heartbeats (worker_id, run, beat_at, state)
+         SELECT id, gen_random_uuid(), now() - age::interval, state
+         FROM (VALUES ('well', '1 second', 'running'), ('off', '1 second', 'clock-off'), ('gone', '40 seconds', 'running'),
+                      ('slow', '25 seconds', 'running'), ('ended', '40 seconds', 'stopped'), ('old', '2 hours', 'running'))
+              AS each (id, age, state)",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let warnings = fleet(pool).await.warnings;
+    let workers: Vec<&String> = warnings.iter().filter(|warning| warning.starts_with("worker ")).collect();
+    let [silent, off] = workers.as_slice() else { panic!("{warnings:?}") };
+    assert!(silent.starts_with("worker gone wrote its last heartbeat at "), "{silent}");
+    assert!(off.starts_with("worker off takes no shards and closes no day, because its clock disagrees"), "{off}");
 }
 
 #[tokio::test]

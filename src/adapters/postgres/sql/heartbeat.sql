@@ -1,11 +1,11 @@
 -- Heartbeat: prove that this worker can write, and read the epochs of its shards.
 -- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock,
--- $6 clock_ahead_seconds bigint or NULL.
+-- $6 clock_off text or NULL: by how much, $7 state text: what the worker says of itself.
 -- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
 -- Locks: only the worker's own row, and stale rows that no other transaction has locked.
 WITH beaten AS (
-    INSERT INTO worker_heartbeats (worker_id, run, beat_at) VALUES ($1, $2, clock_timestamp())
-    ON CONFLICT (worker_id) DO UPDATE SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at
+    INSERT INTO worker_heartbeats (worker_id, run, beat_at, state) VALUES ($1, $2, clock_timestamp(), $7)
+    ON CONFLICT (worker_id) DO UPDATE SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at, state = EXCLUDED.state
 ),
 stale AS (
     DELETE FROM worker_heartbeats
@@ -21,8 +21,8 @@ told AS (
 clock_told AS (
     -- By the database's clock: the worker's own is in doubt.
     INSERT INTO events (at, kind, worker_id, reason, detail)
-    SELECT clock_timestamp(), 'clock-off', $1, 'clock', $6::bigint || ' s ahead of the database'
-    WHERE $6::bigint IS NOT NULL
+    SELECT clock_timestamp(), 'clock-off', $1, 'clock', $6::text
+    WHERE $6::text IS NOT NULL
 )
 SELECT ARRAY(SELECT s.epoch
              FROM unnest($3::int[]) WITH ORDINALITY AS asked (shard, place)

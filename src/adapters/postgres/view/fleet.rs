@@ -82,6 +82,18 @@ pub async fn is_set_back(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT set_back_at IS NOT NULL FROM fleet_orders WHERE id = 1").fetch_one(pool).await
 }
 
+/// Returns why nothing is sent, for an owner's eyes: the standing order. `None` while the fleet may send.
+pub async fn stop_reason(pool: &PgPool) -> Result<Option<&'static str>, sqlx::Error> {
+    const ORDER: &str = "SELECT running, set_back_at IS NOT NULL FROM fleet_orders WHERE id = 1";
+    Ok(match sqlx::query_as(ORDER).fetch_one(pool).await? {
+        (true, _) => None,
+        (false, false) => Some("the fleet is stopped"),
+        (false, true) => {
+            Some("the fleet is stopped because the database was set back: `warmup status` says what to do")
+        }
+    })
+}
+
 /// Returns the last `count` batches, the latest first.
 pub async fn batches(pool: &PgPool, count: i64) -> Result<Vec<Batch>, sqlx::Error> {
     const LAST: &str = "

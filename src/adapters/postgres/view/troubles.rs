@@ -1,5 +1,7 @@
-//! What holds up a part of the fleet while the rest goes on: hosts and domains that are paused, and results that the database
-//! refused.
+//! What holds up a part of the fleet while the rest goes on: hosts and domains that are paused, workers that
+//! take no shards, and results that the database refused.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
@@ -34,6 +36,31 @@ pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Paus
 pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     const COUNT: &str = "SELECT count(*) FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)";
     sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
+}
+
+/// A worker that does not do its part, as its last heartbeat has it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct HinderedWorker {
+    pub worker_id: String,
+    /// `clock-off`, `replaced` or `benched`; of a silent worker anything.
+    pub state: String,
+    /// The database's clock.
+    pub beat_at: DateTime<Utc>,
+    /// No heartbeat was written for two lease times, and it did not stop in order.
+    pub is_silent: bool,
+}
+
+/// Returns the workers of the last hour that take no shards or are silent, at most 20, by name.
+pub async fn hindered_workers(pool: &PgPool, lease_ttl: Duration) -> Result<Vec<HinderedWorker>, sqlx::Error> {
+    const HINDERED: &str = "
+        SELECT worker_id, state, beat_at, is_silent
+        FROM (
+            SELECT *, beat_at < clock_timestamp() - 2 * make_interval(secs => $1) AS is_silent FROM worker_heartbeats
+        ) AS each
+        WHERE beat_at > clock_timestamp() - interval '1 hour' AND state <> 'stopped'
+          AND (is_silent OR state IN ('clock-off', 'replaced', 'benched'))
+        ORDER BY worker_id LIMIT 20";
+    sqlx::query_as(HINDERED).bind(lease_ttl.as_secs_f64()).fetch_all(pool).await
 }
 
 /// What became of results that the database refused.

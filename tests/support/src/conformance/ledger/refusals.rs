@@ -74,8 +74,9 @@ pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn Ledg
         worker: life.worker.clone(),
         run: life.run,
         shards: vec![SHARD],
+        state: "running",
         refused_since: None,
-        clock_ahead_seconds: None,
+        clock_off: None,
         now: noon(),
     };
     for _ in 0..2 {
@@ -84,7 +85,7 @@ pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn Ledg
     let empty = Heartbeat {
         shards: Vec::new(),
         refused_since: Some(noon()),
-        clock_ahead_seconds: Some(3_600),
+        clock_off: Some("3600 s ahead of the database".to_owned()),
         ..heartbeat.clone()
     };
     assert!(life.ledger.heartbeat(&empty).await.unwrap().epochs.is_empty());
