@@ -21,6 +21,7 @@ mod mailboxes;
 mod me;
 mod metrics;
 mod page;
+mod pauses;
 mod performance;
 mod probes;
 mod problem;

@@ -19,6 +19,7 @@ pub mod local;
 mod metered;
 pub mod overview;
 mod patience;
+pub mod pauses;
 mod pushing;
 mod sending;
 pub mod serve;

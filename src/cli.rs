@@ -15,6 +15,7 @@ mod local_fleet;
 mod logs;
 mod mailbox;
 mod migrate;
+mod pause;
 mod progress;
 mod run;
 mod secret;
@@ -62,6 +63,9 @@ enum Command {
     /// The tokens with which users speak to the API.
     #[command(subcommand)]
     Token(token::Command),
+    /// The pauses of mail hosts and domains: which stand, and how to end one.
+    #[command(subcommand)]
+    Pause(pause::Command),
     /// Show what happened to mailboxes, users and hosts, the newest last.
     Events(events::Args),
     /// Rotate the master key.
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::User(command) => user::run(command).await,
             Command::Token(command) => token::run(command).await,
+            Command::Pause(command) => pause::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Template(command) => template::run(command).await,

@@ -21,6 +21,7 @@ pub mod daily_room;
 pub mod directory;
 pub mod duties;
 pub mod enrolment;
+pub mod free_mail;
 pub mod health;
 pub mod host_window;
 pub mod hosts;

@@ -18,6 +18,8 @@ mod fleet;
 mod limits;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/pauses.rs"]
+mod pauses;
 #[path = "api/pods.rs"]
 mod pods;
 #[path = "api/scrape.rs"]

@@ -43,6 +43,8 @@ mod operator;
 mod orders;
 #[path = "fleet/outage.rs"]
 mod outage;
+#[path = "fleet/owners.rs"]
+mod owners;
 #[path = "fleet/postfix.rs"]
 mod postfix;
 #[path = "fleet/process.rs"]

@@ -16,6 +16,8 @@ const WORDS: &[(&str, &str)] = &[
     ("result-reduced", "one mail's row holds no more than its outcome: the database refused the rest"),
     ("partner-paused", "is not written to for a while"),
     ("partner-excluded", "is not written to until it is resumed"),
+    ("partner-avoided", "a mail host refuses a partner, the host gets no mail for it for a while"),
+    ("host-suspected", "a mail host refuses most of its partners, its mailboxes rest"),
     ("host-paused", "mail host left alone for a while"),
     ("host-recovered", "mail host takes mails again"),
     ("host-resumed", "mail host resumed by the operator"),

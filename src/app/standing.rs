@@ -8,7 +8,8 @@
 //!
 //! - *pause* has no end; it needs `resume`. A disabled mailbox stays disabled, so that its reason is not lost.
 //! - *resume* clears what stops a mailbox as a sender and as a partner, also what would end by itself. With a host or a
-//!   domain it ends that host's or domain's own pause too (its breaker included), with all mailboxes every one of them.
+//!   domain it ends that host's or domain's own pause too (its breaker included), with all mailboxes every one of them. It
+//!   says which pauses still hold; `pauses` ends them.
 //! - *remove* erases the secret and keeps log and counters. It is never planned or written to again; `mailbox add` or an
 //!   import with a password enrols the address anew, in the same row.
 
@@ -48,7 +49,7 @@ pub struct Chosen {
     /// Those that will be changed.
     pub due: Vec<Found>,
     /// Those that are already as they should be, or can't be.
-    pub rest: Vec<Left>,
+    pub rest: Vec<Found>,
     /// Host and domain pauses that a resume will end.
     pub held: Vec<Held>,
 }
@@ -69,15 +70,19 @@ pub struct Done {
     pub unchanged: Vec<Left>,
     /// Hosts and domains whose own pause was ended.
     pub released: Vec<Freed>,
-    /// What still keeps some of these mailboxes from sending.
+    /// What still keeps some of the mailboxes from sending that were asked for, also of those that are unchanged.
     pub still_held: Vec<Freed>,
 }
 
 /// A host or a domain and why it was, or is, left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Freed {
+    /// `host` or `domain`.
     pub scope: String,
     pub key: String,
+    /// The owner for whom it is, or was, paused; left out if it is paused for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     pub reason: String,
     pub until: DateTime<Utc>,
 }
@@ -107,7 +112,7 @@ pub async fn choose(
         return Err(ChooseError::Nobody);
     }
     let (due, rest): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| is_due(found, change, reason));
-    Ok(Chosen { due, rest: rest.iter().map(Left::of).collect(), held })
+    Ok(Chosen { due, rest, held })
 }
 
 /// Returns the mailboxes that `filter` means, ordered by id; `Unknown` with every address that is not among them.
@@ -144,20 +149,22 @@ pub async fn carry_out(
     census::mark(pool).await;
     let is_changed = |found: &&Found| changed.binary_search(&MailboxId(found.id)).is_ok();
     let (done, missed): (Vec<&Found>, Vec<&Found>) = chosen.due.iter().partition(is_changed);
-    let of_these = |held: &Held| done.iter().any(|found| held.holds(found));
+    let of_these = |held: &Held| chosen.due.iter().chain(&chosen.rest).any(|found| held.holds(found));
     Ok(Done {
         still_held: still_held.into_iter().filter(of_these).map(Freed::of).collect(),
         changed: done.iter().map(|found| found.email.clone()).collect(),
-        unchanged: chosen.rest.iter().cloned().chain(missed.into_iter().map(Left::of)).collect(),
+        unchanged: chosen.rest.iter().chain(missed).map(Left::of).collect(),
         released: released.into_iter().map(Freed::of).collect(),
     })
 }
 
 /// Returns the mailboxes of hosts and domains whose own pause was ended.
-async fn of_held(connection: &mut sqlx::PgConnection, released: &[Held]) -> Result<Vec<MailboxId>, sqlx::Error> {
-    let keys = |scope: &str| -> Vec<&str> {
-        released.iter().filter(|held| held.scope == scope).map(|held| held.key.as_str()).collect()
-    };
+pub(super) async fn of_held(
+    connection: &mut sqlx::PgConnection,
+    released: &[Held],
+) -> Result<Vec<MailboxId>, sqlx::Error> {
+    let keys =
+        |scope: &str| -> Vec<&str> { released.iter().filter(|held| held.scope == scope).map(Held::name).collect() };
     plan_requests::mailboxes_of(connection, &[], &keys("host"), &keys("domain")).await
 }
 
@@ -184,17 +191,29 @@ impl Left {
 }
 
 impl Freed {
-    fn of(held: Held) -> Freed {
-        let Held { scope, key, reason, until } = held;
-        Freed { scope, key, reason, until }
+    pub(super) fn of(held: Held) -> Freed {
+        let Held { scope, key, reason, until, user, .. } = held;
+        Freed { scope, key, user, reason, until }
     }
 }
 
 impl Held {
     fn holds(&self, found: &Found) -> bool {
-        match self.scope.as_str() {
-            "host" => self.key.eq_ignore_ascii_case(&found.smtp_host),
-            _ => self.key == found.domain,
+        let place = || format!("{}:{}", found.smtp_host, found.smtp_port);
+        let is_its = self.user_id.is_none_or(|user| user == found.user_id);
+        is_its
+            && match (self.scope.as_str(), self.user_id) {
+                ("host", None) => self.key.eq_ignore_ascii_case(&found.smtp_host),
+                ("host", Some(_)) => self.key.eq_ignore_ascii_case(&place()),
+                _ => self.key == found.domain,
+            }
+    }
+
+    /// The name of the host, without its port, or the domain.
+    fn name(&self) -> &str {
+        match self.key.rsplit_once(':') {
+            Some((name, _)) if self.scope == "host" && self.user_id.is_some() => name,
+            _ => &self.key,
         }
     }
 }

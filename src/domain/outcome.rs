@@ -3,6 +3,7 @@
 //! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`. What several
 //! answers lead to that one alone does not stands in `outcome/standing.rs`.
 
+pub mod blame;
 pub mod breaker;
 pub mod judge;
 pub mod stalls;

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{
         host_window::HostSign,
+        mailbox::domain_of,
         outcome::{Effects, Fate, Outcome, Stage},
         reply::Intent,
     },
@@ -55,7 +56,9 @@ impl Send {
         let outgoing = Outgoing { flight, text, thread, date: clock.now() };
         async move {
             let began = clock.machine();
-            let delivery = deliver(&*mailer, &outgoing, &gate).await;
+            let mut delivery = deliver(&*mailer, &outgoing, &gate).await;
+            let domain = domain_of(&outgoing.flight.sender.email);
+            delivery.outcome.effects = delivery.outcome.effects.in_domain(&domain);
             // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
             let counted = connection.is_some();
             drop(connection);

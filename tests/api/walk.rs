@@ -47,6 +47,8 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("post", "/api/warmup/mailboxes/{id}/pause", "/api/warmup/mailboxes/3/pause", NotFound),
     ("post", "/api/warmup/mailboxes/{id}/resume", "/api/warmup/mailboxes/4/resume", NotFound),
     ("post", "/api/warmup/mailboxes/{id}/test", "/api/warmup/mailboxes/3/test", NotFound),
+    ("get", "/api/warmup/pauses", "/api/warmup/pauses", OwnPart),
+    ("delete", "/api/warmup/pauses", "/api/warmup/pauses?scope=domain&key=ben.test", NotFound),
     ("post", "/api/warmup/users", "/api/warmup/users", AdminsOnly),
     ("patch", "/api/warmup/users/{id}", "/api/warmup/users/3", NotFound),
     ("patch", "/api/warmup/users/{id}", "/api/warmup/users/2", AdminsOnly),

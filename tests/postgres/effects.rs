@@ -72,7 +72,8 @@ impl Left {
 
     async fn read(world: &PostgresWorld) -> Left {
         let mailboxes = "SELECT * FROM mailboxes ORDER BY id";
-        let pauses = "SELECT scope, key, reason, until::text FROM pauses WHERE until > since ORDER BY scope";
+        let pauses = "SELECT scope, key, reason, until::text FROM pauses WHERE until > since
+                      UNION ALL SELECT scope, key, reason, until::text FROM owner_pauses WHERE user_id = 1 ORDER BY scope";
         let events = "SELECT kind, mailbox_id, reason, detail FROM events ORDER BY id";
         Left {
             mailboxes: sqlx::query_as(mailboxes).fetch_all(world.pool()).await.unwrap(),

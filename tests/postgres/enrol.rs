@@ -18,6 +18,8 @@ mod keyring;
 mod migrate;
 #[path = "enrol/overview.rs"]
 mod overview;
+#[path = "enrol/pauses.rs"]
+mod pauses;
 #[path = "enrol/places.rs"]
 mod places;
 #[path = "enrol/prompt.rs"]

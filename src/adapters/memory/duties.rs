@@ -85,7 +85,10 @@ impl Tables {
                 self.pairs.keep_from(before);
                 self.received.retain(|(day, _), _| *day >= before);
             }
-            Kept::Pauses => self.pauses.retain(|_, whole| !whole.until.is_some_and(old)),
+            Kept::Pauses => {
+                self.pauses.retain(|_, whole| !whole.until.is_some_and(old));
+                self.blame.retain(old);
+            }
             Kept::Replies => {
                 self.replies.retain(|_, row| !old(row.due.at) || matches!(row.state, "waiting" | "claimed"));
             }
@@ -103,7 +106,7 @@ impl Tables {
             Kept::Rosters => self.rosters.len(),
             Kept::UserDays => self.user_days.len(),
             Kept::Pairs => self.pairs.len() + self.received.len(),
-            Kept::Pauses => self.pauses.len(),
+            Kept::Pauses => self.pauses.len() + self.blame.len(),
             Kept::Replies => self.replies.len(),
             Kept::Cleanups => self.cleanups.len(),
         }

@@ -218,7 +218,7 @@ impl Tables {
             return Err(self.paused_by(sender, batch.now));
         }
         let quota = self.check_day(sender, ask, batch.now)?;
-        let mut able = ask.choices.iter().filter(|choice| self.would_do(ask, choice, batch.now)).peekable();
+        let mut able = ask.choices.iter().filter(|choice| self.would_do(sender, ask, choice, batch.now)).peekable();
         able.peek().ok_or(Refusal::NoPartner)?;
         let receives = |choice: &Choice| match ask.answers {
             None => Some(self.receivable(self.mailboxes.get(&choice.partner)?, batch.now)),
@@ -235,7 +235,7 @@ impl Tables {
     fn paused_by(&self, sender: &Enrolled, now: DateTime<Utc>) -> Refusal {
         match () {
             () if self.is_paused("host", &sender.host, now) => Refusal::HostPaused,
-            () if self.is_paused("domain", &sender.domain, now) => Refusal::DomainPaused,
+            () if self.blame.rests(sender.user, "domain", &sender.domain, now) => Refusal::DomainPaused,
             () => Refusal::SenderPaused,
         }
     }
@@ -297,8 +297,9 @@ impl Tables {
         }
     }
 
-    fn would_do(&self, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
+    fn would_do(&self, sender: &Enrolled, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
         choice.partner != ask.mailbox
+            && !self.blame.avoids(choice.partner, &sender.place, now)
             && self.mailboxes.get(&choice.partner).is_some_and(|partner| Tables::may_receive(partner, now))
             && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
     }

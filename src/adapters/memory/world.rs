@@ -2,6 +2,7 @@
 //! in a replay.
 
 mod audit;
+mod blame;
 mod enrolled;
 mod facts;
 mod pairs;
@@ -17,6 +18,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use self::blame::Blame;
 pub(super) use self::enrolled::Enrolled;
 use self::pairs::Pairs;
 pub use self::{
@@ -222,8 +224,9 @@ pub(super) struct Tables {
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
     /// When each waiting reply falls due, by the shard of who answers.
     pub(super) waiting: BTreeSet<(ShardId, DateTime<Utc>, ReplyId)>,
-    /// By (`host` or `domain`, name).
+    /// By (`host`, name).
     pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
+    pub(super) blame: Blame,
     pub(super) records: BTreeMap<MailboxId, Record>,
     /// When each reason was last told as an alert.
     pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
@@ -251,11 +254,15 @@ impl Tables {
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
     pub(super) fn may_send(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
-        let paused = || self.is_paused("host", &mailbox.host, now) || self.is_paused("domain", &mailbox.domain, now);
-        mailbox.enabled && !mailbox.sending.holds(now) && (self.pauses.is_empty() || !paused())
+        let paused = || !self.pauses.is_empty() && self.is_paused("host", &mailbox.host, now);
+        let rests = || {
+            self.blame.rests(mailbox.user, "host", &mailbox.place, now)
+                || self.blame.rests(mailbox.user, "domain", &mailbox.domain, now)
+        };
+        mailbox.enabled && !mailbox.sending.holds(now) && !paused() && !rests()
     }
 
-    /// Says whether the host or domain called `name` is left alone.
+    /// Says whether the host called `name` is left alone by everybody.
     pub(super) fn is_paused(&self, scope: &'static str, name: &str, now: DateTime<Utc>) -> bool {
         self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now))
     }

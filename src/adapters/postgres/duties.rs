@@ -98,7 +98,7 @@ const BEGIN: &str = "
 /// somebody has locked are left for the next time. Dates of instants are UTC's.
 ///
 /// Each statement takes the oldest rows first, in the order of an index, so it reads what it deletes and no more (`step.rs`).
-/// `pauses` and `cleanups` are small and need none.
+/// `pauses`, `partner_refusals`, `owner_pauses` and `cleanups` are small and need none.
 fn statement(kept: Kept) -> Option<&'static str> {
     Some(match kept {
         Kept::Logs => return None,
@@ -156,8 +156,14 @@ fn statement(kept: Kept) -> Option<&'static str> {
         Kept::Pauses => {
             "WITH old AS (SELECT ctid FROM pauses WHERE until < $1::timestamp AT TIME ZONE 'UTC'
                           LIMIT $2 FOR UPDATE SKIP LOCKED),
-             gone AS (DELETE FROM pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
-             SELECT count(*) FROM gone"
+             gone AS (DELETE FROM pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
+             said AS (SELECT ctid FROM partner_refusals WHERE until < $1::timestamp AT TIME ZONE 'UTC'
+                      LIMIT $2 FOR UPDATE SKIP LOCKED),
+             unsaid AS (DELETE FROM partner_refusals WHERE ctid = ANY (ARRAY(SELECT ctid FROM said)) RETURNING 1),
+             over AS (SELECT ctid FROM owner_pauses WHERE until < $1::timestamp AT TIME ZONE 'UTC'
+                      LIMIT $2 FOR UPDATE SKIP LOCKED),
+             freed AS (DELETE FROM owner_pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM over)) RETURNING 1)
+             SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM unsaid) + (SELECT count(*) FROM freed)"
         }
         Kept::Cleanups => {
             "WITH old AS (SELECT day FROM cleanups WHERE day < $1 AND finished_at IS NOT NULL

@@ -5,9 +5,11 @@
 //! the mailboxes, as in the ledger's order of locks.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection, PgPool};
+use utoipa::ToSchema;
 
-use crate::domain::id::MailboxId;
+use crate::domain::id::{MailboxId, UserId};
 
 /// Which mailboxes are meant; what is set must all hold. Addresses, hosts and domains in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,17 +35,23 @@ pub struct Found {
     pub paused_until: Option<DateTime<Utc>>,
     pub receives: bool,
     pub smtp_host: String,
+    pub smtp_port: i32,
     pub domain: String,
+    pub user_id: i64,
 }
 
-/// A host or a domain that is left alone as a whole.
+/// A host or a domain that is paused, for everybody or for one owner.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Held {
     /// `host` or `domain`.
     pub scope: String,
+    /// A host that is paused for one owner is name:port.
     pub key: String,
     pub reason: String,
     pub until: DateTime<Utc>,
+    /// The owner for whom it is paused; none for everybody.
+    pub user_id: Option<i64>,
+    pub user: Option<String>,
 }
 
 /// What becomes of the mailboxes.
@@ -60,7 +68,8 @@ pub enum Change {
 /// Returns the mailboxes that `filter` means, ordered by id.
 pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<Found>, sqlx::Error> {
     const FIND: &str = "
-        SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.domain
+        SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.smtp_port, m.domain,
+               m.user_id
         FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE ($1::text[] IS NULL OR lower(m.email) = ANY ($1))
           AND ($2::text IS NULL OR lower(u.email) = $2)
@@ -99,7 +108,8 @@ pub async fn change(
     Ok(changed.into_iter().map(MailboxId).collect())
 }
 
-/// Returns the hosts and domains that are left alone at `now`: those named, or all where neither is.
+/// Returns the hosts and domains that are paused at `now`: those named, or all where neither is. Of a domain that is paused for
+/// everybody a worker of the previous release has written the row; only such workers obey it.
 pub async fn held(
     connection: &mut PgConnection,
     host: Option<&str>,
@@ -107,10 +117,15 @@ pub async fn held(
     now: DateTime<Utc>,
 ) -> Result<Vec<Held>, sqlx::Error> {
     const HELD: &str = "
-        SELECT scope, key, reason, until FROM pauses
+        SELECT scope, key, reason, until, NULL::bigint AS user_id, NULL::text AS user FROM pauses
         WHERE (until > $3 OR probing)
           AND ($1::text IS NULL AND $2::text IS NULL OR scope = 'host' AND key = $1 OR scope = 'domain' AND key = $2)
-        ORDER BY scope, key";
+        UNION ALL
+        SELECT p.scope, p.key, p.reason, p.until, p.user_id, u.email FROM owner_pauses p JOIN users u ON u.id = p.user_id
+        WHERE p.until > $3
+          AND ($1::text IS NULL AND $2::text IS NULL OR p.scope = 'domain' AND p.key = $2
+               OR p.scope = 'host' AND (p.key = $1 OR regexp_replace(p.key, ':[0-9]+$', '') = $1))
+        ORDER BY scope, key, user_id NULLS FIRST";
     sqlx::query_as(HELD).bind(host).bind(domain).bind(now).fetch_all(connection).await
 }
 
@@ -122,22 +137,91 @@ pub async fn release(
     now: DateTime<Utc>,
 ) -> Result<Vec<Held>, sqlx::Error> {
     const RELEASE: &str = "
-        WITH locked AS MATERIALIZED (
+        WITH wanted AS MATERIALIZED (
+            SELECT * FROM unnest($1::text[], $2::text[], $5::bigint[]) AS wanted (scope, key, user_id)),
+        locked AS MATERIALIZED (
             SELECT p.scope, p.key
-            FROM pauses p JOIN unnest($1::text[], $2::text[]) AS wanted (scope, key) USING (scope, key)
+            FROM pauses p JOIN wanted w ON w.scope = p.scope AND w.key = p.key AND w.user_id IS NULL
             ORDER BY p.scope, p.key FOR UPDATE OF p),
         gone AS (
             DELETE FROM pauses p USING locked WHERE p.scope = locked.scope AND p.key = locked.key
             RETURNING p.scope, p.key, p.reason, p.until),
+        -- What made a host the suspect is forgotten with its pause.
+        forgotten AS (
+            DELETE FROM partner_refusals r USING wanted w
+            WHERE w.scope = 'host' AND r.host = w.key AND r.user_id = w.user_id AND (SELECT count(*) FROM gone) >= 0
+            RETURNING 1),
+        owned AS MATERIALIZED (
+            SELECT p.user_id, p.scope, p.key
+            FROM owner_pauses p JOIN wanted w ON w.scope = p.scope AND w.key = p.key AND w.user_id = p.user_id
+            WHERE (SELECT count(*) FROM forgotten) >= 0
+            ORDER BY p.user_id, p.scope, p.key FOR UPDATE OF p),
+        freed AS (
+            DELETE FROM owner_pauses p USING owned o
+            WHERE p.user_id = o.user_id AND p.scope = o.scope AND p.key = o.key
+            RETURNING p.scope, p.key, p.reason, p.until, p.user_id),
+        ended AS (
+            SELECT scope, key, reason, until, NULL::bigint AS user_id FROM gone UNION ALL SELECT * FROM freed),
         told AS (
-            INSERT INTO events (at, kind, reason, detail)
-            SELECT $4, scope || '-resumed', $3, format('%s was paused: %s', key, reason) FROM gone ORDER BY scope, key)
-        SELECT scope, key, reason, until FROM gone ORDER BY scope, key";
+            INSERT INTO events (at, kind, user_id, reason, detail)
+            SELECT $4, scope || '-resumed', user_id, $3, format('%s was paused: %s', key, reason)
+            FROM ended ORDER BY scope, key)
+        SELECT e.scope, e.key, e.reason, e.until, e.user_id, u.email AS user
+        FROM ended e LEFT JOIN users u ON u.id = e.user_id ORDER BY e.scope, e.key, e.user_id NULLS FIRST";
     sqlx::query_as(RELEASE)
         .bind(held.iter().map(|held| held.scope.as_str()).collect::<Vec<_>>())
         .bind(held.iter().map(|held| held.key.as_str()).collect::<Vec<_>>())
         .bind(reason)
         .bind(now)
+        .bind(held.iter().map(|held| held.user_id).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
+}
+
+/// A pause that stands, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StandingPause {
+    /// `host` or `domain`.
+    pub scope: String,
+    /// The name of the host or the domain; a host that is paused for one owner is name:port.
+    pub key: String,
+    /// The owner for whom it is paused; none if it is paused for everybody.
+    pub user: Option<String>,
+    pub reason: String,
+    pub since: DateTime<Utc>,
+    /// Its end. A host whose breaker has opened then lets one mailbox at a time try.
+    pub until: DateTime<Utc>,
+    /// Its breaker has opened, and it has let no mailbox in since.
+    pub probing: bool,
+    /// The mailboxes that wait for it: of an owner who asks, the owner's own.
+    pub mailboxes: i64,
+}
+
+/// Returns the pauses that stand at `now`: all of them, or those that concern mailboxes of `owner`.
+pub async fn standing_pauses(
+    pool: &PgPool,
+    owner: Option<UserId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<StandingPause>, sqlx::Error> {
+    const PAUSES: &str = "
+        SELECT * FROM (
+            SELECT p.scope, p.key, NULL::text AS user, p.reason, p.since, p.until, p.probing, (
+                       SELECT count(*) FROM mailboxes m
+                       WHERE m.state <> 'removed' AND ($1::bigint IS NULL OR m.user_id = $1)
+                         AND CASE p.scope WHEN 'host' THEN lower(m.smtp_host) = p.key ELSE m.domain = p.key END
+                   ) AS mailboxes
+            FROM pauses p WHERE p.until > $2 OR p.probing
+            UNION ALL
+            SELECT p.scope, p.key, u.email, p.reason, p.since, p.until, false, (
+                       SELECT count(*) FROM mailboxes m
+                       WHERE m.state <> 'removed' AND m.user_id = p.user_id
+                         AND CASE p.scope WHEN 'host' THEN lower(m.smtp_host) || ':' || m.smtp_port ELSE m.domain END = p.key
+                   )
+            FROM owner_pauses p JOIN users u ON u.id = p.user_id
+            WHERE p.until > $2 AND ($1::bigint IS NULL OR p.user_id = $1)
+        ) AS standing
+        WHERE $1::bigint IS NULL OR standing.user IS NOT NULL OR mailboxes > 0
+        ORDER BY scope DESC, key, standing.user NULLS FIRST";
+    sqlx::query_as(PAUSES).bind(owner.map(|owner| owner.0)).bind(now).fetch_all(pool).await
 }

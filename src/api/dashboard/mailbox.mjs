@@ -184,10 +184,27 @@ async function order(what, changed) {
   const { confirmed, written } = await confirm(question);
   if (!confirmed) return;
   const body = written ? { reason: written } : undefined;
-  const done = what === "pause" ? "It was paused." : "It was resumed.";
-  write(byId("mailbox-said"), await ask(`mailboxes/${id}/${what}`, { method: "POST", body }).then(() => done, refused));
+  const said = what === "pause" ? () => "It was paused." : resumed;
+  write(byId("mailbox-said"), await ask(`mailboxes/${id}/${what}`, { method: "POST", body }).then(said).catch(refused));
   changed();
   byId("mailbox-email").focus();
+}
+
+/** Says what still holds a mailbox that was resumed, and offers to end it. */
+async function resumed({ stillHeld }) {
+  const words = ["It was resumed."];
+  for (const { scope, key, user, reason, until } of stillHeld) {
+    const name = scope === "host" ? "Mail host" : "Domain";
+    const whose = user ? ` for ${user}` : "";
+    const paused = `${name} ${key} is paused${whose} until ${when(until)} UTC (${reason}).`;
+    const question = { title: `End the pause of ${key}?`, text: paused, action: "End the pause" };
+    const { confirmed } = await confirm(question);
+    const query = [["scope", scope], ["key", key], ...(user ? [["user", user]] : [])];
+    const path = `pauses?${new URLSearchParams(query)}`;
+    const ended = () => `The pause of ${key} was ended.`;
+    words.push(confirmed ? await ask(path, { method: "DELETE" }).then(ended, refused) : paused);
+  }
+  return words.join(" ");
 }
 
 async function test() {

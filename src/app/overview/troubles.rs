@@ -43,8 +43,14 @@ fn hindered(worker: &HinderedWorker) -> String {
 }
 
 fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {
-    let PausedPlace { scope, key, reason, until, probing, returning } = place;
+    let PausedPlace { scope, key, user, reason, until, probing, returning } = place;
     let name = if scope == "host" { "mail host" } else { "domain" };
+    if let Some(user) = user {
+        return format!(
+            "{name} {key} is paused for {user} until {} ({reason}). To resume it now: `warmup pause end --{scope} {key} --user {user}`",
+            until.format("%Y-%m-%d %H:%M UTC")
+        );
+    }
     let mut text = match *until > now {
         true => format!("{name} {key} is paused until {} ({reason})", until.format("%Y-%m-%d %H:%M UTC")),
         false => format!("{name} {key} lets nobody in ({reason}): one mailbox at a time tries"),
@@ -87,6 +93,7 @@ mod tests {
         let mut place = PausedPlace {
             scope: "host".into(),
             key: "mail.test".into(),
+            user: None,
             reason: "auth-breaker".into(),
             until: now + chrono::TimeDelta::hours(1),
             probing: true,
@@ -96,6 +103,17 @@ mod tests {
             paused(&place, now),
             "mail host mail.test is paused until 2026-11-24 13:00 UTC (auth-breaker), then one mailbox at a time tries; \
              3 disabled mailboxes return when it lets one in. To resume it now: `warmup mailbox resume --host mail.test`"
+        );
+        let own = PausedPlace {
+            scope: "domain".into(),
+            key: "d.test".into(),
+            user: Some("ann@x.test".into()),
+            ..place.clone()
+        };
+        assert_eq!(
+            paused(&own, now),
+            "domain d.test is paused for ann@x.test until 2026-11-24 13:00 UTC (auth-breaker). To resume it now: `warmup \
+             pause end --domain d.test --user ann@x.test`"
         );
         (place.until, place.returning) = (now, 0);
         assert_eq!(

@@ -99,12 +99,13 @@ fn told(change: Change, done: &Done) -> Result<String, std::fmt::Error> {
     for Freed { scope, key, reason, .. } in &done.released {
         writeln!(text, "{scope} {key} is not left alone any more (was: {reason})")?;
     }
-    for Freed { scope, key, reason, until } in &done.still_held {
+    for Freed { scope, key, user, reason, until } in &done.still_held {
         let until = instant(*until);
-        writeln!(
-            text,
-            "but {scope} {key} is left alone until {until} ({reason}): `warmup mailbox resume --{scope} {key}` ends that"
-        )?;
+        let command = match user {
+            None => format!("warmup mailbox resume --{scope} {key}"),
+            Some(user) => format!("warmup pause end --{scope} {key} --user {user}"),
+        };
+        writeln!(text, "but {scope} {key} is left alone until {until} ({reason}): `{command}` ends that")?;
     }
     Ok(text)
 }

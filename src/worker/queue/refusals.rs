@@ -27,7 +27,8 @@ pub(super) struct KnownRefusals {
     full_days: HashSet<(UserId, NaiveDate)>,
     lost_shards: HashSet<ShardId>,
     paused_hosts: HashSet<String>,
-    paused_domains: HashSet<String>,
+    /// For their owner alone.
+    paused_domains: HashSet<(UserId, String)>,
 }
 
 impl KnownRefusals {
@@ -37,7 +38,7 @@ impl KnownRefusals {
             Refusal::UserDailyLimit => drop(self.full_days.insert((about.user, about.day))),
             Refusal::ShardLost => drop(self.lost_shards.insert(about.shard)),
             Refusal::HostPaused => drop(self.paused_hosts.insert(about.host.to_owned())),
-            Refusal::DomainPaused => drop(self.paused_domains.insert(about.domain.to_owned())),
+            Refusal::DomainPaused => drop(self.paused_domains.insert((about.user, about.domain.to_owned()))),
             // These are about one mailbox, or hold everything back elsewhere.
             Refusal::FleetStopped
             | Refusal::SenderPaused
@@ -54,7 +55,7 @@ impl KnownRefusals {
         self.full_days.contains(&(mail.user, mail.day))
             || self.lost_shards.contains(&mail.shard)
             || self.paused_hosts.contains(mail.host)
-            || self.paused_domains.contains(mail.domain)
+            || self.paused_domains.iter().any(|(user, domain)| (*user, domain.as_str()) == (mail.user, mail.domain))
     }
 }
 
@@ -72,6 +73,7 @@ mod tests {
             (Refusal::ShardLost, RefusalScope { shard: ShardId(2), ..mail }),
             (Refusal::HostPaused, RefusalScope { host: "other.test", ..mail }),
             (Refusal::DomainPaused, RefusalScope { domain: "other.test", ..mail }),
+            (Refusal::DomainPaused, RefusalScope { user: UserId(2), ..mail }),
         ];
         for (refusal, other) in cases {
             let mut known = KnownRefusals::default();

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Twelve mailboxes, two domains and hosts (ten and two), the last two of another owner.
-async fn twelve() -> TestDatabase {
+pub(super) async fn twelve() -> TestDatabase {
     let database = database().await;
     import(database.pool(), &many(12)).await.unwrap();
     let owner = format!("{HEADER},user\nm10@d1.example,,,,boss@x.org\nm11@d1.example,,,,boss@x.org\n");
@@ -21,7 +21,7 @@ async fn twelve() -> TestDatabase {
     database
 }
 
-async fn run(pool: &PgPool, sql: &'static str) {
+pub(super) async fn run(pool: &PgPool, sql: &'static str) {
     sqlx::query(sql).execute(pool).await.unwrap();
 }
 

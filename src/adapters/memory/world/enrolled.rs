@@ -16,6 +16,8 @@ pub(in crate::adapters::memory) struct Enrolled {
     mailbox: MemoryMailbox,
     /// Where it submits, in lower case.
     pub(in crate::adapters::memory) host: Arc<str>,
+    /// The same with its port.
+    pub(in crate::adapters::memory) place: Arc<str>,
     pub(in crate::adapters::memory) domain: Arc<str>,
     pub(in crate::adapters::memory) enrolled_at: DateTime<Utc>,
     /// The date that is open while all earlier ones are closed: nothing is to be turned on it.
@@ -24,8 +26,9 @@ pub(in crate::adapters::memory) struct Enrolled {
 
 impl Enrolled {
     pub(super) fn new(mailbox: MemoryMailbox, enrolled_at: DateTime<Utc>) -> Enrolled {
-        let (host, domain) = (mailbox.endpoint.host.to_lowercase().into(), domain_of(&mailbox.email).into());
-        Enrolled { mailbox, host, domain, enrolled_at, turned: None }
+        let (host, domain) = (mailbox.endpoint.host.to_lowercase(), domain_of(&mailbox.email).into());
+        let place = format!("{host}:{}", mailbox.endpoint.port).into();
+        Enrolled { mailbox, host: host.into(), place, domain, enrolled_at, turned: None }
     }
 
     /// Changes everything about it.

@@ -33,7 +33,7 @@ pub struct MailboxFacts {
     pub has_daily_room: bool,
 }
 
-/// A paused host or domain.
+/// A paused host or domain, for everybody or for one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseFacts {
     /// `host` or `domain`.
@@ -70,7 +70,14 @@ impl MemoryWorld {
             until: whole.until,
             is_probing: whole.probing,
         };
-        self.tables().pauses.iter().map(facts).collect()
+        let tables = self.tables();
+        let of_owner = |(user, scope, key, until): (UserId, &'static str, &str, DateTime<Utc>)| PauseFacts {
+            scope,
+            name: format!("{key} of user {user}"),
+            until: Some(until),
+            is_probing: false,
+        };
+        tables.pauses.iter().map(facts).chain(tables.blame.pauses().map(of_owner)).collect()
     }
 
     /// Returns the mailboxes of the roster of `day`.

@@ -30,6 +30,7 @@ macro_rules! closing {
             include_str!($results),
             include_str!("../sql/flights.sql"),
             include_str!($late),
+            include_str!("../sql/blame.sql"),
             include_str!("../sql/close.sql")
         )
     };

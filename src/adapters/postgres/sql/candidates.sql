@@ -31,7 +31,9 @@ able AS (
       AND m.enabled
       AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
       AND lower(m.smtp_host) NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'host')
-      AND m.domain NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'domain')
+      AND (m.user_id, m.domain) NOT IN (SELECT user_id, key FROM owner_pauses WHERE until > $4 AND scope = 'domain')
+      AND (m.user_id, lower(m.smtp_host) || ':' || m.smtp_port)
+          NOT IN (SELECT user_id, key FROM owner_pauses WHERE until > $4 AND scope = 'host')
       AND (lower(m.smtp_host) NOT IN (SELECT key FROM probes) OR m.id IN (SELECT mailbox_id FROM probes))
 ),
 zoned AS (

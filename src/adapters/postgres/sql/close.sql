@@ -1,7 +1,7 @@
 -- The one way in which a flight ends, whatever ended it: behind `results`, `flights` and `corrected`.
 --
 -- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, scheduled_replies, mailboxes,
--- pauses, user_days, received_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
+-- pauses, partner_refusals, owner_pauses, user_days, received_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
 -- Repeatable: a flight that is gone and whose row is not uncertain is left alone.
 gone AS (
     DELETE FROM in_flight USING flights WHERE in_flight.id = flights.id
@@ -120,13 +120,6 @@ asked AS (
     ON CONFLICT DO NOTHING
 ),
 -- Whom the answers concern. A mailbox can be one mail's sender and another one's partner: one row, one update.
-ends AS (
-    SELECT flight, mailbox_id, partner_id, fate FROM (
-        SELECT id AS flight, mailbox_id, partner_id, fate FROM flights
-        UNION ALL
-        SELECT flight, mailbox_id, partner_id, fate FROM corrected
-    ) AS both_kinds
-),
 marks AS MATERIALIZED (
     SELECT id, max(sends_until) AS sends_until, max(receives_until) AS receives_until,
            (array_agg(reason ORDER BY sends_until DESC NULLS LAST, flight) FILTER (WHERE sends))[1] AS sends_reason,
@@ -139,12 +132,12 @@ marks AS MATERIALIZED (
         FROM ends e JOIN results r ON r.flight = e.flight
         WHERE r.sender_until IS NOT NULL OR r.mark IN ('strike', 'ease')
         UNION ALL
-        SELECT e.partner_id, false, NULL, r.partner_until, r.flight, COALESCE(r.reason, ''), NULL, r.at
-        FROM ends e JOIN results r ON r.flight = e.flight WHERE r.partner_until IS NOT NULL
+        SELECT partner_id, false, NULL, receives_until, flight, reason, NULL, at
+        FROM convicted WHERE receives_until IS NOT NULL
     ) AS each
     GROUP BY id
 ),
--- What the answers say about hosts and domains as a whole. Refused before the last one that was let in is refused for its own
+-- What the answers say about hosts as a whole. Refused before the last one that was let in is refused for its own
 -- reason; where the breaker is open, nobody is.
 said AS MATERIALIZED (
     SELECT heard.*, is_refused AND (last_in < at) IS NOT FALSE AS shut_out,
@@ -161,10 +154,6 @@ said AS MATERIALIZED (
             FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
             WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.stalled IS NOT NULL
                OR r.answered IS NOT NULL OR r.let_in
-            UNION ALL
-            SELECT 'domain', m.domain, e.mailbox_id, r.flight, r.day, r.at, r.reason, r.domain_until, NULL, false, NULL, NULL
-            FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-            WHERE r.domain_until IS NOT NULL
         ) AS each
     ) AS heard
 ),
@@ -403,6 +392,60 @@ mended AS (
     FROM mending
     WHERE p.scope = 'host' AND p.key = mending.key
 ),
+-- Which partners a host refused: it gets no more mail for them for a while, whoever else writes to them.
+refusing AS (
+    INSERT INTO partner_refusals AS p (partner_id, host, user_id, reason, at, until, said_until)
+    SELECT partner_id, host, user_id, (array_agg(reason ORDER BY said_until DESC, flight))[1], max(at),
+           max(LEAST(said_until, at + interval '72 hours')), max(said_until)
+    FROM blamed
+    WHERE is_told AND (SELECT count(*) FROM held) >= 0
+    GROUP BY partner_id, host, user_id
+    ORDER BY partner_id, host, user_id
+    ON CONFLICT (partner_id, host, user_id) DO UPDATE
+    SET reason = EXCLUDED.reason, at = EXCLUDED.at, until = GREATEST(p.until, EXCLUDED.until), said_until = EXCLUDED.said_until
+    RETURNING p.partner_id, p.host, p.user_id, p.reason, p.at, p.until
+),
+-- Domains, and hosts that refuse most of their partners: they rest for their owner alone.
+resting AS (
+    INSERT INTO owner_pauses AS p (user_id, scope, key, reason, since, until, flight)
+    SELECT user_id, scope, key, reason, at, until, flight FROM (
+        SELECT s.user_id, 'domain' AS scope, s.domain AS key, (array_agg(a.reason ORDER BY a.domain_until DESC, a.flight))[1] AS reason,
+               min(a.at) AS at, max(a.domain_until) AS until, min(a.flight) AS flight
+        FROM accusing a JOIN accusers s ON s.id = a.mailbox_id
+        WHERE a.domain_until IS NOT NULL
+        GROUP BY s.user_id, s.domain
+        UNION ALL
+        SELECT user_id, 'host', host, 'refuses-partners', at, at + interval '1 hour', flight FROM suspects
+    ) AS each
+    WHERE (SELECT count(*) FROM refusing) >= 0
+    ORDER BY user_id, scope, key
+    ON CONFLICT (user_id, scope, key) DO UPDATE
+    SET reason = EXCLUDED.reason, since = CASE WHEN p.until > EXCLUDED.since THEN p.since ELSE EXCLUDED.since END,
+        until = CASE WHEN p.scope = 'domain' OR p.until < EXCLUDED.since - interval '24 hours' THEN EXCLUDED.until
+                     WHEN p.times = 0 THEN EXCLUDED.since + interval '4 hours' ELSE EXCLUDED.since + interval '24 hours' END,
+        flight = EXCLUDED.flight,
+        times = CASE WHEN p.scope = 'domain' OR p.until < EXCLUDED.since - interval '24 hours' THEN 0 ELSE LEAST(p.times + 1, 2) END
+    -- Those on their way when a host's pause began do not lengthen it.
+    WHERE CASE p.scope WHEN 'host' THEN p.until <= EXCLUDED.since ELSE p.until < EXCLUDED.until END
+    RETURNING p.user_id, p.scope, p.key, p.reason, p.until, p.flight
+),
+-- An owner is told of the owner's own; that a host refused somebody else's mailbox only admins are told.
+owners_told AS (
+    INSERT INTO events (at, kind, user_id, reason, detail)
+    SELECT a.at, 'domain-paused', r.user_id, r.reason, r.key || ' until ' || r.until
+    FROM resting r JOIN accusing a ON a.flight = r.flight WHERE r.scope = 'domain'
+    UNION ALL
+    SELECT s.at, 'host-suspected', r.user_id, r.reason,
+           format('%s refused %s partners and took %s mails: nothing is sent there until %s', r.key, s.refused, s.taken, r.until)
+    FROM resting r JOIN suspects s ON s.user_id = r.user_id AND s.host = r.key WHERE r.scope = 'host'
+    UNION ALL
+    SELECT r.at, 'partner-avoided', NULL, r.reason,
+           format('%s refuses mailbox %s: it gets no more mail for it until %s', r.host, r.partner_id, r.until)
+    FROM refusing r
+    WHERE r.until >= r.at + interval '1 hour'
+      AND EXISTS (SELECT FROM blamed b WHERE b.partner_id = r.partner_id AND b.host = r.host AND b.user_id = r.user_id AND NOT b.is_own)
+    RETURNING kind, reason, detail
+),
 -- Only what ends later than what is there changes anything: neither a disabling, nor the operator's own pause (one
 -- without an end), nor a longer one is touched, and an event is told exactly when something changed.
 rulings AS MATERIALIZED (
@@ -496,7 +539,7 @@ user_rows AS MATERIALIZED (
     SELECT ud.user_id, ud.day
     FROM user_days ud
     JOIN user_moves ON user_moves.user_id = ud.user_id AND user_moves.day = ud.day
-    WHERE (SELECT count(*) FROM held) >= 0
+    WHERE (SELECT count(*) FROM resting) >= 0
     ORDER BY ud.user_id, ud.day
     FOR UPDATE OF ud
 ),
@@ -564,4 +607,5 @@ SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM corrected) AS changed
        (SELECT count(*) FROM flights WHERE fate = 'uncertain') AS uncertain,
        (SELECT count(*) FROM flights WHERE fate = 'unstarted') AS released,
        ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM told
-             WHERE kind IN ('host-paused', 'domain-paused', 'host-recovered')) AS warnings
+             WHERE kind IN ('host-paused', 'host-recovered'))
+       || ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM owners_told) AS warnings

@@ -31,21 +31,26 @@ owned AS MATERIALIZED (
 ),
 senders AS MATERIALIZED (
     SELECT m.id, m.user_id, m.domain, m.email, m.display_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
-           m.sealed_password, m.shard,
+           m.sealed_password, m.shard, lower(m.smtp_host) || ':' || m.smtp_port AS host,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota,
            m.enabled
                AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $3))
                AND NOT EXISTS (
                    SELECT FROM pauses p
-                   WHERE p.until > $3
-                     AND ((p.scope = 'host' AND p.key = lower(m.smtp_host)) OR (p.scope = 'domain' AND p.key = m.domain))
+                   WHERE p.until > $3 AND p.scope = 'host' AND p.key = lower(m.smtp_host)
+               )
+               AND NOT EXISTS (
+                   SELECT FROM owner_pauses p
+                   WHERE p.until > $3 AND p.user_id = m.user_id
+                     AND ((p.scope = 'host' AND p.key = lower(m.smtp_host) || ':' || m.smtp_port)
+                          OR (p.scope = 'domain' AND p.key = m.domain))
                ) AS active
     FROM mailboxes m
     WHERE m.id = ANY ($7::bigint[])
 ),
 -- The conditions are looked at again on the newest version of each row once its lock is ours.
 days AS MATERIALIZED (
-    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id
+    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id, senders.host
     FROM asks
     JOIN owned ON owned.shard = asks.shard
     JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
@@ -109,6 +114,9 @@ chosen AS MATERIALIZED (
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
+      -- Nor one that the sender's host has refused. A scalar, so that the row is looked up by its key.
+      AND COALESCE((SELECT max(r.until) FROM partner_refusals r
+                    WHERE r.partner_id = choices.partner_id AND r.host = days.host), '-infinity') <= $3
       AND (days.answers IS NULL OR days.answers IN (SELECT id FROM threads))
       -- OR, so that the pair is looked up by its whole key; as a join all pairs of the day would be read for each choice.
       AND (days.answers IS NOT NULL OR NOT EXISTS (
@@ -229,11 +237,12 @@ verdicts AS MATERIALIZED (
                WHEN flights.id IS NOT NULL THEN NULL
                WHEN NOT (SELECT running FROM fleet_orders) THEN 'fleet-stopped'
                WHEN owned.shard IS NULL THEN 'shard-lost'
-               WHEN senders.active IS NOT TRUE THEN COALESCE((
-                   SELECT max(p.scope) || '-paused' FROM pauses p
-                   WHERE p.until > $3
-                     AND ((p.scope = 'host' AND p.key = lower(senders.smtp_host)) OR (p.scope = 'domain' AND p.key = senders.domain))
-               ), 'sender-paused')
+               WHEN senders.active IS NOT TRUE THEN CASE
+                   WHEN EXISTS (SELECT FROM pauses p WHERE p.until > $3 AND p.scope = 'host' AND p.key = lower(senders.smtp_host))
+                   THEN 'host-paused'
+                   WHEN EXISTS (SELECT FROM owner_pauses p WHERE p.until > $3 AND p.user_id = senders.user_id
+                                AND p.scope = 'domain' AND p.key = senders.domain) THEN 'domain-paused'
+                   ELSE 'sender-paused' END
                WHEN d.closed IS NOT FALSE THEN 'stale'
                WHEN EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = asks.mailbox_id) THEN 'not-cool'
                WHEN asks.answers IS NOT NULL AND asks.answers NOT IN (SELECT id FROM threads) THEN 'stale'

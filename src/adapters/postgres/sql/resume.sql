@@ -1,4 +1,6 @@
 -- Let mailboxes send and receive again. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
+--
+-- What their owners' own mails met at them is forgotten with it; what other owners' hosts said of them passes by itself.
 WITH old AS MATERIALIZED (
     SELECT id, user_id, state, reason, receives, receive_reason
     FROM mailboxes
@@ -14,6 +16,10 @@ written AS (
     FROM old
     WHERE m.id = old.id
     RETURNING m.id
+),
+forgotten AS (
+    DELETE FROM partner_refusals r USING old JOIN written ON written.id = old.id
+    WHERE r.partner_id = old.id AND r.user_id = old.user_id
 ),
 told AS (
     INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)

@@ -263,14 +263,14 @@ const CENSUS: &str = concat!(
     ),
     past AS (DELETE FROM quarters WHERE at < $7 - interval '4 days'),
     held AS MATERIALIZED (
-        SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}') AS hosts,
-               coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}') AS domains
-        FROM pauses WHERE until > $7 OR probing
+        SELECT ARRAY(SELECT key FROM pauses WHERE scope = 'host' AND (until > $7 OR probing)) AS hosts,
+               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $7) AS of_owners
     ),
     stood AS (
         SELECT judged.*, CASE WHEN state = 'disabled' THEN 'disabled' WHEN NOT enabled THEN 'off'
                               WHEN state = 'paused' AND (paused_until IS NULL OR paused_until > $7)
-                                   OR lower(smtp_host) = ANY (held.hosts) OR domain = ANY (held.domains)
+                                   OR lower(smtp_host) = ANY (held.hosts) OR user_id || ' ' || domain = ANY (held.of_owners)
+                                   OR user_id || ' ' || lower(smtp_host) || ':' || smtp_port = ANY (held.of_owners)
                               THEN 'paused' ELSE 'active' END AS standing
         FROM judged, held
     ),

@@ -133,12 +133,16 @@ const MAILBOXES: &str = "
                ELSE m.state <> 'removed' END
     ORDER BY m.id";
 
-/// The hosts and the domains that are left alone, by scope and name: why, and until when.
-struct Pauses(HashMap<(String, String), PlacePause>);
+/// The hosts that are paused for everybody, by name; and the hosts (name:port) and domains that are paused for one owner.
+struct Pauses {
+    hosts: HashMap<String, PlacePause>,
+    of_owners: HashMap<(i64, String, String), ReasonAndEnd>,
+}
+
+type ReasonAndEnd = (String, DateTime<Utc>);
 
 #[derive(FromRow)]
 struct PlacePause {
-    scope: String,
     key: String,
     reason: String,
     until: DateTime<Utc>,
@@ -149,14 +153,21 @@ struct PlacePause {
 impl Pauses {
     async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<Pauses, sqlx::Error> {
         const PAUSES: &str = "
-            SELECT scope, key, reason, until, probing, ARRAY(SELECT jsonb_object_keys(refused)) AS refused
-            FROM pauses WHERE until > $1 OR probing";
+            SELECT key, reason, until, probing, ARRAY(SELECT jsonb_object_keys(refused)) AS refused
+            FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)";
+        const OF_OWNERS: &str = "SELECT user_id, scope, key, reason, until FROM owner_pauses WHERE until > $1";
         let rows: Vec<PlacePause> = sqlx::query_as(PAUSES).bind(now).fetch_all(pool).await?;
-        Ok(Pauses(rows.into_iter().map(|place| ((place.scope.clone(), place.key.clone()), place)).collect()))
+        let of_owners: Vec<(i64, String, String, String, DateTime<Utc>)> =
+            sqlx::query_as(OF_OWNERS).bind(now).fetch_all(pool).await?;
+        let keyed = |(user, scope, key, reason, until)| ((user, scope, key), (reason, until));
+        Ok(Pauses {
+            hosts: rows.into_iter().map(|place| (place.key.clone(), place)).collect(),
+            of_owners: of_owners.into_iter().map(keyed).collect(),
+        })
     }
 
-    fn of(&self, scope: &str, key: &str) -> Option<&PlacePause> {
-        self.0.get(&(scope.to_owned(), key.to_owned()))
+    fn of_owner(&self, user: i64, scope: &str, key: String) -> Option<ReasonAndEnd> {
+        self.of_owners.get(&(user, scope.to_owned(), key)).cloned()
     }
 }
 
@@ -271,14 +282,16 @@ impl Flat {
             _ => None,
         };
         let reason_and_end = |place: &PlacePause| (place.reason.clone(), place.until);
-        let host = pauses.of("host", &self.smtp_host.to_lowercase());
+        let host_name = self.smtp_host.to_lowercase();
+        let host = pauses.hosts.get(&host_name);
         let is_host_probing = host.is_some_and(|host| host.probing);
         let returns_with_host = is_host_probing
             && self.state == "disabled"
             && host.is_some_and(|host| host.refused.contains(&self.id.to_string()));
-        let host_pause = host.map(reason_and_end);
-        let domain_pause = pauses.of("domain", &self.domain).map(reason_and_end);
-        let host_slow_since = slow.get(&self.smtp_host.to_lowercase()).copied();
+        let of_owner = || pauses.of_owner(self.user_id, "host", format!("{host_name}:{}", self.smtp_port));
+        let host_pause = host.map(reason_and_end).or_else(of_owner);
+        let domain_pause = pauses.of_owner(self.user_id, "domain", self.domain.clone());
+        let host_slow_since = slow.get(&host_name).copied();
         Ok(Some(MailboxView {
             id: MailboxId(self.id),
             user_id: UserId(self.user_id),

@@ -38,9 +38,12 @@ macro_rules! filtered_mailboxes {
                OR $5 = 'off' AND NOT m.enabled AND m.state IN ('active', 'paused')
                OR $5 = 'paused' AND m.enabled
                   AND (m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
-                       OR m.state IN ('active', 'paused') AND (lower(m.smtp_host) = ANY ($8) OR m.domain = ANY ($9)))
+                       OR m.state IN ('active', 'paused') AND (lower(m.smtp_host) = ANY ($8)
+                           OR m.user_id || ' ' || m.domain = ANY ($9)
+                           OR m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port = ANY ($9)))
                OR $5 = 'active' AND m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $7)
-                  AND lower(m.smtp_host) <> ALL ($8) AND m.domain <> ALL ($9))
+                  AND lower(m.smtp_host) <> ALL ($8) AND m.user_id || ' ' || m.domain <> ALL ($9)
+                  AND m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port <> ALL ($9))
         "
     };
 }
@@ -100,19 +103,18 @@ pub async fn mailbox_ids(
 
 type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
 
-/// The hosts and the domains that are paused as a whole.
+/// The hosts that are paused for everybody; and what is paused for one owner, as the user's id and the host or domain.
 async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
     const HELD: &str = "
-        SELECT coalesce(array_agg(key) FILTER (WHERE scope = 'host'), '{}'),
-               coalesce(array_agg(key) FILTER (WHERE scope = 'domain'), '{}')
-        FROM pauses WHERE until > $1 OR probing";
+        SELECT ARRAY(SELECT key FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)),
+               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $1)";
     sqlx::query_as(HELD).bind(now).fetch_one(pool).await
 }
 
 fn filtered<'q>(
     statement: &'static str,
     filter: &'q MailboxFilter,
-    (hosts, domains): (Vec<String>, Vec<String>),
+    (hosts, of_owners): (Vec<String>, Vec<String>),
     now: DateTime<Utc>,
 ) -> Asking<'q> {
     sqlx::query_scalar(statement)
@@ -124,7 +126,7 @@ fn filtered<'q>(
         .bind(&filter.search)
         .bind(now)
         .bind(hosts)
-        .bind(domains)
+        .bind(of_owners)
 }
 
 /// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.

@@ -12,6 +12,8 @@ pub struct PausedPlace {
     /// `host` or `domain`.
     pub scope: String,
     pub key: String,
+    /// The owner for whom it is paused; none for everybody.
+    pub user: Option<String>,
     pub reason: String,
     pub until: DateTime<Utc>,
     /// Its breaker is open: once `until` has passed, one mailbox at a time tries.
@@ -23,18 +25,24 @@ pub struct PausedPlace {
 /// Returns the hosts and domains that are paused at `now`, or try one mailbox at a time.
 pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<PausedPlace>, sqlx::Error> {
     const PAUSED: &str = "
-        SELECT p.scope, p.key, p.reason, p.until, p.probing, (
+        SELECT p.scope, p.key, NULL::text AS user, p.reason, p.until, p.probing, (
                    SELECT count(*) FROM mailboxes m
                    WHERE p.probing AND m.id IN (SELECT jsonb_object_keys(p.refused)::bigint)
                      AND m.state = 'disabled' AND lower(m.smtp_host) = p.key
                ) AS returning
-        FROM pauses p WHERE p.until > $1 OR p.probing ORDER BY p.scope DESC, p.key";
+        FROM pauses p WHERE p.scope = 'host' AND (p.until > $1 OR p.probing)
+        UNION ALL
+        SELECT p.scope, p.key, u.email, p.reason, p.until, false, 0
+        FROM owner_pauses p JOIN users u ON u.id = p.user_id WHERE p.until > $1
+        ORDER BY scope DESC, key";
     sqlx::query_as(PAUSED).bind(now).fetch_all(pool).await
 }
 
-/// Returns how many mail hosts are paused at `now`, or try one mailbox at a time.
+/// Returns how many mail hosts are paused at `now`, for everybody or for one owner, or try one mailbox at a time.
 pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
-    const COUNT: &str = "SELECT count(*) FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)";
+    const COUNT: &str = "
+        SELECT (SELECT count(*) FROM pauses WHERE scope = 'host' AND (until > $1 OR probing))
+               + (SELECT count(*) FROM owner_pauses WHERE scope = 'host' AND until > $1)";
     sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
 }
 

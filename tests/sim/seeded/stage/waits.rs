@@ -96,6 +96,7 @@ impl Stage {
         all.iter().any(|partner| {
             partner.id != mailbox.id
                 && partner.can_receive
+                && !self.world.avoids(mailbox.id, partner.id)
                 && roster.contains(&partner.id)
                 && self.judge.is_unused(mailbox.day, mailbox.id, partner.id, round as i16)
         })

@@ -3,6 +3,7 @@
 //! Every mailbox of a world stands in shard 0, owes what it is enrolled with from the first day on, and may send at any
 //! hour. The day is [`DAY`], noon.
 
+pub mod blame;
 pub mod effects;
 pub mod endings;
 pub mod racing;
@@ -375,6 +376,21 @@ macro_rules! ledger_conformance {
                 what_the_ledger_knows_is_not_written_again
                 a_thread_whose_answer_was_lost_is_not_answered_again
                 an_answer_that_was_lost_ends_no_other_thread_with_its_id
+            );
+        }
+        mod blame {
+            $crate::conformance_cases!($crate::conformance::ledger::blame, super::$world,
+                a_foreign_hosts_word_about_a_partner_concerns_their_pair_alone
+                a_pair_is_avoided_for_as_long_as_the_host_says
+                a_partners_own_host_is_believed
+                the_hosts_of_two_owners_are_believed_and_two_of_one_owner_are_not
+                what_two_owners_hosts_say_counts_for_as_long_as_both_say_it
+                two_owners_in_one_settle_are_believed
+                what_passes_within_the_hour_concerns_the_pair_alone
+                what_we_find_ourselves_is_believed
+                a_host_that_refuses_most_of_its_partners_rests_for_its_owner
+                a_host_that_takes_most_mails_is_no_suspect
+                a_domain_rests_for_its_owner_alone
             );
         }
         mod effects {

@@ -139,13 +139,28 @@ impl Tables {
             Some(Mark::Alert) => self.alert(sender, end.at, reason),
             _ => {}
         }
-        if let Some((measure, mailbox)) = effects.partner.zip(self.mailboxes.get_mut(&partner))
-            && stand(&mut mailbox.receiving, measure, end.at, reason)
-        {
-            self.tell(kind("partner", "excluded", measure), Some(partner), reason);
+        if let Some(measure) = effects.partner {
+            self.blame_partner_for(end, sender, partner, measure);
         }
-        let Some(domain) = self.mailboxes.get(&sender).map(|mailbox| mailbox.domain.to_string()) else { return };
-        self.pause_whole("domain", domain, effects.domain, end);
+        if let Some(measure) = effects.domain
+            && self.rest_domain(sender, end_of(measure, end.at))
+        {
+            self.tell("domain-paused", None, reason);
+        }
+    }
+
+    /// What the answer says about the partner. Whom it counts for depends on whose word it is.
+    fn blame_partner_for(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, measure: Measure) {
+        let (said, told) = ((end.at, end_of(measure, end.at)), (end.outcome.reply.is_some(), end.outcome.reason));
+        let Some(until) = self.blame_partner((sender, partner), said, told) else { return };
+        let is_for_good = until == DateTime::<Utc>::MAX_UTC;
+        let rest =
+            if is_for_good { Measure::Disable } else { Measure::Pause((until - end.at).to_std().unwrap_or_default()) };
+        if let Some(mailbox) = self.mailboxes.get_mut(&partner)
+            && stand(&mut mailbox.receiving, rest, end.at, end.outcome.reason)
+        {
+            self.tell(kind("partner", "excluded", rest), Some(partner), end.outcome.reason);
+        }
     }
 
     /// What the answer says about the sender's host. Returns whether the sender is spared its disabling.

@@ -1,0 +1,76 @@
+//! /api/warmup/pauses: mail hosts and domains whose mailboxes wait. An owner sees and ends what is the owner's.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    auth::Caller,
+    extract::Asked,
+    problem::Problem,
+    reply::{Envelope, Reply},
+};
+use crate::app::{
+    pauses::{self, EndError, PauseKey, StandingPause},
+    standing::Freed,
+};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct PauseList {
+    /// Hosts first, by name.
+    pauses: Vec<StandingPause>,
+}
+
+/// What is paused.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Scope {
+    Host,
+    Domain,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    #[param(inline)]
+    scope: Scope,
+    /// The host or the domain, as the list shows it.
+    key: String,
+    /// Only the pause of this owner; without it also the one for everybody.
+    user: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ended {
+    ended: Vec<Freed>,
+}
+
+/// Lists the pauses of mail hosts and domains that stand.
+#[utoipa::path(get, path = "/pauses", tag = "mailboxes",
+    responses((status = 200, description = "Those that concern the caller's mailboxes", body = Envelope<PauseList>)))]
+pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<PauseList> {
+    let (desk, scope) = (&front.desk, caller.identity.scope());
+    let pauses = pauses::standing_pauses(&desk.database, scope, desk.clock.now()).await?;
+    Ok(front.answer(PauseList { pauses }))
+}
+
+/// Ends a pause. One for everybody is an admin's to end.
+#[utoipa::path(delete, path = "/pauses", tag = "mailboxes", params(Parameters),
+    responses((status = 200, description = "What was ended", body = Envelope<Ended>)))]
+pub(super) async fn end(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Ended> {
+    let desk = &front.desk;
+    let scope = match asked.scope {
+        Scope::Host => "host",
+        Scope::Domain => "domain",
+    };
+    let wanted = PauseKey { scope, key: asked.key, user: asked.user };
+    let ended = pauses::end(&desk.database, caller.identity.scope(), &wanted, desk.clock.now()).await;
+    let ended = ended.map_err(|error| match error {
+        EndError::Database(error) => error.into(),
+        EndError::Common => Problem::admins_only(),
+        EndError::Unknown => Problem::not_found("there is no such pause: /api/warmup/pauses lists those that stand"),
+    })?;
+    Ok(front.answer(Ended { ended }))
+}

@@ -1,0 +1,76 @@
+//! Pauses of mail hosts and domains: which stand, and how one is ended.
+//!
+//! A host is paused for everybody, by what the mailboxes of several owners met there, or for one owner (name:port). A domain is
+//! paused for one owner. An owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use thiserror::Error;
+
+use super::{
+    census,
+    standing::{self, Freed, OPERATOR},
+};
+pub use crate::adapters::postgres::standing::{StandingPause, standing_pauses};
+use crate::{
+    adapters::postgres::{
+        plan_requests,
+        standing::{Held, held, release},
+    },
+    domain::id::UserId,
+};
+
+/// Which pause is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseKey {
+    /// `host` or `domain`.
+    pub scope: &'static str,
+    /// A host's name, or name:port; a domain. In any case.
+    pub key: String,
+    /// Only the one of this owner; none for the common one and every owner's.
+    pub user: Option<String>,
+}
+
+/// Why no pause was ended.
+#[derive(Debug, Error)]
+pub enum EndError {
+    #[error("no such pause stands: `warmup pause list` shows those that do")]
+    Unknown,
+    #[error("it is paused for everybody")]
+    Common,
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Ends the pauses that `wanted` means: of `owner` alone, or of everybody. Returns those that it ended; their mailboxes are
+/// planned at once.
+///
+/// Returns `Common` if only a pause for everybody stands, which is not the owner's to end.
+pub async fn end(
+    pool: &PgPool,
+    owner: Option<UserId>,
+    wanted: &PauseKey,
+    now: DateTime<Utc>,
+) -> Result<Vec<Freed>, EndError> {
+    let key = wanted.key.trim().trim_end_matches('.').to_lowercase();
+    let (host, domain) = if wanted.scope == "host" { (Some(key.as_str()), None) } else { (None, Some(key.as_str())) };
+    let mut transaction = pool.begin().await?;
+    let found = held(&mut transaction, host, domain, now).await?;
+    let is_meant = |held: &Held| wanted.user.as_ref().is_none_or(|user| is_of(held, user));
+    let is_theirs = |held: &Held| owner.is_none_or(|owner| held.user_id == Some(owner.0));
+    let (theirs, others): (Vec<Held>, Vec<Held>) = found.into_iter().filter(is_meant).partition(is_theirs);
+    if theirs.is_empty() {
+        let is_common = others.iter().any(|held| held.user_id.is_none());
+        return Err(if is_common { EndError::Common } else { EndError::Unknown });
+    }
+    let ended = release(&mut transaction, &theirs, OPERATOR, now).await?;
+    let able = standing::of_held(&mut transaction, &ended).await?;
+    plan_requests::request(&mut transaction, &able).await?;
+    transaction.commit().await?;
+    census::mark(pool).await;
+    Ok(ended.into_iter().map(Freed::of).collect())
+}
+
+fn is_of(held: &Held, user: &str) -> bool {
+    held.user.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(user.trim()))
+}

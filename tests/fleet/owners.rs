@@ -1,0 +1,103 @@
+//! Two owners, one of whom is no good: the mail hosts, addresses and domains of the one change nothing that belongs to the
+//! other, whose mailboxes have a usual day.
+
+use std::fmt::Write;
+
+use sqlx::PgPool;
+use warmup_support::{
+    day::{DATE, Day, Plan},
+    smtp::{Act, FaultyHost, Moment, Script},
+};
+
+/// The other owner's mailboxes, and what each owes.
+const HONEST: usize = 24;
+const QUOTA: i16 = 8;
+
+/// From 09:00 to 12:00, with an hour to catch up in.
+fn day(csv: String) -> Plan {
+    Plan::of(csv).with("WARMUP_ALLOW_PLAINTEXT", "true").speed(500.0).until(13, 0)
+}
+
+fn csv() -> String {
+    "email,password,smtp_host,smtp_port,smtp_security,user,window,ramp_start,daily_max\n".to_owned()
+}
+
+fn enrol(csv: &mut String, email: &str, host: &FaultyHost, owner: &str) {
+    let port = host.port();
+    writeln!(csv, "{email},secret,127.0.0.1,{port},none,{owner},09:00-12:00,{QUOTA},{QUOTA}").unwrap();
+}
+
+fn honest(csv: &mut String, host: &FaultyHost) {
+    (0..HONEST).for_each(|n| enrol(csv, &format!("box{n}@honest.test"), host, "honest@owner.test"));
+}
+
+/// The honest owner's mailboxes that did not fill their quota or do not receive.
+async fn harmed(pool: &PgPool) -> Vec<String> {
+    let query = "SELECT m.email || ': ' || coalesce(sent, 0) || ' sent, ' || state || ', receives ' || receives
+                 FROM mailboxes m JOIN users u ON u.id = m.user_id AND u.email = 'honest@owner.test'
+                 LEFT JOIN mailbox_days d ON d.mailbox_id = m.id AND d.day = $1
+                 WHERE coalesce(d.sent, 0) < $2 OR m.state <> 'active' OR NOT m.receives ORDER BY m.id";
+    sqlx::query_scalar(query).bind(DATE).bind(QUOTA).fetch_all(pool).await.unwrap()
+}
+
+/// Events that name the honest owner or a mailbox of that owner, but for the enrolment.
+async fn naming_the_honest(pool: &PgPool) -> Vec<String> {
+    let query = "SELECT e.kind || ' ' || e.reason || ' ' || e.detail
+                 FROM events e LEFT JOIN mailboxes m ON m.id = e.mailbox_id
+                 JOIN users u ON u.email = 'honest@owner.test'
+                 WHERE (m.user_id = u.id OR e.user_id = u.id OR e.detail LIKE '%box%@honest.test%')
+                   AND e.kind NOT IN ('mailbox-enrolled', 'user-created')
+                 ORDER BY e.id";
+    sqlx::query_scalar(query).fetch_all(pool).await.unwrap()
+}
+
+async fn told(pool: &PgPool, kind: &str) -> Vec<String> {
+    let query = "SELECT coalesce(u.email, 'admins') || ': ' || e.reason || ' ' || e.detail
+                 FROM events e LEFT JOIN users u ON u.id = e.user_id WHERE kind = $1 ORDER BY e.id";
+    sqlx::query_scalar(query).bind(kind).fetch_all(pool).await.unwrap()
+}
+
+async fn refusals(day: &Day, reason: &str) -> i64 {
+    let query = "SELECT count(*) FROM logs WHERE reason = $1";
+    sqlx::query_scalar(query).bind(reason).fetch_one(day.database.pool()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_lies_about_partners_and_one_that_claims_a_domain_harm_their_own_owner_alone() {
+    let refuses = [Act::say("550 5.1.1 User unknown\r\n")];
+    let forged = [Act::say("550 5.7.26 Unauthenticated sender\r\n")];
+    let (usual, liar, forger) = tokio::join!(
+        FaultyHost::start(Script::usual()),
+        FaultyHost::start(Script::usual().at(Moment::Rcpt, refuses)),
+        FaultyHost::start(Script::usual().at(Moment::Dot, forged))
+    );
+    let mut csv = csv();
+    honest(&mut csv, &usual);
+    for n in 0..2 {
+        enrol(&mut csv, &format!("liar{n}@bad.test"), &liar, "bad@owner.test");
+        // An address in the other owner's domain, and one that could be anybody's.
+        enrol(&mut csv, &format!("forger{n}@honest.test"), &forger, "bad@owner.test");
+        enrol(&mut csv, &format!("forger{n}@gmail.com"), &forger, "bad@owner.test");
+    }
+    let day = day(csv).run().await;
+    let pool = day.database.pool();
+    assert_eq!(harmed(pool).await, [""; 0]);
+    assert_eq!(naming_the_honest(pool).await, [""; 0]);
+    let suspected = told(pool, "host-suspected").await;
+    assert!(!suspected.is_empty() && suspected.iter().all(|told| told.starts_with("bad@owner.test: refuses-partners")));
+    assert!(suspected[0].contains(&format!("127.0.0.1:{} refused 5 partners and took 0 mails", liar.port())));
+    let avoided = told(pool, "partner-avoided").await;
+    assert!(avoided.iter().all(|told| told.starts_with("admins: partner-unknown 127.0.0.1:")), "{avoided:?}");
+    assert!(refusals(&day, "partner-unknown").await <= 12, "five an hour at most: {avoided:?}");
+    let paused: Vec<(String, String)> = sqlx::query_as(
+        "SELECT u.email, p.key FROM owner_pauses p JOIN users u ON u.id = p.user_id WHERE scope = 'domain'",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert_eq!(paused, [("bad@owner.test".to_owned(), "honest.test".to_owned())], "gmail.com is never paused");
+    let states: Vec<(String, Option<String>)> =
+        sqlx::query_as("SELECT state, reason FROM mailboxes WHERE domain = 'gmail.com'").fetch_all(pool).await.unwrap();
+    assert_eq!(states, vec![("paused".to_owned(), Some("domain-unauthenticated".to_owned())); 2]);
+    assert!(refusals(&day, "domain-unauthenticated").await <= 4, "each was tried once");
+}
