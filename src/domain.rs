@@ -23,6 +23,7 @@ pub mod duties;
 pub mod enrolment;
 pub mod free_mail;
 pub mod health;
+pub mod helo_name;
 pub mod host_window;
 pub mod hosts;
 pub mod id;

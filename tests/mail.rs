@@ -9,6 +9,8 @@ mod content;
 mod deadlines;
 #[path = "mail/definite.rs"]
 mod definite;
+#[path = "mail/every_host.rs"]
+mod every_host;
 #[path = "mail/postfix.rs"]
 mod postfix;
 #[path = "mail/secrets.rs"]

@@ -10,15 +10,19 @@
 mod address;
 mod connect;
 mod dialogue;
+mod host_memory;
 mod line;
 mod link;
 mod message;
 mod offers;
 mod patience;
+mod pinned;
+mod race;
 mod redact;
 mod rehearsal;
 mod reply;
 mod resolver;
+mod sasl;
 mod sessions;
 mod tls;
 mod trace;
@@ -27,15 +31,17 @@ mod wire;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lettre::transport::smtp::{authentication::Credentials, extension::ClientId};
-use secrecy::{ExposeSecret, SecretString};
+use lettre::transport::smtp::extension::ClientId;
+use secrecy::SecretString;
 use thiserror::Error;
 
 use self::{
     dialogue::{Dialogue, Terms},
+    host_memory::HostMemory,
     message::Letter,
     patience::Patience,
     resolver::Resolver,
+    sasl::Login,
 };
 pub use self::{
     rehearsal::{Candidate, Rehearsal},
@@ -44,6 +50,7 @@ pub use self::{
 use crate::{
     domain::{
         content::judge_marker,
+        helo_name::is_helo_name,
         mailbox::Security,
         outcome::{
             Reply,
@@ -81,7 +88,7 @@ pub enum SetupError {
         "WARMUP_HEADER `{0}` can't mark a mail: write the name of a header field that means nothing else, such as X-Warmup"
     )]
     Header(String),
-    #[error("`{0}` is no host name for EHLO: letters, digits, dots and hyphens")]
+    #[error("WARMUP_HELO_NAME `{0}` can't stand in EHLO: write a full host name, or an address such as [192.0.2.1]")]
     HelloName(String),
     #[error("TLS: {0}")]
     Tls(String),
@@ -106,7 +113,7 @@ impl SmtpMailer {
         clock: Arc<dyn Clock>,
     ) -> Result<SmtpMailer, SetupError> {
         let tls = tls::client_config(config.tls_ca_file.as_deref())?;
-        if let Some(name) = config.hello_name.as_ref().filter(|name| !is_name(name, ".-")) {
+        if let Some(name) = config.hello_name.as_ref().filter(|name| !is_helo_name(name)) {
             return Err(SetupError::HelloName(name.clone()));
         }
         if judge_marker(&config.header).is_err() {
@@ -116,6 +123,7 @@ impl SmtpMailer {
             terms: Terms {
                 tls,
                 resolver: Resolver::default(),
+                memory: HostMemory::default(),
                 allow_private: config.allow_private_hosts,
                 hello: config.hello_name.or_else(full_host_name),
             },
@@ -146,10 +154,10 @@ impl SmtpMailer {
         if !flight.username.is_empty() {
             let opened = self.opener.open(flight.sender.mailbox, &flight.endpoint, &flight.sealed_password);
             let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
-            login = credentials(&flight.username, password);
+            login = Login::new(&flight.username, password);
         }
         let letter: Letter = message::compose(mail, &self.header)?;
-        dialogue.submit(&flight.endpoint, login, &letter).await
+        dialogue.submit(login.as_ref(), &letter).await
     }
 }
 
@@ -163,7 +171,7 @@ impl Mailer for SmtpMailer {
             deadline: started.after(self.mail_deadline),
             cancel: gate.cancel.clone(),
         };
-        let mut dialogue = Dialogue::new(&self.terms, patience, gate);
+        let mut dialogue = Dialogue::new(&self.terms, &mail.flight.endpoint, patience, gate);
         let mut secret = None;
         let evidence = match self.submit(mail, &mut dialogue, &mut secret).await {
             Ok(reply) => Evidence::Reply(reply),
@@ -185,15 +193,4 @@ fn full_host_name() -> Option<String> {
         ClientId::Domain(name) if name.contains('.') => Some(name),
         _ => None,
     }
-}
-
-/// A mailbox without user name or password submits without AUTH.
-fn credentials(username: &str, password: &SecretString) -> Option<Credentials> {
-    let password = password.expose_secret();
-    let has_both = !username.is_empty() && !password.is_empty();
-    has_both.then(|| Credentials::new(username.to_owned(), password.to_owned()))
-}
-
-fn is_name(name: &str, marks: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
 }

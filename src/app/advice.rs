@@ -17,12 +17,23 @@ pub fn on(reason: &str, email: &str) -> Option<String> {
             format!("the host speaks no STARTTLS there: {}", set("--smtp-port 465 --smtp-security tls"))
         }
         "certificate-bad" => format!(
-            "the certificate is not this host's: {}, or name a private authority in WARMUP_TLS_CA_FILE",
+            "the certificate is not this host's, or not trusted: {}; or put the certificate of a private authority, or a \
+             self-signed one with the host's name as its subjectAltName, into the file of WARMUP_TLS_CA_FILE",
             set("--smtp-host HOST")
         ),
         "tls-failed" | "protocol-error" => {
             format!("the host may speak another kind of TLS on this port: {}", set("--smtp-security tls (or starttls)"))
         }
+        "helo-refused" => {
+            "the host refuses the name that the workers give in EHLO: set WARMUP_HELO_NAME (in the chart \
+                           `settings.WARMUP_HELO_NAME`) to a full host name that leads to their public address, and \
+                           restart them"
+                .to_owned()
+        }
+        "no-greeting" => format!(
+            "the port may speak TLS from the start, as 465 does: {}; if not, the host is slow and is tried again",
+            set("--smtp-security tls")
+        ),
         "plaintext-refused" => format!("{}, or WARMUP_ALLOW_PLAINTEXT=true", set("--smtp-security starttls")),
         "private-host" => "use a public mail host, or WARMUP_ALLOW_PRIVATE_HOSTS=true".to_owned(),
         "seal-broken" => format!(

@@ -110,7 +110,7 @@ pub fn smtp(settings: &Settings) -> SmtpConfig {
         allow_private_hosts: settings.allow_private_hosts,
         tls_ca_file: settings.tls_ca_file.clone(),
         header: settings.header.clone(),
-        hello_name: None,
+        hello_name: settings.helo_name.clone(),
     }
 }
 

@@ -10,7 +10,8 @@ mod text;
 pub(super) use number::{decimal, milliseconds, minutes, whole};
 pub(super) use redis::redis_url;
 pub(super) use text::{
-    active_hours, choice, database_url, file, folder, header, master_key, name, prefix, socket, time_zone, token,
+    active_hours, choice, database_url, file, folder, header, helo_name, master_key, name, prefix, socket, time_zone,
+    token,
 };
 
 /// One kind of value.

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use super::{
     LogFormat, MasterKey,
     kind::{
-        Flag, Kind, active_hours, choice, database_url, decimal, file, folder, header, master_key, milliseconds,
-        minutes, name, optional, prefix, redis_url, socket, time_zone, token, whole,
+        Flag, Kind, active_hours, choice, database_url, decimal, file, folder, header, helo_name, master_key,
+        milliseconds, minutes, name, optional, prefix, redis_url, socket, time_zone, token, whole,
     },
     row::{Reader, Row, settings},
 };
@@ -68,10 +68,12 @@ settings! {
         mailbox_cooldown_min: Duration = "WARMUP_MAILBOX_COOLDOWN_MIN_MS", "180000", milliseconds(0..=86_400_000);
         /// The longest time before the same mailbox sends again.
         mailbox_cooldown_max: Duration = "WARMUP_MAILBOX_COOLDOWN_MAX_MS", "600000", milliseconds(0..=86_400_000);
-        /// How long a mail host may take for each step up to the final dot.
+        /// How long a mail host may take for each step up to the final dot; its greeting may take ten times as long.
         smtp_timeout: Duration = "WARMUP_SMTP_TIMEOUT_MS", "30000", milliseconds(100..=600_000);
         /// How long an IMAP server may take for each step.
         imap_timeout: Duration = "WARMUP_IMAP_TIMEOUT_MS", "30000", milliseconds(100..=600_000);
+        /// The name that workers give mail hosts in EHLO; by default the machine's full name, else its address.
+        helo_name: Option<String> = "WARMUP_HELO_NAME", "", optional(helo_name());
         /// The header field that marks a warm-up mail, so that its owner can filter it.
         header: String = "WARMUP_HEADER", "X-Warmup", header();
         /// A file with texts for mails and replies, instead of the stored or built-in ones.

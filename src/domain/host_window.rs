@@ -21,7 +21,8 @@ pub const IN_GOOD_TIME: Duration = Duration::from_secs(10);
 const SLOW_AFTER: u32 = 3;
 
 /// Reasons for which a mail failed because the host did not answer, or the connection to it broke.
-const SILENT: &[&str] = &["timeout", "host-unreachable", "connection-lost", "protocol-error", "tls-failed"];
+const SILENT: &[&str] =
+    &["timeout", "no-greeting", "host-unreachable", "connection-lost", "protocol-error", "tls-failed"];
 
 /// Reasons that rest on something the host answered, though not on one of its replies.
 const ANSWERED: &[&str] = &["certificate-bad", "starttls-missing", "auth-missing"];

@@ -1,5 +1,10 @@
 //! TLS or nothing: no certificate but the host's own, no plain text where TLS was asked for.
 
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
 use warmup::{
     adapters::smtp::SmtpConfig,
     domain::{
@@ -50,6 +55,42 @@ async fn a_certificate_of_nobody_we_trust_is_refused() {
         assert_certificate_refused(&seen.outcome);
         assert!(!seen.host.heard().contains("AUTH"));
     }
+}
+
+/// What `openssl req -x509` makes: a self-signed certificate that says CA:TRUE.
+fn authority(name: &str) -> Identity {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .unwrap();
+    Identity { pem: certificate.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_of_an_authority_is_trusted_if_the_file_holds_it() {
+    let host = authority("127.0.0.1");
+    for (script, security) in
+        [(Script::tls(host.clone()), Security::Tls), (Script::starttls(host.clone()), Security::Starttls)]
+    {
+        let seen = send_trusting(&host, script.clone(), security).await;
+        assert_eq!(seen.outcome.fate, Fate::Sent, "{:?}", seen.outcome);
+        let seen = send_trusting(&authority("127.0.0.1"), script, security).await;
+        assert_certificate_refused(&seen.outcome);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_file_is_trusted_for_its_own_names_only() {
+    let host = authority("mail.other.test");
+    let seen = send_trusting(&host, Script::tls(host.clone()), Security::Tls).await;
+    assert_certificate_refused(&seen.outcome);
+    assert!(!seen.host.heard().contains("AUTH"));
 }
 
 #[tokio::test]

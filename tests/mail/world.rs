@@ -128,6 +128,15 @@ pub async fn send_with(config: SmtpConfig, script: Script, gate: Gate, security:
     Seen { outcome: delivery.outcome, host }
 }
 
+/// Sends a mail to a host that follows `script`, and another by the same mailer, which may have learned from the first.
+pub async fn send_twice_to(script: Script) -> ([Outcome; 2], FaultyHost) {
+    let host = FaultyHost::start(script).await;
+    let (mailer, gate) = (mailer(config()), Gate::always());
+    let first = mailer.send(&mail(host.port(), Security::None), &gate).await.outcome;
+    let second = mailer.send(&mail(host.port(), Security::None), &gate).await.outcome;
+    ([first, second], host)
+}
+
 /// A PEM file for `tls_ca_file`, with the folder that it lives in.
 pub fn ca_file(pem: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

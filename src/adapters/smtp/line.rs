@@ -1,18 +1,17 @@
 //! An open connection on which commands can be given: the library that writes them, the wire on which their replies are
 //! read, and what the host offers.
 
-use lettre::transport::smtp::{
-    authentication::{Credentials, Mechanism},
-    client::AsyncSmtpConnection,
-    commands::Auth,
-    response::{Category, Code, Detail, Response, Severity},
-};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 
-use super::{offers::Offers, wire::Wire};
+use super::{
+    offers::Offers,
+    sasl::{Login, Mechanism},
+    wire::Wire,
+};
 use crate::domain::outcome::{Reply, judge::Evidence};
 
-/// AUTH LOGIN asks for two answers; who asks for more than this will not have enough.
-const MOST_CHALLENGES: usize = 10;
+/// The reply that asks for the next line of a login (RFC 4954 section 4).
+const CHALLENGE: u16 = 334;
 
 pub(super) struct Line {
     pub(super) wire: Wire,
@@ -30,24 +29,16 @@ impl Line {
         self.wire.reply().await
     }
 
-    /// Logs in, as far as we have answers, and returns the last reply.
-    pub(super) async fn log_in(&mut self, credentials: &Credentials) -> Result<Reply, Evidence> {
-        let mechanism = self.offers.mechanism().ok_or(Evidence::AuthMissing)?;
-        let auth = Auth::new(mechanism, credentials.clone(), None);
-        let auth = auth.map_err(|error| Evidence::Unsendable(error.to_string()))?;
-        let mut reply = self.ask(Some(auth.to_string())).await?;
-        for _ in 0..MOST_CHALLENGES {
-            let Some(answer) = answer(&reply, mechanism, credentials) else { break };
+    /// Logs in by `mechanism`, as far as we have answers, and returns the last reply.
+    pub(super) async fn log_in(&mut self, login: &Login<'_>, mechanism: Mechanism) -> Result<Reply, Evidence> {
+        let mut reply = self.ask(Some(login.command(mechanism))).await?;
+        let mut place = 0;
+        while reply.code == CHALLENGE
+            && let Some(answer) = login.answer(mechanism, place)
+        {
             reply = self.ask(Some(answer)).await?;
+            place += 1;
         }
         Ok(reply)
     }
-}
-
-/// Returns what to say to a challenge of AUTH; `None` where `reply` is none, or one that we have no answer to.
-fn answer(reply: &Reply, mechanism: Mechanism, credentials: &Credentials) -> Option<String> {
-    let code = Code::new(Severity::PositiveIntermediate, Category::Unspecified3, Detail::Four);
-    let challenge = (reply.code == u16::from(code)).then(|| Response::new(code, vec![reply.text.clone()]))?;
-    let answer = Auth::new_from_response(mechanism, credentials.clone(), &challenge).ok()?;
-    Some(answer.to_string())
 }

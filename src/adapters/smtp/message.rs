@@ -5,7 +5,7 @@
 use lettre::{Address, address::AddressError};
 use mail_builder::{
     MessageBuilder,
-    headers::{address, content_type::ContentType, message_id::MessageId, raw::Raw},
+    headers::{HeaderType, address, content_type::ContentType, message_id::MessageId, raw::Raw, text::Text},
     mime::MimePart,
 };
 use sha2::{Digest, Sha256};
@@ -43,9 +43,9 @@ impl Letter {
 pub(super) fn compose(mail: &Outgoing, header: &str) -> Result<Letter, Evidence> {
     let (sender, recipient) = (&mail.flight.sender, &mail.flight.recipient);
     let mut message = MessageBuilder::new()
-        .from(named(sender))
-        .to(named(recipient))
-        .subject(one_line(&mail.flight.subject))
+        .header("From", named(sender))
+        .header("To", named(recipient))
+        .header("Subject", words(one_line(&mail.flight.subject)))
         .date(mail.date.timestamp())
         .message_id(message_id(&mail.flight.message_id)?)
         .header(header, Raw::new(MARK));
@@ -70,9 +70,23 @@ fn parts(mail: &Outgoing) -> MimePart<'static> {
     MimePart::new(kind, vec![MimePart::new("text/plain", text), MimePart::new("text/html", page)])
 }
 
-fn named(party: &Party) -> address::Address<'_> {
-    let name = Some(one_line(&party.display_name)).filter(|name| !name.is_empty());
-    address::Address::new_address(name, &party.email)
+/// A text of a header. ASCII stays as it is and is folded at its spaces (RFC 5322 section 2.2.3); the library would make
+/// encoded words (RFC 2047) of it once it is longer than a line.
+fn words(text: String) -> HeaderType<'static> {
+    if text.is_ascii() { Raw::new(text).into() } else { Text::new(text).into() }
+}
+
+/// A display name with its address. An ASCII name is a quoted string, which is folded as any text is.
+fn named(party: &Party) -> HeaderType<'_> {
+    let name = one_line(&party.display_name);
+    if name.is_empty() {
+        return address::Address::new_address(None::<String>, &party.email).into();
+    }
+    if !name.is_ascii() || !party.email.is_ascii() {
+        return address::Address::new_address(Some(name), &party.email).into();
+    }
+    let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+    Raw::new(format!("\"{quoted}\" <{}>", party.email)).into()
 }
 
 /// The address for the envelope. A quoted local part (RFC 5322 section 3.4.1) that holds what parts addresses in a list

@@ -1,7 +1,7 @@
 //! What a host offers: the lines of its reply to EHLO, each a keyword and what belongs to it (RFC 5321 section 4.1.1.1).
 //! The first should be its name; hosts are let in that leave it out.
 
-use lettre::transport::smtp::authentication::{DEFAULT_MECHANISMS, Mechanism};
+use super::sasl::Mechanism;
 
 /// To take TLS on this connection (RFC 3207).
 pub(super) const STARTTLS: &str = "STARTTLS";
@@ -13,6 +13,9 @@ pub(super) const PIPELINING: &str = "PIPELINING";
 pub(super) const SMTPUTF8: &str = "SMTPUTF8";
 
 const AUTH: &str = "AUTH";
+
+/// How hosts wrote AUTH before it was a standard; some write only this.
+const OLD_AUTH: &str = "AUTH=";
 
 pub(super) struct Offers(String);
 
@@ -26,19 +29,29 @@ impl Offers {
         self.of_keyword(keyword).next().is_some()
     }
 
-    /// Returns how to log in: by the first mechanism of ours that the host offers (RFC 4954).
-    pub(super) fn mechanism(&self) -> Option<Mechanism> {
-        let offered: Vec<&str> = self.of_keyword(AUTH).flatten().collect();
-        let is_offered = |ours: &&Mechanism| offered.iter().any(|one| one.eq_ignore_ascii_case(&ours.to_string()));
-        DEFAULT_MECHANISMS.iter().find(is_offered).copied()
+    /// Returns the mechanisms of ours that the host offers (RFC 4954), the one to try first at the front.
+    pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
+        let new: Vec<&str> = self.of_keyword(AUTH).flatten().collect();
+        let old = self.lines().filter_map(|line| {
+            let (keyword, mechanisms) = line.split_at_checked(OLD_AUTH.len())?;
+            keyword.eq_ignore_ascii_case(OLD_AUTH).then(|| mechanisms.split_ascii_whitespace())
+        });
+        let offered: Vec<&str> = old.flatten().chain(new).collect();
+        let is_offered = |ours: &Mechanism| offered.iter().any(|name| name.eq_ignore_ascii_case(ours.name()));
+        Mechanism::ALL.into_iter().filter(is_offered).collect()
     }
 
     /// The words after `keyword`, for each of its lines.
     fn of_keyword(&self, keyword: &str) -> impl Iterator<Item = impl Iterator<Item = &str>> {
-        self.0.lines().filter_map(move |line| {
-            let mut words = line.get(4..)?.split_ascii_whitespace();
+        self.lines().filter_map(move |line| {
+            let mut words = line.split_ascii_whitespace();
             words.next()?.eq_ignore_ascii_case(keyword).then_some(words)
         })
+    }
+
+    /// The lines without their code.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.lines().filter_map(|line| line.get(4..))
     }
 }
 
@@ -62,11 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn plain_is_taken_before_login_and_nothing_else() {
-        let mechanism = |auth: &str| Offers::of(format!("250-host.test\r\n{auth}").as_bytes()).mechanism();
-        assert_eq!(mechanism("250 AUTH LOGIN PLAIN\r\n"), Some(Mechanism::Plain));
-        assert_eq!(mechanism("250-AUTH CRAM-MD5\r\n250 auth login\r\n"), Some(Mechanism::Login));
-        assert_eq!(mechanism("250 AUTH XOAUTH2 PLAIN-CLIENTTOKEN\r\n"), None);
-        assert_eq!(mechanism("250 SIZE\r\n"), None);
+    fn plain_is_tried_before_login_and_nothing_else() {
+        let mechanisms = |auth: &str| Offers::of(format!("250-host.test\r\n{auth}").as_bytes()).mechanisms();
+        let both = [Mechanism::Plain, Mechanism::Login];
+        assert_eq!(mechanisms("250 AUTH LOGIN PLAIN\r\n"), both);
+        assert_eq!(mechanisms("250-AUTH CRAM-MD5\r\n250 auth login\r\n"), [Mechanism::Login]);
+        assert_eq!(mechanisms("250 AUTH XOAUTH2 PLAIN-CLIENTTOKEN\r\n"), []);
+        assert_eq!(mechanisms("250 SIZE\r\n"), []);
+        assert_eq!(mechanisms("250-SIZE\r\n250 AUTH=LOGIN PLAIN\r\n"), both);
+        assert_eq!(mechanisms("250-auth=login\r\n250 AUTH LOGIN PLAIN\r\n"), both);
+        assert_eq!(mechanisms("250 AUTH= \r\n"), []);
     }
 }

@@ -3,6 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::sasl::{plain_response, prepare};
 use crate::domain::outcome::Outcome;
 
 const REDACTED: &str = "[redacted]";
@@ -26,10 +27,12 @@ fn forms(username: &str, password: &SecretString) -> Vec<String> {
     if password.is_empty() {
         return Vec::new();
     }
+    let prepared = prepare(password);
     vec![
-        BASE64_STANDARD.encode(format!("\0{username}\0{password}")),
+        plain_response(&prepare(username), &prepared),
         BASE64_STANDARD.encode(password),
         password.to_owned(),
+        prepared.into_owned(),
     ]
 }
 

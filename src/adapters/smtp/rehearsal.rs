@@ -8,10 +8,11 @@ use std::{sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    SmtpMailer, credentials,
+    SmtpMailer,
     dialogue::Dialogue,
     patience::Patience,
     redact::{redact, redact_text},
+    sasl::Login,
     trace::{Step, Trace},
 };
 use crate::{
@@ -56,7 +57,7 @@ impl SmtpMailer {
             deadline: self.clock.machine().after(self.mail_deadline),
             cancel: gate.cancel.clone(),
         };
-        let mut dialogue = Dialogue::new(&self.terms, patience, gate);
+        let mut dialogue = Dialogue::new(&self.terms, &candidate.endpoint, patience, gate);
         dialogue.trace = Some(Trace::from_now(Arc::clone(&self.clock)));
         let mut secret = None;
         let ended = self.go_through(candidate, &mut dialogue, &mut secret).await;
@@ -84,9 +85,9 @@ impl SmtpMailer {
         self.terms.resolver.forget(&candidate.endpoint.host);
         let opened = self.opener.open(candidate.mailbox, &candidate.endpoint, &candidate.sealed_password);
         let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
-        let credentials = credentials(&candidate.username, password);
+        let login = Login::new(&candidate.username, password);
         let address = candidate.email.parse();
         let address = address.map_err(|error| Evidence::Unsendable(format!("{}: {error}", candidate.email)))?;
-        dialogue.rehearse(&candidate.endpoint, credentials, &address).await
+        dialogue.rehearse(login.as_ref(), &address).await
     }
 }

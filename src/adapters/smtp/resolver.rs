@@ -31,10 +31,10 @@ struct Answer {
 }
 
 impl Resolver {
-    /// A resolver that has heard at `asked` that `host` is at `address`.
+    /// A resolver that has heard at `asked` that `host` is at `addresses`.
     #[cfg(test)]
-    pub(super) fn told(host: &str, address: IpAddr, asked: MachineTime) -> Resolver {
-        let answer = Answer { addresses: vec![address], asked };
+    pub(super) fn told(host: &str, addresses: &[IpAddr], asked: MachineTime) -> Resolver {
+        let answer = Answer { addresses: addresses.to_vec(), asked };
         Resolver { answers: Mutex::new(HashMap::from([(host.to_owned(), answer)])) }
     }
 
@@ -82,7 +82,7 @@ mod tests {
     /// A resolver that has heard at second 100 that this host has moved.
     fn moved() -> (Resolver, IpAddr) {
         let elsewhere = "192.0.2.1".parse().unwrap();
-        (Resolver::told("127.0.0.1", elsewhere, at(100)), elsewhere)
+        (Resolver::told("127.0.0.1", &[elsewhere], at(100)), elsewhere)
     }
 
     #[tokio::test]

@@ -1,35 +1,40 @@
-//! TLS to a mail host: the public roots and the operator's own, the name of the host, and nothing less.
+//! TLS to a mail host: the public roots and the operator's own, the name of the host, and nothing less. A
+//! certificate of the operator's file may also be the server's own (`pinned.rs`).
 
 use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
-    client::Resumption,
+    client::{Resumption, WebPkiServerVerifier},
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SetupError, sessions::Sessions};
+use super::{SetupError, pinned::PinnedVerifier, sessions::Sessions};
 use crate::domain::outcome::judge::Evidence;
 
 /// Makes the one client configuration that all connections share.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SetupError> {
+    let setup = |error: &dyn std::error::Error| SetupError::Tls(error.to_string());
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = ca_file {
-        add_roots(&mut roots, path)?;
-    }
+    let own = ca_file.map(|path| add_roots(&mut roots, path)).transpose()?.unwrap_or_default();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let by_roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|error| setup(&error))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| SetupError::Tls(error.to_string()))?
-        .with_root_certificates(roots)
+        .map_err(|error| setup(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PinnedVerifier::new(by_roots, own)))
         .with_no_client_auth();
     config.resumption = Resumption::store(Arc::new(Sessions::default()));
     Ok(Arc::new(config))
 }
 
-fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
+/// Adds the certificates of a file, and returns them.
+fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
     let unreadable = |fault: String| SetupError::CaFile { path: path.to_owned(), fault };
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
@@ -37,10 +42,10 @@ fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
     if certificates.is_empty() {
         return Err(unreadable("it holds no certificate".into()));
     }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|error| unreadable(error.to_string()))?;
     }
-    Ok(())
+    Ok(certificates)
 }
 
 /// Speaks TLS on `stream` with the host called `host`, and checks that it is that host.

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::{Facts, Kind};
 use crate::{
     config::{LogFormat, MasterKey},
-    domain::{content, time::Window},
+    domain::{content, helo_name::is_helo_name, time::Window},
 };
 
 /// A value that is read and shown by a function.
@@ -133,6 +133,13 @@ pub(in crate::config) fn prefix() -> Text<String> {
     })
 }
 
+/// The name in EHLO.
+pub(in crate::config) fn helo_name() -> Text<String> {
+    text("host name", "a full host name, such as mail.example.com, or an address such as [192.0.2.1]", |text| {
+        if is_helo_name(text) { Ok(text.to_owned()) } else { Err("is neither a full host name nor an address literal") }
+    })
+}
+
 /// The field that marks our mails.
 pub(in crate::config) fn header() -> Text<String> {
     text("header field", "1 to 64 printable ASCII characters without colon or space, such as X-Warmup", |text| {
@@ -146,6 +153,13 @@ mod tests {
 
     fn read<T>(kind: Text<T>, text: &str) -> Result<String, &'static str> {
         kind.read(text).map(|value| kind.show(&value))
+    }
+
+    #[test]
+    fn a_helo_name_is_a_full_name_or_an_address_literal() {
+        assert_eq!(read(helo_name(), "mail.example.com").as_deref(), Ok("mail.example.com"));
+        assert_eq!(read(helo_name(), "[192.0.2.1]").as_deref(), Ok("[192.0.2.1]"));
+        assert!(read(helo_name(), "warmup-0").is_err());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Evidence {
     Reply(Reply),
     /// Nothing, or half a reply, within the time of the step.
     Timeout,
+    /// Not a word before the greeting, on a connection without TLS.
+    GreetingMissing,
     /// The connection was refused, closed or reset, or the host's name not found.
     Lost(String),
     /// Something that is not an SMTP reply.
@@ -78,6 +80,7 @@ impl Evidence {
     fn says(&self, stage: Stage) -> (&'static str, Effects) {
         match self {
             Evidence::Timeout => ("timeout", no_answer(stage, self)),
+            Evidence::GreetingMissing => ("no-greeting", trouble(stage)),
             Evidence::Lost(_) if stage == Stage::Connect => ("host-unreachable", no_answer(stage, self)),
             Evidence::Lost(_) => ("connection-lost", no_answer(stage, self)),
             Evidence::Garbled(_) | Evidence::Reply(_) => ("protocol-error", trouble(stage)),
@@ -106,6 +109,9 @@ impl Evidence {
             | Evidence::PrivateHost(text)
             | Evidence::Unsendable(text) => text.clone(),
             Evidence::Timeout => "no complete reply in time".into(),
+            Evidence::GreetingMissing => {
+                "no greeting in time: the port may speak TLS from the start; if it does, use security tls".into()
+            }
             Evidence::StarttlsMissing => "the host does not offer STARTTLS; use security tls if it has port 465".into(),
             Evidence::AuthMissing => "the host offers neither AUTH PLAIN nor AUTH LOGIN".into(),
             Evidence::PlaintextRefused => "security none needs WARMUP_ALLOW_PLAINTEXT=true".into(),
@@ -159,6 +165,7 @@ mod tests {
     fn faults() -> Vec<Evidence> {
         vec![
             Evidence::Timeout,
+            Evidence::GreetingMissing,
             Evidence::Lost("reset".into()),
             Evidence::Garbled("hello".into()),
             Evidence::CertificateBad("expired".into()),

@@ -13,6 +13,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -23,6 +24,12 @@ use tokio::{
 use warmup::local::sink::certificate::Identity;
 
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
+
+/// More than the commands of one packet take.
+const PACKET_BYTES: usize = 4096;
+
+/// So much of a mail is read for its Message-ID.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// When the host has a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +49,18 @@ pub enum Moment {
     Body,
     Dot,
     Quit,
+    /// A command that came in one packet with the one before, at a host that refuses that.
+    Excess,
+}
+
+/// What becomes of commands that come in one packet with the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Excess {
+    #[default]
+    Taken,
+    Dropped,
+    /// Each is answered as `Moment::Excess` says.
+    Refused,
 }
 
 /// What the host does.
@@ -58,6 +77,8 @@ pub enum Act {
     Do(Arc<dyn Fn() + Send + Sync>),
     /// Begins TLS.
     Tls,
+    /// Does nothing for so long: a host that takes its time.
+    Wait(Duration),
 }
 
 impl Act {
@@ -74,6 +95,9 @@ impl Act {
 #[derive(Clone)]
 pub struct Script {
     acts: HashMap<Moment, Vec<Act>>,
+    /// What happens instead at a moment, if the line holds this text.
+    cases: Vec<(Moment, String, Vec<Act>)>,
+    excess: Excess,
     identity: Option<Identity>,
     implicit_tls: bool,
 }
@@ -81,7 +105,13 @@ pub struct Script {
 impl Script {
     /// A host that takes every mail, offers AUTH and no TLS.
     pub fn usual() -> Script {
-        let script = Script { acts: HashMap::new(), identity: None, implicit_tls: false };
+        let script = Script {
+            acts: HashMap::new(),
+            cases: Vec::new(),
+            excess: Excess::Taken,
+            identity: None,
+            implicit_tls: false,
+        };
         script
             .at(Moment::Greeting, [Act::say("220 host.test ESMTP\r\n")])
             .at(Moment::Ehlo, [Act::say("250-host.test\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n")])
@@ -95,6 +125,7 @@ impl Script {
             .at(Moment::Body, [])
             .at(Moment::Dot, [Act::say("250 2.0.0 Ok: queued as 4XyZ\r\n")])
             .at(Moment::Quit, [Act::say("221 2.0.0 Bye\r\n"), Act::Close])
+            .at(Moment::Excess, [Act::say("503 5.5.0 One command at a time\r\n")])
     }
 
     /// The same host with STARTTLS, under `identity`.
@@ -116,19 +147,47 @@ impl Script {
         self.at(Moment::Ehlo, [Act::say(offer)])
     }
 
+    /// The same host, dropping what comes in one packet with a command.
+    pub fn dropping_excess(self) -> Script {
+        Script { excess: Excess::Dropped, ..self }
+    }
+
+    /// The same host, refusing what comes in one packet with a command.
+    pub fn refusing_excess(self) -> Script {
+        Script { excess: Excess::Refused, ..self }
+    }
+
+    /// Replaces what happens at `moment` if the client's line holds `text`. The first such case counts.
+    pub fn when(mut self, moment: Moment, text: &str, acts: impl IntoIterator<Item = Act>) -> Script {
+        self.cases.push((moment, text.to_owned(), acts.into_iter().collect()));
+        self
+    }
+
     /// Replaces what happens at `moment`.
     pub fn at(mut self, moment: Moment, acts: impl IntoIterator<Item = Act>) -> Script {
         self.acts.insert(moment, acts.into_iter().collect());
         self
+    }
+
+    fn acts(&self, moment: Moment, line: &str) -> Vec<Act> {
+        let case = self.cases.iter().find(|(at, text, _)| *at == moment && line.contains(text.as_str()));
+        case.map(|(_, _, acts)| acts).or_else(|| self.acts.get(&moment)).cloned().unwrap_or_default()
     }
 }
 
 /// A running host. Ends when dropped.
 pub struct FaultyHost {
     port: u16,
+    record: Record,
+    serving: JoinHandle<()>,
+}
+
+/// What a host remembers of all its sessions.
+#[derive(Clone, Default)]
+struct Record {
     heard: Arc<Mutex<Vec<u8>>>,
     connections: Arc<Mutex<usize>>,
-    serving: JoinHandle<()>,
+    accepted: Arc<Mutex<Vec<String>>>,
 }
 
 impl FaultyHost {
@@ -136,9 +195,9 @@ impl FaultyHost {
     pub async fn start(script: Script) -> FaultyHost {
         let listener = listen().expect("the loopback address has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let (heard, connections) = (Arc::default(), Arc::default());
-        let serving = tokio::spawn(serve(listener, script, Arc::clone(&heard), Arc::clone(&connections)));
-        FaultyHost { port, heard, connections, serving }
+        let record = Record::default();
+        let serving = tokio::spawn(serve(listener, script, record.clone()));
+        FaultyHost { port, record, serving }
     }
 
     pub fn port(&self) -> u16 {
@@ -147,12 +206,17 @@ impl FaultyHost {
 
     /// All that was said to it over all connections, decrypted, in order of arrival.
     pub fn heard(&self) -> String {
-        String::from_utf8_lossy(&self.heard.lock().expect("no session panics")).into_owned()
+        String::from_utf8_lossy(&self.record.heard.lock().expect("no session panics")).into_owned()
     }
 
     /// How many connections it took.
     pub fn connections(&self) -> usize {
-        *self.connections.lock().expect("no session panics")
+        *self.record.connections.lock().expect("no session panics")
+    }
+
+    /// The Message-IDs of the mails that it accepted, in order; one that it accepted twice stands twice.
+    pub fn accepted(&self) -> Vec<String> {
+        self.record.accepted.lock().expect("no session panics").clone()
     }
 }
 
@@ -170,11 +234,19 @@ fn listen() -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-async fn serve(listener: TcpListener, script: Script, heard: Arc<Mutex<Vec<u8>>>, connections: Arc<Mutex<usize>>) {
+async fn serve(listener: TcpListener, script: Script, record: Record) {
     let mut sessions = tokio::task::JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
-        *connections.lock().expect("no session panics") += 1;
-        let session = Session { script: script.clone(), heard: Arc::clone(&heard), pending: Vec::new(), moment: None };
+        *record.connections.lock().expect("no session panics") += 1;
+        let session = Session {
+            script: script.clone(),
+            record: record.clone(),
+            pending: Vec::new(),
+            line: String::new(),
+            excess: 0,
+            head: Vec::new(),
+            moment: None,
+        };
         sessions.spawn(session.attend(tcp));
     }
 }
@@ -189,8 +261,14 @@ enum Then {
 
 struct Session {
     script: Script,
-    heard: Arc<Mutex<Vec<u8>>>,
+    record: Record,
     pending: Vec<u8>,
+    /// The client's last line.
+    line: String,
+    /// How many of the pending commands came in one packet with another.
+    excess: usize,
+    /// The beginning of the mail that is being read.
+    head: Vec<u8>,
     /// Where lines belong that are not commands: an AUTH exchange or a body.
     moment: Option<Moment>,
 }
@@ -226,9 +304,12 @@ impl Session {
 
     async fn act(&mut self, moment: Moment, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<Then> {
         self.moment = None;
-        for act in self.script.acts.get(&moment).cloned().unwrap_or_default() {
+        for act in self.script.acts(moment, &self.line) {
             match act {
                 Act::Say(bytes) => {
+                    if moment == Moment::Dot && bytes.starts_with(b"250") {
+                        self.accept();
+                    }
                     stream.write_all(&bytes).await?;
                     stream.flush().await?;
                     self.moment = follows(moment, &bytes);
@@ -238,6 +319,7 @@ impl Session {
                 Act::Hang => std::future::pending().await,
                 Act::Do(work) => work(),
                 Act::Tls => return Ok(Then::Tls),
+                Act::Wait(time) => tokio::time::sleep(time).await,
             }
         }
         if moment == Moment::Body {
@@ -253,10 +335,12 @@ impl Session {
                 return Ok(moment);
             }
             let before = self.pending.len();
+            // A whole packet, so that what came in one is seen.
+            self.pending.reserve(PACKET_BYTES);
             if stream.read_buf(&mut self.pending).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.heard.lock().expect("no session panics").extend_from_slice(&self.pending[before..]);
+            self.record.heard.lock().expect("no session panics").extend_from_slice(&self.pending[before..]);
         }
     }
 
@@ -264,16 +348,46 @@ impl Session {
         match self.moment {
             Some(Moment::Body) => (!self.pending.is_empty()).then_some(Moment::Body),
             Some(Moment::Dot) => {
-                let dot = self.take_until(FINAL_DOT).map(|_| Moment::Dot);
-                if dot.is_none() {
-                    // What can't be the beginning of it is not looked at again: a body may be large.
-                    self.pending.drain(..self.pending.len().saturating_sub(FINAL_DOT.len() - 1));
+                if let Some(rest) = self.take_until(FINAL_DOT) {
+                    self.head.extend(rest);
+                    return Some(Moment::Dot);
                 }
-                dot
+                // What can't be the beginning of it is not looked at again: a body may be large.
+                let rest = self.pending.drain(..self.pending.len().saturating_sub(FINAL_DOT.len() - 1));
+                let room = HEAD_BYTES.saturating_sub(self.head.len());
+                self.head.extend(rest.take(room));
+                None
             }
-            Some(moment) => self.take_until(b"\r\n").map(|_| moment),
-            None => self.take_until(b"\r\n").map(|line| of_command(&line)),
+            Some(moment) => self.take_line().map(|()| moment),
+            None => self.take_line().map(|()| self.command()),
         }
+    }
+
+    fn take_line(&mut self) -> Option<()> {
+        let line = self.take_until(b"\r\n")?;
+        self.line = String::from_utf8_lossy(&line).into_owned();
+        Some(())
+    }
+
+    /// The moment of the command that was just taken. What came in its packet is dropped or refused, where the script says so.
+    fn command(&mut self) -> Moment {
+        if self.excess > 0 {
+            self.excess -= 1;
+            return Moment::Excess;
+        }
+        match self.script.excess {
+            Excess::Taken => {}
+            Excess::Dropped => self.pending.clear(),
+            Excess::Refused => self.excess = self.pending.iter().filter(|byte| **byte == b'\n').count(),
+        }
+        of_command(self.line.as_bytes())
+    }
+
+    fn accept(&mut self) {
+        let head = String::from_utf8_lossy(&std::mem::take(&mut self.head)).into_owned();
+        let id = head.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default();
+        let id = id.trim_matches(['<', '>']).to_owned();
+        self.record.accepted.lock().expect("no session panics").push(id);
     }
 
     fn take_until(&mut self, end: &[u8]) -> Option<Vec<u8>> {

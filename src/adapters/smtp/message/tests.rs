@@ -136,6 +136,45 @@ fn an_id_that_is_none_is_not_sent_wherever_it_stands() {
     }
 }
 
+/// The lines of the field `name`, unfolded (RFC 5322 section 2.2.3), and the longest of them as it stands.
+fn field(bytes: &[u8], name: &str) -> (String, usize) {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let mut lines = text.split("\r\n").skip_while(|line| !line.starts_with(&format!("{name}: ")));
+    let first = lines.next().unwrap();
+    let lines: Vec<&str> = std::iter::once(first).chain(lines.take_while(|line| line.starts_with(' '))).collect();
+    (lines.concat(), lines.iter().map(|line| line.len()).max().unwrap())
+}
+
+#[test]
+fn a_long_ascii_subject_or_name_is_folded_and_not_encoded() {
+    for words in 10..30 {
+        let long = "A thing. ".repeat(words).trim_end().to_owned();
+        let mail = mail(&format!("{long} \\ \"Anna\""), &long, &long, "Yes.\n");
+        let bytes = bytes(&mail);
+        assert_as_meant(&mail, &bytes, &FIELDS);
+        assert_eq!(field(&bytes, "Subject").0, format!("Subject: {}", one_line(&long)));
+        assert_eq!(field(&bytes, "To").0, format!("To: \"{}\" <ben@two.test>", one_line(&long)));
+        for name in ["From", "To", "Subject"] {
+            let (value, longest) = field(&bytes, name);
+            assert!(!value.contains("=?") && longest <= 78, "{longest}: {value}");
+        }
+    }
+}
+
+#[test]
+fn a_word_that_is_longer_than_a_line_stands_on_a_line_of_its_own() {
+    let word = "x".repeat(200);
+    let bytes = bytes(&mail("Anna", "Ben", &format!("See {word} now"), "Yes.\n"));
+    assert_eq!(field(&bytes, "Subject"), (format!("Subject: See {word} now"), 201));
+}
+
+#[test]
+fn text_that_is_not_ascii_is_encoded() {
+    let bytes = bytes(&mail("Änne Müller", "Ben", &"Grüße aus Köln ".repeat(9), "Yes.\n"));
+    assert!(field(&bytes, "Subject").0.contains("=?utf-8?") && field(&bytes, "From").0.contains("=?utf-8?"));
+    assert_eq!(field(&bytes, "To").0, "To: \"Ben\" <ben@two.test>");
+}
+
 /// What somebody would try who wants a header of his own, and anything else.
 fn evil() -> impl Strategy<Value = String> {
     let bait = prop_oneof![

@@ -9,7 +9,23 @@ use super::{Code::*, Enhanced, Text, *};
 /// AUTH has named the sender, or MAIL.
 const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
+/// How servers refuse the name in EHLO: at once, or as Postfix does, at RCPT. It is a finding about our name.
+const HELO_REFUSED: Text = Text::OneOf(&[
+    "ehlo argument",
+    "helo argument",
+    "helo command rejected",
+    "ehlo command rejected",
+    "invalid helo",
+    "invalid ehlo",
+    "ehlo name",
+    "helo name",
+]);
+
 pub(super) static ROWS: &[Row] = &[
+    // No mailbox and no partner can do anything about it, and no mail goes through: counted as trouble of the host, which then
+    // rests for minutes, not for an hour, so that a new name is tried soon.
+    row(BEFORE_DOT, Class(4), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
+    row(BEFORE_DOT, Class(5), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
     // Quotas look permanent and clear by themselves: never a reason to disable.
     row(ANY, Is(550), Enhanced::Is(5, 4, 5), "sender-daily-limit", sender(DAY)),
     // Which domains a tenant has, nobody tells us: its others get the same answer, each for itself.

@@ -60,6 +60,9 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Greeting, "421 too many connections", "host-trouble", host(STRIKE)),
     (Tls, "454 4.7.0 TLS not available", "host-trouble", host(STRIKE)),
     (Greeting, "554 5.7.1 you are listed", "host-refuses-us", host(HOUR)),
+    // Our own name.
+    (Greeting, "550 EHLO argument does not match a fully qualified name", "helo-refused", host(STRIKE)),
+    (Rcpt, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STRIKE)),
     // MAIL and DATA.
     (Mail, "553 5.7.1 not your address", "sender-address", sender(DISABLE)),
     (Rcpt, "553 5.7.1 <a@b.c>: Sender address rejected: not owned by user x", "sender-address", sender(DISABLE)),

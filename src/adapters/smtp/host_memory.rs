@@ -1,0 +1,176 @@
+//! `HostMemory` holds what mail hosts do other than they say, so that each mail does not find it out anew.
+//!
+//! A fact is kept for one endpoint: host name, port and security. What the host of one mailbox does never changes how
+//! another host is spoken to. Facts only change the order or the size of steps, so a wrong one costs time and no mail.
+//! Each is forgotten after a while: a host that was mended is spoken to in the usual way again.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::sasl::Mechanism;
+use crate::domain::{lease::MachineTime, mailbox::Endpoint};
+
+/// Hosts of which something is known at most; the one that was noted first goes when there are more.
+const HOSTS: usize = 1_024;
+
+/// Facts of one host at most: more than mechanisms and addresses that are tried.
+const FACTS: usize = 24;
+
+/// A refused mechanism and dropped commands come from the host's software, which seldom changes within a working day.
+const SOFTWARE_LASTS: Duration = Duration::from_hours(6);
+
+/// A dead address costs a quarter of a second, and outages end within minutes (RFC 8305 section 4 allows either order).
+const ADDRESS_LASTS: Duration = Duration::from_mins(10);
+
+/// Something that a host does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum HostFact {
+    /// It offers this mechanism and refuses it.
+    RefusesMechanism(Mechanism),
+    /// It offers PIPELINING and does not answer all commands of one packet.
+    TakesOneCommand,
+    /// A connection to this address of it failed, or another address was faster.
+    DeadAddress(IpAddr),
+}
+
+impl HostFact {
+    fn lasts(self) -> Duration {
+        match self {
+            HostFact::RefusesMechanism(_) | HostFact::TakesOneCommand => SOFTWARE_LASTS,
+            HostFact::DeadAddress(_) => ADDRESS_LASTS,
+        }
+    }
+}
+
+/// Completes "the mail host".
+impl fmt::Display for HostFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostFact::RefusesMechanism(mechanism) => {
+                write!(f, "offers AUTH {} and refuses it", mechanism.name())
+            }
+            HostFact::TakesOneCommand => {
+                f.write_str("offers PIPELINING and does not answer several commands in one packet")
+            }
+            HostFact::DeadAddress(address) => write!(f, "does not answer at {address}"),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct HostMemory {
+    hosts: Mutex<HashMap<Endpoint, HashMap<HostFact, MachineTime>>>,
+}
+
+impl HostMemory {
+    /// Notes a fact of a host at `now`.
+    pub(super) fn note(&self, endpoint: &Endpoint, fact: HostFact, now: MachineTime) {
+        let mut hosts = self.lock();
+        if !hosts.contains_key(endpoint) && hosts.len() >= HOSTS {
+            forget_one(&mut hosts);
+        }
+        let facts = hosts.entry(endpoint.clone()).or_default();
+        facts.retain(|fact, noted| now.since(*noted) < fact.lasts());
+        if facts.len() < FACTS {
+            facts.insert(fact, now);
+        }
+    }
+
+    /// Says whether a fact of a host was noted and still counts at `now`.
+    pub(super) fn has(&self, endpoint: &Endpoint, fact: HostFact, now: MachineTime) -> bool {
+        let hosts = self.lock();
+        let noted = hosts.get(endpoint).and_then(|facts| facts.get(&fact));
+        noted.is_some_and(|noted| now.since(*noted) < fact.lasts())
+    }
+
+    /// Forgets a fact that is not so any longer.
+    pub(super) fn forget(&self, endpoint: &Endpoint, fact: HostFact) {
+        let mut hosts = self.lock();
+        if let Some(facts) = hosts.get_mut(endpoint) {
+            facts.remove(&fact);
+            if facts.is_empty() {
+                hosts.remove(endpoint);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, HashMap<HostFact, MachineTime>>> {
+        // Poisoned only by a panic between two plain writes; at worst a fact is found out again.
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets the host whose last fact is the oldest.
+fn forget_one(hosts: &mut HashMap<Endpoint, HashMap<HostFact, MachineTime>>) {
+    let oldest = hosts.iter().min_by_key(|(_, facts)| facts.values().max().copied());
+    if let Some(endpoint) = oldest.map(|(endpoint, _)| endpoint.clone()) {
+        hosts.remove(&endpoint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mailbox::Security;
+
+    const FACT: HostFact = HostFact::TakesOneCommand;
+
+    fn at(seconds: u64) -> MachineTime {
+        MachineTime(Duration::from_secs(seconds))
+    }
+
+    fn endpoint(host: &str, port: u16, security: Security) -> Endpoint {
+        Endpoint { host: host.into(), port, security }
+    }
+
+    #[test]
+    fn a_fact_is_of_one_host_port_and_security() {
+        let memory = HostMemory::default();
+        let host = endpoint("mail.test", 587, Security::Starttls);
+        memory.note(&host, FACT, at(1));
+        assert!(memory.has(&host, FACT, at(2)));
+        for other in [
+            endpoint("other.test", 587, Security::Starttls),
+            endpoint("mail.test", 465, Security::Starttls),
+            endpoint("mail.test", 587, Security::Tls),
+        ] {
+            assert!(!memory.has(&other, FACT, at(2)), "{other}");
+        }
+        assert!(!memory.has(&host, HostFact::RefusesMechanism(Mechanism::Plain), at(2)));
+    }
+
+    #[test]
+    fn a_fact_is_forgotten_after_its_time_and_on_request() {
+        let memory = HostMemory::default();
+        let host = endpoint("mail.test", 587, Security::Starttls);
+        let dead = HostFact::DeadAddress("192.0.2.1".parse().unwrap());
+        for (fact, lasts) in [(FACT, 6 * 3600), (dead, 600)] {
+            memory.note(&host, fact, at(100));
+            assert!(memory.has(&host, fact, at(99 + lasts)) && !memory.has(&host, fact, at(100 + lasts)), "{fact:?}");
+        }
+        memory.note(&host, FACT, at(100));
+        memory.forget(&host, FACT);
+        assert!(!memory.has(&host, FACT, at(101)));
+    }
+
+    #[test]
+    fn the_memory_has_bounds() {
+        let memory = HostMemory::default();
+        let nth = |n: usize| endpoint(&format!("mail{n}.test"), 587, Security::Starttls);
+        for n in 0..=HOSTS {
+            memory.note(&nth(n), FACT, at(n as u64));
+        }
+        assert_eq!(memory.lock().len(), HOSTS);
+        assert!(!memory.has(&nth(0), FACT, at(2_000)) && memory.has(&nth(1), FACT, at(2_000)));
+        for n in 0..100 {
+            memory.note(&nth(1), HostFact::DeadAddress(IpAddr::from([192, 0, 2, n])), at(2_000));
+        }
+        assert_eq!(memory.lock()[&nth(1)].len(), FACTS);
+    }
+}
