@@ -6,6 +6,7 @@
 pub mod blame;
 pub mod breaker;
 pub mod judge;
+pub mod named_wait;
 pub mod stalls;
 pub mod standing;
 pub mod table;
@@ -127,7 +128,8 @@ pub enum Measure {
     Disable,
     /// Counts against it, and nothing more: a sender's strike, a host's failure. `standing` says what how many lead to.
     Strike,
-    /// The host gave no answer at a step of this mail. It counts once several of its mailboxes met that (`stalls`).
+    /// The host gave no answer at a step of this mail, or says there that it is in trouble or does not want us. It counts
+    /// once several of its mailboxes met that (`stalls`).
     Stall,
     /// A sender's pause, and from its end on half its plan, which then ramps up again.
     Ease(Duration),

@@ -66,7 +66,10 @@ fn judge_reply(stage: Stage, reply: Reply) -> Outcome {
     let note = reply.text.clone();
     match row.fate {
         Fate::Uncertain => uncertain(Some(reply), note),
-        fate => Outcome { fate, stage, reason: row.reason, reply: Some(reply), effects: row.effects, note },
+        fate => {
+            let effects = row.effects_of(&reply);
+            Outcome { fate, stage, reason: row.reason, reply: Some(reply), effects, note }
+        }
     }
 }
 

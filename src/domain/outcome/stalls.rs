@@ -4,6 +4,9 @@
 //! and no mail was answered at that step since, the host is paused as after five failures in a row. At a host with fewer
 //! mailboxes each stall counts as one failure once all of them met one. At a host that several users share, the mailboxes
 //! must belong to two of them, so that one user's stalls pause it for nobody else.
+//!
+//! A 421 or a 451 that says at such a step that the host is in trouble counts in the same way, and so does a reply that it
+//! does not want our address: one sender's 421 never rests the host for others.
 
 use super::{Effects, Measure, Stage, judge::Evidence};
 

@@ -54,6 +54,10 @@ pub enum Mark {
     HostFailure,
     /// The host gave no answer at this step.
     Stalled(Stage),
+    /// The host says at a step after AUTH that it is in trouble.
+    HostTrouble,
+    /// The host says at a step after AUTH that it does not want the address that we come from. Somebody should read it.
+    HostRefusesUs,
     /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
     ShutOut(Breaker),
     /// Nobody's standing changes; somebody should read it.
@@ -69,13 +73,15 @@ pub enum Breaker {
 }
 
 impl Mark {
-    /// The word for it in the settle; of a breaker and of a stall also the reason of the host's pause.
+    /// The word for it in the settle; of a breaker and of what counts as a stall also the reason of the host's pause.
     pub fn as_str(self) -> &'static str {
         match self {
             Mark::Strike => "strike",
             Mark::Ease => "ease",
             Mark::HostFailure => "host-failure",
             Mark::Stalled(stage) => stalls::reason(stage).unwrap_or("host-failure"),
+            Mark::HostTrouble => "host-trouble",
+            Mark::HostRefusesUs => "host-refuses-us",
             Mark::ShutOut(Breaker::Tls) => "tls-breaker",
             Mark::ShutOut(Breaker::Auth) => "auth-breaker",
             Mark::Alert => "alert",
@@ -95,12 +101,16 @@ impl Outcome {
             (Some(Measure::Ease(_)), _) => Some(Mark::Ease),
             (Some(Measure::Disable), _) => self.shut_door().map(Mark::ShutOut),
             (_, Some(Measure::Strike)) => Some(Mark::HostFailure),
-            (_, Some(Measure::Stall)) => Some(Mark::Stalled(self.stage)),
+            (_, Some(Measure::Stall)) => Some(match (&self.reply, self.reason) {
+                (None, _) => Mark::Stalled(self.stage),
+                (Some(_), "host-refuses-us") => Mark::HostRefusesUs,
+                (Some(_), _) => Mark::HostTrouble,
+            }),
             _ => ALERTS.contains(&self.reason).then_some(Mark::Alert),
         }
     }
 
-    /// Returns the step at which the host gave no answer, where that counts.
+    /// Returns the step at which the host gave no answer, or none that lets a mail go on, where that counts.
     pub fn stalled(&self) -> Option<Stage> {
         (self.effects.host == Some(Measure::Stall)).then_some(self.stage)
     }
@@ -109,8 +119,8 @@ impl Outcome {
     pub fn answered(&self) -> Option<Stage> {
         match self.reply {
             _ if self.fate == Fate::Unstarted => None,
-            Some(_) => Some(self.stage),
-            None => self.stage.previous(),
+            Some(_) if self.stalled().is_none() => Some(self.stage),
+            _ => self.stage.previous(),
         }
     }
 

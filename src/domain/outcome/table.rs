@@ -3,12 +3,14 @@
 //! A reply is read in this order, and the first row that fits decides:
 //!
 //! 1. `provider`: codes with which one provider says one thing, at whatever stage they turn up;
-//! 2. `enhanced`: RFC 3463 codes in the light of the stage, because some change sides with it (5.2.2 at RCPT is the
+//! 2. `worded::CLEAR`: replies whose words name the side that they concern more precisely than their code does;
+//! 3. `enhanced`: RFC 3463 codes in the light of the stage, because some change sides with it (5.2.2 at RCPT is the
 //!    partner's full mailbox, after the dot at Exchange it is the sender's own);
-//! 3. `basic`: three digits and the stage; its last rows take whatever is unknown.
+//! 4. `worded::VAGUE`: words that decide only where no enhanced code names a side;
+//! 5. `basic`: three digits and the stage; its last rows take whatever is unknown.
 //!
-//! Text refines a code and never decides alone. A quota or an AUTH reply concerns the sender, an address reply the
-//! partner, trouble before anybody was named the host; what follows for somebody never follows for anybody else.
+//! The word families stand in `words`. A quota or an AUTH reply concerns the sender, an address reply the partner, trouble
+//! before anybody was named the host; what follows for somebody never follows for anybody else.
 //! Where a provider's page says "retry", the place is given back and the named side is left alone for that long: a
 //! later tick plans another mail with its own Message-ID, because no message is submitted twice.
 
@@ -17,10 +19,12 @@ mod enhanced;
 mod provider;
 #[cfg(test)]
 mod tests;
+mod worded;
+mod words;
 
 use std::time::Duration;
 
-use super::{Effects, Fate, Measure, Reply, Stage};
+use super::{Effects, Fate, Measure, Reply, Stage, named_wait::named_wait};
 
 /// The basic codes of a row (RFC 5321 section 4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum Code {
     OneOf(&'static [u16]),
     /// All codes that begin with this digit.
     Class(u16),
+    /// 4yz and 5yz.
+    Refusal,
 }
 
 /// The enhanced codes of a row (RFC 3463).
@@ -50,6 +56,8 @@ pub enum Text {
     Any,
     All(&'static [&'static str]),
     OneOf(&'static [&'static str]),
+    /// A word of each family. A word begins where no letter or digit stands before it, and addresses are not read.
+    Words(&'static [&'static [&'static str]]),
 }
 
 /// One line of the table.
@@ -63,6 +71,8 @@ pub struct Row {
     pub reason: &'static str,
     pub fate: Fate,
     pub effects: Effects,
+    /// The sender's pause lasts as long as the reply says, where it says so.
+    pub has_named_wait: bool,
 }
 
 impl Row {
@@ -73,8 +83,24 @@ impl Row {
             && self.text.fits(&reply.text)
     }
 
+    /// Returns what follows from `reply`, which fits this row.
+    pub fn effects_of(&self, reply: &Reply) -> Effects {
+        match named_wait(&reply.text).filter(|_| self.has_named_wait) {
+            Some(time) => Effects { sender: Some(Measure::Pause(time)), ..self.effects },
+            None => self.effects,
+        }
+    }
+
     const fn when_text(self, text: Text) -> Row {
         Row { text, ..self }
+    }
+
+    const fn when_words(self, families: &'static [&'static [&'static str]]) -> Row {
+        self.when_text(Text::Words(families))
+    }
+
+    const fn with_named_wait(self) -> Row {
+        Row { has_named_wait: true, ..self }
     }
 }
 
@@ -85,7 +111,7 @@ pub fn row_for(stage: Stage, reply: &Reply) -> &'static Row {
 
 /// All rows, in the order in which they are asked.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    provider::ROWS.iter().chain(enhanced::ROWS).chain(basic::ROWS)
+    provider::ROWS.iter().chain(worded::CLEAR).chain(enhanced::ROWS).chain(worded::VAGUE).chain(basic::ROWS)
 }
 
 impl Code {
@@ -94,6 +120,7 @@ impl Code {
             Code::Is(wanted) => code == wanted,
             Code::OneOf(wanted) => wanted.contains(&code),
             Code::Class(digit) => code / 100 == digit,
+            Code::Refusal => matches!(code / 100, 4 | 5),
         }
     }
 }
@@ -120,15 +147,22 @@ impl Text {
             Text::Any => true,
             Text::All(needles) => needles.iter().all(holds),
             Text::OneOf(needles) => needles.iter().any(holds),
+            Text::Words(families) => words::holds_each(text, families),
         }
     }
 }
 
 const FIVE_MINUTES: Measure = Measure::Pause(Duration::from_mins(5));
+/// A rate that was passed: the host counts in minutes, mostly up to an hour.
+const RATE_REST: Measure = Measure::Pause(Duration::from_mins(20));
+/// A quota that is used up: the host counts in hours, mostly a day. Six rests of this length fill a day.
+const QUOTA_REST: Measure = Measure::Pause(Duration::from_hours(4));
 const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
 const DAY: Measure = Measure::Pause(Duration::from_hours(24));
 const DISABLE: Measure = Measure::Disable;
 const STRIKE: Measure = Measure::Strike;
+/// The host's trouble, once several senders meet it.
+const STALL: Measure = Measure::Stall;
 /// Too much at once: an hour of rest, then half the plan.
 const EASE: Measure = Measure::Ease(Duration::from_hours(1));
 
@@ -150,6 +184,8 @@ const fn domain(measure: Measure) -> Effects {
     Effects { domain: Some(measure), ..NOBODY }
 }
 
+/// AUTH has named the sender, or MAIL.
+const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 const ANY: &[Stage] =
     &[Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 const BEFORE_DOT: &[Stage] =
@@ -163,5 +199,5 @@ const DOT: &[Stage] = &[Stage::Dot];
 const MAIL_TO_DOT: &[Stage] = &[Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
 const fn row(stages: &'static [Stage], code: Code, enhanced: Enhanced, reason: &'static str, effects: Effects) -> Row {
-    Row { stages, code, enhanced, text: Text::Any, reason, fate: Fate::Refused, effects }
+    Row { stages, code, enhanced, text: Text::Any, reason, fate: Fate::Refused, effects, has_named_wait: false }
 }

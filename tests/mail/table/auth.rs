@@ -1,6 +1,6 @@
 //! AUTH: what concerns the sender's login, and never the partner. A 454 is not bad credentials.
 
-use super::{COUNTED, DISABLED, host, hours, sender};
+use super::{DISABLED, STALLED, host, hours, sender};
 
 super::rows! {
     a_454_is_too_many_logins_and_disables_nobody: [Auth] "454 4.7.0 Too many login attempts" => Refused "auth-temporary", sender(hours(1));
@@ -13,6 +13,9 @@ super::rows! {
     a_mechanism_that_is_too_weak: [Auth] "534 Too weak" => Refused "auth-needs-operator", sender(DISABLED);
     bad_credentials: [Auth] "535 5.7.8 Username and password not accepted" => Refused "auth-refused", sender(DISABLED);
     bad_credentials_at_exchange: [Auth] "535 5.7.3 Authentication unsuccessful" => Refused "auth-refused", sender(DISABLED);
+    a_login_that_could_not_be_checked: [Auth] "535 5.7.8 Error: authentication failed: Connection lost to authentication server" => Refused "auth-temporary", sender(hours(1));
+    a_wrong_password_of_which_postfix_says_no_more: [Auth] "535 5.7.8 Error: authentication failed: (reason unavailable)" => Refused "auth-refused", sender(DISABLED);
+    a_wrong_password_that_may_be_corrected: [Auth] "535 5.7.8 Invalid credentials, check your password and try again" => Refused "auth-refused", sender(DISABLED);
     bad_credentials_without_a_code: [Auth] "535 Incorrect" => Refused "auth-refused", sender(DISABLED);
     smtp_auth_is_off: [Auth] "535 5.7.139 SmtpClientAuthentication is disabled for the tenant" => Refused "auth-method-retired", sender(DISABLED);
     basic_auth_is_retired: [Auth Mail] "550 5.7.30 Basic authentication is not supported" => Refused "auth-method-retired", sender(DISABLED);
@@ -22,5 +25,5 @@ super::rows! {
     encryption_is_required_without_a_code: [Auth] "538 Encryption required" => Refused "encryption-required", sender(DISABLED);
     another_4yz_to_the_login: [Auth] "451 4.7.24 Later" => Refused "auth-temporary", sender(hours(1));
     another_5yz_to_the_login: [Auth] "504 5.5.4 Unrecognized authentication type" => Refused "auth-failed", sender(hours(1));
-    a_server_that_closes_during_the_login: [Auth] "421 Closing" => Refused "host-trouble", host(COUNTED);
+    a_server_that_closes_during_the_login: [Auth] "421 Closing" => Refused "host-trouble", host(STALLED);
 }

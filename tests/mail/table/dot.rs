@@ -12,12 +12,14 @@ super::rows! {
     a_full_mailbox_that_may_be_eithers: [Dot] "552 5.2.2 Over quota" => Refused "mailbox-full", NOBODY;
     too_big: [Mail Data Dot] "552 5.3.4 Message too big" => Refused "content-refused", NOBODY;
     too_big_without_a_code: [Mail Data Dot] "552 Too big" => Refused "content-refused", NOBODY;
+    too_big_in_no_words: [Mail Data Dot] "552 5.3.4 No" => Refused "content-refused", NOBODY;
+    too_big_without_a_code_in_no_words: [Mail Data Dot] "552 No" => Refused "content-refused", NOBODY;
     a_form_that_is_not_taken: [Dot] "554 5.6.0 Invalid message content" => Refused "content-refused", NOBODY;
     a_parameter_that_is_not_known: [Mail Dot] "555 5.5.4 Unsupported" => Refused "content-refused", NOBODY;
     looks_like_spam: [Dot] "550 5.7.1 Looks like spam" => Refused "policy-refused", sender(COUNTED);
     looks_like_spam_to_others: [Dot] "554 5.7.1 Message content rejected" => Refused "policy-refused", sender(COUNTED);
     content_is_policy: [Dot] "554 5.7.0 Content blocked" => Refused "policy-refused", sender(COUNTED);
-    exchange_says_5_2_0_about_many_things: [Dot] "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException" => Refused "refused", NOBODY;
+    exchange_says_5_2_0_about_many_things: [Dot] "554 5.2.0 STOREDRV.Submission.Exception" => Refused "refused", NOBODY;
     a_partner_that_is_unknown_only_now_is_this_mails_matter: [Dot] "550 5.1.1 User unknown" => Refused "refused", NOBODY;
     an_unknown_4yz: [Dot] "471 4.9.9 Hm" => Refused "transient", NOBODY;
     an_unknown_5yz: [Dot] "571 5.9.9 Hm" => Refused "refused", NOBODY;

@@ -9,6 +9,12 @@ super::rows! {
     a_tenants_external_limit: [Mail Rcpt Data Dot] "550 5.7.233 Your tenant exceeded its limit" => Refused "tenant-limit", domain(hours(24));
     exchanges_daily_recipient_limit:
         [Mail Rcpt Data Dot] "554 5.2.0 STOREDRV.Submission.Exception: submission quota exceeded" => Refused "sender-daily-limit", sender(hours(24));
+    exchange_suspends_a_sender:
+        [Dot] "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Actual verdict is Suspend, ShowTierUpgrade" => Refused "sender-blocked", sender(DISABLED);
+    exchange_denies_an_address: [Mail Dot] "554 5.2.252 SendAsDenied; a not allowed to send as b" => Refused "sender-address", sender(DISABLED);
+    exchange_gives_no_permission_for_an_address:
+        [Mail Dot] "550 5.7.60 SMTP; Client does not have permissions to send as this sender" => Refused "sender-address", sender(DISABLED);
+    exchanges_daily_limit_by_its_code: [Dot] "550 5.1.90 You've reached your daily limit for message recipients" => Refused "sender-daily-limit", sender(hours(24));
     exchange_blocks_a_sender: [Mail Rcpt Data Dot] "550 5.1.8 Access denied, bad outbound sender" => Refused "sender-blocked", sender(DISABLED);
     exchange_does_not_know_the_domain: [Mail Rcpt Data Dot] "550 5.7.750 Unregistered domain" => Refused "sender-blocked", sender(DISABLED);
     zoho_blocks_a_sender: [Mail Rcpt Data Dot] "554 5.1.8 Email Outgoing Blocked" => Refused "sender-blocked", sender(DISABLED);

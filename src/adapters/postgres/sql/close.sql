@@ -491,7 +491,7 @@ alerts AS (
     SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
     FROM ends e
     JOIN results r ON r.flight = e.flight
-    WHERE r.mark = 'alert'
+    WHERE r.mark IN ('alert', 'host-refuses-us')
       AND NOT EXISTS (
           SELECT FROM events t WHERE t.kind = 'mail-alert' AND t.reason = r.reason AND t.at > r.at - interval '1 hour'
       )

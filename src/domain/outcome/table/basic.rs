@@ -1,7 +1,11 @@
 //! Three digits and the stage, for servers that send no enhanced code or one that says nothing more. The last rows
 //! take what is unknown: it concerns this message only.
 
-use super::{Code::*, Enhanced::Any, Text, *};
+use super::{
+    Code::*,
+    Enhanced::{self, Any},
+    Text, *,
+};
 
 const NO_SUCH_USER: Text = Text::OneOf(&[
     "user unknown",
@@ -18,6 +22,9 @@ const NO_SUCH_USER: Text = Text::OneOf(&[
 pub(super) const UNKNOWN: Row = row(ANY, Class(5), Any, "refused", NOBODY);
 
 pub(super) static ROWS: &[Row] = &[
+    // Policy against us: the partner is as good as before for everybody else, and the pair is used. The strike is the
+    // mailbox's: three of a domain's thousands of mails say nothing about the domain.
+    row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 7), "policy-refused", sender(STRIKE)),
     // Bad credentials are never tried twice: repeated logins lock accounts.
     row(ANY, Is(535), Any, "auth-refused", sender(DISABLE)),
     row(ANY, Is(530), Any, "auth-required", sender(DISABLE)),
@@ -28,16 +35,10 @@ pub(super) static ROWS: &[Row] = &[
     row(NAMELESS, Class(4), Any, "host-trouble", host(STRIKE)),
     row(NAMELESS, Class(5), Any, "host-refuses-us", host(HOUR)),
     // 421 may answer any command: the server is closing (RFC 5321 section 3.8).
-    row(BEFORE_DOT, Is(421), Any, "host-trouble", host(STRIKE)),
+    row(&[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data], Is(421), Any, "host-trouble", host(STALL)),
     row(AUTH, Class(4), Any, "auth-temporary", sender(HOUR)),
     row(AUTH, Class(5), Any, "auth-failed", sender(HOUR)),
-    row(&[Stage::Mail, Stage::Data], OneOf(&[451, 452]), Any, "host-trouble", host(STRIKE)),
-    row(RCPT, OneOf(&[450, 451]), Any, "greylisted", partner(FIVE_MINUTES)).when_text(Text::OneOf(&[
-        "greylist",
-        "graylist",
-        "grey-list",
-        "gray-list",
-    ])),
+    row(&[Stage::Mail, Stage::Data], OneOf(&[451, 452]), Any, "host-trouble", host(STALL)),
     // Postfix answers at RCPT what it thinks of MAIL: "sender domain does not exist" is not about the partner.
     row(RCPT, OneOf(&[550, 551, 553]), Any, "sender-refused", NOBODY).when_text(Text::OneOf(&["sender"])),
     row(RCPT, OneOf(&[550, 551, 553]), Any, "partner-unknown", partner(DISABLE)).when_text(NO_SUCH_USER),

@@ -1,6 +1,6 @@
 //! Enhanced status codes (RFC 3463 and the IANA registry), read in the light of the stage.
 
-use super::{Code::*, Enhanced, Text, *};
+use super::{Code::*, Enhanced, *};
 
 pub(super) static ROWS: &[Row] = &[
     // AUTH (RFC 4954 section 6). 454 is not bad credentials: disabling on it empties a fleet in a login storm.
@@ -11,10 +11,8 @@ pub(super) static ROWS: &[Row] = &[
     row(AUTH, Is(535), Enhanced::OneOf(&[[5, 7, 8], [5, 7, 3]]), "auth-refused", sender(DISABLE)),
     row(ANY, Is(530), Enhanced::Subject(5, 7), "auth-required", sender(DISABLE)),
     row(ANY, Is(538), Enhanced::Is(5, 7, 11), "encryption-required", sender(DISABLE)),
-    // The sender's address. Postfix answers at RCPT what it thinks of MAIL; then only the text tells whose it is.
+    // The sender's address. What Postfix answers at RCPT of it, its words tell (`worded`).
     row(&[Stage::Mail, Stage::Data], Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE)),
-    row(RCPT, Is(553), Enhanced::Is(5, 7, 1), "sender-address", sender(DISABLE))
-        .when_text(Text::OneOf(&["sender address rejected", "not owned by user"])),
     row(MAIL_TO_DOT, Class(5), Enhanced::OneOf(&[[5, 1, 7], [5, 7, 27]]), "sender-address", sender(DISABLE)),
     // The server's own resources.
     row(
@@ -22,7 +20,7 @@ pub(super) static ROWS: &[Row] = &[
         Class(4),
         Enhanced::Details(4, 3, 0, 2),
         "host-trouble",
-        host(STRIKE),
+        host(STALL),
     ),
     // The partner's address and mailbox.
     row(
@@ -38,7 +36,6 @@ pub(super) static ROWS: &[Row] = &[
     row(RCPT, Class(5), Enhanced::Is(5, 2, 2), "partner-full", partner(DAY)),
     // An hour without mail is the lowest inbound cap there is; the next one asks whether it may be more.
     row(RCPT, Is(450), Enhanced::Is(4, 2, 1), "partner-busy", partner(HOUR)),
-    row(RCPT, OneOf(&[450, 451]), Enhanced::OneOf(&[[4, 7, 0], [4, 7, 1]]), "greylisted", partner(FIVE_MINUTES)),
     row(RCPT, Class(4), Enhanced::Is(4, 5, 3), "too-many-recipients", NOBODY),
     row(RCPT, Class(5), Enhanced::Is(5, 5, 3), "too-many-recipients", NOBODY),
     // 5.2.2 where no recipient is meant: the sender's own mailbox has no room for what it sends (Exchange).
@@ -49,7 +46,4 @@ pub(super) static ROWS: &[Row] = &[
     // The message itself: another text would have passed.
     row(MAIL_TO_DOT, Is(552), Enhanced::Is(5, 3, 4), "content-refused", NOBODY),
     row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 6), "content-refused", NOBODY),
-    // Policy against us: the partner is as good as before for everybody else, and the pair is used. The strike is the
-    // mailbox's: three of a domain's thousands of mails say nothing about the domain.
-    row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 7), "policy-refused", sender(STRIKE)),
 ];

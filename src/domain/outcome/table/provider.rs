@@ -6,9 +6,6 @@
 
 use super::{Code::*, Enhanced, Text, *};
 
-/// AUTH has named the sender, or MAIL.
-const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
-
 /// How servers refuse the name in EHLO: at once, or as Postfix does, at RCPT. It is a finding about our name.
 const HELO_REFUSED: Text = Text::OneOf(&[
     "ehlo argument",
@@ -33,8 +30,20 @@ pub(super) static ROWS: &[Row] = &[
     // 5.2.0 alone is generic; SendAsDenied and others come as STOREDRV too.
     row(ANY, Is(554), Enhanced::Is(5, 2, 0), "sender-daily-limit", sender(DAY))
         .when_text(Text::All(&["storedrv", "quota"])),
+    // Suspended, or waiting for a check that only a person passes (`HipSend`, `HipNotify`).
+    row(ANY, Is(554), Enhanced::Is(5, 2, 0), "sender-blocked", sender(DISABLE))
+        .when_text(Text::OneOf(&["outboundspamexception"])),
+    row(ANY, Class(5), Enhanced::Is(5, 2, 252), "sender-address", sender(DISABLE)),
+    row(ANY, Class(5), Enhanced::Is(5, 7, 60), "sender-address", sender(DISABLE)),
+    row(ANY, Is(550), Enhanced::Is(5, 1, 90), "sender-daily-limit", sender(DAY)),
     row(ANY, OneOf(&[550, 554]), Enhanced::Is(5, 1, 8), "sender-blocked", sender(DISABLE)),
-    row(ANY, Class(5), Enhanced::Is(5, 7, 750), "sender-blocked", sender(DISABLE)),
+    row(
+        ANY,
+        Class(5),
+        Enhanced::OneOf(&[[5, 7, 501], [5, 7, 502], [5, 7, 503], [5, 7, 705], [5, 7, 750]]),
+        "sender-blocked",
+        sender(DISABLE),
+    ),
     // Zoho's 5.4.6 is "unusual sending activity"; elsewhere it is a routing loop, which is nobody's fault here.
     row(ANY, Is(550), Enhanced::Is(5, 4, 6), "routing-loop", NOBODY).when_text(Text::OneOf(&[
         "loop",

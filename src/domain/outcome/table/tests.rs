@@ -37,7 +37,144 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Dot, "550 5.7.26 unauthenticated sender", "domain-unauthenticated", domain(DAY)),
     (Rcpt, "550 5.7.515 does not meet the required authentication level", "domain-unauthenticated", domain(DAY)),
     (Dot, "550 5.7.23 SPF validation failed", "domain-unauthenticated", domain(DAY)),
+    (
+        Dot,
+        "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Actual verdict is Suspend",
+        "sender-blocked",
+        sender(DISABLE),
+    ),
+    (
+        Dot,
+        "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Actual verdict is HipSend",
+        "sender-blocked",
+        sender(DISABLE),
+    ),
+    (
+        Dot,
+        "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Actual verdict is RefuseQuota",
+        "sender-daily-limit",
+        sender(DAY),
+    ),
+    (Dot, "554 5.2.252 SendAsDenied; a not allowed to send as b", "sender-address", sender(DISABLE)),
+    (Mail, "550 5.7.60 Client does not have permissions to send as this sender", "sender-address", sender(DISABLE)),
+    (Dot, "550 5.1.90 You have reached your daily limit for message recipients", "sender-daily-limit", sender(DAY)),
+    // What the words say, whatever the code.
+    (
+        Dot,
+        "550 User x has exceeded its 24-hour sending limit. Messages to 250 recipients out of 250 allowed have been sent.",
+        "sender-quota-exceeded",
+        sender(QUOTA_REST),
+    ),
+    (Rcpt, "550 User x has exceeded its 24-hour sending limit", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (
+        Dot,
+        "550 Domain d has exceeded the max emails per hour (150/150 (100%)) allowed. Message discarded.",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (Dot, "454 Throttling failure: Daily message quota exceeded.", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (Dot, "454 Throttling failure: Maximum sending rate exceeded.", "sender-rate-exceeded", sender(RATE_REST)),
+    (Dot, "552 Message would take you over your relay quota of 500", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (Rcpt, "451 4.7.1 Rate limit exceeded", "sender-rate-exceeded", sender(RATE_REST)),
+    (
+        Rcpt,
+        "554 5.7.1 <a@b.c>: Recipient address rejected: You have exceeded your quota",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (
+        Rcpt,
+        "554 5.7.1 <a@b.c>: Recipient address rejected: Email Sending Quota Exceeded",
+        "sender-quota-exceeded",
+        sender(QUOTA_REST),
+    ),
+    (
+        Rcpt,
+        "450 4.7.1 <a@b.c>: Sender address rejected: sorry, max 2 requests per hour.",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (
+        Data,
+        "554 5.7.1 <DATA>: Data command rejected: only 10 messages per day",
+        "sender-quota-exceeded",
+        sender(QUOTA_REST),
+    ),
+    (
+        Dot,
+        "450 4.7.1 <END-OF-MESSAGE>: End-of-data rejected: Number messages per hour exceeded.",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (Rcpt, "451 4.7.1 Ratelimit \"user\" exceeded", "sender-rate-exceeded", sender(RATE_REST)),
+    (Mail, "550 5.7.1 sorry, too many emails (#5.7.1)", "sender-rate-exceeded", sender(RATE_REST)),
+    (Mail, "550 Stop, you are sending too fast!", "sender-rate-exceeded", sender(RATE_REST)),
+    (
+        Dot,
+        "550 5.7.0 Requested action not taken: too many emails per second",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (Mail, "450 Your account reached its email quota limit.", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (
+        Rcpt,
+        "450 4.3.2 Please wait to send more emails, or ask for a rate limit increase",
+        "sender-rate-exceeded",
+        sender(RATE_REST),
+    ),
+    (
+        Rcpt,
+        "450 Requested mail action not taken: mailbox unavailable; Mail send limit exceeded",
+        "sender-quota-exceeded",
+        sender(QUOTA_REST),
+    ),
+    (Rcpt, "550 You reached the allowance of 300 mails for your plan", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (Auth, "451 Authentication failed: Maximum credits exceeded", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (Mail, "552 5.7.1 Quota exceeded", "sender-quota-exceeded", sender(QUOTA_REST)),
+    (Mail, "550 5.7.1 Limit exceeded", "sender-rate-exceeded", sender(RATE_REST)),
+    // The partner's, although they speak of rates, quotas and limits.
+    (Rcpt, "452 4.2.2 The recipient's quota exceeded", "partner-full", partner(DAY)),
+    (Rcpt, "552 Mailbox size limit exceeded", "partner-full", partner(DAY)),
+    (Rcpt, "550 5.2.1 The user you are trying to contact is receiving mail too quickly", "partner-busy", partner(HOUR)),
+    (Dot, "552 5.3.4 Message size limit exceeded", "content-refused", NOBODY),
+    (Rcpt, "452 4.5.3 Too many recipients", "too-many-recipients", NOBODY),
+    // Suspended, and addresses that are not the login's.
+    (Mail, "550 Outgoing mail from \"a\" has been suspended.", "sender-blocked", sender(DISABLE)),
+    (Rcpt, "550 Outgoing mail from \"a\" has been suspended.", "sender-blocked", sender(DISABLE)),
+    (Dot, "554 Sending paused for this account", "sender-blocked", sender(DISABLE)),
+    (Mail, "451 Your account is temporarily suspended", "sender-blocked", sender(QUOTA_REST)),
+    (Rcpt, "451 Your account is temporarily suspended", "sender-blocked", sender(QUOTA_REST)),
+    (Rcpt, "550 5.2.1 The account that you tried to reach is disabled", "partner-disabled", partner(DISABLE)),
+    (Mail, "553 Relaying disallowed as x@y.z", "sender-address", sender(DISABLE)),
+    (Dot, "554 Message rejected: Email address is not verified.", "sender-address", sender(DISABLE)),
+    (Mail, "550 Sender address is not allowed.", "sender-address", sender(DISABLE)),
+    (Mail, "501 mail from address must be same as authorization user", "sender-address", sender(DISABLE)),
+    (Mail, "553 Mail from must equal authorized user", "sender-address", sender(DISABLE)),
+    (Dot, "550 The from address does not match a verified Sender Identity.", "sender-address", sender(DISABLE)),
+    (Rcpt, "553 5.7.1 <a@b.c>: Sender address rejected: not owned by user x", "sender-address", sender(DISABLE)),
+    // Our address.
+    (
+        Rcpt,
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "host-refuses-us",
+        host(STALL),
+    ),
+    (Dot, "550 5.7.1 Your IP address has been blocked", "host-refuses-us", host(STALL)),
+    (
+        Rcpt,
+        "451 4.7.651 The mail server has been temporarily rate limited due to IP reputation",
+        "host-refuses-us",
+        host(STALL),
+    ),
     // AUTH.
+    (
+        Auth,
+        "535 5.7.8 Error: authentication failed: Connection lost to authentication server",
+        "auth-temporary",
+        sender(HOUR),
+    ),
+    (Auth, "535 5.7.8 Error: authentication failed: (reason unavailable)", "auth-refused", sender(DISABLE)),
+    (Auth, "535 5.7.8 Check your password and try again", "auth-refused", sender(DISABLE)),
     (Auth, "454 4.7.0 Temporary authentication failure", "auth-temporary", sender(HOUR)),
     (Auth, "421 4.7.0 Try again later", "auth-throttled", sender(HOUR)),
     (Auth, "432 4.7.12 A password transition is needed", "password-change-needed", sender(DISABLE)),
@@ -55,7 +192,7 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Auth, "432 change it", "password-change-needed", sender(DISABLE)),
     (Auth, "454 busy", "auth-temporary", sender(HOUR)),
     (Auth, "504 5.5.4 Unrecognized authentication type", "auth-failed", sender(HOUR)),
-    (Auth, "421 4.3.2 shutting down", "host-trouble", host(STRIKE)),
+    (Auth, "421 4.3.2 shutting down", "host-trouble", host(STALL)),
     // The host, while nobody was named.
     (Greeting, "421 too many connections", "host-trouble", host(STRIKE)),
     (Tls, "454 4.7.0 TLS not available", "host-trouble", host(STRIKE)),
@@ -64,15 +201,14 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Greeting, "550 EHLO argument does not match a fully qualified name", "helo-refused", host(STRIKE)),
     (Rcpt, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STRIKE)),
     // MAIL and DATA.
-    (Mail, "553 5.7.1 not your address", "sender-address", sender(DISABLE)),
-    (Rcpt, "553 5.7.1 <a@b.c>: Sender address rejected: not owned by user x", "sender-address", sender(DISABLE)),
+    (Mail, "553 5.7.1 no", "sender-address", sender(DISABLE)),
     (Rcpt, "553 5.7.1 relaying denied", "policy-refused", sender(STRIKE)),
     (Mail, "550 5.1.7 Invalid address", "sender-address", sender(DISABLE)),
     (Dot, "550 5.7.27 Sender address has null MX", "sender-address", sender(DISABLE)),
-    (Mail, "452 4.3.1 Insufficient system storage", "host-trouble", host(STRIKE)),
-    (Data, "451 4.3.0 Temporary failure", "host-trouble", host(STRIKE)),
-    (Mail, "452 full", "host-trouble", host(STRIKE)),
-    (Data, "421 closing", "host-trouble", host(STRIKE)),
+    (Mail, "452 4.3.1 Insufficient system storage", "host-trouble", host(STALL)),
+    (Data, "451 4.3.0 Temporary failure", "host-trouble", host(STALL)),
+    (Mail, "452 full", "host-trouble", host(STALL)),
+    (Data, "421 closing", "host-trouble", host(STALL)),
     (Mail, "552 5.2.2 over quota", "sender-full", sender(DAY)),
     (Mail, "550 5.7.1 not today", "policy-refused", sender(STRIKE)),
     // RCPT.
@@ -88,9 +224,10 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Rcpt, "552 5.2.2 Over quota", "partner-full", partner(DAY)),
     (Rcpt, "552 Over quota", "partner-full", partner(DAY)),
     (Rcpt, "450 4.2.1 Receiving mail too quickly", "partner-busy", partner(HOUR)),
-    (Rcpt, "450 4.7.1 Come back later", "greylisted", partner(FIVE_MINUTES)),
-    (Rcpt, "451 4.7.0 Come back later", "greylisted", partner(FIVE_MINUTES)),
-    (Rcpt, "451 Greylisted for 300 s", "greylisted", partner(FIVE_MINUTES)),
+    (Rcpt, "450 4.2.1 Busy", "partner-busy", partner(HOUR)),
+    (Rcpt, "450 4.7.1 Come back later", "greylisted", NOBODY),
+    (Rcpt, "451 4.7.0 Come back later", "greylisted", NOBODY),
+    (Rcpt, "451 Greylisted for 300 s", "greylisted", NOBODY),
     (Rcpt, "452 4.5.3 Too many recipients", "too-many-recipients", NOBODY),
     (Rcpt, "550 5.5.3 Too many recipients", "too-many-recipients", NOBODY),
     (Rcpt, "550 5.7.1 Policy", "policy-refused", sender(STRIKE)),
@@ -103,13 +240,15 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Dot, "554 5.2.2 mailbox full; STOREDRV.Submission", "sender-full", sender(DAY)),
     (Dot, "552 5.2.2 over quota", "mailbox-full", NOBODY),
     (Dot, "552 5.3.4 Message too big", "content-refused", NOBODY),
+    (Dot, "552 5.3.4 no", "content-refused", NOBODY),
+    (Dot, "552 no", "content-refused", NOBODY),
     (Dot, "554 5.6.0 Bad message", "content-refused", NOBODY),
     (Dot, "555 5.5.2 Syntax error", "content-refused", NOBODY),
     (Dot, "552 too big", "content-refused", NOBODY),
     (Dot, "550 5.7.1 Looks like spam", "policy-refused", sender(STRIKE)),
     (Dot, "554 5.7.0 Looks like spam", "policy-refused", sender(STRIKE)),
     (Dot, "554 5.2.0 generic", "refused", NOBODY),
-    (Dot, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException", "refused", NOBODY),
+    (Dot, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException", "sender-address", sender(DISABLE)),
     (Dot, "554 5.0.0 no", "refused", NOBODY),
     (Dot, "550 5.1.1 User unknown", "refused", NOBODY),
     // Not what was asked.
@@ -131,6 +270,19 @@ fn every_row_has_an_example() {
         let met = EXAMPLES.iter().any(|(stage, line, ..)| std::ptr::eq(row_for(*stage, &reply(line)), row));
         assert!(met, "no example meets {row:?}");
     }
+}
+
+#[test]
+fn a_limit_rests_as_long_as_the_host_names_and_nothing_else_does() {
+    let minutes = |minutes| sender(Measure::Pause(Duration::from_mins(minutes)));
+    let after = |stage, line| {
+        let reply = reply(line);
+        row_for(stage, &reply).effects_of(&reply)
+    };
+    assert_eq!(after(Dot, "451 Rate limit exceeded, try again in 7 minutes"), minutes(7));
+    assert_eq!(after(Rcpt, "550 Daily message quota exceeded; retry after 9 hours"), minutes(9 * 60));
+    assert_eq!(after(Auth, "454 4.7.0 Temporary failure, try again in 7 minutes"), sender(HOUR));
+    assert_eq!(after(Rcpt, "451 4.7.1 Greylisted, try again in 7 minutes"), NOBODY);
 }
 
 #[test]

@@ -422,6 +422,8 @@ macro_rules! ledger_conformance {
                 a_resumed_host_is_as_if_nothing_had_been
                 a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do
                 a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host
+                a_421_at_mail_to_one_sender_rests_nobody_and_to_three_pauses_their_host
+                a_host_that_refuses_our_address_is_told_of_and_eases_nobody
                 the_stalls_of_one_user_pause_no_host_that_others_share
                 an_answer_at_that_step_ends_the_count_of_stalls
                 at_a_host_with_two_mailboxes_stalls_of_both_are_failures

@@ -76,7 +76,9 @@ impl Tables {
             let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
             let presses = match end.outcome.mark() {
                 Some(Mark::ShutOut(_)) => welcome.is_unbroken(&host, end.at),
-                Some(Mark::Stalled(step)) => !welcome.is_answered_since(&host, step, end.at),
+                _ if end.outcome.stalled().is_some() => {
+                    end.outcome.stalled().is_some_and(|step| !welcome.is_answered_since(&host, step, end.at))
+                }
                 _ => end.outcome.effects.host.is_some_and(holds),
             };
             if presses {
@@ -136,7 +138,7 @@ impl Tables {
         match end.outcome.mark() {
             Some(Mark::Strike) => self.strike(sender, end.at, reason),
             Some(Mark::Ease) => self.ease(sender, end.at, reason),
-            Some(Mark::Alert) => self.alert(sender, end.at, reason),
+            Some(Mark::Alert | Mark::HostRefusesUs) => self.alert(sender, end.at, reason),
             _ => {}
         }
         if let Some(measure) = effects.partner {
@@ -174,10 +176,12 @@ impl Tables {
                 }
                 false
             }
-            Some(mark @ Mark::Stalled(step)) if !welcome.is_answered_since(&host, step, end.at) => {
+            Some(mark @ (Mark::Stalled(_) | Mark::HostTrouble | Mark::HostRefusesUs))
+                if !welcome.is_answered_since(&host, end.outcome.stage, end.at) =>
+            {
                 let owners = self.owners_at(&host);
                 let whole = self.pauses.entry(("host", host)).or_default();
-                if whole.stall(sender, step, end.at, &owners) {
+                if whole.stall(sender, end.outcome.stage, end.at, &owners) {
                     self.tell("host-paused", None, mark.as_str());
                 }
                 false

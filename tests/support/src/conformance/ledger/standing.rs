@@ -227,6 +227,44 @@ pub async fn a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host(worl
     assert_eq!(told(world, "sender-disabled").await, [""; 0]);
 }
 
+/// As a 421 at MAIL.
+fn in_trouble(flight: &Flight) -> Settlement {
+    let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+    answered(flight, Stage::Mail, "host-trouble", effects)
+}
+
+pub async fn a_421_at_mail_to_one_sender_rests_nobody_and_to_three_pauses_their_host(world: &dyn LedgerWorld) {
+    enrol(world, MAILBOXES, 5).await;
+    let life = Life::begin(world).await;
+    for round in 0..2 {
+        let flight = life.fly(ask(1, round, &[12 - i64::from(round)])).await;
+        life.settle(&[at(0, in_trouble(&flight))]).await;
+    }
+    let second = life.fly(ask(2, 0, &[MAILBOXES])).await;
+    life.settle(&[at(1, in_trouble(&second))]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "two senders");
+    let third = life.fly(ask(3, 0, &[MAILBOXES])).await;
+    life.settle(&[at(2, in_trouble(&third))]).await;
+    assert_eq!(told(world, "host-paused").await, ["host-trouble"], "three senders");
+    assert_eq!(candidates(world, 6).await, [0; 0]);
+}
+
+pub async fn a_host_that_refuses_our_address_is_told_of_and_eases_nobody(world: &dyn LedgerWorld) {
+    let life = ramping(world).await;
+    let refuses_us = |flight: &Flight| {
+        let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+        answered(flight, Stage::Rcpt, "host-refuses-us", effects)
+    };
+    for sender in 1..=3 {
+        let flight = life.fly(ask(sender, 0, &[MAILBOXES])).await;
+        life.settle(&[at(0, refuses_us(&flight))]).await;
+    }
+    assert_eq!(world.grown(1).await, 20, "its ramp stays");
+    assert_eq!(told(world, "sender-eased").await, [""; 0]);
+    assert_eq!(told(world, "mail-alert").await, ["host-refuses-us"], "once an hour");
+    assert_eq!(told(world, "host-paused").await, ["host-refuses-us"]);
+}
+
 pub async fn the_stalls_of_one_user_pause_no_host_that_others_share(world: &dyn LedgerWorld) {
     for id in 1..=7 {
         let user = if id > 5 { 2 } else { 1 };
