@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Ports, WorkerSettings};
 use crate::{
     domain::{
-        ledger_mark::{LedgerMark, SettledMail},
+        id::FlightId,
+        ledger_mark::{LedgerMark, LedgerState, SettledMail},
         outcome::Fate,
     },
     ports::{Flight, PortError, Ring, Settlement},
@@ -30,6 +31,8 @@ struct State {
     recognized: Option<String>,
     /// The order to stop is in the database.
     is_reported: bool,
+    /// Flight ids up to this one are from before the last fence.
+    fenced_flight: i64,
 }
 
 /// See the module.
@@ -72,6 +75,12 @@ impl SetBackWatch {
         true
     }
 
+    /// Returns whether a flight is from before the last fence, which the operator has seen to: that the database knows
+    /// nothing of it shows no other set-back.
+    pub(super) fn is_fenced(&self, flight: FlightId) -> bool {
+        flight.0 <= self.lock().fenced_flight
+    }
+
     /// Records results whose settlement was acknowledged with their own rows.
     pub(super) fn record_settled(&self, results: &[Settlement]) {
         let logged = results.iter().rev().find(|result| result.outcome.fate != Fate::Unstarted);
@@ -97,16 +106,7 @@ impl SetBackWatch {
         // Taken before the database is asked: what others hand out meanwhile must not look like a loss.
         let known = self.lock().known.clone();
         let found = ports.ledger.state(known.settled.as_ref()).await?;
-        match known.set_back(&found) {
-            Some(how) => self.recognize(&how),
-            None => {
-                let mut state = self.lock();
-                if found.fence > state.known.fence {
-                    (state.recognized, state.is_reported) = (None, false);
-                }
-                state.known.advance(&found);
-            }
-        }
+        self.compare(&known, &found);
         if let Some(sentence) = self.recognized() {
             return self.report(ports, settings, &sentence).await;
         }
@@ -116,6 +116,18 @@ impl SetBackWatch {
             Err(error) => tracing::debug!(%error, "the mark of the database is not shared"),
         }
         Ok(())
+    }
+
+    fn compare(&self, known: &LedgerMark, found: &LedgerState) {
+        if let Some(how) = known.set_back(found) {
+            return self.recognize(&how);
+        }
+        let mut state = self.lock();
+        if found.fence > state.known.fence {
+            (state.recognized, state.is_reported) = (None, false);
+            state.fenced_flight = found.flight;
+        }
+        state.known.advance(found);
     }
 
     /// Stops the fleet by order, once.
@@ -134,5 +146,24 @@ impl SetBackWatch {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Poisoned only by a panic between two plain writes; the state is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result of a slow mail may come after the fence. It must not stop the fleet again, which nobody would expect then.
+    #[test]
+    fn a_mail_from_before_a_fence_shows_no_other_set_back() {
+        let watch = SetBackWatch::default();
+        let state = |fence, flight| LedgerState { fence, flight, has_settled: true, ..LedgerState::default() };
+        watch.compare(&LedgerMark::default(), &state(0, 10));
+        assert!(!watch.is_fenced(FlightId(10)));
+        watch.compare(&LedgerMark { flight: 10, ..LedgerMark::default() }, &state(0, 7));
+        assert!(watch.recognized().is_some());
+        watch.compare(&LedgerMark { flight: 10, ..LedgerMark::default() }, &state(1, 1_000));
+        assert_eq!(watch.recognized(), None);
+        assert!(watch.is_fenced(FlightId(10)) && !watch.is_fenced(FlightId(1_001)));
     }
 }

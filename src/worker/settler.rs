@@ -304,11 +304,24 @@ impl Settler {
             return Ok(());
         }
         // Settled before, or the database has lost what it knew of them.
-        let lost = self.ports.ledger.log_lost(&self.worker, finished, self.ports.clock.now()).await?;
+        let fenced = |result: &Settlement| self.set_back.is_fenced(result.flight);
+        let (fenced, others): (Vec<_>, Vec<_>) = finished.iter().cloned().partition(fenced);
+        let late = self.log_lost(&fenced).await?;
+        if late > 0 {
+            tracing::warn!(mails = late, "rows of mails that were sent before the fence, and lost, were written late");
+        }
+        let lost = self.log_lost(&others).await?;
         if lost > 0 {
             self.set_back.recognize(&format!("it had lost {lost} mails of this worker, whose rows were written late"));
         }
         Ok(())
+    }
+
+    async fn log_lost(&self, results: &[Settlement]) -> Result<u64, PortError> {
+        match results {
+            [] => Ok(0),
+            results => self.ports.ledger.log_lost(&self.worker, results, self.ports.clock.now()).await,
+        }
     }
 
     fn backoff(&self, tries: u32) -> Duration {

@@ -1,6 +1,7 @@
 //! The ledger in memory: the same conditions in the same order as `postgres/sql`.
 
 mod close;
+mod fence;
 mod lost;
 
 use std::collections::BTreeMap;

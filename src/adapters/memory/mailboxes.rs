@@ -38,7 +38,8 @@ impl Mailboxes for MemoryWorld {
             let mine = tables.of_shards(shards);
             let probes = tables.probes(shards, now);
             let others = |m: &Enrolled| probes.get(&*m.host).is_some_and(|p| *p != Some(m.id));
-            mine.filter(|m| tables.may_send(m, now) && !others(m)).map(|m| tables.candidate(m, now)).collect()
+            let mine = mine.filter(|m| tables.may_send(m, now) && !others(m) && !tables.is_over(m, now));
+            mine.map(|m| tables.candidate(m, now)).collect()
         })
     }
 
@@ -106,6 +107,11 @@ impl Tables {
             self.tell("day-short", Some(id), "late");
         }
         closed
+    }
+
+    /// Says whether the today of a mailbox is closed, as a fence does.
+    fn is_over(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
+        self.days.get(&(mailbox.id, today(mailbox.schedule.zone, now))).is_some_and(|day| day.closed)
     }
 
     fn candidate(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> Candidate {
@@ -207,7 +213,7 @@ impl Tables {
 
 /// Opens a closed today again, and takes back what its closing added to the ramp. Returns whether it was closed.
 fn reopen(today: &mut DayRow, mailbox: &mut Enrolled) -> bool {
-    if !today.closed {
+    if !today.closed || today.fenced {
         return false;
     }
     mailbox.grown = mailbox.grown.saturating_sub(u16::from(today.grew));

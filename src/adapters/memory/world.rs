@@ -109,6 +109,8 @@ pub struct DayRow {
     pub late: bool,
     /// Closing it raised the ramp.
     pub grew: bool,
+    /// A fence closed it, so it stays closed.
+    pub fenced: bool,
 }
 
 /// A row of `logs`.

@@ -2,10 +2,14 @@
 //! compares them with the record after every statement of every worker, every grant and every mail that a host takes.
 //! What does not fit is a violation, with its instant.
 
+#[path = "judge/burned.rs"]
+mod burned;
 #[path = "judge/ledger.rs"]
 mod ledger;
 #[path = "judge/mails.rs"]
 mod mails;
+#[path = "judge/set_back.rs"]
+mod set_back;
 #[path = "judge/states.rs"]
 mod states;
 #[path = "judge/waits.rs"]
@@ -25,23 +29,26 @@ use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     adapters::memory::{MemoryLeases, MemoryWorld},
     domain::{
-        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId},
+        id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
     },
     ports::{Clock, LeaseKey},
 };
 
+use self::{burned::BurnedGrants, set_back::Lost, states::States, waits::Waits};
 pub use self::{
     ledger::By,
     waits::{Wait, WaitBound},
     windows::Windows,
 };
-use self::{states::States, waits::Waits};
 use super::kinds::{Fault, Guard, Tally};
 
 /// So long after Redis lost something, or did something late, a worker may believe in a lease that another one has: the
 /// trust in it runs out, and only the epoch can refuse.
 const LEASES_TOLD_LATE: Duration = Duration::from_secs(60);
+
+/// A worker without a heartbeat for so long has no lease, and with each heartbeat its clock is compared.
+const COMPARED_WITHIN: Duration = Duration::from_secs(15);
 
 /// A mail on its way, as the books have it.
 #[derive(Clone, Debug)]
@@ -108,6 +115,10 @@ struct Books {
     states: States,
     /// Users and days whose limit was seen used up.
     at_limit: BTreeSet<(UserId, NaiveDate)>,
+    burned: BurnedGrants,
+    lost: Lost,
+    /// When a worker's clock jumped, by its name.
+    jumped: BTreeMap<String, MachineTime>,
     trace: Trace,
     journal: Vec<String>,
 }
@@ -149,6 +160,8 @@ pub struct Verdict {
     pub rows: usize,
     /// The wait of a due mailbox that used most of its bound.
     pub longest_wait: Option<Wait>,
+    /// The most grants of one user that were thrown away on one day because its daily limit was reached.
+    pub most_burned: u64,
 }
 
 impl Judge {
@@ -279,6 +292,18 @@ impl Judge {
         }
     }
 
+    /// Notes that the clock of the worker called `name` jumps.
+    pub fn clock_jumped(&self, name: &str) {
+        let now = self.clock.machine();
+        self.books().jumped.insert(name.to_owned(), now);
+    }
+
+    /// Says whether the clock of `worker` jumped so lately that no heartbeat may have compared it since.
+    fn jumped_just_now(&self, worker: &WorkerId) -> bool {
+        let (now, jumped) = (self.clock.machine(), self.books().jumped.get(&worker.0).copied());
+        jumped.is_some_and(|jumped| now.since(jumped) <= COMPARED_WITHIN)
+    }
+
     /// Says whether `mailbox` has not written to `partner` on `day` in that round.
     pub fn is_unused(&self, day: NaiveDate, mailbox: MailboxId, partner: MailboxId, round: i16) -> bool {
         !self.books().pairs.contains(&(day, mailbox, partner, round))
@@ -340,7 +365,7 @@ impl Judge {
             .map(|(flying, _)| &flying.message_id)
             .chain(books.flying.values().map(|flying| &flying.message_id))
             .collect();
-        let lost = books.taken.iter().filter(|id| !accounted.contains(id));
+        let lost = books.taken.iter().filter(|id| !accounted.contains(id) && !books.lost.is_accounted(id));
         violations.extend(lost.map(|id| format!("a host took {id}, and the log says that it was refused")));
         Verdict {
             violations,
@@ -351,6 +376,7 @@ impl Judge {
             taken: books.taken.len(),
             rows: books.ended.len(),
             longest_wait: books.waits.longest(),
+            most_burned: books.burned.most(),
         }
     }
 }

@@ -24,6 +24,7 @@ pub struct Run {
     rows: usize,
     /// The wait that used most of its bound, and its seed.
     longest_wait: Option<(u64, Wait)>,
+    most_burned: u64,
     /// Seeds that failed, and how.
     failures: Vec<(u64, Vec<String>)>,
 }
@@ -34,7 +35,7 @@ impl Run {
         let count = seeds.end() - seeds.start() + 1;
         let next = Mutex::new(seeds);
         let (tally, longest_wait, failures) = Default::default();
-        let empty = Run { seeds: count, tally, steps: 0, taken: 0, rows: 0, longest_wait, failures };
+        let empty = Run { seeds: count, tally, steps: 0, taken: 0, rows: 0, longest_wait, most_burned: 0, failures };
         let run = Mutex::new(empty);
         let workers = thread::available_parallelism().map_or(1, |count| count.get());
         thread::scope(|scope| {
@@ -61,6 +62,7 @@ impl Run {
                 self.taken += verdict.taken;
                 self.rows += verdict.rows;
                 self.note_wait(seed, verdict.longest_wait);
+                self.most_burned = self.most_burned.max(verdict.most_burned);
                 if !verdict.violations.is_empty() {
                     self.failures.push((seed, verdict.violations));
                 }
@@ -106,8 +108,17 @@ impl fmt::Display for Run {
             self.seeds, self.steps, self.taken, self.rows
         )?;
         if let Some((seed, wait)) = self.longest_wait {
-            writeln!(f, "the longest wait of a due mailbox: {wait} that it may take (seed {seed})")?;
+            let percent = wait.share() / 10;
+            writeln!(
+                f,
+                "the starvation bound: no due mailbox waited longer than {percent} % of it, {wait} that it may take (seed {seed})"
+            )?;
         }
+        writeln!(
+            f,
+            "grants of one user at its daily limit that were thrown away on one day: {} at most",
+            self.most_burned
+        )?;
         for (seed, violations) in &self.failures {
             writeln!(f, "\nseed {seed} failed: make sim SEED={seed}")?;
             violations.iter().take(5).try_for_each(|violation| writeln!(f, "    {violation}"))?;

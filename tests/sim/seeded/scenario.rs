@@ -55,6 +55,8 @@ pub struct Scenario {
     pub host_limits: String,
     pub lives: Vec<Life>,
     pub incidents: Vec<Incident>,
+    /// The operator resumes no host: what paused it ends by itself.
+    pub hosts_heal_alone: bool,
 }
 
 /// How fast the worker goes, in seconds.
@@ -119,6 +121,8 @@ pub enum What {
     /// Its clock is so many seconds ahead.
     RedisClock(i64),
     Suspended,
+    /// The database loses its commits of so many seconds. At the end the operator fences it, and starts the fleet.
+    SetBack(i64),
     Host(&'static str, Mood, u64),
     Ordered {
         running: bool,
@@ -182,6 +186,7 @@ impl Scenario {
             host_limits: String::new(),
             lives: vec![Life { begins_ms: draw.between(0, 3_000), ..Life::of("a", 0) }],
             incidents: Vec::new(),
+            hosts_heal_alone: false,
         };
         let count = draw.between(10, 22);
         scenario.boxes = (1..=count).map(|id| enrolled(&mut draw, id)).collect();
@@ -194,6 +199,11 @@ impl Scenario {
         }
         scenario.incidents.sort_by_key(|incident| incident.from_ms);
         scenario
+    }
+
+    /// Returns how many seeds of this theme come before this one.
+    pub fn round(&self) -> u64 {
+        self.seed / Theme::ALL.len() as u64
     }
 
     pub fn lasts_ms(&self) -> i64 {

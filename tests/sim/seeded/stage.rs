@@ -2,6 +2,8 @@
 
 #[path = "stage/life.rs"]
 mod life;
+#[path = "stage/set_back.rs"]
+mod set_back;
 #[path = "stage/shards.rs"]
 mod shards;
 #[path = "stage/traces.rs"]

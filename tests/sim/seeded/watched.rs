@@ -204,6 +204,7 @@ impl Mailboxes for Watched {
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         let candidates = self.world.candidates(shards, todays, now).await?;
+        self.judge.plans(self.who.run());
         self.saw("candidates", &candidates.len());
         Ok(candidates)
     }
@@ -289,7 +290,10 @@ impl Ledger for Watched {
         Ok(released)
     }
     async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.world.log_lost(worker, results, now).await
+        let written = self.world.log_lost(worker, results, now).await?;
+        self.saw("log lost", &(results.len(), written));
+        self.judge.logs_lost();
+        Ok(written)
     }
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         let changed = self.world.settle(worker, results).await?;
@@ -355,7 +359,8 @@ impl Orders for Watched {
         self.world.plan_requests().await
     }
     async fn stop_set_back(&self, worker: &WorkerId, sentence: &str, now: DateTime<Utc>) -> Result<(), PortError> {
-        self.judge.violated(format!("nothing was set back, and {worker} says: {sentence}"));
+        self.judge.happens(format!("{worker} says: {sentence}"));
+        self.judge.recognizes_set_back(&worker.0, sentence);
         self.world.stop_set_back(worker, sentence, now).await
     }
 }

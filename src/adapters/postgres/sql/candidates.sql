@@ -49,3 +49,5 @@ SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.place, m.window_start,
 FROM zoned m
 FULL JOIN (SELECT * FROM mailbox_days WHERE day = ANY ($5::date[])) AS d ON d.mailbox_id = m.id AND d.day = m.today
 WHERE COALESCE(m.id IS NOT NULL, false)
+  -- A today that is closed was fenced: all that is asked of it would be refused, and take tokens from the caps.
+  AND NOT COALESCE(d.closed, false)

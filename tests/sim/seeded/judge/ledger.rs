@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     domain::{
+        clock_guard::ALLOWED,
         id::{Epoch, FlightId, MailboxId, RunId, ShardId},
         outcome::Fate,
         roster::receive_bound,
@@ -24,6 +25,8 @@ pub enum By<'a> {
     /// A release or an abandon.
     GivenBack,
     Sweep(&'a Sweep),
+    /// The operator's.
+    Fence,
     /// One that ends nothing.
     Other,
 }
@@ -43,6 +46,7 @@ impl Judge {
                 Reservation::Refused(refusal) => self.guard(refused(*refusal), 1),
             }
         }
+        self.burns(batch, answer);
         self.after(&By::Other);
     }
 
@@ -50,13 +54,16 @@ impl Judge {
         let now = self.clock.now();
         let id = flight.id;
         self.demand(self.world.is_running(), || format!("a stopped fleet reserves flight {id}"));
-        self.demand((batch.now - now).num_seconds().abs() <= SKEW_SECONDS, || {
-            format!("flight {id} is reserved by a clock that shows {}", batch.now)
-        });
+        let off = (batch.now - now).abs();
+        let may_be_off = off.num_seconds() <= SKEW_SECONDS || (off <= ALLOWED && self.jumped_just_now(&batch.worker));
+        self.demand(may_be_off, || format!("flight {id} is reserved by a clock that shows {}", batch.now));
         let under = batch.epochs.iter().find(|(shard, _)| *shard == flight.shard).map(|(_, epoch)| *epoch);
         let mut wrong = Vec::new();
         let (partner_day, flooded) = self.receives(ask, flight, batch.now);
         wrong.extend(flooded);
+        if self.books().lost.is_fenced(ask.mailbox, ask.day) {
+            wrong.push(format!("mailbox {} sends on {}, which was fenced", ask.mailbox, ask.day));
+        }
         {
             let mut books = self.books();
             let epoch = books.epochs.get(&flight.shard).copied();
@@ -152,7 +159,7 @@ impl Judge {
         let status = row.as_ref().map(|row| row.status);
         let reason = row.as_ref().and_then(|row| row.reason.as_deref()).unwrap_or_default();
         let fits = match by {
-            By::Settle(results) => results.iter().find(|result| result.flight == id).is_some_and(|result| {
+            By::Settle(results) => results.iter().find(|result| is_of(result, id, &flying)).is_some_and(|result| {
                 let as_sent = if flying.answers.is_some() { "REPLIED" } else { "SENT" };
                 match result.outcome.fate {
                     Fate::Sent => status == Some(as_sent),
@@ -163,7 +170,7 @@ impl Judge {
             }),
             By::GivenBack => status.is_none(),
             By::Sweep(sweep) if sweep.unstarted.contains(&flying.message_id) => status.is_none(),
-            By::Sweep(_) => status == Some("FAILED") && reason == "uncertain",
+            By::Sweep(_) | By::Fence => status == Some("FAILED") && reason == "uncertain",
             By::Other => false,
         };
         self.demand(fits, || format!("I3: flight {id} ends as {status:?} {reason}"));
@@ -208,14 +215,16 @@ impl Judge {
     }
 
     /// I5.
-    fn sent_only_what_was_taken(&self, id: FlightId, flying: &Flying, ended: &Ended) {
+    pub(super) fn sent_only_what_was_taken(&self, id: FlightId, flying: &Flying, ended: &Ended) {
         let answered = ended.status == "FAILED" || self.books().answered.contains(&flying.message_id);
         self.demand(answered, || format!("I5: flight {id} is {}, and no host said so", ended.status));
     }
 
     /// The results of a settle that concern flights which had ended before.
     pub fn settled(&self, results: &[Settlement]) {
-        let known = |result: &&Settlement| self.books().ended.contains_key(&result.flight);
+        let known = |result: &&Settlement| {
+            self.books().ended.get(&result.flight).is_some_and(|(flying, _)| is_of(result, result.flight, flying))
+        };
         let (late, fresh): (Vec<&Settlement>, Vec<_>) = results.iter().partition(known);
         self.after(&By::Settle(results));
         for result in fresh.into_iter().filter(|result| result.outcome.fate != Fate::Unstarted) {
@@ -254,7 +263,7 @@ impl Judge {
     }
 
     /// The row of a mailbox's day says what the books say.
-    fn compare(&self, mailbox: MailboxId, day: NaiveDate) {
+    pub(super) fn compare(&self, mailbox: MailboxId, day: NaiveDate) {
         let Some(row) = self.world.day(mailbox, day) else {
             return self.violated(format!("mailbox {mailbox} has no {day}"));
         };
@@ -334,7 +343,7 @@ impl Books {
 }
 
 impl super::Counts {
-    fn of(&mut self, ended: &Ended, reply: bool) -> &mut u16 {
+    pub(super) fn of(&mut self, ended: &Ended, reply: bool) -> &mut u16 {
         match ended.status {
             "SENT" => &mut self.sent,
             "REPLIED" => &mut self.replied,
@@ -342,6 +351,11 @@ impl super::Counts {
             _ => &mut self.failed,
         }
     }
+}
+
+/// An id may name two mails once the database was set back.
+fn is_of(result: &Settlement, id: FlightId, flying: &Flying) -> bool {
+    result.flight == id && result.mail.message_id == flying.message_id
 }
 
 fn refused(refusal: Refusal) -> Guard {

@@ -15,8 +15,10 @@ impl Judge {
     /// A worker begins to send: under a grant that is fresh, and what it has reserved.
     pub fn begins(&self, mail: &Outgoing) {
         self.trace("", "begins", &mail.flight.id);
-        let known = self.books().flying.get(&mail.flight.id).cloned();
-        let Some(flying) = known else {
+        let Some(flying) = self.flying_mail(mail) else {
+            if self.is_lost(mail) {
+                return;
+            }
             return self.violated(format!("flight {} begins, and is not reserved", mail.flight.id));
         };
         let asked = self.books().asked_caps.get(&flying.run).copied();
@@ -50,8 +52,8 @@ impl Judge {
         if self.world.host(host).is_some_and(|whole| whole.probing && !whole.holds(self.clock.now())) {
             self.guard(Guard::HalfOpenProbe, 1);
         }
+        let Some(run) = self.flying_mail(mail).map(|flying| flying.run) else { return false };
         let (now, mut books) = (self.clock.now(), self.books());
-        let Some(run) = books.flying.get(&flight.id).map(|flying| flying.run) else { return false };
         let longest = TimeDelta::from_std(self.mail_deadline).unwrap_or(TimeDelta::MAX) + TimeDelta::seconds(4);
         let open = books.open.entry(host.clone()).or_default();
         open.insert(flight.id, (run, now));
@@ -75,8 +77,7 @@ impl Judge {
     /// The write of the dot begins.
     pub fn dot(&self, mail: &Outgoing) {
         self.trace("", "dot", &mail.flight.id);
-        let flying = self.books().flying.get(&mail.flight.id).cloned();
-        if let Some(flying) = flying {
+        if let Some(flying) = self.flying_mail(mail) {
             self.holds_lease(flying.run, flying.shard, "a dot");
         }
     }
@@ -92,6 +93,7 @@ impl Judge {
         };
         self.demand(new, || format!("I4: {id} is submitted twice"));
         self.demand(known, || format!("{id} was never reserved"));
+        self.takes_answer(mail);
     }
 
     /// And says so: 250.

@@ -14,17 +14,21 @@ use warmup::domain::caps::CapLimits;
 /// Sizes around those at which a fleet has one partner, few partners, or a round more than a day.
 const SIZES: [i64; 7] = [1, 2, 3, 5, 17, 48, 65];
 
-/// Most mailboxes are at one host, which falls silent at one step after the other; the others are well.
+/// In seconds.
+const DAY: i64 = 86_400;
+
+/// Four of five mailboxes are at one host, which is silent at a step for two minutes: each seed takes the next step. Then it
+/// answers again, and nobody resumes it: its pause ends by itself.
 pub fn silent(scenario: &mut Scenario, draw: &mut Draw) {
     let tempo = &mut scenario.tempo;
-    (tempo.tick, tempo.cooldown, tempo.lanes) = (20, (6, 12), 16);
+    (tempo.tick, tempo.cooldown, tempo.lanes) = (20, (10, 20), 12);
     (tempo.step_timeout, tempo.mail_deadline, tempo.drain) = (15, 25, 30);
+    (scenario.quiet_ms, scenario.healed_ms, scenario.hosts_heal_alone) = (500_000, 510_000, true);
     scenario.lives.truncate(1);
-    scenario.boxes = (1..=48).map(|id| Enrolled { host: HOSTS[(id % 5 / 2) as usize], ..wide(draw, id) }).collect();
-    for nth in 0..2 {
-        let mood = draw.pick(&Mood::SILENT);
-        scenario.add(15_000 + nth * 45_000, 40_000, What::Host(HOSTS[0], mood, 100));
-    }
+    let host = |id: i64| if id % 5 > 0 { HOSTS[0] } else { HOSTS[(id % 2) as usize + 1] };
+    scenario.boxes = (1..=30).map(|id| Enrolled { host: host(id), ..wide(draw, id) }).collect();
+    let mood = Mood::SILENT[(scenario.round() % Mood::SILENT.len() as u64) as usize];
+    scenario.add(30_000, 120_000, What::Host(HOSTS[0], mood, 100));
 }
 
 /// A Postgres that answers every statement later than a grant holds, for a minute.
@@ -55,14 +59,18 @@ pub fn read_only(scenario: &mut Scenario, draw: &mut Draw) {
 pub fn jumps(scenario: &mut Scenario, draw: &mut Draw) {
     scenario.lives.truncate(3);
     scenario.lives.push(Life::of("g", 0));
-    let far = [-3_600, -20, 20];
-    for life in &mut scenario.lives {
+    let far = [-3_600, -20, 20, 40, 3_600, DAY, 400 * DAY];
+    let round = scenario.round() as usize;
+    for (place, life) in scenario.lives.iter_mut().enumerate() {
         let from = draw.between(life.begins_ms + 25_000, scenario.quiet_ms);
-        life.jumps.push((draw.pick(&far), from, from + draw.pick(&[1_000, 3_000, 25_000])));
+        // One of them takes each in turn.
+        let ahead = if place == 0 { far[round % far.len()] } else { draw.pick(&far) };
+        life.jumps.push((ahead, from, from + draw.pick(&[1_000, 3_000, 25_000])));
     }
-    for _ in 0..2 {
+    let redis = [-3_600, -40, 40, 3_600, DAY];
+    for ahead in [redis[round % redis.len()], draw.pick(&redis)] {
         let (at, lasts) = (scenario.instant(draw), draw.pick(&[500, 3_000, 20_000]));
-        scenario.add(at, lasts, What::RedisClock(draw.pick(&[-3_600, -40])));
+        scenario.add(at, lasts, What::RedisClock(ahead));
     }
 }
 
@@ -95,7 +103,7 @@ pub fn limits(scenario: &mut Scenario, draw: &mut Draw) {
 
 /// Fleets of sizes at which pairings have special cases, with owners of equal size or one who has nearly all.
 pub fn sizes(scenario: &mut Scenario, draw: &mut Draw) {
-    let size = SIZES[((scenario.seed / super::Theme::ALL.len() as u64) % SIZES.len() as u64) as usize];
+    let size = SIZES[(scenario.round() % SIZES.len() as u64) as usize];
     let one_has_most = draw.chance(50);
     scenario.tempo.lanes = 20;
     scenario.tempo.cooldown = if size > 20 { (5, 9) } else { (2, 4) };
@@ -103,6 +111,25 @@ pub fn sizes(scenario: &mut Scenario, draw: &mut Draw) {
     if one_has_most {
         scenario.boxes.iter_mut().skip(2).for_each(|mailbox| (mailbox.user, mailbox.domain) = (1, 1));
     }
+}
+
+/// A database that loses its last seconds, as after a failover to a standby that was behind. Today is over for the mailboxes
+/// that were there; those that are enrolled after the fence send.
+pub fn set_back(scenario: &mut Scenario, draw: &mut Draw) {
+    scenario.lives.truncate(3);
+    scenario.lives.push(Life::of("g", 0));
+    scenario.tempo.lanes = 20;
+    (scenario.quiet_ms, scenario.healed_ms) = (150_000, 190_000);
+    let (at, fenced_after) = (draw.between(35_000, 60_000), draw.between(25_000, 40_000));
+    scenario.add(at, fenced_after, What::SetBack(draw.pick(&[1, 3, 8, 20])));
+    for host in HOSTS {
+        // So that mails are on their way at that moment.
+        scenario.add(15_000, 60_000, What::Host(host, Mood::Slow, 40));
+        // And their results come when all is fenced.
+        scenario.add(15_000, 60_000, What::Host(host, Mood::PastDeadline, 10));
+    }
+    let new = (301..307).map(|id| wide(draw, id)).collect();
+    scenario.add(at + fenced_after + 2_000, 0, What::EnrolMany(new));
 }
 
 /// A mailbox whose quota is out of reach.

@@ -37,10 +37,11 @@ pub enum Theme {
     Bulk,
     Limits,
     Sizes,
+    SetBack,
 }
 
 impl Theme {
-    pub const ALL: [Theme; 21] = [
+    pub const ALL: [Theme; 22] = [
         Theme::Redis,
         Theme::Postgres,
         Theme::Comings,
@@ -62,6 +63,7 @@ impl Theme {
         Theme::Bulk,
         Theme::Limits,
         Theme::Sizes,
+        Theme::SetBack,
     ];
 
     /// Makes sure of what it is about.
@@ -88,6 +90,7 @@ impl Theme {
             Theme::Bulk => shapes::bulk(scenario, draw),
             Theme::Limits => shapes::limits(scenario, draw),
             Theme::Sizes => shapes::sizes(scenario, draw),
+            Theme::SetBack => shapes::set_back(scenario, draw),
         }
     }
 }

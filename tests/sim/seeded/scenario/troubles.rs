@@ -21,7 +21,12 @@ impl Scenario {
         let incidents = self.incidents.iter().filter_map(|incident| {
             let lasts_on = match incident.what {
                 What::Sky(Service::Postgres, Condition::Slow(most) | Condition::DoneLate(most)) => most as i64,
-                What::Sky(..) | What::RedisForgets | What::EpochsPass | What::RedisClock(_) | What::Suspended => 0,
+                What::Sky(..)
+                | What::RedisForgets
+                | What::EpochsPass
+                | What::RedisClock(_)
+                | What::Suspended
+                | What::SetBack(_) => 0,
                 _ => return None,
             };
             Some((incident.from_ms, incident.to_ms + lasts_on))

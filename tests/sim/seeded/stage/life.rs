@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use warmup::{
+    domain::clock_guard::ALLOWED,
     observe::liveness::Liveness,
     ports::LeaseKey,
     worker::{KeeperError, Worker},
@@ -118,16 +119,39 @@ impl Stage {
         }
     }
 
+    /// A clock that is further off than may be allowed for is told of, once a heartbeat has compared it.
+    fn says_that_the_clock_was_off(&self, life: &Life, ahead: i64, (from, to): (i64, i64)) {
+        let compared_within_ms = 2 * 1_000 * self.scenario.tempo.heartbeat as i64;
+        let troubles = self.scenario.troubles();
+        let others = troubles.iter().filter(|(began, ended)| (*began, *ended) != (from, to));
+        let is_quiet = !others.into_iter().any(|(began, ended)| *began < to && from < *ended + compared_within_ms);
+        if ahead.abs() > ALLOWED.num_seconds() && to - from > compared_within_ms && is_quiet {
+            let is_told =
+                self.world.events().iter().any(|event| event.kind == "clock-off" && event.at >= self.at(from));
+            if !is_told {
+                self.judge.violated(format!("I9: the clock of {} was {ahead} s off, and no event says so", life.name));
+            }
+            self.judge.guard(Guard::ClockOffTold, 1);
+        }
+    }
+
     /// Lets the worker's clock jump, and return.
     async fn jump(self, life: Life, clock: Arc<Skewed>) {
-        for (ahead, from, to) in life.jumps {
+        for (ahead, from, to) in life.jumps.clone() {
             self.until(from).await;
             self.judge.happens(format!("the clock of {} is {ahead} s ahead until {to} ms", life.name));
-            self.judge.fault(Fault::ClockJumped);
+            self.judge.fault(match ahead {
+                ..0 => Fault::ClockJumpedBack,
+                0..3_600 => Fault::ClockJumpedAhead,
+                3_600..31_536_000 => Fault::ClockJumpedHours,
+                31_536_000.. => Fault::ClockJumpedAYear,
+            });
+            self.judge.clock_jumped(life.name);
             clock.jump_to(TimeDelta::seconds(life.ahead_seconds + ahead));
             self.until(to).await;
             clock.jump_to(TimeDelta::seconds(life.ahead_seconds));
             self.judge.fault(Fault::ClockReturned);
+            self.says_that_the_clock_was_off(&life, ahead, (from, to));
         }
     }
 

@@ -16,10 +16,19 @@ const SKEW_SECONDS: i64 = 30;
 /// Added to the mail deadline before a sweep settles what nobody works on.
 const ORPHANED_AFTER_SECONDS: u64 = 10;
 
+/// For how long a host rests that failed five times in a row.
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(5);
+
 impl Stage {
     /// Looks at everything that a trouble may have left.
     pub(super) async fn look_for_traces(&self) {
-        let left = [self.shards_without_owner(), self.workers_not_running().await, self.stuck_mails(), self.rests()];
+        let left = [
+            self.shards_without_owner(),
+            self.workers_not_running().await,
+            self.stuck_mails(),
+            self.rests(),
+            self.paused_hosts(),
+        ];
         left.into_iter().flatten().for_each(|trace| self.judge.violated(format!("a trouble left a trace: {trace}")));
     }
 
@@ -64,6 +73,16 @@ impl Stage {
         let facts = self.world.mailbox_facts().into_iter();
         let resting = facts.filter(|mailbox| mailbox.row.next_at.is_some_and(|at| at > latest));
         resting.map(|mailbox| format!("mailbox {} cools down until {:?}", mailbox.id, mailbox.row.next_at)).collect()
+    }
+
+    /// All hosts are well since the quiet. Mails that began before it may still have failed, and begun a first pause; where
+    /// the operator resumes nobody, the hosts are well for so long that this has passed too.
+    fn paused_hosts(&self) -> Vec<String> {
+        let began_by = self.at(self.scenario.quiet_ms) + TimeDelta::seconds(self.scenario.tempo.mail_deadline as i64);
+        let latest = if self.scenario.hosts_heal_alone { self.clock.now() } else { began_by + FIRST_PAUSE };
+        let pauses = self.world.pause_facts().into_iter();
+        let paused = pauses.filter(|pause| pause.until.is_some_and(|until| until > latest) || pause.is_probing);
+        paused.map(|pause| format!("{} {} is paused until {:?}", pause.scope, pause.name, pause.until)).collect()
     }
 
     /// Counts the size of the fleet, where it is one of those with special cases.

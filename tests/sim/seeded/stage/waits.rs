@@ -78,6 +78,7 @@ impl Stage {
         let planned = planned_window(window, zone, day, mailbox.enrolled_at);
         let able = sends
             && mailbox.can_send
+            && !row.closed
             && !mailbox.is_probing
             && mailbox.has_daily_room
             && due(mailbox.quota, row.reserved, Share::at(now, planned)) > 0

@@ -18,6 +18,9 @@ use crate::{link::Service, sky::Condition};
 impl Stage {
     pub(super) async fn befall(self, incident: Incident) {
         let Incident { from_ms, to_ms, what } = incident;
+        if let What::SetBack(seconds) = what {
+            return self.set_back(seconds, (from_ms, to_ms)).await;
+        }
         self.until(from_ms).await;
         self.judge.happens(format!("{what:?} until {to_ms} ms"));
         match what {
@@ -34,7 +37,7 @@ impl Stage {
             }
             What::EpochsPass => self.pass_epochs().await,
             What::RedisClock(ahead) => {
-                self.judge.fault(Fault::RedisClockJumped);
+                self.judge.fault(if ahead > 0 { Fault::RedisClockAhead } else { Fault::RedisClockBehind });
                 self.judge.disturbed();
                 self.redis_clock.jump_to(TimeDelta::seconds(ahead));
                 self.until(to_ms).await;
@@ -50,6 +53,9 @@ impl Stage {
                 self.hosts.enter(host, mood, percent);
                 self.until(to_ms).await;
                 self.hosts.leave(host, mood);
+                if percent == 100 && to_ms - from_ms >= 60_000 && self.has_most_mailboxes(host) {
+                    self.judge.fault(Fault::MajorityHostSilent);
+                }
             }
             what => {
                 self.operate(what).await;
@@ -126,6 +132,12 @@ impl Stage {
         self.bell.ring(ring).await.expect("a bell in memory rings");
     }
 
+    fn has_most_mailboxes(&self, host: &str) -> bool {
+        let facts = self.world.mailbox_facts();
+        let there = facts.iter().filter(|mailbox| *mailbox.host == *host).count();
+        10 * there >= 8 * facts.len()
+    }
+
     fn everybody(&self) -> Vec<MailboxId> {
         self.world.mailbox_states().into_iter().map(|(mailbox, _)| mailbox).collect()
     }
@@ -145,7 +157,9 @@ impl Stage {
     pub(super) async fn quiet(self) {
         self.until(self.scenario.quiet_ms).await;
         self.judge.happens("the hosts are well, and all are resumed");
-        HOSTS.into_iter().for_each(|host| self.world.resume_host(host));
+        if !self.scenario.hosts_heal_alone {
+            HOSTS.into_iter().for_each(|host| self.world.resume_host(host));
+        }
         self.everybody().into_iter().for_each(|mailbox| self.resume(mailbox));
         self.order(true, true).await;
         self.judge.operated();

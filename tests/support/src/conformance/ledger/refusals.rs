@@ -293,6 +293,8 @@ pub async fn a_closed_day_takes_nothing_more(world: &dyn LedgerWorld) {
     open_tomorrow(world).await;
     assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::Stale);
     assert_eq!(life.day(1).await.reserved, 0);
+    let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    assert_eq!(candidates, [], "what can't be reserved is not asked for");
 }
 
 pub async fn a_mail_on_its_way_since_yesterday_holds_up_today(world: &dyn LedgerWorld) {
