@@ -155,6 +155,7 @@ kinds! {
         ClockOffTold: "an event told of a worker whose clock was minutes off",
         SetBackRecognized: "a worker stopped the fleet, for the database was set back",
         LoggedLate: "a mail that the database had lost got its row late",
+        WritesRefusedTold: "an event told of a worker whose Postgres refused to write",
         BreakerOpened: "a host's breaker opened",
         HalfOpenProbe: "a host whose breaker is open was tried",
         HostRecovered: "a host's breaker or pause was ended by a mail that was let in",

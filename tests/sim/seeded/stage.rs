@@ -10,6 +10,8 @@ mod shards;
 mod traces;
 #[path = "stage/waits.rs"]
 mod waits;
+#[path = "stage/worker_states.rs"]
+mod worker_states;
 #[path = "stage/world.rs"]
 mod world;
 
@@ -55,6 +57,9 @@ pub const SHARDS: u16 = 16;
 
 /// How often all of the record is looked at, besides what each statement touches.
 const AUDIT_EVERY_SECONDS: u64 = 10;
+
+/// How far a worker's clock may be off before it takes no shards.
+const SKEW_SECONDS: i64 = 30;
 
 /// One worker with so many lanes serves all mailboxes of a scenario as fast as they cool down.
 const ENOUGH_LANES: usize = 8;

@@ -65,7 +65,8 @@ pub fn jumps(scenario: &mut Scenario, draw: &mut Draw) {
         let from = draw.between(life.begins_ms + 25_000, scenario.quiet_ms);
         // One of them takes each in turn.
         let ahead = if place == 0 { far[round % far.len()] } else { draw.pick(&far) };
-        life.jumps.push((ahead, from, from + draw.pick(&[1_000, 3_000, 25_000])));
+        let lasts = if place == 0 { 25_000 } else { draw.pick(&[1_000, 3_000, 25_000]) };
+        life.jumps.push((ahead, from, from + lasts));
     }
     let redis = [-3_600, -40, 40, 3_600, DAY];
     for ahead in [redis[round % redis.len()], draw.pick(&redis)] {

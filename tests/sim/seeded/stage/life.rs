@@ -122,9 +122,10 @@ impl Stage {
     /// A clock that is further off than may be allowed for is told of, once a heartbeat has compared it.
     fn says_that_the_clock_was_off(&self, life: &Life, ahead: i64, (from, to): (i64, i64)) {
         let compared_within_ms = 2 * 1_000 * self.scenario.tempo.heartbeat as i64;
-        let troubles = self.scenario.troubles();
-        let others = troubles.iter().filter(|(began, ended)| (*began, *ended) != (from, to));
-        let is_quiet = !others.into_iter().any(|(began, ended)| *began < to && from < *ended + compared_within_ms);
+        let skies = self.scenario.incidents.iter().filter(|incident| matches!(incident.what, What::Sky(..)));
+        let services = skies.map(|incident| (incident.from_ms, incident.to_ms));
+        let mut troubles = services.chain(life.troubles.iter().map(|(_, began, ended)| (*began, *ended)));
+        let is_quiet = !troubles.any(|(began, ended)| began < to && from < ended + compared_within_ms);
         if ahead.abs() > ALLOWED.num_seconds() && to - from > compared_within_ms && is_quiet {
             let is_told =
                 self.world.events().iter().any(|event| event.kind == "clock-off" && event.at >= self.at(from));

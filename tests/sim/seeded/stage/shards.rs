@@ -10,12 +10,13 @@ use warmup::domain::{
     shard::{all_shards, shard_of},
 };
 
-use super::{AUDIT_EVERY_SECONDS, ENOUGH_LANES, SHARDS, Stage, Theme, waits::Able};
+use super::{AUDIT_EVERY_SECONDS, ENOUGH_LANES, SHARDS, Stage, Theme, waits::Able, worker_states::WorkerStates};
 
 impl Stage {
     /// Looks at everything now and then, and after the healing at whether every shard sends.
     pub(super) async fn watch(&self) {
         let mut hungry: BTreeMap<ShardId, i64> = BTreeMap::new();
+        let mut states = WorkerStates::new();
         let (mut second, every) = (0, self.scenario.looks_every_seconds());
         let troubles = self.scenario.troubles();
         // Before the workers stop.
@@ -27,6 +28,7 @@ impl Stage {
             }
             let able = self.able();
             self.look_for_waits(&able, &troubles);
+            self.look_at_workers(&mut states, &troubles).await;
             if self.now_ms() >= self.scenario.healed_ms && self.sends_at_once() {
                 self.look_at_shards(&able, &mut hungry);
             }

@@ -8,10 +8,7 @@ use warmup::{
     ports::{LeaseKey, Members},
 };
 
-use super::{Fault, SHARDS, Stage};
-
-/// How far a worker's clock may be off before it takes no shards.
-const SKEW_SECONDS: i64 = 30;
+use super::{Fault, SHARDS, SKEW_SECONDS, Stage};
 
 /// Added to the mail deadline before a sweep settles what nobody works on.
 const ORPHANED_AFTER_SECONDS: u64 = 10;
@@ -28,6 +25,7 @@ impl Stage {
             self.stuck_mails(),
             self.rests(),
             self.paused_hosts(),
+            self.untold_states(),
         ];
         left.into_iter().flatten().for_each(|trace| self.judge.violated(format!("a trouble left a trace: {trace}")));
     }
