@@ -28,6 +28,7 @@ mod problem;
 mod quota;
 mod reply;
 mod scrape;
+mod shares;
 mod stream;
 mod throttle;
 mod together;
@@ -45,11 +46,12 @@ use axum::{
     response::Response,
     routing::get,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     problem::Problem,
+    shares::Shares,
     throttle::Throttle,
     together::{Requests, Together},
 };
@@ -65,11 +67,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A file of 100,000 mailboxes takes longer than a person would wait, and is all or nothing.
 const PATIENCE_WITH_FILES: Duration = Duration::from_secs(600);
 
-/// Each holds a connection to a mail host for some seconds.
+/// Mailboxes that are tried out at once. Each holds a connection to a mail host for some seconds.
 const CHECKUPS: usize = 8;
+const CHECKUPS_FOR_ADMINS: usize = 2;
+const CHECKUPS_OF_USER: usize = 2;
 
-/// Each asks for the whole day every few seconds.
+/// Streams at once. Each asks for the whole day every few seconds. A user has a page on a screen and another one or two.
 const STREAMS: usize = 64;
+const STREAMS_FOR_ADMINS: usize = 8;
+const STREAMS_OF_USER: usize = 4;
+
+/// Files that are received at once, each of up to 32 MB; they are imported one after the other.
+const IMPORTS: usize = 4;
+const IMPORTS_FOR_ADMINS: usize = 1;
+const IMPORTS_OF_USER: usize = 1;
 
 /// What all handlers share.
 struct Front {
@@ -80,9 +91,12 @@ struct Front {
     identities: Together<TokenHash, Result<Option<Identity>, Problem>>,
     scrapes: Together<(), Arc<str>>,
     /// Mailboxes that are tried out at the same time.
-    checkups: Semaphore,
+    checkups: Shares,
     /// Those who follow the day.
-    streams: Arc<Semaphore>,
+    streams: Shares,
+    /// Files that are received, and the one that is imported.
+    imports: Shares,
+    importing: Mutex<()>,
 }
 
 type Shared = Arc<Front>;
@@ -100,8 +114,10 @@ async fn answer(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) 
         together: Together::default(),
         identities: Together::default(),
         scrapes: Together::default(),
-        checkups: Semaphore::new(CHECKUPS),
-        streams: Arc::new(Semaphore::new(STREAMS)),
+        checkups: Shares::new(CHECKUPS, CHECKUPS_FOR_ADMINS, CHECKUPS_OF_USER),
+        streams: Shares::new(STREAMS, STREAMS_FOR_ADMINS, STREAMS_OF_USER),
+        imports: Shares::new(IMPORTS, IMPORTS_FOR_ADMINS, IMPORTS_OF_USER),
+        importing: Mutex::new(()),
     });
     let scrapes = Router::new().route("/metrics", get(scrape::metrics)).with_state(Arc::clone(&front));
     match listeners.metrics {

@@ -12,6 +12,7 @@
     )
 )]
 
+pub mod address;
 pub mod bench;
 pub mod caps;
 pub mod clock_guard;

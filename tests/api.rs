@@ -24,6 +24,8 @@ mod pauses;
 mod pods;
 #[path = "api/scrape.rs"]
 mod scrape;
+#[path = "api/shares.rs"]
+mod shares;
 #[path = "api/stage.rs"]
 mod stage;
 #[path = "api/statements.rs"]

@@ -49,6 +49,7 @@ pub use self::{
 };
 use crate::{
     domain::{
+        address::unsendable,
         content::judge_marker,
         helo_name::is_helo_name,
         mailbox::Security,
@@ -146,6 +147,12 @@ impl SmtpMailer {
         let flight = &mail.flight;
         if !dialogue.gate.is_open() {
             return Err(Evidence::NotStarted);
+        }
+        if let Some(why) = unsendable(&flight.sender.email) {
+            return Err(Evidence::SenderAddress(why));
+        }
+        if let Some(why) = unsendable(&flight.recipient.email) {
+            return Err(Evidence::PartnerAddress(why));
         }
         if flight.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(Evidence::PlaintextRefused);

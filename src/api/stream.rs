@@ -3,7 +3,7 @@
 //! A stream is read by `fetch` with the header, as everything is: a token never stands in an address. It ends when its token
 //! does not hold any more.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
@@ -11,9 +11,8 @@ use axum::{
 };
 use chrono::SecondsFormat;
 use futures_util::stream::{self, Stream};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Shared, auth::Caller, problem::Problem};
+use super::{Shared, auth::Caller, problem::Problem, shares::Place};
 use crate::app::{overview::metrics, tokens::identify};
 
 /// A person sees no difference below.
@@ -26,7 +25,7 @@ struct Told {
     front: Shared,
     caller: Caller,
     last: Option<String>,
-    _room: OwnedSemaphorePermit,
+    _room: Place,
 }
 
 /// Tells the day in numbers whenever it changed: events `metrics`, with the data of /api/warmup/metrics; `problem` where it
@@ -38,7 +37,7 @@ pub(super) async fn follow(
     State(front): State<Shared>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let Ok(room) = Arc::clone(&front.streams).try_acquire_owned() else {
+    let Some(room) = front.streams.take(&caller.identity) else {
         let detail = "too many are following already: ask /api/warmup/metrics, or follow later";
         return Err(Problem::unavailable(detail).with_retry_after(30));
     };

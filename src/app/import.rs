@@ -27,6 +27,7 @@ use std::{collections::HashMap, io::Read};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 pub(super) use self::kept::Kept;
 pub use self::{
@@ -51,7 +52,7 @@ use crate::{
     },
     config::Settings,
     domain::{
-        enrolment::{Fault, Row, Rules},
+        enrolment::{Fault, Faults, Row, Rules},
         id::{MailboxId, UserId},
     },
 };
@@ -83,9 +84,9 @@ pub struct Options<'a> {
 /// Why nothing was imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// The file has faults: all of them.
+    /// The file has faults: the first of them, and how many there are.
     #[error("{}", report::told(.0))]
-    Faults(Vec<Fault>),
+    Faults(Faults),
     /// The file could not be read.
     #[error("the file cannot be read: {0}")]
     Unreadable(std::io::Error),
@@ -121,7 +122,7 @@ pub async fn import_for(
     owner: Option<&Owner>,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
-    let file = File::read(csv).map_err(ImportError::Unreadable)?;
+    let file = off_runtime(|| File::read(csv)).map_err(ImportError::Unreadable)?;
     write_in(pool, sealer, rules, file, (By::Import, owner), options).await
 }
 
@@ -148,7 +149,7 @@ pub async fn enrol_for(
     owner: Option<&Owner>,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
-    write_in(pool, sealer, rules, File { rows, faults }, (by, owner), options).await
+    write_in(pool, sealer, rules, File { rows, faults: faults.into() }, (by, owner), options).await
 }
 
 async fn write_in(
@@ -169,7 +170,7 @@ async fn write_in(
     if let Some(owner) = owner {
         owner.confine(&mut file, &stored);
     }
-    let plan = Plan::of(file, &mut stored, rules, sealer, by).map_err(ImportError::Faults)?;
+    let plan = off_runtime(|| Plan::of(file, &mut stored, rules, sealer, by)).map_err(ImportError::Faults)?;
     // A user who is no admin is told of their own mailboxes only.
     let (members, scope) = match owner {
         None => (view::members(&mut transaction).await?, Scope::All),
@@ -183,6 +184,15 @@ async fn write_in(
         census::mark(pool).await;
     }
     Ok(report)
+}
+
+/// Runs `work`, which may take seconds, so that the tasks of this thread of the runtime go on elsewhere meanwhile. A runtime
+/// with one thread has no elsewhere: only tests have one.
+fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// Finds what is wrong with a CSV file for a database that holds nothing yet, without one.

@@ -12,6 +12,7 @@
 //! column say where to look, the message says what to write.
 
 mod column;
+mod faults;
 pub(super) mod host;
 mod profile;
 mod row;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 pub use self::{
     column::{Column, Header},
+    faults::{FAULTS_LISTED, Faults},
     profile::Profile,
     row::Row,
 };
@@ -32,6 +34,13 @@ pub use self::{
 pub const DEFAULT_USER: &str = "operator@localhost";
 /// The most mails a day that a ramp or a maximum may say: beyond it stands a typing error, not a warm-up.
 pub const MOST_A_DAY: u16 = 2000;
+
+/// The longest cell that is read, in bytes. No value is as long, and a parser that compares a megabyte takes seconds.
+pub const LONGEST_CELL_BYTES: usize = 1024;
+/// The longest word to which a similar one is suggested, in bytes: the comparison takes the product of both lengths.
+const LONGEST_COMPARED_BYTES: usize = 64;
+/// The most columns that a header may have: five times as many as there are.
+const MOST_COLUMNS: usize = 100;
 
 /// When a mailbox sends whose enrolment does not say it.
 pub const DEFAULT_WINDOW: &str = "09:00-17:00";

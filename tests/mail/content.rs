@@ -1,11 +1,13 @@
 //! The message that arrives.
 
+use std::time::Duration;
+
 use mail_parser::MessageParser;
 use warmup::{
     domain::{
         content::{Names, Texts},
         mailbox::Security,
-        outcome::Fate,
+        outcome::{Effects, Fate, Measure},
     },
     ports::{Gate, Mailer, Outgoing, Thread},
 };
@@ -122,6 +124,27 @@ async fn an_address_that_is_none_is_not_sent() {
         mail.flight.recipient.email = address.into();
         let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
         assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "message-unsendable"), "{address:?}");
+    }
+    assert_eq!(host.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_partner_or_a_sender_whose_address_no_host_takes_costs_no_connection_and_pays_for_it() {
+    let host = FaultyHost::start(Script::usual()).await;
+    for address in ["\"x,1\"@two.test", "x@localhost", "x@[127.0.0.1]"] {
+        let mut mail = mail(host.port(), Security::None);
+        mail.flight.recipient.email = address.into();
+        let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
+        let excluded = Effects { partner: Some(Measure::Disable), ..Effects::default() };
+        assert_eq!(
+            (outcome.reason, outcome.effects, outcome.reply),
+            ("message-unsendable", excluded, None),
+            "{address}"
+        );
+        mail.flight.sender.email = address.into();
+        let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
+        let rests = Effects { sender: Some(Measure::Pause(Duration::from_hours(24))), ..Effects::default() };
+        assert_eq!((outcome.reason, outcome.effects), ("message-unsendable", rests), "{address}");
     }
     assert_eq!(host.connections(), 0);
 }

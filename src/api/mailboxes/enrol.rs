@@ -1,6 +1,9 @@
 //! Mailboxes are enrolled and changed: one by one as JSON, or many as the CSV file of the command line, by the same rules.
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::{
+    extract::{DefaultBodyLimit, FromRequestParts, State},
+    http::request::Parts,
+};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +15,7 @@ use crate::{
         extract::{Asked, Csv, Id, Input},
         problem::{Problem, Wrong},
         reply::{Envelope, Made, Reply},
+        shares::Place,
     },
     app::{
         import::{By, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
@@ -161,14 +165,33 @@ pub(in crate::api) async fn import(
     State(front): State<Shared>,
     caller: Caller,
     Asked(asked): Asked<Parameters>,
+    ImportPlace(_place): ImportPlace,
     Csv(file): Csv,
 ) -> Reply<ImportReport> {
+    // One after the other: a file takes memory and the time of a processor.
+    let _turn = front.importing.lock().await;
     let (desk, options) = (&front.desk, options(&front, asked.dry_run));
     let (rules, owner) = (Rules::from(&*desk.settings), owner(&caller));
     let done = import_for(&desk.database, &desk.sealer, &rules, &file[..], owner.as_ref(), &options).await;
     let report = done.map_err(|error| refused(error, Form::Csv))?;
     desk.capacity.clear();
     Ok(front.answer(report.with_caps(&desk.settings)))
+}
+
+/// A place for a file, taken before its body is read.
+pub(in crate::api) struct ImportPlace(Place);
+
+impl FromRequestParts<Shared> for ImportPlace {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Shared) -> Result<ImportPlace, Problem> {
+        let caller = Caller::from_request_parts(parts, front).await?;
+        let place = front.imports.take(&caller.identity).ok_or_else(|| {
+            let detail = "other files are being imported: send yours again in a moment";
+            Problem::unavailable(detail).with_retry_after(5)
+        })?;
+        Ok(ImportPlace(place))
+    }
 }
 
 fn options(front: &Shared, dry_run: bool) -> Options<'static> {
@@ -191,9 +214,15 @@ fn refused(error: ImportError, form: Form) -> Problem {
     match error {
         ImportError::Database(error) => error.into(),
         ImportError::Faults(faults) => {
-            let detail = match (form, faults.as_slice()) {
+            let detail = match (form, &faults[..]) {
                 (Form::Json, [only]) => only.message.clone(),
-                _ => format!("{} faults, nothing was changed: `errors` says what to write", faults.len()),
+                _ if faults.more() > 0 => {
+                    let (total, listed, more) = (faults.total(), faults.len(), faults.more());
+                    format!(
+                        "{total} faults, nothing was changed: `errors` says what to write of the first {listed}, and {more} more"
+                    )
+                }
+                _ => format!("{} faults, nothing was changed: `errors` says what to write", faults.total()),
             };
             let errors = faults.iter().map(|fault| as_written(fault, form)).collect();
             Problem::unprocessable(detail).with_errors(errors)

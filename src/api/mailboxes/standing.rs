@@ -102,7 +102,7 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
     responses((status = 200, description = "How it went; `ok` says whether it can send", body = Envelope<Checked>)))]
 pub(in crate::api) async fn test(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Checked> {
     let known = detail(&front, &caller, id).await?.status;
-    let Ok(_lane) = front.checkups.try_acquire() else {
+    let Some(_lane) = front.checkups.take(&caller.identity) else {
         let detail = "other mailboxes are being tried out: ask again in a moment";
         return Err(Problem::unavailable(detail).with_retry_after(5));
     };

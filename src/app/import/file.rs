@@ -4,14 +4,17 @@ use std::{collections::HashMap, io::Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::domain::enrolment::{Column, Fault, Header, Row};
+use crate::domain::enrolment::{Column, Fault, Faults, Header, Row};
+
+/// The most lines of one file: some 32 MB of mailboxes.
+const MOST_LINES: usize = 200_000;
 
 /// What a file says, and what is wrong with it.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// Only rows with an address, each address once.
     pub(super) rows: Vec<Row>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Faults,
 }
 
 impl File {
@@ -31,10 +34,16 @@ impl File {
         let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
         let mut lines = LineNumbers { bytes, at: 0, line: 1 };
         let (mut record, mut header, mut seen) = (ByteRecord::new(), None, HashMap::new());
+        let mut records = 0;
         // Reading from memory, with lines of any length allowed, has no errors.
         while reader.read_byte_record(&mut record).unwrap_or(false) {
             let start = record.position().map_or(0, |position| position.byte() as usize);
             let line = lines.of_record_at(start);
+            records += 1;
+            if records > MOST_LINES {
+                let message = format!("is one too many: at most {MOST_LINES} lines at once; split the file");
+                return self.faults.push(Fault::of_line(line, message));
+            }
             if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
@@ -108,7 +117,7 @@ mod tests {
     #[test]
     fn byte_order_mark_crlf_and_quotes_are_read() {
         let file = read(&format!("\u{feff}{HEADER},display_name\r\na@x.org,\"p,\"\"w\",h.org,587,\"Lee, Ann\"\r\n"));
-        assert_eq!(file.faults, []);
+        assert_eq!(file.faults.total(), 0);
         use secrecy::ExposeSecret;
         assert_eq!(file.rows[0].password.as_ref().unwrap().expose_secret(), "p,\"w");
         assert_eq!(file.rows[0].display_name.as_deref(), Some("Lee, Ann"));
@@ -159,6 +168,13 @@ mod tests {
             told,
             ["line 2: is not UTF-8: save the file as UTF-8", "line 3, email: is empty: write the mailbox's address",]
         );
+    }
+
+    #[test]
+    fn of_many_faults_the_first_hundred_are_listed_and_of_too_many_lines_none_is_read() {
+        let file = read(&format!("{HEADER}\n{}", "a\n".repeat(MOST_LINES + 50_000)));
+        assert_eq!((file.faults.len(), file.faults.total()), (100, MOST_LINES));
+        assert_eq!(file.faults[99].line, 101);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
         seal::Sealer,
     },
     domain::{
-        enrolment::{Column, Fault, Profile, REASONS_OF_ACCESS, Row, Rules},
+        enrolment::{Column, Fault, Faults, Profile, REASONS_OF_ACCESS, Row, Rules},
         id::{MailboxId, UserId},
     },
 };
@@ -43,7 +43,7 @@ impl Plan {
         rules: &Rules,
         sealer: &Sealer,
         by: By,
-    ) -> Result<Plan, Vec<Fault>> {
+    ) -> Result<Plan, Faults> {
         let File { rows, mut faults } = file;
         let mut plan = Plan::default();
         for row in rows {
@@ -60,7 +60,7 @@ impl Plan {
             }
         }
         plan.changed.sort_unstable_by_key(|(stored, _)| stored.id);
-        if faults.is_empty() { Ok(plan) } else { Err(in_order(faults)) }
+        if faults.is_empty() { Ok(plan) } else { Err(faults.in_order()) }
     }
 
     fn add(&mut self, row: Row, profile: Profile, stored: Option<Stored>, kept: Option<Kept>) {
@@ -131,12 +131,4 @@ fn to_seal(
         (None, Some(kept)) if profile.places() != stored.places() => kept.into_password(),
         (given, _) => given,
     }
-}
-
-/// By line; of two faults of one cell the first, which says what is wrong with what was written.
-fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
-    faults.sort_by_key(|fault| fault.line);
-    let mut seen = HashSet::new();
-    faults.retain(|fault| fault.column.is_none() || seen.insert((fault.line, fault.column)));
-    faults
 }

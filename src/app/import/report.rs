@@ -9,7 +9,7 @@ use super::plan::Plan;
 use crate::{
     config::{EnrolledLoad, OwnerLoad, Settings},
     domain::{
-        enrolment::{Fault, Profile, Rules},
+        enrolment::{Faults, Profile, Rules},
         partners::{Member, Names, shortages},
     },
 };
@@ -155,12 +155,15 @@ fn still_down(plan: &Plan) -> Option<String> {
     (!names.is_empty()).then(|| format!("changed, but still disabled: {}", Names(&names)))
 }
 
-/// All faults, a line each.
-pub(super) fn told(faults: &[Fault]) -> String {
-    let mut text = match faults.len() {
+/// The listed faults, a line each, and how many more there are.
+pub(super) fn told(faults: &Faults) -> String {
+    let mut text = match faults.total() {
         1 => "the file has a fault, nothing was imported:".to_owned(),
         faults => format!("the file has {faults} faults, nothing was imported:"),
     };
     faults.iter().for_each(|fault| write!(text, "\n  {fault}").expect("a string takes all that is written"));
+    if faults.more() > 0 {
+        write!(text, "\n  and {} more", faults.more()).expect("a string takes all that is written");
+    }
     text
 }

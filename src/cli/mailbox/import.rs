@@ -46,7 +46,7 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(report) if args.json => print_json(&report.with_caps(&settings))?,
         Ok(report) => print(&told(&report.with_caps(&settings), "imported"))?,
         Err(ImportError::Faults(faults)) if args.json => {
-            print_json(&json!({ "faults": faults }))?;
+            print_json(&json!({ "faults": &faults[..], "more": faults.more() }))?;
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error.into()),

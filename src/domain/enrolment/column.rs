@@ -1,6 +1,6 @@
 //! The columns, and the header that names them in any order.
 
-use super::Fault;
+use super::{Fault, LONGEST_CELL_BYTES, LONGEST_COMPARED_BYTES, MOST_COLUMNS};
 
 macro_rules! columns {
     ($($variant:ident $name:literal)*) => {
@@ -60,6 +60,14 @@ pub struct Header {
 impl Header {
     /// Reads the header from the cells of `line`. Names may be written in any case.
     pub fn read(line: u64, cells: &[&str]) -> Result<Header, Vec<Fault>> {
+        if cells.len() > MOST_COLUMNS {
+            let message = format!("is no header: it has {} columns, at most {MOST_COLUMNS} may be", cells.len());
+            return Err(vec![Fault::of_line(line, message)]);
+        }
+        if cells.iter().any(|cell| cell.len() > LONGEST_CELL_BYTES) {
+            let message = format!("is no header: a name is longer than {LONGEST_CELL_BYTES} bytes");
+            return Err(vec![Fault::of_line(line, message)]);
+        }
         let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
         let known: Vec<Option<Column>> = names.iter().map(|name| Column::named(name)).collect();
         let mut faults: Vec<Fault> = Vec::new();
@@ -114,6 +122,9 @@ fn unknown(line: u64, place: usize, name: &str, is_header: bool) -> Fault {
 }
 
 fn nearest(name: &str) -> Option<Column> {
+    if name.len() > LONGEST_COMPARED_BYTES {
+        return None;
+    }
     let name: String = name.chars().map(|c| if matches!(c, ' ' | '-' | '.') { '_' } else { c }).collect();
     let distance = |column: &Column| strsim::damerau_levenshtein(&name, column.name());
     Column::ALL.iter().copied().min_by_key(distance).filter(|column| distance(column) <= column.name().len() / 3)

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Column, Fault, Header, host, value};
+use super::{Column, Fault, Header, LONGEST_CELL_BYTES, host, value};
 use crate::domain::{
     mailbox::Security,
     time::{Weekdays, Window},
@@ -124,6 +124,11 @@ impl Cells<'_> {
 
     fn read_raw<T>(&mut self, column: Column, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let cell = self.raw(column);
+        if cell.len() > LONGEST_CELL_BYTES {
+            let message = format!("is longer than {LONGEST_CELL_BYTES} bytes: shorten it, or was a quote left open?");
+            self.faults.push(Fault::of_cell(self.line, column, message));
+            return None;
+        }
         if cell.trim().is_empty() {
             return None;
         }
@@ -167,6 +172,17 @@ mod tests {
         let columns: Vec<_> = faults.iter().filter_map(|fault| fault.column).collect();
         assert_eq!(columns, ["email", "password", "smtp_host", "smtp_port", "days", "enabled"]);
         assert!(!format!("{faults:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_cell_that_is_too_long_is_read_by_no_parser() {
+        let long = "a".repeat(LONGEST_CELL_BYTES + 1);
+        for (column, name) in [(Column::Timezone, "timezone"), (Column::Days, "days"), (Column::Password, "password")] {
+            let (_, faults) = Row::given(1, &[(Column::Email, "a@example.com"), (column, &long)], None);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].column, Some(name));
+            assert!(faults[0].message.starts_with("is longer than 1024 bytes"), "{faults:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub enum Evidence {
     SealBroken,
     /// No message can be made of what was given, or not one that this host takes.
     Unsendable(String),
+    /// The sender's own address is none.
+    SenderAddress(String),
+    /// The partner's address is none: nobody can write to it.
+    PartnerAddress(String),
     /// The worker's patience was over.
     Cancelled,
     /// The lease of the mail's shard can have run out.
@@ -97,6 +101,11 @@ impl Evidence {
             Evidence::PlaintextRefused => ("plaintext-refused", sender(HOUR)),
             Evidence::SealBroken => ("seal-broken", Effects::default()),
             Evidence::Unsendable(_) => ("message-unsendable", Effects::default()),
+            // Not disabled: a sender that is disabled before AUTH counts against its host.
+            Evidence::SenderAddress(_) => ("message-unsendable", sender(DAY)),
+            Evidence::PartnerAddress(_) => {
+                ("message-unsendable", Effects { partner: Some(Measure::Disable), ..Effects::default() })
+            }
             Evidence::Cancelled => ("cancelled", Effects::default()),
             Evidence::LeaseLost | Evidence::NotStarted => ("lease-lost", Effects::default()),
         }
@@ -110,7 +119,9 @@ impl Evidence {
             | Evidence::CertificateBad(text)
             | Evidence::TlsFailed(text)
             | Evidence::PrivateHost(text)
-            | Evidence::Unsendable(text) => text.clone(),
+            | Evidence::Unsendable(text)
+            | Evidence::SenderAddress(text)
+            | Evidence::PartnerAddress(text) => text.clone(),
             Evidence::Timeout => "no complete reply in time".into(),
             Evidence::GreetingMissing => {
                 "no greeting in time: the port may speak TLS from the start; if it does, use security tls".into()
@@ -147,6 +158,7 @@ fn trouble(stage: Stage) -> Effects {
 }
 
 const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
+const DAY: Measure = Measure::Pause(Duration::from_hours(24));
 
 fn sender(measure: Measure) -> Effects {
     Effects { sender: Some(measure), ..Effects::default() }
@@ -179,6 +191,8 @@ mod tests {
             Evidence::PlaintextRefused,
             Evidence::SealBroken,
             Evidence::Unsendable("no address".into()),
+            Evidence::SenderAddress("no address".into()),
+            Evidence::PartnerAddress("no address".into()),
             Evidence::Cancelled,
             Evidence::LeaseLost,
         ]

@@ -1,0 +1,80 @@
+//! The faults of a file, of which the first are listed and the rest is counted: a file of two million wrong lines is answered
+//! in some kilobytes.
+
+use std::{collections::HashSet, ops::Deref};
+
+use super::Fault;
+
+/// Faults that are listed. More than a person reads at once.
+pub const FAULTS_LISTED: usize = 100;
+
+/// The first [`FAULTS_LISTED`] faults and the number of the others. It reads as the list of the first ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    listed: Vec<Fault>,
+    more: usize,
+}
+
+impl Faults {
+    /// Adds a fault.
+    pub fn push(&mut self, fault: Fault) {
+        if self.listed.len() < FAULTS_LISTED {
+            self.listed.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Returns how many there are, listed or not.
+    pub fn total(&self) -> usize {
+        self.listed.len() + self.more
+    }
+
+    /// Returns how many are not listed.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+
+    /// Orders the listed ones by line, and keeps of two faults of one cell the first, which says what is wrong with what was
+    /// written.
+    pub fn in_order(mut self) -> Faults {
+        self.listed.sort_by_key(|fault| fault.line);
+        let mut seen = HashSet::new();
+        self.listed.retain(|fault| fault.column.is_none() || seen.insert((fault.line, fault.column)));
+        self
+    }
+}
+
+impl Extend<Fault> for Faults {
+    fn extend<T: IntoIterator<Item = Fault>>(&mut self, faults: T) {
+        faults.into_iter().for_each(|fault| self.push(fault));
+    }
+}
+
+impl From<Vec<Fault>> for Faults {
+    fn from(all: Vec<Fault>) -> Faults {
+        let mut faults = Faults::default();
+        faults.extend(all);
+        faults
+    }
+}
+
+impl Deref for Faults {
+    type Target = [Fault];
+
+    fn deref(&self) -> &[Fault] {
+        &self.listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_hundred_are_listed_and_the_rest_is_counted() {
+        let faults: Faults = (1..=250).map(|line| Fault::of_line(line, "wrong")).collect::<Vec<_>>().into();
+        assert_eq!((faults.len(), faults.more(), faults.total()), (100, 150, 250));
+        assert_eq!((faults[0].line, faults[99].line), (1, 100));
+    }
+}
