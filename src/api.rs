@@ -13,6 +13,7 @@ mod control;
 mod dashboard;
 mod day;
 mod describe;
+mod domains;
 mod events;
 mod extract;
 mod listen;

@@ -9,6 +9,7 @@ pub mod control;
 pub mod credentials;
 pub mod desk;
 mod directory;
+pub mod domains;
 pub mod events;
 pub mod exposition;
 pub mod import;

@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod dashboard;
 mod demo;
+mod domain;
 mod events;
 mod fleet;
 mod healthcheck;
@@ -63,6 +64,9 @@ enum Command {
     /// The tokens with which users speak to the API.
     #[command(subcommand)]
     Token(token::Command),
+    /// The domains that are confirmed to belong to a user.
+    #[command(subcommand)]
+    Domain(domain::Command),
     /// The pauses of mail hosts and domains: which stand, and how to end one.
     #[command(subcommand)]
     Pause(pause::Command),
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
             Command::Mailbox(command) => mailbox::run(command).await,
             Command::User(command) => user::run(command).await,
             Command::Token(command) => token::run(command).await,
+            Command::Domain(command) => domain::run(command).await,
             Command::Pause(command) => pause::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Keys(command) => keys::run(command).await,

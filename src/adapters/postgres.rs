@@ -2,6 +2,7 @@
 
 mod classify;
 pub mod counted;
+pub mod domains;
 mod durability;
 mod duties;
 pub mod enrol;

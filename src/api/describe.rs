@@ -12,8 +12,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared, control, day, events, logs, mailboxes, me, metrics, pauses, performance, problem::Problem, quota, stream,
-    tokens, users,
+    Shared, control, day, domains, events, logs, mailboxes, me, metrics, pauses, performance, problem::Problem, quota,
+    stream, tokens, users,
 };
 
 #[derive(OpenApi)]
@@ -44,6 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(mailboxes::standing::resume))
         .routes(routes!(mailboxes::standing::test))
         .routes(routes!(pauses::list, pauses::end))
+        .routes(routes!(domains::list, domains::verify, domains::revoke))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
         .routes(routes!(me::show))

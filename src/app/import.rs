@@ -171,6 +171,10 @@ async fn write_in(
         owner.confine(&mut file, &stored);
     }
     let plan = off_runtime(|| Plan::of(file, &mut stored, rules, sealer, by)).map_err(ImportError::Faults)?;
+    if let Some(owner) = owner {
+        let enrolled = enrol::enrolled_of(&mut transaction, owner.id).await?;
+        owner.limit(&plan, enrolled).map_err(ImportError::Faults)?;
+    }
     // A user who is no admin is told of their own mailboxes only.
     let (members, scope) = match owner {
         None => (view::members(&mut transaction).await?, Scope::All),
@@ -178,12 +182,18 @@ async fn write_in(
     };
     let mut report = report::report(&plan, members, scope, rules, options.dry_run);
     if !options.dry_run {
-        report.users_created = write(&mut transaction, plan, sealer, shards, by, options).await?;
+        report.users_created =
+            write(&mut transaction, plan, sealer, (shards, verified_by(by, owner)), by, options).await?;
         transaction.commit().await?;
         enrol::analyze(pool, report.new.len() + report.changed.len()).await;
         census::mark(pool).await;
     }
     Ok(report)
+}
+
+/// What an admin enrols is verified by that; a changed setting verifies nothing.
+fn verified_by(by: By, owner: Option<&Owner>) -> Option<&'static str> {
+    (owner.is_none() && by != By::Set).then_some("admin")
 }
 
 /// Runs `work`, which may take seconds, so that the tasks of this thread of the runtime go on elsewhere meanwhile. A runtime
@@ -217,7 +227,7 @@ async fn write(
     connection: &mut PgConnection,
     plan: Plan,
     sealer: &Sealer,
-    shards: u16,
+    (shards, verified_by): (u16, Option<&'static str>),
     by: By,
     options: &Options<'_>,
 ) -> Result<Vec<String>, sqlx::Error> {
@@ -228,7 +238,8 @@ async fn write(
     let mut new: Vec<_> = new_ids.iter().copied().zip(&plan.new).collect();
     while !new.is_empty() {
         let rest = new.split_off(CHUNK.min(new.len()));
-        let entries: Vec<Entry> = new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer)).collect();
+        let entries: Vec<Entry> =
+            new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer, verified_by)).collect();
         enrol::insert(connection, &entries, shards, options.now).await?;
         let events: Vec<Event> =
             entries.iter().map(|entry| event("mailbox-enrolled", entry, by, String::new())).collect();
@@ -238,7 +249,7 @@ async fn write(
         new = rest;
     }
     for chunk in plan.changed.chunks(CHUNK) {
-        change(connection, chunk, &users, sealer, by, options.now).await?;
+        change(connection, chunk, (&users, verified_by), sealer, by, options.now).await?;
         done += chunk.len();
         (options.progress)(done, total);
     }
@@ -272,12 +283,13 @@ async fn users(
 async fn change(
     connection: &mut PgConnection,
     chunk: &[(Stored, Planned)],
-    users: &HashMap<String, UserId>,
+    (users, verified_by): (&HashMap<String, UserId>, Option<&'static str>),
     sealer: &Sealer,
     by: By,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let entries: Vec<Entry> = chunk.iter().map(|(stored, planned)| planned.entry(stored.id, users, sealer)).collect();
+    let entries: Vec<Entry> =
+        chunk.iter().map(|(stored, planned)| planned.entry(stored.id, users, sealer, verified_by)).collect();
     let reactivated = enrol::update(connection, &entries, now).await?;
     let mut events = Vec::new();
     for (entry, (stored, planned)) in entries.iter().zip(chunk) {

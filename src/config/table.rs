@@ -97,6 +97,9 @@ settings! {
         user_minute_limit: u32 = "WARMUP_USER_MINUTE_LIMIT", "50", whole(0..=LARGEST_CAP, "mails");
         /// What a user sends in a day at most, as a multiple of the user's own daily limit, where one is set.
         user_daily_cap: f64 = "WARMUP_USER_DAILY_CAP", "1.2", decimal(0.0..=100.0, "times the daily limit");
+        // More than one person warms up, and too few for one account to be most of a large fleet.
+        /// The mailboxes that a user may enrol over the API; what an admin enrols for a user is not limited.
+        user_mailbox_limit: u32 = "WARMUP_USER_MAILBOX_LIMIT", "1000", whole(0..=1_000_000, "mailboxes");
         // What may go at once is missing from the steady rate: a twentieth carries 175 of 200 a minute steadily.
         /// The part of a limit that may go at once after a silence.
         cap_burst: f64 = "WARMUP_CAP_BURST", "0.05", decimal(0.0..=1.0, "share of a limit");

@@ -49,6 +49,9 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("post", "/api/warmup/mailboxes/{id}/test", "/api/warmup/mailboxes/3/test", NotFound),
     ("get", "/api/warmup/pauses", "/api/warmup/pauses", OwnPart),
     ("delete", "/api/warmup/pauses", "/api/warmup/pauses?scope=domain&key=ben.test", NotFound),
+    ("get", "/api/warmup/domains", "/api/warmup/domains", OwnPart),
+    ("post", "/api/warmup/domains", "/api/warmup/domains", AdminsOnly),
+    ("delete", "/api/warmup/domains", "/api/warmup/domains?domain=x.test&user=boss@x.test", AdminsOnly),
     ("post", "/api/warmup/users", "/api/warmup/users", AdminsOnly),
     ("patch", "/api/warmup/users/{id}", "/api/warmup/users/3", NotFound),
     ("patch", "/api/warmup/users/{id}", "/api/warmup/users/2", AdminsOnly),
@@ -94,6 +97,7 @@ pub fn body(method: &str, path: &str) -> Option<(&'static str, String)> {
             return Some(("text/csv", file.to_owned()));
         }
         ("patch", "/api/warmup/mailboxes/{id}") => json!({"dailyMax": 1}).to_string(),
+        ("post", "/api/warmup/domains") => json!({"domain": "x.test", "user": "ann@x.test"}).to_string(),
         ("post", "/api/warmup/users") => json!({"email": "new@x.test", "role": "admin"}).to_string(),
         ("patch", "/api/warmup/users/{id}") => json!({"role": "admin"}).to_string(),
         _ => return None,

@@ -251,6 +251,11 @@ impl LedgerWorld for PostgresWorld {
         sqlx::query_as(READ).bind(batch).fetch_one(self.pool()).await.unwrap()
     }
 
+    async fn set_verified(&self, mailbox: i64, is_verified: bool) {
+        const SET: &str = "UPDATE mailboxes SET verified_by = CASE WHEN $2 THEN 'admin' END WHERE id = $1";
+        sqlx::query(SET).bind(mailbox).bind(is_verified).execute(self.pool()).await.unwrap();
+    }
+
     async fn set_host(&self, mailbox: i64, host: &str) {
         const SET: &str = "UPDATE mailboxes SET smtp_host = $2 WHERE id = $1";
         sqlx::query(SET).bind(mailbox).bind(host).execute(self.pool()).await.unwrap();

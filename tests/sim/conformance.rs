@@ -175,6 +175,10 @@ impl LedgerWorld for InMemory {
         (counts[0], counts[1], counts[2], counts[3], counts[4], row.finished)
     }
 
+    async fn set_verified(&self, mailbox: i64, is_verified: bool) {
+        self.world.set_verified(MailboxId(mailbox), is_verified);
+    }
+
     async fn set_host(&self, mailbox: i64, host: &str) {
         self.world.change(MailboxId(mailbox), |mailbox| mailbox.endpoint.host = host.to_owned());
     }

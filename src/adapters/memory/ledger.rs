@@ -301,8 +301,16 @@ impl Tables {
     fn would_do(&self, sender: &Enrolled, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
         choice.partner != ask.mailbox
             && !self.blame.avoids(choice.partner, &sender.place, now)
-            && self.mailboxes.get(&choice.partner).is_some_and(|partner| Tables::may_receive(partner, now))
+            && self
+                .mailboxes
+                .get(&choice.partner)
+                .is_some_and(|partner| Tables::may_receive(partner, now) && self.receives_from(partner, sender.user))
             && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
+    }
+
+    /// Says whether a mailbox is verified, or the sender's own owner's.
+    fn receives_from(&self, partner: &Enrolled, sender: UserId) -> bool {
+        partner.user == sender || !self.unverified.contains(&partner.id)
     }
 
     /// Takes of several mails to one partner those that it may still receive, in order of urgency.

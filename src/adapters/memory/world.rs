@@ -229,6 +229,8 @@ pub(super) struct Tables {
     /// By (`host`, name).
     pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
     pub(super) blame: Blame,
+    /// Mailboxes that receive from their owner's mailboxes only.
+    pub(super) unverified: BTreeSet<MailboxId>,
     pub(super) records: BTreeMap<MailboxId, Record>,
     /// When each reason was last told as an alert.
     pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
@@ -391,6 +393,16 @@ impl MemoryWorld {
         if let Some(mailbox) = tables.mailboxes.get_mut(&mailbox) {
             mailbox.change(change);
             tables.request_plan(shard);
+        }
+    }
+
+    /// Lets a mailbox be verified, as it is from its enrolment on, or not.
+    pub fn set_verified(&self, mailbox: MailboxId, is_verified: bool) {
+        let mut tables = self.tables();
+        if is_verified {
+            tables.unverified.remove(&mailbox);
+        } else {
+            tables.unverified.insert(mailbox);
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Entry {
     pub sealed_password: Option<Vec<u8>>,
     /// What it logs in with was changed: where its old access had disabled it, it becomes active again.
     pub new_access: bool,
+    /// Why it receives from other owners from now on; none leaves that to what is stored, and to the user's confirmed domains.
+    pub verified_by: Option<&'static str>,
 }
 
 /// Something that changed, for `events`.
@@ -188,6 +190,13 @@ pub async fn users(
     Ok((found.into_iter().map(|(email, id)| (email, UserId(id))).collect(), made))
 }
 
+/// Returns how many mailboxes of `user` are not removed.
+pub async fn enrolled_of(connection: &mut PgConnection, user: UserId) -> Result<usize, sqlx::Error> {
+    const COUNT: &str = "SELECT count(*) FROM mailboxes WHERE user_id = $1 AND state <> 'removed'";
+    let count: i64 = sqlx::query_scalar(COUNT).bind(user.0).fetch_one(connection).await?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// Draws ids for `count` new mailboxes, in ascending order: the password is sealed with the id before the row is there.
 pub async fn draw_ids(connection: &mut PgConnection, count: usize) -> Result<Vec<MailboxId>, sqlx::Error> {
     const DRAW: &str = "
@@ -213,10 +222,10 @@ macro_rules! new_mailboxes {
         "unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[],
                 $10::integer[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[], $16::smallint[],
                 $17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[],
-                $23::boolean[], $24::integer[], $25::boolean[])
+                $23::boolean[], $24::integer[], $25::boolean[], $26::text[])
          AS new (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
                  smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access)"
+                 ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, new_access, verified_by)"
     };
 }
 
@@ -225,10 +234,11 @@ const INSERT: &str = concat!(
     INSERT INTO mailboxes (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
                            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
                            ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at,
-                           able_since)
+                           able_since, verified_by)
     SELECT id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
-           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1, $1
+           ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1, $1,
+           COALESCE(verified_by, (SELECT 'domain' FROM verified_domains v WHERE v.user_id = new.user_id AND v.domain = new.domain))
     FROM ",
     new_mailboxes!()
 );
@@ -253,7 +263,7 @@ const UPDATE: &str = concat!(
     old AS MATERIALIZED (
         SELECT m.id, m.state = 'removed' AS removed,
                m.state = 'removed'
-               OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($26) AS reactivate
+               OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($27) AS reactivate
         FROM mailboxes m JOIN new USING (id) ORDER BY m.id FOR UPDATE OF m),
     written AS (
         UPDATE mailboxes m SET
@@ -271,6 +281,8 @@ const UPDATE: &str = concat!(
             receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
             receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,
             changed_at = $1,
+            verified_by = COALESCE(new.verified_by, m.verified_by, (
+                SELECT 'domain' FROM verified_domains v WHERE v.user_id = new.user_id AND v.domain = m.domain)),
             able_since = CASE WHEN old.reactivate OR new.enabled AND NOT m.enabled THEN $1 ELSE m.able_since END
         FROM new JOIN old USING (id) WHERE m.id = new.id
         RETURNING m.id, old.reactivate)

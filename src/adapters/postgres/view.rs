@@ -71,6 +71,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
             SELECT FROM mailboxes
             WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until <= $2)
               AND (receives OR receive_until <= $2) AND id <> $1
+              AND (verified_by IS NOT NULL OR user_id = (SELECT own.user_id FROM mailboxes own WHERE own.id = $1))
             LIMIT 1
         ),
         open AS MATERIALIZED (
@@ -78,6 +79,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
             LEFT JOIN unnest($3::text[], $4::date[]) AS elsewhere (zone, day) ON elsewhere.zone = m.timezone
             WHERE m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $2)
               AND (m.receives OR m.receive_until <= $2) AND m.id <> $1
+              AND (m.verified_by IS NOT NULL OR m.user_id = (SELECT own.user_id FROM mailboxes own WHERE own.id = $1))
               AND COALESCE((SELECT rd.received FROM received_days rd
                             WHERE rd.day = COALESCE(elsewhere.day, ($2 AT TIME ZONE 'UTC')::date)
                               AND rd.mailbox_id = m.id), 0)

@@ -85,13 +85,18 @@ function sends({ inFlight, sendsNextAt, because }, now) {
   return sendsNextAt <= now ? `It sends now: ${because}.` : `It sends next at ${when(sendsNextAt, now)}: ${because}.`;
 }
 
+const receives = ({ receives, receiveReason, verifiedBy }) => {
+  if (!receives) return `no: ${receiveReason ?? "not now"}`;
+  return verifiedBy ? "yes" : "from its owner’s mailboxes only: an admin has not confirmed its domain";
+};
+
 function showFacts(detail, performance, now) {
   const left = Math.max(0, detail.left);
   const facts = [
     ["Today", `${detail.sent} of ${detail.quota} sent, ${left} left, ${detail.plannedByNow} planned by now`],
     ["Window", `${detail.window} ${detail.timezone}, ${weekdays(detail.days)}`],
     ["Ramp", `${detail.rampStart} + ${detail.daysGrown} × ${detail.rampStep}, up to ${detail.dailyMax}`],
-    ["Receives", detail.receives ? "yes" : `no: ${detail.receiveReason ?? "not now"}`],
+    ["Receives", receives(detail)],
     ["Replies", `${percent(detail.replyRate)} of its mails are answered; it owes ${detail.repliesOwed}`],
     ["Sends by", `${detail.smtp} as ${detail.username}`],
     ["Owner", detail.user],

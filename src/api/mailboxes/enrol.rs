@@ -141,7 +141,7 @@ async fn write(front: &Shared, caller: &Caller, email: &str, columns: &Columns, 
     let (row, faults) = Row::given(1, &cells, columns.password.clone());
     let rows = if row.email.is_empty() { Vec::new() } else { vec![row] };
     let (desk, options) = (&front.desk, options(front, false));
-    let (rules, owner) = (Rules::from(&*desk.settings), owner(caller));
+    let (rules, owner) = (Rules::from(&*desk.settings), owner(front, caller));
     let done = enrol_for(&desk.database, &desk.sealer, &rules, (rows, faults), by, owner.as_ref(), &options).await;
     done.map(drop).map_err(|error| refused(error, Form::Json))
 }
@@ -171,7 +171,7 @@ pub(in crate::api) async fn import(
     // One after the other: a file takes memory and the time of a processor.
     let _turn = front.importing.lock().await;
     let (desk, options) = (&front.desk, options(&front, asked.dry_run));
-    let (rules, owner) = (Rules::from(&*desk.settings), owner(&caller));
+    let (rules, owner) = (Rules::from(&*desk.settings), owner(&front, &caller));
     let done = import_for(&desk.database, &desk.sealer, &rules, &file[..], owner.as_ref(), &options).await;
     let report = done.map_err(|error| refused(error, Form::Csv))?;
     desk.capacity.clear();
@@ -199,8 +199,9 @@ fn options(front: &Shared, dry_run: bool) -> Options<'static> {
 }
 
 /// Whoever is no admin enrols and changes only their own.
-fn owner(caller: &Caller) -> Option<Owner> {
-    caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone() })
+fn owner(front: &Shared, caller: &Caller) -> Option<Owner> {
+    let most = front.desk.settings.user_mailbox_limit as usize;
+    caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone(), most })
 }
 
 /// How the mailboxes were written down.

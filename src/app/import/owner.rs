@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::file::File;
+use super::{file::File, plan::Plan};
 use crate::{
     adapters::postgres::enrol::Stored,
     domain::{
-        enrolment::{Column, Fault},
+        enrolment::{Column, Fault, Faults},
         id::UserId,
     },
 };
@@ -16,9 +16,23 @@ use crate::{
 pub struct Owner {
     pub id: UserId,
     pub address: String,
+    /// The mailboxes that the owner may have (`WARMUP_USER_MAILBOX_LIMIT`).
+    pub most: usize,
 }
 
 impl Owner {
+    /// Refuses a plan by which the owner, with `enrolled` mailboxes now, would have too many.
+    pub(super) fn limit(&self, plan: &Plan, enrolled: usize) -> Result<(), Faults> {
+        let again = plan.changed.iter().filter(|(stored, _)| stored.is_removed()).count();
+        let added = plan.new.len() + again;
+        let total = enrolled + added;
+        if added == 0 || total <= self.most {
+            return Ok(());
+        }
+        let message = format!("would make {total} mailboxes of yours, at most {} may be: ask an admin", self.most);
+        Err(vec![Fault::of_line(1, message)].into())
+    }
+
     /// Makes what is new in `file` the owner's. What is somebody else's, removed or not, is a fault, and so is another
     /// owner's name.
     pub(super) fn confine(&self, file: &mut File, stored: &HashMap<String, Stored>) {

@@ -107,13 +107,20 @@ impl Planned {
     }
 
     /// The mailbox as it is written, its password sealed.
-    pub(super) fn entry(&self, id: MailboxId, users: &HashMap<String, UserId>, sealer: &Sealer) -> Entry {
+    pub(super) fn entry(
+        &self,
+        id: MailboxId,
+        users: &HashMap<String, UserId>,
+        sealer: &Sealer,
+        verified_by: Option<&'static str>,
+    ) -> Entry {
         Entry {
             id,
             user: *users.get(&self.owner()).expect("every owner of the plan was found or made"),
             profile: self.profile.clone(),
             sealed_password: self.password.as_ref().map(|password| sealer.seal(id, &self.profile.places(), password)),
             new_access: self.has_new_access(),
+            verified_by,
         }
     }
 }

@@ -91,6 +91,9 @@ pub struct MailboxDetail {
     pub receive_reason: Option<String>,
     /// When it receives again; none where it does, or only once it is resumed.
     pub receives_from: Option<DateTime<Utc>>,
+    /// Why it receives from other owners: `admin`, `domain` or `earlier-release`; none if it is not verified, and receives
+    /// from its owner's mailboxes only.
+    pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub last_sent_at: Option<DateTime<Utc>>,
@@ -307,6 +310,7 @@ impl MailboxDetail {
             receives: mailbox.receives || mailbox.receive_until.is_some_and(|until| until <= now),
             receive_reason: mailbox.receive_reason.clone(),
             receives_from: mailbox.receive_until.filter(|until| !mailbox.receives && *until > now),
+            verified_by: mailbox.verified_by.clone(),
             enrolled_at: mailbox.enrolled_at,
             changed_at: mailbox.changed_at,
             last_sent_at: mailbox.today.last_sent_at.or_else(|| days.iter().find_map(|day| day.last_sent_at)),

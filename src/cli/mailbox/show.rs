@@ -102,6 +102,10 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         None => format!("never, as things are: {}", detail.because),
     };
     let receives = match (&detail.receives, &detail.receive_reason) {
+        (true, _) if detail.verified_by.is_none() => format!(
+            "from its owner's mailboxes only, it is not verified: `warmup domain verify DOMAIN --user {}`",
+            status.user
+        ),
         (true, _) => "yes".to_owned(),
         (false, reason) => {
             let until = detail.receives_from.map_or_else(String::new, |until| format!(" (until {})", instant(until)));

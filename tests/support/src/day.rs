@@ -37,6 +37,8 @@ pub struct Plan {
     begins: NaiveTime,
     ends: NaiveTime,
     speed: f64,
+    /// Run once the mailboxes are imported.
+    statements: Vec<&'static str>,
 }
 
 /// A day that is over, and the services that hold what it left behind.
@@ -56,12 +58,25 @@ impl Plan {
             ("WARMUP_HTTP_ADDR", "127.0.0.1:0"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Plan { csv, settings: settings.into(), begins: time(8, 45), ends: time(17, 15), speed: 510.0 }
+        Plan {
+            csv,
+            settings: settings.into(),
+            begins: time(8, 45),
+            ends: time(17, 15),
+            speed: 510.0,
+            statements: Vec::new(),
+        }
     }
 
     /// Sets what the environment would.
     pub fn with(mut self, name: &str, value: impl ToString) -> Plan {
         self.settings.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Changes what the import stored, before the day begins.
+    pub fn then(mut self, statement: &'static str) -> Plan {
+        self.statements.push(statement);
         self
     }
 
@@ -86,6 +101,9 @@ impl Plan {
             .await
             .expect("a fresh copy of the template migrates");
         import_csv(&database, &settings, &self.csv, begins).await;
+        for statement in &self.statements {
+            sqlx::raw_sql(*statement).execute(database.pool()).await.expect("the test's statement is sound");
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, self.speed));
         let stop = CancellationToken::new();
         let off = Telemetry::default();

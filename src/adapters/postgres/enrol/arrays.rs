@@ -32,6 +32,7 @@ pub(super) struct Arrays {
     enabled: Vec<bool>,
     shard: Vec<i32>,
     new_access: Vec<bool>,
+    verified_by: Vec<Option<&'static str>>,
 }
 
 impl Arrays {
@@ -67,9 +68,10 @@ impl Arrays {
         self.enabled.push(profile.enabled);
         self.shard.push(shard_of(entry.id, shards).0);
         self.new_access.push(entry.new_access);
+        self.verified_by.push(entry.verified_by);
     }
 
-    /// Binds the columns as the next 24 parameters of `query`.
+    /// Binds the columns as the next 25 parameters of `query`.
     pub(super) fn bind_to(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
         query
             .bind(self.id)
@@ -96,5 +98,6 @@ impl Arrays {
             .bind(self.enabled)
             .bind(self.shard)
             .bind(self.new_access)
+            .bind(self.verified_by)
     }
 }

@@ -114,6 +114,8 @@ chosen AS MATERIALIZED (
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
+      -- From another owner only if it is verified.
+      AND (partner.verified_by IS NOT NULL OR partner.user_id = days.user_id)
       -- Nor one that the sender's host has refused. A scalar, so that the row is looked up by its key.
       AND COALESCE((SELECT max(r.until) FROM partner_refusals r
                     WHERE r.partner_id = choices.partner_id AND r.host = days.host), '-infinity') <= $3

@@ -54,6 +54,8 @@ pub struct MailboxView {
     pub receives: bool,
     pub receive_reason: Option<String>,
     pub receive_until: Option<DateTime<Utc>>,
+    /// Why it receives from other owners; none if it is not verified, and receives from its owner's mailboxes only.
+    pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     /// Why, and until when, its mail host or its domain is left alone.
@@ -125,7 +127,7 @@ const MAILBOXES: &str = "
            m.username, substring(m.sealed_password FROM 2 FOR 8) AS key_id,
            m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security, m.timezone,
            m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.grown, m.reply_rate, m.shard,
-           m.enabled, m.state, m.reason, m.paused_until, m.receives, m.receive_reason, m.receive_until, m.enrolled_at,
+           m.enabled, m.state, m.reason, m.paused_until, m.receives, m.receive_reason, m.receive_until, m.verified_by, m.enrolled_at,
            m.changed_at, EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight
     FROM mailboxes m
     WHERE CASE WHEN $1::bigint[] IS NOT NULL THEN m.id = ANY ($1)
@@ -255,6 +257,7 @@ struct Flat {
     receives: bool,
     receive_reason: Option<String>,
     receive_until: Option<DateTime<Utc>>,
+    verified_by: Option<String>,
     enrolled_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
     in_flight: bool,
@@ -315,6 +318,7 @@ impl Flat {
             receives: self.receives,
             receive_reason: self.receive_reason,
             receive_until: self.receive_until,
+            verified_by: self.verified_by,
             enrolled_at: self.enrolled_at,
             changed_at: self.changed_at,
             host_pause,

@@ -106,6 +106,8 @@ pub trait LedgerWorld: Send + Sync {
     async fn events(&self) -> Vec<(String, Option<i64>, String)>;
     /// (processed, sent, failed, uncertain, released, finished) of a batch.
     async fn batch(&self, batch: i64) -> (i64, i64, i64, i64, i64, bool);
+    /// Lets a mailbox be verified or not.
+    async fn set_verified(&self, mailbox: i64, is_verified: bool);
     /// Lets a mailbox submit through another host.
     async fn set_host(&self, mailbox: i64, host: &str);
     /// Resumes a host's mailboxes as the operator does.
@@ -391,6 +393,7 @@ macro_rules! ledger_conformance {
                 a_host_that_refuses_most_of_its_partners_rests_for_its_owner
                 a_host_that_takes_most_mails_is_no_suspect
                 a_domain_rests_for_its_owner_alone
+                a_mailbox_that_is_not_verified_receives_from_its_owner_alone
             );
         }
         mod effects {
