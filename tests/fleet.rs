@@ -25,6 +25,8 @@ mod counts;
 mod credentials;
 #[path = "fleet/days.rs"]
 mod days;
+#[path = "fleet/every_host.rs"]
+mod every_host;
 #[path = "fleet/gate.rs"]
 mod gate;
 #[path = "fleet/host.rs"]

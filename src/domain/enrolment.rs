@@ -14,6 +14,7 @@
 mod column;
 mod faults;
 pub(super) mod host;
+mod pasted;
 mod profile;
 mod row;
 mod value;
@@ -26,6 +27,7 @@ use serde::Serialize;
 pub use self::{
     column::{Column, Header},
     faults::{FAULTS_LISTED, Faults},
+    pasted::oddity,
     profile::Profile,
     row::Row,
 };

@@ -20,6 +20,11 @@ const PATIENT: [(&str, &str); 3] =
 const HELD_AT_MOST: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_mails_of_a_healthy_host_go_beside_one_that_does_not_greet() {
+    all_healthy_mails_go_beside(Moment::Greeting).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_mails_of_a_healthy_host_go_beside_one_that_is_silent_at_rcpt() {
     all_healthy_mails_go_beside(Moment::Rcpt).await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{by::By, file::File, kept::Kept};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         seal::Sealer,
     },
     domain::{
-        enrolment::{Column, Fault, Faults, Profile, REASONS_OF_ACCESS, Row, Rules},
+        enrolment::{Column, Fault, Faults, Profile, REASONS_OF_ACCESS, Row, Rules, oddity},
         id::{MailboxId, UserId},
     },
 };
@@ -23,6 +23,8 @@ pub(super) struct Plan {
     /// In the order of their ids.
     pub(super) changed: Vec<(Stored, Planned)>,
     pub(super) unchanged: Vec<Profile>,
+    /// Warnings about passwords and user names, with their lines.
+    pub(super) pasted: Vec<String>,
 }
 
 /// One mailbox as it shall be.
@@ -55,7 +57,10 @@ impl Plan {
             let kept = stored.as_ref().and_then(|stored| Kept::of(stored, sealer));
             let given_for = kept.as_ref().map(|kept| kept.places.as_slice());
             match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), given_for, rules) {
-                Ok(profile) => plan.add(row, profile, stored, kept),
+                Ok(profile) => {
+                    plan.pasted.extend(pasted(&row, by));
+                    plan.add(row, profile, stored, kept);
+                }
                 Err(more) => faults.extend(more),
             }
         }
@@ -123,6 +128,19 @@ impl Planned {
             verified_by,
         }
     }
+}
+
+/// Returns a warning for each of password and user name that holds what is seldom meant. It repeats neither.
+fn pasted(row: &Row, by: By) -> impl Iterator<Item = String> {
+    let line = if by == By::Import { format!("line {}, ", row.line) } else { String::new() };
+    let password = row.password.as_ref().map(|password| (Column::Password, password.expose_secret()));
+    let username = row.username.as_deref().map(|username| (Column::Username, username));
+    let odd = |(column, text): (Column, &str)| {
+        let name = column.name();
+        oddity(text)
+            .map(|odd| format!("{line}{}: the {name} {odd}: is that meant? It is stored as it stands", row.email))
+    };
+    [password.and_then(odd), username.and_then(odd)].into_iter().flatten()
 }
 
 /// Returns the password that must be sealed: the given one unless it is stored just so, or the kept one where it shall go

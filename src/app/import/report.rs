@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Warnings about pasted passwords and user names in one report: as many as a person corrects by hand.
+const PASTED_TOLD: usize = 100;
+
 /// What an import did, or, in a dry run, would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -110,7 +113,15 @@ fn warnings(plan: &Plan, members: &[Member], scope: Scope, rules: &Rules) -> Vec
         warnings.extend(shortages(members).iter().map(ToString::to_string));
     }
     warnings.extend(still_down(plan));
+    warnings.extend(pasted(plan));
     warnings
+}
+
+/// The warnings about pasted passwords and user names: so many one by one, the rest counted.
+fn pasted(plan: &Plan) -> impl Iterator<Item = String> {
+    let (named, rest) = plan.pasted.split_at(PASTED_TOLD.min(plan.pasted.len()));
+    let rest = (!rest.is_empty()).then(|| format!("and {} more passwords or user names that look pasted", rest.len()));
+    named.iter().cloned().chain(rest)
 }
 
 fn profiles(plan: &Plan) -> impl Iterator<Item = &Profile> {

@@ -269,3 +269,40 @@ async fn a_database_that_was_never_migrated_is_told_so() {
     let error = import(database.pool(), &many(1)).await.unwrap_err();
     assert!(matches!(error, ImportError::NotMigrated) && error.to_string().contains("warmup migrate"), "{error}");
 }
+
+#[tokio::test]
+async fn pasted_passwords_and_user_names_are_warned_of_and_never_repeated() {
+    let database = database().await;
+    let file = "email,password,username,smtp_host,smtp_port\n\
+                a@x.org,  canary ,,mail.x.org,465\n\
+                b@x.org,can\u{a0}ary,b\u{200b}@x.org,mail.x.org,465\n\
+                c@x.org,\u{201c}canary\u{201d},,mail.x.org,465\n\
+                d@x.org,canary,,mail.x.org,465\n";
+    let dry = import_with(database.pool(), file, true).await.unwrap();
+    let wet = import(database.pool(), file).await.unwrap();
+    let pasted = |report: &ImportReport| -> Vec<String> {
+        report.warnings.iter().filter(|warning| warning.contains("is that meant?")).cloned().collect()
+    };
+    let end = "is that meant? It is stored as it stands";
+    assert_eq!(
+        pasted(&wet),
+        [
+            format!("line 2, a@x.org: the password begins or ends with a blank: {end}"),
+            format!("line 3, b@x.org: the password holds a no-break space: {end}"),
+            format!("line 3, b@x.org: the username holds a character without width: {end}"),
+            format!("line 4, c@x.org: the password holds a typographic quotation mark: {end}"),
+        ]
+    );
+    assert_eq!(pasted(&dry), pasted(&wet));
+    assert!(!format!("{wet:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn of_many_pasted_passwords_a_hundred_are_named() {
+    let database = database().await;
+    let mut file = "email,password,smtp_host,smtp_port\n".to_owned();
+    (0..103).for_each(|n| file += &format!("m{n}@x.org,p\u{a0}w,mail.x.org,465\n"));
+    let warnings = import(database.pool(), &file).await.unwrap().warnings;
+    assert_eq!(warnings.iter().filter(|warning| warning.contains("is that meant?")).count(), 100);
+    assert_eq!(warnings.last().unwrap(), "and 3 more passwords or user names that look pasted");
+}

@@ -11,7 +11,7 @@ pub mod postfix;
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -193,7 +193,12 @@ struct Record {
 impl FaultyHost {
     /// Starts a host on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> FaultyHost {
-        let listener = listen().expect("the loopback address has a free port");
+        FaultyHost::start_at(IpAddr::from([127, 0, 0, 1]), script).await
+    }
+
+    /// Starts a host on a free port of another loopback address: a host of its own for a fleet.
+    pub async fn start_at(ip: IpAddr, script: Script) -> FaultyHost {
+        let listener = listen(ip).expect("a loopback address has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let record = Record::default();
         let serving = tokio::spawn(serve(listener, script, record.clone()));
@@ -227,10 +232,10 @@ impl Drop for FaultyHost {
 }
 
 /// Listens with small buffers, so that a client can't hand over much more than the host has read.
-fn listen() -> io::Result<TcpListener> {
+fn listen(ip: IpAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(8192)?;
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.bind(SocketAddr::new(ip, 0))?;
     socket.listen(1024)
 }
 
