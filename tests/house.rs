@@ -10,5 +10,6 @@ mod house {
     mod promql;
     mod service;
     mod settings;
+    mod transactions;
     mod tree;
 }

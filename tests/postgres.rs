@@ -3,6 +3,8 @@
 // So that clippy takes the whole binary for a test, not only the functions that are marked as one.
 #![cfg(test)]
 
+#[path = "postgres/dropped.rs"]
+mod dropped;
 #[path = "postgres/duties.rs"]
 mod duties;
 #[path = "postgres/effects.rs"]

@@ -21,6 +21,7 @@ mod session;
 pub mod standing;
 pub mod templates;
 pub mod tokens;
+pub mod transaction;
 pub mod users;
 pub mod view;
 

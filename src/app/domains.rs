@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::census;
 pub use crate::adapters::postgres::domains::{VerifiedDomain, verified_domains};
 use crate::{
-    adapters::postgres::{domains, enrol, plan_requests},
+    adapters::postgres::{domains, enrol, plan_requests, transaction},
     domain::{address::mailbox_address, free_mail::is_free_mail},
 };
 
@@ -52,7 +52,7 @@ pub async fn verify(
     if is_free_mail(&domain) {
         return Err(DomainError::FreeMail(domain));
     }
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     // No enrolment meanwhile: it would not see the confirmation, nor this its mailboxes.
     enrol::begin(&mut transaction).await?;
     let id = domains::user(&mut transaction, user).await?.ok_or_else(|| DomainError::User(user.to_owned()))?;
@@ -72,7 +72,7 @@ pub async fn revoke(
     now: DateTime<Utc>,
 ) -> Result<DomainChange, DomainError> {
     let domain = name(domain)?;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     enrol::begin(&mut transaction).await?;
     let id = domains::user(&mut transaction, user).await?.ok_or_else(|| DomainError::User(user.to_owned()))?;
     let revoked = domains::revoke(&mut transaction, id, &domain, by, now).await?;

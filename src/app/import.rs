@@ -46,7 +46,7 @@ use crate::{
         postgres::{
             enrol::{self, Entry, Event, Stored},
             keyring::{self, KeyringError},
-            plan_requests, view,
+            plan_requests, transaction, view,
         },
         seal::Sealer,
     },
@@ -160,7 +160,7 @@ async fn write_in(
     (by, owner): (By, Option<&Owner>),
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let shards = enrol::begin(&mut transaction).await?;
     if shards == 0 {
         return Err(ImportError::NotMigrated);

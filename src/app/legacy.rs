@@ -29,6 +29,7 @@ use crate::{
         postgres::{
             enrol::{self as stored, Event},
             legacy::{ACCOUNTS, LOGS, Old, REPLY_TEMPLATES, SEND_TEMPLATES, Table, USERS, past as written},
+            transaction,
         },
         seal::Sealer,
     },
@@ -125,7 +126,7 @@ async fn ramps(
     options: &Options<'_>,
 ) -> Result<usize, LegacyError> {
     let known: Vec<(String, u16)> = ramps.iter().map(|(email, grown)| (email.clone(), *grown)).collect();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let grown = written::grow(&mut transaction, &known).await?;
     if options.dry_run {
         let new = enrolled.new.iter().filter_map(|email| ramps.get(&email.to_ascii_lowercase()));

@@ -16,6 +16,7 @@ use crate::{
     adapters::postgres::{
         plan_requests,
         standing::{Held, held, release},
+        transaction,
     },
     domain::id::UserId,
 };
@@ -54,7 +55,7 @@ pub async fn end(
 ) -> Result<Vec<Freed>, EndError> {
     let key = wanted.key.trim().trim_end_matches('.').to_lowercase();
     let (host, domain) = if wanted.scope == "host" { (Some(key.as_str()), None) } else { (None, Some(key.as_str())) };
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let found = held(&mut transaction, host, domain, now).await?;
     let is_meant = |held: &Held| wanted.user.as_ref().is_none_or(|user| is_of(held, user));
     let is_theirs = |held: &Held| owner.is_none_or(|owner| held.user_id == Some(owner.0));

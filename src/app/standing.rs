@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 use super::census;
 pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
 use crate::{
-    adapters::postgres::{plan_requests, standing},
+    adapters::postgres::{plan_requests, standing, transaction},
     domain::id::MailboxId,
 };
 
@@ -132,7 +132,7 @@ pub async fn carry_out(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<Done, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let ids: Vec<MailboxId> = chosen.due.iter().map(|found| MailboxId(found.id)).collect();
     let changed = standing::change(&mut transaction, change, &ids, reason, now).await?;
     let released = standing::release(&mut transaction, &chosen.held, reason, now).await?;

@@ -7,7 +7,10 @@ use thiserror::Error;
 
 pub use crate::adapters::postgres::tokens::{Token, page};
 use crate::{
-    adapters::postgres::tokens::{self, Holder},
+    adapters::postgres::{
+        tokens::{self, Holder},
+        transaction,
+    },
     domain::{
         id::UserId,
         token::{TokenHash, token},
@@ -56,7 +59,7 @@ pub async fn create(pool: &PgPool, wanted: &Wanted, now: DateTime<Utc>) -> Resul
     }
     let secret = token(&rand::random());
     let hash = TokenHash::of(secrecy::ExposeSecret::expose_secret(&secret));
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let made = tokens::add(&mut transaction, wanted.user.trim(), name, &hash, wanted.expires_at, now).await?;
     let made = made.ok_or_else(|| TokenError::User(wanted.user.clone()))?;
     transaction.commit().await?;
@@ -76,7 +79,7 @@ pub async fn revoke(
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Token>, TokenError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let found = tokens::lock(&mut transaction, ids, user).await?;
     let unknown: Vec<i64> = ids.iter().copied().filter(|id| found.iter().all(|token| token.id != *id)).collect();
     if !unknown.is_empty() {

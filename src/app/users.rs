@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::census::Census;
 pub use crate::adapters::postgres::users::{User, all};
 use crate::{
-    adapters::postgres::{plan_requests, users},
+    adapters::postgres::{plan_requests, transaction, users},
     domain::{enrolment::user_address, id::UserId},
 };
 
@@ -62,7 +62,7 @@ pub async fn add(
     now: DateTime<Utc>,
 ) -> Result<(String, UserId), UserError> {
     let address = address(email)?;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let role = wanted.role.as_deref().unwrap_or("user");
     let made = users::add(&mut transaction, &address, role, wanted.daily_limit.flatten(), now).await?;
     let id = made.ok_or_else(|| UserError::Exists(address.clone()))?;
@@ -80,7 +80,7 @@ pub async fn set(
     let mut asked = emails.iter().map(|email| address(email)).collect::<Result<Vec<_>, _>>()?;
     asked.sort_unstable();
     asked.dedup();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let mut stored = users::lock(&mut transaction, &asked).await?;
     let is_asked = |user: &User| asked.contains(&user.email.to_lowercase());
     let known: Vec<String> = stored.iter().map(|user| user.email.to_lowercase()).collect();

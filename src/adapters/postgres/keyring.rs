@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
 pub use self::rotate::{RotateError, Rotated, rotate};
+use super::transaction;
 use crate::adapters::seal::{KeyId, SealError, Sealer};
 
 /// Why the master key was not accepted.
@@ -43,7 +44,7 @@ pub enum Known {
 ///
 /// Returns `OtherKey` with both key ids when the database belongs to another key.
 pub async fn check(pool: &PgPool, sealer: &Sealer) -> Result<Known, KeyringError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let known = check_in(&mut transaction, sealer).await?;
     transaction.commit().await?;
     Ok(known)

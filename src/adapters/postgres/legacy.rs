@@ -8,6 +8,8 @@ pub mod past;
 
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction, postgres::PgRow};
 
+use super::transaction;
+
 /// A table of the older schema, and what is read of it.
 #[derive(Debug)]
 pub struct Table {
@@ -91,7 +93,7 @@ impl Old {
             SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
             SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL timezone = 'UTC'; SET LOCAL row_security = off";
-        let mut transaction = pool.begin().await?;
+        let mut transaction = transaction::begin(pool).await?;
         sqlx::raw_sql(SNAPSHOT).execute(&mut *transaction).await?;
         Ok(Old { transaction })
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use thiserror::Error;
 
+use super::transaction;
+
 /// The file for psql; what stands between its two marks is ours too.
 const FILE: &str = include_str!("../../../migrations/normalize-log-status.sql");
 const BEGINS: &str = "-- [the repair]\n";
@@ -53,7 +55,7 @@ pub struct Stored {
 /// Returns `Refused` with the list of unknown values when `unknown_as` is not given, and for anything that is not an
 /// older system's log; nothing is changed then.
 pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> Result<Normalized, NormalizeError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     sqlx::query("SELECT set_config('warmup.table', $1, true), set_config('warmup.unknown_as', $2, true)")
         .bind(table)
         .bind(unknown_as.unwrap_or_default())

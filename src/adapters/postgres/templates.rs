@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use super::enrol::{self, Event};
+use super::{
+    enrol::{self, Event},
+    transaction,
+};
 use crate::domain::content::{Kind, Source};
 
 /// Returns the stored templates, in the order of the file that they came from.
@@ -25,7 +28,7 @@ pub async fn replace(
     now: DateTime<Utc>,
     reason: &'static str,
 ) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     // Of two imports at once one comes after the other, and whoever reads meanwhile sees the old ones, whole.
     sqlx::query("LOCK TABLE templates IN SHARE ROW EXCLUSIVE MODE").execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM templates").execute(&mut *transaction).await?;

@@ -12,9 +12,12 @@ use sqlx::PgPool;
 
 use super::{LegacyError, LegacyReport, Logs, Options, Unreadable};
 use crate::{
-    adapters::postgres::legacy::{
-        LOGS, Old, OldRow,
-        past::{self, Home, PastMail},
+    adapters::postgres::{
+        legacy::{
+            LOGS, Old, OldRow,
+            past::{self, Home, PastMail},
+        },
+        transaction,
     },
     domain::{duties::Kept, enrolment::Rules, time::today},
 };
@@ -159,7 +162,7 @@ impl<'a> Past<'a> {
 
     /// Writes what is not here yet.
     async fn write(&mut self, pool: &PgPool, mut mails: Vec<PastMail>, dry_run: bool) -> Result<(), LegacyError> {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = transaction::begin(pool).await?;
         past::begin(&mut transaction).await?;
         let known = past::known(&mut transaction, &mails).await?;
         let before = mails.len();

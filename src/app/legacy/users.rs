@@ -8,7 +8,7 @@ use super::{LegacyError, LegacyReport, Options, Unreadable};
 use crate::{
     adapters::postgres::{
         legacy::{OldRow, USERS},
-        users,
+        transaction, users,
     },
     domain::enrolment::user_address,
 };
@@ -22,7 +22,7 @@ pub(super) async fn copy(
 ) -> Result<HashMap<String, String>, LegacyError> {
     let mut owners = HashMap::new();
     // In a dry run never committed.
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     for row in rows {
         let id = row.get("id").unwrap_or_default();
         let address = match user_address(row.get("email").unwrap_or_default()) {

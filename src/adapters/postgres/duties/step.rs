@@ -9,7 +9,10 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use sqlx::{Connection, PgPool};
 
-use crate::{adapters::postgres::classify::classify, ports::PortError};
+use crate::{
+    adapters::postgres::{classify::classify, transaction::ClosedOnDrop},
+    ports::PortError,
+};
 
 /// For one step: longer than the server's own `statement_timeout` for a worker (15 s).
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,10 +30,11 @@ pub(super) async fn delete(
     before: NaiveDate,
     most: i64,
 ) -> Result<i64, PortError> {
-    let mut connection = pool.acquire().await.map_err(|error| match classify(error) {
+    let connection = pool.acquire().await.map_err(|error| match classify(error) {
         PortError::Unknown(text) => PortError::Unavailable(text),
         other => other,
     })?;
+    let mut connection = ClosedOnDrop::new(connection);
     let deleting = async {
         let mut transaction = connection.begin().await?;
         sqlx::query(ONLY_BY_INDEX).execute(&mut *transaction).await?;
@@ -39,11 +43,10 @@ pub(super) async fn delete(
         transaction.commit().await.map(|()| deleted)
     };
     match tokio::time::timeout(PATIENCE, deleting).await {
-        Ok(answer) => answer.map_err(classify),
-        Err(_) => {
-            // Its answer may still come: it must not meet the next statement.
-            drop(connection.detach());
-            Err(PortError::Unknown(format!("no answer within {} s", PATIENCE.as_secs())))
+        Ok(answer) => {
+            connection.put_back();
+            answer.map_err(classify)
         }
+        Err(_) => Err(PortError::Unknown(format!("no answer within {} s", PATIENCE.as_secs()))),
     }
 }

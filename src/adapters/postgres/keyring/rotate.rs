@@ -19,7 +19,10 @@ use thiserror::Error;
 use super::{KeyringError, check_in};
 use crate::{
     adapters::{
-        postgres::enrol::{self, Event},
+        postgres::{
+            enrol::{self, Event},
+            transaction,
+        },
         seal::{KeyId, Opened, Sealer},
     },
     domain::{id::MailboxId, mailbox::Endpoint},
@@ -69,7 +72,7 @@ pub async fn rotate(pool: &PgPool, old: &Sealer, new: &Sealer, now: DateTime<Utc
     if old.key_id() == new.key_id() {
         return Err(RotateError::SameKey);
     }
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     enrol::begin(&mut transaction).await?;
     check_in(&mut transaction, old).await?;
     let passwords = reseal(&mut transaction, old, new).await?;

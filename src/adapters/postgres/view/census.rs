@@ -13,9 +13,12 @@ use super::{
     alerts::alerts,
     clocks::{Clocks, judged},
 };
-use crate::domain::{
-    id::UserId,
-    time::{Span, Window},
+use crate::{
+    adapters::postgres::transaction,
+    domain::{
+        id::UserId,
+        time::{Span, Window},
+    },
 };
 
 /// Each mailbox's own today, summed up.
@@ -180,7 +183,7 @@ pub async fn take(pool: &PgPool, now: DateTime<Utc>, cooldown: TimeDelta, meanwh
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('warmup census'))";
     const NEWER: &str = "SELECT EXISTS (SELECT FROM census WHERE taken_at >= $1 AND marked_at < taken_at)";
     let clocks = Clocks::at(pool, now).await?;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     let asked: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *transaction).await?;
     sqlx::query(BEGIN).execute(&mut *transaction).await?;
     match meanwhile {

@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgPool, Postgres, postgres::PgArguments, query::QueryScalar}
 use utoipa::ToSchema;
 
 use super::{events::Event, quota::Page};
-use crate::domain::id::UserId;
+use crate::{adapters::postgres::transaction, domain::id::UserId};
 
 /// Which mailboxes are asked for; what is set must all hold.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ pub async fn found_mailboxes(
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
     const FEW: &str = concat!("SELECT m.id", filtered_mailboxes!(), "LIMIT $10");
     let held = held(pool, now).await?;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = transaction::begin(pool).await?;
     // By its costs, which don't know what lies in memory, the index is about as good as the table; it is five times as fast.
     sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *transaction).await?;
     let few = filtered(FEW, filter, held.clone(), now).bind(FOUND_AT_ONCE + 1).fetch_all(&mut *transaction).await?;

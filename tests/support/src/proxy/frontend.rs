@@ -16,7 +16,7 @@ pub(super) struct Frontend {
 }
 
 impl Frontend {
-    /// Takes the next bytes and returns the texts of the statements whose Bind is now complete.
+    /// Takes the next bytes and returns the texts of the statements whose Bind, or whose simple Query, is now complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<String> {
         self.pending.extend_from_slice(bytes);
         let mut run = Vec::new();
@@ -30,6 +30,10 @@ impl Frontend {
                 Some(b'B') => {
                     let name = message[5..].split(|byte| *byte == 0).nth(1).unwrap_or_default();
                     run.extend(self.prepared.get(name).cloned());
+                }
+                Some(b'Q') => {
+                    let text = message[5..].split(|byte| *byte == 0).next().unwrap_or_default();
+                    run.push(String::from_utf8_lossy(text).into_owned());
                 }
                 _ => {}
             }
@@ -77,5 +81,6 @@ mod tests {
         assert!(frontend.read(&bind[..7]).is_empty());
         assert_eq!(frontend.read(&bind[7..]), ["SELECT 1"]);
         assert_eq!(frontend.read(&bind), ["SELECT 1"]);
+        assert_eq!(frontend.read(&message(b"Q", b"BEGIN\0")), ["BEGIN"]);
     }
 }
