@@ -21,7 +21,7 @@ pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{
     Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, LoggedMail, Party, Refusal, Reservation, ReserveBatch,
-    Settlement, Sweep, Swept,
+    Settlement, StateChange, Sweep, Swept,
 };
 pub use mailboxes::{Mailboxes, Roster};
 pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};

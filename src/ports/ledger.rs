@@ -251,8 +251,41 @@ pub struct Heartbeat {
     pub refused_since: Option<DateTime<Utc>>,
     /// By how much the worker's day clock is off another server's, in words, when that was just found; stored with an event.
     pub clock_off: Option<String>,
+    /// What the state changed to since the last heartbeat that was written; stored with an event.
+    pub change: Option<StateChange>,
     /// Day clock.
     pub now: DateTime<Utc>,
+}
+
+/// A change of a worker's state that operators read of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateChange {
+    /// Its ticks failed in a row: it plans nothing until a probe works.
+    Suspended,
+    /// Another worker took its name.
+    Replaced,
+    /// It takes shards again.
+    Resumed,
+}
+
+impl StateChange {
+    /// The kind of its event.
+    pub fn kind(self) -> &'static str {
+        match self {
+            StateChange::Suspended => "worker-suspended",
+            StateChange::Replaced => "worker-replaced",
+            StateChange::Resumed => "worker-resumed",
+        }
+    }
+
+    /// The reason of its event.
+    pub fn reason(self) -> &'static str {
+        match self {
+            StateChange::Suspended => "ticks-failed",
+            StateChange::Replaced => "name-taken",
+            StateChange::Resumed => "cause-ended",
+        }
+    }
 }
 
 /// The answer to a heartbeat.

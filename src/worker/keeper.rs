@@ -110,6 +110,8 @@ pub(super) struct Keeper {
     turns: Turns,
     /// Shards that are ours no more, and whose leases may still name this run.
     dropped: BTreeSet<ShardId>,
+    /// The state in the last heartbeat that Postgres took.
+    written_state: &'static str,
     /// What the last heartbeat failed for, if it did.
     last_failure: Option<String>,
 }
@@ -141,6 +143,7 @@ impl Keeper {
             member_since,
             turns,
             dropped,
+            written_state: "starting",
             last_failure: None,
         }
     }
@@ -243,7 +246,7 @@ impl Keeper {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
         let LedgerPulse { epochs, now } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone(), state)).await?;
-        self.writes_taken();
+        self.writes_taken(state);
         self.clock_watch.event_stored();
         self.clock_watch.compare(now);
         let read: Vec<(ShardId, Epoch)> = shards.into_iter().zip(epochs).collect();
@@ -344,6 +347,10 @@ impl Keeper {
         match given_back.await {
             Ok(()) => tracing::info!("leases given back"),
             Err(error) => tracing::warn!(%error, "leases not given back: they run out by themselves"),
+        }
+        if self.last_failure.is_some() {
+            // Postgres or Redis is away: the stop does not wait for it.
+            return;
         }
         if let Err(error) = self.ports.ledger.heartbeat(&self.heartbeat(Vec::new(), "stopped")).await {
             tracing::debug!(%error, "the last heartbeat was not written: `warmup status` calls this worker silent for an hour");

@@ -295,6 +295,9 @@ impl Tables {
         if heartbeat.clock_off.is_some() {
             self.tell("clock-off", None, "clock");
         }
+        if let Some(change) = heartbeat.change {
+            self.tell(change.kind(), None, change.reason());
+        }
         if let Some(at) = heartbeat.refused_since {
             let reason = "database-read-only".to_owned();
             self.events.push(EventRow { at, kind: "writes-refused".into(), mailbox: None, reason });

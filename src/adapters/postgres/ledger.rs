@@ -14,7 +14,9 @@ use crate::{
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerState, SettledMail},
     },
-    ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{
+        Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, StateChange, Sweep, Swept,
+    },
 };
 
 /// Days for which `logs` has partitions ahead, so that a fleet that runs on without its leader still writes.
@@ -49,7 +51,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
-        let Heartbeat { worker, run, shards, state, refused_since, clock_off, now } = heartbeat;
+        let Heartbeat { worker, run, shards, state, refused_since, clock_off, change, now } = heartbeat;
         let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
         let build = || {
             sqlx::query(include_str!("sql/heartbeat.sql"))
@@ -60,6 +62,8 @@ impl Ledger for PostgresLedger {
                 .bind(*now)
                 .bind(clock_off.clone())
                 .bind(*state)
+                .bind(change.map(StateChange::kind))
+                .bind(change.map(StateChange::reason))
         };
         let row = self.brief.row(build).await?;
         let epochs: Vec<i64> = row.try_get("epochs").map_err(classify)?;

@@ -6,7 +6,11 @@
 //! heartbeat that is written stores an event.
 
 use super::{Keeper, PortError};
-use crate::{domain::id::ShardId, observe::liveness::Liveness, ports::Heartbeat};
+use crate::{
+    domain::id::ShardId,
+    observe::liveness::Liveness,
+    ports::{Heartbeat, StateChange},
+};
 
 /// The words for a person; they name what to check.
 const ADVICE: &str = "check that DATABASE_URL leads to the primary, not to a standby, that default_transaction_read_only \
@@ -22,12 +26,14 @@ impl Keeper {
             state,
             refused_since: self.vitals.writes_refused_since(),
             clock_off: self.clock_watch.unreported(),
+            change: change(self.written_state, state),
             now: self.ports.clock.now(),
         }
     }
 
-    /// Notes that Postgres took a heartbeat.
-    pub(super) fn writes_taken(&self) {
+    /// Notes that Postgres took a heartbeat in which this worker was in `state`.
+    pub(super) fn writes_taken(&mut self, state: &'static str) {
+        self.written_state = state;
         if self.vitals.writes_refused_since().is_some() {
             tracing::info!("Postgres takes writes again");
             self.vitals.set_writes_refused(None);
@@ -55,5 +61,31 @@ impl Keeper {
                 liveness.note_failure(Some(format!("the last heartbeat failed: {error}")));
             }
         }
+    }
+}
+
+/// Returns what operators read when the state goes from `before` to `now`.
+fn change(before: &str, now: &str) -> Option<StateChange> {
+    match (before, now) {
+        _ if before == now => None,
+        (_, "benched") => Some(StateChange::Suspended),
+        (_, "replaced") => Some(StateChange::Replaced),
+        ("benched" | "replaced", "starting" | "running") => Some(StateChange::Resumed),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspension_and_its_end_are_reported_once_each() {
+        let states = ["starting", "running", "benched", "benched", "running", "running", "draining", "stopped"];
+        let changes: Vec<_> = states.windows(2).filter_map(|pair| change(pair[0], pair[1])).collect();
+        assert_eq!(changes, [StateChange::Suspended, StateChange::Resumed]);
+        assert_eq!(change("running", "replaced"), Some(StateChange::Replaced));
+        assert_eq!(change("replaced", "starting"), Some(StateChange::Resumed));
+        assert_eq!(change("benched", "draining"), None);
     }
 }

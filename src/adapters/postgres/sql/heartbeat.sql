@@ -1,6 +1,7 @@
 -- Heartbeat: prove that this worker can write, and read the epochs of its shards.
 -- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock,
--- $6 clock_off text or NULL: by how much, $7 state text: what the worker says of itself.
+-- $6 clock_off text or NULL: by how much, $7 state text: what the worker says of itself,
+-- $8 kind text and $9 reason text of the event about a change of its state, or NULL.
 -- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
 -- Locks: only the worker's own row, and stale rows that no other transaction has locked.
 WITH beaten AS (
@@ -23,6 +24,11 @@ clock_told AS (
     INSERT INTO events (at, kind, worker_id, reason, detail)
     SELECT clock_timestamp(), 'clock-off', $1, 'clock', $6::text
     WHERE $6::text IS NOT NULL
+),
+changed AS (
+    INSERT INTO events (at, kind, worker_id, reason, detail)
+    SELECT clock_timestamp(), $8, $1, $9, ''
+    WHERE $8::text IS NOT NULL
 )
 SELECT ARRAY(SELECT s.epoch
              FROM unnest($3::int[]) WITH ORDINALITY AS asked (shard, place)

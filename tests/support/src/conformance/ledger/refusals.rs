@@ -7,7 +7,7 @@ use warmup::{
         outcome::Fate,
         time::Todays,
     },
-    ports::{Ask, Heartbeat, PortError, Refusal, Reservation, Settlement},
+    ports::{Ask, Heartbeat, PortError, Refusal, Reservation, Settlement, StateChange},
 };
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon, open_tomorrow};
@@ -77,6 +77,7 @@ pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn Ledg
         state: "running",
         refused_since: None,
         clock_off: None,
+        change: None,
         now: noon(),
     };
     for _ in 0..2 {
@@ -86,9 +87,12 @@ pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn Ledg
         shards: Vec::new(),
         refused_since: Some(noon()),
         clock_off: Some("3600 s ahead of the database".to_owned()),
+        change: Some(StateChange::Suspended),
         ..heartbeat.clone()
     };
     assert!(life.ledger.heartbeat(&empty).await.unwrap().epochs.is_empty());
+    let suspended = ("worker-suspended".to_owned(), None, "ticks-failed".to_owned());
+    assert_eq!(world.events().await.iter().filter(|event| **event == suspended).count(), 1);
     let unknown = Heartbeat { shards: vec![SHARD, ShardId(4_095)], ..heartbeat };
     assert!(matches!(life.ledger.heartbeat(&unknown).await, Err(PortError::Permanent(_))));
 }
