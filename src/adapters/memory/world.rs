@@ -23,6 +23,7 @@ pub(super) use self::enrolled::Enrolled;
 use self::pairs::Pairs;
 pub use self::{
     facts::{MailboxFacts, PauseFacts},
+    peek::SenderState,
     tally::{Hour, Tally},
 };
 use super::{Fault, Faults};

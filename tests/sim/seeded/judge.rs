@@ -8,6 +8,8 @@ mod burned;
 mod ledger;
 #[path = "judge/mails.rs"]
 mod mails;
+#[path = "judge/owners.rs"]
+mod owners;
 #[path = "judge/set_back.rs"]
 mod set_back;
 #[path = "judge/states.rs"]
@@ -35,7 +37,7 @@ use warmup::{
     ports::{Clock, LeaseKey},
 };
 
-use self::{burned::BurnedGrants, set_back::Lost, states::States, waits::Waits};
+use self::{burned::BurnedGrants, owners::Owners, set_back::Lost, states::States, waits::Waits};
 pub use self::{
     ledger::By,
     waits::{Wait, WaitBound},
@@ -113,6 +115,7 @@ struct Books {
     asked_caps: BTreeMap<RunId, MachineTime>,
     waits: Waits,
     states: States,
+    owners: Owners,
     /// Users and days whose limit was seen used up.
     at_limit: BTreeSet<(UserId, NaiveDate)>,
     burned: BurnedGrants,
@@ -325,10 +328,11 @@ impl Judge {
     }
 
     /// What is told in the events since the last look.
-    fn read_events(&self) {
+    fn read_events(&self, by: &By<'_>) {
         let events = self.world.events_after(self.books().events_seen);
         self.books().events_seen += events.len();
         self.look_at_states(&events);
+        self.look_at_owners(by, &events);
         for event in events {
             self.trace("", "event", &event);
             let guard = match (event.kind.as_str(), event.reason.as_str()) {
@@ -339,6 +343,9 @@ impl Judge {
                 ("host-recovered", _) => Guard::HostRecovered,
                 ("sender-paused" | "sender-disabled", _) => Guard::SenderDisabled,
                 ("partner-paused" | "partner-excluded", _) => Guard::PartnerExcluded,
+                ("partner-avoided", _) => Guard::PartnerAvoided,
+                ("host-suspected", _) => Guard::HostSuspected,
+                ("domain-paused", _) => Guard::DomainRested,
                 _ => continue,
             };
             self.guard(guard, 1);

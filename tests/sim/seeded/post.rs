@@ -2,6 +2,9 @@
 //! host in a bad mood does something else. What a host took completely, and to what it answered, it keeps in a journal of
 //! its own, which the judge reads.
 
+#[path = "post/claims.rs"]
+mod claims;
+
 use std::{
     sync::{
         Arc, Mutex, OnceLock, Weak,
@@ -19,6 +22,8 @@ use warmup::{
     ports::{Clock, Delivery, Entropy, Gate, Mailer, Outgoing, entropy::Purpose},
 };
 
+use self::claims::Claims;
+pub use self::claims::{Cause, DAILY, HOURLY, SenderLimit};
 use super::{judge::Judge, kinds::Fault};
 use crate::link::Link;
 
@@ -109,10 +114,11 @@ impl Mood {
     }
 }
 
-/// All hosts, with the moods that each is in and how many of a hundred mails feel it.
+/// All hosts, with the moods that each is in and how many of a hundred mails feel it, and with their claims.
 #[derive(Debug, Default)]
 pub struct Hosts {
     moods: Mutex<Vec<(String, Mood, u64)>>,
+    pub claims: Claims,
 }
 
 impl Hosts {
@@ -124,9 +130,9 @@ impl Hosts {
         self.moods.lock().unwrap().retain(|(of, in_it, _)| of != host || *in_it != mood);
     }
 
-    /// Says whether a host is in any mood, so that a mail to it may fail or take long.
+    /// Says whether a host is in any mood or makes claims, so that a mail to it may fail or take long.
     pub fn is_in_trouble(&self, host: &str) -> bool {
-        self.moods.lock().unwrap().iter().any(|(of, ..)| of == host)
+        self.moods.lock().unwrap().iter().any(|(of, ..)| of == host) || self.claims.concern(host)
     }
 
     fn percent(&self, host: &str, mood: Mood) -> u64 {
@@ -205,6 +211,26 @@ impl Post {
         felt
     }
 
+    /// Returns the reply of a host that the sender has reached its limit, if the host says so at `stage`.
+    fn limited_at(&self, mail: &Outgoing, stage: Stage) -> Option<Evidence> {
+        let (fault, reply) = self.hosts.claims.limited_at(mail, stage, self.clock.now())?;
+        self.claims(mail, Cause::Limit, fault);
+        Some(Evidence::Reply(reply))
+    }
+
+    /// Returns the reply of a host that lies about the partner, or about the sender's domain.
+    fn lie_about(&self, mail: &Outgoing) -> Option<Evidence> {
+        let dice = |most| self.dice.between(Purpose::Weather, 4, 0, most);
+        let (fault, reply) = self.hosts.claims.lie_about(mail, dice)?;
+        self.claims(mail, Cause::Lie, fault);
+        Some(Evidence::Reply(reply))
+    }
+
+    fn claims(&self, mail: &Outgoing, cause: Cause, fault: Fault) {
+        self.judge.refuses(mail, cause);
+        self.judge.fault(fault);
+    }
+
     async fn dialogue(&self, mail: &Outgoing, gate: &Gate, reached: &Reached) -> Evidence {
         self.step(0, 5).await;
         if self.feels(mail, Mood::Resolving) {
@@ -253,6 +279,9 @@ impl Post {
         if self.waits_in_vain(mail, Step::Rcpt).await {
             return Evidence::Timeout;
         }
+        if let Some(refusal) = self.limited_at(mail, Stage::Rcpt).or_else(|| self.lie_about(mail)) {
+            return refusal;
+        }
         if self.feels(mail, Mood::PartnerRefused) {
             return match self.dice.between(Purpose::Weather, 3, 0, 1) {
                 0 => reply(550, [5, 1, 1], "no such user"),
@@ -289,7 +318,13 @@ impl Post {
         if self.feels(mail, Mood::BrokenGone) {
             return Evidence::Lost("the connection broke after the dot, and the mail is gone".into());
         }
+        if let Some(refusal) = self.limited_at(mail, Stage::Dot) {
+            return refusal;
+        }
         self.judge.takes(mail);
+        if self.hosts.claims.accept(mail, self.clock.now()) {
+            self.judge.fault(Fault::LimitedSenderAccepted);
+        }
         if self.waits_in_vain(mail, Step::AfterDot).await {
             return Evidence::Timeout;
         }

@@ -10,6 +10,8 @@
 
 #[path = "scenario/incidents.rs"]
 mod incidents;
+#[path = "scenario/owners.rs"]
+mod owners;
 #[path = "scenario/shapes.rs"]
 mod shapes;
 #[path = "scenario/themes.rs"]
@@ -22,7 +24,10 @@ use chrono_tz::Tz;
 use warmup::domain::caps::CapLimits;
 
 pub use self::themes::Theme;
-use super::{draw::Draw, post::Mood};
+use super::{
+    draw::Draw,
+    post::{Mood, SenderLimit},
+};
 use crate::{
     link::{Service, State},
     sky::Condition,
@@ -124,6 +129,10 @@ pub enum What {
     /// The database loses its commits of so many seconds. At the end the operator fences it, and starts the fleet.
     SetBack(i64),
     Host(&'static str, Mood, u64),
+    /// A host lies about so many of a hundred partners.
+    Lies(&'static str, u64),
+    /// A host limits each of its senders.
+    Limits(&'static str, SenderLimit),
     Ordered {
         running: bool,
         heard: bool,

@@ -1,6 +1,6 @@
 //! What hosts said of partners and domains: `partner_refusals` and `owner_pauses`, as `blame.sql` judges them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -128,6 +128,23 @@ impl Tables {
 }
 
 impl MemoryWorld {
+    /// The operator ends all pauses of hosts and domains for single owners.
+    pub fn end_owner_pauses(&self) {
+        self.tables().blame.pauses.clear();
+    }
+
+    /// Returns the hosts, with port, that get no mail for a partner now.
+    pub fn avoided_pairs(&self) -> BTreeSet<(String, MailboxId)> {
+        let (tables, now) = (self.tables(), self.clock.now());
+        if tables.blame.refusals.is_empty() {
+            return BTreeSet::new();
+        }
+        let hosts: BTreeSet<&str> = tables.mailboxes.values().map(|mailbox| &*mailbox.place).collect();
+        let pairs = hosts.into_iter().flat_map(|host| tables.mailboxes.keys().map(move |partner| (host, *partner)));
+        let avoided = pairs.filter(|(host, partner)| tables.blame.avoids(*partner, host, now));
+        avoided.map(|(host, partner)| (host.to_owned(), partner)).collect()
+    }
+
     /// Says whether the host of `sender` gets no mail for `partner` now.
     pub fn avoids(&self, sender: MailboxId, partner: MailboxId) -> bool {
         let (tables, now) = (self.tables(), self.clock.now());

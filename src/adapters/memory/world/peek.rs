@@ -1,14 +1,42 @@
 //! Single rows, for whoever looks at the record after every statement and can't afford to read all of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{EventRow, LogRow, MemoryWorld, Tables};
+use super::{Enrolled, EventRow, LogRow, MemoryWorld, Standing, Tables};
 use crate::domain::{
-    id::{FlightId, MailboxId},
+    id::{FlightId, MailboxId, UserId},
     outcome::standing::Whole,
 };
 
+/// The state of a mailbox, and whether everything that its sending depends on lets it send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderState {
+    pub owner: UserId,
+    /// Its mail host in lower case, without port.
+    pub host: Arc<str>,
+    pub sending: Standing,
+    pub receiving: Standing,
+    /// Neither the mailbox nor its host, domain or login is paused.
+    pub can_send: bool,
+    /// The days by which its ramp has grown.
+    pub grown: u16,
+}
+
 impl MemoryWorld {
+    /// Returns the state of every mailbox now.
+    pub fn sender_states(&self) -> BTreeMap<MailboxId, SenderState> {
+        let (tables, now) = (self.tables(), self.clock.now());
+        let state = |mailbox: &Enrolled| SenderState {
+            owner: mailbox.user,
+            host: Arc::clone(&mailbox.host),
+            sending: mailbox.sending.clone(),
+            receiving: mailbox.receiving.clone(),
+            can_send: tables.may_send(mailbox, now),
+            grown: mailbox.grown,
+        };
+        tables.mailboxes.iter().map(|(id, mailbox)| (*id, state(mailbox))).collect()
+    }
+
     /// Returns the log's row of a flight.
     pub fn log(&self, flight: FlightId) -> Option<LogRow> {
         self.tables().logs.get(&flight).cloned()

@@ -61,6 +61,7 @@ impl Judge {
         let mut wrong = Vec::new();
         let (partner_day, flooded) = self.receives(ask, flight, batch.now);
         wrong.extend(flooded);
+        wrong.extend(self.rests(ask.mailbox, batch.now));
         if self.books().lost.is_fenced(ask.mailbox, ask.day) {
             wrong.push(format!("mailbox {} sends on {}, which was fenced", ask.mailbox, ask.day));
         }
@@ -150,7 +151,7 @@ impl Judge {
         };
         self.demand(unknown.is_empty(), || format!("flights {unknown:?} were reserved by nobody"));
         gone.into_iter().for_each(|id| self.lands(id, by));
-        self.read_events();
+        self.read_events(by);
     }
 
     fn lands(&self, id: FlightId, by: &By<'_>) {

@@ -150,7 +150,7 @@ impl Judge {
             self.compare(mailbox, day);
             self.guard(Guard::LoggedLate, 1);
         }
-        self.read_events();
+        self.read_events(&By::Other);
     }
 
     /// No thread is answered twice, whatever the record says of it.

@@ -65,6 +65,8 @@ impl Judge {
     pub fn operated(&self) {
         let later = self.states();
         self.books().states = later;
+        self.owners_changed();
+        self.limits_are_over();
     }
 
     fn states(&self) -> States {

@@ -6,7 +6,7 @@ use warmup::domain::caps::CapLimits;
 use super::{
     HOSTS, Life, Scenario, WIDE, What,
     incidents::{POSTGRES, REDIS, befall, host, leave, operator, sky},
-    shapes,
+    owners, shapes,
 };
 use crate::{
     link::{Service, State},
@@ -38,10 +38,12 @@ pub enum Theme {
     Limits,
     Sizes,
     SetBack,
+    Liar,
+    SenderLimits,
 }
 
 impl Theme {
-    pub const ALL: [Theme; 22] = [
+    pub const ALL: [Theme; 24] = [
         Theme::Redis,
         Theme::Postgres,
         Theme::Comings,
@@ -64,6 +66,8 @@ impl Theme {
         Theme::Limits,
         Theme::Sizes,
         Theme::SetBack,
+        Theme::Liar,
+        Theme::SenderLimits,
     ];
 
     /// Makes sure of what it is about.
@@ -91,6 +95,8 @@ impl Theme {
             Theme::Limits => shapes::limits(scenario, draw),
             Theme::Sizes => shapes::sizes(scenario, draw),
             Theme::SetBack => shapes::set_back(scenario, draw),
+            Theme::Liar => owners::liar(scenario, draw),
+            Theme::SenderLimits => owners::sender_limits(scenario, draw),
         }
     }
 }

@@ -40,7 +40,9 @@ impl Stage {
     /// short and serve the more urgent.
     fn sends_at_once(&self) -> bool {
         let (theme, tempo) = (self.scenario.theme, self.scenario.tempo);
-        theme != Theme::Breaker && tempo.lanes >= ENOUGH_LANES && !self.scenario.caps_bind()
+        !matches!(theme, Theme::Breaker | Theme::SenderLimits)
+            && tempo.lanes >= ENOUGH_LANES
+            && !self.scenario.caps_bind()
     }
 
     fn look_at_shards(&self, able: &BTreeMap<MailboxId, Able>, hungry: &mut BTreeMap<ShardId, i64>) {

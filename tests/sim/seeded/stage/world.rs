@@ -57,6 +57,16 @@ impl Stage {
                     self.judge.fault(Fault::MajorityHostSilent);
                 }
             }
+            What::Lies(host, percent) => {
+                self.hosts.claims.lie(host, percent);
+                self.until(to_ms).await;
+                self.hosts.claims.lie(host, 0);
+            }
+            What::Limits(host, limit) => {
+                self.hosts.claims.limit(host, Some(limit));
+                self.until(to_ms).await;
+                self.hosts.claims.limit(host, None);
+            }
             what => {
                 self.operate(what).await;
                 self.judge.operated();
@@ -159,6 +169,7 @@ impl Stage {
         self.judge.happens("the hosts are well, and all are resumed");
         if !self.scenario.hosts_heal_alone {
             HOSTS.into_iter().for_each(|host| self.world.resume_host(host));
+            self.world.end_owner_pauses();
         }
         self.everybody().into_iter().for_each(|mailbox| self.resume(mailbox));
         self.order(true, true).await;
