@@ -38,6 +38,7 @@ pub mod ownership;
 pub mod pairing;
 pub mod partners;
 pub mod plan;
+pub mod probe;
 pub mod progress;
 pub mod ramp;
 pub mod reply;

@@ -1,7 +1,7 @@
 //! Pauses of mail hosts and domains: which stand, and how one is ended.
 //!
-//! A host is paused for everybody, by what the mailboxes of several owners met there, or for one owner (name:port). A domain is
-//! paused for one owner. An owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
+//! A host is paused for everybody, by what the mailboxes of several owners met there, or for one owner (name:port, or
+//! name:port/security where it does not let that owner's mailboxes in). A domain is paused for one owner. An owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -26,7 +26,7 @@ use crate::{
 pub struct PauseKey {
     /// `host` or `domain`.
     pub scope: &'static str,
-    /// A host's name, or name:port; a domain. In any case.
+    /// A host's name, name:port, or its key in the list; a domain. In any case.
     pub key: String,
     /// Only the one of this owner; none for the common one and every owner's.
     pub user: Option<String>,

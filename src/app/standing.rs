@@ -200,11 +200,15 @@ impl Freed {
 impl Held {
     fn holds(&self, found: &Found) -> bool {
         let place = || format!("{}:{}", found.smtp_host, found.smtp_port);
+        let is_place = || {
+            self.key.eq_ignore_ascii_case(&place())
+                || self.key.eq_ignore_ascii_case(&format!("{}/{}", place(), found.smtp_security))
+        };
         let is_its = self.user_id.is_none_or(|user| user == found.user_id);
         is_its
             && match (self.scope.as_str(), self.user_id) {
                 ("host", None) => self.key.eq_ignore_ascii_case(&found.smtp_host),
-                ("host", Some(_)) => self.key.eq_ignore_ascii_case(&place()),
+                ("host", Some(_)) => is_place(),
                 _ => self.key == found.domain,
             }
     }

@@ -18,7 +18,7 @@ pub(super) enum Command {
     },
     /// End the pause of a mail host or of a domain. Its mailboxes are planned at once.
     End {
-        /// The mail host: its name, or name:port as the list shows it.
+        /// The mail host: its name, name:port, or its key as the list shows it.
         #[arg(long, required_unless_present = "domain", conflicts_with = "domain")]
         host: Option<String>,
         /// The domain.

@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::{
     daily_room::DailyRoom,
     id::{MailboxId, ShardId, UserId},
+    probe::{Probe, ProbeCandidate, keep_one_each},
     progress::{Share, due, planned_window},
     ramp::Ramp,
     time::{Schedule, Span, Window},
@@ -44,6 +45,8 @@ pub struct Candidate {
     pub enrolled_at: DateTime<Utc>,
     /// Mails and replies that failed, or may have, since the last that was sent.
     pub failed_in_row: u16,
+    /// The open login breaker of its host, or of its owner there: one mailbox tries.
+    pub probe: Option<Probe>,
 }
 
 /// The instants and settings of one tick.
@@ -83,6 +86,7 @@ pub struct Planned {
     standing: Standing,
     window: Span,
     boost: f64,
+    probe: Option<Probe>,
 }
 
 impl Planned {
@@ -137,6 +141,12 @@ pub fn plan_beside(
     if !room.is_boundless() {
         share_room(&mut planned, room, tick.cooldown);
     }
+    // A mailbox that can't start before the next tick tries nothing.
+    keep_one_each(&mut planned, tick.now, |mail| {
+        let (mailbox, failed_in_row) = (mail.mailbox, mail.standing.failed_in_row);
+        let probe = mail.probe.as_ref().filter(|_| mail.release_at < mail.until)?;
+        Some(ProbeCandidate { mailbox, failed_in_row, probe })
+    });
     let releases: Vec<Option<DateTime<Utc>>> = planned.iter().map(|mail| release_of(mail.mailbox)).collect();
     let new = releases.iter().filter(|release| release.is_none()).count();
     let count = i128::try_from(new).unwrap_or(i128::MAX).max(1);
@@ -213,6 +223,7 @@ fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, t
         standing,
         window,
         boost: tick.boost,
+        probe: candidate.probe.clone(),
     })
 }
 
@@ -262,6 +273,7 @@ mod tests {
             last_sent_at: None,
             enrolled_at: DateTime::UNIX_EPOCH,
             failed_in_row: 0,
+            probe: None,
         }
     }
 
@@ -322,6 +334,21 @@ mod tests {
         assert_eq!(plan(std::slice::from_ref(&cooling), &tick(13, 0))[0].release_at, at(13, 4));
         cooling.next_at = Some(at(13, 15));
         assert!(plan(&[cooling], &tick(13, 0)).is_empty());
+    }
+
+    #[test]
+    fn of_the_mailboxes_behind_an_open_breaker_one_that_owes_something_tries() {
+        let behind = |was_let_in| Some(Probe { key: "mail.test".into(), was_let_in });
+        let cooling = Candidate { probe: behind(true), next_at: Some(at(13, 15)), ..candidate(1, 0) };
+        let done = Candidate { probe: behind(true), ..candidate(2, 30) };
+        let new = Candidate { probe: behind(false), ..candidate(3, 0) };
+        let known = Candidate { probe: behind(true), ..candidate(4, 10) };
+        let planned = |candidates: &[&Candidate]| -> Vec<i64> {
+            let candidates: Vec<Candidate> = candidates.iter().map(|it| (*it).clone()).collect();
+            plan(&candidates, &tick(13, 0)).iter().map(|mail| mail.mailbox.0).collect()
+        };
+        assert_eq!(planned(&[&cooling, &done, &new, &known, &candidate(5, 10)]), [4, 5]);
+        assert_eq!(planned(&[&cooling, &done, &new]), [3], "nobody else owes anything now");
     }
 
     #[test]

@@ -355,6 +355,7 @@ mod tests {
             last_sent_at: None,
             enrolled_at: DateTime::UNIX_EPOCH,
             failed_in_row: 0,
+            probe: None,
         };
         let candidates: Vec<Candidate> = mailboxes.iter().map(candidate).collect();
         let tick = Tick {

@@ -107,3 +107,37 @@ async fn a_resume_says_what_still_holds_a_mailbox_also_an_active_one() {
     );
     assert!(!resumed.text.contains(BEN), "{}", resumed.text);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_sees_and_ends_the_owners_own_login_breaker() {
+    let (world, ann) = paused().await;
+    const BREAKERS: &str = "
+        INSERT INTO pauses (scope, key, reason, since, until, probing, user_id)
+        SELECT 'login', login_key(id, host, 587, 'starttls'), 'auth-breaker', '2026-11-24T09:00:00Z', '2026-11-24T10:00:00Z', true, id
+        FROM (VALUES (2, 'smtp.X.test'), (3, 'smtp.ben.test')) AS owner (id, host)";
+    sqlx::query(BREAKERS).execute(world.pool()).await.unwrap();
+    let key = "smtp.x.test:587/starttls";
+    let listed = world.get_as(&ann, PAUSES).await["pauses"].clone();
+    assert_eq!(
+        listed[2],
+        json!({"scope": "host", "key": key, "user": "ann@x.test", "reason": "auth-breaker", "probing": true,
+               "since": "2026-11-24T09:00:00Z", "until": "2026-11-24T10:00:00Z", "mailboxes": 2}),
+        "{listed}"
+    );
+    assert_eq!(listed.as_array().unwrap().len(), 4, "not Ben's");
+    assert_eq!(world.get(PAUSES).await["pauses"].as_array().unwrap().len(), 6);
+    let shown = world.get_as(&ann, "/api/warmup/mailboxes?state=paused").await;
+    assert_eq!(shown["mailboxes"].as_array().unwrap().len(), 2, "{shown}");
+
+    end(&world, &ann, "scope=host&key=smtp.ben.test").await.is_problem(404, "there is no such pause");
+    let ended = end(&world, &ann, &format!("scope=host&key={key}")).await.json()["data"]["ended"].clone();
+    assert_eq!(named(&ended), [pause("host", key, Some("ann@x.test"))]);
+    let told: (Option<i64>, String) = sqlx::query_as("SELECT user_id, detail FROM events WHERE kind = 'host-resumed'")
+        .fetch_one(world.pool())
+        .await
+        .unwrap();
+    assert_eq!(told, (Some(2), format!("{key} was paused: auth-breaker")));
+    let left: Vec<i64> =
+        sqlx::query_scalar("SELECT user_id FROM pauses WHERE scope = 'login'").fetch_all(world.pool()).await.unwrap();
+    assert_eq!(left, [3]);
+}

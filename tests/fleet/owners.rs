@@ -27,8 +27,9 @@ fn enrol(csv: &mut String, email: &str, host: &FaultyHost, owner: &str) {
     writeln!(csv, "{email},secret,127.0.0.1,{port},none,{owner},09:00-12:00,{QUOTA},{QUOTA}").unwrap();
 }
 
-fn honest(csv: &mut String, host: &FaultyHost) {
-    (0..HONEST).for_each(|n| enrol(csv, &format!("box{n}@honest.test"), host, "honest@owner.test"));
+/// Half of the honest owner's mailboxes are at each host.
+fn honest(csv: &mut String, hosts: [&FaultyHost; 2]) {
+    (0..HONEST).for_each(|n| enrol(csv, &format!("box{n}@honest.test"), hosts[n % 2], "honest@owner.test"));
 }
 
 /// The honest owner's mailboxes that did not fill their quota or do not receive.
@@ -66,13 +67,19 @@ async fn failures(pool: &PgPool, reason: &str) -> i64 {
 async fn an_owner_whose_hosts_addresses_and_domains_are_all_bad_harms_no_other_owner() {
     let refuses = [Act::say("550 5.1.1 User unknown\r\n")];
     let forged = [Act::say("550 5.7.26 Unauthenticated sender\r\n")];
-    let (usual, liar, forger) = tokio::join!(
+    // AUTH PLAIN of user names that begin with `wrong`, in base64.
+    let no_login = [Act::say("535 5.7.8 Authentication failed\r\n")];
+    let (usual, shared, liar, forger) = tokio::join!(
         FaultyHost::start(Script::usual()),
+        FaultyHost::start(Script::usual().when(Moment::Auth, "AHdyb25n", no_login)),
         FaultyHost::start(Script::usual().at(Moment::Rcpt, refuses)),
         FaultyHost::start(Script::usual().at(Moment::Dot, forged))
     );
     let mut csv = csv();
-    honest(&mut csv, &usual);
+    honest(&mut csv, [&usual, &shared]);
+    for n in 0..5 {
+        enrol(&mut csv, &format!("wrong{n}@bad.test"), &shared, "bad@owner.test");
+    }
     for n in 0..2 {
         enrol(&mut csv, &format!("liar{n}@bad.test"), &liar, "bad@owner.test");
         // An address in the other owner's domain, and one that could be anybody's.
@@ -93,6 +100,7 @@ async fn an_owner_whose_hosts_addresses_and_domains_are_all_bad_harms_no_other_o
     assert_eq!(harmed(pool).await, [""; 0]);
     assert_eq!(naming_the_honest(pool).await, [""; 0]);
     lies_rest_the_liar(pool, &liar).await;
+    wrong_passwords_rest_their_owner(pool, &shared).await;
     claims_rest_the_claimant(pool).await;
 
     let to_victims = "SELECT sender || ' to ' || recipient FROM logs WHERE recipient LIKE '%@big.test' AND sender NOT LIKE '%@bad.test' AND sender NOT LIKE 'forger%' AND sender NOT LIKE 'victim%'";
@@ -116,6 +124,18 @@ async fn lies_rest_the_liar(pool: &PgPool, liar: &FaultyHost) {
     let avoided = told(pool, "partner-avoided").await;
     assert!(avoided.iter().all(|told| told.starts_with("admins: partner-unknown 127.0.0.1:")), "{avoided:?}");
     assert!(failures(pool, "partner-unknown").await <= 12, "five, and one or two an hour later: {avoided:?}");
+}
+
+/// Five wrong passwords at a host open the breaker of their owner there, and of nobody else.
+async fn wrong_passwords_rest_their_owner(pool: &PgPool, shared: &FaultyHost) {
+    let paused = told(pool, "host-paused").await;
+    let place = format!("bad@owner.test: auth-breaker 127.0.0.1:{}/none until", shared.port());
+    assert!(!paused.is_empty() && paused.iter().all(|told| told.starts_with(&place)), "{paused:?}");
+    let query = "SELECT count(*) FROM mailboxes WHERE reason = 'auth-refused' AND email LIKE 'wrong%@bad.test'";
+    let disabled: i64 = sqlx::query_scalar(query).fetch_one(pool).await.unwrap();
+    assert_eq!(disabled, 2, "the third refusal opens the breaker");
+    let refused = failures(pool, "auth-refused").await;
+    assert!(refused <= 10, "{refused}: five, and a try an hour later");
 }
 
 /// A domain rests for who claims it, a free-mail domain not at all.

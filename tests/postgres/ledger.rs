@@ -261,9 +261,14 @@ impl LedgerWorld for PostgresWorld {
         sqlx::query(SET).bind(mailbox).bind(host).execute(self.pool()).await.unwrap();
     }
 
+    async fn set_starttls(&self, mailbox: i64, port: u16) {
+        const SET: &str = "UPDATE mailboxes SET smtp_port = $2::int, smtp_security = 'starttls' WHERE id = $1";
+        self.run(SET, mailbox, i64::from(port)).await;
+    }
+
     async fn resume_host(&self, host: &str) {
         const RESUME: &str = "
-            WITH forgotten AS (DELETE FROM pauses WHERE scope = 'host' AND key = lower($1))
+            WITH forgotten AS (DELETE FROM pauses WHERE split_part(regexp_replace(key, '^[0-9]+/', ''), ':', 1) = lower($1))
             UPDATE mailboxes SET state = 'active', reason = NULL, paused_until = NULL WHERE lower(smtp_host) = lower($1)";
         sqlx::query(RESUME).bind(host).execute(self.pool()).await.unwrap();
     }

@@ -183,6 +183,12 @@ impl LedgerWorld for InMemory {
         self.world.change(MailboxId(mailbox), |mailbox| mailbox.endpoint.host = host.to_owned());
     }
 
+    async fn set_starttls(&self, mailbox: i64, port: u16) {
+        self.world.change(MailboxId(mailbox), |mailbox| {
+            (mailbox.endpoint.port, mailbox.endpoint.security) = (port, Security::Starttls);
+        });
+    }
+
     async fn resume_host(&self, host: &str) {
         self.world.resume_host(host);
     }

@@ -36,9 +36,7 @@ impl Mailboxes for MemoryWorld {
     ) -> Result<Vec<Candidate>, PortError> {
         self.statement(|tables| {
             let mine = tables.of_shards(shards);
-            let probes = tables.probes(shards, now);
-            let others = |m: &Enrolled| probes.get(&*m.host).is_some_and(|p| *p != Some(m.id));
-            let mine = mine.filter(|m| tables.may_send(m, now) && !others(m) && !tables.is_over(m, now));
+            let mine = mine.filter(|m| tables.may_send(m, now) && !tables.is_over(m, now));
             mine.map(|m| tables.candidate(m, now)).collect()
         })
     }
@@ -134,6 +132,7 @@ impl Tables {
             last_sent_at: row.last_sent_at,
             enrolled_at: mailbox.enrolled_at,
             failed_in_row: row.failed_in_row,
+            probe: self.probe(mailbox),
         }
     }
 

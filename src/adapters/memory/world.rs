@@ -34,6 +34,7 @@ use crate::{
         lease::MachineTime,
         mailbox::Endpoint,
         outcome::standing::{Record, Whole},
+        probe::Probe,
         ramp::Ramp,
         reply::{Answering, Due},
         roster::receive_bound,
@@ -227,7 +228,7 @@ pub(super) struct Tables {
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
     /// When each waiting reply falls due, by the shard of who answers.
     pub(super) waiting: BTreeSet<(ShardId, DateTime<Utc>, ReplyId)>,
-    /// By (`host`, name).
+    /// By (`host`, name) and (`login`, key).
     pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
     pub(super) blame: Blame,
     /// Mailboxes that receive from their owner's mailboxes only.
@@ -259,7 +260,10 @@ impl Tables {
 
     /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
     pub(super) fn may_send(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
-        let paused = || !self.pauses.is_empty() && self.is_paused("host", &mailbox.host, now);
+        let paused = || {
+            !self.pauses.is_empty()
+                && (self.is_paused("host", &mailbox.host, now) || self.is_paused("login", &mailbox.login, now))
+        };
         let rests = || {
             self.blame.rests(mailbox.user, "host", &mailbox.place, now)
                 || self.blame.rests(mailbox.user, "domain", &mailbox.domain, now)
@@ -267,23 +271,22 @@ impl Tables {
         mailbox.enabled && !mailbox.sending.holds(now) && !paused() && !rests()
     }
 
-    /// Says whether the host called `name` is left alone by everybody.
+    /// Says whether the host called `name`, or the login with that key, is paused.
     pub(super) fn is_paused(&self, scope: &'static str, name: &str, now: DateTime<Utc>) -> bool {
         self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now))
     }
 
-    /// Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one:
-    /// returns which, by host.
-    pub(super) fn probes(&self, mine: &[ShardId], now: DateTime<Utc>) -> BTreeMap<String, Option<MailboxId>> {
-        let probing = self.pauses.iter().filter(|(key, whole)| key.0 == "host" && whole.probing && !whole.holds(now));
-        let probe = |host: &str| {
-            let on_it = |m: &&Enrolled| *m.host == *host && mine.contains(&self.shard(m.id));
-            let all = self.mailboxes.values().map(|mailbox| &**mailbox);
-            let able: Vec<MailboxId> = all.filter(on_it).filter(|m| self.may_send(m, now)).map(|m| m.id).collect();
-            let turn = now.timestamp().unsigned_abs() as usize / 60;
-            able.get(turn % able.len().max(1)).copied()
-        };
-        probing.map(|((_, host), _)| (host.clone(), probe(host))).collect()
+    /// Returns the open breaker of a mailbox's host, or else of its owner's login there.
+    pub(super) fn probe(&self, mailbox: &Enrolled) -> Option<Probe> {
+        if self.pauses.is_empty() {
+            return None;
+        }
+        let is_open =
+            |scope, key: &Arc<str>| self.pauses.get(&(scope, key.to_string())).is_some_and(|whole| whole.probing);
+        let places = [("host", &mailbox.host), ("login", &mailbox.login)];
+        let (_, key) = places.into_iter().find(|(scope, key)| is_open(scope, key))?;
+        let mut days = self.days.range((mailbox.id, NaiveDate::MIN)..=(mailbox.id, NaiveDate::MAX));
+        Some(Probe { key: Arc::clone(key), was_let_in: days.any(|(_, day)| day.sent + day.replied > 0) })
     }
 
     /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
@@ -463,6 +466,11 @@ impl MemoryWorld {
     pub fn resume_host(&self, host: &str) {
         let mut tables = self.tables();
         tables.pauses.remove(&("host", host.to_lowercase()));
+        let logins: BTreeSet<Arc<str>> = {
+            let of_it = tables.mailboxes.values().filter(|mailbox| mailbox.host.eq_ignore_ascii_case(host));
+            of_it.map(|mailbox| Arc::clone(&mailbox.login)).collect()
+        };
+        tables.pauses.retain(|(scope, key), _| *scope != "login" || !logins.contains(key.as_str()));
         for mailbox in tables.mailboxes.values_mut().filter(|m| m.endpoint.host.eq_ignore_ascii_case(host)) {
             mailbox.sending = Standing::Active;
         }

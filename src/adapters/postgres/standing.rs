@@ -36,6 +36,7 @@ pub struct Found {
     pub receives: bool,
     pub smtp_host: String,
     pub smtp_port: i32,
+    pub smtp_security: String,
     pub domain: String,
     pub user_id: i64,
 }
@@ -45,7 +46,7 @@ pub struct Found {
 pub struct Held {
     /// `host` or `domain`.
     pub scope: String,
-    /// A host that is paused for one owner is name:port.
+    /// A host that is paused for one owner is name:port, of a login breaker name:port/security.
     pub key: String,
     pub reason: String,
     pub until: DateTime<Utc>,
@@ -68,7 +69,8 @@ pub enum Change {
 /// Returns the mailboxes that `filter` means, ordered by id.
 pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<Found>, sqlx::Error> {
     const FIND: &str = "
-        SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.smtp_port, m.domain,
+        SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.smtp_port, m.smtp_security,
+               m.domain,
                m.user_id
         FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE ($1::text[] IS NULL OR lower(m.email) = ANY ($1))
@@ -118,13 +120,19 @@ pub async fn held(
 ) -> Result<Vec<Held>, sqlx::Error> {
     const HELD: &str = "
         SELECT scope, key, reason, until, NULL::bigint AS user_id, NULL::text AS user FROM pauses
-        WHERE (until > $3 OR probing)
+        WHERE (until > $3 OR probing) AND scope <> 'login'
           AND ($1::text IS NULL AND $2::text IS NULL OR scope = 'host' AND key = $1 OR scope = 'domain' AND key = $2)
         UNION ALL
-        SELECT p.scope, p.key, p.reason, p.until, p.user_id, u.email FROM owner_pauses p JOIN users u ON u.id = p.user_id
-        WHERE p.until > $3
-          AND ($1::text IS NULL AND $2::text IS NULL OR p.scope = 'domain' AND p.key = $2
-               OR p.scope = 'host' AND (p.key = $1 OR regexp_replace(p.key, ':[0-9]+$', '') = $1))
+        SELECT p.scope, p.key, p.reason, p.until, p.user_id, u.email
+        FROM (
+            SELECT user_id, scope, key, reason, until FROM owner_pauses WHERE until > $3
+            UNION ALL
+            SELECT user_id, 'host', regexp_replace(key, '^[0-9]+/', ''), reason, until
+            FROM pauses WHERE scope = 'login' AND (until > $3 OR probing)
+        ) AS p JOIN users u ON u.id = p.user_id
+        WHERE $1::text IS NULL AND $2::text IS NULL OR p.scope = 'domain' AND p.key = $2
+           -- A host by its name, by name:port, or as it is listed.
+           OR p.scope = 'host' AND $1 IN (p.key, regexp_replace(p.key, '/[a-z]+$', ''), regexp_replace(p.key, ':[0-9]+(/[a-z]+)?$', ''))
         ORDER BY scope, key, user_id NULLS FIRST";
     sqlx::query_as(HELD).bind(host).bind(domain).bind(now).fetch_all(connection).await
 }
@@ -139,13 +147,31 @@ pub async fn release(
     const RELEASE: &str = "
         WITH wanted AS MATERIALIZED (
             SELECT * FROM unnest($1::text[], $2::text[], $5::bigint[]) AS wanted (scope, key, user_id)),
+        logins AS MATERIALIZED (
+            SELECT user_id, regexp_replace(key, ':[0-9]+/[a-z]+$', '') AS host FROM wanted
+            WHERE scope = 'host' AND key LIKE '%/%' AND user_id IS NOT NULL),
         locked AS MATERIALIZED (
-            SELECT p.scope, p.key
-            FROM pauses p JOIN wanted w ON w.scope = p.scope AND w.key = p.key AND w.user_id IS NULL
+            SELECT p.scope, p.key, w.scope IS NOT NULL AS ends
+            FROM pauses p
+            LEFT JOIN wanted w ON w.scope = p.scope AND w.key = p.key AND w.user_id IS NULL
+                          OR w.scope = 'host' AND p.scope = 'login' AND w.user_id || '/' || w.key = p.key
+            WHERE w.scope IS NOT NULL
+               OR p.scope = 'host' AND NOT p.probing AND p.refused <> '{}' AND p.key IN (SELECT host FROM logins)
             ORDER BY p.scope, p.key FOR UPDATE OF p),
+        -- The owner's refusals do not count for the host any more either.
+        uncounted AS (
+            UPDATE pauses p
+            SET refused = (
+                SELECT COALESCE(jsonb_object_agg(refused.key, refused.value), '{}')
+                FROM jsonb_each(p.refused) AS refused
+                WHERE NOT EXISTS (
+                    SELECT FROM logins JOIN mailboxes m ON m.user_id = logins.user_id
+                    WHERE logins.host = p.key AND m.id = refused.key::bigint))
+            FROM locked WHERE p.scope = locked.scope AND p.key = locked.key AND NOT ends),
         gone AS (
-            DELETE FROM pauses p USING locked WHERE p.scope = locked.scope AND p.key = locked.key
-            RETURNING p.scope, p.key, p.reason, p.until),
+            DELETE FROM pauses p USING locked WHERE p.scope = locked.scope AND p.key = locked.key AND ends
+            RETURNING CASE p.scope WHEN 'login' THEN 'host' ELSE p.scope END AS scope,
+                      regexp_replace(p.key, '^[0-9]+/', '') AS key, p.reason, p.until, p.user_id),
         -- What made a host the suspect is forgotten with its pause.
         forgotten AS (
             DELETE FROM partner_refusals r USING wanted w
@@ -161,7 +187,7 @@ pub async fn release(
             WHERE p.user_id = o.user_id AND p.scope = o.scope AND p.key = o.key
             RETURNING p.scope, p.key, p.reason, p.until, p.user_id),
         ended AS (
-            SELECT scope, key, reason, until, NULL::bigint AS user_id FROM gone UNION ALL SELECT * FROM freed),
+            SELECT * FROM gone UNION ALL SELECT * FROM freed),
         told AS (
             INSERT INTO events (at, kind, user_id, reason, detail)
             SELECT $4, scope || '-resumed', user_id, $3, format('%s was paused: %s', key, reason)
@@ -184,7 +210,7 @@ pub async fn release(
 pub struct StandingPause {
     /// `host` or `domain`.
     pub scope: String,
-    /// The name of the host or the domain; a host that is paused for one owner is name:port.
+    /// The name of the host or the domain; a host that is paused for one owner is name:port, of a login breaker name:port/security.
     pub key: String,
     /// The owner for whom it is paused; none if it is paused for everybody.
     pub user: Option<String>,
@@ -211,7 +237,15 @@ pub async fn standing_pauses(
                        WHERE m.state <> 'removed' AND ($1::bigint IS NULL OR m.user_id = $1)
                          AND CASE p.scope WHEN 'host' THEN lower(m.smtp_host) = p.key ELSE m.domain = p.key END
                    ) AS mailboxes
-            FROM pauses p WHERE p.until > $2 OR p.probing
+            FROM pauses p WHERE (p.until > $2 OR p.probing) AND p.scope <> 'login'
+            UNION ALL
+            SELECT 'host', regexp_replace(p.key, '^[0-9]+/', ''), u.email, p.reason, p.since, p.until, p.probing, (
+                       SELECT count(*) FROM mailboxes m
+                       WHERE m.state <> 'removed' AND m.user_id = p.user_id
+                         AND login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) = p.key
+                   )
+            FROM pauses p JOIN users u ON u.id = p.user_id
+            WHERE (p.until > $2 OR p.probing) AND p.scope = 'login' AND ($1::bigint IS NULL OR p.user_id = $1)
             UNION ALL
             SELECT p.scope, p.key, u.email, p.reason, p.since, p.until, false, (
                        SELECT count(*) FROM mailboxes m

@@ -45,15 +45,13 @@ fn hindered(worker: &HinderedWorker) -> String {
 fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {
     let PausedPlace { scope, key, user, reason, until, probing, returning } = place;
     let name = if scope == "host" { "mail host" } else { "domain" };
-    if let Some(user) = user {
-        return format!(
-            "{name} {key} is paused for {user} until {} ({reason}). To resume it now: `warmup pause end --{scope} {key} --user {user}`",
-            until.format("%Y-%m-%d %H:%M UTC")
-        );
-    }
-    let mut text = match *until > now {
-        true => format!("{name} {key} is paused until {} ({reason})", until.format("%Y-%m-%d %H:%M UTC")),
-        false => format!("{name} {key} lets nobody in ({reason}): one mailbox at a time tries"),
+    let whose = user.as_ref().map(|user| format!(" for {user}")).unwrap_or_default();
+    let mut text = match (*until > now, user) {
+        (true, _) => format!("{name} {key} is paused{whose} until {} ({reason})", until.format("%Y-%m-%d %H:%M UTC")),
+        (false, None) => format!("{name} {key} lets nobody in ({reason}): one mailbox at a time tries"),
+        (false, Some(user)) => {
+            format!("{name} {key} lets no mailbox of {user} in ({reason}): one mailbox at a time tries")
+        }
     };
     if *probing && *until > now {
         text += ", then one mailbox at a time tries";
@@ -63,7 +61,11 @@ fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {
         1 => text += "; 1 disabled mailbox returns when it lets one in",
         many => text += &format!("; {many} disabled mailboxes return when it lets one in"),
     }
-    text + &format!(". To resume it now: `warmup mailbox resume --{scope} {key}`")
+    let command = match user {
+        None => format!("mailbox resume --{scope} {key}"),
+        Some(user) => format!("pause end --{scope} {key} --user {user}"),
+    };
+    text + &format!(". To resume it now: `warmup {command}`")
 }
 
 fn refusals(refused: RefusedResults) -> impl Iterator<Item = String> {
@@ -108,6 +110,8 @@ mod tests {
             scope: "domain".into(),
             key: "d.test".into(),
             user: Some("ann@x.test".into()),
+            probing: false,
+            returning: 0,
             ..place.clone()
         };
         assert_eq!(
@@ -115,6 +119,16 @@ mod tests {
             "domain d.test is paused for ann@x.test until 2026-11-24 13:00 UTC (auth-breaker). To resume it now: `warmup \
              pause end --domain d.test --user ann@x.test`"
         );
+        let mut login =
+            PausedPlace { key: "mail.test:587/starttls".into(), user: Some("ann@x.test".into()), ..place.clone() };
+        assert_eq!(
+            paused(&login, now),
+            "mail host mail.test:587/starttls is paused for ann@x.test until 2026-11-24 13:00 UTC (auth-breaker), then one \
+             mailbox at a time tries; 3 disabled mailboxes return when it lets one in. To resume it now: `warmup pause end \
+             --host mail.test:587/starttls --user ann@x.test`"
+        );
+        login.until = now;
+        assert!(paused(&login, now).starts_with("mail host mail.test:587/starttls lets no mailbox of ann@x.test in"));
         (place.until, place.returning) = (now, 0);
         assert_eq!(
             paused(&place, now),

@@ -1,8 +1,15 @@
-//! When a host's login breaker opens: a share of its mailboxes, not a time.
+//! When a login breaker opens: a share of the mailboxes, not a time.
 //!
 //! One refusal may be one mailbox's own wrong password. When the host has refused half of the mailboxes that tried, and
-//! has let nobody in since, the cause is the host's. A warm-up sends a mail per mailbox and quarter of an hour, so the
-//! count has no limit in minutes; only a mail that gets past AUTH ends it.
+//! has let nobody in since, the cause is not one mailbox's. A warm-up sends a mail per mailbox and quarter of an hour, so
+//! the count has no limit in minutes; only a mail that gets past AUTH ends it.
+//!
+//! ```text
+//! an owner's breaker    the mailboxes of one owner at one host, port and security: it rests only these
+//! the common breaker    all mailboxes of a host, if those of two owners or more are refused: it rests all of them
+//! ```
+//!
+//! A refusal counts for both. The passwords are the owner's, so one owner's refusals say nothing about other owners'.
 //!
 //! The constants stand here alone. `close.sql` gets them as parameters.
 
@@ -13,6 +20,9 @@ pub const REFUSED_SHARE_PERCENT: usize = 50;
 pub const REFUSALS_LEAST: usize = 3;
 /// At a large host half would be thousands of disabled mailboxes. So many in a row, nobody let in between, are enough.
 pub const REFUSALS_MOST: usize = 5;
+/// The refused mailboxes that the common breaker stores while all of them belong to one owner. It bounds the row of a host
+/// that lets none of one owner's mailboxes in; `close.sql` has it as ten times [`REFUSALS_MOST`].
+pub const REFUSALS_STORED: usize = 10 * REFUSALS_MOST;
 
 /// Returns the number of refused mailboxes that opens the breaker of a host where `tried` mailboxes tried.
 pub fn refusals_to_open(tried: usize) -> usize {

@@ -7,6 +7,8 @@
 //!                                       time is tried; from the refusal that opens it on nobody is disabled for it
 //!            a mail gets past AUTH once the pause is over ──▶ all is forgotten, and whom an open breaker had disabled
 //!                                                             sends again
+//! a login    of one owner at one host, port and security: the same breaker, for these mailboxes only; that of the host
+//!            needs the mailboxes of two owners
 //! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
 //!            eased at most once in 24 h; the ramp climbs again from there
 //! ```
@@ -22,7 +24,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Fate, Measure, Outcome, Stage, breaker::refusals_to_open, stalls, stalls::STALLED_MAILBOXES};
+use super::{
+    Fate, Measure, Outcome, Stage,
+    breaker::{REFUSALS_STORED, refusals_to_open},
+    stalls,
+    stalls::STALLED_MAILBOXES,
+};
 use crate::domain::id::{MailboxId, UserId};
 
 /// For how long nobody is tried once a breaker has opened, and again after each attempt that was not let in.
@@ -142,7 +149,7 @@ impl Outcome {
     }
 }
 
-/// How a mail host, or a domain, stands as a whole.
+/// How a mail host, or one owner's login at it, stands as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whole {
     /// Nobody sends before this.
@@ -230,13 +237,42 @@ impl Whole {
         }
     }
 
-    /// Counts a mailbox that was not let in. `tried` are the mailboxes of the host that tried lately.
+    /// Counts a mailbox that was not let in for its owner's breaker. `tried` are the owner's mailboxes at that place that
+    /// tried lately.
     pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>, tried: &BTreeSet<MailboxId>) -> ShutOut {
+        self.refuse(mailbox, at, tried, |_| true)
+    }
+
+    /// Counts a mailbox that was not let in for the common breaker, which needs mailboxes of two owners. `tried` are the
+    /// mailboxes of the host that tried lately, `owners` the users of its mailboxes.
+    pub fn shut_out_of_all(
+        &mut self,
+        mailbox: MailboxId,
+        at: DateTime<Utc>,
+        tried: &BTreeSet<MailboxId>,
+        owners: &BTreeMap<MailboxId, UserId>,
+    ) -> ShutOut {
+        self.refuse(mailbox, at, tried, |refused| {
+            refused.keys().filter_map(|mailbox| owners.get(mailbox)).collect::<BTreeSet<_>>().len() >= 2
+        })
+    }
+
+    fn refuse(
+        &mut self,
+        mailbox: MailboxId,
+        at: DateTime<Utc>,
+        tried: &BTreeSet<MailboxId>,
+        concerns_enough: impl Fn(&BTreeMap<MailboxId, DateTime<Utc>>) -> bool,
+    ) -> ShutOut {
         let was_probing = self.probing;
         if !was_probing {
-            self.refused.insert(mailbox, at);
+            let is_new = self.refused.insert(mailbox, at).is_none();
             let others = self.refused.keys().filter(|refused| !tried.contains(refused)).count();
-            self.probing = self.refused.len() >= refusals_to_open(tried.len() + others);
+            let is_enough = self.refused.len() >= refusals_to_open(tried.len() + others);
+            self.probing = is_enough && concerns_enough(&self.refused);
+            if !self.probing && is_new && self.refused.len() > REFUSALS_STORED {
+                self.refused.remove(&mailbox);
+            }
         }
         let opens = self.probing && !(was_probing && self.holds(at));
         let opened = opens && self.pause(at + BREAKER_PAUSE);

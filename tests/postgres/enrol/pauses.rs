@@ -43,3 +43,39 @@ async fn a_resume_of_an_active_mailbox_says_that_its_domain_is_paused() {
     assert!(by_domain.contains("domain d0.example is not left alone any more"), "{by_domain}");
     assert!(by_domain.contains("but host smtp.d0.example:587 is left alone until"), "{by_domain}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owners_login_breaker_is_listed_shown_and_ended() {
+    let database = twelve().await;
+    let pool = database.pool();
+    run(
+        pool,
+        "INSERT INTO pauses (scope, key, reason, since, until, probing, user_id, refused)
+         SELECT 'login', login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security), 'auth-breaker', now(),
+                now() + interval '1 hour', true, m.user_id, jsonb_build_object(m.id, now())
+         FROM mailboxes m WHERE m.email = 'm0@d0.example'",
+    )
+    .await;
+    run(pool, "UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused' WHERE email = 'm0@d0.example'").await;
+    // What was counted for the host as a whole: this mailbox, and one of another owner.
+    run(
+        pool,
+        "INSERT INTO pauses (scope, key, reason, since, until, refused)
+         SELECT 'host', 'smtp.d0.example', 'auth-refused', now(), now(), jsonb_object_agg(id, now())
+         FROM mailboxes WHERE email IN ('m0@d0.example', 'm11@d1.example')",
+    )
+    .await;
+    let listed = ok(&warmup(&database, &["pause", "list"], ""));
+    assert!(listed.contains("smtp.d0.example:587/starttls") && listed.contains("operator@localhost"), "{listed}");
+    let shown = ok(&warmup(&database, &["mailbox", "show", "m1@d0.example"], ""));
+    assert!(shown.contains("paused: host: auth-breaker"), "{shown}");
+    let status = ok(&warmup(&database, &["status"], ""));
+    let command = "`warmup pause end --host smtp.d0.example:587/starttls --user operator@localhost`";
+    assert!(status.contains("1 disabled mailbox returns when it lets one in") && status.contains(command), "{status}");
+    let resumed = ok(&warmup(&database, &["mailbox", "resume", "m0@d0.example"], ""));
+    assert!(resumed.contains("but host smtp.d0.example:587/starttls is left alone until"), "{resumed}");
+    let ended = ok(&warmup(&database, &["pause", "end", "--host", "smtp.d0.example:587"], ""));
+    assert!(ended.contains("ended: the pause of host smtp.d0.example:587/starttls of operator@localhost"), "{ended}");
+    assert_eq!(count(pool, "pauses WHERE scope = 'login'").await, 0);
+    assert_eq!(count(pool, "pauses, jsonb_object_keys(refused)").await, 1, "the other owner's refusal still counts");
+}

@@ -18,6 +18,8 @@ pub(in crate::adapters::memory) struct Enrolled {
     pub(in crate::adapters::memory) host: Arc<str>,
     /// The same with its port.
     pub(in crate::adapters::memory) place: Arc<str>,
+    /// The key of its owner's login breaker, as `login_key` makes it.
+    pub(in crate::adapters::memory) login: Arc<str>,
     pub(in crate::adapters::memory) domain: Arc<str>,
     pub(in crate::adapters::memory) enrolled_at: DateTime<Utc>,
     /// The date that is open while all earlier ones are closed: nothing is to be turned on it.
@@ -27,8 +29,9 @@ pub(in crate::adapters::memory) struct Enrolled {
 impl Enrolled {
     pub(super) fn new(mailbox: MemoryMailbox, enrolled_at: DateTime<Utc>) -> Enrolled {
         let (host, domain) = (mailbox.endpoint.host.to_lowercase(), domain_of(&mailbox.email).into());
-        let place = format!("{host}:{}", mailbox.endpoint.port).into();
-        Enrolled { mailbox, host: host.into(), place, domain, enrolled_at, turned: None }
+        let place = format!("{host}:{}", mailbox.endpoint.port);
+        let login = format!("{}/{place}/{}", mailbox.user.0, mailbox.endpoint.security).into();
+        Enrolled { mailbox, host: host.into(), place: place.into(), login, domain, enrolled_at, turned: None }
     }
 
     /// Changes everything about it.

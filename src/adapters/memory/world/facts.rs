@@ -27,7 +27,7 @@ pub struct MailboxFacts {
     pub can_send: bool,
     /// It is in nobody's pause, and has not received all that it may on its day.
     pub can_receive: bool,
-    /// Its host's breaker has opened, and one mailbox at a time is tried.
+    /// The breaker of its host, or of its owner's login there, is open, and one mailbox at a time tries.
     pub is_probing: bool,
     /// Its owner has no daily limit, or mails are left of it.
     pub has_daily_room: bool,
@@ -55,6 +55,13 @@ impl MemoryWorld {
         self.tables().mailboxes.len()
     }
 
+    /// Says whether `mailbox` tries whether its host lets it in again: a breaker is open, and its pause is over.
+    pub fn is_trying(&self, mailbox: MailboxId) -> bool {
+        let (tables, now) = (self.tables(), self.clock.now());
+        let mailbox = tables.mailboxes.get(&mailbox);
+        mailbox.is_some_and(|mailbox| tables.probe(mailbox).is_some() && tables.may_send(mailbox, now))
+    }
+
     /// Returns the state of each mailbox as a sender and as a partner, by id.
     pub fn mailbox_states(&self) -> Vec<(MailboxId, (Standing, Standing))> {
         let tables = self.tables();
@@ -64,8 +71,9 @@ impl MemoryWorld {
 
     /// Returns all hosts and domains of which something was ever counted.
     pub fn pause_facts(&self) -> Vec<PauseFacts> {
-        let facts = |((scope, name), whole): (&(&'static str, String), &Whole)| PauseFacts {
-            scope,
+        let facts = |((_, name), whole): (&(&'static str, String), &Whole)| PauseFacts {
+            // A login's events are told as those of its host.
+            scope: "host",
             name: name.clone(),
             until: whole.until,
             is_probing: whole.probing,
@@ -89,10 +97,6 @@ impl MemoryWorld {
 }
 
 impl Tables {
-    fn is_probing(&self, host: &str) -> bool {
-        !self.pauses.is_empty() && self.pauses.get(&("host", host.to_owned())).is_some_and(|host| host.probing)
-    }
-
     fn facts(&self, id: MailboxId, user_daily_cap: f64, now: DateTime<Utc>) -> MailboxFacts {
         let mailbox = &self.mailboxes[&id];
         let day = today(mailbox.schedule.zone, now);
@@ -109,7 +113,7 @@ impl Tables {
             row: self.days.get(&(id, day)).cloned().unwrap_or_default(),
             can_send: self.may_send(mailbox, now),
             can_receive: Tables::may_receive(mailbox, now) && self.receivable(mailbox, now).1 > 0,
-            is_probing: self.is_probing(&mailbox.host),
+            is_probing: self.probe(mailbox).is_some(),
             has_daily_room: limit.is_none_or(|limit| used < limit),
         }
     }

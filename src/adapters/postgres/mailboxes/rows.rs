@@ -12,6 +12,7 @@ use crate::{
         id::{MailboxId, ReplyId, ShardId, UserId},
         pairing::Member,
         plan::Candidate,
+        probe::Probe,
         ramp::Ramp,
         reply::{Due, DueReply},
         time::{Schedule, Todays, Weekdays, Window},
@@ -73,6 +74,12 @@ impl<'r> Columns<'r> {
         Ok(words.lowered(self.next()?))
     }
 
+    /// A key and whether the mailbox was let in before, both NULL for most.
+    fn probe(&mut self, words: &mut Words) -> Result<Option<Probe>, PortError> {
+        let (key, was_let_in): (Option<&str>, Option<bool>) = (self.next()?, self.next()?);
+        Ok(key.map(|key| Probe { key: words.shared(key), was_let_in: was_let_in.unwrap_or_default() }))
+    }
+
     fn zone(&mut self) -> Result<Tz, PortError> {
         self.next::<&str>()?.parse().map_err(|_| wrong("an unknown time zone"))
     }
@@ -107,6 +114,7 @@ pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Resu
         last_sent_at: columns.next()?,
         enrolled_at: columns.next()?,
         failed_in_row: columns.small()?,
+        probe: columns.probe(words)?,
     })
 }
 

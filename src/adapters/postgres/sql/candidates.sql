@@ -8,33 +8,30 @@
 -- nested loop for a left join here, and reads all days of the fleet once for each mailbox. COALESCE keeps the planner from
 -- reducing the full join to a left join.
 --
--- Of a host whose breaker has opened, once its pause is over, one mailbox is tried at a time, each time another one,
--- until one is let in.
-WITH probes AS MATERIALIZED (
-    SELECT p.key, (
-        SELECT m.id
-        FROM mailboxes m
-        WHERE lower(m.smtp_host) = p.key
-          AND m.shard = ANY ($1::int[])
-          AND m.enabled
-          AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
-        ORDER BY hashint8extended(m.id, extract(epoch FROM $4)::bigint)
-        LIMIT 1
-    ) AS mailbox_id
-    FROM pauses p
-    WHERE p.scope = 'host' AND p.probing AND p.until <= $4
-),
-able AS (
-    SELECT m.*
+-- Of a host whose breaker is open, or of one owner's login at a host, `probe` is the key once the pause is over: the plan lets
+-- one of the mailboxes with the same key try, rather one that has sent a mail before (domain/probe.rs). The common breaker of
+-- the host comes first.
+WITH able AS (
+    SELECT m.*, CASE
+               WHEN NOT EXISTS (SELECT FROM pauses WHERE probing) THEN NULL
+               WHEN lower(m.smtp_host) IN (SELECT key FROM pauses WHERE probing AND scope = 'host') THEN lower(m.smtp_host)
+               WHEN m.user_id IN (SELECT user_id FROM pauses WHERE probing AND scope = 'login')
+                   AND login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security)
+                       IN (SELECT key FROM pauses WHERE probing AND scope = 'login')
+               THEN login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security)
+           END AS probe
     FROM mailboxes m
     WHERE m.shard = ANY ($1::int[])
       AND m.enabled
       AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
       AND lower(m.smtp_host) NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'host')
+      -- The owner first: of most owners no key is made.
+      AND (m.user_id NOT IN (SELECT user_id FROM pauses WHERE until > $4 AND scope = 'login')
+           OR login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security)
+              NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'login'))
       AND (m.user_id, m.domain) NOT IN (SELECT user_id, key FROM owner_pauses WHERE until > $4 AND scope = 'domain')
       AND (m.user_id, lower(m.smtp_host) || ':' || m.smtp_port)
           NOT IN (SELECT user_id, key FROM owner_pauses WHERE until > $4 AND scope = 'host')
-      AND (lower(m.smtp_host) NOT IN (SELECT key FROM probes) OR m.id IN (SELECT mailbox_id FROM probes))
 ),
 zoned AS (
     SELECT able.*, today.place, today.day AS today
@@ -45,7 +42,12 @@ zoned AS (
 SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.place, m.window_start, m.window_end, m.days,
        m.ramp_start, m.ramp_step, m.daily_max, m.grown, COALESCE(d.reserved, 0::smallint), COALESCE(d.sent, 0::smallint),
        COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at, m.enrolled_at,
-       COALESCE(d.failed_in_row, 0::smallint)
+       COALESCE(d.failed_in_row, 0::smallint), m.probe,
+       -- By this order only the primary key finds it, whatever the planner estimates.
+       CASE WHEN m.probe IS NOT NULL THEN COALESCE((
+           SELECT true FROM mailbox_days p
+           WHERE p.mailbox_id = m.id AND p.sent + p.replied > 0 ORDER BY p.mailbox_id, p.day DESC LIMIT 1
+       ), false) END
 FROM zoned m
 FULL JOIN (SELECT * FROM mailbox_days WHERE day = ANY ($5::date[])) AS d ON d.mailbox_id = m.id AND d.day = m.today
 WHERE COALESCE(m.id IS NOT NULL, false)

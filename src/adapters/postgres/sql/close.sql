@@ -137,8 +137,8 @@ marks AS MATERIALIZED (
     ) AS each
     GROUP BY id
 ),
--- What the answers say about hosts as a whole. Refused before the last one that was let in is refused for its own
--- reason; where the breaker is open, nobody is.
+-- What the answers say about hosts as a whole, and about the logins of one owner at one host, port and security: a row each.
+-- Refused before the last one that was let in is refused for its own reason; where the breaker is open, nobody is.
 said AS MATERIALIZED (
     SELECT heard.*, is_refused AND (last_in < at) IS NOT FALSE AS shut_out,
            stalled IS NOT NULL AND (stalled > answered_since) IS NOT FALSE AS stalls
@@ -148,22 +148,34 @@ said AS MATERIALIZED (
                     THEN max(at) FILTER (WHERE let_in) OVER (PARTITION BY scope, key) END AS last_in,
                max(answered) OVER (PARTITION BY scope, key ORDER BY at DESC) AS answered_since
         FROM (
-            SELECT 'host' AS scope, lower(m.smtp_host) AS key, e.mailbox_id, r.flight, r.day, r.at,
+            SELECT 'host' AS scope, lower(m.smtp_host) AS key, lower(m.smtp_host) AS host, NULL::bigint AS user_id,
+                   m.smtp_port AS port, m.smtp_security AS security, e.mailbox_id, r.flight, r.day, r.at,
                    CASE WHEN r.stalled IS NULL THEN r.reason ELSE r.mark END AS reason, r.host_until AS until, r.mark, r.let_in,
                    r.answered, r.stalled
             FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
             WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.stalled IS NOT NULL
                OR r.answered IS NOT NULL OR r.let_in
+            UNION ALL
+            SELECT 'login', login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security), lower(m.smtp_host), m.user_id,
+                   m.smtp_port, m.smtp_security, e.mailbox_id, r.flight, r.day, r.at, r.reason, NULL, r.mark, r.let_in, NULL, NULL
+            FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
+            WHERE r.mark LIKE '%-breaker' OR r.let_in
         ) AS each
     ) AS heard
 ),
--- Of a host that shut somebody out or did not answer: who tried lately, as many as can matter, and how many mailboxes it has.
+-- Of a host or login that shut somebody out or did not answer: who tried lately, as many as can matter, and how many mailboxes
+-- the host has. Each kind of the two is found by an index of its own.
 neighbours AS MATERIALIZED (
-    SELECT asked.key,
+    SELECT asked.scope, asked.key,
            ARRAY(
                SELECT m.id
                FROM (
-                   SELECT id, state FROM mailboxes WHERE lower(smtp_host) = asked.key AND state <> 'removed' LIMIT 1000
+                   (SELECT id, state FROM mailboxes
+                    WHERE asked.scope = 'host' AND lower(smtp_host) = asked.host AND state <> 'removed' LIMIT 1000)
+                   UNION ALL
+                   (SELECT id, state FROM mailboxes
+                    WHERE asked.scope = 'login' AND user_id = asked.user_id AND lower(smtp_host) = asked.host
+                      AND smtp_port = asked.port AND smtp_security = asked.security AND state <> 'removed' LIMIT 1000)
                ) AS m
                WHERE m.state <> 'disabled'
                  AND EXISTS (
@@ -175,15 +187,18 @@ neighbours AS MATERIALIZED (
            ) AS tried,
            (SELECT count(*) FROM (
                SELECT FROM mailboxes m
-               WHERE lower(m.smtp_host) = asked.key AND m.state <> 'removed' AND m.state <> 'disabled'
+               WHERE asked.scope = 'host' AND lower(m.smtp_host) = asked.host AND m.state <> 'removed' AND m.state <> 'disabled'
                LIMIT rules.stalled_mailboxes
            ) AS few) AS mailboxes,
            (SELECT count(DISTINCT few.user_id) FROM (
                SELECT m.user_id FROM mailboxes m
-               WHERE lower(m.smtp_host) = asked.key AND m.state <> 'removed' AND m.state <> 'disabled'
+               WHERE asked.scope = 'host' AND lower(m.smtp_host) = asked.host AND m.state <> 'removed' AND m.state <> 'disabled'
                LIMIT 1000
            ) AS few) AS owners
-    FROM (SELECT key, max(day) AS day FROM said WHERE shut_out OR stalls GROUP BY key) AS asked, rules
+    FROM (
+        SELECT scope, key, max(host) AS host, max(user_id) AS user_id, max(port) AS port, max(security) AS security, max(day) AS day
+        FROM said WHERE shut_out OR stalls GROUP BY scope, key
+    ) AS asked, rules
 ),
 pressed AS MATERIALIZED (
     SELECT whole.*, rules.*, COALESCE(n.tried, '{}') AS tried, COALESCE(n.mailboxes, 0) AS mailboxes,
@@ -198,22 +213,23 @@ pressed AS MATERIALIZED (
                COALESCE(jsonb_object_agg(mailbox_id, at) FILTER (WHERE shut_out), '{}') AS refused,
                COALESCE(jsonb_object_agg(mailbox_id, stalled) FILTER (WHERE stalls), '{}') AS stalled,
                count(*) FILTER (WHERE stalls) AS stalls,
-               bool_or(let_in) IS TRUE AS let_in, max(last_in) AS last_in, max(answered) AS answered
+               bool_or(let_in) IS TRUE AS let_in, max(last_in) AS last_in, max(answered) AS answered, max(user_id) AS user_id
         FROM (
             SELECT said.*, until IS NOT NULL OR shut_out OR stalls OR (mark = 'host-failure') IS TRUE AS presses FROM said
         ) AS weighed
         GROUP BY scope, key
     ) AS whole
     CROSS JOIN rules
-    LEFT JOIN neighbours n ON n.key = whole.key AND whole.scope = 'host'
+    LEFT JOIN neighbours n ON n.scope = whole.scope AND n.key = whole.key
 ),
 -- Whom a breaker had disabled, where somebody was let in now: as our snapshot shows it, looked at again under the locks.
 returning_ones AS MATERIALIZED (
-    SELECT refused.key::bigint AS id, p.key AS host, pressed.at
+    SELECT refused.key::bigint AS id, max(pressed.at) AS at
     FROM pauses p
     JOIN pressed ON pressed.scope = p.scope AND pressed.key = p.key AND pressed.let_in
     CROSS JOIN LATERAL jsonb_object_keys(p.refused) AS refused (key)
-    WHERE p.scope = 'host' AND p.probing AND p.until <= pressed.at
+    WHERE p.probing AND p.until <= pressed.at
+    GROUP BY refused.key
 ),
 touched AS MATERIALIZED (
     SELECT id, sends_until, receives_until, sends_reason, receives_reason, strikes, eases, at FROM marks
@@ -223,7 +239,8 @@ touched AS MATERIALIZED (
 -- These mailboxes as they stand under our lock, each with its strikes before and after. By an array, so that they are read by key
 -- however many the planner expects.
 boxes AS MATERIALIZED (
-    SELECT marks.*, m.state, m.reason AS stopped_for, lower(m.smtp_host) AS host, m.paused_until, m.receives, m.receive_until,
+    SELECT marks.*, m.state, m.reason AS stopped_for, lower(m.smtp_host) AS host,
+           login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) AS login, m.paused_until, m.receives, m.receive_until,
            m.eased_at, m.grown,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota, m.ramp_start, m.ramp_step,
            CASE WHEN m.struck_at > marks.at - interval '24 hours' THEN m.strikes ELSE 0 END AS had,
@@ -235,14 +252,15 @@ boxes AS MATERIALIZED (
     ORDER BY m.id
     FOR UPDATE OF m
 ),
--- The row that is inserted is that of a host or a domain of which nothing was known; `p` is the newest version of what
--- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker.
+-- The row that is inserted is that of a host or a login of which nothing was known; `p` is the newest version of what
+-- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker. The
+-- breaker of a host needs refused mailboxes of two owners. It stores a bounded number of one owner's.
 held AS (
-    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing)
+    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing, user_id)
     SELECT scope, key, reason, at,
            GREATEST(at, until, CASE WHEN fails.n = 5 THEN at + interval '5 minutes' END,
                     CASE WHEN shuts.probing THEN at + interval '1 hour' END),
-           flight, fails.n, shuts.refused, first.stalled, shuts.probing
+           flight, fails.n, shuts.refused, first.stalled, shuts.probing, user_id
     FROM pressed,
     LATERAL (
         SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
@@ -261,9 +279,18 @@ held AS (
         FROM (SELECT unnest(tried) UNION SELECT jsonb_object_keys(pressed.refused)::bigint) AS all_of_them
     ) AS opens,
     LATERAL (
-        SELECT COALESCE(jsonb_object_agg(mailbox_id, at), '{}') AS refused, count(*) >= opens.n AS probing FROM (
-            SELECT key AS mailbox_id, value AS at FROM jsonb_each(pressed.refused)
-            ORDER BY (value #>> '{}')::timestamptz, key::bigint LIMIT opens.n) AS first_few
+        SELECT COALESCE(jsonb_object_agg(mailbox_id, at), '{}') AS refused, COALESCE(bool_or(is_enough), false) AS probing FROM (
+            SELECT *, row_number() OVER (PARTITION BY is_enough ORDER BY place) AS nth FROM (
+                SELECT mailbox_id, at, row_number() OVER w AS place,
+                       row_number() OVER w >= opens.n AND (scope = 'login' OR min(owner) OVER w < max(owner) OVER w) AS is_enough
+                FROM (
+                    SELECT key AS mailbox_id, value AS at, (SELECT m.user_id FROM mailboxes m WHERE m.id = key::bigint) AS owner
+                    FROM jsonb_each(pressed.refused)
+                ) AS all_of_them
+                WINDOW w AS (ORDER BY (at #>> '{}')::timestamptz, mailbox_id::bigint)
+            ) AS in_turn
+        ) AS first_few
+        WHERE CASE WHEN is_enough THEN nth = 1 ELSE place <= 10 * refusals_most END
     ) AS shuts
     WHERE (until IS NOT NULL OR fails.n > 0 OR pressed.refused <> '{}' OR pressed.stalled <> '{}')
       AND (SELECT count(*) FROM boxes) >= 0
@@ -323,18 +350,27 @@ held AS (
                 UNION SELECT jsonb_object_keys(new.refused)::bigint
             ) AS all_of_them
         ) AS opens,
+        -- An earlier one that is refused again comes after the other earlier ones: it too can open the breaker.
         LATERAL (
             SELECT CASE WHEN p.probing THEN p.refused ELSE COALESCE(jsonb_object_agg(mailbox_id, at), '{}') END AS refused,
-                   p.probing OR new.refused <> '{}' AND count(*) >= opens.n AS probing
+                   p.probing OR COALESCE(bool_or(is_enough), false) AS probing
             FROM (
-                SELECT mailbox_id, at FROM (
-                    SELECT key AS mailbox_id, value AS at, 0 AS rank FROM jsonb_each(before.refused)
-                    UNION ALL
-                    SELECT key, value, 1 FROM jsonb_each(new.refused) WHERE NOT before.refused ? key
-                ) AS all_of_them
-                ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint
-                LIMIT GREATEST(opens.n, before.n + 1)
+                SELECT *, row_number() OVER (PARTITION BY is_enough ORDER BY place) AS nth FROM (
+                    SELECT mailbox_id, at, row_number() OVER w AS place,
+                           rank > 0 AND row_number() OVER w >= opens.n
+                               AND (new.scope = 'login' OR min(owner) OVER w < max(owner) OVER w) AS is_enough
+                    FROM (
+                        SELECT mailbox_id, at, rank, (SELECT m.user_id FROM mailboxes m WHERE m.id = mailbox_id::bigint) AS owner
+                        FROM (
+                            SELECT key AS mailbox_id, value AS at, (new.refused ? key)::int AS rank FROM jsonb_each(before.refused)
+                            UNION ALL
+                            SELECT key, value, 2 FROM jsonb_each(new.refused) WHERE NOT before.refused ? key
+                        ) AS both_kinds
+                    ) AS all_of_them
+                    WINDOW w AS (ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                ) AS in_turn
             ) AS first_few
+            WHERE CASE WHEN is_enough THEN nth = 1 ELSE place <= 10 * new.refusals_most END
         ) AS shuts,
         LATERAL (
             SELECT GREATEST(p.until, new.until,
@@ -346,14 +382,14 @@ held AS (
         WHERE new.scope = p.scope AND new.key = p.key
     )
     WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}' OR EXCLUDED.stalled <> '{}'
-    RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing
+    RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing, p.user_id
 ),
--- Not let in, and not disabled for it: the breaker was open, or opens with this one. Somebody must be left to try.
+-- Not let in, and not disabled for it: a breaker was open, or opens with this one. Somebody must be left to try.
 spared AS (
     SELECT said.mailbox_id
     FROM said
     JOIN held ON held.scope = said.scope AND held.key = said.key
-    WHERE said.shut_out
+    WHERE said.shut_out AND held.probing
       AND (to_jsonb(said.at) IS DISTINCT FROM held.refused -> said.mailbox_id::text
            OR held.probing AND said.flight = (
                SELECT last.flight FROM said AS last
@@ -365,12 +401,12 @@ spared AS (
 -- Who was let in ends what had paused its host, and who was answered what was counted against it. A row that another
 -- statement holds is left to the next one: whoever waited here, after all other locks, could wait for somebody who waits for us.
 mending AS MATERIALIZED (
-    SELECT p.key, p.reason, pressed.at, pressed.let_in, pressed.last_in, pressed.answered,
+    SELECT p.scope, p.key, p.reason, p.user_id, pressed.at, pressed.let_in, pressed.last_in, pressed.answered,
            pressed.let_in AND (p.probing OR p.failures >= 5) AS ended,
            CASE WHEN pressed.let_in AND p.probing THEN p.refused ELSE '{}' END AS restored
     FROM pauses p
-    JOIN pressed ON pressed.key = p.key AND pressed.scope = 'host'
-    WHERE p.scope = 'host' AND p.until <= pressed.at
+    JOIN pressed ON pressed.scope = p.scope AND pressed.key = p.key
+    WHERE p.until <= pressed.at
       AND (pressed.let_in AND (p.failures > 0 OR p.probing OR p.refused <> '{}')
            OR EXISTS (SELECT FROM jsonb_each(p.stalled) WHERE value::int <= pressed.answered))
       AND pressed.failures = 0 AND pressed.refused = '{}' AND pressed.stalled = '{}' AND pressed.until IS NULL
@@ -390,7 +426,7 @@ mended AS (
             WHERE (value::int > mending.answered) IS NOT FALSE
         )
     FROM mending
-    WHERE p.scope = 'host' AND p.key = mending.key
+    WHERE p.scope = mending.scope AND p.key = mending.key
 ),
 -- Which partners a host refused: it gets no more mail for them for a while, whoever else writes to them.
 refusing AS (
@@ -460,7 +496,7 @@ rulings AS MATERIALIZED (
                AND (eases > 0 OR (had < 3 AND had + strikes >= 3)) AS eased,
            half.grown AS eased_to, b.stopped_for,
            b.state = 'disabled' AND EXISTS (
-               SELECT FROM mending WHERE mending.key = b.host AND mending.restored ? b.id::text
+               SELECT FROM mending WHERE mending.key IN (b.host, b.login) AND mending.restored ? b.id::text
            ) AS returns
     FROM boxes b,
     LATERAL (
@@ -498,34 +534,35 @@ alerts AS (
     ORDER BY r.reason, r.flight
 ),
 told AS (
-    INSERT INTO events (at, kind, mailbox_id, reason, detail)
-    SELECT at, CASE sends_until WHEN 'infinity' THEN 'sender-disabled' ELSE 'sender-paused' END, id, sends_reason,
+    INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+    SELECT at, CASE sends_until WHEN 'infinity' THEN 'sender-disabled' ELSE 'sender-paused' END, id, NULL::bigint, sends_reason,
            CASE WHEN sends_until < 'infinity' THEN 'until ' || sends_until ELSE '' END
     FROM rulings
     WHERE stops
     UNION ALL
-    SELECT at, 'sender-eased', id, sends_reason, 'its ramp goes on from half of ' || quota || ' a day' FROM rulings WHERE eased
+    SELECT at, 'sender-eased', id, NULL, sends_reason, 'its ramp goes on from half of ' || quota || ' a day' FROM rulings WHERE eased
     UNION ALL
-    SELECT at, CASE receives_until WHEN 'infinity' THEN 'partner-excluded' ELSE 'partner-paused' END, id,
+    SELECT at, CASE receives_until WHEN 'infinity' THEN 'partner-excluded' ELSE 'partner-paused' END, id, NULL,
            receives_reason, CASE WHEN receives_until < 'infinity' THEN 'until ' || receives_until ELSE '' END
     FROM rulings
     WHERE excluded
     UNION ALL
-    SELECT at, 'sender-restored', id, stopped_for, 'its mail host lets mailboxes in again' FROM rulings WHERE returns
+    SELECT at, 'sender-restored', id, NULL, stopped_for, 'its mail host lets mailboxes in again' FROM rulings WHERE returns
     UNION ALL
-    SELECT pressed.at, held.scope || '-paused', NULL, held.reason,
-           held.key || ' until ' || held.until || CASE WHEN held.probing THEN ', then one mailbox at a time' ELSE '' END
+    SELECT pressed.at, 'host-paused', NULL, held.user_id, held.reason, regexp_replace(held.key, '^[0-9]+/', '')
+               || ' until ' || held.until || CASE WHEN held.probing THEN ', then one mailbox at a time' ELSE '' END
     FROM held
     JOIN pressed ON pressed.scope = held.scope AND pressed.key = held.key
     WHERE held.flight = pressed.flight AND held.until > pressed.at
     UNION ALL
-    SELECT at, 'host-recovered', NULL, 'let-in', key || ' after ' || reason FROM mending WHERE ended
+    SELECT at, 'host-recovered', NULL, user_id, 'let-in', regexp_replace(key, '^[0-9]+/', '') || ' after ' || reason
+    FROM mending WHERE ended
     UNION ALL
-    SELECT at, 'mail-alert', mailbox_id, reason, notes FROM alerts
+    SELECT at, 'mail-alert', mailbox_id, NULL, reason, notes FROM alerts
     UNION ALL
-    SELECT r.at, 'result-reduced', e.mailbox_id, COALESCE(r.reason, r.fate), COALESCE(r.notes, '')
+    SELECT r.at, 'result-reduced', e.mailbox_id, NULL, COALESCE(r.reason, r.fate), COALESCE(r.notes, '')
     FROM ends e JOIN results r ON r.flight = e.flight WHERE r.mark = 'reduced'
-    RETURNING kind, reason, detail
+    RETURNING kind, reason, detail, user_id
 ),
 -- A late refusal gives nothing back to the user's day: whether it took a place there went with its flight. So a limit
 -- errs on the side of fewer.
@@ -606,6 +643,6 @@ batch_counted AS (
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM corrected) AS changed,
        (SELECT count(*) FROM flights WHERE fate = 'uncertain') AS uncertain,
        (SELECT count(*) FROM flights WHERE fate = 'unstarted') AS released,
-       ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM told
+       ARRAY(SELECT kind || ': ' || detail || ' (' || reason || COALESCE(', user ' || user_id, '') || ')' FROM told
              WHERE kind IN ('host-paused', 'host-recovered'))
        || ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM owners_told) AS warnings

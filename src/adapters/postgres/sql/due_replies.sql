@@ -25,4 +25,8 @@ FROM scheduled_replies s
 JOIN mailboxes m ON m.id = s.mailbox_id
 WHERE s.state = 'waiting' AND s.due_at < $3 AND s.until > $2 AND m.shard = ANY ($1::int[])
   AND NOT EXISTS (SELECT FROM pauses p WHERE p.scope = 'host' AND p.key = lower(m.smtp_host) AND p.probing)
+  AND NOT EXISTS (
+      SELECT FROM pauses p
+      WHERE p.scope = 'login' AND p.key = login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) AND p.probing
+  )
 ORDER BY s.due_at, s.id

@@ -37,7 +37,9 @@ senders AS MATERIALIZED (
                AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $3))
                AND NOT EXISTS (
                    SELECT FROM pauses p
-                   WHERE p.until > $3 AND p.scope = 'host' AND p.key = lower(m.smtp_host)
+                   WHERE p.until > $3
+                     AND (p.scope = 'host' AND p.key = lower(m.smtp_host)
+                          OR p.scope = 'login' AND p.key = login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security))
                )
                AND NOT EXISTS (
                    SELECT FROM owner_pauses p

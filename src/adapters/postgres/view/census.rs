@@ -267,13 +267,16 @@ const CENSUS: &str = concat!(
     past AS (DELETE FROM quarters WHERE at < $7 - interval '4 days'),
     held AS MATERIALIZED (
         SELECT ARRAY(SELECT key FROM pauses WHERE scope = 'host' AND (until > $7 OR probing)) AS hosts,
-               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $7) AS of_owners
+               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $7) AS of_owners,
+               ARRAY(SELECT key FROM pauses WHERE scope = 'login' AND (until > $7 OR probing)) AS logins
     ),
     stood AS (
         SELECT judged.*, CASE WHEN state = 'disabled' THEN 'disabled' WHEN NOT enabled THEN 'off'
                               WHEN state = 'paused' AND (paused_until IS NULL OR paused_until > $7)
                                    OR lower(smtp_host) = ANY (held.hosts) OR user_id || ' ' || domain = ANY (held.of_owners)
                                    OR user_id || ' ' || lower(smtp_host) || ':' || smtp_port = ANY (held.of_owners)
+                                   OR held.logins <> '{}'
+                                      AND login_key(user_id, smtp_host, smtp_port, smtp_security) = ANY (held.logins)
                               THEN 'paused' ELSE 'active' END AS standing
         FROM judged, held
     ),

@@ -71,8 +71,8 @@ macro_rules! judged {
         SELECT max(ordered_at) AS at FROM fleet_orders WHERE running AND ordered_by IS NOT NULL AND ordered_at <= $7
     ),
     box AS (
-        SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.smtp_port, m.enabled, m.state, m.paused_until, m.timezone, m.window_start,
-               m.window_end, clock.day,
+        SELECT m.id, m.user_id, m.email, m.domain, m.smtp_host, m.smtp_port, m.smtp_security, m.enabled, m.state, m.paused_until, m.timezone,
+               m.window_start, m.window_end, clock.day,
                m.enrolled_at > clock.opens AND m.enrolled_at < clock.midnight AS is_new, m.enrolled_at,
                CASE WHEN m.enrolled_at > clock.opens AND m.enrolled_at < clock.midnight
                     THEN LEAST(GREATEST((extract(epoch FROM $7 - LEAST(m.enrolled_at, clock.closes)) * 1000000)::bigint, 0),

@@ -135,7 +135,8 @@ const MAILBOXES: &str = "
                ELSE m.state <> 'removed' END
     ORDER BY m.id";
 
-/// The hosts that are paused for everybody, by name; and the hosts (name:port) and domains that are paused for one owner.
+/// The hosts that are paused for everybody, by name, and the owners' logins whose breaker is open, by `login_key`; and the
+/// hosts (name:port) and domains that are paused for one owner.
 struct Pauses {
     hosts: HashMap<String, PlacePause>,
     of_owners: HashMap<(i64, String, String), ReasonAndEnd>,
@@ -156,7 +157,7 @@ impl Pauses {
     async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<Pauses, sqlx::Error> {
         const PAUSES: &str = "
             SELECT key, reason, until, probing, ARRAY(SELECT jsonb_object_keys(refused)) AS refused
-            FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)";
+            FROM pauses WHERE scope IN ('host', 'login') AND (until > $1 OR probing)";
         const OF_OWNERS: &str = "SELECT user_id, scope, key, reason, until FROM owner_pauses WHERE until > $1";
         let rows: Vec<PlacePause> = sqlx::query_as(PAUSES).bind(now).fetch_all(pool).await?;
         let of_owners: Vec<(i64, String, String, String, DateTime<Utc>)> =
@@ -286,13 +287,14 @@ impl Flat {
         };
         let reason_and_end = |place: &PlacePause| (place.reason.clone(), place.until);
         let host_name = self.smtp_host.to_lowercase();
-        let host = pauses.hosts.get(&host_name);
-        let is_host_probing = host.is_some_and(|host| host.probing);
-        let returns_with_host = is_host_probing
-            && self.state == "disabled"
-            && host.is_some_and(|host| host.refused.contains(&self.id.to_string()));
+        let login = format!("{}/{host_name}:{}/{}", self.user_id, self.smtp_port, self.smtp_security);
+        let (host, login) = (pauses.hosts.get(&host_name), pauses.hosts.get(&login));
+        let breakers = || host.into_iter().chain(login).filter(|place| place.probing);
+        let is_host_probing = breakers().next().is_some();
+        let returns_with_host =
+            self.state == "disabled" && breakers().any(|place| place.refused.contains(&self.id.to_string()));
         let of_owner = || pauses.of_owner(self.user_id, "host", format!("{host_name}:{}", self.smtp_port));
-        let host_pause = host.map(reason_and_end).or_else(of_owner);
+        let host_pause = host.or(login).map(reason_and_end).or_else(of_owner);
         let domain_pause = pauses.of_owner(self.user_id, "domain", self.domain.clone());
         let host_slow_since = slow.get(&host_name).copied();
         Ok(Some(MailboxView {

@@ -39,11 +39,14 @@ macro_rules! filtered_mailboxes {
                OR $5 = 'paused' AND m.enabled
                   AND (m.state = 'paused' AND (m.paused_until IS NULL OR m.paused_until > $7)
                        OR m.state IN ('active', 'paused') AND (lower(m.smtp_host) = ANY ($8)
-                           OR m.user_id || ' ' || m.domain = ANY ($9)
-                           OR m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port = ANY ($9)))
+                           OR $9 <> '{}' AND (m.user_id || ' ' || m.domain = ANY ($9)
+                               OR m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port = ANY ($9)
+                               OR login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) = ANY ($9))))
                OR $5 = 'active' AND m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $7)
-                  AND lower(m.smtp_host) <> ALL ($8) AND m.user_id || ' ' || m.domain <> ALL ($9)
-                  AND m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port <> ALL ($9))
+                  AND lower(m.smtp_host) <> ALL ($8)
+                  AND ($9 = '{}' OR m.user_id || ' ' || m.domain <> ALL ($9)
+                       AND m.user_id || ' ' || lower(m.smtp_host) || ':' || m.smtp_port <> ALL ($9)
+                       AND login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) <> ALL ($9)))
         "
     };
 }
@@ -103,11 +106,13 @@ pub async fn mailbox_ids(
 
 type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
 
-/// The hosts that are paused for everybody; and what is paused for one owner, as the user's id and the host or domain.
+/// The hosts that are paused for everybody; and what is paused for one owner, as the user's id and the host or domain, or as a
+/// `login_key`.
 async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
     const HELD: &str = "
         SELECT ARRAY(SELECT key FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)),
-               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $1)";
+               ARRAY(SELECT user_id || ' ' || key FROM owner_pauses WHERE until > $1
+                     UNION ALL SELECT key FROM pauses WHERE scope = 'login' AND (until > $1 OR probing))";
     sqlx::query_as(HELD).bind(now).fetch_one(pool).await
 }
 

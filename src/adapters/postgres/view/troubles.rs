@@ -32,6 +32,14 @@ pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Paus
                ) AS returning
         FROM pauses p WHERE p.scope = 'host' AND (p.until > $1 OR p.probing)
         UNION ALL
+        SELECT 'host', regexp_replace(p.key, '^[0-9]+/', ''), u.email, p.reason, p.until, p.probing, (
+                   SELECT count(*) FROM mailboxes m
+                   WHERE p.probing AND m.id IN (SELECT jsonb_object_keys(p.refused)::bigint) AND m.state = 'disabled'
+                     AND login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) = p.key
+               )
+        FROM pauses p JOIN users u ON u.id = p.user_id
+        WHERE p.scope = 'login' AND (p.until > $1 OR p.probing)
+        UNION ALL
         SELECT p.scope, p.key, u.email, p.reason, p.until, false, 0
         FROM owner_pauses p JOIN users u ON u.id = p.user_id WHERE p.until > $1
         ORDER BY scope DESC, key";
@@ -41,8 +49,12 @@ pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Paus
 /// Returns how many mail hosts are paused at `now`, for everybody or for one owner, or try one mailbox at a time.
 pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     const COUNT: &str = "
-        SELECT (SELECT count(*) FROM pauses WHERE scope = 'host' AND (until > $1 OR probing))
-               + (SELECT count(*) FROM owner_pauses WHERE scope = 'host' AND until > $1)";
+        SELECT count(DISTINCT host) FROM (
+            SELECT regexp_replace(key, '^[0-9]+/|:[0-9]+/[a-z]+$', '', 'g') AS host
+            FROM pauses WHERE scope IN ('host', 'login') AND (until > $1 OR probing)
+            UNION ALL
+            SELECT regexp_replace(key, ':[0-9]+$', '') FROM owner_pauses WHERE scope = 'host' AND until > $1
+        ) AS paused";
     sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
 }
 

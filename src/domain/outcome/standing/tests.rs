@@ -94,6 +94,20 @@ fn half_of_those_that_tried_open_the_breaker_however_long_it_takes() {
 }
 
 #[test]
+fn the_breaker_of_a_host_needs_mailboxes_of_two_owners() {
+    let (mut host, tried) = (Whole::default(), tried(70));
+    let mut owners = of_one_user(69);
+    owners.insert(MailboxId(70), UserId(2));
+    for mailbox in 1..70 {
+        let refused = host.shut_out_of_all(MailboxId(mailbox), at(mailbox), &tried, &owners);
+        assert_eq!(refused, ShutOut { disabled: true, opened: false }, "{mailbox}");
+    }
+    assert_eq!(host.refused.len(), REFUSALS_STORED, "however many one owner has");
+    let refused = host.shut_out_of_all(MailboxId(70), at(70), &tried, &owners);
+    assert_eq!(refused, ShutOut { disabled: false, opened: true });
+}
+
+#[test]
 fn the_last_of_three_is_left_to_try_and_two_have_no_breaker() {
     let mut host = Whole::default();
     let (three, two) = (tried(3), tried(2));

@@ -49,7 +49,7 @@ impl Judge {
     pub fn opens(&self, mail: &Outgoing) -> bool {
         let (flight, host) = (&mail.flight, &mail.flight.endpoint.host);
         self.trace("", "opens", &flight.id);
-        if self.world.host(host).is_some_and(|whole| whole.probing && !whole.holds(self.clock.now())) {
+        if self.world.is_trying(flight.sender.mailbox) {
             self.guard(Guard::HalfOpenProbe, 1);
         }
         let Some(run) = self.flying_mail(mail).map(|flying| flying.run) else { return false };

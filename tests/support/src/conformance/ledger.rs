@@ -4,6 +4,7 @@
 //! hour. The day is [`DAY`], noon.
 
 pub mod blame;
+pub mod breaker;
 pub mod effects;
 pub mod endings;
 pub mod racing;
@@ -110,6 +111,8 @@ pub trait LedgerWorld: Send + Sync {
     async fn set_verified(&self, mailbox: i64, is_verified: bool);
     /// Lets a mailbox submit through another host.
     async fn set_host(&self, mailbox: i64, host: &str);
+    /// Lets a mailbox submit to another port of its host, with STARTTLS.
+    async fn set_starttls(&self, mailbox: i64, port: u16);
     /// Resumes a host's mailboxes as the operator does.
     async fn resume_host(&self, host: &str);
     /// Keeps a copy of the record for `restore`.
@@ -435,6 +438,17 @@ macro_rules! ledger_conformance {
                 too_much_at_once_pauses_an_hour_and_eases_once_a_day
                 what_nobody_pays_for_is_told_once_an_hour
                 racing_settles_of_a_wave_disable_four
+            );
+        }
+        mod breaker {
+            $crate::conformance_cases!($crate::conformance::ledger::breaker, super::$world,
+                the_refusals_of_one_owner_pause_that_owners_mailboxes_only
+                the_refusals_of_two_owners_open_the_breaker_of_their_host
+                the_breaker_of_a_host_counts_from_the_last_mail_that_was_let_in
+                three_refusals_of_two_owners_open_the_breaker_of_their_host
+                an_owners_breaker_counts_for_one_port_and_security
+                what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_is_let_in
+                a_mailbox_that_was_let_in_before_tries_first
             );
         }
         mod turning {

@@ -16,26 +16,41 @@ use crate::{
     },
 };
 
-/// What the mails that got past AUTH say about their hosts.
+/// A host as a whole, or one owner's login at it: a key of `pauses`.
+type Place = (&'static str, String);
+
+/// What the mails that got past AUTH say about their hosts, and about their owners' logins there.
 #[derive(Default)]
 pub(super) struct Welcome {
-    /// Each host that let one in, with when, if nothing else was said about it.
-    recovers: BTreeMap<String, DateTime<Utc>>,
-    /// When each host let one in last. A refusal before that is the mailbox's own matter.
-    last_in: BTreeMap<String, DateTime<Utc>>,
+    /// Each place that let one in, with when, if nothing else was said about it.
+    recovers: BTreeMap<Place, DateTime<Utc>>,
+    /// When each place let one in last. A refusal before that is the mailbox's own matter.
+    last_in: BTreeMap<Place, DateTime<Utc>>,
     /// When a mail was last answered, for each host and step.
     answered: BTreeMap<(String, Stage), DateTime<Utc>>,
 }
 
 impl Welcome {
-    /// Says whether a refusal at `at` comes after the last mail that the host let in.
-    fn is_unbroken(&self, host: &str, at: DateTime<Utc>) -> bool {
-        self.last_in.get(host).is_none_or(|last| *last < at)
+    /// Says whether a refusal at `at` comes after the last mail that the place let in.
+    fn is_unbroken(&self, place: &Place, at: DateTime<Utc>) -> bool {
+        self.last_in.get(place).is_none_or(|last| *last < at)
     }
 
     /// Says whether a mail was answered at `step`, or after it, since one was not at `at`.
     fn is_answered_since(&self, host: &str, step: Stage, at: DateTime<Utc>) -> bool {
         self.answered.iter().any(|((of, by), last)| of == host && *by >= step && *last >= at)
+    }
+}
+
+impl Welcome {
+    /// Says whether a mail speaks against a place that let others in. What is no refusal concerns the host only.
+    fn is_pressed(&self, end: &Ending, place: &Place) -> bool {
+        let is_host = place.0 == "host";
+        match (end.outcome.mark(), end.outcome.stalled()) {
+            (Some(Mark::ShutOut(_)), _) => self.is_unbroken(place, end.at),
+            (_, Some(step)) => is_host && !self.is_answered_since(&place.1, step, end.at),
+            _ => is_host && end.outcome.effects.host.is_some_and(holds),
+        }
     }
 }
 
@@ -58,31 +73,28 @@ impl Tables {
             return welcome;
         }
         for end in ends.iter().filter(|end| !end.is_reduced) {
-            let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
+            let Some([host, login]) = self.sender_of(end.flight).and_then(|sender| self.places_of(sender)) else {
+                continue;
+            };
             if let Some(step) = end.outcome.answered() {
-                let last = welcome.answered.entry((host.clone(), step)).or_insert(end.at);
+                let last = welcome.answered.entry((host.1.clone(), step)).or_insert(end.at);
                 *last = end.at.max(*last);
             }
-            if end.outcome.was_let_in() {
-                let first = welcome.recovers.entry(host.clone()).or_insert(end.at);
+            for place in [host, login].into_iter().filter(|_| end.outcome.was_let_in()) {
+                let first = welcome.recovers.entry(place.clone()).or_insert(end.at);
                 *first = end.at.min(*first);
-                if !self.pauses.get(&("host", host.clone())).is_some_and(|whole| whole.probing) {
-                    let last = welcome.last_in.entry(host).or_insert(end.at);
+                if !self.pauses.get(&place).is_some_and(|whole| whole.probing) {
+                    let last = welcome.last_in.entry(place).or_insert(end.at);
                     *last = end.at.max(*last);
                 }
             }
         }
         for end in ends {
-            let Some(host) = self.sender_of(end.flight).and_then(|sender| self.host_of(sender)) else { continue };
-            let presses = match end.outcome.mark() {
-                Some(Mark::ShutOut(_)) => welcome.is_unbroken(&host, end.at),
-                _ if end.outcome.stalled().is_some() => {
-                    end.outcome.stalled().is_some_and(|step| !welcome.is_answered_since(&host, step, end.at))
+            let Some(places) = self.sender_of(end.flight).and_then(|sender| self.places_of(sender)) else { continue };
+            for place in places {
+                if welcome.is_pressed(end, &place) {
+                    welcome.recovers.remove(&place);
                 }
-                _ => end.outcome.effects.host.is_some_and(holds),
-            };
-            if presses {
-                welcome.recovers.remove(&host);
             }
         }
         welcome
@@ -97,13 +109,14 @@ impl Tables {
         }
     }
 
-    /// Who was let in ends what had paused its host, and brings back whom its breaker had disabled.
+    /// A mail that was let in ends what had paused its host and its owner's login there, and brings the mailboxes back that the
+    /// breaker had disabled.
     pub(super) fn mend(&mut self, welcome: Welcome) {
-        for (host, at) in welcome.recovers {
-            let Some(whole) = self.pauses.get_mut(&("host", host.clone())) else { continue };
+        for (place, at) in welcome.recovers {
+            let Some(whole) = self.pauses.get_mut(&place) else { continue };
             let recovery = whole.let_in(at);
             for mailbox in recovery.restored {
-                self.restore(mailbox, &host);
+                self.restore(mailbox, &place);
             }
             if recovery.is_recovered {
                 self.tell("host-recovered", None, "let-in");
@@ -111,10 +124,9 @@ impl Tables {
         }
     }
 
-    fn restore(&mut self, mailbox: MailboxId, host: &str) {
-        let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| *disabled.host == *host) else {
-            return;
-        };
+    fn restore(&mut self, mailbox: MailboxId, (_, key): &Place) {
+        let is_there = |disabled: &Enrolled| *disabled.host == **key || *disabled.login == **key;
+        let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| is_there(disabled)) else { return };
         if let Standing::Stopped { reason, by_operator: false } = &disabled.sending {
             let reason = reason.clone();
             disabled.sending = Standing::Active;
@@ -170,7 +182,7 @@ impl Tables {
         let Some(host) = self.host_of(sender) else { return false };
         self.pause_whole("host", host.clone(), end.outcome.effects.host, end);
         match end.outcome.mark() {
-            Some(Mark::HostFailure) if !welcome.recovers.contains_key(&host) => {
+            Some(Mark::HostFailure) if !welcome.recovers.contains_key(&("host", host.clone())) => {
                 if self.pauses.entry(("host", host)).or_default().fail(end.at) {
                     self.tell("host-paused", None, end.outcome.reason);
                 }
@@ -186,18 +198,35 @@ impl Tables {
                 }
                 false
             }
-            Some(mark @ Mark::ShutOut(_)) if welcome.is_unbroken(&host, end.at) => {
-                let (tried, last_in) = (self.tried_at(&host, end.at), welcome.last_in.get(&host));
-                let whole = self.pauses.entry(("host", host)).or_default();
-                last_in.into_iter().for_each(|last| whole.forget_refusals(*last));
-                let shut_out = whole.shut_out(sender, end.at, &tried);
-                if shut_out.opened {
-                    self.tell("host-paused", None, mark.as_str());
-                }
-                !shut_out.disabled
-            }
+            Some(mark @ Mark::ShutOut(_)) => self.shut_out(end, sender, mark, welcome),
             _ => false,
         }
+    }
+
+    /// Counts a refused login for the sender's host and for its owner's login there. Returns whether an open breaker spares the
+    /// sender.
+    fn shut_out(&mut self, end: &Ending, sender: MailboxId, mark: Mark, welcome: &Welcome) -> bool {
+        let places = self.places_of(sender).into_iter().flatten();
+        let mut is_spared = false;
+        for place in places.filter(|place| welcome.is_unbroken(place, end.at)) {
+            let tried = self.tried_at(&place, end.at);
+            let owners = match place.0 {
+                "host" => Some(self.mailboxes.values().map(|mailbox| (mailbox.id, mailbox.user)).collect()),
+                _ => None,
+            };
+            let last_in = welcome.last_in.get(&place);
+            let whole = self.pauses.entry(place).or_default();
+            last_in.into_iter().for_each(|last| whole.forget_refusals(*last));
+            let shut_out = match owners {
+                Some(owners) => whole.shut_out_of_all(sender, end.at, &tried, &owners),
+                None => whole.shut_out(sender, end.at, &tried),
+            };
+            if shut_out.opened {
+                self.tell("host-paused", None, mark.as_str());
+            }
+            is_spared |= !shut_out.disabled;
+        }
+        is_spared
     }
 
     /// Returns the mailboxes of a host that are not disabled, each with its user.
@@ -206,14 +235,15 @@ impl Tables {
         of_it.map(|mailbox| (mailbox.id, mailbox.user)).collect()
     }
 
-    /// Returns the mailboxes of a host that are not disabled and tried on one of the days around `at`.
-    fn tried_at(&self, host: &str, at: DateTime<Utc>) -> BTreeSet<MailboxId> {
+    /// Returns the mailboxes of a place that are not disabled and tried on one of the days around `at`.
+    fn tried_at(&self, (_, key): &Place, at: DateTime<Utc>) -> BTreeSet<MailboxId> {
         let (first, last) = (at.date_naive() - Days::new(1), at.date_naive() + Days::new(1));
         let tried = |mailbox: &MailboxId| {
             let mut days = self.days.range((*mailbox, first)..=(*mailbox, last));
             days.any(|(_, day)| day.attempts + day.reply_attempts > 0)
         };
-        let of_it = self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox));
+        let is_there = |mailbox: &Enrolled| *mailbox.host == **key || *mailbox.login == **key;
+        let of_it = self.mailboxes.values().filter(|mailbox| is_there(mailbox) && !is_disabled(mailbox));
         of_it.map(|mailbox| mailbox.id).filter(tried).collect()
     }
 
@@ -267,6 +297,12 @@ impl Tables {
         let in_doubt = |row: &&LogRow| row.reason.as_deref() == Some(UNCERTAIN);
         let logged = || self.logs.get(&flight).filter(in_doubt).map(|row| row.mailbox);
         self.flights.get(&flight).map(|row| row.mailbox).or_else(logged)
+    }
+
+    /// Returns the host of a mailbox, and its owner's login there.
+    fn places_of(&self, mailbox: MailboxId) -> Option<[Place; 2]> {
+        let mailbox = self.mailboxes.get(&mailbox)?;
+        Some([("host", mailbox.host.to_string()), ("login", mailbox.login.to_string())])
     }
 
     fn host_of(&self, mailbox: MailboxId) -> Option<String> {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use warmup::{
     domain::{
         outcome::{Effects, Fate, Measure, Stage},
+        probe::{ProbeCandidate, keep_one_each},
         ramp::Ramp,
         time::Todays,
     },
@@ -16,10 +17,10 @@ use warmup::{
 use super::{LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon};
 
 /// Everybody writes to the last.
-const MAILBOXES: i64 = 13;
+pub(super) const MAILBOXES: i64 = 13;
 const HOST: &str = "mail.test";
 
-fn at(minute: i64, mut settlement: Settlement) -> Settlement {
+pub(super) fn at(minute: i64, mut settlement: Settlement) -> Settlement {
     settlement.at = noon() + minutes(minute);
     settlement
 }
@@ -32,7 +33,7 @@ fn answered(flight: &Flight, stage: Stage, reason: &'static str, effects: Effect
 }
 
 /// As a 535.
-fn not_let_in(flight: &Flight) -> Settlement {
+pub(super) fn not_let_in(flight: &Flight) -> Settlement {
     let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
     answered(flight, Stage::Auth, "auth-refused", effects)
 }
@@ -71,7 +72,7 @@ async fn aloft(world: &dyn LedgerWorld, flying: i64) -> (Life<'_>, Vec<Flight>) 
     (life, flights)
 }
 
-async fn stopped(world: &dyn LedgerWorld) -> Vec<i64> {
+pub(super) async fn stopped(world: &dyn LedgerWorld) -> Vec<i64> {
     let mut stopped = Vec::new();
     for mailbox in 1..=MAILBOXES {
         if world.standing(mailbox).await.sending == "stopped" {
@@ -82,14 +83,18 @@ async fn stopped(world: &dyn LedgerWorld) -> Vec<i64> {
 }
 
 /// Reasons of the events of a kind.
-async fn told(world: &dyn LedgerWorld, kind: &str) -> Vec<String> {
+pub(super) async fn told(world: &dyn LedgerWorld, kind: &str) -> Vec<String> {
     world.events().await.into_iter().filter(|(of, ..)| of == kind).map(|(.., reason)| reason).collect()
 }
 
 /// Who would be planned that many minutes after noon.
-async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
+pub(super) async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
     let now = noon() + minutes(minute);
-    let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+    let mut candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+    keep_one_each(&mut candidates, now, |candidate| {
+        let (mailbox, failed_in_row) = (candidate.id, candidate.failed_in_row);
+        candidate.probe.as_ref().map(|probe| ProbeCandidate { mailbox, failed_in_row, probe })
+    });
     candidates.iter().map(|candidate| candidate.id.0).collect()
 }
 

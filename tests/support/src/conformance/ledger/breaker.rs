@@ -1,0 +1,140 @@
+//! The login breakers: one for each owner and place, and one for a host that refuses mailboxes of several owners. The wrong
+//! passwords of one owner pause nobody else's mailboxes.
+
+use warmup::{
+    domain::outcome::Fate,
+    ports::{Flight, Refusal, Settlement},
+};
+
+use super::{
+    DAY, LedgerWorld, Life, ask, end, minutes, noon,
+    standing::{MAILBOXES, at, candidates, not_let_in, stopped, told},
+};
+
+/// Mailboxes 1 to 6 belong to user 1, 7 to 12 to user 2, the last one to user 3. All are at one host.
+async fn two_owners(world: &dyn LedgerWorld) -> Life<'_> {
+    for id in 1..=MAILBOXES {
+        world.enrol(id, 1 + (id - 1) / 6, 5, &format!("d{}.test", id % 3), 127).await;
+    }
+    Life::begin(world).await
+}
+
+async fn fly(life: &Life<'_>, mailboxes: impl IntoIterator<Item = i64>) -> Vec<Flight> {
+    let mut flights = Vec::new();
+    for mailbox in mailboxes {
+        flights.push(life.fly(ask(mailbox, 0, &[MAILBOXES])).await);
+    }
+    flights
+}
+
+/// One more mail of `mailbox` that many minutes after noon.
+async fn fly_again(life: &Life<'_>, mailbox: i64, minute: i64) -> Flight {
+    let attempts = life.world.day(mailbox, DAY).await.attempts as u16;
+    life.fly_at(noon() + minutes(minute), ask(mailbox, attempts, &[11, 12, MAILBOXES])).await
+}
+
+pub async fn the_refusals_of_one_owner_pause_that_owners_mailboxes_only(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, 1..=7).await;
+    life.settle(&flights[..6].iter().map(not_let_in).collect::<Vec<_>>()).await;
+    assert_eq!(stopped(world).await, [1, 2], "the third opens the owner's breaker");
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"]);
+    assert_eq!(candidates(world, 1).await, [7, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(life.refusal(ask(3, 1, &[12])).await, Refusal::SenderPaused, "the host is not paused");
+    life.fly(ask(8, 0, &[12])).await;
+
+    life.settle(&[at(61, end(&flights[6], Fate::Sent))]).await;
+    assert_eq!(stopped(world).await, [1, 2], "another owner's mailbox was let in");
+    assert_eq!(told(world, "host-recovered").await, [""; 0]);
+    let mine = candidates(world, 62).await.into_iter().filter(|id| *id <= 6).count();
+    assert_eq!(mine, 1, "one of the owner's mailboxes tries");
+}
+
+pub async fn the_refusals_of_two_owners_open_the_breaker_of_their_host(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, 1..=12).await;
+    life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
+    assert_eq!(stopped(world).await, [1, 2], "the refusal of the second owner opens it");
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 3], "two owners and the host");
+    assert_eq!(candidates(world, 59).await, [0; 0], "also those that have not tried");
+    assert_eq!(candidates(world, 60).await.len(), 1);
+
+    let flight = fly_again(&life, 8, 60).await;
+    life.settle(&[at(61, end(&flight, Fate::Sent))]).await;
+    assert_eq!(told(world, "host-recovered").await, ["let-in"; 2], "the host, and the second owner's login");
+    assert_eq!(stopped(world).await, [0; 0], "the host's breaker had disabled them");
+    let able = candidates(world, 62).await;
+    assert_eq!(able.iter().filter(|id| **id > 6).count(), 7);
+    assert_eq!(able.len(), 8, "one of the first owner's mailboxes tries");
+}
+
+pub async fn the_breaker_of_a_host_counts_from_the_last_mail_that_was_let_in(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, 1..=12).await;
+    let refused = |minute: i64, mailbox: usize| at(minute, not_let_in(&flights[mailbox - 1]));
+    let mut results: Vec<Settlement> = (1..=6).map(|mailbox| refused(mailbox as i64, mailbox)).collect();
+    results.push(at(7, end(&flights[11], Fate::Sent)));
+    results.push(refused(8, 8));
+    life.settle(&results).await;
+    life.settle(&[refused(9, 9)]).await;
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "the first owner's");
+    assert_eq!(stopped(world).await, [1, 2, 8, 9], "8 and 9 are two");
+    assert_eq!(candidates(world, 10).await, [7, 10, 11, 12, 13]);
+}
+
+pub async fn three_refusals_of_two_owners_open_the_breaker_of_their_host(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, [1, 2, 7, 8]).await;
+    let refusals: Vec<Settlement> = flights.iter().map(not_let_in).collect();
+    life.settle(&refusals[..2]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "two mailboxes of one owner");
+    life.settle(&refusals[2..3]).await;
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "three mailboxes, all that tried, of two owners");
+    assert_eq!((stopped(world).await, candidates(world, 59).await), (vec![1, 2], vec![]));
+    life.settle(&refusals[3..]).await;
+    assert_eq!(stopped(world).await, [1, 2]);
+}
+
+pub async fn an_owners_breaker_counts_for_one_port_and_security(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    for mailbox in 4..=6 {
+        world.set_starttls(mailbox, 587).await;
+    }
+    let flights = fly(&life, 1..=6).await;
+    let refused = |mailbox: usize| not_let_in(&flights[mailbox - 1]);
+    life.settle(&[refused(1), refused(2), refused(4), refused(5)]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "two at each place");
+    life.settle(&[refused(3)]).await;
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"]);
+    assert_eq!(stopped(world).await, [1, 2, 4, 5]);
+    assert_eq!(candidates(world, 1).await, [6, 7, 8, 9, 10, 11, 12, 13], "3 rests");
+}
+
+pub async fn what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_is_let_in(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, 1..=10).await;
+    let (theirs, others) = flights.split_at(6);
+    life.settle(&[at(0, not_let_in(&others[1]))]).await;
+    life.settle(&[at(1, end(&others[0], Fate::Sent))]).await;
+    life.settle(&theirs.iter().map(|flight| at(2, not_let_in(flight))).collect::<Vec<_>>()).await;
+    assert_eq!(stopped(world).await, [1, 2, 8]);
+    let flight = fly_again(&life, 4, 62).await;
+    life.settle(&[at(63, end(&flight, Fate::Sent))]).await;
+    assert_eq!(told(world, "sender-restored").await, ["auth-refused"; 2]);
+    assert_eq!(told(world, "host-recovered").await, ["let-in"]);
+    assert_eq!(stopped(world).await, [8], "that is the other owner's own matter");
+}
+
+pub async fn a_mailbox_that_was_let_in_before_tries_first(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let first = fly(&life, [5]).await;
+    life.settle(&[end(&first[0], Fate::Sent)]).await;
+    let mut flights = fly(&life, [1, 2, 3, 4, 6]).await;
+    flights.push(fly_again(&life, 5, 0).await);
+    life.settle(&flights.iter().map(|flight| at(1, not_let_in(flight))).collect::<Vec<_>>()).await;
+    assert_eq!(stopped(world).await, [1, 2]);
+    for minute in [61, 75, 90, 105] {
+        let mine: Vec<i64> = candidates(world, minute).await.into_iter().filter(|id| *id <= 6).collect();
+        assert_eq!(mine, [5], "{minute} minutes after noon");
+    }
+}
