@@ -30,4 +30,5 @@ pub mod standing;
 pub mod templates;
 pub mod tokens;
 pub mod users;
+pub mod verification;
 pub mod world;

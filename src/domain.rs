@@ -50,3 +50,4 @@ pub mod token;
 pub mod turns;
 pub mod uniform;
 pub mod urgency;
+pub mod verification;

@@ -34,6 +34,8 @@ mod statements;
 mod stream;
 #[path = "api/tokens.rs"]
 mod tokens;
+#[path = "api/verification.rs"]
+mod verification;
 #[path = "api/verified.rs"]
 mod verified;
 #[path = "api/walk.rs"]

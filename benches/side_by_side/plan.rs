@@ -36,9 +36,9 @@ const IMPORTED: usize = 100_000;
 /// $1: how many there should be of each.
 const COPIES: &str = "
     INSERT INTO mailboxes (user_id, email, domain, username, sealed_password, smtp_host, smtp_port, smtp_security, timezone,
-                           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard)
+                           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard, verified_by)
     SELECT user_id, n || email, domain, username, sealed_password, smtp_host, smtp_port, smtp_security, timezone,
-           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard
+           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard, verified_by
     FROM mailboxes, generate_series(2, $1) AS n";
 
 /// A day of everybody that went well.

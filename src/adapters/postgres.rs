@@ -23,6 +23,7 @@ pub mod templates;
 pub mod tokens;
 pub mod transaction;
 pub mod users;
+pub mod verification;
 pub mod view;
 
 pub use durability::durability_warnings;

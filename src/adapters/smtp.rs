@@ -14,6 +14,7 @@ mod host_memory;
 mod line;
 mod link;
 mod message;
+mod notice;
 mod offers;
 mod patience;
 mod pinned;
@@ -44,6 +45,7 @@ use self::{
     sasl::Login,
 };
 pub use self::{
+    notice::Notice,
     rehearsal::{Candidate, Rehearsal},
     trace::Step,
 };

@@ -43,6 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(mailboxes::standing::pause))
         .routes(routes!(mailboxes::standing::resume))
         .routes(routes!(mailboxes::standing::test))
+        .routes(routes!(mailboxes::verification::send, mailboxes::verification::enter))
         .routes(routes!(pauses::list, pauses::end))
         .routes(routes!(domains::list, domains::verify, domains::revoke))
         .routes(routes!(users::list, users::create))

@@ -2,6 +2,7 @@
 
 pub(super) mod enrol;
 pub(super) mod standing;
+pub(super) mod verification;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     domain::{id::WorkerId, token::TokenHash},
     observe::{liveness::Liveness, meters::SharedMeters},
-    ports::Clock,
+    ports::{Caps, Clock},
 };
 
 /// Connections to Postgres, and to Redis, for requests. A request holds one for some milliseconds.
@@ -40,8 +40,10 @@ pub struct Desk {
     pub control: Control,
     /// Seals the passwords that come in.
     pub sealer: Arc<Sealer>,
-    /// Tries mailboxes out.
+    /// Tries mailboxes out, and sends codes.
     pub mailer: Arc<SmtpMailer>,
+    /// Grants the mails with codes.
+    pub caps: Arc<dyn Caps>,
     /// Of `WARMUP_ADMIN_TOKEN`.
     pub admin_token: Option<TokenHash>,
 }
@@ -64,6 +66,7 @@ impl Desk {
             sealer,
             meters: SharedMeters::default(),
             worker,
+            caps: Arc::new(world::limited_caps(settings, redis.clone(), &clock)?),
             lookout: RedisLookout::new(redis, &settings.redis_prefix),
             census: Census::for_requests(database.clone(), settings.mailbox_cooldown_max),
             capacity: CapacityCache::default(),

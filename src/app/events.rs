@@ -18,6 +18,8 @@ const WORDS: &[(&str, &str)] = &[
     ("partner-excluded", "is not written to until it is resumed"),
     ("mailbox-verified", "is verified, receives from other owners"),
     ("mailbox-unverified", "is not verified any more, receives from its owner's mailboxes only"),
+    ("verification-requested", "a verification code was sent to it"),
+    ("verification-failed", "the verification code is void after too many wrong entries"),
     ("domain-verified", "domain confirmed for the user"),
     ("domain-unverified", "confirmation of a domain taken back"),
     ("partner-avoided", "a mail host refuses a partner, the host gets no mail for it for a while"),

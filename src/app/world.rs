@@ -59,7 +59,8 @@ pub async fn ports(
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
     let url = settings.database()?;
-    let hosts = host_caps(settings, &*clock)?;
+    // Read before anything is waited for: a file with errors is reported at once.
+    host_caps(settings, &*clock)?;
     let connect = async || pool::connect_worker(&url.current(), settings.db_pool).await;
     let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_encoding(&database).await?;
@@ -82,9 +83,7 @@ pub async fn ports(
     migrate::check_shards(&database, settings.shards).await?;
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
-    let limited = RedisCaps::new(redis.clone(), &settings.redis_prefix, caps(settings)).context("caps")?;
-    let limited = limited.with_clock(Arc::clone(&clock));
-    let limited = limited.with_hosts(hosts);
+    let limited = limited_caps(settings, redis.clone(), &clock)?;
     let ports = Ports {
         clock,
         entropy,
@@ -123,6 +122,12 @@ pub fn caps(settings: &Settings) -> CapLimits {
         user_minute: settings.user_minute_limit,
         burst: settings.cap_burst,
     }
+}
+
+/// The caps in Redis with all limits of a configuration, also those of single mail hosts.
+pub fn limited_caps(settings: &Settings, redis: redis::Pool, clock: &Arc<dyn Clock>) -> anyhow::Result<RedisCaps> {
+    let caps = RedisCaps::new(redis, &settings.redis_prefix, caps(settings)).context("caps")?;
+    Ok(caps.with_clock(Arc::clone(clock)).with_hosts(host_caps(settings, &**clock)?))
 }
 
 /// The caps of single mail hosts, after their file.

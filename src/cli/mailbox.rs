@@ -8,6 +8,7 @@ mod selector;
 mod show;
 mod standing;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Show(show::Args),
     /// Log in as mailboxes and go as far as RCPT to themselves, then RSET: no mail is sent, nothing is changed.
     Test(test::Args),
+    /// Send a code to a mailbox, or verify the mailbox by the code that it received: it then receives from other owners.
+    Verify(verify::Args),
     /// Let mailboxes neither send nor receive until they are resumed. Selectors ask first.
     Pause(standing::Args),
     /// Let mailboxes send and receive again, whatever stopped them; with --host or --domain also those. Selectors ask first.
@@ -62,6 +65,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Test(args) => test::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
         Command::Pause(args) => standing::run(Change::Pause, args).await,
         Command::Resume(args) => standing::run(Change::Resume, args).await,
         Command::Remove(args) => standing::run(Change::Remove, args).await,

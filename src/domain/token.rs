@@ -28,6 +28,11 @@ impl TokenHash {
         TokenHash(Sha256::digest(presented.as_bytes()).into())
     }
 
+    /// Reads a stored hash; none if it has not 32 bytes.
+    pub fn from_stored(bytes: &[u8]) -> Option<TokenHash> {
+        bytes.try_into().ok().map(TokenHash)
+    }
+
     /// The bytes, as they are stored.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

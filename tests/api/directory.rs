@@ -23,10 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FLEET: &str = "
     INSERT INTO users (email) VALUES ('ann@x.test');
     INSERT INTO mailboxes (id, user_id, email, domain, username, sealed_password, smtp_host, smtp_port, smtp_security, timezone,
-                           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard, enabled)
+                           window_start, window_end, days, ramp_start, ramp_step, daily_max, reply_rate, shard, enabled,
+                           verified_by)
     SELECT n, CASE n % 7 WHEN 0 THEN (SELECT id FROM users WHERE email = 'ann@x.test') ELSE (SELECT min(id) FROM users) END,
            'Box' || n || '@d' || n % 3 || '.test', 'd' || n % 3 || '.test', 'box', '\\x00', 'SMTP' || n % 2 || '.x.test', 587,
-           'starttls', 'UTC', 540, 1020, 127, 28, 1, 28, 0, n % 8, n % 10 <> 0
+           'starttls', 'UTC', 540, 1020, 127, 28, 1, 28, 0, n % 8, n % 10 <> 0, 'admin'
     FROM generate_series(1, 2500) n;
     SELECT setval(pg_get_serial_sequence('mailboxes', 'id'), 2500);
     ANALYZE";

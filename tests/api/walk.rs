@@ -47,6 +47,8 @@ const ROUTES: &[(&str, &str, &str, Other)] = &[
     ("post", "/api/warmup/mailboxes/{id}/pause", "/api/warmup/mailboxes/3/pause", NotFound),
     ("post", "/api/warmup/mailboxes/{id}/resume", "/api/warmup/mailboxes/4/resume", NotFound),
     ("post", "/api/warmup/mailboxes/{id}/test", "/api/warmup/mailboxes/3/test", NotFound),
+    ("post", "/api/warmup/mailboxes/{id}/verification", "/api/warmup/mailboxes/3/verification", NotFound),
+    ("put", "/api/warmup/mailboxes/{id}/verification", "/api/warmup/mailboxes/3/verification", NotFound),
     ("get", "/api/warmup/pauses", "/api/warmup/pauses", OwnPart),
     ("delete", "/api/warmup/pauses", "/api/warmup/pauses?scope=domain&key=ben.test", NotFound),
     ("get", "/api/warmup/domains", "/api/warmup/domains", OwnPart),
@@ -96,6 +98,7 @@ pub fn body(method: &str, path: &str) -> Option<(&'static str, String)> {
             let file = "email,password,smtp_host,smtp_port\nb1@ben.test,mine,smtp.x.test,587\n";
             return Some(("text/csv", file.to_owned()));
         }
+        ("put", "/api/warmup/mailboxes/{id}/verification") => json!({"code": "2345-6789-ABCD"}).to_string(),
         ("patch", "/api/warmup/mailboxes/{id}") => json!({"dailyMax": 1}).to_string(),
         ("post", "/api/warmup/domains") => json!({"domain": "x.test", "user": "ann@x.test"}).to_string(),
         ("post", "/api/warmup/users") => json!({"email": "new@x.test", "role": "admin"}).to_string(),

@@ -97,9 +97,9 @@ impl LedgerWorld for PostgresWorld {
         const ENROL: &str = "
             INSERT INTO mailboxes (id, user_id, email, domain, username, sealed_password, smtp_host, smtp_port,
                                    smtp_security, timezone, window_start, window_end, days, ramp_start, ramp_step,
-                                   daily_max, reply_rate, shard)
+                                   daily_max, reply_rate, shard, verified_by)
             VALUES ($1, $2, 'box' || $1 || '@' || $3, $3, 'box', 'sealed', 'mail.test', 465, 'tls', 'UTC', 0, 1440, $5,
-                    $4, 0, $4, 0, 0)";
+                    $4, 0, $4, 0, 0, 'admin')";
         sqlx::query(ENROL)
             .bind(id)
             .bind(user)

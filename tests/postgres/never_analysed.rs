@@ -72,11 +72,11 @@ impl Fleet {
         const ENROL: &str = "
             INSERT INTO mailboxes (id, user_id, email, domain, username, sealed_password, smtp_host, smtp_port,
                                    smtp_security, timezone, window_start, window_end, days, ramp_start, ramp_step,
-                                   daily_max, reply_rate, shard)
+                                   daily_max, reply_rate, shard, verified_by)
             SELECT id, id / 2 + 1, 'box' || id || '@d.test', 'd' || id % 200 || '.test', 'box', 'sealed',
                    'mail' || id % 200 || '.test', 465, 'tls',
                    (ARRAY['UTC', 'Europe/Berlin', 'America/New_York', 'Africa/Nairobi'])[id % 4 + 1], 0, 1440, 127,
-                   3, 3, 30, 35, id % 256
+                   3, 3, 30, 35, id % 256, 'admin'
             FROM generate_series($1, $2) AS id";
         let pool = database.pool();
         sqlx::raw_sql(NO_AUTOVACUUM).execute(pool).await.unwrap();

@@ -110,9 +110,9 @@ async fn fill(world: &PostgresWorld) {
     const FILL: &str = "
         INSERT INTO mailboxes (id, user_id, email, domain, username, sealed_password, smtp_host, smtp_port,
                                smtp_security, timezone, window_start, window_end, days, ramp_start, ramp_step,
-                               daily_max, reply_rate, shard)
+                               daily_max, reply_rate, shard, verified_by)
         SELECT id, 1, 'box' || id || '@d.test', 'd.test', 'box', 'sealed', 'mail.test', 465, 'tls', 'UTC', 0, 1440, 127,
-               30, 0, 30, 0, 0
+               30, 0, 30, 0, 0, 'admin'
         FROM generate_series(2, $1) AS id";
     sqlx::query(FILL).bind(MAILBOXES).execute(world.pool()).await.unwrap();
 }

@@ -281,7 +281,9 @@ const UPDATE: &str = concat!(
             receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
             receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,
             changed_at = $1,
-            verified_by = COALESCE(new.verified_by, m.verified_by, (
+            -- A code, or a domain, speaks for the owner that it verified.
+            verified_by = COALESCE(new.verified_by, CASE
+                WHEN m.user_id = new.user_id OR m.verified_by NOT IN ('code', 'domain') THEN m.verified_by END, (
                 SELECT 'domain' FROM verified_domains v WHERE v.user_id = new.user_id AND v.domain = m.domain)),
             able_since = CASE WHEN old.reactivate OR new.enabled AND NOT m.enabled THEN $1 ELSE m.able_since END
         FROM new JOIN old USING (id) WHERE m.id = new.id

@@ -17,6 +17,8 @@ export function listen(changed) {
   byId("mailbox-pause").addEventListener("click", () => order("pause", changed));
   byId("mailbox-resume").addEventListener("click", () => order("resume", changed));
   byId("mailbox-test").addEventListener("click", test);
+  byId("mailbox-code").addEventListener("click", sendCode);
+  byId("mailbox-enter").addEventListener("click", () => enterCode(changed));
   byId("log-older").addEventListener("click", () => {
     if (nextPlace) places.push(nextPlace);
     changed();
@@ -77,6 +79,9 @@ function showStanding(detail, now) {
   byId("mailbox-pause").hidden = !["active", "off"].includes(detail.state);
   byId("mailbox-resume").hidden = !["paused", "disabled"].includes(detail.state) && detail.receives;
   byId("mailbox-test").hidden = detail.state === "removed";
+  for (const button of ["mailbox-code", "mailbox-enter"]) {
+    byId(button).hidden = Boolean(detail.verifiedBy) || detail.state === "removed";
+  }
 }
 
 function sends({ inFlight, sendsNextAt, because }, now) {
@@ -87,7 +92,7 @@ function sends({ inFlight, sendsNextAt, because }, now) {
 
 const receives = ({ receives, receiveReason, verifiedBy }) => {
   if (!receives) return `no: ${receiveReason ?? "not now"}`;
-  return verifiedBy ? "yes" : "from its owner’s mailboxes only: an admin has not confirmed its domain";
+  return verifiedBy ? "yes" : "from its owner’s mailboxes only: it is not verified";
 };
 
 function showFacts(detail, performance, now) {
@@ -210,6 +215,32 @@ async function resumed({ stillHeld }) {
     words.push(confirmed ? await ask(path, { method: "DELETE" }).then(ended, refused) : paused);
   }
   return words.join(" ");
+}
+
+async function sendCode() {
+  const verified = id;
+  write(byId("mailbox-said"), "A code is being sent to it.");
+  const sent = ({ email, outcome, expiresAt }) => {
+    const what = outcome === "sent" ? "A code was sent to" : "A code may have been sent to";
+    return `${what} ${email}: enter it before ${when(expiresAt)} UTC.`;
+  };
+  const said = await ask(`mailboxes/${id}/verification`, { method: "POST" }).then(sent, refused);
+  if (verified === id) write(byId("mailbox-said"), said);
+}
+
+async function enterCode(changed) {
+  const email = byId("mailbox-email").textContent;
+  const text = "Enter the code that it received: it then receives from other owners too.";
+  const { confirmed, written } = await confirm({ title: `Verify ${email}?`, text, action: "Verify", field: "Code" });
+  if (!confirmed) return;
+  const path = `mailboxes/${id}/verification`;
+  const verified = () => "It is verified.";
+  write(
+    byId("mailbox-said"),
+    await ask(path, { method: "PUT", body: { code: written ?? "" } }).then(verified).catch(refused),
+  );
+  changed();
+  byId("mailbox-email").focus();
 }
 
 async function test() {

@@ -17,7 +17,7 @@ use crate::{
         session::{Session, instant, table},
         watch::{Look, Watch},
     },
-    domain::id::MailboxId,
+    domain::{id::MailboxId, mailbox::domain_of},
 };
 
 #[derive(Debug, clap::Args)]
@@ -103,7 +103,9 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
     };
     let receives = match (&detail.receives, &detail.receive_reason) {
         (true, _) if detail.verified_by.is_none() => format!(
-            "from its owner's mailboxes only, it is not verified: `warmup domain verify DOMAIN --user {}`",
+            "from its owner's mailboxes only, it is not verified: `warmup mailbox verify {}`, or `warmup domain verify {} --user {}`",
+            status.email,
+            domain_of(&status.email),
             status.user
         ),
         (true, _) => "yes".to_owned(),

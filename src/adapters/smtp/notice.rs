@@ -1,0 +1,111 @@
+//! A mail for a person: one text, without the header that marks warm-up mails, so that no filter puts it aside. It goes
+//! through the same dialogue, address check, TLS rules and judgement as every mail.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use lettre::Address;
+use mail_builder::{
+    MessageBuilder,
+    headers::{address, raw::Raw, text::Text},
+};
+use secrecy::SecretString;
+
+use super::{
+    SmtpMailer, dialogue::Dialogue, message::Letter, patience::Patience, redact::redact, rehearsal::Candidate,
+    sasl::Login,
+};
+use crate::{
+    domain::{
+        address::unsendable,
+        content::one_line,
+        mailbox::Security,
+        outcome::{
+            Outcome, Reply,
+            judge::{Evidence, judge},
+        },
+    },
+    ports::Gate,
+};
+
+/// A mail for a person.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub sender: Candidate,
+    /// As recipients see the sender; may be empty.
+    pub sender_name: String,
+    pub recipient: String,
+    /// Without angle brackets.
+    pub message_id: String,
+    pub subject: String,
+    pub text: SecretString,
+    /// The `Date` header.
+    pub date: DateTime<Utc>,
+}
+
+impl SmtpMailer {
+    /// Submits `notice` once and returns the verdict, always within the whole mail's deadline.
+    pub async fn send_notice(&self, notice: &Notice, gate: &Gate) -> Outcome {
+        let patience = Patience {
+            clock: Arc::clone(&self.clock),
+            step: self.smtp_timeout,
+            deadline: self.clock.machine().after(self.mail_deadline),
+            cancel: gate.cancel.clone(),
+        };
+        let mut dialogue = Dialogue::new(&self.terms, &notice.sender.endpoint, patience, gate);
+        let mut secret = None;
+        let ended = self.submit_notice(notice, &mut dialogue, &mut secret).await;
+        let mut outcome = judge(dialogue.stage, ended.map_or_else(|evidence| evidence, Evidence::Reply));
+        if let Some(password) = &secret {
+            redact(&mut outcome, &notice.sender.username, password);
+        }
+        dialogue.part(&outcome).await;
+        outcome
+    }
+
+    async fn submit_notice(
+        &self,
+        notice: &Notice,
+        dialogue: &mut Dialogue<'_>,
+        secret: &mut Option<SecretString>,
+    ) -> Result<Reply, Evidence> {
+        let sender = &notice.sender;
+        if let Some(why) = unsendable(&sender.email) {
+            return Err(Evidence::SenderAddress(why));
+        }
+        if let Some(why) = unsendable(&notice.recipient) {
+            return Err(Evidence::PartnerAddress(why));
+        }
+        if sender.endpoint.security == Security::None && !self.allow_plaintext {
+            return Err(Evidence::PlaintextRefused);
+        }
+        let mut login = None;
+        if !sender.username.is_empty() {
+            let opened = self.opener.open(sender.mailbox, &sender.endpoint, &sender.sealed_password);
+            let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+            login = Login::new(&sender.username, password);
+        }
+        dialogue.submit(login.as_ref(), &letter(notice)?).await
+    }
+}
+
+fn letter(notice: &Notice) -> Result<Letter, Evidence> {
+    let parse = |text: &str| {
+        text.parse::<Address>().map_err(|error| Evidence::Unsendable(format!("{text:?} is no address: {error}")))
+    };
+    let name = one_line(&notice.sender_name);
+    let from = address::Address::new_address(Some(name).filter(|name| !name.is_empty()), notice.sender.email.as_str());
+    let mut bytes = Vec::new();
+    MessageBuilder::new()
+        .header("From", from)
+        .header("To", address::Address::new_address(None::<&str>, notice.recipient.as_str()))
+        .header("Subject", Text::new(one_line(&notice.subject)))
+        .date(notice.date.timestamp())
+        .message_id(notice.message_id.as_str())
+        // RFC 3834 section 5: an automatic reply to it would reach the operator's mailbox.
+        .header("Auto-Submitted", Raw::new("auto-generated"))
+        .text_body(secrecy::ExposeSecret::expose_secret(&notice.text))
+        .write_to(&mut bytes)
+        .map_err(|error| Evidence::Unsendable(error.to_string()))?;
+    Ok(Letter { from: parse(&notice.sender.email)?, to: parse(&notice.recipient)?, bytes })
+}
