@@ -67,5 +67,7 @@ mod threads;
 mod tls;
 #[path = "fleet/truth.rs"]
 mod truth;
+#[path = "fleet/verification.rs"]
+mod verification;
 #[path = "fleet/workers.rs"]
 mod workers;

@@ -38,6 +38,8 @@ fn all() -> String {
         disabled: 1,
         in_flight: 2,
         hosts_paused: 1,
+        hosts_suspected: 1,
+        unverified: 2,
         caps_short: 0,
         running: true,
         set_back: false,

@@ -78,6 +78,7 @@ pub async fn revoke(
     let revoked = domains::revoke(&mut transaction, id, &domain, by, now).await?;
     let mailboxes = revoked.ok_or_else(|| DomainError::Unknown(domain.clone()))?.len();
     transaction.commit().await?;
+    census::mark(pool).await;
     Ok(DomainChange { domain, user: user.to_owned(), mailboxes })
 }
 

@@ -81,6 +81,9 @@ fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
         let mailboxes = count(today.starting as usize, "mailbox", "mailboxes");
         writeln!(text, "{:10} {mailboxes} enrolled, resumed or started less than one cooldown ago", "starting")?;
     }
+    if status.unverified > 0 {
+        writeln!(text, "{:10} {}", "unverified", unverified(status))?;
+    }
     writeln!(text, "{:10} {}", "shards", owners(status))?;
     for SlowHost { host, since } in &status.slow_hosts {
         let since = instant(*since);
@@ -101,6 +104,22 @@ fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
         write!(text, "\n{}", batches(status))?;
     }
     Ok(text)
+}
+
+/// The mailboxes that only their owner's mailboxes write to, and the commands that change that.
+fn unverified(status: &FleetStatus) -> String {
+    let which = match status.unverified {
+        1 => "1 mailbox is not verified and receives only from its owner's mailboxes".to_owned(),
+        many => format!("{many} mailboxes are not verified and receive only from their owners' mailboxes"),
+    };
+    let mut examples = status.unverified_examples.join(", ");
+    let more = status.unverified - status.unverified_examples.len() as i64;
+    if more > 0 {
+        examples += &format!(" and {more} more");
+    }
+    format!(
+        "{which}: {examples}. To verify: `warmup mailbox verify ADDRESS`, or `warmup domain verify DOMAIN --user ADDRESS`"
+    )
 }
 
 fn owners(status: &FleetStatus) -> String {

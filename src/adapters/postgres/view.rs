@@ -42,7 +42,8 @@ pub use self::{
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
     troubles::{
-        HinderedWorker, PausedPlace, RefusedResults, hindered_workers, paused_hosts, paused_places, refused_results,
+        HinderedWorker, PausedPlace, RefusedResults, UnverifiedMailboxes, hindered_workers, paused_hosts,
+        paused_places, refused_results, suspected_hosts, unverified_mailboxes,
     },
     upkeep::{Upkeep, upkeep},
 };

@@ -36,6 +36,10 @@ pub struct FleetStatus {
     pub off: i64,
     pub paused: i64,
     pub disabled: i64,
+    /// Those that are not verified: they receive from their owner's mailboxes only.
+    pub unverified: i64,
+    /// The addresses of the first three of those.
+    pub unverified_examples: Vec<String>,
     pub today: TodayStatus,
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
@@ -103,6 +107,7 @@ pub async fn fleet_status(
     warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
     warnings.extend(shortfalls(pool, settings, None).await?.iter().map(ToString::to_string));
     let slow_hosts = view::slow_hosts(pool, now).await?;
+    let unverified = view::unverified_mailboxes(pool).await?;
     let owner = |(worker_id, shards)| ShardOwner { worker_id, shards };
     Ok(FleetStatus {
         running: fleet.running,
@@ -112,6 +117,8 @@ pub async fn fleet_status(
         off: totals.off,
         paused: totals.paused,
         disabled: totals.disabled,
+        unverified: unverified.count,
+        unverified_examples: unverified.examples,
         today: TodayStatus::of(&totals),
         in_flight: fleet.in_flight,
         shards: fleet.shards.into_iter().map(owner).collect(),

@@ -39,6 +39,8 @@ pub async fn fleet_gauges(
         disabled: tally.totals.disabled,
         in_flight,
         hosts_paused,
+        hosts_suspected: view::suspected_hosts(pool, now).await?,
+        unverified: view::unverified_mailboxes(pool).await?.count,
         caps_short: caps_short as i64,
         running,
         set_back: view::is_set_back(pool).await?,

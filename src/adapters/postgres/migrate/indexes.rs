@@ -20,7 +20,7 @@ struct Index {
     replaces: Option<&'static str>,
 }
 
-const INDEXES: [Index; 4] = [
+const INDEXES: [Index; 5] = [
     // A statement that knows mailbox and day finds the row by this index as exactly as by the primary key. An index of the
     // day alone is a trap: estimates that are out of date make the planner read a whole day of the fleet for one mailbox.
     Index { name: "mailbox_days_by_day", on: "mailbox_days (day, mailbox_id)", replaces: Some("mailbox_days_day") },
@@ -32,6 +32,8 @@ const INDEXES: [Index; 4] = [
         on: "scheduled_replies (due_at) WHERE state NOT IN ('waiting', 'claimed')",
         replaces: None,
     },
+    // Each scrape and each status counts them, and mostly there are few.
+    Index { name: "mailboxes_unverified", on: "mailboxes (id) WHERE verified_by IS NULL", replaces: None },
 ];
 
 /// Builds the indexes that are missing or invalid, and returns how many. Blocks no reader and no writer, but takes as long as

@@ -6,6 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
+use crate::domain::outcome::blame::REFUSES_PARTNERS;
+
 /// A mail host or a domain whose mailboxes wait.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct PausedPlace {
@@ -56,6 +58,30 @@ pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx
             SELECT regexp_replace(key, ':[0-9]+$', '') FROM owner_pauses WHERE scope = 'host' AND until > $1
         ) AS paused";
     sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
+}
+
+/// Returns how many mail hosts rest at `now` because they refused most of their partners, counted per owner.
+pub async fn suspected_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    const COUNT: &str = "
+        SELECT count(*) FROM owner_pauses WHERE scope = 'host' AND reason = $2 AND until > $1";
+    sqlx::query_scalar(COUNT).bind(now).bind(REFUSES_PARTNERS).fetch_one(pool).await
+}
+
+/// Mailboxes that receive from their owner's mailboxes only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct UnverifiedMailboxes {
+    pub count: i64,
+    /// The addresses of the first three, by id.
+    pub examples: Vec<String>,
+}
+
+/// Reads the mailboxes that are not verified, but for the removed ones.
+pub async fn unverified_mailboxes(pool: &PgPool) -> Result<UnverifiedMailboxes, sqlx::Error> {
+    const UNVERIFIED: &str = "
+        SELECT (SELECT count(*) FROM mailboxes WHERE verified_by IS NULL AND state <> 'removed') AS count,
+               ARRAY(SELECT email FROM mailboxes WHERE verified_by IS NULL AND state <> 'removed' ORDER BY id LIMIT 3)
+                   AS examples";
+    sqlx::query_as(UNVERIFIED).fetch_one(pool).await
 }
 
 /// A worker that does not do its part, as its last heartbeat has it.
