@@ -96,6 +96,7 @@ kinds! {
         SenderLimitedHourly: "a host refused a sender that had reached its limit of an hour",
         SenderLimitedDaily: "a host refused a sender that had reached its limit of a day",
         LimitedSenderAccepted: "a host accepted mail again of a sender that had reached its limit",
+        WrongPassword: "a host that several owners use refused a password of one of them",
         AuthRefused: "a host let a mailbox not in (535)",
         Unreachable: "a host could not be reached",
         Resolving: "a host's name took long",

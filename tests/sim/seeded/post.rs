@@ -15,9 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use warmup::{
-    domain::outcome::{
-        Reply, Stage,
-        judge::{Evidence, judge},
+    domain::{
+        id::UserId,
+        outcome::{
+            Reply, Stage,
+            judge::{Evidence, judge},
+        },
     },
     ports::{Clock, Delivery, Entropy, Gate, Mailer, Outgoing, entropy::Purpose},
 };
@@ -130,9 +133,9 @@ impl Hosts {
         self.moods.lock().unwrap().retain(|(of, in_it, _)| of != host || *in_it != mood);
     }
 
-    /// Says whether a host is in any mood or makes claims, so that a mail to it may fail or take long.
-    pub fn is_in_trouble(&self, host: &str) -> bool {
-        self.moods.lock().unwrap().iter().any(|(of, ..)| of == host) || self.claims.concern(host)
+    /// Says whether a host is in any mood or makes claims that concern `user`, so that a mail to it may fail or take long.
+    pub fn is_in_trouble(&self, host: &str, user: UserId) -> bool {
+        self.moods.lock().unwrap().iter().any(|(of, ..)| of == host) || self.claims.concern(host, user)
     }
 
     fn percent(&self, host: &str, mood: Mood) -> u64 {
@@ -254,6 +257,10 @@ impl Post {
         }
         reached.set(Stage::Auth);
         self.step(1, 30).await;
+        if self.hosts.claims.refuse_password_of(mail) {
+            self.claims(mail, Cause::Password, Fault::WrongPassword);
+            return reply(535, [5, 7, 8], "username and password not accepted");
+        }
         if self.feels(mail, Mood::AuthRefused) {
             return reply(535, [5, 7, 8], "authentication failed");
         }

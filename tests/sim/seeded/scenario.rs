@@ -133,6 +133,8 @@ pub enum What {
     Lies(&'static str, u64),
     /// A host limits each of its senders.
     Limits(&'static str, SenderLimit),
+    /// A host refuses the passwords of a user.
+    WrongPasswords(&'static str, i64),
     Ordered {
         running: bool,
         heard: bool,

@@ -7,7 +7,7 @@
 //! sending, ramp   a failed mail of the same owner; of a sender that reached its host's limit, only its own
 //!                 a failure of its own mail host before AUTH, or mails of two owners that failed there
 //! receiving       a failed mail to it, if its sender is of the same owner or at the same host; if the hosts of two owners
-//!                 refused it; or if our own check refused it. A sender's limit concerns no partner.
+//!                 refused it; or if our own check refused it. A sender's limit and a wrong password concern no partner.
 //! a pair avoided  a host is kept from a partner only after it refused a mail to that partner
 //! an event        names only a mailbox that the settlement may harm, or that sends again
 //! ```
@@ -69,7 +69,7 @@ impl Failure {
     }
 
     fn may_exclude(&self, partner: MailboxId, owners: &Owners) -> bool {
-        let is_about_partner = self.cause != Some(Cause::Limit);
+        let is_about_partner = !matches!(self.cause, Some(Cause::Limit | Cause::Password));
         let is_own = self.sender.user == self.partner.user || place(&self.sender) == place(&self.partner);
         let is_agreed = || owners.refused_by.get(&partner).is_some_and(|owners| owners.len() > 1);
         self.partner.id == partner && is_about_partner && (is_own || self.is_our_finding || is_agreed())

@@ -1,5 +1,6 @@
-//! Claims of mail hosts that may be wrong or concern one sender: a host lies about partners, and hosts limit their senders. The
-//! checker receives the cause of each refusal, so it knows which mailboxes the refusal may concern.
+//! Claims of mail hosts that may be wrong or concern one owner: a host lies about partners, hosts limit their senders, and a
+//! host refuses the passwords of one owner. The checker receives the cause of each refusal, so it knows which mailboxes the
+//! refusal may concern.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +10,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
     domain::{
-        id::MailboxId,
+        id::{MailboxId, UserId},
         outcome::{Reply, Stage},
     },
     ports::Outgoing,
@@ -79,6 +80,8 @@ pub enum Cause {
     Lie,
     /// The sender has reached the host's limit.
     Limit,
+    /// The owner's passwords are wrong.
+    Password,
 }
 
 /// The claims that hosts make now.
@@ -87,6 +90,8 @@ pub struct Claims {
     /// Lying hosts, with the share of partners in percent.
     lies: Mutex<Vec<(String, u64)>>,
     limits: Mutex<BTreeMap<String, SenderLimit>>,
+    /// Hosts that refuse the passwords of an owner.
+    passwords: Mutex<BTreeSet<(String, UserId)>>,
     /// When each sender's mails were accepted by a host with a limit.
     accepted: Mutex<BTreeMap<MailboxId, Vec<DateTime<Utc>>>>,
     /// Senders that reached a limit and have had no mail accepted since.
@@ -110,9 +115,26 @@ impl Claims {
         };
     }
 
-    /// Says whether a claim of `host` may stop a mail.
-    pub fn concern(&self, host: &str) -> bool {
-        self.lies.lock().unwrap().iter().any(|(of, _)| of == host) || self.limits.lock().unwrap().contains_key(host)
+    /// Lets `host` refuse the passwords of `user`, or no longer.
+    pub fn refuse_passwords(&self, host: &str, user: UserId, are_wrong: bool) {
+        let (mut passwords, key) = (self.passwords.lock().unwrap(), (host.to_owned(), user));
+        if are_wrong {
+            passwords.insert(key)
+        } else {
+            passwords.remove(&key)
+        };
+    }
+
+    /// Says whether the host of `mail` refuses the password of its sender.
+    pub fn refuse_password_of(&self, mail: &Outgoing) -> bool {
+        self.passwords.lock().unwrap().contains(&(mail.flight.endpoint.host.clone(), mail.flight.user))
+    }
+
+    /// Says whether a claim of `host` may stop a mail of `user`.
+    pub fn concern(&self, host: &str, user: UserId) -> bool {
+        self.lies.lock().unwrap().iter().any(|(of, _)| of == host)
+            || self.limits.lock().unwrap().contains_key(host)
+            || self.passwords.lock().unwrap().contains(&(host.to_owned(), user))
     }
 
     /// Returns the host's reply if it lies about the partner of `mail`. A partner is lied about each time or never; `dice`

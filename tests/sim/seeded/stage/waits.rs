@@ -83,7 +83,7 @@ impl Stage {
             && mailbox.has_daily_room
             && due(mailbox.quota, row.reserved, Share::at(now, planned)) > 0
             && u32::from(row.attempts) < 2 * u32::from(mailbox.quota)
-            && !self.hosts.is_in_trouble(&mailbox.host)
+            && !self.hosts.is_in_trouble(&mailbox.host, mailbox.user)
             && !self.scenario.host_limits.contains(&*mailbox.host)
             && !self.judge.is_flying(mailbox.id)
             && self.judge.cool_from(mailbox.id).is_none_or(|cool| cool <= now);

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use warmup::{
     adapters::memory::world::Standing,
     domain::{
-        id::{MailboxId, WorkerId},
+        id::{MailboxId, UserId, WorkerId},
         shard::all_shards,
     },
     ports::{Bell, Ledger, orders::Ring},
@@ -66,6 +66,11 @@ impl Stage {
                 self.hosts.claims.limit(host, Some(limit));
                 self.until(to_ms).await;
                 self.hosts.claims.limit(host, None);
+            }
+            What::WrongPasswords(host, user) => {
+                self.hosts.claims.refuse_passwords(host, UserId(user), true);
+                self.until(to_ms).await;
+                self.hosts.claims.refuse_passwords(host, UserId(user), false);
             }
             what => {
                 self.operate(what).await;
