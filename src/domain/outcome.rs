@@ -1,12 +1,13 @@
 //! What became of one mail, and what its answer says about whom.
 //!
 //! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`. What several
-//! answers lead to that one alone does not stands in `outcome/standing.rs`.
+//! answers lead to that one alone does not stands in `outcome/standing.rs`, and in `outcome/refusals.rs` for refusals in a row.
 
 pub mod blame;
 pub mod breaker;
 pub mod judge;
 pub mod named_wait;
+pub mod refusals;
 pub mod stalls;
 pub mod standing;
 pub mod table;

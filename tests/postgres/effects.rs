@@ -10,6 +10,7 @@ use warmup_support::conformance::ledger::{Life, ask, end, enrol};
 use crate::ledger::{PostgresWorld, racing_world};
 
 const HOUR: Measure = Measure::Pause(Duration::from_secs(3600));
+const WORDS: &str = "last result: auth: 554 what the server said";
 const ONE_PM: &str = "2026-11-24 13:00:00+00";
 
 /// A mailbox as a sender and as a partner.
@@ -110,7 +111,7 @@ async fn a_paused_sender_has_a_reason_an_end_and_an_event() {
     let (state, reason) = ("paused".to_owned(), Some("auth-temporary".to_owned()));
     left.assert_only(1, Row { state, reason, paused_until: one_pm(), ..Row::usual() });
     assert_eq!(left.pauses, []);
-    left.assert_told(&[("sender-paused", Some(1), "auth-temporary", &format!("until {ONE_PM}"))]);
+    left.assert_told(&[("sender-paused", Some(1), "auth-temporary", &format!("until {ONE_PM}; {WORDS}"))]);
 }
 
 #[tokio::test]
@@ -120,7 +121,7 @@ async fn a_disabled_sender_has_a_reason_and_no_end() {
     let (state, reason) = ("disabled".to_owned(), Some("auth-refused".to_owned()));
     left.assert_only(1, Row { state, reason, ..Row::usual() });
     assert_eq!(left.pauses, [], "one is no wave");
-    left.assert_told(&[("sender-disabled", Some(1), "auth-refused", "")]);
+    left.assert_told(&[("sender-disabled", Some(1), "auth-refused", WORDS)]);
 }
 
 #[tokio::test]

@@ -9,9 +9,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use warmup::{
-    adapters::postgres::{PostgresLedger, PostgresMailboxes},
+    adapters::postgres::{
+        PostgresLedger, PostgresMailboxes,
+        standing::{Change, change},
+    },
     domain::{
-        id::{RunId, WorkerId},
+        id::{MailboxId, RunId, WorkerId},
         ramp::Ramp,
     },
     ports::{Ledger, Mailboxes, ReserveBatch},
@@ -266,10 +269,16 @@ impl LedgerWorld for PostgresWorld {
         self.run(SET, mailbox, i64::from(port)).await;
     }
 
+    async fn resume(&self, mailbox: i64) {
+        let mut connection = self.pool().acquire().await.unwrap();
+        change(&mut connection, Change::Resume, &[MailboxId(mailbox)], "operator", noon()).await.unwrap();
+    }
+
     async fn resume_host(&self, host: &str) {
         const RESUME: &str = "
             WITH forgotten AS (DELETE FROM pauses WHERE split_part(regexp_replace(key, '^[0-9]+/', ''), ':', 1) = lower($1))
-            UPDATE mailboxes SET state = 'active', reason = NULL, paused_until = NULL WHERE lower(smtp_host) = lower($1)";
+            UPDATE mailboxes SET state = 'active', reason = NULL, paused_until = NULL, refusals = 0
+            WHERE lower(smtp_host) = lower($1)";
         sqlx::query(RESUME).bind(host).execute(self.pool()).await.unwrap();
     }
 

@@ -189,6 +189,10 @@ impl LedgerWorld for InMemory {
         });
     }
 
+    async fn resume(&self, mailbox: i64) {
+        self.world.resume(MailboxId(mailbox));
+    }
+
     async fn resume_host(&self, host: &str) {
         self.world.resume_host(host);
     }

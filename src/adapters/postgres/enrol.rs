@@ -48,7 +48,8 @@ pub struct Entry {
     pub profile: Profile,
     /// None leaves the stored one.
     pub sealed_password: Option<Vec<u8>>,
-    /// What it logs in with was changed: where its old access had disabled it, it becomes active again.
+    /// What it logs in with was changed: where its old access had disabled it, or its host had refused it in a row, it becomes
+    /// active again.
     pub new_access: bool,
     /// Why it receives from other owners from now on; none leaves that to what is stored, and to the user's confirmed domains.
     pub verified_by: Option<&'static str>,
@@ -263,7 +264,8 @@ const UPDATE: &str = concat!(
     old AS MATERIALIZED (
         SELECT m.id, m.state = 'removed' AS removed,
                m.state = 'removed'
-               OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($27) AS reactivate
+               OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($27)
+               OR m.state = 'paused' AND new.new_access AND m.reason = 'refused-in-a-row' AS reactivate
         FROM mailboxes m JOIN new USING (id) ORDER BY m.id FOR UPDATE OF m),
     written AS (
         UPDATE mailboxes m SET
@@ -277,6 +279,7 @@ const UPDATE: &str = concat!(
             state = CASE WHEN old.reactivate THEN 'active' ELSE m.state END,
             reason = CASE WHEN NOT old.reactivate THEN m.reason END,
             paused_until = CASE WHEN NOT old.reactivate THEN m.paused_until END,
+            refusals = CASE WHEN old.reactivate OR new.new_access THEN 0 ELSE m.refusals END,
             receives = m.receives OR old.removed,
             receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
             receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,

@@ -17,6 +17,7 @@ use crate::{
         outcome::{
             Fate, Measure, Outcome, Stage,
             breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
+            refusals::{PAIR_PAUSES_MINUTES, RefusalTarget, SENDER_PAUSES_MINUTES},
             stalls::STALLED_MAILBOXES,
             standing::Mark,
         },
@@ -89,6 +90,9 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(REFUSALS_MOST as i32)
         .bind(STALLED_MAILBOXES as i32)
         .bind(column(results, |r| r.mail.message_id.clone()))
+        .bind(column(results, refused))
+        .bind(SENDER_PAUSES_MINUTES.to_vec())
+        .bind(PAIR_PAUSES_MINUTES.to_vec())
 }
 
 /// Binds how each mail ended: $1 to $10 of a statement about results.
@@ -158,7 +162,9 @@ fn reason(result: &Settlement) -> Option<String> {
 
 fn notes(result: &Settlement) -> Option<String> {
     let Outcome { stage, note, .. } = &result.outcome;
-    let words = || note.chars().filter(|c| *c != '\0').take(NOTE_CHARS).collect::<String>();
+    // A host's words reach logs and terminals: they hold no control character.
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let words = || note.chars().map(printable).take(NOTE_CHARS).collect::<String>();
     (!note.is_empty()).then(|| format!("{}: {}", stage.as_str(), words()))
 }
 
@@ -170,6 +176,12 @@ fn mark(result: &Settlement) -> Option<&'static str> {
         true => Some("reduced"),
         false => result.outcome.mark().map(Mark::as_str),
     }
+}
+
+/// A result that was reduced carries no more than its row and the counters need.
+fn refused(result: &Settlement) -> Option<&'static str> {
+    let target = result.outcome.refusal_target().filter(|_| !result.is_reduced);
+    target.map(RefusalTarget::as_str)
 }
 
 /// From AUTH on: what a host answered before says nothing about a mail.

@@ -137,6 +137,34 @@ marks AS MATERIALIZED (
     ) AS each
     GROUP BY id
 ),
+-- Refusals in a row (domain/outcome/refusals.rs): of each sender those since its last mail that was taken, and the last one that
+-- was not. A mail that is taken ends a count; senders that have none are not locked for it. Only one mail of a mailbox is on its
+-- way at a time, so our snapshot shows the count, unless an answer comes late.
+refused_senders AS MATERIALIZED (
+    SELECT mailbox_id AS id, max(at) AS at, bool_or(fate = 'sent') AS is_taken,
+           array_agg(at ORDER BY at, flight) FILTER (WHERE counts) AS times,
+           array_agg(refused ORDER BY at, flight) FILTER (WHERE counts) AS targets,
+           max(at) FILTER (WHERE fails) AS failed_at,
+           (array_agg(reason ORDER BY at DESC, flight DESC) FILTER (WHERE fails))[1] AS failed_for,
+           (array_agg(words ORDER BY at DESC, flight DESC) FILTER (WHERE fails))[1] AS words
+    FROM (
+        SELECT e.mailbox_id, e.flight, e.fate, r.at, r.refused, r.reason,
+               r.refused IS NOT NULL AND (taken_at < r.at) IS NOT FALSE AS counts,
+               e.fate = 'refused' AND r.reason NOT IN ('cancelled', 'lease-lost') AND r.mark IS DISTINCT FROM 'reduced' AS fails,
+               concat_ws(' ', split_part(r.notes, ': ', 1) || ':', r.smtp_code, r.enhanced,
+                         left(substr(r.notes, strpos(r.notes, ': ') + 2), 500)) AS words
+        FROM (
+            SELECT ends.*, max(results.at) FILTER (WHERE ends.fate = 'sent') OVER (PARTITION BY ends.mailbox_id) AS taken_at
+            FROM ends JOIN results ON results.flight = ends.flight
+        ) AS e
+        JOIN results r ON r.flight = e.flight
+    ) AS each
+    GROUP BY mailbox_id
+    HAVING bool_or(fails) OR mailbox_id IN (
+        SELECT id FROM mailboxes m
+        WHERE m.id = ANY (ARRAY(SELECT mailbox_id FROM ends WHERE ends.fate = 'sent')) AND m.refusals > 0
+    )
+),
 -- What the answers say about hosts as a whole, and about the logins of one owner at one host, port and security: a row each.
 -- Refused before the last one that was let in is refused for its own reason; where the breaker is open, nobody is.
 said AS MATERIALIZED (
@@ -234,12 +262,16 @@ returning_ones AS MATERIALIZED (
 touched AS MATERIALIZED (
     SELECT id, sends_until, receives_until, sends_reason, receives_reason, strikes, eases, at FROM marks
     UNION ALL
-    SELECT id, NULL, NULL, NULL, NULL, 0, 0, at FROM returning_ones WHERE id NOT IN (SELECT id FROM marks)
+    SELECT id, NULL, NULL, NULL, NULL, 0, 0, max(at) FROM (
+        SELECT id, at FROM returning_ones UNION ALL SELECT id, at FROM refused_senders
+    ) AS others
+    WHERE id NOT IN (SELECT id FROM marks)
+    GROUP BY id
 ),
 -- These mailboxes as they stand under our lock, each with its strikes before and after. By an array, so that they are read by key
 -- however many the planner expects.
 boxes AS MATERIALIZED (
-    SELECT marks.*, m.state, m.reason AS stopped_for, lower(m.smtp_host) AS host,
+    SELECT marks.*, m.state, m.refusals, m.reason AS stopped_for, lower(m.smtp_host) AS host,
            login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) AS login, m.paused_until, m.receives, m.receive_until,
            m.eased_at, m.grown,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota, m.ramp_start, m.ramp_step,
@@ -485,7 +517,9 @@ owners_told AS (
 -- Only what ends later than what is there changes anything: neither a disabling, nor the operator's own pause (one
 -- without an end), nor a longer one is touched, and an event is told exactly when something changed.
 rulings AS MATERIALIZED (
-    SELECT b.id, b.at, b.sends_reason, b.receives_reason, b.receives_until, rested.until AS sends_until, b.quota,
+    SELECT b.id, b.at, b.receives_reason, b.receives_until, rested.until AS sends_until, b.quota,
+           CASE WHEN repeated.until > COALESCE(own.until, '-infinity') THEN 'refused-in-a-row' ELSE b.sends_reason END AS sends_reason,
+           LEAST(counted.before + COALESCE(cardinality(s.times), 0), 1000) AS refusals, s.failed_at, s.failed_for, s.words,
            CASE WHEN had + strikes >= 6 THEN 0 ELSE had + strikes END AS strikes,
            CASE WHEN had + strikes BETWEEN 1 AND 5 THEN first_strike END AS struck_at,
            b.state IN ('active', 'paused') AND rested.until IS NOT NULL
@@ -498,11 +532,24 @@ rulings AS MATERIALIZED (
            b.state = 'disabled' AND EXISTS (
                SELECT FROM mending WHERE mending.key IN (b.host, b.login) AND mending.restored ? b.id::text
            ) AS returns
-    FROM boxes b,
-    LATERAL (
+    FROM boxes b
+    CROSS JOIN rules
+    LEFT JOIN refused_senders s ON s.id = b.id
+    CROSS JOIN LATERAL (
         SELECT GREATEST(b.sends_until, CASE WHEN had + strikes >= 6 AND strikes > 0 THEN b.at + interval '24 hours' END) AS until
-    ) AS rested,
-    LATERAL (
+    ) AS own
+    CROSS JOIN LATERAL (SELECT CASE WHEN s.is_taken THEN 0 ELSE b.refusals END AS before) AS counted
+    CROSS JOIN LATERAL (
+        SELECT max(refusal.at + make_interval(mins => pause.minutes)) FILTER (WHERE pause.minutes > 0) AS until
+        FROM unnest(s.times, s.targets) WITH ORDINALITY AS refusal (at, target, n)
+        CROSS JOIN LATERAL (
+            SELECT CASE refusal.target
+                WHEN 'pair' THEN pair_pauses[LEAST(counted.before + refusal.n, cardinality(pair_pauses))]
+                ELSE sender_pauses[LEAST(counted.before + refusal.n, cardinality(sender_pauses))] END AS minutes
+        ) AS pause
+    ) AS repeated
+    CROSS JOIN LATERAL (SELECT GREATEST(own.until, repeated.until) AS until) AS rested
+    CROSS JOIN LATERAL (
         SELECT CASE WHEN ramp_step > 0 THEN GREATEST(0, ((quota + 1) / 2 - ramp_start) / ramp_step) ELSE b.grown END AS grown
     ) AS half
 ),
@@ -516,12 +563,17 @@ marked AS (
         receive_reason = CASE WHEN excluded THEN receives_reason ELSE m.receive_reason END,
         receive_until = CASE WHEN NOT excluded THEN m.receive_until
                              WHEN receives_until < 'infinity' THEN receives_until END,
-        strikes = r.strikes, struck_at = r.struck_at,
+        strikes = r.strikes, struck_at = r.struck_at, refusals = r.refusals,
+        refused_at = COALESCE(r.failed_at, m.refused_at),
+        refused_reason = CASE WHEN r.failed_at IS NULL THEN m.refused_reason ELSE r.failed_for END,
+        refused_words = CASE WHEN r.failed_at IS NULL THEN m.refused_words ELSE r.words END,
         grown = CASE WHEN eased THEN eased_to ELSE m.grown END,
         eased_at = CASE WHEN eased THEN r.at ELSE m.eased_at END,
         changed_at = CASE WHEN stops OR excluded OR eased OR returns THEN r.at ELSE m.changed_at END
     FROM rulings r
-    WHERE m.id = r.id AND (stops OR excluded OR eased OR returns OR (m.strikes, m.struck_at) IS DISTINCT FROM (r.strikes, r.struck_at))
+    WHERE m.id = r.id
+      AND (stops OR excluded OR eased OR returns OR r.failed_at IS NOT NULL
+           OR (m.strikes, m.struck_at, m.refusals) IS DISTINCT FROM (r.strikes, r.struck_at, r.refusals))
 ),
 alerts AS (
     SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
@@ -536,7 +588,9 @@ alerts AS (
 told AS (
     INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
     SELECT at, CASE sends_until WHEN 'infinity' THEN 'sender-disabled' ELSE 'sender-paused' END, id, NULL::bigint, sends_reason,
-           CASE WHEN sends_until < 'infinity' THEN 'until ' || sends_until ELSE '' END
+           concat_ws('; ', CASE WHEN sends_until < 'infinity' THEN 'until ' || sends_until END,
+                     CASE WHEN sends_reason = 'refused-in-a-row' THEN refusals || ' refusals in a row' END,
+                     'last result: ' || NULLIF(concat_ws(', ', NULLIF(failed_for, sends_reason), NULLIF(words, '')), ''))
     FROM rulings
     WHERE stops
     UNION ALL
@@ -562,7 +616,7 @@ told AS (
     UNION ALL
     SELECT r.at, 'result-reduced', e.mailbox_id, NULL, COALESCE(r.reason, r.fate), COALESCE(r.notes, '')
     FROM ends e JOIN results r ON r.flight = e.flight WHERE r.mark = 'reduced'
-    RETURNING kind, reason, detail, user_id
+    RETURNING at, kind, mailbox_id, reason, detail, user_id
 ),
 -- A late refusal gives nothing back to the user's day: whether it took a place there went with its flight. So a limit
 -- errs on the side of fewer.
@@ -645,4 +699,13 @@ SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM corrected) AS changed
        (SELECT count(*) FROM flights WHERE fate = 'unstarted') AS released,
        ARRAY(SELECT kind || ': ' || detail || ' (' || reason || COALESCE(', user ' || user_id, '') || ')' FROM told
              WHERE kind IN ('host-paused', 'host-recovered'))
-       || ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM owners_told) AS warnings
+       || ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM owners_told)
+       -- Each mailbox that is disabled, and the first refusal of its kind within a day.
+       || ARRAY(SELECT format('%s: mailbox %s, %s (%s)', kind, mailbox_id, detail, reason) FROM (
+              SELECT told.*, row_number() OVER (PARTITION BY kind, reason ORDER BY mailbox_id) AS place FROM told
+              WHERE kind IN ('sender-disabled', 'sender-paused', 'mail-alert')
+          ) AS stopped
+          WHERE kind = 'sender-disabled' OR place = 1 AND NOT EXISTS (
+              SELECT FROM events t
+              WHERE t.kind = stopped.kind AND t.reason = stopped.reason AND t.at > stopped.at - interval '24 hours'
+          )) AS warnings

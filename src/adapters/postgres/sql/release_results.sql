@@ -6,11 +6,12 @@ WITH results AS MATERIALIZED (
            NULL::timestamptz AS host_until, NULL::timestamptz AS domain_until,
            NULL::timestamptz AS reply_due, NULL::timestamptz AS reply_until,
            NULL::text AS mark, NULL::bool AS let_in, NULL::text AS trace, NULL::int AS answered, NULL::int AS stalled,
-           message_id
+           message_id, NULL::text AS refused
     FROM in_flight
     WHERE run = $1 AND message_id = ANY ($2::text[])
 ),
 -- Nothing is counted against anybody here.
 rules AS (
-    SELECT NULL::int AS refused_share, NULL::int AS refusals_least, NULL::int AS refusals_most, NULL::int AS stalled_mailboxes
+    SELECT NULL::int AS refused_share, NULL::int AS refusals_least, NULL::int AS refusals_most, NULL::int AS stalled_mailboxes,
+           NULL::int[] AS sender_pauses, NULL::int[] AS pair_pauses
 ),

@@ -10,16 +10,19 @@
 -- $23 refused_share int (percent), $24 refusals_least, $25 refusals_most, $26 stalled_mailboxes int: domain/outcome/breaker.rs
 -- and stalls.rs
 -- $27 message_id text[]: an id may name another mail after a set-back, a Message-ID never does
+-- $28 refused text[]: `sender` or `pair`, if it counts as a refusal in a row; $29 sender_pauses, $30 pair_pauses int[] (minutes):
+-- domain/outcome/refusals.rs
 WITH results AS MATERIALIZED (
     SELECT *
     FROM unnest($1::bigint[], $2::date[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::text[],
                 $8::int[], $9::text[], $10::text[], $11::bigint[], $12::text[]::timestamptz[],
                 $13::text[]::timestamptz[], $14::text[]::timestamptz[], $15::text[]::timestamptz[], $16::timestamptz[],
-                $17::timestamptz[], $18::text[], $19::bool[], $20::text[], $21::int[], $22::int[], $27::text[])
+                $17::timestamptz[], $18::text[], $19::bool[], $20::text[], $21::int[], $22::int[], $27::text[], $28::text[])
         AS result (flight, day, fate, at, latency_ms, next_at, reason, smtp_code, enhanced, notes, batch,
                    sender_until, partner_until, host_until, domain_until, reply_due, reply_until, mark, let_in, trace, answered,
-                   stalled, message_id)
+                   stalled, message_id, refused)
 ),
 rules AS (
-    SELECT $23::int AS refused_share, $24::int AS refusals_least, $25::int AS refusals_most, $26::int AS stalled_mailboxes
+    SELECT $23::int AS refused_share, $24::int AS refusals_least, $25::int AS refusals_most, $26::int AS stalled_mailboxes,
+           $29::int[] AS sender_pauses, $30::int[] AS pair_pauses
 ),

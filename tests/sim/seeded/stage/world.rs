@@ -163,9 +163,7 @@ impl Stage {
     }
 
     fn resume(&self, mailbox: MailboxId) {
-        self.world.change(mailbox, |mailbox| {
-            (mailbox.sending, mailbox.receiving) = (Standing::Active, Standing::Active);
-        });
+        self.world.resume(mailbox);
     }
 
     /// The hosts are well again, and the operator resumes everybody.

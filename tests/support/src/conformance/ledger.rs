@@ -7,6 +7,7 @@ pub mod blame;
 pub mod breaker;
 pub mod effects;
 pub mod endings;
+pub mod in_a_row;
 pub mod racing;
 pub mod receiving;
 pub mod refusals;
@@ -113,6 +114,8 @@ pub trait LedgerWorld: Send + Sync {
     async fn set_host(&self, mailbox: i64, host: &str);
     /// Lets a mailbox submit to another port of its host, with STARTTLS.
     async fn set_starttls(&self, mailbox: i64, port: u16);
+    /// Resumes a mailbox as the operator does.
+    async fn resume(&self, mailbox: i64);
     /// Resumes a host's mailboxes as the operator does.
     async fn resume_host(&self, host: &str);
     /// Keeps a copy of the record for `restore`.
@@ -412,6 +415,18 @@ macro_rules! ledger_conformance {
                 a_late_answer_takes_its_measures
                 a_mailbox_can_be_one_mails_sender_and_another_ones_partner
                 a_cooldown_holds_until_its_end
+            );
+        }
+        mod in_a_row {
+            $crate::conformance_cases!($crate::conformance::ledger::in_a_row, super::$world,
+                a_sender_that_is_refused_again_and_again_rests_longer_each_time
+                a_success_ends_the_refusals_in_a_row
+                four_refused_partners_may_be_chance_and_five_in_a_row_rest_their_sender
+                what_the_host_did_not_answer_is_no_refusal
+                of_a_verdict_and_the_refusals_in_a_row_the_longer_pause_counts
+                a_verdict_that_rests_the_sender_for_hours_counts_for_itself
+                a_resumed_mailbox_is_as_if_it_had_never_been_refused
+                one_senders_refusals_rest_no_other_sender
             );
         }
         mod standing {

@@ -1,5 +1,7 @@
 //! Whom an answer concerns, and what follows for each: `marks` to `told` of `close.sql`.
 
+mod refusals;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -11,6 +13,7 @@ use crate::{
         id::{FlightId, MailboxId, UserId},
         outcome::{
             Effects, Measure, Stage,
+            refusals::REFUSED_IN_A_ROW,
             standing::{Mark, Struck},
         },
     },
@@ -135,17 +138,20 @@ impl Tables {
     }
 
     pub(super) fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
+        let repeated = self.count_refusal(end, sender);
         if end.is_reduced {
             let reason = if end.outcome.reason.is_empty() { end.outcome.fate.as_str() } else { end.outcome.reason };
             return self.tell("result-reduced", Some(sender), reason);
         }
-        if end.concerns_nobody() {
+        if end.concerns_nobody() && repeated.is_none() {
             return;
         }
         let (effects, reason) = (end.outcome.effects, end.outcome.reason);
         let spared = self.press_host(end, sender, welcome);
-        if let Some(measure) = effects.sender.filter(|_| !spared) {
-            self.stop_sender(sender, measure, end.at, reason);
+        let own = effects.sender.filter(|_| !spared);
+        match repeated.filter(|pause| own.and_then(Measure::pause).is_none_or(|time| time < *pause)) {
+            Some(pause) => self.stop_sender(sender, Measure::Pause(pause), end.at, REFUSED_IN_A_ROW),
+            None => own.into_iter().for_each(|measure| self.stop_sender(sender, measure, end.at, reason)),
         }
         match end.outcome.mark() {
             Some(Mark::Strike) => self.strike(sender, end.at, reason),

@@ -72,6 +72,8 @@ pub async fn what_did_not_arrive_for_certain_is_given_back_to_its_partner(world:
     send(&life, 0, bound() - 1, Fate::Sent).await;
     let last = bound() - 1;
     send(&life, last, 2, Fate::Refused).await;
+    // Two refusals in a row rest it.
+    world.resume(11).await;
     // None of these three is started, so each gives its attempt back too.
     send(&life, last + 2, 1, Fate::Unstarted).await;
     let released = life.fly(nth(11, last + 2, &[PARTNER])).await;

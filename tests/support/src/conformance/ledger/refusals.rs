@@ -154,6 +154,8 @@ pub async fn twice_the_quota_in_attempts_is_the_end(world: &dyn LedgerWorld) {
         let flight = life.fly(ask(1, attempts, &[partner])).await;
         life.settle(&[end(&flight, Fate::Refused)]).await;
     }
+    // Two refusals in a row rest it.
+    world.resume(1).await;
     assert_eq!(life.refusal(ask(1, 2, &[4])).await, Refusal::Stale);
     assert_true(world, 1, 0).await;
 }

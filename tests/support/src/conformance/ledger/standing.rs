@@ -362,12 +362,18 @@ pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn 
     assert_eq!(stopped(world).await, [0; 0]);
 }
 
-/// A mail a round, so that its sender collects what `answer` says.
+/// Two mails a round: one is sent, so that no two refusals are in a row, and the sender collects what `answer` says of the other.
 async fn collect(life: &Life<'_>, rounds: std::ops::Range<u16>, answer: fn(&Flight) -> Settlement) {
     for round in rounds {
-        let flight = life.fly(ask(1, round, &[i64::from(round) + 2])).await;
-        life.settle(&[answer(&flight)]).await;
+        for (attempt, ends) in [(2 * round, sent as fn(&Flight) -> Settlement), (2 * round + 1, answer)] {
+            let flight = life.fly(ask(1, attempt, &[i64::from(attempt) + 2])).await;
+            life.settle(&[ends(&flight)]).await;
+        }
     }
+}
+
+fn sent(flight: &Flight) -> Settlement {
+    end(flight, Fate::Sent)
 }
 
 async fn ramping(world: &dyn LedgerWorld) -> Life<'_> {
@@ -397,8 +403,10 @@ pub async fn strikes_of_another_day_are_forgotten(world: &dyn LedgerWorld) {
     world.set_ramp(1, Ramp { start: 3, step: 3, daily_max: 30 }, 20).await;
     let life = Life::begin(world).await;
     for (round, minute) in [0, 1, 24 * 60, 24 * 60 + 1].into_iter().enumerate() {
-        let flight = life.fly(ask(1, round as u16, &[round as i64 + 2])).await;
-        life.settle(&[at(minute, struck(&flight))]).await;
+        for (attempt, ends) in [(2 * round, struck as fn(&Flight) -> Settlement), (2 * round + 1, sent)] {
+            let flight = life.fly(ask(1, attempt as u16, &[attempt as i64 + 2])).await;
+            life.settle(&[at(minute, ends(&flight))]).await;
+        }
     }
     assert_eq!(world.grown(1).await, 20);
     assert_eq!(told(world, "sender-eased").await, [""; 0]);
