@@ -53,6 +53,8 @@ mod postfix;
 mod process;
 #[path = "fleet/refusals.rs"]
 mod refusals;
+#[path = "fleet/refused_in_a_row.rs"]
+mod refused_in_a_row;
 #[path = "fleet/restore.rs"]
 mod restore;
 #[path = "fleet/run.rs"]

@@ -1,6 +1,8 @@
 //! What to do about a reason, for a person. A reason without advice is one that passes, or that the server's own words
 //! explain.
 
+use crate::domain::outcome::refusals::REFUSED_IN_A_ROW;
+
 /// Returns what to do so that `email` sends again, where something has to be done.
 pub fn on(reason: &str, email: &str) -> Option<String> {
     let set = |what: &str| format!("`warmup mailbox set {email} {what}`");
@@ -59,6 +61,10 @@ pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<St
             Some(first) => format!("{first}; then {resume}"),
             None => format!("have it set right at the provider, then {resume}"),
         }),
+        "paused" if reason == Some(REFUSED_IN_A_ROW) => Some(format!(
+            "read the words of its mail host in the last result, and ask the host's operator why it refuses {email}; it is tried \
+             again by itself, at once with {resume}"
+        )),
         "paused" => Some(resume),
         "off" => Some(format!("`warmup mailbox set {email} --enabled true`")),
         "removed" => Some(format!("`warmup mailbox add {email}` enrols it anew")),
@@ -94,5 +100,11 @@ mod tests {
             assert!(told.contains("warmup mailbox resume a@x.org"), "{}: {told}", row.reason);
         }
         assert_eq!(to_come_back("active", None, "a@x.org"), None);
+    }
+
+    #[test]
+    fn who_is_refused_in_a_row_is_told_to_read_the_hosts_words() {
+        let told = to_come_back("paused", Some(REFUSED_IN_A_ROW), "a@x.org").unwrap();
+        assert!(told.contains("last result") && told.contains("warmup mailbox resume a@x.org"), "{told}");
     }
 }

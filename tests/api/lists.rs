@@ -121,6 +121,34 @@ async fn an_owner_is_told_what_its_mailboxes_sent_and_not_to_whom_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_mail_host_that_refused_a_mail_are_for_admins() {
+    let world = morning().await;
+    for statement in [
+        "UPDATE mailboxes SET refusals = 2, refused_at = '2026-11-24T10:02:00Z', refused_reason = 'refused',
+                              refused_words = 'dot: 554 b1@ben.test: no' WHERE id = 1",
+        "INSERT INTO events (at, kind, mailbox_id, reason, detail)
+         VALUES ('2026-11-24T10:02:00Z', 'sender-paused', 1, 'refused-in-a-row',
+                 'until 10:17; 2 refusals in a row; last result: refused, dot: 554 b1@ben.test: no'),
+                ('2026-11-24T10:03:00Z', 'sender-disabled', 1, 'sender-blocked', 'last result: dot: 554 b1@ben.test: no')",
+    ] {
+        sqlx::query(statement).execute(world.pool()).await.unwrap();
+    }
+    let ann = world.token_of("ann@x.test").await;
+    let refusal = |text: Value| json!({"at": "2026-11-24T10:02:00Z", "reason": "refused", "text": text, "inARow": 2});
+    let detail = world.get("/api/warmup/mailboxes/1").await;
+    assert_eq!(detail["lastRefusal"], refusal("dot: 554 b1@ben.test: no".into()));
+    let hers = world.get_as(&ann, "/api/warmup/mailboxes/1").await;
+    assert_eq!(hers["lastRefusal"], refusal(Value::Null));
+    assert!(!hers.to_string().contains("b1@ben.test"), "{hers}");
+    let events = world.get("/api/warmup/events?mailbox=1").await;
+    assert_eq!(events.to_string().matches("554 b1@ben.test: no").count(), 4, "in the detail and the text: {events}");
+    let hers = world.get_as(&ann, "/api/warmup/events?mailbox=1").await;
+    assert!(!hers.to_string().contains("b1@ben.test"), "{hers}");
+    let paused = world.get_as(&ann, "/api/warmup/events?mailbox=1&kind=sender-paused").await;
+    assert_eq!(paused["events"][0]["detail"], "until 10:17; 2 refusals in a row");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_listed_where_there_is_nothing() {
     let world = World::start().await;
     assert_eq!(world.get("/api/warmup/quota").await, json!({"total": 0, "quotas": [], "nextCursor": null}));

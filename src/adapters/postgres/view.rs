@@ -33,7 +33,7 @@ pub use self::{
     history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
-    mailbox::{Day, MailboxView, Selection, last_days, mailbox_id, mailboxes},
+    mailbox::{Day, LastRefusal, MailboxView, Selection, last_days, mailbox_id, mailboxes},
     owners::{OfOwner, owners},
     pages::{
         EventFilter, LogEntry, LogPageFilter, MailboxFilter, count_mailboxes, event_page, found_mailboxes, log_page,

@@ -95,6 +95,16 @@ const receives = ({ receives, receiveReason, verifiedBy }) => {
   return verifiedBy ? "yes" : "from its owner’s mailboxes only: it is not verified";
 };
 
+/** The later one of the last mail that was sent and the last one that was refused. */
+function lastResult({ lastSentAt, lastRefusal }, now) {
+  if (lastRefusal && (!lastSentAt || lastSentAt <= lastRefusal.at)) {
+    const { at, reason, text, inARow } = lastRefusal;
+    const words = [reason, text].filter(Boolean).join(", ");
+    return `${when(at, now)}: ${words}${inARow > 1 ? ` (${inARow} refusals in a row)` : ""}`;
+  }
+  return lastSentAt ? `${when(lastSentAt, now)}: sent` : "none yet";
+}
+
 function showFacts(detail, performance, now) {
   const left = Math.max(0, detail.left);
   const facts = [
@@ -106,6 +116,7 @@ function showFacts(detail, performance, now) {
     ["Sends by", `${detail.smtp} as ${detail.username}`],
     ["Owner", detail.user],
     ["Last mail", when(detail.lastSentAt, now)],
+    ["Last result", lastResult(detail, now)],
   ];
   if (performance) {
     const { totalSent, totalFailed, avgSendTimeMs, currentStreak } = performance.metrics;

@@ -10,7 +10,7 @@ use crate::{
     adapters::{
         postgres::{
             standing::{self, Filter},
-            view::{self, Asked, Day, Event, MailboxFilter, MailboxView, Page, Selection, Totals},
+            view::{self, Asked, Day, Event, LastRefusal, MailboxFilter, MailboxView, Page, Selection, Totals},
         },
         seal::KeyId,
     },
@@ -31,6 +31,9 @@ const EVENTS_SHOWN: i64 = 10;
 
 /// What is told of a mailbox to which nobody else can be written; behind it stands how many others there are.
 pub(super) const ALONE: &str = "no partner can receive";
+
+/// Stands before the words of a mail host in the detail of an event.
+const LAST_RESULT: &str = "last result: ";
 
 /// A mailbox in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -97,6 +100,7 @@ pub struct MailboxDetail {
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub last_sent_at: Option<DateTime<Utc>>,
+    pub last_refusal: Option<LastRefusal>,
     pub in_flight: bool,
     pub sends_next_at: Option<DateTime<Utc>>,
     /// Why then, or why not.
@@ -222,10 +226,19 @@ pub async fn mailbox_detail_of(
         if let Some(alone) = detail.because.split_once(ALONE).map(|_| ALONE.to_owned()) {
             detail.because = alone;
         }
-        let alerts = detail.last_events.iter_mut().filter(|event| event.kind == "mail-alert");
-        alerts.for_each(|event| event.detail.clear());
+        detail.last_events.iter_mut().for_each(hide_words);
+        detail.last_refusal.iter_mut().for_each(|refusal| refusal.text = None);
     }
     Ok(Some(detail))
+}
+
+/// Takes the words of a mail host out of an event.
+fn hide_words(event: &mut Event) {
+    let words = if event.kind == "mail-alert" { Some(0) } else { event.detail.find(LAST_RESULT) };
+    if let Some(place) = words {
+        event.detail.truncate(place);
+        event.detail.truncate(event.detail.trim_end_matches("; ").len());
+    }
 }
 
 /// Returns everything about one mailbox; none where there is no such one. The active hours and how far a user's own daily
@@ -314,6 +327,7 @@ impl MailboxDetail {
             enrolled_at: mailbox.enrolled_at,
             changed_at: mailbox.changed_at,
             last_sent_at: mailbox.today.last_sent_at.or_else(|| days.iter().find_map(|day| day.last_sent_at)),
+            last_refusal: mailbox.last_refusal.clone(),
             in_flight: mailbox.in_flight,
             sends_next_at,
             because,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::list::state;
 use crate::{
-    adapters::postgres::view::Selection,
+    adapters::postgres::view::{LastRefusal, Selection},
     app::{
         capacity::shortfalls,
         events::{Event, in_words},
@@ -127,6 +127,7 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         ("owes now", format!("{}: the plan asks for {} by now", detail.owed_now, detail.planned_by_now)),
         ("replies", replies(detail)),
         ("last sent", detail.last_sent_at.map_or_else(missing, instant)),
+        ("last result", last_result(detail)),
         ("in flight", if detail.in_flight { "one mail" } else { "nothing" }.to_owned()),
         ("display name", detail.display_name.clone()),
         ("username", detail.username.clone()),
@@ -140,6 +141,21 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
         ("enrolled", instant(detail.enrolled_at)),
         ("changed", instant(detail.changed_at)),
     ]
+}
+
+/// The later one of the last mail that was sent and the last one that was refused, with the words of the mail host.
+fn last_result(detail: &MailboxDetail) -> String {
+    let is_later = |refusal: &&LastRefusal| detail.last_sent_at.is_none_or(|sent| sent <= refusal.at);
+    match (detail.last_refusal.as_ref().filter(is_later), detail.last_sent_at) {
+        (Some(refusal), _) => {
+            let LastRefusal { at, reason, text, in_a_row } = refusal;
+            let words = text.as_deref().map_or_else(String::new, |text| format!(", {text}"));
+            let count = if *in_a_row > 1 { format!(" ({in_a_row} refusals in a row)") } else { String::new() };
+            format!("{}: {reason}{words}{count}", instant(*at))
+        }
+        (None, Some(sent)) => format!("{}: sent", instant(sent)),
+        (None, None) => "none yet".to_owned(),
+    }
 }
 
 fn replies(detail: &MailboxDetail) -> String {

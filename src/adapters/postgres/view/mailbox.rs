@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use serde::Serialize;
 use sqlx::{FromRow, PgPool};
+use utoipa::ToSchema;
 
 use crate::{
     adapters::postgres::enrol::{endpoint, schedule},
@@ -26,6 +28,18 @@ pub enum Selection<'a> {
     Id(MailboxId),
     /// In any case.
     Email(&'a str),
+}
+
+/// The last mail of a mailbox that was definitely not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRefusal {
+    pub at: DateTime<Utc>,
+    pub reason: String,
+    /// The SMTP step, the code and the words of the mail host, at most 500 characters; only admins read them.
+    pub text: Option<String>,
+    /// Submissions that the mail host refused in a row, without a success in between.
+    pub in_a_row: i16,
 }
 
 /// Everything about a mailbox but its password.
@@ -58,6 +72,7 @@ pub struct MailboxView {
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
+    pub last_refusal: Option<LastRefusal>,
     /// Why, and until when, its mail host or its domain is left alone.
     pub host_pause: Option<(String, DateTime<Utc>)>,
     /// Its mail host's breaker is open, so `host_pause` has no end: one mailbox at a time tries.
@@ -128,7 +143,8 @@ const MAILBOXES: &str = "
            m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security, m.timezone,
            m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.grown, m.reply_rate, m.shard,
            m.enabled, m.state, m.reason, m.paused_until, m.receives, m.receive_reason, m.receive_until, m.verified_by, m.enrolled_at,
-           m.changed_at, EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight
+           m.changed_at, m.refusals, m.refused_at, m.refused_reason, m.refused_words,
+           EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight
     FROM mailboxes m
     WHERE CASE WHEN $1::bigint[] IS NOT NULL THEN m.id = ANY ($1)
                WHEN $2::text IS NOT NULL THEN lower(m.email) = lower($2)
@@ -261,6 +277,10 @@ struct Flat {
     verified_by: Option<String>,
     enrolled_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
+    refusals: i16,
+    refused_at: Option<DateTime<Utc>>,
+    refused_reason: Option<String>,
+    refused_words: Option<String>,
     in_flight: bool,
 }
 
@@ -297,6 +317,10 @@ impl Flat {
         let host_pause = host.or(login).map(reason_and_end).or_else(of_owner);
         let domain_pause = pauses.of_owner(self.user_id, "domain", self.domain.clone());
         let host_slow_since = slow.get(&host_name).copied();
+        let last_refusal = self.refused_at.zip(self.refused_reason).map(|(at, reason)| {
+            let (text, in_a_row) = (self.refused_words, self.refusals);
+            LastRefusal { at, reason, text, in_a_row }
+        });
         Ok(Some(MailboxView {
             id: MailboxId(self.id),
             user_id: UserId(self.user_id),
@@ -323,6 +347,7 @@ impl Flat {
             verified_by: self.verified_by,
             enrolled_at: self.enrolled_at,
             changed_at: self.changed_at,
+            last_refusal,
             host_pause,
             is_host_probing,
             returns_with_host,

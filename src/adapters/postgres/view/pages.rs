@@ -162,7 +162,7 @@ pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event
     const THEIRS: &str = "
         WITH theirs AS (SELECT id, email FROM mailboxes WHERE user_id = $1 AND ($2::bigint IS NULL OR id = $2))
         SELECT e.id, e.at, e.kind, e.mailbox, u.email AS user, e.worker_id, e.reason,
-               CASE WHEN e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
+               CASE WHEN e.kind = 'mail-alert' THEN '' ELSE regexp_replace(e.detail, '(; )?last result: .*$', '') END AS detail
         FROM (
             (SELECT one.*, theirs.email AS mailbox FROM theirs CROSS JOIN LATERAL (
                 SELECT * FROM events e
@@ -182,7 +182,8 @@ pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event
         ORDER BY e.id DESC LIMIT $7";
     const EVENTS: &str = "
         SELECT e.id, e.at, e.kind, m.email AS mailbox, u.email AS user, e.worker_id, e.reason,
-               CASE WHEN $1::bigint IS NOT NULL AND e.kind = 'mail-alert' THEN '' ELSE e.detail END AS detail
+               CASE WHEN $1::bigint IS NULL THEN e.detail WHEN e.kind = 'mail-alert' THEN ''
+                    ELSE regexp_replace(e.detail, '(; )?last result: .*$', '') END AS detail
         FROM events e
         LEFT JOIN mailboxes m ON m.id = e.mailbox_id
         LEFT JOIN users u ON u.id = e.user_id
