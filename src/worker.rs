@@ -325,7 +325,7 @@ impl Worker {
                 () = std::future::ready(()), if probe.is_none() && self.ordered && !self.parts.is_empty() => {
                     let _: Option<()> = stop.run_until_cancelled(self.plan_part()).await;
                 }
-                () = std::future::ready(()), if probe.is_none() && !self.requested.is_empty() => {
+                () = std::future::ready(()), if probe.is_none() && !self.requested.is_empty() && self.clock_watch.is_right() => {
                     let _: Option<()> = stop.run_until_cancelled(self.on_requested()).await;
                 }
             }

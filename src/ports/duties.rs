@@ -26,8 +26,9 @@ pub struct Retired {
 /// The record of the daily duties.
 #[async_trait]
 pub trait Duties: Send + Sync {
-    /// Returns the latest date whose duties are finished.
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError>;
+    /// Returns the latest date up to `day` whose duties are finished. One beyond it was finished by a wrong clock, and excuses
+    /// nobody.
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError>;
 
     /// Opens the row of `day`, or takes it over, and a row for each date between it and the latest before it: those were
     /// missed and are covered by `day`. Returns the steps that are done already, or `None` when `day` is finished.

@@ -56,6 +56,11 @@ impl Worker {
 
     /// Sees whether ticks would work again, and goes back to work if so.
     pub(super) async fn on_probe(&mut self) {
+        if !self.clock_watch.is_right() {
+            // The next heartbeat compares the clock again.
+            let probe_at = self.ports.clock.machine().after(self.settings.heartbeat);
+            return self.benched.iter_mut().for_each(|benched| benched.probe_at = probe_at);
+        }
         match self.probe().await {
             Ok(()) => self.resume(),
             Err(error) => {

@@ -109,7 +109,7 @@ impl Chores {
     /// Does what is left of the duties of `day`. Returns whether they are finished, by whomever.
     async fn do_all(&self, day: NaiveDate) -> Result<bool, PortError> {
         let (duties, now) = (&self.ports.duties, self.ports.clock.now());
-        if duties.finished().await? >= Some(day) {
+        if duties.finished(day).await? >= Some(day) {
             return Ok(true);
         }
         let Some(done) = duties.begin(&self.settings.worker, day, now).await? else { return Ok(true) };

@@ -62,7 +62,7 @@ impl Leadership {
             self.resign().await;
             return Ok(());
         }
-        self.ports.duties.finished().await?;
+        self.ports.duties.finished(self.ports.clock.now().date_naive()).await?;
         let (key, ttl) = ([LeaseKey::Leader], self.settings.lease_ttl);
         let asked = self.ports.clock.machine();
         // A trust that ran out meanwhile may still be renewed; either way the duties that waited are told.

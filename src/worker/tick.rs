@@ -84,7 +84,8 @@ impl Worker {
     }
 
     /// Plans those of the requested shards that are ours, beside what is planned already: as many at once as in a part of a
-    /// tick. Whoever acquires the others plans them, and so does the start of a stopped fleet.
+    /// tick. Whoever acquires the others plans them, and so does the start of a stopped fleet. Not called while the clock is
+    /// wrong: it would close today and open another day.
     pub(super) async fn on_requested(&mut self) {
         let requested = std::mem::take(&mut self.requested);
         if !self.ordered {

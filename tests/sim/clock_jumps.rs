@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use warmup::domain::id::MailboxId;
+
 use crate::{
-    fleet::{Day, Life, Scenario, simulate},
+    fleet::{Day, Life, Order, Scenario, simulate},
     one_day::{assert_true_numbers, calm},
 };
 
@@ -37,7 +39,11 @@ fn a_worker_that_was_an_hour_ahead_sends_within_an_interval_of_being_set_right()
 #[test]
 fn a_machine_400_days_ahead_for_25_seconds_closes_no_day_and_does_no_duty() {
     for seed in 1..=3 {
-        let day = jumped(seed, 3 * HOUR + 2, 3 * HOUR + 27, 400 * DAY);
+        // What is resumed meanwhile asks for a plan.
+        let resume: Order = |world| (1..=48).for_each(|id| world.change(MailboxId(id), |_| {}));
+        let worker = Life::alone().jumps(3 * HOUR + 2, 3 * HOUR + 27, 400 * DAY);
+        let orders = vec![(3 * HOUR + 10, resume)];
+        let day = simulate(&Scenario { workers: vec![worker], orders, ..calm(seed) });
         assert_true_numbers(&day);
         let last = day.begins.date_naive();
         assert!(day.duties.iter().all(|date| *date <= last), "duties of the future: {:?}", day.duties);

@@ -111,8 +111,8 @@ impl Cut {
 
 #[async_trait]
 impl Duties for Cut {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
-        self.world.finished().await
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
+        self.world.finished(day).await
     }
     async fn begin(
         &self,
@@ -395,8 +395,8 @@ struct Blocked(MemoryWorld, Arc<dyn Clock>);
 
 #[async_trait]
 impl Duties for Blocked {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
-        self.0.finished().await
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
+        self.0.finished(day).await
     }
     async fn begin(
         &self,

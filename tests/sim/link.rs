@@ -298,9 +298,9 @@ impl Ledger for Link {
 
 #[async_trait]
 impl Duties for Link {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         let to = Arc::clone(&self.to.duties);
-        self.postgres(async move { to.finished().await }).await
+        self.postgres(async move { to.finished(day).await }).await
     }
     async fn begin(
         &self,

@@ -16,8 +16,8 @@ use crate::{
 
 #[async_trait]
 impl Duties for MemoryWorld {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
-        self.statement(|tables| tables.cleanups.iter().rev().find(|(_, row)| row.finished).map(|(day, _)| *day))
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
+        self.statement(|tables| tables.cleanups.range(..=day).rev().find(|(_, row)| row.finished).map(|(day, _)| *day))
     }
 
     async fn begin(

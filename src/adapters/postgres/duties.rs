@@ -40,9 +40,9 @@ impl PostgresDuties {
 
 #[async_trait]
 impl Duties for PostgresDuties {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
-        const READ: &str = "SELECT max(day) FROM cleanups WHERE finished_at IS NOT NULL";
-        self.brief.row(|| sqlx::query(READ)).await?.try_get(0).map_err(classify)
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
+        const READ: &str = "SELECT max(day) FROM cleanups WHERE finished_at IS NOT NULL AND day <= $1";
+        self.brief.row(|| sqlx::query(READ).bind(day)).await?.try_get(0).map_err(classify)
     }
 
     async fn begin(

@@ -323,8 +323,8 @@ fn brief_of(reservation: &Reservation) -> Result<(FlightId, i64), &'static str> 
 
 #[async_trait]
 impl Duties for Watched {
-    async fn finished(&self) -> Result<Option<NaiveDate>, PortError> {
-        self.world.finished().await
+    async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
+        self.world.finished(day).await
     }
     async fn begin(
         &self,

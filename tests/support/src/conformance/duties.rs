@@ -50,6 +50,7 @@ macro_rules! duties_conformance {
             the_next_leader_learns_what_is_done
             what_is_noted_stays_as_it_was_noted_first
             dates_that_were_missed_get_a_row_each_and_are_covered
+            a_date_that_a_wrong_clock_finished_ahead_of_time_excuses_nobody
             a_date_that_was_left_unfinished_is_covered_by_the_next
             what_is_older_goes_and_the_rest_stays
             a_day_that_is_not_over_stays
@@ -76,10 +77,10 @@ fn row(day: NaiveDate, covered_by: Option<NaiveDate>, finished: bool) -> Row {
 
 pub async fn the_first_date_ever_has_no_dates_before_it(world: &dyn DutiesWorld) {
     let duties = world.duties();
-    assert_eq!(duties.finished().await.unwrap(), None);
+    assert_eq!(duties.finished(DAY).await.unwrap(), None);
     assert_eq!(duties.begin(&one(), DAY, now()).await.unwrap(), Some(BTreeSet::new()));
     assert_eq!(world.rows().await, [row(DAY, None, false)]);
-    assert_eq!(duties.finished().await.unwrap(), None, "begun is not finished");
+    assert_eq!(duties.finished(DAY).await.unwrap(), None, "begun is not finished");
 }
 
 pub async fn a_date_is_finished_once_and_not_begun_again(world: &dyn DutiesWorld) {
@@ -88,7 +89,7 @@ pub async fn a_date_is_finished_once_and_not_begun_again(world: &dyn DutiesWorld
     assert!(duties.finish(DAY, now()).await.unwrap());
     assert!(!duties.finish(DAY, now()).await.unwrap(), "it was finished before");
     assert_eq!(duties.begin(&one(), DAY, now()).await.unwrap(), None);
-    assert_eq!(duties.finished().await.unwrap(), Some(DAY));
+    assert_eq!(duties.finished(DAY).await.unwrap(), Some(DAY));
     assert_eq!(world.rows().await, [row(DAY, None, true)]);
 }
 
@@ -125,11 +126,21 @@ pub async fn dates_that_were_missed_get_a_row_each_and_are_covered(world: &dyn D
     assert!(!duties.finish(DAY + Days::new(5), now()).await.unwrap());
 }
 
+pub async fn a_date_that_a_wrong_clock_finished_ahead_of_time_excuses_nobody(world: &dyn DutiesWorld) {
+    let (duties, future) = (world.duties(), DAY + Days::new(400));
+    duties.begin(&one(), future, now()).await.unwrap();
+    assert!(duties.finish(future, now()).await.unwrap());
+    assert_eq!(duties.finished(DAY).await.unwrap(), None);
+    assert_eq!(duties.begin(&one(), DAY, now()).await.unwrap(), Some(BTreeSet::new()));
+    assert!(duties.finish(DAY, now()).await.unwrap());
+    assert_eq!(duties.finished(DAY + Days::new(1)).await.unwrap(), Some(DAY));
+}
+
 pub async fn a_date_that_was_left_unfinished_is_covered_by_the_next(world: &dyn DutiesWorld) {
     let (duties, next) = (world.duties(), DAY + Days::new(1));
     duties.begin(&one(), DAY, now()).await.unwrap();
     duties.begin(&one(), next, now()).await.unwrap();
-    assert_eq!(duties.finished().await.unwrap(), None);
+    assert_eq!(duties.finished(next).await.unwrap(), None);
     assert!(duties.finish(next, now()).await.unwrap());
     assert_eq!(world.rows().await, [row(DAY, Some(next), true), row(next, None, true)]);
 }
@@ -186,11 +197,11 @@ pub async fn old_rows_of_the_duties_go_unless_they_are_unfinished(world: &dyn Du
 
 pub async fn a_record_that_is_away_is_unavailable_or_unknown(world: &dyn DutiesWorld) {
     let duties = world.duties();
-    duties.finished().await.unwrap();
+    duties.finished(DAY).await.unwrap();
     world.go_away().await;
     // Asked over a connection that breaks, nobody knows; asked anew, nothing has happened.
     let away = |error| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
-    assert!(duties.finished().await.is_err_and(away));
+    assert!(duties.finished(DAY).await.is_err_and(away));
     assert!(duties.begin(&one(), DAY, now()).await.is_err_and(away));
     assert!(duties.retire(Kept::Logs, DAY).await.is_err_and(away));
     assert!(duties.retire(Kept::Events, DAY).await.is_err_and(away));
