@@ -1,5 +1,6 @@
 //! Floor 4: from the configuration to a running world, started and stopped in order; and what commands and API share.
 
+pub mod admin_token;
 pub mod advice;
 pub mod bench;
 pub mod capacity;

@@ -37,7 +37,7 @@ pub use example::env_example;
 pub use fault::{Fault, Faults, Warning};
 pub use needs::{Load, Need};
 pub use secret::MasterKey;
-pub use secret_file::ServerUrl;
+pub use secret_file::RereadSecret;
 pub use show::{Override, Shown, Source};
 pub use table::Settings;
 pub use warnings::{EnrolledLoad, HostLoad, OwnerLoad};

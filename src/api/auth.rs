@@ -61,7 +61,8 @@ impl Front {
         let (desk, asked) = (&self.desk, self.desk.clock.machine());
         let look = self.throttle.admit(peer, &token, asked).await.map_err(|wait| slower(wait.as_secs() + 1))?;
         let identified = self.identities.answer(token, async {
-            let identity = identify(&desk.database, desk.admin_token.as_ref(), &token, desk.clock.now()).await;
+            let admin = desk.admin_token.current(desk.clock.machine());
+            let identity = identify(&desk.database, admin.as_ref(), &token, desk.clock.now()).await;
             identity.map_err(Problem::from)
         });
         let caller = match identified.await? {

@@ -17,7 +17,7 @@ use crate::{
         enrol::{self, Event},
         pool::ConnectError,
     },
-    config::ServerUrl,
+    config::RereadSecret,
     domain::id::WorkerId,
     observe::{access::Server, liveness::Liveness},
     ports::Clock,
@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Gives `pool` the URL of its file, whenever that changes, until `stop` is cancelled. Open connections stay.
 pub(super) async fn keep_fresh(
     pool: PgPool,
-    url: ServerUrl,
+    url: RereadSecret,
     renew: fn(&PgPool, &SecretString) -> Result<(), ConnectError>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,

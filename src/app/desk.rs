@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::{capacity::CapacityCache, census::Census, control::Control, overview::Sources, world};
+use super::{
+    admin_token::AdminToken, capacity::CapacityCache, census::Census, control::Control, overview::Sources, world,
+};
 use crate::{
     adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
     config::Settings,
-    domain::{id::WorkerId, token::TokenHash},
+    domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters},
     ports::{Caps, Clock},
 };
@@ -45,7 +46,7 @@ pub struct Desk {
     /// Grants the mails with codes.
     pub caps: Arc<dyn Caps>,
     /// Of `WARMUP_ADMIN_TOKEN`.
-    pub admin_token: Option<TokenHash>,
+    pub admin_token: AdminToken,
 }
 
 impl Desk {
@@ -71,7 +72,7 @@ impl Desk {
             census: Census::for_requests(database.clone(), settings.mailbox_cooldown_max),
             capacity: CapacityCache::default(),
             database,
-            admin_token: settings.admin_token.as_ref().map(|token| TokenHash::of(token.expose_secret())),
+            admin_token: AdminToken::new(settings),
             settings: Arc::new(settings.clone()),
             clock,
             liveness,

@@ -1,6 +1,6 @@
 //! Secrets that stand in files: `DATABASE_URL_FILE` and its like. A fault names the file and never its contents.
 //!
-//! The URLs are read again for new connections, so a rotated password needs no restart. A file that cannot be read at that
+//! The URLs are read again for new connections, and the admin token for requests, so a rotated one needs no restart. A file that cannot be read at that
 //! moment, because it is being replaced, changes nothing: the last value that was read stays.
 
 use std::{
@@ -50,9 +50,9 @@ fn fill<K: Kind>(value: &mut Option<K::Value>, name: &str, path: Option<&PathBuf
     }
 }
 
-/// The connection URL of a server: fixed, or that of a file, which is read for each use.
+/// A secret: fixed, or that of a file, which is read for each use.
 #[derive(Clone, Debug)]
-pub struct ServerUrl {
+pub struct RereadSecret {
     setting: &'static str,
     file: Option<PathBuf>,
     is_valid: fn(&str) -> bool,
@@ -60,8 +60,8 @@ pub struct ServerUrl {
     last: Arc<Mutex<SecretString>>,
 }
 
-impl ServerUrl {
-    /// Returns the URL as it is now.
+impl RereadSecret {
+    /// Returns the secret as it is now.
     pub fn current(&self) -> SecretString {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = self.file.as_deref().and_then(|path| text_of(path).ok())
@@ -95,17 +95,25 @@ impl Settings {
     }
 
     /// Returns where the database is, now and later, or the fault that it is not set.
-    pub fn database(&self) -> Result<ServerUrl, Faults> {
+    pub fn database(&self) -> Result<RereadSecret, Faults> {
         let (setting, file) = setting_and_file("DATABASE_URL", "DATABASE_URL_FILE", self.database_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_database()?.clone()));
-        Ok(ServerUrl { setting, file, is_valid: |text| database_url().read(text).is_ok(), last })
+        Ok(RereadSecret { setting, file, is_valid: |text| database_url().read(text).is_ok(), last })
     }
 
     /// Returns where Redis is, now and later, or the fault that it is not set.
-    pub fn redis(&self) -> Result<ServerUrl, Faults> {
+    pub fn redis(&self) -> Result<RereadSecret, Faults> {
         let (setting, file) = setting_and_file("REDIS_URL", "REDIS_URL_FILE", self.redis_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_redis()?.clone()));
-        Ok(ServerUrl { setting, file, is_valid: |text| redis_url().read(text).is_ok(), last })
+        Ok(RereadSecret { setting, file, is_valid: |text| redis_url().read(text).is_ok(), last })
+    }
+
+    /// Returns the admin token, now and later; `None` if none is set.
+    pub fn admin_token_source(&self) -> Option<RereadSecret> {
+        let (setting, file) =
+            setting_and_file("WARMUP_ADMIN_TOKEN", "WARMUP_ADMIN_TOKEN_FILE", self.admin_token_file.as_ref());
+        let last = Arc::new(Mutex::new(self.admin_token.clone()?));
+        Some(RereadSecret { setting, file, is_valid: |text| token().read(text).is_ok(), last })
     }
 
     /// Returns the master key that its file holds now; none where no file is named, or it holds none.

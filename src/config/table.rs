@@ -40,7 +40,7 @@ settings! {
         master_key_file: Option<PathBuf> = "WARMUP_MASTER_KEY_FILE", "", optional(file());
         /// A bearer token with all rights on the API, for the first steps; `warmup token create` makes lesser ones.
         admin_token: Option<SecretString> = "WARMUP_ADMIN_TOKEN", "", optional(token());
-        /// A file that holds WARMUP_ADMIN_TOKEN, read at the start.
+        /// A file that holds WARMUP_ADMIN_TOKEN, read again for new requests: a rotated token needs no restart.
         admin_token_file: Option<PathBuf> = "WARMUP_ADMIN_TOKEN_FILE", "", optional(file());
         // 20 lanes that settle in batches keep two or three statements under way; heartbeat, sweep and API need the rest.
         /// Connections to Postgres that a worker holds at most; the API beside it holds up to 4 more.
