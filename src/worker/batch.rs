@@ -169,7 +169,7 @@ impl Worker {
             }
         }
         let moments = Moments { asked, granted: answered, reserved: self.ports.clock.machine() };
-        if !self.set_back.record_flights(known, reserved.iter().map(|(_, flight)| flight)) {
+        if !self.set_back.record_flights(known, reserved.iter().map(|(_, flight)| flight.id)) {
             return self.let_rest(reserved, now).await;
         }
         if moments.reserved.since(asked) > GRANT_HOLDS {

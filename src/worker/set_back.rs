@@ -17,7 +17,7 @@ use crate::{
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
         outcome::Fate,
     },
-    ports::{Flight, PortError, Ring, Settlement},
+    ports::{PortError, Ring, Settlement},
 };
 
 /// The operator's next steps, behind what was found.
@@ -63,8 +63,8 @@ impl SetBackWatch {
 
     /// Records flights that a reserve returned. Returns false, and recognizes the set-back, if an id is not above `known`,
     /// the newest one before the reserve.
-    pub(super) fn record_flights<'a>(&self, known: i64, flights: impl Iterator<Item = &'a Flight> + Clone) -> bool {
-        let ids = flights.map(|flight| flight.id.0);
+    pub(super) fn record_flights(&self, known: i64, flights: impl Iterator<Item = FlightId> + Clone) -> bool {
+        let ids = flights.map(|flight| flight.0);
         let (oldest, newest) = (ids.clone().min(), ids.max());
         if let Some(repeated) = oldest.filter(|oldest| *oldest <= known) {
             self.recognize(&format!("it hands out the id {repeated} again, after {known}"));
@@ -152,6 +152,16 @@ impl SetBackWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_is_handed_out_again_shows_a_set_back() {
+        let watch = SetBackWatch::default();
+        let record = |known, ids: &[i64]| watch.record_flights(known, ids.iter().copied().map(FlightId));
+        assert!(record(0, &[1, 2]) && record(watch.newest_flight(), &[3]));
+        assert_eq!((watch.newest_flight(), watch.recognized()), (3, None));
+        assert!(!record(watch.newest_flight(), &[3, 4]));
+        assert!(watch.recognized().is_some_and(|how| how.contains("it hands out the id 3 again, after 3")));
+    }
 
     /// The result of a slow mail may come after the fence. It must not stop the fleet again, which nobody would expect then.
     #[test]

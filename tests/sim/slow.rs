@@ -38,13 +38,15 @@ fn a_minute_of_a_slow_postgres_takes_no_mail_from_anybody() {
     }
 }
 
-/// Without the growing wait, and with whole batches, the minute would use a token for each mailbox every few seconds.
+/// Without the growing wait, and with whole batches, the minute would cost more than twice as many tokens.
 #[test]
 fn a_slow_postgres_burns_few_tokens() {
-    for seed in 1..=5 {
-        let day = simulate(&slow_minute(seed, 6_000));
+    let burnt = (1..=5).map(|seed| {
+        let day = simulate(&Scenario { mailboxes: 300, ..slow_minute(seed, 6_000) });
         let sent: usize = day.days.iter().map(|(_, row)| usize::from(row.sent)).sum();
-        let burnt = day.grants.len() - sent;
-        assert!(burnt <= 30, "seed {seed}: {burnt} tokens without a mail");
-    }
+        day.grants.len() - sent
+    });
+    let burnt: Vec<usize> = burnt.collect();
+    // 225 with the wait and the small batches, 562 without.
+    assert!(burnt.iter().sum::<usize>() <= 350, "tokens without a mail: {burnt:?}");
 }
