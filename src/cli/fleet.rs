@@ -9,7 +9,10 @@ use super::{
     session::{Session, print, print_json},
 };
 use crate::{
-    adapters::{postgres::Fenced, system::SystemClock},
+    adapters::{
+        postgres::{Fenced, view},
+        system::SystemClock,
+    },
     app::control::{Control, Ordered},
 };
 
@@ -88,7 +91,7 @@ async fn order(running: bool, json: bool) -> anyhow::Result<()> {
 
 async fn start_after_restore(json: bool) -> anyhow::Result<()> {
     let session = Session::open().await?;
-    let ordered = control(&session)?.start_after_restore(BY, session.now).await?;
+    let ordered = control(&session)?.start_after_restore(BY, view::server_time(&session.pool).await?).await?;
     show(&ordered, json)
 }
 
@@ -98,7 +101,8 @@ async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
         print("nothing was done")?;
         return Ok(ExitCode::FAILURE);
     }
-    let fenced = control(&session)?.fence(BY, session.now).await?;
+    // The workers' days follow this clock, not that of the operator's machine; read after the answer, which may take a night.
+    let fenced = control(&session)?.fence(BY, view::server_time(&session.pool).await?).await?;
     if args.json {
         print_json(&fenced)?;
     } else {

@@ -35,7 +35,7 @@ async fn mailboxes_are_listed_filtered_and_shown_without_their_passwords() {
         assert_eq!(ids(&world.get(&format!("/api/warmup/mailboxes?{query}")).await["mailboxes"]), found, "{query}");
     }
     let shown = world.get("/api/warmup/mailboxes/1").await;
-    assert_eq!((&shown["displayName"], &shown["because"]), (&"Anna".into(), &"it is due".into()));
+    assert_eq!((&shown["displayName"], &shown["because"]), (&"Anna".into(), &"no worker runs".into()));
     assert!(!shown.to_string().contains("canary"));
 }
 

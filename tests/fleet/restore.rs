@@ -70,12 +70,18 @@ async fn a_restored_database_sends_nothing_before_it_is_fenced_and_again_from_th
     worker.says("tick").await;
     let settled = "SELECT count(*) FROM mailbox_days WHERE closed AND reason = 'fenced'";
     assert_eq!(number(pool, settled).await, MAILBOXES as i64);
+    // What each had received is lost too: from zones in which it is the next day already, it gets nothing more.
+    let full = "SELECT count(*) FROM received_days WHERE received >= 4 + 10";
+    assert_eq!(number(pool, full).await, MAILBOXES as i64);
     worker.stop().await;
     assert_eq!(host.taken(), sent, "nobody sends more on that day");
     assert!(!fleet.start_says_set_back().await, "the marks from before the fence are void");
 
     // The next day, for the database: what was closed was yesterday's.
-    sqlx::raw_sql("UPDATE mailbox_days SET day = day - 1").execute(pool).await.unwrap();
+    sqlx::raw_sql("UPDATE mailbox_days SET day = day - 1; UPDATE received_days SET day = day - 1")
+        .execute(pool)
+        .await
+        .unwrap();
     let worker = fleet.start();
     eventually(PATIENCE, async || host.taken() == sent + MAILBOXES * QUOTA).await;
     worker.stop().await;

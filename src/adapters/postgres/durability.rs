@@ -6,7 +6,9 @@ use sqlx::{PgPool, Row};
 pub async fn durability_warnings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     // A user without the right to see standbys sees rows without a state: of those nothing is said.
     const LOOK: &str = "
-        SELECT current_setting('fsync') = 'off' AS no_fsync, current_setting('full_page_writes') = 'off' AS torn_pages,
+        SELECT current_setting('fsync') = 'off' AS no_fsync,
+               -- What other sessions have: a worker's own wait for the disk.
+               (SELECT reset_val = 'off' FROM pg_settings WHERE name = 'synchronous_commit') AS no_commit_wait, current_setting('full_page_writes') = 'off' AS torn_pages,
                (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'async') AS standbys,
                EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS has_synchronous";
     let row = sqlx::query(LOOK).fetch_one(pool).await?;
@@ -16,6 +18,9 @@ pub async fn durability_warnings(pool: &PgPool) -> Result<Vec<String>, sqlx::Err
     }
     if row.try_get("torn_pages")? {
         warnings.push("full_page_writes is off on this Postgres: a crash of its machine may leave torn pages; set full_page_writes = on".to_owned());
+    }
+    if row.try_get("no_commit_wait")? {
+        warnings.push("synchronous_commit is off on this Postgres: workers switch it on for their own sessions, but a crash loses the last commits of every other session, such as orders and imports; set synchronous_commit = on".to_owned());
     }
     let standbys: i64 = row.try_get("standbys")?;
     if standbys > 0 && !row.try_get::<bool, _>("has_synchronous")? {

@@ -13,6 +13,7 @@ use super::{PostgresLedger, classify::classify, session::Session};
 use crate::{
     domain::{
         id::{FlightId, RunId, ShardId, WorkerId},
+        roster::RECEIVE_MARGIN,
         time::Todays,
     },
     ports::{Ledger, PortError, Sweep},
@@ -54,6 +55,7 @@ impl PostgresFence {
                 .bind(todays.days.clone())
                 .bind(now)
                 .bind(by.to_owned())
+                .bind(i32::from(RECEIVE_MARGIN))
         };
         let row = self.session.row(build).await?;
         let (closed, lapsed) = (row.try_get("closed").map_err(classify)?, row.try_get("lapsed").map_err(classify)?);

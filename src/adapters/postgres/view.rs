@@ -28,7 +28,10 @@ pub use self::{
     day::quarters,
     directory::directory,
     events::{Asked, Event, events, kinds},
-    fleet::{Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, slow_hosts, stop_reason, users_at_limit},
+    fleet::{
+        Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, server_time, slow_hosts, stop_reason,
+        users_at_limit,
+    },
     found::{Looked, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
@@ -42,8 +45,8 @@ pub use self::{
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
     troubles::{
-        HinderedWorker, PausedPlace, RefusedResults, UnverifiedMailboxes, hindered_workers, paused_hosts,
-        paused_places, refused_results, suspected_hosts, unverified_mailboxes,
+        Attendance, HinderedWorker, PausedPlace, RefusedResults, UnverifiedMailboxes, attendance, hindered_workers,
+        paused_hosts, paused_places, refused_results, suspected_hosts, unverified_mailboxes, without_worker,
     },
     upkeep::{Upkeep, upkeep},
 };

@@ -102,6 +102,9 @@ pub async fn fleet_status(
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
     let mut warnings = Vec::new();
     warnings.extend(view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned()));
+    if fleet.running && totals.may_send > 0 {
+        warnings.extend(view::without_worker(pool).await?.map(no_worker));
+    }
     warnings.extend(troubles(pool, settings, now).await?);
     warnings.extend(late_maintenance(view::upkeep(pool).await?.duties_done, now));
     warnings.extend(shortages(&view::owing_members(pool).await?).iter().map(ToString::to_string));
@@ -124,9 +127,17 @@ pub async fn fleet_status(
         shards: fleet.shards.into_iter().map(owner).collect(),
         last_batches: fleet.batches,
         slow_hosts: slow_hosts.into_iter().map(|(host, since)| SlowHost { host, since }).collect(),
-        users_at_limit: view::users_at_limit(pool, now).await?,
+        users_at_limit: view::users_at_limit(pool, settings.user_daily_cap, now).await?,
         warnings,
     })
+}
+
+fn no_worker(last_heartbeat: Option<DateTime<Utc>>) -> String {
+    let since = match last_heartbeat {
+        Some(at) => format!("the last heartbeat was written at {} UTC", at.format("%Y-%m-%d %H:%M:%S")),
+        None => "none has ever written a heartbeat".to_owned(),
+    };
+    format!("no worker runs, so nothing is sent: {since}. Start one with `warmup run`, or read in its log why it ended")
 }
 
 fn late_maintenance(done: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<String> {

@@ -10,7 +10,9 @@ use crate::{
     adapters::{
         postgres::{
             standing::{self, Filter},
-            view::{self, Asked, Day, Event, LastRefusal, MailboxFilter, MailboxView, Page, Selection, Totals},
+            view::{
+                self, Asked, Attendance, Day, Event, LastRefusal, MailboxFilter, MailboxView, Page, Selection, Totals,
+            },
         },
         seal::KeyId,
     },
@@ -257,12 +259,30 @@ pub async fn mailbox_detail(
     if facts.block.is_none() && view::is_read_only(pool).await? {
         facts.block = Some("the database is read-only".to_owned());
     }
+    if facts.block.is_none() {
+        facts.block = without_owner(&view::attendance(pool, mailbox.shard).await?).map(str::to_owned);
+    }
     let asked = Asked { mailbox: Some(mailbox.id.0), limit: EVENTS_SHOWN, ..Asked::default() };
     let last_events = view::events(pool, &asked).await?;
     let detail = MailboxDetail::of(&mailbox, &days, outlook(&facts, now, active), now);
     let owed = view::owed_replies(pool, mailbox.id).await?;
     let (replies_owed, replies_next_at) = (owed.replies, owed.first_due_at);
     Ok(Some(MailboxDetail { last_events, replies_owed, replies_next_at, ..detail }))
+}
+
+/// Returns why no worker sends for a mailbox, if none does.
+fn without_owner(attendance: &Attendance) -> Option<&'static str> {
+    match (attendance.working, attendance.owner_state.as_deref()) {
+        (0, _) => Some("no worker runs"),
+        (_, None) => {
+            Some("no worker has its shard: one takes it within a minute, or `warmup status` says why none does")
+        }
+        (_, Some("clock-off")) => {
+            Some("the clock of the worker that has its shard is wrong: nothing is sent until it is set right")
+        }
+        (_, Some("benched")) => Some("the ticks of the worker that has its shard fail: it tries again by itself"),
+        _ => None,
+    }
 }
 
 impl MailboxStatus {

@@ -74,6 +74,19 @@ async fn complete_and_behind_are_counted_against_the_plan() {
     assert_eq!((today.complete, today.behind), (1, 2));
 }
 
+/// Lets a worker say of itself that it is in `state`, and have all shards.
+async fn worker_with_all_shards(pool: &PgPool, state: &str) {
+    sqlx::query(
+        "INSERT INTO worker_heartbeats (worker_id, run, beat_at, state) VALUES ('w', gen_random_uuid(), now(), $1)
+         ON CONFLICT (worker_id) DO UPDATE SET state = EXCLUDED.state, beat_at = now()",
+    )
+    .bind(state)
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("UPDATE shards SET worker_id = 'w'").execute(pool).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_mailbox_says_when_it_sends_next_or_why_not() {
     let database = database().await;
@@ -83,7 +96,18 @@ async fn a_mailbox_says_when_it_sends_next_or_why_not() {
     let because = async || detail(pool, "M0@d0.example").await.because;
     assert_eq!(because().await, "it is the only mailbox: too few partners");
     import(pool, &many(3)).await.unwrap();
-    assert_eq!(because().await, "it is due");
+    assert_eq!(because().await, "no worker runs");
+    for (state, says) in [
+        ("clock-off", "the clock of the worker that has its shard is wrong"),
+        ("benched", "the ticks of the worker that has its shard fail"),
+        ("running", "it is due"),
+    ] {
+        worker_with_all_shards(pool, state).await;
+        assert!(because().await.starts_with(says), "{state}: {}", because().await);
+    }
+    run("UPDATE shards SET worker_id = NULL").await.unwrap();
+    assert!(because().await.starts_with("no worker has its shard"));
+    worker_with_all_shards(pool, "running").await;
     run("INSERT INTO mailbox_days (mailbox_id, day, quota, next_at) SELECT id, '2026-11-24', 3, '2026-11-24T09:07:00Z' FROM mailboxes")
         .await
         .unwrap();
@@ -110,7 +134,11 @@ async fn a_mailbox_says_when_it_sends_next_or_why_not() {
 async fn status_names_the_workers_that_do_not_do_their_part_and_no_other() {
     let database = database().await;
     let pool = database.pool();
+    let without_worker =
+        async || fleet(pool).await.warnings.iter().any(|warning| warning.starts_with("no worker runs"));
+    assert!(!without_worker().await, "there is nothing to send");
     import(pool, &many(3)).await.unwrap();
+    assert!(without_worker().await);
     sqlx::query(
         "INSERT INTO worker_heartbeats (worker_id, run, beat_at, state)
          SELECT id, gen_random_uuid(), now() - age::interval, state
@@ -126,6 +154,9 @@ async fn status_names_the_workers_that_do_not_do_their_part_and_no_other() {
     let [silent, off] = workers.as_slice() else { panic!("{warnings:?}") };
     assert!(silent.starts_with("worker gone wrote its last heartbeat at "), "{silent}");
     assert!(off.starts_with("worker off takes no shards and closes no day, because its clock disagrees"), "{off}");
+    assert!(!without_worker().await);
+    sqlx::query("UPDATE worker_heartbeats SET beat_at = beat_at - interval '1 day'").execute(pool).await.unwrap();
+    assert!(without_worker().await, "also a day after the last one");
 }
 
 #[tokio::test]
@@ -134,6 +165,7 @@ async fn a_mailbox_says_that_its_owner_is_at_the_daily_limit_and_that_its_host_i
     let pool = database.pool();
     let run = |sql: &'static str| sqlx::query(sql).execute(pool);
     import(pool, &many(3)).await.unwrap();
+    worker_with_all_shards(pool, "running").await;
     run("UPDATE users SET daily_limit = 10").await.unwrap();
     run("INSERT INTO user_days (user_id, day, reserved) SELECT id, '2026-11-24', 11 FROM users").await.unwrap();
     assert_eq!(detail(pool, "m0@d0.example").await.because, "it is due");
@@ -142,6 +174,15 @@ async fn a_mailbox_says_that_its_owner_is_at_the_daily_limit_and_that_its_host_i
     assert_eq!(full.because, "the daily limit of its owner is reached: 12 of 12 mails and replies are used today",);
     assert_eq!(full.sends_next_at.unwrap().to_rfc3339(), "2026-11-25T08:00:00+00:00");
     assert_eq!(fleet(pool).await.users_at_limit, ["operator@localhost"]);
+    // The last mail was refused, and its place is free again.
+    run("UPDATE user_days SET reserved = 11").await.unwrap();
+    assert_eq!(fleet(pool).await.users_at_limit, [""; 0]);
+    // Another date than in UTC.
+    run("UPDATE user_days SET reserved = 12, day = '2026-11-23'").await.unwrap();
+    assert_eq!(fleet(pool).await.users_at_limit, [""; 0]);
+    run("UPDATE mailboxes SET timezone = 'Pacific/Pago_Pago'").await.unwrap();
+    assert_eq!(fleet(pool).await.users_at_limit, ["operator@localhost"]);
+    run("UPDATE mailboxes SET timezone = 'UTC'").await.unwrap();
     run("DELETE FROM user_days").await.unwrap();
 
     run("INSERT INTO slow_hosts VALUES ('smtp.d0.example', 'w1', '2026-11-24T08:40:00Z', '2026-11-24T08:55:00Z')")
@@ -163,6 +204,7 @@ async fn a_mailbox_without_a_partner_that_receives_says_so() {
     let pool = database.pool();
     let run = |sql: &'static str| sqlx::query(sql).execute(pool);
     import(pool, &many(3)).await.unwrap();
+    worker_with_all_shards(pool, "running").await;
     run("UPDATE mailboxes SET state = 'paused', reason = 'operator' WHERE email = 'm1@d0.example'").await.unwrap();
     run("UPDATE mailboxes SET receives = false, receive_reason = 'partner-full', receive_until = '2026-11-25' \
          WHERE email = 'm2@d0.example'")
@@ -228,6 +270,7 @@ async fn a_pause_that_is_over_is_no_pause() {
 async fn removed_mailboxes_are_not_listed_but_shown() {
     let database = database().await;
     import(database.pool(), &many(2)).await.unwrap();
+    worker_with_all_shards(database.pool(), "running").await;
     let remove =
         "UPDATE mailboxes SET state = 'removed', reason = 'operator', sealed_password = NULL WHERE email LIKE 'm1@%'";
     sqlx::query(remove).execute(database.pool()).await.unwrap();

@@ -1,6 +1,8 @@
 -- Fence, last step: close today for every mailbox in its own zone, and let the replies lapse that wait: what was sent today
--- and lost is not known. $1 zone text[], $2 day date[] (the date in each zone), $3 now timestamptz, $4 by text.
--- Locks mailbox_days, then scheduled_replies, each by key.
+-- and lost is not known. $1 zone text[], $2 day date[] (the date in each zone), $3 now timestamptz, $4 by text,
+-- $5 int: the mails that a mailbox may receive on its own day beyond its quota. What was received today and lost is not known
+-- either, so the day counts as full.
+-- Locks mailbox_days, scheduled_replies, received_days, each by key.
 WITH today AS (
     SELECT * FROM unnest($1::text[], $2::date[]) AS today (zone, day)
 ),
@@ -25,8 +27,18 @@ lapsed AS (
     FROM waiting WHERE s.id = waiting.id
     RETURNING s.id
 ),
+filled AS (
+    INSERT INTO received_days AS rd (day, mailbox_id, received)
+    SELECT today.day, m.id, LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) + $5::int
+    FROM mailboxes m
+    JOIN today ON today.zone = m.timezone
+    WHERE m.state <> 'removed' AND (SELECT count(*) FROM lapsed) >= 0
+    ORDER BY today.day, m.id
+    ON CONFLICT (day, mailbox_id) DO UPDATE SET received = GREATEST(rd.received, EXCLUDED.received)
+    RETURNING rd.mailbox_id
+),
 fenced AS (
-    UPDATE fleet_orders SET fenced_at = $3 WHERE (SELECT count(*) FROM lapsed) >= 0
+    UPDATE fleet_orders SET fenced_at = $3 WHERE (SELECT count(*) FROM filled) >= 0
 ),
 told AS (
     INSERT INTO events (at, kind, reason, detail)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 
-use crate::domain::id::UserId;
+use crate::domain::{id::UserId, time::Todays};
 
 /// What the database knows of the fleet.
 #[derive(Clone, Debug)]
@@ -49,6 +49,11 @@ pub async fn fleet(pool: &PgPool, count: i64) -> Result<Fleet, sqlx::Error> {
     })
 }
 
+/// Returns the time of the server's clock.
+pub async fn server_time(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
+}
+
 /// Returns the mail hosts that do not answer some worker in time, by name, and since when.
 pub async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<(String, DateTime<Utc>)>, sqlx::Error> {
     const SLOW: &str = "
@@ -56,12 +61,22 @@ pub async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<(String
     sqlx::query_as(SLOW).bind(now).fetch_all(pool).await
 }
 
-/// Returns the users, by address, whose daily limit was reached on the date of `now` in UTC.
-pub async fn users_at_limit(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+/// Returns the users, by address, whose daily limit is used up on the today of one of their mailboxes. The limit may be
+/// stretched `daily_cap` times (`WARMUP_USER_DAILY_CAP`).
+pub async fn users_at_limit(pool: &PgPool, daily_cap: f64, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     const REACHED: &str = "
-        SELECT u.email FROM user_days ud JOIN users u ON u.id = ud.user_id
-        WHERE ud.day = $1 AND ud.reached_at IS NOT NULL ORDER BY u.email";
-    sqlx::query_scalar(REACHED).bind(now.date_naive()).fetch_all(pool).await
+        SELECT DISTINCT u.email
+        FROM user_days ud
+        JOIN users u ON u.id = ud.user_id
+        WHERE ud.reached_at IS NOT NULL AND ud.day = ANY ($2::date[]) AND ud.reserved >= floor(u.daily_limit * $3::float8)
+          AND EXISTS (
+              SELECT FROM mailboxes m
+              JOIN unnest($1::text[], $2::date[]) AS today (zone, day) ON today.zone = m.timezone AND today.day = ud.day
+              WHERE m.user_id = u.id AND m.state <> 'removed'
+          )
+        ORDER BY u.email";
+    let todays = Todays::at(now);
+    sqlx::query_scalar(REACHED).bind(todays.zones).bind(todays.days).bind(daily_cap).fetch_all(pool).await
 }
 
 /// Says whether the standing order is to send, and counts what is on its way: of `user`, or of all.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
-use crate::domain::outcome::blame::REFUSES_PARTNERS;
+use crate::domain::{id::ShardId, outcome::blame::REFUSES_PARTNERS};
 
 /// A mail host or a domain whose mailboxes wait.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -107,6 +107,41 @@ pub async fn hindered_workers(pool: &PgPool, lease_ttl: Duration) -> Result<Vec<
           AND (is_silent OR state IN ('clock-off', 'replaced', 'benched'))
         ORDER BY worker_id LIMIT 20";
     sqlx::query_as(HINDERED).bind(lease_ttl.as_secs_f64()).fetch_all(pool).await
+}
+
+/// What the workers say of one shard.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Attendance {
+    /// Workers that wrote a heartbeat lately and did not stop.
+    pub working: i64,
+    /// The state of the one among them that has the shard; `None` if none has it.
+    pub owner_state: Option<String>,
+}
+
+/// Longer than two heartbeats may be apart, whatever `WARMUP_HEARTBEAT_MS` is.
+const LATELY: Duration = Duration::from_secs(180);
+
+/// Returns which workers are there, and what the one that has `shard` says of itself.
+pub async fn attendance(pool: &PgPool, shard: ShardId) -> Result<Attendance, sqlx::Error> {
+    const READ: &str = "
+        WITH working AS (
+            SELECT worker_id, state FROM worker_heartbeats
+            WHERE beat_at > clock_timestamp() - make_interval(secs => $2) AND state <> 'stopped'
+        )
+        SELECT (SELECT count(*) FROM working) AS working,
+               (SELECT w.state FROM shards s JOIN working w ON w.worker_id = s.worker_id WHERE s.shard = $1) AS owner_state";
+    sqlx::query_as(READ).bind(shard.0).bind(LATELY.as_secs_f64()).fetch_one(pool).await
+}
+
+/// Returns when the last worker wrote a heartbeat, if none did lately: `Some(None)` if no worker ever did.
+pub async fn without_worker(pool: &PgPool) -> Result<Option<Option<DateTime<Utc>>>, sqlx::Error> {
+    const READ: &str = "
+        SELECT max(beat_at),
+               count(*) FILTER (WHERE beat_at > clock_timestamp() - make_interval(secs => $1) AND state <> 'stopped') > 0
+        FROM worker_heartbeats";
+    let (last, works): (Option<DateTime<Utc>>, bool) =
+        sqlx::query_as(READ).bind(LATELY.as_secs_f64()).fetch_one(pool).await?;
+    Ok((!works).then_some(last))
 }
 
 /// What became of results that the database refused.
