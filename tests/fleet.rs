@@ -55,6 +55,8 @@ mod process;
 mod refusals;
 #[path = "fleet/refused_in_a_row.rs"]
 mod refused_in_a_row;
+#[path = "fleet/refusing_hosts.rs"]
+mod refusing_hosts;
 #[path = "fleet/restore.rs"]
 mod restore;
 #[path = "fleet/run.rs"]

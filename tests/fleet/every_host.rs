@@ -17,7 +17,7 @@ use crate::process::{Fleet, late_zone};
 
 const HEALTHY: usize = 24;
 const QUOTA: usize = 2;
-const HELO_NAME: &str = "mail.fleet.test";
+pub const HELO_NAME: &str = "mail.fleet.test";
 
 /// An app password as a page shows it, and as it is meant.
 const PASTED: &str = "abcd\u{a0}efgh";
@@ -26,14 +26,14 @@ const PREPARED: &str = "abcd efgh";
 const PASTED_DOMAIN: &str = "host9.test";
 
 /// A mail host with mailboxes of its own.
-struct HostCase {
-    name: &'static str,
+pub struct HostCase {
+    pub name: &'static str,
     script: Script,
     security: &'static str,
     password: &'static str,
     mailboxes: usize,
     /// The reason why its mails fail; `None` if it can be spoken to.
-    fails_as: Option<&'static str>,
+    pub fails_as: Option<&'static str>,
 }
 
 impl HostCase {
@@ -42,7 +42,7 @@ impl HostCase {
     }
 }
 
-fn cases(identity: &Identity) -> Vec<HostCase> {
+pub fn cases(identity: &Identity) -> Vec<HostCase> {
     let only = |ehlo: &str| Script::usual().at(Moment::Ehlo, [Act::say(ehlo)]);
     let without_plain = Script::usual()
         .when(Moment::Auth, "PLAIN", [Act::say("504 5.5.4 Unrecognized authentication type\r\n")])
@@ -81,18 +81,25 @@ fn cases(identity: &Identity) -> Vec<HostCase> {
     ]
 }
 
-struct RunningHost {
-    case: HostCase,
+pub struct RunningHost {
+    pub case: HostCase,
     host: FaultyHost,
-    mailboxes: Vec<String>,
+    pub mailboxes: Vec<String>,
 }
 
-/// Starts each host at an address of its own: `127.0.0.10` and up.
-async fn start(cases: Vec<HostCase>) -> (Vec<RunningHost>, String) {
-    let zone = late_zone();
-    let mut csv = String::from(
-        "email,password,smtp_host,smtp_port,smtp_security,timezone,window,ramp_start,daily_max,reply_rate\n",
-    );
+pub const COLUMNS: &str =
+    "email,password,smtp_host,smtp_port,smtp_security,timezone,window,ramp_start,daily_max,reply_rate\n";
+
+/// A certificate for the addresses of [`start`].
+pub fn identity() -> Identity {
+    let names: Vec<String> = (10..40).map(|n| format!("127.0.0.{n}")).collect();
+    self_signed(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
+}
+
+/// Starts each host at an address of its own, `127.0.0.10` and up, and returns the rows of their mailboxes, each of which ends
+/// with `day`: zone, window and quota.
+pub async fn start(cases: Vec<HostCase>, day: &str) -> (Vec<RunningHost>, String) {
+    let mut csv = String::new();
     let mut hosts = Vec::new();
     for (n, case) in cases.into_iter().enumerate() {
         let ip = [127, 0, 0, 10 + u8::try_from(n).unwrap()];
@@ -101,8 +108,7 @@ async fn start(cases: Vec<HostCase>) -> (Vec<RunningHost>, String) {
         let HostCase { password, security, .. } = &case;
         for email in &mailboxes {
             let (address, port) = (format!("127.0.0.{}", ip[3]), host.port());
-            writeln!(csv, "{email},{password},{address},{port},{security},{zone},00:00-24:00,{QUOTA},{QUOTA},0")
-                .unwrap();
+            writeln!(csv, "{email},{password},{address},{port},{security},{day}").unwrap();
         }
         hosts.push(RunningHost { case, host, mailboxes });
     }
@@ -123,11 +129,11 @@ async fn sent_ids(pool: &PgPool, sender: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_host_that_can_be_spoken_to_gets_each_mail_once() {
-    let names: Vec<String> = (10..40).map(|n| format!("127.0.0.{n}")).collect();
-    let identity = self_signed(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let identity = identity();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &identity.pem).unwrap();
-    let (hosts, csv) = start(cases(&identity)).await;
+    let (hosts, rows) = start(cases(&identity), &format!("{},00:00-24:00,{QUOTA},{QUOTA},0", late_zone())).await;
+    let csv = format!("{COLUMNS}{rows}");
     let (database, redis) = tokio::join!(postgres(), redis());
     let overrides = [
         ("WARMUP_TLS_CA_FILE", file.path().to_str().unwrap()),

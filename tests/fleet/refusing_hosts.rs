@@ -1,0 +1,229 @@
+//! A day of a fleet whose mailboxes have hosts that refuse, each in its own way and words, and hosts that do not do what they
+//! say (`every_host`), with healthy mailboxes among them: the right side pays, nobody tries again and again, each host that can
+//! be spoken to gets mails, and the healthy mailboxes have a usual day.
+//!
+//! The hosts stand in a table: another reply is another row.
+
+use std::fmt::Write;
+
+use sqlx::PgPool;
+use warmup_support::{
+    day::{DATE, Plan},
+    smtp::{Act, FaultyHost, Moment, Script},
+};
+
+use crate::every_host::{self, COLUMNS, HELO_NAME};
+
+const QUOTA: i16 = 30;
+/// The mailboxes of each refusing host.
+const REFUSED: usize = 2;
+/// The mails that a mailbox whose mails are all refused tries on a day, at most.
+const ATTEMPTS: i64 = 6;
+
+/// What becomes of a mailbox at a host that refuses all its mails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// It is disabled at the first refusal.
+    Disabled,
+    /// It rests, and goes on later.
+    Rests,
+    /// Its host rests.
+    HostRests,
+}
+
+struct Refusal {
+    moment: Moment,
+    reply: &'static str,
+    reason: &'static str,
+    ends: Ends,
+}
+
+const fn refusal(moment: Moment, reply: &'static str, reason: &'static str, ends: Ends) -> Refusal {
+    Refusal { moment, reply, reason, ends }
+}
+
+const TABLE: &[Refusal] = &[
+    // The sender's own limit.
+    refusal(
+        Moment::Dot,
+        "550 User box0@host.test has exceeded its 24-hour sending limit. Messages to 150 recipients out of 150 allowed have been sent.",
+        "sender-quota-exceeded",
+        Ends::Rests,
+    ),
+    refusal(
+        Moment::Rcpt,
+        "550 User box0@host.test has exceeded its 24-hour sending limit.",
+        "sender-quota-exceeded",
+        Ends::Rests,
+    ),
+    refusal(
+        Moment::Dot,
+        "550 Domain host.test has exceeded the max emails per hour (150/150 (100%)) allowed. Message discarded.",
+        "sender-rate-exceeded",
+        Ends::Rests,
+    ),
+    refusal(Moment::Dot, "454 Throttling failure: Daily message quota exceeded.", "sender-quota-exceeded", Ends::Rests),
+    refusal(
+        Moment::Dot,
+        "552 Message would take you over your relay quota of 500",
+        "sender-quota-exceeded",
+        Ends::Rests,
+    ),
+    refusal(Moment::Rcpt, "451 4.7.1 Rate limit exceeded", "sender-rate-exceeded", Ends::Rests),
+    // The sender is suspended.
+    refusal(
+        Moment::Dot,
+        "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Failed to process message due to a permanent exception with message WASCL UserAction verdict is not None. Actual verdict is Suspend, ShowTierUpgrade.",
+        "sender-blocked",
+        Ends::Disabled,
+    ),
+    // The login may not send from this address.
+    refusal(Moment::Rcpt, "553 Relaying disallowed as box0@host.test", "sender-address", Ends::Disabled),
+    refusal(
+        Moment::Dot,
+        "554 5.2.252 SendAsDenied; box0@host.test not allowed to send as other@host.test",
+        "sender-address",
+        Ends::Disabled,
+    ),
+    refusal(Moment::Dot, "554 Message rejected: Email address is not verified.", "sender-address", Ends::Disabled),
+    refusal(Moment::Mail, "550 Sender address is not allowed.", "sender-address", Ends::Disabled),
+    // A temporary failure that looks permanent.
+    refusal(
+        Moment::Auth,
+        "535 5.7.8 Error: authentication failed: Connection lost to authentication server",
+        "auth-temporary",
+        Ends::Rests,
+    ),
+    // The host refuses our address.
+    refusal(
+        Moment::Rcpt,
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "host-refuses-us",
+        Ends::HostRests,
+    ),
+    // Nobody's, and nobody waits for it but the two that it names.
+    refusal(Moment::Rcpt, "450 4.2.0 Greylisted, see http://postgrey.example/", "greylisted", Ends::Rests),
+    // Unknown.
+    refusal(Moment::Dot, "550 Computer says no", "refused", Ends::Rests),
+    refusal(Moment::Dot, "499 Not on a Tuesday", "transient", Ends::Rests),
+    refusal(Moment::Mail, "599 No", "refused", Ends::Rests),
+];
+
+/// A running host of a row, and its mailboxes.
+struct RunningHost {
+    row: &'static Refusal,
+    name: String,
+    mailboxes: Vec<String>,
+    _host: FaultyHost,
+}
+
+/// Starts each host at an address of its own, `127.0.1.10` and up, and writes its mailboxes into `csv`.
+async fn start(csv: &mut String) -> Vec<RunningHost> {
+    let mut hosts = Vec::new();
+    for (n, row) in TABLE.iter().enumerate() {
+        let ip = [127, 0, 1, 10 + u8::try_from(n).unwrap()];
+        let script = Script::usual().at(row.moment, [Act::say(&format!("{}\r\n", row.reply))]);
+        let host = FaultyHost::start_at(ip.into(), script).await;
+        let name = format!("127.0.1.{}", ip[3]);
+        let mailboxes: Vec<String> = (0..REFUSED).map(|box_| format!("box{box_}@refused{n}.test")).collect();
+        mailboxes.iter().for_each(|email| enrol(csv, email, &name, host.port()));
+        hosts.push(RunningHost { row, name, mailboxes, _host: host });
+    }
+    hosts
+}
+
+/// Zone, window and quota of each mailbox, and no replies.
+fn usual_day() -> String {
+    format!("UTC,09:00-17:00,{QUOTA},{QUOTA},0")
+}
+
+fn enrol(csv: &mut String, email: &str, host: &str, port: u16) {
+    writeln!(csv, "{email},secret,{host},{port},none,{}", usual_day()).unwrap();
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Stored {
+    state: String,
+    receives: bool,
+    eased: bool,
+    sent: i64,
+    failed: i64,
+    reasons: Vec<String>,
+}
+
+impl Stored {
+    async fn of(pool: &PgPool, email: &str) -> Stored {
+        let query = "
+            SELECT m.state::text, m.receives, m.eased_at IS NOT NULL AS eased,
+                   count(l.id) FILTER (WHERE l.status = 'SENT') AS sent,
+                   count(l.id) FILTER (WHERE l.status = 'FAILED') AS failed,
+                   array_remove(array_agg(DISTINCT l.reason), NULL) AS reasons
+            FROM mailboxes m LEFT JOIN logs l ON l.mailbox_id = m.id AND l.day = $2
+            WHERE m.email = $1 GROUP BY m.id";
+        sqlx::query_as(query).bind(email).bind(DATE).fetch_one(pool).await.unwrap()
+    }
+}
+
+/// Hosts that were paused, and why.
+async fn paused_hosts(pool: &PgPool) -> Vec<(String, String)> {
+    let query = "SELECT DISTINCT detail, reason FROM events WHERE kind LIKE 'host-%' ORDER BY 1";
+    sqlx::query_as(query).fetch_all(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_mailboxes_try_a_few_times_and_healthy_ones_fill_their_quota() {
+    let identity = every_host::identity();
+    let certificate = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(certificate.path(), &identity.pem).unwrap();
+    let (others, rows) = every_host::start(every_host::cases(&identity), &usual_day()).await;
+    let mut csv = format!("{COLUMNS}{rows}");
+    let hosts = start(&mut csv).await;
+
+    let plan = Plan::of(csv)
+        .with("WARMUP_ALLOW_PLAINTEXT", "true")
+        .with("WARMUP_TLS_CA_FILE", certificate.path().display())
+        .with("WARMUP_HELO_NAME", HELO_NAME)
+        // The late greeting comes after a step; a whole mail has 20 s.
+        .with("WARMUP_SMTP_TIMEOUT_MS", "3000")
+        .with("WARMUP_DRAIN_TIMEOUT_MS", "24000");
+    let day = plan.run().await;
+    let pool = day.database.pool();
+
+    let mut wrong = Vec::new();
+    for RunningHost { row, mailboxes, .. } in &hosts {
+        for email in mailboxes {
+            let stored = Stored::of(pool, email).await;
+            let is_disabled = stored.state == "disabled";
+            let is_right = is_disabled == (row.ends == Ends::Disabled)
+                && stored.receives
+                && !stored.eased
+                && stored.sent == 0
+                && (1..=ATTEMPTS).contains(&stored.failed)
+                && (row.ends != Ends::Disabled || stored.failed == 1)
+                && stored.reasons == [row.reason];
+            if !is_right {
+                wrong.push(format!("{email} ({}): {stored:?}", row.reply));
+            }
+        }
+    }
+    for host in &others {
+        for email in &host.mailboxes {
+            let stored = Stored::of(pool, email).await;
+            let is_right = match (host.case.name, host.case.fails_as) {
+                ("healthy", _) => (stored.sent, stored.failed) == (QUOTA.into(), 0) && stored.state == "active",
+                (_, None) => stored.sent > 0 && stored.failed == 0,
+                (_, Some(reason)) => stored.sent == 0 && stored.failed <= ATTEMPTS && stored.reasons == [reason],
+            };
+            if !is_right {
+                wrong.push(format!("{email} ({}): {stored:?}", host.case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let paused = paused_hosts(pool).await;
+    for (detail, reason) in &paused {
+        let row = hosts.iter().find(|host| detail.contains(&host.name)).map(|host| host.row.ends);
+        assert!(row == Some(Ends::HostRests), "{reason}: {detail}");
+    }
+    assert!(!paused.is_empty(), "the host that refuses us rests");
+}
