@@ -23,15 +23,19 @@ use warmup_support::{
 
 const CLOCK: &str = "{warmup}:cap:clock";
 
-/// A machine clock that can be moved against the server's, which comes to the same as a server whose clock is set.
+/// A machine clock that can be moved against the server's, which comes to the same as a server whose clock is set. It may
+/// also pass a time at each look, as a question does that is under way for long.
 struct Machine {
     real: SystemClock,
     hours: AtomicU64,
+    ms_a_look: AtomicU64,
+    passed_ms: AtomicU64,
 }
 
 impl Machine {
     fn at(hours: u64) -> Arc<Machine> {
-        Arc::new(Machine { real: SystemClock::real(), hours: AtomicU64::new(hours) })
+        let (real, hours) = (SystemClock::real(), AtomicU64::new(hours));
+        Arc::new(Machine { real, hours, ms_a_look: AtomicU64::new(0), passed_ms: AtomicU64::new(0) })
     }
 
     fn move_to(&self, hours: u64) {
@@ -46,7 +50,9 @@ impl Clock for Machine {
     }
 
     fn machine(&self) -> MachineTime {
-        self.real.machine().after(Duration::from_secs(3_600 * self.hours.load(Ordering::SeqCst)))
+        let passed = self.passed_ms.fetch_add(self.ms_a_look.load(Ordering::SeqCst), Ordering::SeqCst);
+        let hours = Duration::from_secs(3_600 * self.hours.load(Ordering::SeqCst));
+        self.real.machine().after(hours + Duration::from_millis(passed))
     }
 
     fn caps_now(&self) -> Option<i64> {
@@ -113,4 +119,17 @@ async fn a_worker_that_starts_after_the_clock_was_set_goes_by_the_same_generatio
     let late = caps(&server, &machine).await;
     while !is_granted(&late).await {}
     assert_eq!(generation(&server).await.as_deref(), Some("1"));
+}
+
+/// Its answer says too little of when the server looked at its clock.
+#[tokio::test]
+async fn an_answer_that_took_long_is_no_clock_that_was_set() {
+    let (server, machine) = (RedisServer::start().await, Machine::at(10));
+    let caps = caps(&server, &machine).await;
+    machine.ms_a_look.store(3_000, Ordering::SeqCst);
+    is_granted(&caps).await;
+    machine.ms_a_look.store(0, Ordering::SeqCst);
+    is_granted(&caps).await;
+    is_granted(&caps).await;
+    assert_eq!(generation(&server).await, None);
 }

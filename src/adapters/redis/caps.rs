@@ -3,7 +3,10 @@
 mod distinct;
 mod server_clock;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
@@ -14,9 +17,12 @@ use self::{
 };
 use super::{Keys, Pool, pool};
 use crate::{
-    domain::caps::{
-        CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, DEVIATION_MICROS, FUTURE_MICROS, Grant, HostCaps,
-        HostRates, Rates,
+    domain::{
+        caps::{
+            CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, DEVIATION_MICROS, FUTURE_MICROS, Grant, HostCaps,
+            HostRates, Rates,
+        },
+        lease::MachineTime,
     },
     ports::{Caps, Clock, PortError},
 };
@@ -128,12 +134,20 @@ impl Caps for RedisCaps {
             return Ok(Vec::new());
         }
         let clock = self.server_clock.as_ref().filter(|_| now.is_none());
-        let asked_at = clock.map(ServerClock::machine_time);
-        let expected = clock.zip(asked_at).and_then(|(clock, asked_at)| clock.expectation(asked_at));
-        let call = self.invocation(now, expected, asks, &closed);
-        let mut answers: Vec<(u64, u64)> = pool::run(&self.pool, &call).await?;
-        let reading = answers.pop();
-        if let (Some(clock), Some(asked_at), Some((micros, generation))) = (clock, asked_at, reading) {
+        // Of the last question, if a Redis that moved was asked twice.
+        let asked: Mutex<Option<(MachineTime, Option<Expectation>)>> = Mutex::default();
+        let build = || {
+            let question = clock.map(|clock| {
+                let asked_at = clock.machine_time();
+                (asked_at, clock.expectation(asked_at))
+            });
+            *asked.lock().unwrap_or_else(PoisonError::into_inner) = question;
+            self.invocation(now, question.and_then(|(_, expected)| expected), asks, &closed)
+        };
+        let mut answers: Vec<(u64, u64)> = pool::run_built(&self.pool, &build).await?;
+        let question = *asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(clock), Some((asked_at, expected)), Some((micros, generation))) = (clock, question, answers.pop())
+        {
             if expected.is_some_and(|expected| expected.generation < generation) {
                 tracing::warn!("Redis' clock was set: the caps count from 0 again, as after a restart of Redis");
             }

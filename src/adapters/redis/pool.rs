@@ -79,6 +79,8 @@ pub(super) struct Node {
 enum Question<'a> {
     Command(&'a Cmd),
     Script(&'a ScriptInvocation<'a>),
+    /// A script whose arguments are computed once there is a connection.
+    Built(&'a (dyn Fn() -> ScriptInvocation<'a> + Sync)),
 }
 
 /// Opens a pool of at most `size` connections to `url`, without connecting yet. Certificates must come from a public
@@ -199,6 +201,7 @@ impl Question<'_> {
         match self {
             Question::Command(command) => command.query_async(&mut **connection).await,
             Question::Script(script) => script.invoke_async(&mut **connection).await,
+            Question::Built(build) => build().invoke_async(&mut **connection).await,
         }
     }
 }
@@ -211,6 +214,15 @@ pub(super) async fn query<T: FromRedisValue>(pool: &Pool, command: &Cmd) -> Resu
 /// Runs one script by its hash; only a server that does not know it yet is sent its text.
 pub(super) async fn run<T: FromRedisValue>(pool: &Pool, script: &ScriptInvocation<'_>) -> Result<T, PortError> {
     ask(pool, Question::Script(script)).await?.map_err(classify)
+}
+
+/// Runs the script that `build` makes. It is built once there is a connection: what it says of the time is not old by the wait
+/// for one.
+pub(super) async fn run_built<'a, T: FromRedisValue>(
+    pool: &Pool,
+    build: &'a (dyn Fn() -> ScriptInvocation<'a> + Sync),
+) -> Result<T, PortError> {
+    ask(pool, Question::Built(build)).await?.map_err(classify)
 }
 
 /// Runs one command and returns the server's own error, when it answers with one.

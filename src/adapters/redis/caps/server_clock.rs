@@ -12,6 +12,10 @@ use std::{
 
 use crate::{domain::lease::MachineTime, ports::Clock};
 
+/// The answer to a question that took longer tells too little of when the server read its clock: the question was sent at an
+/// unknown time before that, and the next expectation would be off by as much.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(500);
+
 /// The time and the generation of the last answer.
 #[derive(Clone, Copy, Debug)]
 struct ServerReading {
@@ -51,8 +55,11 @@ impl ServerClock {
         Some(Expectation { micros: last.micros.saturating_add(passed), generation: last.generation })
     }
 
-    /// Records the answer to a question of `asked_at`.
+    /// Records the answer to a question of `asked_at`, unless it took long.
     pub(super) fn record(&self, micros: i64, generation: u64, asked_at: MachineTime) {
+        if self.machine_time().since(asked_at) > LONGEST_ROUND_TRIP {
+            return;
+        }
         *self.last_reading.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(ServerReading { micros, generation, asked_at });
     }
