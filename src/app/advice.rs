@@ -103,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_in_a_row_is_told_to_read_the_hosts_words() {
-        let told = to_come_back("paused", Some(REFUSED_IN_A_ROW), "a@x.org").unwrap();
-        assert!(told.contains("last result") && told.contains("warmup mailbox resume a@x.org"), "{told}");
+    fn refusals_in_a_row_lead_to_the_words_of_the_host() {
+        let advice = to_come_back("paused", Some(REFUSED_IN_A_ROW), "a@x.org").unwrap();
+        assert!(advice.contains("last result") && advice.contains("warmup mailbox resume a@x.org"), "{advice}");
     }
 }

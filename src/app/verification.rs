@@ -9,7 +9,7 @@
 //! host: only who reads the address's own mail sees the code. Mailboxes of other users are never used for it: no owner pays
 //! for another. The mail takes one token of each cap, of the fleet and of the operator, and makes its sender cool down; it is
 //! no warm-up mail, so it is in no quota and in no statistics. The code is stored before it is sent: a process that ends
-//! meanwhile has counted it, and nobody can send more codes than the bounds say.
+//! meanwhile has counted it, so the bounds hold for every code.
 
 use std::time::Duration;
 

@@ -84,7 +84,7 @@ mod tests {
         Item { id, failed_in_row: 0, probe: Some(Probe { key: key.into(), was_let_in }) }
     }
 
-    fn kept(items: &[Item], minute: i64) -> Vec<i64> {
+    fn remaining(items: &[Item], minute: i64) -> Vec<i64> {
         let mut items = items.to_vec();
         keep_one_each(&mut items, DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(minute), |item| {
             let mailbox = MailboxId(item.id);
@@ -97,22 +97,22 @@ mod tests {
     fn one_mailbox_of_each_open_breaker_tries_and_all_others_send() {
         let free = Item { probe: None, ..item(9, "", false) };
         let items = [item(1, "a", false), item(2, "a", false), item(3, "b", false), free];
-        let kept = kept(&items, 0);
-        assert!(kept == [1, 3, 9] || kept == [2, 3, 9], "{kept:?}");
+        let remaining = remaining(&items, 0);
+        assert!(remaining == [1, 3, 9] || remaining == [2, 3, 9], "{remaining:?}");
     }
 
     #[test]
     fn a_mailbox_that_was_let_in_before_goes_first_until_it_failed_three_times() {
         let mut items: Vec<Item> = (1..=8).map(|id| item(id, "a", id == 5)).collect();
-        assert!((0..60).all(|minute| kept(&items, minute) == [5]));
+        assert!((0..60).all(|minute| remaining(&items, minute) == [5]));
         items[4].failed_in_row = 3;
-        assert!((0..60).any(|minute| kept(&items, minute) != [5]), "its password may have changed");
+        assert!((0..60).any(|minute| remaining(&items, minute) != [5]), "its password may have changed");
     }
 
     #[test]
     fn all_have_their_turn() {
         let items: Vec<Item> = (1..=5).map(|id| item(id, "a", true)).collect();
-        let tried: BTreeSet<i64> = (0..200).flat_map(|tick| kept(&items, tick * 15)).collect();
+        let tried: BTreeSet<i64> = (0..200).flat_map(|tick| remaining(&items, tick * 15)).collect();
         assert_eq!(tried.len(), 5);
     }
 }

@@ -101,7 +101,7 @@ const TABLE: &[Refusal] = &[
         "host-refuses-us",
         Ends::HostRests,
     ),
-    // Nobody's, and nobody waits for it but the two that it names.
+    // It concerns the sender and the partner together.
     refusal(Moment::Rcpt, "450 4.2.0 Greylisted, see http://postgrey.example/", "greylisted", Ends::Rests),
     // Unknown.
     refusal(Moment::Dot, "550 Computer says no", "refused", Ends::Rests),

@@ -17,8 +17,8 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx
     tokio::spawn(async move { pool.begin().await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// A connection of a pool that is closed when it is dropped, unless it was put back: nobody else meets what it is in the
-/// middle of.
+/// A connection of a pool that is closed when it is dropped, unless it was put back: an unfinished statement or transaction
+/// ends with it.
 pub(super) struct ClosedOnDrop(Option<PoolConnection<Postgres>>);
 
 impl ClosedOnDrop {

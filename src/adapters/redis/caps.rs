@@ -134,18 +134,18 @@ impl Caps for RedisCaps {
             return Ok(Vec::new());
         }
         let clock = self.server_clock.as_ref().filter(|_| now.is_none());
-        // Of the last question, if a Redis that moved was asked twice.
-        let asked: Mutex<Option<(MachineTime, Option<Expectation>)>> = Mutex::default();
+        // The last one, because a Redis whose keys moved gets the question twice.
+        let last_question: Mutex<Option<(MachineTime, Option<Expectation>)>> = Mutex::default();
         let build = || {
             let question = clock.map(|clock| {
                 let asked_at = clock.machine_time();
                 (asked_at, clock.expectation(asked_at))
             });
-            *asked.lock().unwrap_or_else(PoisonError::into_inner) = question;
+            *last_question.lock().unwrap_or_else(PoisonError::into_inner) = question;
             self.invocation(now, question.and_then(|(_, expected)| expected), asks, &closed)
         };
         let mut answers: Vec<(u64, u64)> = pool::run_built(&self.pool, &build).await?;
-        let question = *asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = *last_question.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(clock), Some((asked_at, expected)), Some((micros, generation))) = (clock, question, answers.pop())
         {
             if expected.is_some_and(|expected| expected.generation < generation) {
