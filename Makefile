@@ -58,7 +58,7 @@ fmt: ## Format the tree
 	cargo fmt --all
 
 .PHONY: mutants
-mutants: setup ## Break each guard in a copy and demand that exactly its tests fail (ARGS="--only NAME" or --list)
+mutants: setup ## Break each guard in a copy and demand that its tests fail (ARGS="--only NAME" or --list)
 	cargo run --locked --package warmup-support --bin mutants -- $(ARGS)
 
 .PHONY: capacity

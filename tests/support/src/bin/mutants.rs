@@ -1,4 +1,4 @@
-//! `make mutants`: breaks each guard in a copy of the tree and demands that exactly its tests fail.
+//! `make mutants`: breaks each guard in a copy of the tree and demands that its tests fail.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,13 +36,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     sound(&copy, &mutants).await?;
     let mut survived = 0;
     for mutant in &mutants {
-        let differences = copy.damaged(mutant, attempt(&copy, mutant)).await?;
-        survived += usize::from(!differences.is_empty());
-        let word = if differences.is_empty() { "caught" } else { "WRONG" };
+        let unnoticed = copy.damaged(mutant, attempt(&copy, mutant)).await?;
+        survived += usize::from(!unnoticed.is_empty());
+        let word = if unnoticed.is_empty() { "caught" } else { "WRONG" };
         println!("{word:<7} {:<7} {}", mutant.invariant, mutant.name);
-        differences.iter().for_each(|difference| println!("          {difference}"));
+        unnoticed.iter().for_each(|test| println!("          {test}"));
     }
-    println!("{} of {} guards are held by exactly their tests", mutants.len() - survived, mutants.len());
+    println!("{} of {} guards are held by their tests", mutants.len() - survived, mutants.len());
     Ok(if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -58,15 +58,15 @@ async fn sound(copy: &Copy, mutants: &[Mutant]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the binaries that must notice and returns where they did not do so exactly.
+/// Runs the binaries that must notice and returns the listed tests that did not.
 async fn attempt(copy: &Copy, mutant: &Mutant) -> anyhow::Result<Vec<String>> {
     let wanted: BTreeMap<String, BTreeSet<String>> = mutant.tests_by_binary();
-    let mut differences = Vec::new();
+    let mut unnoticed = Vec::new();
     for (binary, tests) in &wanted {
         match trial::run(copy, binary, &mutant.filter).await {
-            Ok(results) => differences.extend(trial::differences(&results, tests)),
-            Err(error) => differences.push(format!("{error:#}")),
+            Ok(results) => unnoticed.extend(trial::unnoticed_by(&results, tests)),
+            Err(error) => unnoticed.push(format!("{error:#}")),
         }
     }
-    Ok(differences)
+    Ok(unnoticed)
 }
