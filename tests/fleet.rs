@@ -27,12 +27,16 @@ mod credentials;
 mod days;
 #[path = "fleet/every_host.rs"]
 mod every_host;
+#[path = "fleet/first_mails.rs"]
+mod first_mails;
 #[path = "fleet/gate.rs"]
 mod gate;
 #[path = "fleet/host.rs"]
 mod host;
 #[path = "fleet/kill.rs"]
 mod kill;
+#[path = "fleet/living_roster.rs"]
+mod living_roster;
 #[path = "fleet/local.rs"]
 mod local;
 #[path = "fleet/local_fleet.rs"]
@@ -63,6 +67,8 @@ mod restore;
 mod run;
 #[path = "fleet/shards.rs"]
 mod shards;
+#[path = "fleet/sink.rs"]
+mod sink;
 #[path = "fleet/strangers.rs"]
 mod strangers;
 #[path = "fleet/threads.rs"]

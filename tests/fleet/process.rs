@@ -142,9 +142,14 @@ fn vars(database: &str, redis: &str) -> Vec<(&'static str, String)> {
 }
 
 /// A zone where it is past 22:00 now: all of a day's quota is due, and the day is not over.
-#[expect(clippy::disallowed_methods, reason = "the binary under test runs on the real clock")]
 pub fn late_zone() -> String {
-    let ahead = 22 - Utc::now().hour() as i32;
+    zone_at(22)
+}
+
+/// Returns a zone in which it is between `hour` and the next hour now.
+#[expect(clippy::disallowed_methods, reason = "the binary under test runs on the real clock")]
+pub fn zone_at(hour: i32) -> String {
+    let ahead = hour - Utc::now().hour() as i32;
     let ahead = if ahead > 14 { ahead - 24 } else { ahead };
     // The sign of these names is the wrong way round, by POSIX.
     format!("Etc/GMT{}{}", if ahead > 0 { '-' } else { '+' }, ahead.abs())
