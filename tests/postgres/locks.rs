@@ -233,6 +233,30 @@ async fn a_settle_has_its_mailboxes_before_it_takes_a_pause() {
     assert_eq!(settling.await.unwrap(), 1);
 }
 
+/// A settle that gives a user's place back while another statement has the mailbox: mailboxes first, then the user's day.
+#[tokio::test]
+async fn a_settle_has_its_mailboxes_before_it_takes_the_users_day() {
+    let world = racing_world().await;
+    enrol(&world, 2, 2).await;
+    world.limit(1, DAILY_LIMIT).await;
+    let life = Life::begin(&world).await;
+    let mut result = end(&life.fly(ask(1, 0, &[2])).await, Fate::Refused);
+    let pause = Some(Measure::Pause(Duration::from_secs(600)));
+    result.outcome.effects = Effects { sender: pause, ..Effects::default() };
+
+    let mut other = PgConnection::connect(world.database.url()).await.unwrap();
+    let mut others = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM mailboxes WHERE id = 1 FOR UPDATE").execute(&mut *others).await.unwrap();
+    let (ledger, worker) = (world.ledger(), life.worker.clone());
+    let settling = tokio::spawn(async move { ledger.settle(&worker, &[result]).await.expect(NO_ERROR) });
+    waiting(world.pool(), 1).await;
+    let day = sqlx::query("SELECT FROM user_days FOR UPDATE NOWAIT").fetch_all(&mut *others).await;
+    assert_eq!(day.expect("nobody else has it").len(), 1);
+    others.rollback().await.unwrap();
+
+    assert_eq!(settling.await.unwrap(), 1);
+}
+
 /// The deadlocks that this database has seen.
 async fn deadlocks(world: &PostgresWorld, mut asking: PgConnection) -> i64 {
     end_all_but(&mut asking, world.pool()).await;
