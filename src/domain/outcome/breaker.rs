@@ -6,10 +6,12 @@
 //!
 //! ```text
 //! an owner's breaker    the mailboxes of one owner at one host, port and security: it rests only these
-//! the common breaker    all mailboxes of a host, if those of two owners or more are refused: it rests all of them
+//! the common breaker    all mailboxes of a host: it rests all of them. One owner gives at most half of the refusals that it
+//!                       needs, the other owners together give the rest
 //! ```
 //!
-//! A refusal counts for both. The passwords are the owner's, so one owner's refusals say nothing about other owners'.
+//! A refusal counts for both. The passwords are the owner's, so one owner's refusals say nothing about other owners'. Many
+//! refusals of one owner and a single wrong password of another owner pause no third owner.
 //!
 //! The constants stand here alone. `close.sql` gets them as parameters.
 
@@ -20,13 +22,19 @@ pub const REFUSED_SHARE_PERCENT: usize = 50;
 pub const REFUSALS_LEAST: usize = 3;
 /// At a large host half would be thousands of disabled mailboxes. So many in a row, nobody let in between, are enough.
 pub const REFUSALS_MOST: usize = 5;
-/// The refused mailboxes that the common breaker stores while all of them belong to one owner. It bounds the row of a host
-/// that lets none of one owner's mailboxes in; `close.sql` has it as ten times [`REFUSALS_MOST`].
+/// The refused mailboxes of one owner that the common breaker stores before it opens. It bounds the row of a host that lets
+/// none of one owner's mailboxes in; `close.sql` has it as ten times [`REFUSALS_MOST`].
 pub const REFUSALS_STORED: usize = 10 * REFUSALS_MOST;
 
 /// Returns the number of refused mailboxes that opens the breaker of a host where `tried` mailboxes tried.
 pub fn refusals_to_open(tried: usize) -> usize {
     (tried * REFUSED_SHARE_PERCENT).div_ceil(100).clamp(REFUSALS_LEAST, REFUSALS_MOST)
+}
+
+/// Returns the number of refused mailboxes that must belong to other owners than the one with the most of them, where the
+/// common breaker needs `needed`. It is half of them, at least two; `close.sql` has it as `ceil(n / 2)`.
+pub fn refusals_of_others(needed: usize) -> usize {
+    needed.div_ceil(2)
 }
 
 #[cfg(test)]
@@ -39,5 +47,10 @@ mod tests {
         for (tried, expected) in table {
             assert_eq!(refusals_to_open(tried), expected, "{tried} tried");
         }
+    }
+
+    #[test]
+    fn one_owner_gives_at_most_half_of_them() {
+        assert_eq!([3, 4, 5].map(refusals_of_others), [2, 2, 3]);
     }
 }

@@ -8,7 +8,7 @@
 //!            a mail gets past AUTH once the pause is over ──▶ all is forgotten, and whom an open breaker had disabled
 //!                                                             sends again
 //! a login    of one owner at one host, port and security: the same breaker, for these mailboxes only; that of the host
-//!            needs the mailboxes of two owners
+//!            needs the mailboxes of several owners
 //! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
 //!            eased at most once in 24 h; the ramp climbs again from there
 //! ```
@@ -26,7 +26,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Fate, Measure, Outcome, Stage,
-    breaker::{REFUSALS_STORED, refusals_to_open},
+    breaker::{REFUSALS_STORED, refusals_of_others, refusals_to_open},
     stalls,
     stalls::STALLED_MAILBOXES,
 };
@@ -240,11 +240,11 @@ impl Whole {
     /// Counts a mailbox that was not let in for its owner's breaker. `tried` are the owner's mailboxes at that place that
     /// tried lately.
     pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>, tried: &BTreeSet<MailboxId>) -> ShutOut {
-        self.refuse(mailbox, at, tried, |_| true)
+        self.refuse(mailbox, at, tried, None)
     }
 
-    /// Counts a mailbox that was not let in for the common breaker, which needs mailboxes of two owners. `tried` are the
-    /// mailboxes of the host that tried lately, `owners` the users of its mailboxes.
+    /// Counts a mailbox that was not let in for the common breaker, of which one owner gives at most half of the refusals.
+    /// `tried` are the mailboxes of the host that tried lately, `owners` the users of its mailboxes.
     pub fn shut_out_of_all(
         &mut self,
         mailbox: MailboxId,
@@ -252,9 +252,7 @@ impl Whole {
         tried: &BTreeSet<MailboxId>,
         owners: &BTreeMap<MailboxId, UserId>,
     ) -> ShutOut {
-        self.refuse(mailbox, at, tried, |refused| {
-            refused.keys().filter_map(|mailbox| owners.get(mailbox)).collect::<BTreeSet<_>>().len() >= 2
-        })
+        self.refuse(mailbox, at, tried, Some(owners))
     }
 
     fn refuse(
@@ -262,15 +260,21 @@ impl Whole {
         mailbox: MailboxId,
         at: DateTime<Utc>,
         tried: &BTreeSet<MailboxId>,
-        concerns_enough: impl Fn(&BTreeMap<MailboxId, DateTime<Utc>>) -> bool,
+        owners: Option<&BTreeMap<MailboxId, UserId>>,
     ) -> ShutOut {
         let was_probing = self.probing;
         if !was_probing {
             let is_new = self.refused.insert(mailbox, at).is_none();
             let others = self.refused.keys().filter(|refused| !tried.contains(refused)).count();
-            let is_enough = self.refused.len() >= refusals_to_open(tried.len() + others);
-            self.probing = is_enough && concerns_enough(&self.refused);
-            if !self.probing && is_new && self.refused.len() > REFUSALS_STORED {
+            let needed = refusals_to_open(tried.len() + others);
+            let by_owner = owners.map(|owners| self.refused_by_owner(owners));
+            let is_shared = by_owner.as_ref().is_none_or(|counts| {
+                let most = counts.values().copied().max().unwrap_or_default();
+                counts.values().sum::<usize>() - most >= refusals_of_others(needed)
+            });
+            self.probing = self.refused.len() >= needed && is_shared;
+            let of_owner = owners.zip(by_owner).and_then(|(owners, counts)| counts.get(owners.get(&mailbox)?).copied());
+            if !self.probing && is_new && of_owner.is_some_and(|count| count > REFUSALS_STORED) {
                 self.refused.remove(&mailbox);
             }
         }
@@ -278,6 +282,15 @@ impl Whole {
         let opened = opens && self.pause(at + BREAKER_PAUSE);
         // Also the mailbox that opens it is spared: at a host with three somebody must be left to try.
         ShutOut { disabled: !self.probing, opened }
+    }
+
+    /// Returns the number of refused mailboxes of each owner.
+    fn refused_by_owner(&self, owners: &BTreeMap<MailboxId, UserId>) -> BTreeMap<UserId, usize> {
+        let mut counts = BTreeMap::new();
+        for owner in self.refused.keys().filter_map(|mailbox| owners.get(mailbox)) {
+            *counts.entry(*owner).or_default() += 1;
+        }
+        counts
     }
 
     /// A mail got past AUTH before the refusals that follow: those before it were each one's own matter.

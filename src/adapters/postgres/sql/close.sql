@@ -285,8 +285,8 @@ boxes AS MATERIALIZED (
     FOR UPDATE OF m
 ),
 -- The row that is inserted is that of a host or a login of which nothing was known; `p` is the newest version of what
--- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker. The
--- breaker of a host needs refused mailboxes of two owners. It stores a bounded number of one owner's.
+-- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker. Of
+-- the refusals that open the breaker of a host, one owner gives at most half. A bounded number of each owner's is stored.
 held AS (
     INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing, user_id)
     SELECT scope, key, reason, at,
@@ -313,16 +313,20 @@ held AS (
     LATERAL (
         SELECT COALESCE(jsonb_object_agg(mailbox_id, at), '{}') AS refused, COALESCE(bool_or(is_enough), false) AS probing FROM (
             SELECT *, row_number() OVER (PARTITION BY is_enough ORDER BY place) AS nth FROM (
-                SELECT mailbox_id, at, row_number() OVER w AS place,
-                       row_number() OVER w >= opens.n AND (scope = 'login' OR min(owner) OVER w < max(owner) OVER w) AS is_enough
+                SELECT *, place >= opens.n AND (scope = 'login' OR place - max(of_owner) OVER (ORDER BY place) >= ceil(opens.n / 2))
+                              AS is_enough
                 FROM (
-                    SELECT key AS mailbox_id, value AS at, (SELECT m.user_id FROM mailboxes m WHERE m.id = key::bigint) AS owner
-                    FROM jsonb_each(pressed.refused)
-                ) AS all_of_them
-                WINDOW w AS (ORDER BY (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                    SELECT mailbox_id, at, row_number() OVER w AS place,
+                           row_number() OVER (PARTITION BY owner ORDER BY (at #>> '{}')::timestamptz, mailbox_id::bigint) AS of_owner
+                    FROM (
+                        SELECT key AS mailbox_id, value AS at, (SELECT m.user_id FROM mailboxes m WHERE m.id = key::bigint) AS owner
+                        FROM jsonb_each(pressed.refused)
+                    ) AS all_of_them
+                    WINDOW w AS (ORDER BY (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                ) AS by_owner
             ) AS in_turn
         ) AS first_few
-        WHERE CASE WHEN is_enough THEN nth = 1 ELSE place <= 10 * refusals_most END
+        WHERE CASE WHEN is_enough THEN nth = 1 ELSE of_owner <= 10 * refusals_most END
     ) AS shuts
     WHERE (until IS NOT NULL OR fails.n > 0 OR pressed.refused <> '{}' OR pressed.stalled <> '{}')
       AND (SELECT count(*) FROM boxes) >= 0
@@ -388,21 +392,26 @@ held AS (
                    p.probing OR COALESCE(bool_or(is_enough), false) AS probing
             FROM (
                 SELECT *, row_number() OVER (PARTITION BY is_enough ORDER BY place) AS nth FROM (
-                    SELECT mailbox_id, at, row_number() OVER w AS place,
-                           rank > 0 AND row_number() OVER w >= opens.n
-                               AND (new.scope = 'login' OR min(owner) OVER w < max(owner) OVER w) AS is_enough
+                    SELECT *, rank > 0 AND place >= opens.n
+                                  AND (new.scope = 'login' OR place - max(of_owner) OVER (ORDER BY place) >= ceil(opens.n / 2))
+                                  AS is_enough
                     FROM (
-                        SELECT mailbox_id, at, rank, (SELECT m.user_id FROM mailboxes m WHERE m.id = mailbox_id::bigint) AS owner
+                        SELECT mailbox_id, at, rank, row_number() OVER w AS place,
+                               row_number() OVER (PARTITION BY owner ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                                   AS of_owner
                         FROM (
-                            SELECT key AS mailbox_id, value AS at, (new.refused ? key)::int AS rank FROM jsonb_each(before.refused)
-                            UNION ALL
-                            SELECT key, value, 2 FROM jsonb_each(new.refused) WHERE NOT before.refused ? key
-                        ) AS both_kinds
-                    ) AS all_of_them
-                    WINDOW w AS (ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                            SELECT mailbox_id, at, rank, (SELECT m.user_id FROM mailboxes m WHERE m.id = mailbox_id::bigint) AS owner
+                            FROM (
+                                SELECT key AS mailbox_id, value AS at, (new.refused ? key)::int AS rank FROM jsonb_each(before.refused)
+                                UNION ALL
+                                SELECT key, value, 2 FROM jsonb_each(new.refused) WHERE NOT before.refused ? key
+                            ) AS both_kinds
+                        ) AS all_of_them
+                        WINDOW w AS (ORDER BY rank, (at #>> '{}')::timestamptz, mailbox_id::bigint)
+                    ) AS by_owner
                 ) AS in_turn
             ) AS first_few
-            WHERE CASE WHEN is_enough THEN nth = 1 ELSE place <= 10 * new.refusals_most END
+            WHERE CASE WHEN is_enough THEN nth = 1 ELSE of_owner <= 10 * new.refusals_most END
         ) AS shuts,
         LATERAL (
             SELECT GREATEST(p.until, new.until,

@@ -94,16 +94,20 @@ fn half_of_those_that_tried_open_the_breaker_however_long_it_takes() {
 }
 
 #[test]
-fn the_breaker_of_a_host_needs_mailboxes_of_two_owners() {
+fn one_owner_gives_at_most_half_of_the_refusals_that_open_the_breaker_of_a_host() {
     let (mut host, tried) = (Whole::default(), tried(70));
     let mut owners = of_one_user(69);
-    owners.insert(MailboxId(70), UserId(2));
+    owners.extend([(MailboxId(70), UserId(2)), (MailboxId(71), UserId(2)), (MailboxId(72), UserId(3))]);
     for mailbox in 1..70 {
         let refused = host.shut_out_of_all(MailboxId(mailbox), at(mailbox), &tried, &owners);
         assert_eq!(refused, ShutOut { disabled: true, opened: false }, "{mailbox}");
     }
     assert_eq!(host.refused.len(), REFUSALS_STORED, "however many one owner has");
-    let refused = host.shut_out_of_all(MailboxId(70), at(70), &tried, &owners);
+    for mailbox in [70, 71, 70] {
+        let refused = host.shut_out_of_all(MailboxId(mailbox), at(mailbox), &tried, &owners);
+        assert_eq!(refused, ShutOut { disabled: true, opened: false }, "{mailbox} of the second owner is not enough");
+    }
+    let refused = host.shut_out_of_all(MailboxId(72), at(72), &tried, &owners);
     assert_eq!(refused, ShutOut { disabled: false, opened: true });
 }
 

@@ -460,7 +460,8 @@ macro_rules! ledger_conformance {
                 the_refusals_of_one_owner_pause_that_owners_mailboxes_only
                 the_refusals_of_two_owners_open_the_breaker_of_their_host
                 the_breaker_of_a_host_counts_from_the_last_mail_that_was_let_in
-                three_refusals_of_two_owners_open_the_breaker_of_their_host
+                two_refusals_of_each_of_two_owners_open_the_breaker_of_their_host
+                many_refusals_of_one_owner_and_a_few_of_another_pause_no_third_owner
                 an_owners_breaker_counts_for_one_port_and_security
                 what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_is_let_in
                 a_mailbox_that_was_let_in_before_tries_first
