@@ -27,6 +27,8 @@ mod credentials;
 mod days;
 #[path = "fleet/every_host.rs"]
 mod every_host;
+#[path = "fleet/failed_in_a_row.rs"]
+mod failed_in_a_row;
 #[path = "fleet/first_mails.rs"]
 mod first_mails;
 #[path = "fleet/gate.rs"]

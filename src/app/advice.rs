@@ -1,7 +1,7 @@
 //! What to do about a reason, for a person. A reason without advice is one that passes, or that the server's own words
 //! explain.
 
-use crate::domain::outcome::refusals::REFUSED_IN_A_ROW;
+use crate::domain::outcome::refusals::{FAILED_IN_A_ROW, REFUSED_IN_A_ROW};
 
 /// Returns what to do so that `email` sends again, where something has to be done.
 pub fn on(reason: &str, email: &str) -> Option<String> {
@@ -65,6 +65,10 @@ pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<St
             "read the words of its mail host in the last result, and ask the host's operator why it refuses {email}; it is tried \
              again by itself, at once with {resume}"
         )),
+        "paused" if reason == Some(FAILED_IN_A_ROW) => Some(format!(
+            "read the last result, and try the mail host with `warmup mailbox test {email}`; the mailbox is tried again by itself, \
+             at once with {resume}"
+        )),
         "paused" => Some(resume),
         "off" => Some(format!("`warmup mailbox set {email} --enabled true`")),
         "removed" => Some(format!("`warmup mailbox add {email}` enrols it anew")),
@@ -100,6 +104,14 @@ mod tests {
             assert!(told.contains("warmup mailbox resume a@x.org"), "{}: {told}", row.reason);
         }
         assert_eq!(to_come_back("active", None, "a@x.org"), None);
+    }
+
+    #[test]
+    fn failures_in_a_row_lead_to_the_last_result_and_a_test() {
+        let advice = to_come_back("paused", Some(FAILED_IN_A_ROW), "a@x.org").unwrap();
+        for part in ["last result", "warmup mailbox test a@x.org", "warmup mailbox resume a@x.org"] {
+            assert!(advice.contains(part), "{advice}");
+        }
     }
 
     #[test]

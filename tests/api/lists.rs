@@ -124,7 +124,7 @@ async fn an_owner_is_told_what_its_mailboxes_sent_and_not_to_whom_else() {
 async fn the_words_of_a_mail_host_that_refused_a_mail_are_for_admins() {
     let world = morning().await;
     for statement in [
-        "UPDATE mailboxes SET refusals = 2, refused_at = '2026-11-24T10:02:00Z', refused_reason = 'refused',
+        "UPDATE mailboxes SET refusals = 2, failures = 2, refused_at = '2026-11-24T10:02:00Z', refused_reason = 'refused',
                               refused_words = 'dot: 554 b1@ben.test: no' WHERE id = 1",
         "INSERT INTO events (at, kind, mailbox_id, reason, detail)
          VALUES ('2026-11-24T10:02:00Z', 'sender-paused', 1, 'refused-in-a-row',
@@ -134,7 +134,7 @@ async fn the_words_of_a_mail_host_that_refused_a_mail_are_for_admins() {
         sqlx::query(statement).execute(world.pool()).await.unwrap();
     }
     let ann = world.token_of("ann@x.test").await;
-    let refusal = |text: Value| json!({"at": "2026-11-24T10:02:00Z", "reason": "refused", "text": text, "inARow": 2});
+    let refusal = |text: Value| json!({"at": "2026-11-24T10:02:00Z", "reason": "refused", "text": text, "inARow": 2, "failuresInARow": 2});
     let detail = world.get("/api/warmup/mailboxes/1").await;
     assert_eq!(detail["lastRefusal"], refusal("dot: 554 b1@ben.test: no".into()));
     let hers = world.get_as(&ann, "/api/warmup/mailboxes/1").await;

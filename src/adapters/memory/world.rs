@@ -33,7 +33,10 @@ use crate::{
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         mailbox::Endpoint,
-        outcome::standing::{Record, Whole},
+        outcome::{
+            refusals::FailureCounts,
+            standing::{Record, Whole},
+        },
         probe::Probe,
         ramp::Ramp,
         reply::{Answering, Due},
@@ -234,8 +237,8 @@ pub(super) struct Tables {
     /// Mailboxes that receive from their owner's mailboxes only.
     pub(super) unverified: BTreeSet<MailboxId>,
     pub(super) records: BTreeMap<MailboxId, Record>,
-    /// How many submissions of a mailbox were refused in a row.
-    pub(super) refusals: BTreeMap<MailboxId, u16>,
+    /// The failures in a row of each mailbox whose last mail failed.
+    pub(super) failures: BTreeMap<MailboxId, FailureCounts>,
     /// When each reason was last told as an alert.
     pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
@@ -476,13 +479,13 @@ impl MemoryWorld {
         for mailbox in tables.mailboxes.values_mut().filter(|m| m.endpoint.host.eq_ignore_ascii_case(host)) {
             mailbox.sending = Standing::Active;
         }
-        let Tables { mailboxes, refusals, .. } = &mut *tables;
-        refusals.retain(|id, _| mailboxes.get(id).is_none_or(|m| !m.endpoint.host.eq_ignore_ascii_case(host)));
+        let Tables { mailboxes, failures, .. } = &mut *tables;
+        failures.retain(|id, _| mailboxes.get(id).is_none_or(|m| !m.endpoint.host.eq_ignore_ascii_case(host)));
     }
 
-    /// The operator resumes a mailbox: it sends and receives again, and its refusals in a row are forgotten.
+    /// The operator resumes a mailbox: it sends and receives again, and its failures in a row are forgotten.
     pub fn resume(&self, mailbox: MailboxId) {
-        self.tables().refusals.remove(&mailbox);
+        self.tables().failures.remove(&mailbox);
         self.change(mailbox, |mailbox| (mailbox.sending, mailbox.receiving) = (Standing::Active, Standing::Active));
     }
 

@@ -48,7 +48,7 @@ pub struct Entry {
     pub profile: Profile,
     /// None leaves the stored one.
     pub sealed_password: Option<Vec<u8>>,
-    /// What it logs in with was changed: where its old access had disabled it, or its host had refused it in a row, it becomes
+    /// What it logs in with was changed: where its old access had disabled it, or it rests for failures in a row, it becomes
     /// active again.
     pub new_access: bool,
     /// Why it receives from other owners from now on; none leaves that to what is stored, and to the user's confirmed domains.
@@ -265,7 +265,7 @@ const UPDATE: &str = concat!(
         SELECT m.id, m.state = 'removed' AS removed,
                m.state = 'removed'
                OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($27)
-               OR m.state = 'paused' AND new.new_access AND m.reason = 'refused-in-a-row' AS reactivate
+               OR m.state = 'paused' AND new.new_access AND m.reason IN ('refused-in-a-row', 'failed-in-a-row') AS reactivate
         FROM mailboxes m JOIN new USING (id) ORDER BY m.id FOR UPDATE OF m),
     written AS (
         UPDATE mailboxes m SET
@@ -280,6 +280,7 @@ const UPDATE: &str = concat!(
             reason = CASE WHEN NOT old.reactivate THEN m.reason END,
             paused_until = CASE WHEN NOT old.reactivate THEN m.paused_until END,
             refusals = CASE WHEN old.reactivate OR new.new_access THEN 0 ELSE m.refusals END,
+            failures = CASE WHEN old.reactivate OR new.new_access THEN 0 ELSE m.failures END,
             receives = m.receives OR old.removed,
             receive_reason = CASE WHEN NOT old.removed THEN m.receive_reason END,
             receive_until = CASE WHEN NOT old.removed THEN m.receive_until END,

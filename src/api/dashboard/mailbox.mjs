@@ -95,12 +95,17 @@ const receives = ({ receives, receiveReason, verifiedBy }) => {
   return verifiedBy ? "yes" : "from its owner’s mailboxes only: it is not verified";
 };
 
-/** The later one of the last mail that was sent and the last one that was refused. */
+function rowOf(refusals, failures) {
+  if (failures > Math.max(refusals, 1)) return ` (${failures} failures in a row)`;
+  return refusals > 1 ? ` (${refusals} refusals in a row)` : "";
+}
+
+/** The later one of the last mail that was sent and the last one that failed. */
 function lastResult({ lastSentAt, lastRefusal }, now) {
   if (lastRefusal && (!lastSentAt || lastSentAt <= lastRefusal.at)) {
-    const { at, reason, text, inARow } = lastRefusal;
+    const { at, reason, text, inARow, failuresInARow } = lastRefusal;
     const words = [reason, text].filter(Boolean).join(", ");
-    return `${when(at, now)}: ${words}${inARow > 1 ? ` (${inARow} refusals in a row)` : ""}`;
+    return `${when(at, now)}: ${words}${rowOf(inARow, failuresInARow)}`;
   }
   return lastSentAt ? `${when(lastSentAt, now)}: sent` : "none yet";
 }

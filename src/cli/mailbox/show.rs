@@ -143,14 +143,18 @@ fn lines(detail: &MailboxDetail) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The later one of the last mail that was sent and the last one that was refused, with the words of the mail host.
+/// The later one of the last mail that was sent and the last one that failed, with the words of the mail host.
 fn last_result(detail: &MailboxDetail) -> String {
     let is_later = |refusal: &&LastRefusal| detail.last_sent_at.is_none_or(|sent| sent <= refusal.at);
     match (detail.last_refusal.as_ref().filter(is_later), detail.last_sent_at) {
         (Some(refusal), _) => {
-            let LastRefusal { at, reason, text, in_a_row } = refusal;
+            let LastRefusal { at, reason, text, in_a_row, failures_in_a_row } = refusal;
             let words = text.as_deref().map_or_else(String::new, |text| format!(", {text}"));
-            let count = if *in_a_row > 1 { format!(" ({in_a_row} refusals in a row)") } else { String::new() };
+            let count = match (*in_a_row, *failures_in_a_row) {
+                (refusals, failures) if failures > refusals.max(1) => format!(" ({failures} failures in a row)"),
+                (refusals @ 2.., _) => format!(" ({refusals} refusals in a row)"),
+                _ => String::new(),
+            };
             format!("{}: {reason}{words}{count}", instant(*at))
         }
         (None, Some(sent)) => format!("{}: sent", instant(sent)),

@@ -1,20 +1,26 @@
-//! Refusals in a row rest the sender, with pauses that grow.
+//! Refusals in a row, and failures of any kind in a row, rest the sender, with pauses that grow.
 //!
 //! One refusal is judged by its own verdict (`judge`). A host that refuses a sender again and again, without a success in
 //! between, is believed whatever its words are: nobody submits sixty mails a day to a host that refused sixty.
 //!
 //! ```text
-//! a success, or a resume by the operator ──▶ the count is 0
-//! the host refuses the sender, or nobody knows whom ──▶ count + 1, and from the 2nd on a pause: 15 min, 1 h, 4 h, 24 h
-//! the host refuses the partner, or this pair ──▶ count + 1, and from the 5th on a pause: 4 h, 24 h
-//! no answer, or our own failure ──▶ nothing: `stalls` and `breaker` judge hosts that do not answer
+//! a success, or a resume by the operator ──▶ both counts are 0
+//! the host refuses the sender, or nobody knows whom ──▶ refusals + 1, and from the 2nd on a pause: 15 min, 1 h, 4 h, 24 h
+//! the host refuses the partner, or this pair ──▶ refusals + 1, and from the 5th on a pause: 4 h, 24 h
+//! each of these, and any other failure ──▶ failures + 1, and from the 6th on a pause: 24 h
+//!     no answer, or a failure before AUTH ──▶ from the 3rd failure on a pause: 15 min, 1 h, 4 h, 24 h
+//!     the worker stopped the mail itself ──▶ nothing
 //! ```
 //!
 //! A few dead partners may be chance, so they rest no sender. A host gets no second mail for a partner that it refused
 //! (`blame`), so five such refusals in a row are about different partners: the sender or its host is the cause.
 //!
-//! The pauses allow at most six attempts within 24 hours. A refusal that by itself rests the sender for four hours or
-//! longer allows as few, so it neither counts nor ends the count. A reply before AUTH names no sender and does not count.
+//! A verdict that by itself rests the sender for four hours or longer is a failure, but no refusal in this sense. The sixth
+//! failure bounds any mixture: a sender makes at most six attempts within 24 hours.
+//!
+//! A host that is down for everybody must not cost its mailboxes a day. Its own pauses (`standing`) are enough if five
+//! failures in a row paused it, nobody passed AUTH since, and three of its mailboxes failed. Then a failure without an answer,
+//! or before AUTH, adds nothing to the count. A host with one or two mailboxes can't show this.
 //!
 //! The constants stand here alone. `close.sql` gets them as parameters.
 
@@ -24,8 +30,10 @@ use chrono::TimeDelta;
 
 use super::{Fate, Measure, Outcome, Stage};
 
-/// The reason of the pause.
+/// The reason of a pause for refusals in a row.
 pub const REFUSED_IN_A_ROW: &str = "refused-in-a-row";
+/// The reason of a pause for failures of any kind in a row.
+pub const FAILED_IN_A_ROW: &str = "failed-in-a-row";
 
 /// The pause in minutes after the n-th refusal in a row that is about the sender, or about nobody known. The last one
 /// repeats.
@@ -34,19 +42,42 @@ pub const SENDER_PAUSES_MINUTES: [i32; 5] = [0, 15, 60, 4 * 60, 24 * 60];
 /// The pause in minutes after the n-th refusal in a row, if that one is about the partner. The last one repeats.
 pub const PAIR_PAUSES_MINUTES: [i32; 6] = [0, 0, 0, 0, 4 * 60, 24 * 60];
 
-/// A verdict that rests the sender for this long allows six attempts within 24 hours.
+/// The pause in minutes after the n-th failure in a row, if that one is about the host. Three attempts fit into a short
+/// outage. The last one repeats, and applies to every kind of failure.
+pub const HOST_PAUSES_MINUTES: [i32; 6] = [0, 0, 15, 60, 4 * 60, 24 * 60];
+
+/// The mailboxes of a host that must have failed before its failures add nothing to the count of each.
+pub const FAILING_MAILBOXES: usize = 3;
+
+/// A verdict that rests the sender for this long is no refusal that needs a pause besides.
 const LONG_REST: Duration = Duration::from_hours(4);
 
 /// Reasons that are about the sender and its partner together, and change neither's state.
 const PAIR_REASONS: &[&str] = &["greylisted"];
 
-/// The side that a counted refusal is about.
+/// Reasons of mails that the worker stopped itself.
+const OWN_STOPS: &[&str] = &["cancelled", "lease-lost"];
+
+/// The side that a counted failure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalTarget {
     /// The sender, its host, or nobody known.
     Sender,
     /// The partner, or the sender and its partner together.
     Pair,
+    /// The host: it gave no answer, or failed before AUTH named the sender.
+    Host,
+    /// A verdict that rests the sender by itself, or a failure on our side.
+    Other,
+}
+
+/// The failures of a sender in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailureCounts {
+    /// Refusals by the host.
+    pub refusals: u16,
+    /// Failures of any kind, refusals included.
+    pub failures: u16,
 }
 
 impl RefusalTarget {
@@ -55,33 +86,73 @@ impl RefusalTarget {
         match self {
             RefusalTarget::Sender => "sender",
             RefusalTarget::Pair => "pair",
+            RefusalTarget::Host => "host",
+            RefusalTarget::Other => "other",
         }
     }
 
-    fn pauses_minutes(self) -> &'static [i32] {
-        match self {
-            RefusalTarget::Sender => &SENDER_PAUSES_MINUTES,
-            RefusalTarget::Pair => &PAIR_PAUSES_MINUTES,
+    /// Says whether the host refused a mail of a named sender.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, RefusalTarget::Sender | RefusalTarget::Pair)
+    }
+}
+
+impl FailureCounts {
+    /// Counts a failure about `target`.
+    pub fn add(&mut self, target: RefusalTarget) {
+        self.refusals = self.refusals.saturating_add(target.is_refusal().into());
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Notes a failure of a host that is down for everybody: it adds nothing to a count.
+    pub fn excuse(&mut self) {
+        self.failures = self.failures.max(1);
+    }
+
+    /// Returns the pause of the sender after its last failure, which is about `target`, with its reason, if it has one.
+    pub fn pause(self, target: RefusalTarget) -> Option<(TimeDelta, &'static str)> {
+        let for_refusals = match target {
+            RefusalTarget::Sender => nth(&SENDER_PAUSES_MINUTES, self.refusals),
+            RefusalTarget::Pair => nth(&PAIR_PAUSES_MINUTES, self.refusals),
+            RefusalTarget::Host | RefusalTarget::Other => None,
+        };
+        let is_host = target == RefusalTarget::Host;
+        let is_last = usize::from(self.failures) >= HOST_PAUSES_MINUTES.len();
+        let for_failures = nth(&HOST_PAUSES_MINUTES, self.failures).filter(|_| is_host || is_last);
+        match for_refusals >= for_failures {
+            true => for_refusals.map(|pause| (pause, REFUSED_IN_A_ROW)),
+            false => for_failures.map(|pause| (pause, FAILED_IN_A_ROW)),
         }
     }
 }
 
-/// Returns the pause of the sender after the `count`-th refusal in a row, which is about `target`, if it has one.
-pub fn pause_after(count: u16, target: RefusalTarget) -> Option<TimeDelta> {
-    let pauses = target.pauses_minutes();
+/// Returns the pause at the `count`-th place, or the last one.
+fn nth(pauses: &[i32], count: u16) -> Option<TimeDelta> {
     let place = usize::from(count).min(pauses.len()).checked_sub(1)?;
     (pauses[place] > 0).then(|| TimeDelta::minutes(pauses[place].into()))
 }
 
 impl Outcome {
-    /// Returns the side that the refusal is about, if it counts as a refusal in a row.
+    /// Returns the side that the failure is about, if it counts as a failure in a row.
     pub fn refusal_target(&self) -> Option<RefusalTarget> {
+        let is_failure = match self.fate {
+            Fate::Refused => !OWN_STOPS.contains(&self.reason),
+            // Without a reason nobody spoke to the host: its worker ended.
+            Fate::Uncertain => !self.reason.is_empty(),
+            Fate::Sent | Fate::Unstarted => false,
+        };
+        is_failure.then(|| match (self.is_refusal(), self.effects.host) {
+            (true, _) if self.effects.partner.is_some() || PAIR_REASONS.contains(&self.reason) => RefusalTarget::Pair,
+            (true, _) => RefusalTarget::Sender,
+            (false, Some(_)) => RefusalTarget::Host,
+            (false, None) => RefusalTarget::Other,
+        })
+    }
+
+    /// Says whether the host answered a named sender, and the verdict leaves the sender free to try again soon.
+    fn is_refusal(&self) -> bool {
         let is_answer = self.reply.is_some() || self.reason == "protocol-error";
-        if self.fate != Fate::Refused || self.stage < Stage::Auth || !is_answer || self.has_long_rest() {
-            return None;
-        }
-        let is_pair = self.effects.partner.is_some() || PAIR_REASONS.contains(&self.reason);
-        Some(if is_pair { RefusalTarget::Pair } else { RefusalTarget::Sender })
+        self.fate == Fate::Refused && self.stage >= Stage::Auth && is_answer && !self.has_long_rest()
     }
 
     /// Says whether the verdict alone keeps the sender from trying again soon.

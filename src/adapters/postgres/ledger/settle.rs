@@ -17,7 +17,9 @@ use crate::{
         outcome::{
             Fate, Measure, Outcome, Stage,
             breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
-            refusals::{PAIR_PAUSES_MINUTES, RefusalTarget, SENDER_PAUSES_MINUTES},
+            refusals::{
+                FAILING_MAILBOXES, HOST_PAUSES_MINUTES, PAIR_PAUSES_MINUTES, RefusalTarget, SENDER_PAUSES_MINUTES,
+            },
             stalls::STALLED_MAILBOXES,
             standing::Mark,
         },
@@ -93,6 +95,8 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(column(results, refused))
         .bind(SENDER_PAUSES_MINUTES.to_vec())
         .bind(PAIR_PAUSES_MINUTES.to_vec())
+        .bind(HOST_PAUSES_MINUTES.to_vec())
+        .bind(FAILING_MAILBOXES as i32)
 }
 
 /// Binds how each mail ended: $1 to $10 of a statement about results.

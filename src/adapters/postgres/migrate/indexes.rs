@@ -20,7 +20,7 @@ struct Index {
     replaces: Option<&'static str>,
 }
 
-const INDEXES: [Index; 5] = [
+const INDEXES: [Index; 6] = [
     // A statement that knows mailbox and day finds the row by this index as exactly as by the primary key. An index of the
     // day alone is a trap: estimates that are out of date make the planner read a whole day of the fleet for one mailbox.
     Index { name: "mailbox_days_by_day", on: "mailbox_days (day, mailbox_id)", replaces: Some("mailbox_days_day") },
@@ -34,6 +34,8 @@ const INDEXES: [Index; 5] = [
     },
     // Each scrape and each status counts them, and mostly there are few.
     Index { name: "mailboxes_unverified", on: "mailboxes (id) WHERE verified_by IS NULL", replaces: None },
+    // A settlement looks for the mailboxes of a host whose last mail failed; mostly there are few.
+    Index { name: "mailboxes_failing", on: "mailboxes (lower(smtp_host)) WHERE failures > 0", replaces: None },
 ];
 
 /// Builds the indexes that are missing or invalid, and returns how many. Blocks no reader and no writer, but takes as long as

@@ -137,20 +137,19 @@ marks AS MATERIALIZED (
     ) AS each
     GROUP BY id
 ),
--- Refusals in a row (domain/outcome/refusals.rs): of each sender those since its last mail that was taken, and the last one that
+-- Failures in a row (domain/outcome/refusals.rs): of each sender those since its last mail that was taken, and the last one that
 -- was not. A mail that is taken ends a count; senders that have none are not locked for it. Only one mail of a mailbox is on its
 -- way at a time, so our snapshot shows the count, unless an answer comes late.
 refused_senders AS MATERIALIZED (
     SELECT mailbox_id AS id, max(at) AS at, bool_or(fate = 'sent') AS is_taken,
            array_agg(at ORDER BY at, flight) FILTER (WHERE counts) AS times,
            array_agg(refused ORDER BY at, flight) FILTER (WHERE counts) AS targets,
-           max(at) FILTER (WHERE fails) AS failed_at,
-           (array_agg(reason ORDER BY at DESC, flight DESC) FILTER (WHERE fails))[1] AS failed_for,
-           (array_agg(words ORDER BY at DESC, flight DESC) FILTER (WHERE fails))[1] AS words
+           max(at) FILTER (WHERE refused IS NOT NULL) AS failed_at,
+           (array_agg(reason ORDER BY at DESC, flight DESC) FILTER (WHERE refused IS NOT NULL))[1] AS failed_for,
+           (array_agg(words ORDER BY at DESC, flight DESC) FILTER (WHERE refused IS NOT NULL))[1] AS words
     FROM (
         SELECT e.mailbox_id, e.flight, e.fate, r.at, r.refused, r.reason,
                r.refused IS NOT NULL AND (taken_at < r.at) IS NOT FALSE AS counts,
-               e.fate = 'refused' AND r.reason NOT IN ('cancelled', 'lease-lost') AND r.mark IS DISTINCT FROM 'reduced' AS fails,
                concat_ws(' ', split_part(r.notes, ': ', 1) || ':', r.smtp_code, r.enhanced,
                          left(substr(r.notes, strpos(r.notes, ': ') + 2), 500)) AS words
         FROM (
@@ -160,9 +159,9 @@ refused_senders AS MATERIALIZED (
         JOIN results r ON r.flight = e.flight
     ) AS each
     GROUP BY mailbox_id
-    HAVING bool_or(fails) OR mailbox_id IN (
+    HAVING bool_or(refused IS NOT NULL) OR mailbox_id IN (
         SELECT id FROM mailboxes m
-        WHERE m.id = ANY (ARRAY(SELECT mailbox_id FROM ends WHERE ends.fate = 'sent')) AND m.refusals > 0
+        WHERE m.id = ANY (ARRAY(SELECT mailbox_id FROM ends WHERE ends.fate = 'sent')) AND (m.refusals > 0 OR m.failures > 0)
     )
 ),
 -- What the answers say about hosts as a whole, and about the logins of one owner at one host, port and security: a row each.
@@ -271,7 +270,7 @@ touched AS MATERIALIZED (
 -- These mailboxes as they stand under our lock, each with its strikes before and after. By an array, so that they are read by key
 -- however many the planner expects.
 boxes AS MATERIALIZED (
-    SELECT marks.*, m.state, m.refusals, m.reason AS stopped_for, lower(m.smtp_host) AS host,
+    SELECT marks.*, m.state, m.refusals, m.failures, m.reason AS stopped_for, lower(m.smtp_host) AS host,
            login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) AS login, m.paused_until, m.receives, m.receive_until,
            m.eased_at, m.grown,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota, m.ramp_start, m.ramp_step,
@@ -423,7 +422,20 @@ held AS (
         WHERE new.scope = p.scope AND new.key = p.key
     )
     WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}' OR EXCLUDED.stalled <> '{}'
-    RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.refused, p.probing, p.user_id
+    RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.failures, p.refused, p.probing, p.user_id
+),
+-- Hosts that are down for everybody: paused for failures in a row, nobody let in since, and several mailboxes failed.
+down AS MATERIALIZED (
+    SELECT held.key AS host
+    FROM held, rules
+    WHERE held.scope = 'host' AND held.failures >= 5
+      AND (SELECT count(*) FROM (
+              (SELECT m.id FROM mailboxes m
+               WHERE lower(m.smtp_host) = held.key AND m.failures > 0 AND m.state <> 'removed' LIMIT failing_mailboxes)
+              UNION
+              (SELECT b.id FROM boxes b JOIN refused_senders s ON s.id = b.id AND 'host' = ANY (s.targets)
+               WHERE b.host = held.key LIMIT failing_mailboxes)
+          ) AS failing) >= failing_mailboxes
 ),
 -- Not let in, and not disabled for it: a breaker was open, or opens with this one. Somebody must be left to try.
 spared AS (
@@ -527,13 +539,16 @@ owners_told AS (
 -- without an end), nor a longer one is touched, and an event is told exactly when something changed.
 rulings AS MATERIALIZED (
     SELECT b.id, b.at, b.receives_reason, b.receives_until, rested.until AS sends_until, b.quota,
-           CASE WHEN repeated.until > COALESCE(own.until, '-infinity') THEN 'refused-in-a-row' ELSE b.sends_reason END AS sends_reason,
-           LEAST(counted.before + COALESCE(cardinality(s.times), 0), 1000) AS refusals, s.failed_at, s.failed_for, s.words,
+           CASE WHEN repeated.failed_until > GREATEST(repeated.refused_until, own.until, '-infinity') THEN 'failed-in-a-row'
+                WHEN repeated.refused_until > COALESCE(own.until, '-infinity') THEN 'refused-in-a-row'
+                ELSE b.sends_reason END AS sends_reason,
+           LEAST(GREATEST(repeated.refusals, counted.refusals), 1000) AS refusals,
+           LEAST(GREATEST(repeated.failures, counted.failures, CASE WHEN repeated.is_excused THEN 1 END), 1000) AS failures,
+           s.failed_at, s.failed_for, s.words,
            CASE WHEN had + strikes >= 6 THEN 0 ELSE had + strikes END AS strikes,
            CASE WHEN had + strikes BETWEEN 1 AND 5 THEN first_strike END AS struck_at,
            b.state IN ('active', 'paused') AND rested.until IS NOT NULL
-               AND (b.state = 'active' OR rested.until = 'infinity' OR b.paused_until < rested.until) IS TRUE
-               AND NOT EXISTS (SELECT FROM spared WHERE spared.mailbox_id = b.id) AS stops,
+               AND (b.state = 'active' OR rested.until = 'infinity' OR b.paused_until < rested.until) IS TRUE AS stops,
            b.receives_until IS NOT NULL AND (b.receives OR b.receive_until < b.receives_until) IS TRUE AS excluded,
            half.grown < b.grown AND (b.eased_at <= b.at - interval '24 hours') IS NOT FALSE
                AND (eases > 0 OR (had < 3 AND had + strikes >= 3)) AS eased,
@@ -545,19 +560,34 @@ rulings AS MATERIALIZED (
     CROSS JOIN rules
     LEFT JOIN refused_senders s ON s.id = b.id
     CROSS JOIN LATERAL (
-        SELECT GREATEST(b.sends_until, CASE WHEN had + strikes >= 6 AND strikes > 0 THEN b.at + interval '24 hours' END) AS until
+        SELECT GREATEST(CASE WHEN NOT EXISTS (SELECT FROM spared WHERE spared.mailbox_id = b.id) THEN b.sends_until END,
+                        CASE WHEN had + strikes >= 6 AND strikes > 0 THEN b.at + interval '24 hours' END) AS until
     ) AS own
-    CROSS JOIN LATERAL (SELECT CASE WHEN s.is_taken THEN 0 ELSE b.refusals END AS before) AS counted
     CROSS JOIN LATERAL (
-        SELECT max(refusal.at + make_interval(mins => pause.minutes)) FILTER (WHERE pause.minutes > 0) AS until
-        FROM unnest(s.times, s.targets) WITH ORDINALITY AS refusal (at, target, n)
+        SELECT CASE WHEN s.is_taken THEN 0 ELSE b.refusals END AS refusals, CASE WHEN s.is_taken THEN 0 ELSE b.failures END AS failures
+    ) AS counted
+    CROSS JOIN LATERAL (
+        SELECT max(nth.refusals) AS refusals, max(nth.failures) AS failures, bool_or(nth.is_excused) AS is_excused,
+               max(nth.at + make_interval(mins => pause.for_refusals)) FILTER (WHERE pause.for_refusals > 0) AS refused_until,
+               max(nth.at + make_interval(mins => pause.for_failures)) FILTER (WHERE pause.for_failures > 0) AS failed_until
+        FROM (
+            SELECT failure.at, failure.target, failure.is_excused,
+                   counted.refusals + count(*) FILTER (WHERE failure.target IN ('sender', 'pair')) OVER (ORDER BY failure.n) AS refusals,
+                   counted.failures + count(*) FILTER (WHERE NOT failure.is_excused) OVER (ORDER BY failure.n) AS failures
+            FROM (
+                SELECT at, target, n, target = 'host' AND EXISTS (SELECT FROM down WHERE down.host = b.host) AS is_excused
+                FROM unnest(s.times, s.targets) WITH ORDINALITY AS each (at, target, n)
+            ) AS failure
+        ) AS nth
         CROSS JOIN LATERAL (
-            SELECT CASE refusal.target
-                WHEN 'pair' THEN pair_pauses[LEAST(counted.before + refusal.n, cardinality(pair_pauses))]
-                ELSE sender_pauses[LEAST(counted.before + refusal.n, cardinality(sender_pauses))] END AS minutes
+            SELECT CASE nth.target
+                       WHEN 'sender' THEN sender_pauses[LEAST(nth.refusals, cardinality(sender_pauses))]
+                       WHEN 'pair' THEN pair_pauses[LEAST(nth.refusals, cardinality(pair_pauses))] END AS for_refusals,
+                   CASE WHEN NOT nth.is_excused AND (nth.target = 'host' OR nth.failures >= cardinality(host_pauses))
+                        THEN host_pauses[LEAST(nth.failures, cardinality(host_pauses))] END AS for_failures
         ) AS pause
     ) AS repeated
-    CROSS JOIN LATERAL (SELECT GREATEST(own.until, repeated.until) AS until) AS rested
+    CROSS JOIN LATERAL (SELECT GREATEST(own.until, repeated.refused_until, repeated.failed_until) AS until) AS rested
     CROSS JOIN LATERAL (
         SELECT CASE WHEN ramp_step > 0 THEN GREATEST(0, ((quota + 1) / 2 - ramp_start) / ramp_step) ELSE b.grown END AS grown
     ) AS half
@@ -572,7 +602,7 @@ marked AS (
         receive_reason = CASE WHEN excluded THEN receives_reason ELSE m.receive_reason END,
         receive_until = CASE WHEN NOT excluded THEN m.receive_until
                              WHEN receives_until < 'infinity' THEN receives_until END,
-        strikes = r.strikes, struck_at = r.struck_at, refusals = r.refusals,
+        strikes = r.strikes, struck_at = r.struck_at, refusals = r.refusals, failures = r.failures,
         refused_at = COALESCE(r.failed_at, m.refused_at),
         refused_reason = CASE WHEN r.failed_at IS NULL THEN m.refused_reason ELSE r.failed_for END,
         refused_words = CASE WHEN r.failed_at IS NULL THEN m.refused_words ELSE r.words END,
@@ -582,7 +612,7 @@ marked AS (
     FROM rulings r
     WHERE m.id = r.id
       AND (stops OR excluded OR eased OR returns OR r.failed_at IS NOT NULL
-           OR (m.strikes, m.struck_at, m.refusals) IS DISTINCT FROM (r.strikes, r.struck_at, r.refusals))
+           OR (m.strikes, m.struck_at, m.refusals, m.failures) IS DISTINCT FROM (r.strikes, r.struck_at, r.refusals, r.failures))
 ),
 alerts AS (
     SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
@@ -598,7 +628,8 @@ told AS (
     INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
     SELECT at, CASE sends_until WHEN 'infinity' THEN 'sender-disabled' ELSE 'sender-paused' END, id, NULL::bigint, sends_reason,
            concat_ws('; ', CASE WHEN sends_until < 'infinity' THEN 'until ' || sends_until END,
-                     CASE WHEN sends_reason = 'refused-in-a-row' THEN refusals || ' refusals in a row' END,
+                     CASE sends_reason WHEN 'refused-in-a-row' THEN refusals || ' refusals in a row'
+                                       WHEN 'failed-in-a-row' THEN failures || ' failures in a row' END,
                      'last result: ' || NULLIF(concat_ws(', ', NULLIF(failed_for, sends_reason), NULLIF(words, '')), ''))
     FROM rulings
     WHERE stops

@@ -13,5 +13,6 @@ WITH results AS MATERIALIZED (
 -- Nothing is counted against anybody here.
 rules AS (
     SELECT NULL::int AS refused_share, NULL::int AS refusals_least, NULL::int AS refusals_most, NULL::int AS stalled_mailboxes,
-           NULL::int[] AS sender_pauses, NULL::int[] AS pair_pauses
+           NULL::int[] AS sender_pauses, NULL::int[] AS pair_pauses, NULL::int[] AS host_pauses,
+           NULL::int AS failing_mailboxes
 ),

@@ -10,7 +10,7 @@ WITH old AS MATERIALIZED (
 ),
 written AS (
     UPDATE mailboxes m
-    SET state = 'active', reason = NULL, paused_until = NULL, refusals = 0,
+    SET state = 'active', reason = NULL, paused_until = NULL, refusals = 0, failures = 0,
         receives = true, receive_reason = NULL, receive_until = NULL, changed_at = $3,
         able_since = CASE WHEN old.state <> 'active' THEN $3 ELSE m.able_since END
     FROM old

@@ -10,8 +10,8 @@
 -- $23 refused_share int (percent), $24 refusals_least, $25 refusals_most, $26 stalled_mailboxes int: domain/outcome/breaker.rs
 -- and stalls.rs
 -- $27 message_id text[]: an id may name another mail after a set-back, a Message-ID never does
--- $28 refused text[]: `sender` or `pair`, if it counts as a refusal in a row; $29 sender_pauses, $30 pair_pauses int[] (minutes):
--- domain/outcome/refusals.rs
+-- $28 refused text[]: `sender`, `pair`, `host` or `other`, if it counts as a failure in a row; $29 sender_pauses, $30 pair_pauses,
+-- $31 host_pauses int[] (minutes), $32 failing_mailboxes int: domain/outcome/refusals.rs
 WITH results AS MATERIALIZED (
     SELECT *
     FROM unnest($1::bigint[], $2::date[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::text[],
@@ -24,5 +24,5 @@ WITH results AS MATERIALIZED (
 ),
 rules AS (
     SELECT $23::int AS refused_share, $24::int AS refusals_least, $25::int AS refusals_most, $26::int AS stalled_mailboxes,
-           $29::int[] AS sender_pauses, $30::int[] AS pair_pauses
+           $29::int[] AS sender_pauses, $30::int[] AS pair_pauses, $31::int[] AS host_pauses, $32::int AS failing_mailboxes
 ),

@@ -30,7 +30,7 @@ pub enum Selection<'a> {
     Email(&'a str),
 }
 
-/// The last mail of a mailbox that was definitely not accepted.
+/// The last mail of a mailbox that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRefusal {
@@ -40,6 +40,8 @@ pub struct LastRefusal {
     pub text: Option<String>,
     /// Submissions that the mail host refused in a row, without a success in between.
     pub in_a_row: i16,
+    /// Mails that failed in a row for any reason, refusals included.
+    pub failures_in_a_row: i16,
 }
 
 /// Everything about a mailbox but its password.
@@ -143,7 +145,7 @@ const MAILBOXES: &str = "
            m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security, m.timezone,
            m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.grown, m.reply_rate, m.shard,
            m.enabled, m.state, m.reason, m.paused_until, m.receives, m.receive_reason, m.receive_until, m.verified_by, m.enrolled_at,
-           m.changed_at, m.refusals, m.refused_at, m.refused_reason, m.refused_words,
+           m.changed_at, m.refusals, m.failures, m.refused_at, m.refused_reason, m.refused_words,
            EXISTS (SELECT FROM in_flight f WHERE f.mailbox_id = m.id) AS in_flight
     FROM mailboxes m
     WHERE CASE WHEN $1::bigint[] IS NOT NULL THEN m.id = ANY ($1)
@@ -278,6 +280,7 @@ struct Flat {
     enrolled_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
     refusals: i16,
+    failures: i16,
     refused_at: Option<DateTime<Utc>>,
     refused_reason: Option<String>,
     refused_words: Option<String>,
@@ -318,8 +321,8 @@ impl Flat {
         let domain_pause = pauses.of_owner(self.user_id, "domain", self.domain.clone());
         let host_slow_since = slow.get(&host_name).copied();
         let last_refusal = self.refused_at.zip(self.refused_reason).map(|(at, reason)| {
-            let (text, in_a_row) = (self.refused_words, self.refusals);
-            LastRefusal { at, reason, text, in_a_row }
+            let (text, in_a_row, failures_in_a_row) = (self.refused_words, self.refusals, self.failures);
+            LastRefusal { at, reason, text, in_a_row, failures_in_a_row }
         });
         Ok(Some(MailboxView {
             id: MailboxId(self.id),

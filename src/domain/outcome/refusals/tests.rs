@@ -6,8 +6,15 @@ use crate::domain::outcome::{
     judge::{Evidence, judge},
 };
 
+/// The pause after `count` failures in a row that are all about `target`.
 fn minutes(count: u16, target: RefusalTarget) -> i64 {
-    pause_after(count, target).map_or(0, |pause| pause.num_minutes())
+    let mut counts = FailureCounts::default();
+    (0..count).for_each(|_| counts.add(target));
+    rest(counts, target).0
+}
+
+fn rest(counts: FailureCounts, target: RefusalTarget) -> (i64, Option<&'static str>) {
+    counts.pause(target).map_or((0, None), |(pause, reason)| (pause.num_minutes(), Some(reason)))
 }
 
 fn reply(stage: Stage, code: u16, enhanced: Option<[u16; 3]>, text: &str) -> Outcome {
@@ -19,6 +26,31 @@ fn pauses_grow_from_the_second_refusal_of_the_sender_and_the_fifth_of_a_partner(
     let all = |target| (0..8).map(|count| minutes(count, target)).collect::<Vec<_>>();
     assert_eq!(all(RefusalTarget::Sender), [0, 0, 15, 60, 240, 1440, 1440, 1440]);
     assert_eq!(all(RefusalTarget::Pair), [0, 0, 0, 0, 0, 240, 1440, 1440]);
+}
+
+#[test]
+fn pauses_grow_from_the_third_failure_of_the_host_and_six_failures_of_any_kind_rest_for_a_day() {
+    let all = |target| (0..8).map(|count| minutes(count, target)).collect::<Vec<_>>();
+    assert_eq!(all(RefusalTarget::Host), [0, 0, 0, 15, 60, 240, 1440, 1440]);
+    assert_eq!(all(RefusalTarget::Other), [0, 0, 0, 0, 0, 0, 1440, 1440]);
+}
+
+#[test]
+fn a_pause_names_refusals_only_if_they_lead_to_it() {
+    let counts = FailureCounts { refusals: 3, failures: 3 };
+    assert_eq!(rest(counts, RefusalTarget::Sender), (60, Some(REFUSED_IN_A_ROW)));
+    let counts = FailureCounts { refusals: 3, failures: 6 };
+    assert_eq!(rest(counts, RefusalTarget::Sender), (24 * 60, Some(FAILED_IN_A_ROW)));
+    let counts = FailureCounts { refusals: 2, failures: 4 };
+    assert_eq!(rest(counts, RefusalTarget::Sender), (15, Some(REFUSED_IN_A_ROW)));
+    assert_eq!(rest(counts, RefusalTarget::Host), (60, Some(FAILED_IN_A_ROW)));
+}
+
+#[test]
+fn a_host_that_is_down_for_everybody_adds_nothing_to_a_count() {
+    let mut counts = FailureCounts::default();
+    (0..9).for_each(|_| counts.excuse());
+    assert_eq!(counts, FailureCounts { refusals: 0, failures: 1 });
 }
 
 #[test]
@@ -40,52 +72,77 @@ fn what_a_host_answers_to_a_named_sender_counts_for_the_side_that_it_names() {
 }
 
 #[test]
-fn no_answer_our_own_failures_and_answers_before_auth_do_not_count() {
-    let uncounted = [
+fn no_answer_and_answers_before_auth_count_for_the_host() {
+    let lost = || Evidence::Lost("reset".into());
+    let counted = [
         reply(Stage::Greeting, 554, None, "go away"),
-        reply(Stage::Dot, 250, None, "ok"),
+        reply(Stage::Greeting, 421, None, "busy"),
+        judge(Stage::Connect, Evidence::Timeout),
+        judge(Stage::Connect, lost()),
+        judge(Stage::Tls, Evidence::TlsFailed("alert".into())),
+        judge(Stage::Greeting, Evidence::GreetingMissing),
+        judge(Stage::Greeting, Evidence::Garbled("hello".into())),
+        judge(Stage::Auth, lost()),
         judge(Stage::Rcpt, Evidence::Timeout),
-        judge(Stage::Rcpt, Evidence::Lost("reset".into())),
         judge(Stage::Dot, Evidence::Timeout),
-        judge(Stage::Data, Evidence::Cancelled),
-        judge(Stage::Data, Evidence::LeaseLost),
-        judge(Stage::Connect, Evidence::NotStarted),
-        judge(Stage::Connect, Evidence::SealBroken),
-        judge(Stage::Connect, Evidence::PartnerAddress("none".into())),
+        judge(Stage::Dot, lost()),
     ];
-    for outcome in uncounted {
-        assert_eq!(outcome.refusal_target(), None, "{outcome:?}");
+    for outcome in counted {
+        assert_eq!(outcome.refusal_target(), Some(RefusalTarget::Host), "{outcome:?}");
     }
 }
 
 #[test]
-fn a_verdict_that_rests_the_sender_for_hours_is_enough() {
+fn what_the_worker_stopped_itself_does_not_count_and_its_other_failures_do() {
+    let uncounted = [
+        reply(Stage::Dot, 250, None, "ok"),
+        judge(Stage::Data, Evidence::Cancelled),
+        judge(Stage::Data, Evidence::LeaseLost),
+        judge(Stage::Connect, Evidence::NotStarted),
+    ];
+    for outcome in uncounted {
+        assert_eq!(outcome.refusal_target(), None, "{outcome:?}");
+    }
+    let counted = [
+        judge(Stage::Connect, Evidence::SealBroken),
+        judge(Stage::Connect, Evidence::PlaintextRefused),
+        judge(Stage::Connect, Evidence::PartnerAddress("none".into())),
+        judge(Stage::Dot, Evidence::Garbled("hello".into())),
+    ];
+    for outcome in counted {
+        assert_eq!(outcome.refusal_target(), Some(RefusalTarget::Other), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_verdict_that_rests_the_sender_for_hours_is_no_refusal_in_a_row() {
     for outcome in [
         reply(Stage::Auth, 535, Some([5, 7, 8]), "bad credentials"),
         reply(Stage::Dot, 550, Some([5, 4, 5]), "daily limit"),
         reply(Stage::Dot, 550, Some([5, 7, 26]), "unauthenticated"),
         reply(Stage::Dot, 550, None, "daily sending quota exceeded"),
     ] {
-        assert_eq!(outcome.refusal_target(), None, "{outcome:?}");
+        assert_eq!(outcome.refusal_target(), Some(RefusalTarget::Other), "{outcome:?}");
     }
     let rate = reply(Stage::Dot, 451, None, "rate limit exceeded");
     assert_eq!(rate.refusal_target(), Some(RefusalTarget::Sender), "twenty minutes are not");
 }
 
 fn any_target() -> impl Strategy<Value = RefusalTarget> {
-    prop_oneof![Just(RefusalTarget::Sender), Just(RefusalTarget::Pair)]
+    use RefusalTarget::{Host, Other, Pair, Sender};
+    prop_oneof![Just(Sender), Just(Pair), Just(Host), Just(Other)]
 }
 
 proptest! {
     #[test]
-    fn no_refused_sender_makes_more_than_six_attempts_within_a_day(
-        first in 0u16..20,
+    fn no_failing_sender_makes_more_than_six_attempts_within_a_day(
         targets in proptest::collection::vec(any_target(), 1..40),
     ) {
-        let (mut at, mut attempts) = (0, Vec::new());
-        for (count, target) in (first + 1..).zip(targets) {
+        let (mut at, mut attempts, mut counts) = (0, Vec::new(), FailureCounts::default());
+        for target in targets {
             attempts.push(at);
-            at += minutes(count, target);
+            counts.add(target);
+            at += rest(counts, target).0;
         }
         for window in attempts.windows(7) {
             prop_assert!(window[6] - window[0] >= 24 * 60, "{window:?}");
@@ -93,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_later_refusal_never_rests_for_less(count in 1u16..2_000, target in any_target()) {
+    fn a_later_failure_never_rests_for_less(count in 1u16..2_000, target in any_target()) {
         prop_assert!(minutes(count + 1, target) >= minutes(count, target));
     }
 
@@ -107,6 +164,7 @@ proptest! {
         let outcome = reply(Stage::ALL[stage], code, enhanced, "no");
         let Effects { sender, domain, .. } = outcome.effects;
         let rests = sender.or(domain).is_some_and(|measure| measure.pause().is_none_or(|time| time >= LONG_REST));
-        prop_assert!(outcome.refusal_target().is_some() || rests, "{:?}", outcome);
+        let is_refusal = outcome.refusal_target().is_some_and(RefusalTarget::is_refusal);
+        prop_assert!(is_refusal || rests, "{:?}", outcome);
     }
 }

@@ -424,7 +424,13 @@ macro_rules! ledger_conformance {
                 four_refused_partners_may_be_chance_and_five_in_a_row_rest_their_sender
                 what_the_host_did_not_answer_is_no_refusal
                 of_a_verdict_and_the_refusals_in_a_row_the_longer_pause_counts
-                a_verdict_that_rests_the_sender_for_hours_counts_for_itself
+                a_verdict_that_rests_the_sender_for_hours_counts_for_itself_until_the_sixth_failure
+                six_failures_of_any_kind_in_a_row_rest_the_sender_for_a_day
+                a_sender_whose_host_answers_nobody_else_rests_longer_each_time
+                mails_that_stay_without_an_answer_rest_their_sender_too
+                a_sender_that_fails_before_auth_rests_while_its_host_takes_other_mails
+                a_host_that_is_down_for_everybody_rests_no_sender_of_its_own
+                a_resume_forgets_failures_of_any_kind
                 a_resumed_mailbox_is_as_if_it_had_never_been_refused
                 one_senders_refusals_rest_no_other_sender
             );

@@ -2,7 +2,10 @@
 
 mod refusals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 
@@ -12,8 +15,7 @@ use crate::{
     domain::{
         id::{FlightId, MailboxId, UserId},
         outcome::{
-            Effects, Measure, Stage,
-            refusals::REFUSED_IN_A_ROW,
+            Effects, Fate, Measure, Stage,
             standing::{Mark, Struck},
         },
     },
@@ -31,6 +33,8 @@ pub(super) struct Welcome {
     last_in: BTreeMap<Place, DateTime<Utc>>,
     /// When a mail was last answered, for each host and step.
     answered: BTreeMap<(String, Stage), DateTime<Utc>>,
+    /// The senders whose hosts gave no answer.
+    unanswered: BTreeSet<MailboxId>,
 }
 
 impl Welcome {
@@ -75,6 +79,7 @@ impl Tables {
         if self.pauses.is_empty() && ends.iter().all(Ending::concerns_nobody) {
             return welcome;
         }
+        welcome.unanswered = refusals::unanswered(self, ends);
         for end in ends.iter().filter(|end| !end.is_reduced) {
             let Some([host, login]) = self.sender_of(end.flight).and_then(|sender| self.places_of(sender)) else {
                 continue;
@@ -138,19 +143,27 @@ impl Tables {
     }
 
     pub(super) fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
-        let repeated = self.count_refusal(end, sender);
+        if end.is(Fate::Sent) {
+            self.failures.remove(&sender);
+        }
         if end.is_reduced {
             let reason = if end.outcome.reason.is_empty() { end.outcome.fate.as_str() } else { end.outcome.reason };
             return self.tell("result-reduced", Some(sender), reason);
         }
-        if end.concerns_nobody() && repeated.is_none() {
+        let target = end.outcome.refusal_target();
+        if end.concerns_nobody() && target.is_none() {
             return;
         }
         let (effects, reason) = (end.outcome.effects, end.outcome.reason);
         let spared = self.press_host(end, sender, welcome);
+        let repeated = target.and_then(|target| self.count_failure((sender, target), welcome));
         let own = effects.sender.filter(|_| !spared);
-        match repeated.filter(|pause| own.and_then(Measure::pause).is_none_or(|time| time < *pause)) {
-            Some(pause) => self.stop_sender(sender, Measure::Pause(pause), end.at, REFUSED_IN_A_ROW),
+        let is_longer = |pause: Duration| match own {
+            Some(Measure::Disable) => false,
+            own => own.and_then(Measure::pause).is_none_or(|time| time < pause),
+        };
+        match repeated.filter(|(pause, _)| is_longer(*pause)) {
+            Some((pause, for_failures)) => self.stop_sender(sender, Measure::Pause(pause), end.at, for_failures),
             None => own.into_iter().for_each(|measure| self.stop_sender(sender, measure, end.at, reason)),
         }
         match end.outcome.mark() {

@@ -1,4 +1,4 @@
-//! Refusals in a row, without a success in between: they rest the sender, longer each time, and nobody else.
+//! Refusals and other failures in a row, without a success in between: they rest the sender, longer each time, and nobody else.
 
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use super::{LedgerWorld, Life, ask, assert_true, end, enrol, minutes, noon};
 
 const HOUR: Measure = Measure::Pause(Duration::from_secs(3600));
 const REASON: &str = "refused-in-a-row";
+const FAILED: &str = "failed-in-a-row";
+/// The host of mailbox 1 alone.
+const OWN_HOST: &str = "own.test";
 
 /// Mailbox 1 writes to the others.
 async fn begin(world: &dyn LedgerWorld) -> Life<'_> {
@@ -34,9 +37,46 @@ fn partner_refused(flight: &Flight) -> Settlement {
     settlement
 }
 
+/// As a reply that rests the sender for four hours.
+fn quota_exceeded(flight: &Flight) -> Settlement {
+    let mut settlement = refused(flight);
+    settlement.outcome.reason = "sender-quota-exceeded";
+    let rest = Measure::Pause(Duration::from_secs(4 * 3600));
+    settlement.outcome.effects = Effects { sender: Some(rest), ..Effects::default() };
+    settlement
+}
+
+/// As a host that breaks the connection before the greeting.
+fn not_greeted(flight: &Flight) -> Settlement {
+    let mut settlement = refused(flight);
+    (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Greeting, "connection-lost");
+    (settlement.outcome.reply, settlement.outcome.effects.host) = (None, Some(Measure::Strike));
+    settlement
+}
+
+/// As a timeout at RCPT.
+fn unanswered(flight: &Flight) -> Settlement {
+    let mut settlement = not_greeted(flight);
+    (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Rcpt, "timeout");
+    settlement.outcome.effects.host = Some(Measure::Stall);
+    settlement
+}
+
+/// As a timeout after the final dot.
+fn uncertain(flight: &Flight) -> Settlement {
+    let mut settlement = end(flight, Fate::Uncertain);
+    settlement.outcome.effects.host = Some(Measure::Stall);
+    settlement
+}
+
 /// The next mail of mailbox 1, which ends so at this minute.
 async fn mail(life: &Life<'_>, attempt: u16, minute: i64, ends: impl Fn(&Flight) -> Settlement) {
-    let flight = life.fly_at(noon() + minutes(minute), ask(1, attempt, &[i64::from(attempt) + 2])).await;
+    mail_of(life, 1, attempt, minute, ends).await;
+}
+
+async fn mail_of(life: &Life<'_>, mailbox: i64, attempt: u16, minute: i64, ends: impl Fn(&Flight) -> Settlement) {
+    let partner = (mailbox + i64::from(attempt)) % 12 + 1;
+    let flight = life.fly_at(noon() + minutes(minute), ask(mailbox, attempt, &[partner])).await;
     life.settle(&[Settlement { at: noon() + minutes(minute), ..ends(&flight) }]).await;
 }
 
@@ -57,6 +97,26 @@ async fn pauses(world: &dyn LedgerWorld) -> Vec<(Option<i64>, String)> {
 
 fn rest() -> (Option<i64>, String) {
     (Some(1), REASON.to_owned())
+}
+
+fn rest_for_failures() -> (Option<i64>, String) {
+    (Some(1), FAILED.to_owned())
+}
+
+/// Lets mailbox 1 fail so six times, and looks at its rests.
+async fn assert_rests_for_failures(life: &Life<'_>, ends: impl Fn(&Flight) -> Settlement + Copy) {
+    let mut minute = 0;
+    for (attempt, rests) in [0, 0, 15, 60, 4 * 60, 24 * 60].into_iter().enumerate() {
+        let attempt = attempt as u16;
+        mail(life, attempt, minute, ends).await;
+        assert_eq!(pauses(life.world).await, vec![rest_for_failures(); usize::from(attempt).saturating_sub(1)]);
+        if rests > 0 {
+            let standing = life.world.standing(1).await;
+            assert_eq!((standing.sending.as_str(), standing.sending_reason.as_deref()), ("paused", Some(FAILED)));
+            assert_rests(life, attempt + 1, minute + rests - 1).await;
+        }
+        minute += rests;
+    }
 }
 
 pub async fn a_sender_that_is_refused_again_and_again_rests_longer_each_time(world: &dyn LedgerWorld) {
@@ -149,20 +209,104 @@ pub async fn of_a_verdict_and_the_refusals_in_a_row_the_longer_pause_counts(worl
     assert!(matches!(answer_at(&life, 4, 7 * 60).await, Reservation::Reserved(_)));
 }
 
-pub async fn a_verdict_that_rests_the_sender_for_hours_counts_for_itself(world: &dyn LedgerWorld) {
+pub async fn a_verdict_that_rests_the_sender_for_hours_counts_for_itself_until_the_sixth_failure(
+    world: &dyn LedgerWorld,
+) {
     let life = begin(world).await;
-    let quota = |flight: &Flight| {
-        let mut settlement = refused(flight);
-        settlement.outcome.reason = "sender-quota-exceeded";
-        let rest = Measure::Pause(Duration::from_secs(4 * 3600));
-        settlement.outcome.effects = Effects { sender: Some(rest), ..Effects::default() };
-        settlement
-    };
     for attempt in 0..6 {
-        mail(&life, attempt, 240 * i64::from(attempt), quota).await;
+        mail(&life, attempt, 240 * i64::from(attempt), quota_exceeded).await;
     }
-    assert_eq!(pauses(world).await, vec![(Some(1), "sender-quota-exceeded".to_owned()); 6]);
-    assert!(matches!(answer_at(&life, 6, 24 * 60).await, Reservation::Reserved(_)));
+    let mut all = vec![(Some(1), "sender-quota-exceeded".to_owned()); 5];
+    all.push(rest_for_failures());
+    assert_eq!(pauses(world).await, all);
+    assert_rests(&life, 6, 5 * 240 + 24 * 60 - 1).await;
+}
+
+pub async fn six_failures_of_any_kind_in_a_row_rest_the_sender_for_a_day(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    mail(&life, 0, 0, partner_refused).await;
+    mail(&life, 1, 0, unanswered).await;
+    mail(&life, 2, 0, refused).await;
+    mail(&life, 3, 15, quota_exceeded).await;
+    mail(&life, 4, 255, partner_refused).await;
+    assert_eq!(pauses(world).await, [rest(), (Some(1), "sender-quota-exceeded".to_owned())]);
+    mail(&life, 5, 255, partner_refused).await;
+    assert_eq!(pauses(world).await.last(), Some(&rest_for_failures()));
+    assert_rests(&life, 6, 255 + 24 * 60 - 1).await;
+}
+
+pub async fn a_sender_whose_host_answers_nobody_else_rests_longer_each_time(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    world.set_host(1, OWN_HOST).await;
+    assert_rests_for_failures(&life, not_greeted).await;
+}
+
+pub async fn mails_that_stay_without_an_answer_rest_their_sender_too(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    world.set_host(1, OWN_HOST).await;
+    assert_rests_for_failures(&life, uncertain).await;
+}
+
+pub async fn a_sender_that_fails_before_auth_rests_while_its_host_takes_other_mails(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    for attempt in 0..2 {
+        mail(&life, attempt, 0, not_greeted).await;
+        mail_of(&life, 2, attempt, 0, |flight| end(flight, Fate::Sent)).await;
+        mail_of(&life, 3, attempt, 0, |flight| end(flight, Fate::Sent)).await;
+    }
+    assert_eq!(pauses(world).await, []);
+    mail(&life, 2, 0, not_greeted).await;
+    assert_eq!(pauses(world).await, [rest_for_failures()]);
+    assert_rests(&life, 3, 14).await;
+    mail_of(&life, 2, 2, 0, |flight| end(flight, Fate::Sent)).await;
+    mail(&life, 3, 15, |flight| end(flight, Fate::Sent)).await;
+    for attempt in 4..6 {
+        mail(&life, attempt, 15, not_greeted).await;
+    }
+    assert_eq!(pauses(world).await, [rest_for_failures()], "it counts anew after a success");
+}
+
+pub async fn a_host_that_is_down_for_everybody_rests_no_sender_of_its_own(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    // Five failures pause the host for 5, then 15, then 60 minutes; nobody passes AUTH.
+    let mut attempts = [0; 4];
+    for (mailbox, minute) in [(1, 0), (2, 0), (1, 1), (2, 1), (3, 1)] {
+        mail_of(&life, mailbox, attempts[mailbox as usize], minute, not_greeted).await;
+        attempts[mailbox as usize] += 1;
+    }
+    for minute in [6, 21, 81, 141, 201, 261] {
+        for mailbox in [1, 2, 3] {
+            // They were on their way when the pause began anew.
+            let partner = (mailbox + i64::from(attempts[mailbox as usize])) % 12 + 1;
+            let asked = ask(mailbox, attempts[mailbox as usize], &[partner]);
+            let flight = life.fly_at(noon() + minutes(minute), asked).await;
+            attempts[mailbox as usize] += 1;
+            if mailbox < 3 {
+                life.settle(&[Settlement { at: noon() + minutes(minute - 1), ..not_greeted(&flight) }]).await;
+            } else {
+                life.settle(&[Settlement { at: noon() + minutes(minute), ..not_greeted(&flight) }]).await;
+            }
+        }
+        assert_eq!(pauses(world).await, [], "minute {minute}");
+    }
+    mail_of(&life, 2, attempts[2], 321, |flight| end(flight, Fate::Sent)).await;
+    mail(&life, attempts[1], 321, not_greeted).await;
+    assert_eq!(pauses(world).await, [rest_for_failures()], "what was counted before the host was paused, and this one");
+}
+
+pub async fn a_resume_forgets_failures_of_any_kind(world: &dyn LedgerWorld) {
+    let life = begin(world).await;
+    for attempt in 0..3 {
+        mail(&life, attempt, 0, unanswered).await;
+    }
+    world.resume(1).await;
+    for attempt in 3..5 {
+        mail(&life, attempt, 0, unanswered).await;
+    }
+    assert_eq!(pauses(world).await, [rest_for_failures()]);
+    mail(&life, 5, 0, unanswered).await;
+    assert_rests(&life, 6, 14).await;
+    assert!(matches!(answer_at(&life, 6, 15).await, Reservation::Reserved(_)), "it was the third one");
 }
 
 pub async fn a_resumed_mailbox_is_as_if_it_had_never_been_refused(world: &dyn LedgerWorld) {

@@ -61,7 +61,8 @@ pub async fn a_mailbox_receives_its_quota_and_a_margin_and_no_more(world: &dyn L
 pub async fn a_full_partner_is_passed_over(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound(), Fate::Uncertain).await;
+    send(&life, 0, bound() - 1, Fate::Sent).await;
+    send(&life, bound() - 1, 1, Fate::Uncertain).await;
     let flight = life.fly(nth(11, bound(), &[PARTNER, 3])).await;
     assert_eq!(flight.recipient.mailbox, MailboxId(3));
 }

@@ -1,25 +1,49 @@
-//! Counts refusals in a row, as `refused_senders` of `close.sql` does.
+//! Counts failures in a row, as `refused_senders` and `rulings` of `close.sql` do.
 
 use std::time::Duration;
 
-use super::super::Ending;
+use super::{super::Ending, Welcome};
 use crate::{
     adapters::memory::world::Tables,
     domain::{
         id::MailboxId,
-        outcome::{Fate, refusals::pause_after},
+        outcome::{
+            refusals::{FAILING_MAILBOXES, RefusalTarget},
+            standing::FAILURES,
+        },
     },
 };
 
 impl Tables {
-    /// Counts a refusal of `sender`, and ends the count at a success. Returns the pause that the refusal leads to.
-    pub(super) fn count_refusal(&mut self, end: &Ending, sender: MailboxId) -> Option<Duration> {
-        if end.is(Fate::Sent) {
-            self.refusals.remove(&sender);
+    /// Counts a failure of `sender` about `target`, unless its host is down for everybody. Returns the pause that the failure
+    /// leads to, with its reason.
+    pub(super) fn count_failure(
+        &mut self,
+        (sender, target): (MailboxId, RefusalTarget),
+        welcome: &Welcome,
+    ) -> Option<(Duration, &'static str)> {
+        let is_excused = target == RefusalTarget::Host && self.is_down_for_all(sender, welcome);
+        let counts = self.failures.entry(sender).or_default();
+        if is_excused {
+            counts.excuse();
+            return None;
         }
-        let target = end.outcome.refusal_target().filter(|_| !end.is_reduced)?;
-        let count = self.refusals.entry(sender).or_default();
-        *count = count.saturating_add(1);
-        pause_after(*count, target).and_then(|pause| pause.to_std().ok())
+        counts.add(target);
+        counts.pause(target).and_then(|(pause, reason)| Some((pause.to_std().ok()?, reason)))
     }
+
+    /// Says whether the host of `mailbox` is paused for failures in a row, and several of its mailboxes failed.
+    fn is_down_for_all(&self, mailbox: MailboxId, welcome: &Welcome) -> bool {
+        let Some(host) = self.host_of(mailbox) else { return false };
+        let has_failed = |id: &MailboxId| self.failures.contains_key(id) || welcome.unanswered.contains(id);
+        let failing = self.mailboxes.values().filter(|other| *other.host == *host && has_failed(&other.id));
+        self.pauses.get(&("host", host.clone())).is_some_and(|whole| whole.failures >= FAILURES)
+            && failing.count() >= FAILING_MAILBOXES
+    }
+}
+
+/// Returns the senders of `ends` whose hosts gave no answer, or failed before AUTH.
+pub(super) fn unanswered(tables: &Tables, ends: &[Ending]) -> std::collections::BTreeSet<MailboxId> {
+    let is_unanswered = |end: &&Ending| !end.is_reduced && end.outcome.refusal_target() == Some(RefusalTarget::Host);
+    ends.iter().filter(is_unanswered).filter_map(|end| tables.sender_of(end.flight)).collect()
 }
