@@ -45,6 +45,8 @@ mod local;
 mod local_fleet;
 #[path = "fleet/lost_commits.rs"]
 mod lost_commits;
+#[path = "fleet/new_password.rs"]
+mod new_password;
 #[path = "fleet/operator.rs"]
 mod operator;
 #[path = "fleet/orders.rs"]

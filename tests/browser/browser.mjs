@@ -13,10 +13,10 @@ export const { URL: url, TOKEN: token, SCREENSHOTS: screenshots } = process.env;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-/** Says where the script has come to, and waits to be told to go on. */
+/** Says where the script has come to, waits to be told to go on, and returns what it was told with that. */
 export async function comeTo(moment) {
   console.log(moment);
-  await lines.next();
+  return (await lines.next()).value;
 }
 
 /**

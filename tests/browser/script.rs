@@ -70,8 +70,13 @@ impl Script {
     }
 
     pub async fn go_on(&mut self) {
+        self.go_on_with("").await;
+    }
+
+    /// Lets it go on, and tells it a line of text with that.
+    pub async fn go_on_with(&mut self, text: &str) {
         // One that has ended is asked about at its next moment.
-        let _ = self.input.write_all(b"\n").await;
+        let _ = self.input.write_all(format!("{text}\n").as_bytes()).await;
     }
 
     /// Waits for its end, which must be a good one.

@@ -89,6 +89,11 @@ impl Stage {
         self.binary.command(arguments, "").await
     }
 
+    /// Imports further mailboxes.
+    pub async fn import(&self, csv: &str) {
+        self.binary.command(&["mailbox", "import", "-"], csv).await;
+    }
+
     pub fn pool(&self) -> &PgPool {
         self.database.pool()
     }

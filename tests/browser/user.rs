@@ -1,5 +1,7 @@
 //! What somebody sees who is no admin, and what a name may not do.
 
+use warmup_support::smtp::{FaultyHost, Script as HostScript};
+
 use crate::{script::Script, stage::Stage};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -12,6 +14,43 @@ async fn a_user_sees_their_own_mailboxes_and_no_orders() {
         .unwrap();
     let script = Script::start("user", &[("URL", &stage.url()), ("TOKEN", &ann), ("FOREIGN", &of_ben.to_string())]);
     script.ends_well().await;
+    worker.kill().await;
+}
+
+/// The last code that the host took.
+fn code(host: &FaultyHost) -> String {
+    let is_code = |line: &&str| line.len() == 14 && [4, 9].iter().all(|place| line.as_bytes()[*place] == b'-');
+    host.heard().lines().map(str::trim).rfind(is_code).expect("the host took a code").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_verifies_a_mailbox_with_the_code_that_the_page_sends() {
+    const MAILBOX: &str = "ann1@ann.test";
+    let (stage, host) = (Stage::of_two(2).await, FaultyHost::start(HostScript::usual()).await);
+    let port = host.port();
+    let operators = "email,password,smtp_host,smtp_port,smtp_security,ramp_start,daily_max,reply_rate";
+    stage.import(&format!("{operators}\nbox@op.test,secret,127.0.0.1,{port},none,1,1,0\n")).await;
+    // As a user enrols it.
+    let id: i64 = sqlx::query_scalar("UPDATE mailboxes SET verified_by = NULL WHERE email = $1 RETURNING id")
+        .bind(MAILBOX)
+        .fetch_one(stage.pool())
+        .await
+        .unwrap();
+    let verified_by = async || {
+        let query = "SELECT verified_by FROM mailboxes WHERE id = $1";
+        sqlx::query_scalar::<_, Option<String>>(query).bind(id).fetch_one(stage.pool()).await.unwrap()
+    };
+    let (ann, worker) = (stage.token("ann@ann.test").await, stage.start().await);
+    let vars = [("URL", &*stage.url()), ("TOKEN", &ann), ("MAILBOX", MAILBOX), ("ID", &id.to_string())];
+    let mut script = Script::start("verify", &vars);
+
+    script.comes_to("sent").await;
+    script.go_on_with(&code(&host)).await;
+    script.comes_to("not verified").await;
+    assert_eq!(verified_by().await, None);
+    script.go_on().await;
+    script.ends_well().await;
+    assert_eq!(verified_by().await.as_deref(), Some("code"));
     worker.kill().await;
 }
 

@@ -6,6 +6,8 @@ mod alerts;
 mod caps;
 #[path = "enrol/commands.rs"]
 mod commands;
+#[path = "enrol/domains.rs"]
+mod domains;
 #[path = "enrol/events.rs"]
 mod events;
 #[path = "enrol/flags.rs"]
@@ -16,6 +18,8 @@ mod import;
 mod keyring;
 #[path = "enrol/migrate.rs"]
 mod migrate;
+#[path = "enrol/older.rs"]
+mod older;
 #[path = "enrol/overview.rs"]
 mod overview;
 #[path = "enrol/pauses.rs"]
