@@ -62,8 +62,18 @@ pub async fn racing_world() -> PostgresWorld {
 }
 
 /// The tables that a reserve or its end writes.
-const SET_BACK: [&str; 9] =
-    ["shards", "in_flight", "logs", "mailbox_days", "pairs", "scheduled_replies", "user_days", "batches", "late_mails"];
+const SET_BACK: [&str; 10] = [
+    "shards",
+    "in_flight",
+    "logs",
+    "mailbox_days",
+    "pairs",
+    "scheduled_replies",
+    "user_days",
+    "received_days",
+    "batches",
+    "late_mails",
+];
 
 impl PostgresWorld {
     pub fn pool(&self) -> &PgPool {

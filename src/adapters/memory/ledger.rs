@@ -138,13 +138,8 @@ impl Ledger for MemoryWorld {
         self.write(|tables| close(tables, results.iter().map(Ending::settled).collect()).changed)
     }
 
-    async fn log_lost(
-        &self,
-        _worker: &WorkerId,
-        results: &[Settlement],
-        _now: DateTime<Utc>,
-    ) -> Result<u64, PortError> {
-        self.write(|tables| tables.log_lost(results))
+    async fn log_lost(&self, _worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError> {
+        self.write(|tables| tables.log_lost(results, now))
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {

@@ -1,22 +1,25 @@
 //! Rows of mails that the record has lost, as `log_lost.sql` writes them.
 
+use chrono::{DateTime, Utc};
+
 use super::close::status;
 use crate::{
     adapters::memory::world::{DayRow, LogRow, Tables},
     domain::{
         id::{FlightId, ReplyId},
         outcome::Fate,
+        time::today,
     },
     ports::Settlement,
 };
 
 impl Tables {
     /// Writes the row of each result that has neither a flight nor a row. A record that forgets can't tell: it writes none.
-    pub(super) fn log_lost(&mut self, results: &[Settlement]) -> u64 {
+    pub(super) fn log_lost(&mut self, results: &[Settlement], now: DateTime<Utc>) -> u64 {
         let mut written = 0;
         for result in results {
             if !self.forgets && result.outcome.fate != Fate::Unstarted && !self.knows(result) {
-                self.log_late(result);
+                self.log_late(result, now);
                 written += 1;
             }
         }
@@ -33,7 +36,7 @@ impl Tables {
             || self.logs.get(&result.flight).is_some_and(|row| row.message_id == *message_id)
     }
 
-    fn log_late(&mut self, result: &Settlement) {
+    fn log_late(&mut self, result: &Settlement, now: DateTime<Utc>) {
         let (mail, key) = (&result.mail, (result.mailbox, result.day));
         let quota = self.mailboxes.get(&result.mailbox).map_or(0, |mailbox| mailbox.quota());
         let day = self.days.entry(key).or_insert_with(|| DayRow { quota, ..DayRow::default() });
@@ -55,6 +58,10 @@ impl Tables {
         }
         if self.limits.contains_key(&mail.user) && matches!(fate, Fate::Sent | Fate::Uncertain) {
             *self.user_days.entry((mail.user, result.day)).or_default() += 1;
+        }
+        if let Some(partner) = self.mailboxes.get(&result.partner).filter(|_| counts) {
+            let day = today(partner.schedule.zone, now);
+            *self.received.entry((day, result.partner)).or_default() += 1;
         }
         let (status, reason) = status(&result.outcome, mail.answers);
         let thread = mail.answers.filter(|id| self.is_thread(*id, mail.thread.as_deref()));

@@ -23,6 +23,7 @@ use crate::{
             stalls::STALLED_MAILBOXES,
             standing::Mark,
         },
+        time::Todays,
     },
     ports::{PortError, Settlement, Sweep},
 };
@@ -123,6 +124,7 @@ pub(super) fn warn(row: &PgRow) -> Result<(), PortError> {
 
 /// Writes the rows of `results` that the database has lost.
 pub(super) fn log_lost(worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Statement {
+    let elsewhere = Todays::off_utc(now);
     ended(sqlx::query(include_str!("../sql/log_lost.sql")), results)
         .bind(column(results, |r| r.mail.message_id.clone()))
         .bind(column(results, |r| r.mailbox.0))
@@ -136,6 +138,8 @@ pub(super) fn log_lost(worker: &WorkerId, results: &[Settlement], now: DateTime<
         .bind(column(results, |r| r.mail.thread.clone()))
         .bind(worker.0.clone())
         .bind(now)
+        .bind(elsewhere.zones)
+        .bind(elsewhere.days)
 }
 
 /// Returns whether two of `results` name the same flight id.

@@ -5,9 +5,9 @@
 -- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[], $11 message_id text[], $12 mailbox bigint[],
 -- $13 partner bigint[], $14 user_id bigint[], $15 sender text[], $16 recipient text[], $17 subject text[],
 -- $18 round int[], $19 answers bigint[], $20 thread text[]: the Message-ID of the mail that a reply answers,
--- $21 worker text, $22 now timestamptz
+-- $21 worker text, $22 now timestamptz, $23 zone text[], $24 date[]: the zones where it is another date than in UTC, and which
 --
--- Locks late_mails, mailbox_days, scheduled_replies, user_days, each by key. Schedules no reply and takes no measure: the
+-- Locks late_mails, mailbox_days, scheduled_replies, user_days, received_days, each by key. Schedules no reply and takes no measure: the
 -- mail's neighbours in time are lost too, so neither would be judged by the whole. Returns how many rows it wrote.
 WITH asked AS MATERIALIZED (
     SELECT *
@@ -109,6 +109,19 @@ user_counted AS (
     INSERT INTO user_days AS ud (user_id, day, reserved)
     SELECT user_id, day, taken FROM user_moves WHERE (SELECT count(*) FROM threads) >= 0 ORDER BY user_id, day
     ON CONFLICT (user_id, day) DO UPDATE SET reserved = ud.reserved + EXCLUDED.reserved
+    RETURNING ud.user_id
+),
+-- The partner has received it, or may have: on the day that is its own today. The reserve compares no other with the bound.
+received AS (
+    INSERT INTO received_days AS rd (day, mailbox_id, received)
+    SELECT COALESCE(elsewhere.day, ($22::timestamptz AT TIME ZONE 'UTC')::date), partner.id, count(*)
+    FROM mails
+    JOIN mailboxes partner ON partner.id = mails.partner_id
+    LEFT JOIN unnest($23::text[], $24::date[]) AS elsewhere (zone, day) ON elsewhere.zone = partner.timezone
+    WHERE mails.mail AND mails.fate IN ('sent', 'uncertain') AND (SELECT count(*) FROM user_counted) >= 0
+    GROUP BY 1, 2
+    ORDER BY 1, 2
+    ON CONFLICT (day, mailbox_id) DO UPDATE SET received = rd.received + EXCLUDED.received
 ),
 told AS (
     INSERT INTO events (at, kind, worker_id, reason, detail)

@@ -379,6 +379,7 @@ macro_rules! ledger_conformance {
                 the_day_of_a_lost_mail_may_be_lost_too
                 a_lost_mail_counts_as_it_ended
                 a_lost_mail_takes_its_place_in_the_users_day
+                a_lost_mail_counts_as_received_by_its_partner
                 a_result_ends_no_other_mail_with_its_id
                 a_result_corrects_no_other_mail_with_its_id
                 what_the_ledger_knows_is_not_written_again

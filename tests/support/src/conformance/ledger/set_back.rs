@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use warmup::{
-    domain::outcome::Fate,
+    domain::{outcome::Fate, roster::receive_bound},
     ports::{Flight, LoggedMail, Refusal, Settlement},
 };
 
@@ -84,6 +84,27 @@ pub async fn a_lost_mail_takes_its_place_in_the_users_day(world: &dyn LedgerWorl
     world.restore().await;
     assert_eq!(log_lost(&life, &[end(&flight, Fate::Sent)]).await, 1);
     assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::UserDailyLimit);
+}
+
+pub async fn a_lost_mail_counts_as_received_by_its_partner(world: &dyn LedgerWorld) {
+    const PARTNER: i64 = 20;
+    enrol(world, PARTNER, 1).await;
+    let life = Life::begin(world).await;
+    world.backup().await;
+    let bound = i64::from(receive_bound(1));
+    let mut results = Vec::new();
+    for sender in 1..=bound {
+        let fate = if sender == bound { Fate::Refused } else { Fate::Uncertain };
+        results.push(end(&life.fly(ask(sender, 0, &[PARTNER])).await, fate));
+    }
+    world.restore().await;
+    assert_eq!(log_lost(&life, &results).await, bound as u64);
+    life.fly(ask(bound + 1, 0, &[PARTNER])).await;
+    assert_eq!(
+        life.refusal(ask(bound + 2, 0, &[PARTNER])).await,
+        Refusal::PartnersFull,
+        "all but the refused one count"
+    );
 }
 
 pub async fn a_result_ends_no_other_mail_with_its_id(world: &dyn LedgerWorld) {
