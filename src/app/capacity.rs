@@ -5,16 +5,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::postgres::view,
+    adapters::postgres::{plan_requests, view},
     config::{EnrolledLoad, OwnerLoad, Settings, Warning},
     domain::{id::UserId, lease::MachineTime},
+    ports::Clock,
 };
 
 /// The age up to which a page is served an earlier answer. An enrolment shows within this time.
@@ -39,11 +41,67 @@ pub async fn shortfalls(pool: &PgPool, settings: &Settings, user: Option<UserId>
     })
 }
 
-/// Logs each cap that cannot carry the enrolled mailboxes, once at the start of a worker.
-pub(super) async fn warn_at_start(pool: &PgPool, settings: &Settings) {
-    match shortfalls(pool, settings, None).await {
-        Ok(short) => short.iter().for_each(|warning| tracing::warn!("{warning}")),
-        Err(error) => tracing::debug!(%error, "the enrolled mailboxes could not be compared with the caps"),
+/// A `CapacityWatch` logs each cap that cannot carry the enrolled mailboxes: at the start of a worker, and after each import
+/// that makes a cap short, or short by half as much again.
+#[derive(Debug, Default)]
+pub(super) struct CapacityWatch {
+    /// What the last look found of the enrolments.
+    enrolments: Option<i64>,
+    /// The values that would have done, by sentence without its numbers. 0 where no number would.
+    logged: HashMap<String, u64>,
+}
+
+impl CapacityWatch {
+    /// Looks every 15 seconds whether mailboxes were enrolled, until `stop`.
+    pub(super) async fn run(
+        mut self,
+        pool: PgPool,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) {
+        let watching = async {
+            loop {
+                clock.pause(FRESH).await;
+                self.look(&pool, &settings).await;
+            }
+        };
+        let _: Option<()> = stop.run_until_cancelled(watching).await;
+    }
+
+    /// Compares the enrolled mailboxes with the caps, if some were enrolled since the last look.
+    pub(super) async fn look(&mut self, pool: &PgPool, settings: &Settings) {
+        if let Err(error) = self.try_look(pool, settings).await {
+            tracing::debug!(%error, "the enrolled mailboxes could not be compared with the caps");
+        }
+    }
+
+    async fn try_look(&mut self, pool: &PgPool, settings: &Settings) -> Result<(), sqlx::Error> {
+        let enrolments = Some(plan_requests::count(pool).await?);
+        if self.enrolments != enrolments {
+            let short = shortfalls(pool, settings, None).await?;
+            self.newly_short(&short).iter().for_each(|warning| tracing::warn!("{warning}"));
+            self.enrolments = enrolments;
+        }
+        Ok(())
+    }
+
+    /// Returns those of `short` that were not logged yet, or are short by half as much again, and remembers all.
+    fn newly_short<'a>(&mut self, short: &'a [Warning]) -> Vec<&'a Warning> {
+        let mut logged = HashMap::new();
+        let mut new = Vec::new();
+        for warning in short {
+            let kind: String = warning.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
+            let needed = warning.needed.map_or(0, u64::from);
+            let before = self.logged.get(&kind).copied();
+            let is_new = before.is_none_or(|before| 2 * needed > 3 * before);
+            if is_new {
+                new.push(warning);
+            }
+            logged.insert(kind, if is_new { needed } else { before.unwrap_or(needed) });
+        }
+        self.logged = logged;
+        new
     }
 }
 
@@ -106,5 +164,27 @@ impl CapacityCache {
     fn known(&self, user: Option<UserId>, now: MachineTime) -> Option<Answer> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         answers.get(&user).filter(|known| now.since(known.at) < FRESH).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn short(name: &'static str, mails: u32, needed: Option<u32>) -> Warning {
+        Warning { needed, ..Warning::new(name, format!("the fleet should send {mails} mails a day")) }
+    }
+
+    #[test]
+    fn a_cap_is_logged_when_it_becomes_short_and_again_when_it_is_short_by_half_as_much_again() {
+        let mut watch = CapacityWatch::default();
+        let mut logged = |short: &[Warning]| watch.newly_short(short).len();
+        assert_eq!(logged(&[]), 0);
+        let (hour, minute) = (short("HOUR", 1_500, Some(2_668)), short("MINUTE", 1_500, None));
+        assert_eq!(logged(std::slice::from_ref(&hour)), 1);
+        assert_eq!(logged(&[hour.clone(), minute.clone()]), 1, "only what is new");
+        assert_eq!(logged(&[short("HOUR", 1_530, Some(2_700)), minute.clone()]), 0, "one more mailbox is no news");
+        assert_eq!(logged(&[short("HOUR", 2_300, Some(4_003)), minute]), 1);
+        assert_eq!((logged(&[]), logged(&[hour])), (0, 1), "one that was carried meanwhile is new");
     }
 }

@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    capacity, credentials, desk::Desk, keywatch::KeyWatch, metered::metered, pushing, sending::SendingThread,
-    templates, world,
+    capacity::CapacityWatch, credentials, desk::Desk, keywatch::KeyWatch, metered::metered, pushing,
+    sending::SendingThread, templates, world,
 };
 use crate::{
     adapters::{
@@ -125,7 +125,9 @@ async fn work(
     };
     let (ports, database) = ports?;
     let texts = templates::texts(settings, &database).await?;
-    capacity::warn_at_start(&database, settings).await;
+    let mut capacity = CapacityWatch::default();
+    capacity.look(&database, settings).await;
+    tokio::spawn(capacity.run(database.clone(), settings.clone(), Arc::clone(&clock), stop.clone()));
     let in_file = settings.clone();
     let watch = KeyWatch { pool: database.clone(), sealer, in_file: move || in_file.master_key_in_file() };
     let watch = tokio::spawn(watch.run(Arc::clone(&clock), settings.heartbeat, stop.clone()));

@@ -187,14 +187,32 @@ async fn a_wrong_master_key_ends_the_start_and_disables_nobody() {
     assert_eq!(services.leases().await, 0, "it never got as far as to take one");
 }
 
-#[tokio::test]
-async fn a_worker_warns_at_its_start_of_caps_that_cannot_carry_the_enrolment() {
-    let services = Services::start().await;
+/// Imports 500 mailboxes of one user.
+fn import_500(services: &Services) {
     let mut file = NamedTempFile::new().unwrap();
     writeln!(file, "email,password,smtp_host,smtp_port").unwrap();
     (0..500).for_each(|at| writeln!(file, "m{at}@d{at}.test,secret,mail.d{at}.test,465").unwrap());
     let import = ["mailbox", "import", file.path().to_str().unwrap()];
     assert!(services.command(&import).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_worker_warns_after_an_import_that_its_caps_cannot_carry() {
+    let services = Services::start().await;
+    services.import();
+    let worker = Running::start(services.command(&["run"]));
+    worker.ready().await;
+    assert!(!worker.log().contains("WARMUP_USER_HOURLY_LIMIT"), "{}", worker.log());
+
+    import_500(&services);
+
+    eventually(PATIENCE, async || worker.log().contains("set WARMUP_USER_HOURLY_LIMIT=")).await;
+}
+
+#[tokio::test]
+async fn a_worker_warns_at_its_start_of_caps_that_cannot_carry_the_enrolment() {
+    let services = Services::start().await;
+    import_500(&services);
 
     let worker = Running::start(services.command(&["run"]));
     worker.ready().await;

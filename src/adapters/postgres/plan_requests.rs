@@ -1,7 +1,7 @@
 //! Requests to plan mailboxes before the next tick. They are rows of the transaction that makes the mailboxes able to send, so
 //! none is lost and none is seen too early.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::domain::id::MailboxId;
 
@@ -17,6 +17,11 @@ pub async fn request(connection: &mut PgConnection, mailboxes: &[MailboxId]) -> 
         ON CONFLICT (shard) DO UPDATE SET requests = p.requests + 1, requested_at = EXCLUDED.requested_at";
     let ids: Vec<i64> = mailboxes.iter().map(|mailbox| mailbox.0).collect();
     sqlx::query(REQUEST).bind(ids).execute(connection).await.map(drop)
+}
+
+/// Returns a number that changes whenever mailboxes were enrolled, switched on or resumed.
+pub async fn count(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT COALESCE(sum(requests), 0)::bigint FROM plan_requests").fetch_one(pool).await
 }
 
 /// Returns the mailboxes of these users, hosts (lower case) or domains that are not removed.
