@@ -48,6 +48,34 @@ async fn two_reserves_that_wait_for_a_partner_s_last_mail_get_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_loses_its_partner_to_another_leaves_its_place_in_the_users_day() {
+    let world = racing_world().await;
+    enrol(&world, 4, 5).await;
+    world.limit(1, 9).await;
+    let life = Life::begin(&world).await;
+    sqlx::query("INSERT INTO received_days (day, mailbox_id, received) VALUES ($1, 4, $2)")
+        .bind(DAY)
+        .bind(receive_bound(5) as i32 - 1)
+        .execute(world.pool())
+        .await
+        .unwrap();
+
+    let mut held = world.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM received_days FOR UPDATE").execute(&mut *held).await.unwrap();
+    let (ledger, batch) = (Arc::clone(&life.ledger), life.batch(vec![ask(1, 0, &[4]), ask(2, 0, &[3])]));
+    let reserving = tokio::spawn(async move { ledger.reserve(&batch).await.unwrap() });
+    waiting(world.pool(), 1).await;
+    sqlx::query("UPDATE received_days SET received = received + 1").execute(&mut *held).await.unwrap();
+    held.commit().await.unwrap();
+
+    let reserved = reserving.await.unwrap();
+    assert_eq!(reserved[0], Reservation::Refused(Refusal::PartnersFull));
+    assert!(matches!(reserved[1], Reservation::Reserved(_)));
+    let places: i32 = sqlx::query_scalar("SELECT reserved FROM user_days").fetch_one(world.pool()).await.unwrap();
+    assert_eq!(places, 1, "only the mail that is in flight counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_that_wait_to_remake_a_roster_remake_it_once() {
     let world = racing_world().await;
     enrol(&world, 4, 5).await;

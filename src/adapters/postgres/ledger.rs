@@ -135,6 +135,12 @@ impl Ledger for PostgresLedger {
 
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError> {
         let rows = self.brief.rows(|| reserve::statement(batch, self.user_daily_cap)).await?;
+        let lost = reserve::lost_places(batch, &rows).map_err(classify)?;
+        if !lost.is_empty()
+            && let Err(error) = self.brief.rows(|| reserve::return_places(&lost)).await
+        {
+            tracing::warn!(%error, users = lost.len(), "a few places of users' daily limits stay taken until tomorrow");
+        }
         reserve::reservations(batch, &rows)
     }
 

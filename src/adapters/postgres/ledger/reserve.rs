@@ -1,7 +1,8 @@
 //! The reserve's arrays out, its rows in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use chrono::NaiveDate;
 use sqlx::{Row, postgres::PgRow};
 
 use super::super::{classify::classify, session::Statement};
@@ -63,6 +64,31 @@ pub(super) fn reservations(batch: &ReserveBatch, rows: &[PgRow]) -> Result<Vec<R
         reservation(ask, row).map_err(classify)
     };
     (0..).zip(&batch.asks).map(answer).collect()
+}
+
+/// The places in users' days that refused mails have taken, by user and day.
+pub(super) type LostPlaces = BTreeMap<(UserId, NaiveDate), i32>;
+
+/// Counts the mails that took a place in their user's day and were refused all the same: another reserve took the last mail
+/// that their partner may receive.
+pub(super) fn lost_places(batch: &ReserveBatch, rows: &[PgRow]) -> Result<LostPlaces, sqlx::Error> {
+    let mut lost = LostPlaces::new();
+    for row in rows {
+        if row.try_get("lost_place")? {
+            let n: i32 = row.try_get("n")?;
+            let ask = usize::try_from(n).ok().and_then(|n| batch.asks.get(n)).ok_or(sqlx::Error::RowNotFound)?;
+            *lost.entry((UserId(row.try_get("user_id")?), ask.day)).or_default() += 1;
+        }
+    }
+    Ok(lost)
+}
+
+/// Builds the statement that gives places back.
+pub(super) fn return_places(lost: &LostPlaces) -> Statement {
+    sqlx::query(include_str!("../sql/return_places.sql"))
+        .bind(lost.keys().map(|(user, _)| user.0).collect::<Vec<_>>())
+        .bind(lost.keys().map(|(_, day)| *day).collect::<Vec<_>>())
+        .bind(lost.values().copied().collect::<Vec<_>>())
 }
 
 fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {

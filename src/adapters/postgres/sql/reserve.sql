@@ -11,7 +11,8 @@
 -- $17 answers bigint[]: the scheduled replies that the asks are, NULL for mails
 -- $18 zone text[], $19 date[]: the zones where it is another date than in UTC, and which
 -- $20 int: the mails that a mailbox may receive on its own day beyond its quota
--- Returns a row for each ask: n, and either the flight or `refusal`.
+-- Returns a row for each ask: n, and either the flight or `refusal`, and whether a refused mail has taken a place in its
+-- user's day.
 WITH asks AS MATERIALIZED (
     SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[],
                          $17::bigint[])
@@ -179,7 +180,8 @@ within_limits AS MATERIALIZED (
     WHERE NOT limited OR place <= granted
 ),
 -- What each partner may still receive; the row is locked and raised in the same step, so that no two statements pass the
--- bound. Where another one was faster, the place in the user's day stays taken: so a limit errs on the side of fewer.
+-- bound. Where another one was faster, `lost_place` tells it: the caller gives the place in the user's day back
+-- (return_places.sql), because a statement changes a row only once.
 receive_grants AS (
     INSERT INTO received_days AS rd (day, mailbox_id, received, granted)
     SELECT partner_day, partner_id, count(*), count(*)
@@ -258,7 +260,8 @@ verdicts AS MATERIALIZED (
                WHEN chosen.n IS NULL THEN 'no-partner'
                WHEN seated.n IS NULL OR within_limits.n IS NOT NULL THEN 'partners-full'
                ELSE 'user-daily-limit'
-           END AS refusal
+           END AS refusal,
+           flights.id IS NULL AND within_limits.limited IS TRUE AS lost_place
     FROM asks
     LEFT JOIN owned ON owned.shard = asks.shard
     LEFT JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard
@@ -281,7 +284,7 @@ claimed AS (
     JOIN threads ON threads.id = v.answers
     WHERE s.id = v.answers AND (v.refusal IS NULL OR v.refusal IN ('sender-paused', 'host-paused', 'domain-paused', 'quota-full', 'no-partner'))
 )
-SELECT v.n, v.refusal, v.flight, v.batch_id, senders.user_id, senders.email, senders.display_name, senders.smtp_host,
+SELECT v.n, v.refusal, v.lost_place, v.flight, v.batch_id, senders.user_id, senders.email, senders.display_name, senders.smtp_host,
        senders.smtp_port, senders.smtp_security, senders.username, senders.sealed_password, chosen.partner_id,
        chosen.round, chosen.recipient, chosen.recipient_name, chosen.reply_rate, chosen.reply_zone, chosen.reply_days
 FROM verdicts v
