@@ -29,6 +29,7 @@ mod keeper;
 mod lanes;
 mod leader;
 mod letter;
+mod limit_warnings;
 mod orders;
 mod parts;
 mod queue;
@@ -68,6 +69,7 @@ use self::{
     holdings::Holdings,
     keeper::Keeper,
     lanes::Lanes,
+    limit_warnings::LimitWarnings,
     orders::Listener,
     parts::Parts,
     queue::Queue,
@@ -175,6 +177,7 @@ pub struct Worker {
     appetite: usize,
     /// No batch before its end: the ledger answered too late for the grants.
     backoff: GrantBackoff,
+    limit_warnings: LimitWarnings,
     next_tick: DateTime<Utc>,
     /// What the tick has still to plan.
     parts: Parts,
@@ -219,6 +222,7 @@ impl Worker {
             gathering: None,
             appetite: usize::MAX,
             backoff: GrantBackoff::default(),
+            limit_warnings: LimitWarnings::default(),
             next_tick: DateTime::<Utc>::MIN_UTC,
             parts: Parts::default(),
             requested: BTreeSet::new(),

@@ -23,6 +23,8 @@ mod clocks;
 mod counts;
 #[path = "fleet/credentials.rs"]
 mod credentials;
+#[path = "fleet/daily_limit.rs"]
+mod daily_limit;
 #[path = "fleet/days.rs"]
 mod days;
 #[path = "fleet/every_host.rs"]

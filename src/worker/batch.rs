@@ -259,7 +259,11 @@ impl Worker {
 
     fn refused(&mut self, letter: Letter, refusal: Refusal, now: DateTime<Utc>) {
         tracing::debug!(mailbox = %letter.mailbox(), refusal = refusal.as_str(), "not reserved");
-        self.queue.learn(refusal, letter.refusal_scope(now));
+        let scope = letter.refusal_scope(now);
+        if refusal == Refusal::UserDailyLimit {
+            self.limit_warnings.warn(scope.user, scope.day);
+        }
+        self.queue.learn(refusal, scope);
         match (refusal, letter) {
             (Refusal::NotCool, letter) => self.put_back(letter, now + SOON),
             (Refusal::FleetStopped, letter) => {

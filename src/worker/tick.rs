@@ -8,7 +8,7 @@ use tracing::{Instrument, Span, field};
 use super::{DayPairing, Event, Worker};
 use crate::{
     domain::{
-        daily_room::DailyRoom,
+        daily_room::{DailyRoom, UserDay},
         id::{ShardId, UserId},
         pairing::Pairing,
         plan::{Planned, Tick, plan_beside, plan_within},
@@ -180,13 +180,17 @@ impl Worker {
 
     /// Reads what is left of the daily limits of `users` for `shards`: what other shards have planned is taken.
     async fn daily_room(
-        &self,
+        &mut self,
         users: BTreeSet<UserId>,
         shards: &BTreeSet<ShardId>,
         todays: &Todays,
     ) -> Result<DailyRoom, PortError> {
         let users: Vec<UserId> = users.into_iter().collect();
-        let mut room = DailyRoom::new(self.ports.ledger.daily_room(&users, &todays.dates()).await?);
+        let user_days = self.ports.ledger.daily_room(&users, &todays.dates()).await?;
+        for UserDay { user, day, .. } in user_days.iter().filter(|user_day| user_day.left == 0) {
+            self.limit_warnings.warn(*user, *day);
+        }
+        let mut room = DailyRoom::new(user_days);
         if !room.is_boundless() {
             for (user, day, mails) in self.queue.planned_beside(shards) {
                 room.take(user, day, mails);
