@@ -146,6 +146,8 @@ meters! {
     granted: Counter = Counter::default(), "counter", "warmup_caps_granted", "_total", None, "";
     /// Mails and replies that a cap refused for now, by the cap.
     capped: Family<Cap, Counter> = Family::default(), "counter", "warmup_caps_refused", "_total", None, "cap";
+    /// Grants that were thrown away, because Postgres had answered their reserve too late: nothing of them was started.
+    grants_expired: Counter = Counter::default(), "counter", "warmup_grants_expired", "_total", None, "";
     /// Mails and replies that the ledger did not reserve, by why.
     unreserved: Family<Why, Counter> = Family::default(), "counter", "warmup_reserve_refused", "_total", None, "reason";
     /// Mails and replies in a batch that was asked for.

@@ -253,6 +253,8 @@ pub struct Heartbeat {
     pub clock_off: Option<String>,
     /// What the state changed to since the last heartbeat that was written; stored with an event.
     pub change: Option<StateChange>,
+    /// Grants that this run has thrown away so far, because the ledger had answered their reserve too late.
+    pub grants_expired: u64,
     /// Day clock.
     pub now: DateTime<Utc>,
 }

@@ -192,9 +192,18 @@ impl Worker {
 
     /// Gives back what was reserved under grants that are too old to be used.
     async fn throw_away(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
-        tracing::warn!(mails = reserved.len(), "the ledger answered too late for the grants: nothing was started");
+        let mails = reserved.len();
+        self.vitals.add_expired_grants(mails);
+        if self.backoff.record_expired(self.ports.clock.machine()) {
+            tracing::warn!(
+                mails,
+                "Postgres answered too late for the grants of a batch: nothing of it was started, and fewer mails are asked \
+                 for until it is fast again"
+            );
+        } else {
+            tracing::debug!(mails, "Postgres answered too late for the grants of another batch");
+        }
         self.release(&reserved, now).await;
-        self.backoff.record_expired(self.ports.clock.machine());
         for (granted, _) in reserved {
             self.put_back(granted.letter, now);
         }

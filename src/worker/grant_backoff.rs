@@ -14,6 +14,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The upper bound of the wait: shorter than the 25 s within which sending resumes after an outage.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
+/// The time between two warnings of expired grants. They come every few seconds while Postgres is slow.
+const WARN_EVERY: Duration = Duration::from_mins(10);
+
 /// A batch limit beyond this is none: no worker has more lanes by default.
 const LARGEST_LIMIT: usize = 32;
 
@@ -24,20 +27,27 @@ pub(super) struct GrantBackoff {
     until: Option<MachineTime>,
     /// Mails that the next batch may contain; `None` if the ledger is known to be fast.
     limit: Option<usize>,
+    warned_at: Option<MachineTime>,
 }
 
 impl GrantBackoff {
-    /// Records that the grants of a batch expired at `now`. Each one in a row doubles the wait.
-    pub(super) fn record_expired(&mut self, now: MachineTime) {
+    /// Records that the grants of a batch expired at `now`. Each one in a row doubles the wait. Returns whether this one is
+    /// a warning: the first is, and one of those that follow every ten minutes.
+    pub(super) fn record_expired(&mut self, now: MachineTime) -> bool {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(5)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
         (self.until, self.limit) = (Some(now.after(wait)), Some(1));
+        let is_warning = self.warned_at.is_none_or(|warned_at| now.since(warned_at) >= WARN_EVERY);
+        if is_warning {
+            self.warned_at = Some(now);
+        }
+        is_warning
     }
 
     /// Ends the wait, because the ledger answered in time, and doubles the batch.
     pub(super) fn reset(&mut self) {
         let limit = self.limit.map(|limit| 2 * limit).filter(|limit| *limit <= LARGEST_LIMIT);
-        *self = GrantBackoff { limit, ..GrantBackoff::default() };
+        *self = GrantBackoff { limit, warned_at: self.warned_at, ..GrantBackoff::default() };
     }
 
     /// Returns the time before which no batch starts; `None` outside a backoff.
@@ -73,5 +83,14 @@ mod tests {
         assert_eq!((backoff.until(), limits), (None, vec![2, 4, 8, 16, 32, usize::MAX]));
         backoff.record_expired(now);
         assert_eq!(backoff.until(), Some(now.after(FIRST_WAIT)));
+    }
+
+    #[test]
+    fn the_first_expired_batch_is_a_warning_and_later_ones_every_ten_minutes() {
+        let (mut backoff, at) = (GrantBackoff::default(), |seconds| MachineTime(Duration::from_secs(seconds)));
+        let first: Vec<bool> = [0, 1, 599].map(|seconds| backoff.record_expired(at(seconds))).to_vec();
+        backoff.reset();
+        let later: Vec<bool> = [599, 600, 601].map(|seconds| backoff.record_expired(at(seconds))).to_vec();
+        assert_eq!((first, later), (vec![true, false, false], vec![false, true, false]));
     }
 }

@@ -1,6 +1,6 @@
 //! What the loop says of itself, for the heartbeat to tell the fleet.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -12,6 +12,7 @@ pub(super) struct Vitals {
     failures: AtomicU32,
     strangers: AtomicBool,
     refused_since_micros: AtomicI64,
+    grants_expired: AtomicU64,
 }
 
 const NEVER: i64 = i64::MIN;
@@ -24,6 +25,7 @@ impl Default for Vitals {
             failures: AtomicU32::default(),
             strangers: AtomicBool::default(),
             refused_since_micros: AtomicI64::new(NEVER),
+            grants_expired: AtomicU64::default(),
         }
     }
 }
@@ -64,6 +66,16 @@ impl Vitals {
     /// Returns since when Postgres has refused this worker's writes.
     pub(super) fn writes_refused_since(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.refused_since_micros.load(Ordering::Relaxed))
+    }
+
+    /// Counts grants that were thrown away.
+    pub(super) fn add_expired_grants(&self, grants: usize) {
+        self.grants_expired.fetch_add(grants as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the number of grants that were thrown away since the start.
+    pub(super) fn grants_expired(&self) -> u64 {
+        self.grants_expired.load(Ordering::Relaxed)
     }
 
     pub(super) fn queue_size(&self) -> usize {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use warmup_support::world::{eventually, postgres, redis};
 
-use crate::{host::Host, process::Fleet};
+use crate::{first_mails::get, host::Host, process::Fleet};
 
 const LIMIT: usize = 60;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -54,6 +54,13 @@ async fn no_minute_passes_the_cap_when_the_ledger_is_locked_and_redis_forgets() 
     worker.says("too late for the grants").await;
     let before = host.taken();
     eventually(PATIENCE, || async { host.taken() >= before + 10 }).await;
+    let reported = "SELECT count(*) FROM worker_heartbeats WHERE grants_expired > 0 AND grants_expired_at IS NOT NULL";
+    let is_reported = async || sqlx::query_scalar::<_, i64>(reported).fetch_one(database.pool()).await.unwrap() == 1;
+    eventually(PATIENCE, is_reported).await;
+    let (said, metrics) = (worker.said(), get(&worker.address(), "/metrics").await);
+    assert_eq!(said.matches("too late for the grants of a batch").count(), 1, "a warning is logged once: {said}");
+    let counted = |line: &str| line.starts_with("warmup_grants_expired_total ") && !line.ends_with(" 0");
+    assert!(metrics.lines().any(counted), "{metrics}");
     worker.stop().await;
     let instants: Vec<Instant> = host.journal().into_iter().map(|(at, _)| at).collect();
     let most = (0..instants.len())

@@ -73,7 +73,8 @@ async fn answer(url: &str, statement: &'static str) -> String {
     sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap()
 }
 
-async fn get(address: &str, path: &str) -> String {
+/// Returns the answer to a GET of `path`, with its head.
+pub async fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

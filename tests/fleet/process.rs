@@ -185,6 +185,13 @@ impl Running {
         self.said.borrow().clone()
     }
 
+    /// Returns where it answers HTTP: its log names the address, once it is up.
+    pub fn address(&self) -> String {
+        let said = self.said();
+        let (_, rest) = said.split_once("address=").expect("a running worker has logged its address");
+        rest.split_whitespace().next().expect("the address follows").to_owned()
+    }
+
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

@@ -51,7 +51,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
-        let Heartbeat { worker, run, shards, state, refused_since, clock_off, change, now } = heartbeat;
+        let Heartbeat { worker, run, shards, state, refused_since, clock_off, change, grants_expired, now } = heartbeat;
         let asked: Vec<i32> = shards.iter().map(|shard| shard.0).collect();
         let build = || {
             sqlx::query(include_str!("sql/heartbeat.sql"))
@@ -64,6 +64,7 @@ impl Ledger for PostgresLedger {
                 .bind(*state)
                 .bind(change.map(StateChange::kind))
                 .bind(change.map(StateChange::reason))
+                .bind(i64::try_from(*grants_expired).unwrap_or(i64::MAX))
         };
         let row = self.brief.row(build).await?;
         let epochs: Vec<i64> = row.try_get("epochs").map_err(classify)?;

@@ -45,8 +45,9 @@ pub use self::{
     quota::{Page, QuotaRow, quota_of, quotas, quotas_of},
     replies::{Owed, owed_replies},
     troubles::{
-        Attendance, HinderedWorker, PausedPlace, RefusedResults, UnverifiedMailboxes, attendance, hindered_workers,
-        paused_hosts, paused_places, refused_results, suspected_hosts, unverified_mailboxes, without_worker,
+        Attendance, ExpiredGrants, HinderedWorker, PausedPlace, RefusedResults, UnverifiedMailboxes, attendance,
+        expired_grants, hindered_workers, paused_hosts, paused_places, refused_results, suspected_hosts,
+        unverified_mailboxes, without_worker,
     },
     upkeep::{Upkeep, upkeep},
 };

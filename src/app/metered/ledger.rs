@@ -28,6 +28,9 @@ impl Ledger for Metered {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
+        // The worker counts since its start, and it is the only one of this process.
+        let expired = &self.meter.meters.grants_expired;
+        expired.inc_by(heartbeat.grants_expired.saturating_sub(expired.get()));
         let pulse = self.meter.timed(Postgres, "heartbeat", self.inner.heartbeat(heartbeat)).await;
         let is_read_only = match &pulse {
             Ok(_) => Some(0),

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use crate::{
-    adapters::postgres::view::{self, HinderedWorker, PausedPlace, RefusedResults},
+    adapters::postgres::view::{self, ExpiredGrants, HinderedWorker, PausedPlace, RefusedResults},
     config::Settings,
 };
 
-/// Returns a sentence for each worker that does not do its part, for each paused host and domain, and for results that the
-/// database refused.
+/// Returns a sentence for each worker that does not do its part or that Postgres answers too late, for each paused host and
+/// domain, and for results that the database refused.
 pub(super) async fn troubles(
     pool: &PgPool,
     settings: &Settings,
@@ -18,8 +18,9 @@ pub(super) async fn troubles(
     let workers = view::hindered_workers(pool, settings.lease_ttl).await?;
     let places = view::paused_places(pool, now).await?;
     let refused = view::refused_results(pool, now).await?;
+    let expired = view::expired_grants(pool).await?;
     let places = places.iter().map(|place| paused(place, now));
-    Ok(workers.iter().map(hindered).chain(places).chain(refusals(refused)).collect())
+    Ok(workers.iter().map(hindered).chain(expired.iter().map(slowed)).chain(places).chain(refusals(refused)).collect())
 }
 
 fn hindered(worker: &HinderedWorker) -> String {
@@ -40,6 +41,16 @@ fn hindered(worker: &HinderedWorker) -> String {
         _ => "takes no shards, because its ticks failed in a row: its log says why, and it tries again by itself",
     };
     format!("worker {worker_id} {what}")
+}
+
+fn slowed(expired: &ExpiredGrants) -> String {
+    let ExpiredGrants { worker_id, at } = expired;
+    let at = at.format("%Y-%m-%d %H:%M:%S UTC");
+    format!(
+        "worker {worker_id} threw away what the caps had granted, last at {at}: Postgres took longer than 3 s to reserve. The \
+         worker asks for fewer mails until Postgres is fast again: look at its load, its locks and its disk \
+         (docs/RUNBOOK.md, WarmupGrantsExpired)"
+    )
 }
 
 fn paused(place: &PausedPlace, now: DateTime<Utc>) -> String {

@@ -27,6 +27,7 @@ impl Keeper {
             refused_since: self.vitals.writes_refused_since(),
             clock_off: self.clock_watch.unreported(),
             change: change(self.written_state, state),
+            grants_expired: self.vitals.grants_expired(),
             now: self.ports.clock.now(),
         }
     }

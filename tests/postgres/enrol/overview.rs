@@ -1,13 +1,18 @@
 //! What is told of mailboxes and fleet: sums over each mailbox's own today, and why one does not send.
 
 use chrono_tz::Tz;
+use uuid::Uuid;
 use warmup::{
-    adapters::postgres::view::Selection,
+    adapters::postgres::{PostgresLedger, view::Selection},
     app::{
         census::Census,
         overview::{FleetStatus, MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
     },
-    domain::time::{Window, today},
+    domain::{
+        id::{RunId, WorkerId},
+        time::{Window, today},
+    },
+    ports::{Heartbeat, Ledger},
 };
 
 use super::*;
@@ -157,6 +162,46 @@ async fn status_names_the_workers_that_do_not_do_their_part_and_no_other() {
     assert!(!without_worker().await);
     sqlx::query("UPDATE worker_heartbeats SET beat_at = beat_at - interval '1 day'").execute(pool).await.unwrap();
     assert!(without_worker().await, "also a day after the last one");
+}
+
+#[tokio::test]
+async fn status_names_the_workers_that_threw_grants_away_lately() {
+    let database = database().await;
+    let pool = database.pool();
+    let ledger = PostgresLedger::new(pool.clone(), 1.0);
+    let beat = async |worker: &str, run: u128, grants_expired: u64| {
+        let heartbeat = Heartbeat {
+            worker: WorkerId(worker.to_owned()),
+            run: RunId(Uuid::from_u128(run)),
+            shards: Vec::new(),
+            state: "running",
+            refused_since: None,
+            clock_off: None,
+            change: None,
+            grants_expired,
+            now: now(),
+        };
+        ledger.heartbeat(&heartbeat).await.unwrap();
+    };
+    let slowed = async || {
+        let warnings = fleet(pool).await.warnings;
+        warnings.iter().filter(|warning| warning.contains("threw away what the caps had granted")).count()
+    };
+    let forget = "UPDATE worker_heartbeats SET grants_expired_at = grants_expired_at - interval '11 minutes'";
+    let forget = async || sqlx::query(forget).execute(pool).await.unwrap();
+    beat("fast", 1, 0).await;
+    beat("slow", 2, 0).await;
+    assert_eq!(slowed().await, 0);
+    beat("slow", 2, 7).await;
+    assert_eq!(slowed().await, 1);
+    forget().await;
+    beat("slow", 2, 7).await;
+    assert_eq!(slowed().await, 0, "nothing new was thrown away");
+    beat("slow", 2, 8).await;
+    assert_eq!(slowed().await, 1);
+    forget().await;
+    beat("slow", 3, 1).await;
+    assert_eq!(slowed().await, 1, "another run counts from 0");
 }
 
 #[tokio::test]

@@ -1,12 +1,19 @@
 -- Heartbeat: prove that this worker can write, and read the epochs of its shards.
 -- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock,
 -- $6 clock_off text or NULL: by how much, $7 state text: what the worker says of itself,
--- $8 kind text and $9 reason text of the event about a change of its state, or NULL.
+-- $8 kind text and $9 reason text of the event about a change of its state, or NULL,
+-- $10 grants_expired bigint: grants that this run has thrown away so far.
 -- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
 -- Locks: only the worker's own row, and stale rows that no other transaction has locked.
 WITH beaten AS (
-    INSERT INTO worker_heartbeats (worker_id, run, beat_at, state) VALUES ($1, $2, clock_timestamp(), $7)
-    ON CONFLICT (worker_id) DO UPDATE SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at, state = EXCLUDED.state
+    INSERT INTO worker_heartbeats AS beat (worker_id, run, beat_at, state, grants_expired, grants_expired_at)
+    VALUES ($1, $2, clock_timestamp(), $7, $10, CASE WHEN $10 > 0 THEN clock_timestamp() END)
+    ON CONFLICT (worker_id) DO UPDATE
+    SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at, state = EXCLUDED.state, grants_expired = EXCLUDED.grants_expired,
+        grants_expired_at = CASE
+            -- Another run counts from 0.
+            WHEN EXCLUDED.grants_expired > CASE WHEN beat.run = EXCLUDED.run THEN beat.grants_expired ELSE 0 END
+            THEN EXCLUDED.beat_at ELSE beat.grants_expired_at END
 ),
 stale AS (
     DELETE FROM worker_heartbeats

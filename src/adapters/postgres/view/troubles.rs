@@ -109,6 +109,23 @@ pub async fn hindered_workers(pool: &PgPool, lease_ttl: Duration) -> Result<Vec<
     sqlx::query_as(HINDERED).bind(lease_ttl.as_secs_f64()).fetch_all(pool).await
 }
 
+/// A worker for which Postgres is too slow.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ExpiredGrants {
+    pub worker_id: String,
+    /// When a heartbeat last told of new ones, by the database's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// Returns the workers that threw grants away in the last ten minutes, at most 20, by name.
+pub async fn expired_grants(pool: &PgPool) -> Result<Vec<ExpiredGrants>, sqlx::Error> {
+    const EXPIRED: &str = "
+        SELECT worker_id, grants_expired_at AS at FROM worker_heartbeats
+        WHERE grants_expired_at > clock_timestamp() - interval '10 minutes'
+        ORDER BY worker_id LIMIT 20";
+    sqlx::query_as(EXPIRED).fetch_all(pool).await
+}
+
 /// What the workers say of one shard.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Attendance {

@@ -78,6 +78,7 @@ pub async fn a_heartbeat_returns_the_epochs_and_can_be_repeated(world: &dyn Ledg
         refused_since: None,
         clock_off: None,
         change: None,
+        grants_expired: 0,
         now: noon(),
     };
     for _ in 0..2 {
