@@ -61,6 +61,16 @@ async fn a_refused_mechanism_is_followed_by_the_next_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_mechanism_whose_refusal_ended_the_connection_is_remembered() {
+    let closes = Script::usual()
+        .when(Moment::Auth, "PLAIN", [Act::say("504 5.5.4 Unrecognized\r\n"), Act::Close])
+        .when(Moment::Auth, "LOGIN", [Act::say("334 VXNlcm5hbWU6\r\n")]);
+    let (outcomes, host) = send_twice_to(closes).await;
+    assert_eq!(outcomes.map(|outcome| outcome.fate), [Fate::Refused, Fate::Sent]);
+    assert_eq!((count(&host, "AUTH PLAIN"), count(&host, "AUTH LOGIN")), (1, 1));
+}
+
+#[tokio::test]
 async fn a_refused_login_is_not_tried_by_another_mechanism() {
     for refusal in ["535 5.7.8 Bad credentials\r\n", "454 4.7.0 Later\r\n", "534 5.7.9 Too weak\r\n"] {
         let seen = send_to(without_plain(refusal)).await;

@@ -240,7 +240,7 @@ pub(super) struct Tables {
     /// The failures in a row of each mailbox whose last mail failed.
     pub(super) failures: BTreeMap<MailboxId, FailureCounts>,
     /// When each reason was last told as an alert.
-    pub(super) alerts: BTreeMap<&'static str, DateTime<Utc>>,
+    pub(super) alerts: BTreeMap<(UserId, Arc<str>, &'static str), DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
     pub(super) cleanups: BTreeMap<NaiveDate, CleanupRow>,
     pub(super) last_flight: i64,

@@ -218,9 +218,8 @@ impl Whole {
         at: DateTime<Utc>,
         owners: &BTreeMap<MailboxId, UserId>,
     ) -> bool {
-        if self.stalled.len() < STALLED_MAILBOXES || self.stalled.contains_key(&mailbox) {
-            self.stalled.insert(mailbox, step);
-        }
+        self.stalled.insert(mailbox, step);
+        self.keep_stalls_of_several_users(owners);
         let users: BTreeSet<&UserId> = owners.values().collect();
         let stalled_users: BTreeSet<&UserId> = self.stalled.keys().filter_map(|stalled| owners.get(stalled)).collect();
         let several = self.stalled.len() >= STALLED_MAILBOXES && stalled_users.len() >= users.len().min(2);
@@ -228,6 +227,19 @@ impl Whole {
             self.failures = self.failures.max(FAILURES - 1);
         }
         (several || self.stalled.len() >= owners.len()) && self.fail(at)
+    }
+
+    /// Keeps as many stalled mailboxes as open the breaker, and of as many users as there are: one user's mailboxes leave
+    /// no other's out of the count.
+    fn keep_stalls_of_several_users(&mut self, owners: &BTreeMap<MailboxId, UserId>) {
+        while self.stalled.len() > STALLED_MAILBOXES {
+            let mut of_user: BTreeMap<Option<&UserId>, Vec<MailboxId>> = BTreeMap::new();
+            self.stalled.keys().for_each(|id| of_user.entry(owners.get(id)).or_default().push(*id));
+            let Some(last) = of_user.into_values().max_by_key(Vec::len).and_then(|most| most.last().copied()) else {
+                break;
+            };
+            self.stalled.remove(&last);
+        }
     }
 
     /// A mail was answered at `step`, and so at the steps before it.

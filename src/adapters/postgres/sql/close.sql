@@ -215,7 +215,7 @@ neighbours AS MATERIALIZED (
            (SELECT count(*) FROM (
                SELECT FROM mailboxes m
                WHERE asked.scope = 'host' AND lower(m.smtp_host) = asked.host AND m.state <> 'removed' AND m.state <> 'disabled'
-               LIMIT rules.stalled_mailboxes
+               LIMIT rules.stalled_mailboxes + 1
            ) AS few) AS mailboxes,
            (SELECT count(DISTINCT few.user_id) FROM (
                SELECT m.user_id FROM mailboxes m
@@ -295,7 +295,15 @@ held AS (
     FROM pressed,
     LATERAL (
         SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
-            SELECT key AS id, value AS step FROM jsonb_each(pressed.stalled) ORDER BY key::bigint LIMIT stalled_mailboxes) AS few
+            SELECT id, step FROM (
+                SELECT key AS id, value AS step, row_number() OVER (
+                    PARTITION BY (SELECT m.user_id FROM mailboxes m WHERE m.id = key::bigint) ORDER BY key::bigint
+                ) AS of_owner
+                FROM jsonb_each(pressed.stalled)
+            ) AS by_owner
+            ORDER BY of_owner, id::bigint
+            LIMIT stalled_mailboxes
+        ) AS few
     ) AS first,
     LATERAL (
         SELECT count(DISTINCT m.user_id) AS n FROM mailboxes m
@@ -340,13 +348,20 @@ held AS (
         LATERAL (SELECT p.until > new.at AS open) AS was,
         LATERAL (
             SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
+                -- The first of each owner goes before the second of any: one owner's leave no other's out.
                 SELECT id, step FROM (
-                    SELECT key AS id, value AS step, 0 AS rank FROM jsonb_each(p.stalled)
-                    WHERE (value::int > new.answered) IS NOT FALSE AND NOT new.stalled ? key
-                    UNION ALL
-                    SELECT key, value, 1 FROM jsonb_each(new.stalled)
-                ) AS all_of_them
-                ORDER BY rank, id::bigint
+                    SELECT id, step, rank, row_number() OVER (
+                        PARTITION BY (SELECT m.user_id FROM mailboxes m WHERE m.id = all_of_them.id::bigint)
+                        ORDER BY rank, id::bigint
+                    ) AS of_owner
+                    FROM (
+                        SELECT key AS id, value AS step, 0 AS rank FROM jsonb_each(p.stalled)
+                        WHERE (value::int > new.answered) IS NOT FALSE AND NOT new.stalled ? key
+                        UNION ALL
+                        SELECT key, value, 1 FROM jsonb_each(new.stalled)
+                    ) AS all_of_them
+                ) AS by_owner
+                ORDER BY of_owner, rank, id::bigint
                 LIMIT new.stalled_mailboxes
             ) AS first
         ) AS silent,
@@ -614,15 +629,20 @@ marked AS (
       AND (stops OR excluded OR eased OR returns OR r.failed_at IS NOT NULL
            OR (m.strikes, m.struck_at, m.refusals, m.failures) IS DISTINCT FROM (r.strikes, r.struck_at, r.refusals, r.failures))
 ),
+-- Once an hour for each owner, host and reason.
 alerts AS (
-    SELECT DISTINCT ON (r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
+    SELECT DISTINCT ON (m.user_id, lower(m.smtp_host), r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
     FROM ends e
     JOIN results r ON r.flight = e.flight
+    JOIN mailboxes m ON m.id = e.mailbox_id
     WHERE r.mark IN ('alert', 'host-refuses-us')
       AND NOT EXISTS (
-          SELECT FROM events t WHERE t.kind = 'mail-alert' AND t.reason = r.reason AND t.at > r.at - interval '1 hour'
+          SELECT FROM events t
+          JOIN mailboxes told_of ON told_of.id = t.mailbox_id
+          WHERE t.kind = 'mail-alert' AND t.reason = r.reason AND t.at > r.at - interval '1 hour'
+            AND told_of.user_id = m.user_id AND lower(told_of.smtp_host) = lower(m.smtp_host)
       )
-    ORDER BY r.reason, r.flight
+    ORDER BY m.user_id, lower(m.smtp_host), r.reason, r.flight
 ),
 told AS (
     INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)

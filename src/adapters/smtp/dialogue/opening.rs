@@ -155,20 +155,20 @@ impl Dialogue<'_> {
     async fn authenticate(&mut self, login: &Login<'_>) -> Result<(), Evidence> {
         self.stage = Stage::Auth;
         let (memory, endpoint, now) = (&self.terms.memory, self.endpoint, self.patience.clock.machine());
-        let line = self.line.as_mut().ok_or_else(gone)?;
-        let mut mechanisms = line.offers.mechanisms();
+        let mut mechanisms = self.line.as_ref().ok_or_else(gone)?.offers.mechanisms();
         mechanisms.sort_by_key(|mechanism| memory.has(endpoint, HostFact::RefusesMechanism(*mechanism), now));
-        let (mut last, mut refused) = (Err(Evidence::AuthMissing), Vec::new());
+        let mut last = Err(Evidence::AuthMissing);
         for mechanism in mechanisms {
+            let line = self.line.as_mut().ok_or_else(gone)?;
             let reply = self.patience.step(line.log_in(login, mechanism)).await??;
             let is_refused = is_mechanism_refused(&reply);
             last = accept(reply, is_2yz);
             if !is_refused {
                 break;
             }
-            refused.push(mechanism);
+            // Before the next one: a host may close after its refusal, and then its next mail begins with another mechanism.
+            self.learn(HostFact::RefusesMechanism(mechanism));
         }
-        refused.into_iter().for_each(|mechanism| self.learn(HostFact::RefusesMechanism(mechanism)));
         let reply = last?;
         self.passed("auth", Some(&reply), &reply.text);
         Ok(())

@@ -174,6 +174,15 @@ fn the_stalls_of_one_user_pause_no_host_that_others_share() {
 }
 
 #[test]
+fn the_stalls_of_one_user_leave_those_of_another_in_the_count() {
+    let mut owners = of_one_user(9);
+    owners.insert(MailboxId(10), UserId(2));
+    let mut host = Whole::default();
+    let met = [1, 2, 3, 4, 10].map(|id| host.stall(MailboxId(id), Stage::Rcpt, at(id), &owners));
+    assert_eq!(met, [false, false, false, false, true], "the fifth is another user's");
+}
+
+#[test]
 fn at_a_host_with_two_mailboxes_each_stall_is_a_failure_once_both_met_one() {
     let mut host = Whole::default();
     assert!(!host.stall(MailboxId(1), Stage::Dot, at(0), &of_one_user(2)));

@@ -453,6 +453,8 @@ macro_rules! ledger_conformance {
                 a_421_at_mail_to_one_sender_rests_nobody_and_to_three_pauses_their_host
                 a_host_that_refuses_our_address_is_told_of_and_eases_nobody
                 the_stalls_of_one_user_pause_no_host_that_others_share
+                the_stalls_of_one_user_leave_those_of_another_in_the_count
+                an_alert_of_one_owner_silences_no_other_owners
                 an_answer_at_that_step_ends_the_count_of_stalls
                 at_a_host_with_two_mailboxes_stalls_of_both_are_failures
                 three_strikes_ease_a_sender_and_six_pause_it

@@ -61,7 +61,7 @@ impl Welcome {
     }
 }
 
-/// An alert is told once an hour for each reason.
+/// An alert is told once an hour for each owner, host and reason.
 const ALERT_ONCE_IN: TimeDelta = TimeDelta::hours(1);
 
 impl Ending {
@@ -306,8 +306,10 @@ impl Tables {
     }
 
     fn alert(&mut self, sender: MailboxId, at: DateTime<Utc>, reason: &'static str) {
-        if self.alerts.get(reason).is_none_or(|before| *before <= at - ALERT_ONCE_IN) {
-            self.alerts.insert(reason, at);
+        let Some(mailbox) = self.mailboxes.get(&sender) else { return };
+        let key = (mailbox.user, mailbox.host.clone(), reason);
+        if self.alerts.get(&key).is_none_or(|before| *before <= at - ALERT_ONCE_IN) {
+            self.alerts.insert(key, at);
             self.tell("mail-alert", Some(sender), reason);
         }
     }

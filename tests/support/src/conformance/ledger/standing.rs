@@ -271,24 +271,41 @@ pub async fn a_host_that_refuses_our_address_is_told_of_and_eases_nobody(world: 
 }
 
 pub async fn the_stalls_of_one_user_pause_no_host_that_others_share(world: &dyn LedgerWorld) {
-    for id in 1..=7 {
-        let user = if id > 5 { 2 } else { 1 };
+    for id in 1..=11 {
+        let user = if id > 9 { 2 } else { 1 };
         world.enrol(id, user, 5, &format!("d{}.test", id % 3), 127).await;
     }
     let life = Life::begin(world).await;
     let mut flights = Vec::new();
-    for id in 1..=6 {
-        flights.push(life.fly(ask(id, 0, &[7])).await);
+    for id in 1..=10 {
+        flights.push(life.fly(ask(id, 0, &[11])).await);
     }
     life.settle(&[at(0, stalled(&flights[0], Stage::Rcpt)), at(0, stalled(&flights[1], Stage::Rcpt))]).await;
-    life.settle(&[at(1, stalled(&flights[2], Stage::Rcpt)), at(1, stalled(&flights[3], Stage::Rcpt))]).await;
-    assert_eq!(told(world, "host-paused").await, [""; 0], "four of one user");
-    life.settle(&[at(2, answered(&flights[4], Stage::Rcpt, "refused", Effects::default()))]).await;
-    let again = [life.fly_at(noon() + minutes(3), ask(1, 1, &[6])).await, flights[5].clone()];
+    for flight in &flights[2..9] {
+        life.settle(&[at(1, stalled(flight, Stage::Rcpt))]).await;
+    }
+    assert_eq!(told(world, "host-paused").await, [""; 0], "nine of one user");
+    let answer = life.fly_at(noon() + minutes(2), ask(1, 1, &[10])).await;
+    life.settle(&[at(2, answered(&answer, Stage::Rcpt, "refused", Effects::default()))]).await;
+    let again = [life.fly_at(noon() + minutes(3), ask(2, 1, &[10])).await, flights[9].clone()];
     life.settle(&[at(3, stalled(&again[0], Stage::Rcpt)), at(3, stalled(&again[1], Stage::Rcpt))]).await;
-    let third = life.fly_at(noon() + minutes(4), ask(2, 1, &[6])).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0], "the answer ended the count");
+    let third = life.fly_at(noon() + minutes(4), ask(3, 1, &[10])).await;
     life.settle(&[at(4, stalled(&third, Stage::Rcpt))]).await;
     assert_eq!(told(world, "host-paused").await, ["stalled-at-rcpt"], "three of two users");
+}
+
+pub async fn the_stalls_of_one_user_leave_those_of_another_in_the_count(world: &dyn LedgerWorld) {
+    for id in 1..=6 {
+        world.enrol(id, if id > 4 { 2 } else { 1 }, 5, &format!("d{}.test", id % 3), 127).await;
+    }
+    let life = Life::begin(world).await;
+    for id in 1..=5 {
+        assert_eq!(told(world, "host-paused").await, [""; 0], "before mailbox {id}");
+        let flight = life.fly(ask(id, 0, &[6])).await;
+        life.settle(&[at(0, stalled(&flight, Stage::Rcpt))]).await;
+    }
+    assert_eq!(told(world, "host-paused").await, ["stalled-at-rcpt"], "the fifth mailbox is another user's");
 }
 
 pub async fn an_answer_at_that_step_ends_the_count_of_stalls(world: &dyn LedgerWorld) {
@@ -425,6 +442,19 @@ pub async fn too_much_at_once_pauses_an_hour_and_eases_once_a_day(world: &dyn Le
     let flight = life.fly_at(noon() + TimeDelta::hours(2), ask(1, 2, &[4])).await;
     life.settle(&[at(24 * 60, too_much(&flight))]).await;
     assert_eq!(world.grown(1).await, 1, "half of 15, from the ramp's own steps");
+}
+
+pub async fn an_alert_of_one_owner_silences_no_other_owners(world: &dyn LedgerWorld) {
+    for (id, user) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        world.enrol(id, user, 5, &format!("d{id}.test"), 127).await;
+    }
+    let life = Life::begin(world).await;
+    let refused = |flight: &Flight| answered(flight, Stage::Dot, "content-refused", Effects::default());
+    for (minute, sender) in [(0, 1), (1, 2), (2, 3)] {
+        let flight = life.fly_at(noon() + minutes(minute), ask(sender, 0, &[4])).await;
+        life.settle(&[at(minute, refused(&flight))]).await;
+    }
+    assert_eq!(told(world, "mail-alert").await, ["content-refused"; 2], "one for each owner");
 }
 
 pub async fn what_nobody_pays_for_is_told_once_an_hour(world: &dyn LedgerWorld) {
