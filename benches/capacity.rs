@@ -6,7 +6,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::ensure;
 use warmup::{
-    app::simulate::{HourOf, Progress, Question, Report, simulate},
+    app::simulate::{HourOf, Progress, Report, SimulationInput, simulate},
     config::{Settings, env_file},
 };
 
@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
 fn run(case: &Case) -> anyhow::Result<(Report, f64)> {
     let began = std::time::Instant::now();
-    let question = Question {
+    let question = SimulationInput {
         mailboxes: case.mailboxes,
         workers: case.workers,
         days: 1,

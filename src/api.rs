@@ -53,11 +53,11 @@ use tokio_util::sync::CancellationToken;
 use self::{
     problem::Problem,
     shares::Shares,
-    throttle::Throttle,
-    together::{Requests, Together},
+    throttle::AuthThrottle,
+    together::{Coalescer, Requests},
 };
 use crate::{
-    app::{desk::Desk, serve::Listeners, tokens::Identity},
+    app::{desk::Services, serve::Listeners, tokens::Identity},
     domain::token::TokenHash,
 };
 
@@ -84,13 +84,13 @@ const IMPORTS_FOR_ADMINS: usize = 1;
 const IMPORTS_OF_USER: usize = 1;
 
 /// What all handlers share.
-struct Front {
-    desk: Arc<Desk>,
-    throttle: Throttle,
+struct ApiState {
+    desk: Arc<Services>,
+    throttle: AuthThrottle,
     /// Those who wait for the same answer, to be told whom the same token speaks for, and for the same scrape.
     together: Requests,
-    identities: Together<TokenHash, Result<Option<Identity>, Problem>>,
-    scrapes: Together<(), Arc<str>>,
+    identities: Coalescer<TokenHash, Result<Option<Identity>, Problem>>,
+    scrapes: Coalescer<(), Arc<str>>,
     /// Mailboxes that are tried out at the same time.
     checkups: Shares,
     /// Those who follow the day.
@@ -100,21 +100,21 @@ struct Front {
     importing: Mutex<()>,
 }
 
-type Shared = Arc<Front>;
+type SharedState = Arc<ApiState>;
 
 /// Answers until `stop`.
-pub async fn serve(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
+pub async fn serve(listeners: Listeners, desk: Arc<Services>, stop: CancellationToken) {
     tokio::join!(answer(listeners, Arc::clone(&desk), stop.clone()), desk.census.keep(&*desk.clock, &stop));
 }
 
-async fn answer(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) {
+async fn answer(listeners: Listeners, desk: Arc<Services>, stop: CancellationToken) {
     let clock = Arc::clone(&desk.clock);
-    let front: Shared = Arc::new(Front {
+    let front: SharedState = Arc::new(ApiState {
         desk,
-        throttle: Throttle::default(),
-        together: Together::default(),
-        identities: Together::default(),
-        scrapes: Together::default(),
+        throttle: AuthThrottle::default(),
+        together: Coalescer::default(),
+        identities: Coalescer::default(),
+        scrapes: Coalescer::default(),
         checkups: Shares::new(CHECKUPS, CHECKUPS_FOR_ADMINS, CHECKUPS_OF_USER),
         streams: Shares::new(STREAMS, STREAMS_FOR_ADMINS, STREAMS_OF_USER),
         imports: Shares::new(IMPORTS, IMPORTS_FOR_ADMINS, IMPORTS_OF_USER),
@@ -131,7 +131,7 @@ async fn answer(listeners: Listeners, desk: Arc<Desk>, stop: CancellationToken) 
 }
 
 /// Everything that is answered at the address of the settings, but what Prometheus reads.
-fn router(front: Shared) -> Router {
+fn router(front: SharedState) -> Router {
     let (api, document) = describe::routes().split_for_parts();
     let api = api
         .method_not_allowed_fallback(wrong_method)
@@ -162,11 +162,11 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 }
 
 /// Whoever changed something is told of it in the sums too.
-async fn marked(State(front): State<Shared>, request: Request, next: Next) -> Response {
+async fn marked(State(front): State<SharedState>, request: Request, next: Next) -> Response {
     let changes = request.method() != Method::GET;
     let response = next.run(request).await;
     if changes && response.status().is_success() {
-        front.desk.census.mark().await;
+        front.desk.census.invalidate().await;
     }
     response
 }

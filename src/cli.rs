@@ -148,7 +148,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             let bad_configuration =
-                error.is::<crate::config::Faults>() || error.is::<crate::observe::telemetry::Fault>();
+                error.is::<crate::config::SettingErrors>() || error.is::<crate::observe::telemetry::TelemetryError>();
             if bad_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }

@@ -34,11 +34,11 @@ use secrecy::SecretString;
 pub use doc::markdown;
 pub use env_file::env_file;
 pub use example::env_example;
-pub use fault::{Fault, Faults, Warning};
+pub use fault::{SettingError, SettingErrors, Warning};
 pub use needs::{Load, Need};
 pub use secret::MasterKey;
 pub use secret_file::RereadSecret;
-pub use show::{Override, Shown, Source};
+pub use show::{Override, SettingValue, Source};
 pub use table::Settings;
 pub use warnings::{EnrolledLoad, HostLoad, OwnerLoad};
 
@@ -73,7 +73,7 @@ impl Settings {
     ///
     /// Returns every fault at once: values that can't be read or are out of range, unknown `WARMUP_*` names, broken
     /// rules between settings.
-    pub fn from_vars(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
+    pub fn from_vars(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), SettingErrors> {
         let (settings, faults) = Settings::judged(vars);
         let warnings = warnings::of(&settings);
         faults.or((settings, warnings))
@@ -81,7 +81,7 @@ impl Settings {
 
     /// Reads the settings as `from_vars` does, reads the secrets that stand in files, and opens every other file: one that can't be read is a fault,
     /// and so is each fault of the templates and of the host limits.
-    pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), Faults> {
+    pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), SettingErrors> {
         let (mut settings, mut faults) = Settings::judged(vars);
         settings.read_secret_files(&mut faults);
         settings.open_files(&mut faults);
@@ -97,8 +97,8 @@ impl Settings {
     }
 
     /// Returns the settings, with defaults in the place of faulty values, and all faults.
-    fn judged(vars: &BTreeMap<String, String>) -> (Settings, Faults) {
-        let mut reader = row::Reader { vars, faults: Faults::default() };
+    fn judged(vars: &BTreeMap<String, String>) -> (Settings, SettingErrors) {
+        let mut reader = row::Reader { vars, faults: SettingErrors::default() };
         let settings = Settings::read(&mut reader);
         let mut faults = reader.faults;
         rules::judge(&settings, &mut faults);
@@ -107,7 +107,7 @@ impl Settings {
     }
 
     /// Reads the settings from the environment, as `from_vars` does.
-    pub fn from_env() -> Result<(Settings, Vec<Warning>), Faults> {
+    pub fn from_env() -> Result<(Settings, Vec<Warning>), SettingErrors> {
         Settings::from_vars(&environment())
     }
 
@@ -118,57 +118,57 @@ impl Settings {
     }
 
     /// Returns the URL of the database, or the fault that it is not set.
-    pub fn require_database(&self) -> Result<&SecretString, Faults> {
+    pub fn require_database(&self) -> Result<&SecretString, SettingErrors> {
         self.database_url.as_ref().ok_or_else(|| {
             let instead = "start `warmup local`, or write postgres://user:password@host:5432/database";
-            Faults::one("DATABASE_URL", "is not set", instead)
+            SettingErrors::one("DATABASE_URL", "is not set", instead)
         })
     }
 
     /// Returns the URL of Redis, or the fault that it is not set.
-    pub fn require_redis(&self) -> Result<&SecretString, Faults> {
+    pub fn require_redis(&self) -> Result<&SecretString, SettingErrors> {
         self.redis_url.as_ref().ok_or_else(|| {
             let instead = "write redis://user:password@host:6379/0";
-            Faults::one("REDIS_URL", "is not set", instead)
+            SettingErrors::one("REDIS_URL", "is not set", instead)
         })
     }
 
     /// Returns the key under which passwords are sealed, or the fault that it is not set.
-    pub fn require_master_key(&self) -> Result<&MasterKey, Faults> {
+    pub fn require_master_key(&self) -> Result<&MasterKey, SettingErrors> {
         self.master_key.as_ref().ok_or_else(|| {
             let instead = "make one with `openssl rand -base64 32`, keep it safe, and use the same one on every worker";
-            Faults::one("WARMUP_MASTER_KEY", "is not set", instead)
+            SettingErrors::one("WARMUP_MASTER_KEY", "is not set", instead)
         })
     }
 
     /// Returns the names of the settings without which `warmup run` does not start, and which are not set.
     pub fn missing_to_run(&self) -> Vec<String> {
         let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
-        missing.iter().flatten().flat_map(Faults::iter).map(|fault| fault.name.clone()).collect()
+        missing.iter().flatten().flat_map(SettingErrors::iter).map(|fault| fault.name.clone()).collect()
     }
 
     /// Returns `Ok` when everything is set without which a worker does not start, or all that is missing at once.
-    pub fn require_all(&self) -> Result<(), Faults> {
+    pub fn require_all(&self) -> Result<(), SettingErrors> {
         let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
-        missing.into_iter().flatten().fold(Faults::default(), Faults::and).or(())
+        missing.into_iter().flatten().fold(SettingErrors::default(), SettingErrors::and).or(())
     }
 
     /// Returns `Ok` when no server is named, or the faults: `warmup local` brings its own.
-    pub fn require_no_server(&self) -> Result<(), Faults> {
+    pub fn require_no_server(&self) -> Result<(), SettingErrors> {
         let named = [
             ("DATABASE_URL", self.database_url.is_some()),
             ("REDIS_URL", self.redis_url.is_some()),
             ("DATABASE_URL_FILE", self.database_url_file.is_some()),
             ("REDIS_URL_FILE", self.redis_url_file.is_some()),
         ];
-        let mut faults = Faults::default();
+        let mut faults = SettingErrors::default();
         for (name, _) in named.into_iter().filter(|(_, named)| *named) {
             faults.add(name, "is set, and `warmup local` brings servers of its own", "unset it, or use `warmup run`");
         }
         faults.or(())
     }
 
-    fn open_files(&self, faults: &mut Faults) {
+    fn open_files(&self, faults: &mut SettingErrors) {
         let files = [
             ("WARMUP_TLS_CA_FILE", &self.tls_ca_file),
             ("WARMUP_TEMPLATES_FILE", &self.templates_file),
@@ -183,7 +183,7 @@ impl Settings {
     }
 
     /// Returns what is to be warned of in the file of templates. One that can't be opened is a fault already.
-    fn read_templates(&self, faults: &mut Faults) -> Vec<Warning> {
+    fn read_templates(&self, faults: &mut SettingErrors) -> Vec<Warning> {
         const NAME: &str = "WARMUP_TEMPLATES_FILE";
         let Some(bytes) = self.templates_file.as_ref().and_then(|path| std::fs::read(path).ok()) else {
             return Vec::new();

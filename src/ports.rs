@@ -13,17 +13,17 @@ pub mod mailer;
 pub mod members;
 pub mod orders;
 
-pub use caps::{CapAsk, CapKind, Caps, Connection, Grant, Slot};
+pub use caps::{CapKind, CapRequest, Caps, Connection, ConnectionId, Grant};
 pub use clock::Clock;
-pub use duties::{Duties, Retired};
+pub use duties::{MaintenanceStore, PruneReport};
 pub use entropy::Entropy;
 pub use error::PortError;
 pub use leases::{LeaseKey, Leases};
 pub use ledger::{
-    Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, LoggedMail, Party, Refusal, Reservation, ReserveBatch,
-    Settlement, StateChange, Sweep, Swept,
+    Flight, Heartbeat, Ledger, LedgerPulse, LoggedMail, Participant, PartnerOption, Refusal, Reservation, ReserveBatch,
+    ReserveRequest, Settlement, StateChange, SweepReport, SweepRequest,
 };
-pub use mailboxes::{Mailboxes, Roster};
-pub use mailer::{Delivery, Gate, Mailer, Outgoing, PasswordOpener, Thread};
-pub use members::{Member, Members, Pulse, Status};
-pub use orders::{Bell, Orders, Ring};
+pub use mailboxes::{PlanningStore, Roster};
+pub use mailer::{Mailer, PasswordOpener, SendPermit, SendReport, Submission, Thread};
+pub use members::{HeartbeatReply, Member, MemberStatus, MembershipStore};
+pub use orders::{Bell, FleetControl, Notification};

@@ -52,44 +52,47 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-pub use drain::Report;
+pub use drain::DrainReport;
 use drain::Tasks;
-pub use keeper::KeeperError;
+pub use keeper::MembershipError;
 pub use settings::WorkerSettings;
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    batch::DOUBTFUL,
-    bench::Benched,
+    batch::LEASE_RETRY_DELAY,
+    bench::PendingProbe,
     clock_watch::ClockWatch,
     connections::Connections,
-    duties::Chores,
+    duties::MaintenanceRunner,
     grant_backoff::GrantBackoff,
-    holdings::Holdings,
-    keeper::Keeper,
+    holdings::OwnedShards,
+    keeper::Membership,
     lanes::Lanes,
     limit_warnings::LimitWarnings,
-    orders::Listener,
+    orders::OrderListener,
     parts::Parts,
     queue::Queue,
-    replies::Replies,
+    replies::ReplyQueue,
     set_back::SetBackWatch,
-    settler::{Settler, Unsettled},
+    settler::{InFlight, Settler},
     unstarted::UnstartedMails,
-    vitals::Vitals,
+    vitals::WorkerStats,
 };
 use crate::{
     domain::{
-        bench::Bench,
+        bench::Suspension,
         content::Texts,
         id::{MailboxId, RunId, ShardId},
         lease::MachineTime,
         pairing::Pairing,
         time::next_tick,
     },
-    observe::{liveness::Liveness, trails::Origin},
-    ports::{Bell, Caps, Clock, Duties, Entropy, Leases, Ledger, Mailboxes, Mailer, Members, Orders, entropy::Purpose},
+    observe::{liveness::Liveness, trails::ParentSpan},
+    ports::{
+        Bell, Caps, Clock, Entropy, FleetControl, Leases, Ledger, Mailer, MaintenanceStore, MembershipStore,
+        PlanningStore, entropy::Purpose,
+    },
 };
 
 /// Everything the worker needs of the world.
@@ -97,14 +100,14 @@ use crate::{
 pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub mailboxes: Arc<dyn Mailboxes>,
+    pub mailboxes: Arc<dyn PlanningStore>,
     pub ledger: Arc<dyn Ledger>,
-    pub duties: Arc<dyn Duties>,
+    pub duties: Arc<dyn MaintenanceStore>,
     pub caps: Arc<dyn Caps>,
     pub leases: Arc<dyn Leases>,
-    pub members: Arc<dyn Members>,
+    pub members: Arc<dyn MembershipStore>,
     pub mailer: Arc<dyn Mailer>,
-    pub orders: Arc<dyn Orders>,
+    pub orders: Arc<dyn FleetControl>,
     pub bell: Arc<dyn Bell>,
 }
 
@@ -148,33 +151,33 @@ pub struct Worker {
     settings: Arc<WorkerSettings>,
     texts: Arc<Texts>,
     run: RunId,
-    holdings: Arc<Holdings>,
+    holdings: Arc<OwnedShards>,
     liveness: Arc<Liveness>,
-    vitals: Arc<Vitals>,
+    vitals: Arc<WorkerStats>,
     clock_watch: Arc<ClockWatch>,
     queue: Queue,
-    replies: Replies,
+    replies: ReplyQueue,
     lanes: Arc<Lanes>,
     connections: Connections,
     /// The pairs of the days that are being served.
     pairings: BTreeMap<NaiveDate, DayPairing>,
-    unsettled: Arc<Unsettled>,
+    unsettled: Arc<InFlight>,
     unstarted: Arc<UnstartedMails>,
     set_back: Arc<SetBackWatch>,
     tracker: TaskTracker,
     /// Where mails are sent; where everything else runs, if it is not said.
-    lanes_on: Option<Handle>,
+    send_runtime: Option<Handle>,
     intake: CancellationToken,
     sending: CancellationToken,
     events: mpsc::UnboundedReceiver<Event>,
-    tell: mpsc::UnboundedSender<Event>,
+    events_tx: mpsc::UnboundedSender<Event>,
     prepared: Option<NaiveDate>,
     /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
-    not_before: DateTime<Utc>,
+    paused_until: DateTime<Utc>,
     /// Since when a batch could start and waits to become larger.
-    gathering: Option<DateTime<Utc>>,
+    batch_open_since: Option<DateTime<Utc>>,
     /// How many letters a batch takes at most, while caps of the fleet are short.
-    appetite: usize,
+    batch_limit: usize,
     /// No batch before its end: the ledger answered too late for the grants.
     backoff: GrantBackoff,
     limit_warnings: LimitWarnings,
@@ -184,51 +187,51 @@ pub struct Worker {
     /// Shards that are to be planned before it.
     requested: BTreeSet<ShardId>,
     /// The tick that planned last, for the spans of what it planned.
-    origin: Origin,
+    tick_span: ParentSpan,
     /// The fleet's standing order, as far as it is known here.
-    ordered: bool,
-    bench: Bench,
+    is_fleet_running: bool,
+    bench: Suspension,
     /// What is waited for while nothing is scheduled, because ticks fail.
-    benched: Option<Benched>,
+    benched: Option<PendingProbe>,
 }
 
 impl Worker {
     /// Makes a worker over `ports`. Nothing happens before `run`.
     pub fn new(ports: Ports, settings: WorkerSettings, liveness: Arc<Liveness>) -> Worker {
         let run = RunId(ports.entropy.uuid());
-        let (tell, events) = mpsc::unbounded_channel();
+        let (events_tx, events) = mpsc::unbounded_channel();
         Worker {
             run,
-            holdings: Arc::new(Holdings::new(Arc::clone(&ports.clock))),
+            holdings: Arc::new(OwnedShards::new(Arc::clone(&ports.clock))),
             liveness,
             vitals: Arc::default(),
             clock_watch: Arc::new(ClockWatch::new(Arc::clone(&ports.clock))),
             queue: Queue::new(settings.max_concurrent),
-            replies: Replies::default(),
+            replies: ReplyQueue::default(),
             lanes: Arc::new(Lanes::new(settings.max_concurrent, settings.batch_size)),
             connections: Connections::new(run, Arc::clone(&ports.clock)),
             pairings: BTreeMap::new(),
-            unsettled: Arc::new(Unsettled::default()),
+            unsettled: Arc::new(InFlight::default()),
             unstarted: Arc::default(),
             set_back: Arc::default(),
             tracker: TaskTracker::new(),
-            lanes_on: None,
+            send_runtime: None,
             intake: CancellationToken::new(),
             sending: CancellationToken::new(),
             events,
-            tell,
+            events_tx,
             prepared: None,
-            not_before: DateTime::<Utc>::MIN_UTC,
-            gathering: None,
-            appetite: usize::MAX,
+            paused_until: DateTime::<Utc>::MIN_UTC,
+            batch_open_since: None,
+            batch_limit: usize::MAX,
             backoff: GrantBackoff::default(),
             limit_warnings: LimitWarnings::default(),
             next_tick: DateTime::<Utc>::MIN_UTC,
             parts: Parts::default(),
             requested: BTreeSet::new(),
-            origin: Origin::default(),
-            ordered: true,
-            bench: Bench::default(),
+            tick_span: ParentSpan::default(),
+            is_fleet_running: true,
+            bench: Suspension::default(),
             benched: None,
             settings: Arc::new(settings),
             texts: Texts::built_in(),
@@ -244,32 +247,32 @@ impl Worker {
 
     /// Lets it send on another runtime.
     pub fn with_lanes_on(mut self, runtime: &Handle) -> Worker {
-        self.lanes_on = Some(runtime.clone());
+        self.send_runtime = Some(runtime.clone());
         self
     }
 
     /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
     ///
     /// Returns an error when it may not run beside those that are running.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<Report, KeeperError> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<DrainReport, MembershipError> {
         self.intake = stop.clone();
         let keeping = CancellationToken::new();
         let keeper = self.keeper();
-        if !keeper.take_seat(&stop).await? {
-            return Ok(Report::default());
+        if !keeper.acquire_exclusive(&stop).await? {
+            return Ok(DrainReport::default());
         }
         tracing::info!(worker = %self.settings.worker, run = %self.run, "worker started");
-        let keeper = tokio::spawn(keeper.keep(stop.clone(), keeping.clone(), Arc::clone(&self.liveness)));
+        let keeper = tokio::spawn(keeper.run(stop.clone(), keeping.clone(), Arc::clone(&self.liveness)));
         let (settler, results) = Settler::new(
             self.ports.clone(),
             self.settings.worker.clone(),
             Arc::clone(&self.unsettled),
             Arc::clone(&self.set_back),
-            self.tell.clone(),
+            self.events_tx.clone(),
             Arc::clone(&self.liveness),
         );
         let settler = tokio::spawn(settler.run());
-        let chores = Chores::new(
+        let chores = MaintenanceRunner::new(
             self.ports.clone(),
             Arc::clone(&self.settings),
             self.run,
@@ -277,9 +280,12 @@ impl Worker {
             Arc::clone(&self.vitals),
             Arc::clone(&self.clock_watch),
         );
-        let chores = tokio::spawn(chores.attend(stop.clone()));
-        let listener =
-            Listener { ports: self.ports.clone(), heartbeat: self.settings.heartbeat, tell: self.tell.clone() };
+        let chores = tokio::spawn(chores.run(stop.clone()));
+        let listener = OrderListener {
+            ports: self.ports.clone(),
+            heartbeat: self.settings.heartbeat,
+            events_tx: self.events_tx.clone(),
+        };
         let listener = tokio::spawn(listener.listen(stop.clone()));
         self.serve(&stop, &results).await;
         // It ends with the stop; a look at an order that hangs holds nobody up.
@@ -287,8 +293,8 @@ impl Worker {
         Ok(self.drain(results, Tasks { settler, chores, keeping, keeper }).await)
     }
 
-    fn keeper(&self) -> Keeper {
-        Keeper::new(
+    fn keeper(&self) -> Membership {
+        Membership::new(
             self.ports.clone(),
             Arc::clone(&self.settings),
             self.run,
@@ -301,7 +307,7 @@ impl Worker {
     }
 
     /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
-    async fn serve(&mut self, stop: &CancellationToken, results: &settler::Results) {
+    async fn serve(&mut self, stop: &CancellationToken, results: &settler::ResultSender) {
         self.next_tick = self.ports.clock.now();
         loop {
             self.look_at_clock();
@@ -326,7 +332,7 @@ impl Worker {
                     self.tracker.spawn(self.connections.give_back(&self.ports.caps));
                 }
                 // Last: mails that are due go first.
-                () = std::future::ready(()), if probe.is_none() && self.ordered && !self.parts.is_empty() => {
+                () = std::future::ready(()), if probe.is_none() && self.is_fleet_running && !self.parts.is_empty() => {
                     let _: Option<()> = stop.run_until_cancelled(self.plan_part()).await;
                 }
                 () = std::future::ready(()), if probe.is_none() && !self.requested.is_empty() && self.clock_watch.is_right() => {
@@ -353,7 +359,7 @@ impl Worker {
             Event::Ordered { running, rung } => {
                 self.on_order(running, now);
                 if running && rung {
-                    self.call_up();
+                    self.retry_now();
                 }
             }
             Event::Released => self.next_tick = now,
@@ -364,7 +370,7 @@ impl Worker {
             Event::Triggered => {
                 tracing::info!("triggered: planning now");
                 self.next_tick = now;
-                self.call_up();
+                self.retry_now();
             }
         }
     }
@@ -375,7 +381,7 @@ impl Worker {
         } else if unstarted {
             // What it still owes is planned with one attempt more than the ledger has now: a tick reads it again, soon.
             self.queue.stopped(mailbox);
-            self.next_tick = self.next_tick.min(self.ports.clock.now() + DOUBTFUL);
+            self.next_tick = self.next_tick.min(self.ports.clock.now() + LEASE_RETRY_DELAY);
         } else {
             self.replies.cool(mailbox, next_at);
             self.queue.done(mailbox, next_at);
@@ -383,7 +389,7 @@ impl Worker {
     }
 
     fn on_order(&mut self, running: bool, now: DateTime<Utc>) {
-        match (self.ordered, running) {
+        match (self.is_fleet_running, running) {
             (true, false) => {
                 tracing::info!("stopped by order: nothing new is started until the fleet is started again")
             }
@@ -393,7 +399,7 @@ impl Worker {
             }
             _ => {}
         }
-        self.ordered = running;
+        self.is_fleet_running = running;
     }
 
     /// When the next batch is to be looked at: a lane is free, a mail or a reply is released, nothing holds us back, and it
@@ -401,10 +407,10 @@ impl Worker {
     fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
         let now = self.ports.clock.now();
         self.hear_lanes(now);
-        let may_start = self.ordered && !self.bench.is_benched() && self.set_back.recognized().is_none();
+        let may_start = self.is_fleet_running && !self.bench.is_benched() && self.set_back.recognized().is_none();
         let lane = self.lanes.next_free_at().filter(|_| may_start)?;
         let letter = [self.queue.next_at(), self.replies.next_at()].into_iter().flatten().min()?;
-        Some(lane.max(letter).max(self.not_before).max(self.gathers_until(now)).max(now))
+        Some(lane.max(letter).max(self.paused_until).max(self.gathers_until(now)).max(now))
     }
 
     fn between(&self, purpose: Purpose, key: u64, min: Duration, max: Duration) -> TimeDelta {
@@ -432,7 +438,7 @@ async fn sleep_until_some(clock: &dyn Clock, at: Option<DateTime<Utc>>) {
 /// The same on the machine clock.
 async fn pause_until_some(clock: &dyn Clock, at: Option<MachineTime>) {
     match at {
-        Some(at) => clock.pause(at.since(clock.machine())).await,
+        Some(at) => clock.sleep(at.since(clock.machine())).await,
         None => std::future::pending().await,
     }
 }

@@ -12,7 +12,7 @@ use warmup::{
     domain::health::Health,
     observe::{
         fleet::{self, Fleet},
-        meters::{Call, CallError, Cap, Ended, Meters, ServerLabel, Verdict, Why},
+        meters::{Call, CallError, Cap, MailEndLabels, Meters, OutcomeLabel, ReasonLabel, ServerLabel},
     },
 };
 
@@ -48,10 +48,10 @@ fn all() -> String {
         duties_done: 1_764_000_000,
     };
     let meters = Meters::default();
-    meters.ended.get_or_create(&Ended { kind: "mail", outcome: "refused", reason: "auth-refused" }).inc();
-    meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.4);
+    meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "refused", reason: "auth-refused" }).inc();
+    meters.delivery.get_or_create(&OutcomeLabel { outcome: "sent" }).observe(0.4);
     meters.capped.get_or_create(&Cap { cap: "user_minute" }).inc();
-    meters.unreserved.get_or_create(&Why { reason: "not-cool" }).inc();
+    meters.unreserved.get_or_create(&ReasonLabel { reason: "not-cool" }).inc();
     meters.credentials_refused.get_or_create(&ServerLabel { server: "postgres" }).inc();
     meters.postgres.get_or_create(&Call { call: "reserve" }).observe(0.01);
     meters.postgres_errors.get_or_create(&CallError { call: "reserve", error: "unavailable" }).inc();

@@ -14,11 +14,11 @@ use warmup::{
     adapters::redis::{RedisLeases, RedisMembers, open},
     domain::{
         id::{Epoch, RunId, ShardId},
-        ownership::wanted,
+        ownership::target_owners,
         shard::all_shards,
-        turns::Turns,
+        turns::LeaseRotation,
     },
-    ports::{LeaseKey, Leases, Members, Status},
+    ports::{LeaseKey, Leases, MemberStatus, MembershipStore},
 };
 use warmup_support::redis_server::RedisServer;
 
@@ -43,18 +43,18 @@ async fn heartbeat(rows: &mut Rows) {
     let (leases, members) = (RedisLeases::new(pool.clone(), "bench"), RedisMembers::new(pool, "bench"));
     let (run, shards) = (RunId(Uuid::now_v7()), all_shards(SHARDS));
     let read: Vec<(ShardId, Epoch)> = shards.iter().map(|shard| (*shard, Epoch(1))).collect();
-    let status = Status { shards: SHARDS, held: shards.iter().copied().collect(), ..Status::default() };
+    let status = MemberStatus { shards: SHARDS, held: shards.iter().copied().collect(), ..MemberStatus::default() };
     assert_eq!(leases.acquire(run, &[LeaseKey::Solo], TTL).await.unwrap(), [true]);
-    members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
+    members.heartbeat(run, &MemberStatus::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
     assert!(members.claim(run, &shards, TTL).await.unwrap().iter().all(|won| *won));
-    let (mut turns, mut before, mut times) = (Turns::default(), 0, Vec::new());
+    let (mut turns, mut before, mut times) = (LeaseRotation::default(), 0, Vec::new());
     for beat in 0..=BEATS {
         let due = turns.due(&read);
         let began = Instant::now();
         let pulse = members.heartbeat(run, &status, LeaseKey::Solo, &due, TTL).await.unwrap();
         times.push(began.elapsed().as_secs_f64() * 1e3);
-        assert!(pulse.known && pulse.seated && pulse.kept.iter().all(|kept| *kept));
-        turns = turns.heard(read.clone());
+        assert!(pulse.was_member && pulse.has_exclusive_lease && pulse.still_held.iter().all(|kept| *kept));
+        turns = turns.advance(read.clone());
         if beat == 0 {
             before = server.calls("evalsha").await;
         }
@@ -72,20 +72,20 @@ async fn heartbeat(rows: &mut Rows) {
 fn ownership(rows: &mut Rows) {
     let workers: Vec<RunId> = (1..=WORKERS).map(|n| RunId(Uuid::from_u128(n))).collect();
     let stay = &workers[1..];
-    let before = wanted(&vec![None; usize::from(SHARDS)], &workers);
+    let before = target_owners(&vec![None; usize::from(SHARDS)], &workers);
     let orphaned: Vec<Option<RunId>> = before.iter().map(|owner| owner.filter(|owner| stay.contains(owner))).collect();
     let times = (0..20).map(|_| {
         let began = Instant::now();
-        std::hint::black_box(wanted(&orphaned, stay));
+        std::hint::black_box(target_owners(&orphaned, stay));
         began.elapsed().as_secs_f64() * 1e3
     });
     rows.note("who owns what, 50 workers", &format!("{:.2} ms", median(times)));
-    let moved = before.iter().zip(wanted(&orphaned, stay)).filter(|(before, after)| **before != *after).count();
+    let moved = before.iter().zip(target_owners(&orphaned, stay)).filter(|(before, after)| **before != *after).count();
     let by_modulo = |shard: ShardId, of: &[RunId]| of[usize::try_from(shard.0).unwrap() % of.len()];
     let modulo = all_shards(SHARDS).into_iter().filter(|shard| by_modulo(*shard, &workers) != by_modulo(*shard, stay));
     let held: BTreeSet<usize> = stay
         .iter()
-        .map(|worker| wanted(&orphaned, stay).iter().filter(|owner| **owner == Some(*worker)).count())
+        .map(|worker| target_owners(&orphaned, stay).iter().filter(|owner| **owner == Some(*worker)).count())
         .collect();
     rows.note("one of 50 leaves: shards that move, of 4,096", &moved.to_string());
     rows.note("the same by shard modulo workers", &modulo.count().to_string());

@@ -6,9 +6,9 @@ use chrono::{Days, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
 use warmup::{
     adapters::postgres::PostgresDuties,
-    domain::duties::Kept,
+    domain::duties::PruneTarget,
     local::servers::{Durability, PrivatePostgres, PrivateRedis},
-    ports::Duties,
+    ports::MaintenanceStore,
 };
 use warmup_support::{process::Binary, smtp::postfix::SmtpSink};
 
@@ -103,7 +103,7 @@ async fn drop_oldest(database: &PgPool) -> f64 {
     let duties = PostgresDuties::new(database.clone());
     let first = Utc::now().date_naive() - Days::new(u64::from(KEPT));
     let began = Instant::now();
-    let retired = duties.retire(Kept::Logs, first).await.unwrap();
+    let retired = duties.prune(PruneTarget::Logs, first).await.unwrap();
     let took = began.elapsed().as_secs_f64();
     assert_eq!(retired.gone, 1);
     took

@@ -14,9 +14,9 @@ use warmup::{
         pairing::Pairing,
         plan::{Tick, plan},
         shard::all_shards,
-        time::{Todays, next_tick},
+        time::{LocalDates, next_tick},
     },
-    ports::Mailboxes,
+    ports::PlanningStore,
 };
 use warmup_support::{process::Binary, world};
 
@@ -145,9 +145,9 @@ async fn tick(mailboxes: &PostgresMailboxes) -> ([f64; PARTS.len()], usize) {
         boost: settings.quota_priority_boost,
         cooldown: TimeDelta::from_std(settings.mailbox_cooldown_min).unwrap(),
     };
-    let (mut began, todays) = (Instant::now(), Todays::at(now));
+    let (mut began, todays) = (Instant::now(), LocalDates::at(now));
     let mut took = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
-    mailboxes.turn_days(&shards, &todays, now).await.unwrap();
+    mailboxes.roll_over_days(&shards, &todays, now).await.unwrap();
     let days = took();
     let candidates = mailboxes.candidates(&shards, &todays, now).await.unwrap();
     let read = took();

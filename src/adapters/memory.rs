@@ -13,10 +13,10 @@ mod mailer;
 mod members;
 pub mod world;
 
-pub use bell::MemoryBell;
+pub use bell::MemoryNotifier;
 pub use caps::MemoryCaps;
 pub use clock::VirtualClock;
 pub use fault::{Fault, Faults};
 pub use leases::MemoryLeases;
-pub use mailer::{MemoryMailer, Weather};
-pub use world::{MemoryMailbox, MemoryWorld};
+pub use mailer::{FaultRates, MemoryMailer};
+pub use world::{MemoryDatabase, MemoryMailbox};

@@ -18,7 +18,7 @@ mod members;
 mod pool;
 
 pub use address::Address;
-pub use bell::RedisBell;
+pub use bell::RedisNotifier;
 pub use caps::RedisCaps;
 pub use classify::classify;
 pub use connector::Reread;
@@ -26,6 +26,6 @@ pub use counted::evalshas;
 pub use fit::{acl_rule, check, check_version};
 pub use keys::Keys;
 pub use leases::RedisLeases;
-pub use lookout::RedisLookout;
+pub use lookout::RedisObserver;
 pub use members::RedisMembers;
 pub use pool::{CALL_TIMEOUT, Pool, open};

@@ -117,7 +117,7 @@ pub enum SealError {
 pub struct Opened {
     pub password: SecretString,
     /// Where it may be sent; none of what an earlier release sealed.
-    pub places: Option<Vec<Endpoint>>,
+    pub endpoints: Option<Vec<Endpoint>>,
 }
 
 /// Seals and opens under one master key, which a rotation may replace while it is shared.
@@ -155,7 +155,7 @@ impl Sealer {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seals the password of `mailbox`, to be sent to `places` and nowhere else. Two seals of one password differ.
+    /// Seals the password of `mailbox`, to be sent to `endpoints` and nowhere else. Two seals of one password differ.
     ///
     /// Panics where the operating system has no random numbers: nothing can be sealed safely there.
     pub fn seal(&self, mailbox: MailboxId, places: &[Endpoint], password: &SecretString) -> Vec<u8> {
@@ -167,15 +167,15 @@ impl Sealer {
 
     /// Opens the sealed password of `mailbox`, to be sent to `place`.
     pub fn open(&self, mailbox: MailboxId, place: &Endpoint, sealed: &[u8]) -> Result<SecretString, SealError> {
-        let opened = self.look(mailbox, sealed)?;
-        match opened.places {
+        let opened = self.inspect(mailbox, sealed)?;
+        match opened.endpoints {
             Some(places) if !places.iter().any(|known| known.is(place)) => Err(SealError::Elsewhere),
             _ => Ok(opened.password),
         }
     }
 
     /// Opens the sealed password of `mailbox` for whoever seals it again: it is sent nowhere.
-    pub fn look(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<Opened, SealError> {
+    pub fn inspect(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<Opened, SealError> {
         let (version, body) = self.body(sealed)?;
         let (places, context, ciphertext) = match version {
             PLACELESS => (None, placeless_context(mailbox), body),
@@ -187,7 +187,7 @@ impl Sealer {
         let opened = self.open_bytes(&context, sealed, ciphertext)?;
         let password = String::from_utf8(opened).map_err(|_| SealError::Malformed("not text"))?.into();
         let places = places.map(serde_json::from_slice).transpose().map_err(|_| SealError::Malformed("no places"))?;
-        Ok(Opened { password, places })
+        Ok(Opened { password, endpoints: places })
     }
 
     /// Seals a known value, for the keyring.

@@ -37,16 +37,16 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use self::{
-    dialogue::{Dialogue, Terms},
+    dialogue::{Dialogue, DialogueContext},
     host_memory::HostMemory,
-    message::Letter,
-    patience::Patience,
+    message::EncodedMessage,
+    patience::Timeouts,
     resolver::Resolver,
     sasl::Login,
 };
 pub use self::{
     notice::Notice,
-    rehearsal::{Candidate, Rehearsal},
+    rehearsal::{Candidate, LoginTest},
     trace::Step,
 };
 use crate::{
@@ -57,10 +57,10 @@ use crate::{
         mailbox::Security,
         outcome::{
             Reply,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
     },
-    ports::{Clock, Delivery, Gate, Mailer, Outgoing, PasswordOpener},
+    ports::{Clock, Mailer, PasswordOpener, SendPermit, SendReport, Submission},
 };
 
 /// How mails are submitted.
@@ -99,7 +99,7 @@ pub enum SetupError {
 
 /// Submits mails over SMTP.
 pub struct SmtpMailer {
-    terms: Terms,
+    terms: DialogueContext,
     header: String,
     smtp_timeout: Duration,
     mail_deadline: Duration,
@@ -123,7 +123,7 @@ impl SmtpMailer {
             return Err(SetupError::Header(config.header));
         }
         Ok(SmtpMailer {
-            terms: Terms {
+            terms: DialogueContext {
                 tls,
                 resolver: Resolver::default(),
                 memory: HostMemory::default(),
@@ -142,39 +142,39 @@ impl SmtpMailer {
     /// Does all that needs no connection, then the dialogue.
     async fn submit(
         &self,
-        mail: &Outgoing,
+        mail: &Submission,
         dialogue: &mut Dialogue<'_>,
         secret: &mut Option<SecretString>,
-    ) -> Result<Reply, Evidence> {
+    ) -> Result<Reply, DialogueEnd> {
         let flight = &mail.flight;
         if !dialogue.gate.is_open() {
-            return Err(Evidence::NotStarted);
+            return Err(DialogueEnd::NotStarted);
         }
         if let Some(why) = unsendable(&flight.sender.email) {
-            return Err(Evidence::SenderAddress(why));
+            return Err(DialogueEnd::SenderAddress(why));
         }
         if let Some(why) = unsendable(&flight.recipient.email) {
-            return Err(Evidence::PartnerAddress(why));
+            return Err(DialogueEnd::PartnerAddress(why));
         }
         if flight.endpoint.security == Security::None && !self.allow_plaintext {
-            return Err(Evidence::PlaintextRefused);
+            return Err(DialogueEnd::PlaintextRefused);
         }
         let mut login = None;
         if !flight.username.is_empty() {
             let opened = self.opener.open(flight.sender.mailbox, &flight.endpoint, &flight.sealed_password);
-            let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+            let password = secret.insert(opened.map_err(|_| DialogueEnd::SealBroken)?);
             login = Login::new(&flight.username, password);
         }
-        let letter: Letter = message::compose(mail, &self.header)?;
+        let letter: EncodedMessage = message::compose(mail, &self.header)?;
         dialogue.submit(login.as_ref(), &letter).await
     }
 }
 
 #[async_trait]
 impl Mailer for SmtpMailer {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         let started = self.clock.machine();
-        let patience = Patience {
+        let patience = Timeouts {
             clock: Arc::clone(&self.clock),
             step: self.smtp_timeout,
             deadline: started.after(self.mail_deadline),
@@ -183,16 +183,16 @@ impl Mailer for SmtpMailer {
         let mut dialogue = Dialogue::new(&self.terms, &mail.flight.endpoint, patience, gate);
         let mut secret = None;
         let evidence = match self.submit(mail, &mut dialogue, &mut secret).await {
-            Ok(reply) => Evidence::Reply(reply),
+            Ok(reply) => DialogueEnd::Reply(reply),
             Err(evidence) => evidence,
         };
-        let mut outcome = judge(dialogue.stage, evidence);
+        let mut outcome = classify_outcome(dialogue.stage, evidence);
         if let Some(password) = &secret {
             redact::redact(&mut outcome, &mail.flight.username, password);
         }
         let (latency, steps) = (self.clock.machine().since(started), std::mem::take(&mut dialogue.steps));
         dialogue.part(&outcome).await;
-        Delivery { outcome, latency, steps }
+        SendReport { outcome, latency, steps }
     }
 }
 

@@ -4,4 +4,4 @@ mod clock;
 mod dice;
 
 pub use clock::SystemClock;
-pub use dice::Dice;
+pub use dice::SeededRng;

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Front, Shared, listen::Peer, problem::Problem};
+use super::{ApiState, SharedState, listen::Peer, problem::Problem};
 use crate::{
     app::tokens::{Identity, identify},
     domain::token::TokenHash,
@@ -38,7 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Lets only those in whose token holds. What lies outside /api is not there, which is told to everybody.
-pub(super) async fn authenticate(State(front): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn authenticate(State(front): State<SharedState>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
         return next.run(request).await;
@@ -53,7 +53,7 @@ pub(super) async fn authenticate(State(front): State<Shared>, mut request: Reque
     }
 }
 
-impl Front {
+impl ApiState {
     async fn caller(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Caller, Problem> {
         let presented = bearer(headers).ok_or_else(no_token)?;
         let token = TokenHash::of(presented);

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Input,
+    extract::JsonBody,
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::{
     control::ControlError,
@@ -19,7 +19,7 @@ use crate::app::{
 /// Shows the fleet.
 #[utoipa::path(get, path = "/control", tag = "fleet",
     responses((status = 200, description = "The fleet", body = Envelope<ControlStatus>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<ControlStatus> {
+pub(super) async fn show(State(front): State<SharedState>, caller: Caller) -> ApiResult<ControlStatus> {
     let status = control_status(front.desk.sources(), caller.identity.scope(), front.desk.clock.now()).await?;
     Ok(front.answer(status))
 }
@@ -44,7 +44,8 @@ pub(super) struct Order {
 
 /// What an order came to.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Given {
+#[schema(as = Given)]
+pub(super) struct OrderResponse {
     action: Action,
     /// The order that stands now.
     running: bool,
@@ -56,18 +57,22 @@ pub(super) struct Given {
 
 /// Gives an order to the whole fleet.
 #[utoipa::path(post, path = "/control", tag = "fleet", request_body = Order,
-    responses((status = 200, description = "What it came to", body = Envelope<Given>)))]
-pub(super) async fn order(State(front): State<Shared>, caller: Caller, Input(order): Input<Order>) -> Reply<Given> {
+    responses((status = 200, description = "What it came to", body = Envelope<OrderResponse>)))]
+pub(super) async fn order(
+    State(front): State<SharedState>,
+    caller: Caller,
+    JsonBody(order): JsonBody<Order>,
+) -> ApiResult<OrderResponse> {
     caller.require_admin()?;
     let (desk, action) = (&front.desk, order.action);
     if action == Action::Trigger {
         desk.control.trigger().await?;
-        return Ok(front.answer(Given { action, running: true, changed: false, announced: true }));
+        return Ok(front.answer(OrderResponse { action, running: true, changed: false, announced: true }));
     }
     let by = format!("{} by the API", caller.identity.name);
     let ordered = desk.control.order(action == Action::Start, &by, desk.clock.now()).await?;
     let (running, changed, announced) = (ordered.running, ordered.changed, ordered.announced);
-    Ok(front.answer(Given { action, running, changed, announced }))
+    Ok(front.answer(OrderResponse { action, running, changed, announced }))
 }
 
 impl From<ControlError> for Problem {

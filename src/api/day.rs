@@ -3,16 +3,16 @@
 use axum::extract::State;
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::overview::{DayCurve, day_curve};
 
 /// Shows the day as a line.
 #[utoipa::path(get, path = "/day", tag = "fleet",
     responses((status = 200, description = "What is planned and what went", body = Envelope<DayCurve>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<DayCurve> {
+pub(super) async fn show(State(front): State<SharedState>, caller: Caller) -> ApiResult<DayCurve> {
     let desk = &front.desk;
     Ok(front.answer(day_curve(&desk.database, &desk.census, caller.identity.scope(), desk.clock.now()).await?))
 }

@@ -12,8 +12,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared, control, day, domains, events, logs, mailboxes, me, metrics, pauses, performance, problem::Problem, quota,
-    stream, tokens, users,
+    SharedState, control, day, domains, events, logs, mailboxes, me, metrics, pauses, performance, problem::Problem,
+    quota, stream, tokens, users,
 };
 
 #[derive(OpenApi)]
@@ -29,7 +29,7 @@ use super::{
 struct Document;
 
 /// Every route under /api.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<SharedState> {
     let warmup = OpenApiRouter::new()
         .routes(routes!(control::show, control::order))
         .routes(routes!(metrics::show))

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::{Asked, Input},
+    extract::{JsonBody, QueryParams},
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::domains::{self, DomainChange, DomainError, VerifiedDomain};
 
@@ -40,7 +40,7 @@ pub(super) struct Parameters {
 /// Lists the confirmed domains: all of them, or a user's own.
 #[utoipa::path(get, path = "/domains", tag = "users",
     responses((status = 200, description = "All of them", body = Envelope<DomainList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<DomainList> {
+pub(super) async fn list(State(front): State<SharedState>, caller: Caller) -> ApiResult<DomainList> {
     let domains = domains::verified_domains(&front.desk.database, caller.identity.scope()).await?;
     Ok(front.answer(DomainList { domains }))
 }
@@ -49,10 +49,10 @@ pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<D
 #[utoipa::path(post, path = "/domains", tag = "users", request_body = NewDomain,
     responses((status = 200, description = "What was done", body = Envelope<DomainChange>)))]
 pub(super) async fn verify(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Input(new): Input<NewDomain>,
-) -> Reply<DomainChange> {
+    JsonBody(new): JsonBody<NewDomain>,
+) -> ApiResult<DomainChange> {
     caller.require_admin()?;
     let (desk, by) = (&front.desk, &caller.identity.name);
     Ok(front.answer(domains::verify(&desk.database, &new.domain, &new.user, by, desk.clock.now()).await?))
@@ -62,10 +62,10 @@ pub(super) async fn verify(
 #[utoipa::path(delete, path = "/domains", tag = "users", params(Parameters),
     responses((status = 200, description = "What was done", body = Envelope<DomainChange>)))]
 pub(super) async fn revoke(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
-) -> Reply<DomainChange> {
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<DomainChange> {
     caller.require_admin()?;
     let (desk, by) = (&front.desk, &caller.identity.name);
     Ok(front.answer(domains::revoke(&desk.database, &asked.domain, &asked.user, by, desk.clock.now()).await?))

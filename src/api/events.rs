@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Asked,
+    extract::QueryParams,
     page,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::events::{self, Event, EventFilter, event_page};
 
@@ -41,14 +41,15 @@ pub(super) struct Parameters {
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventList {
     /// The newest first.
-    events: Vec<Told>,
+    events: Vec<EventView>,
     /// Where the next page begins; none on the last one.
     next_cursor: Option<String>,
 }
 
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Told {
+#[schema(as = Told)]
+pub(super) struct EventView {
     #[serde(flatten)]
     event: Event,
     /// In words: to whom, what, why.
@@ -59,15 +60,15 @@ pub(super) struct Told {
 #[utoipa::path(get, path = "/events", tag = "events", params(Parameters),
     responses((status = 200, description = "A page of them", body = Envelope<EventList>)))]
 pub(super) async fn list(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
-) -> Reply<EventList> {
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<EventList> {
     let limit = page::limit(asked.limit)?;
     let (desk, owner) = (&front.desk, caller.identity.scope());
     let filter = EventFilter {
         owner,
-        owns_few: owner.is_some() && desk.census.lately(owner, desk.clock.now()).await?.totals.enrolled <= FEW,
+        owns_few: owner.is_some() && desk.census.current(owner, desk.clock.now()).await?.totals.enrolled <= FEW,
         mailbox: asked.mailbox,
         kind: asked.kind,
         since: asked.since,
@@ -77,6 +78,6 @@ pub(super) async fn list(
     };
     let mut events = event_page(&desk.database, &filter).await?;
     let next_cursor = page::cut(&mut events, limit, |event| event.id.to_string());
-    let told = |event: Event| Told { text: events::in_words(&event), event };
+    let told = |event: Event| EventView { text: events::describe(&event), event };
     Ok(front.answer(EventList { events: events.into_iter().map(told).collect(), next_cursor }))
 }

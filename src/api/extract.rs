@@ -10,26 +10,26 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 
 /// A JSON body.
-pub(super) struct Input<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Input<T>, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<JsonBody<T>, Problem> {
         expect_type(request.headers(), "application/json")?;
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
-        serde_json::from_slice(&bytes).map(Input).map_err(|error| Problem::bad_request(told(&error)))
+        serde_json::from_slice(&bytes).map(JsonBody).map_err(|error| Problem::bad_request(told(&error)))
     }
 }
 
 /// A body that may be left out.
-pub(super) struct Raw(pub(super) Bytes);
+pub(super) struct RawBody(pub(super) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Raw {
+impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
-        Bytes::from_request(request, state).await.map(Raw).map_err(unread)
+    async fn from_request(request: Request, state: &S) -> Result<RawBody, Problem> {
+        Bytes::from_request(request, state).await.map(RawBody).map_err(unread)
     }
 }
 
@@ -78,14 +78,14 @@ fn told(error: &serde_json::Error) -> String {
 }
 
 /// The query's parameters.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct QueryParams<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked<T>, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<QueryParams<T>, Problem> {
         match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Asked(asked)),
+            Ok(Query(asked)) => Ok(QueryParams(asked)),
             Err(rejection) => {
                 let text = rejection.body_text();
                 let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);

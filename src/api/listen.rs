@@ -49,7 +49,7 @@ pub(super) async fn listen(listener: TcpListener, router: Router, clock: Arc<dyn
             }
             Some((Err(error), _)) => {
                 tracing::warn!(%error, "no connection can be accepted: trying again");
-                clock.pause(REST).await;
+                clock.sleep(REST).await;
             }
         }
     }
@@ -57,7 +57,7 @@ pub(super) async fn listen(listener: TcpListener, router: Router, clock: Arc<dyn
     tokio::select! {
         biased;
         () = open.shutdown() => {}
-        () = clock.pause(GOODBYE) => tracing::info!("requests are still being answered: not waiting for them"),
+        () = clock.sleep(GOODBYE) => tracing::info!("requests are still being answered: not waiting for them"),
     }
 }
 

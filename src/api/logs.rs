@@ -6,30 +6,31 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Asked,
+    extract::QueryParams,
     page,
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::overview::{LogEntry, LogPageFilter, log_page};
 
 /// What became of a mail.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
+#[schema(as = Status)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Status {
+pub(super) enum LogStatus {
     Sent,
     Replied,
     Failed,
 }
 
-impl Status {
+impl LogStatus {
     fn word(self) -> &'static str {
         match self {
-            Status::Sent => "SENT",
-            Status::Replied => "REPLIED",
-            Status::Failed => "FAILED",
+            LogStatus::Sent => "SENT",
+            LogStatus::Replied => "REPLIED",
+            LogStatus::Failed => "FAILED",
         }
     }
 }
@@ -42,7 +43,7 @@ pub(super) struct Parameters {
     mailbox: Option<i64>,
     /// Only with this status.
     #[param(inline)]
-    status: Option<Status>,
+    status: Option<LogStatus>,
     /// Only with this reason, such as uncertain.
     reason: Option<String>,
     /// Only from then on.
@@ -70,10 +71,10 @@ pub(super) struct LogList {
 #[utoipa::path(get, path = "/logs", tag = "events", params(Parameters),
     responses((status = 200, description = "A page of it", body = Envelope<LogList>)))]
 pub(super) async fn list(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
-) -> Reply<LogList> {
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<LogList> {
     let limit = page::limit(asked.limit)?;
     let filter = LogPageFilter {
         owner: caller.identity.scope(),
@@ -92,5 +93,5 @@ pub(super) async fn list(
 
 fn cursor(text: &str) -> Result<(NaiveDate, i64), Problem> {
     let both = text.split_once('.').and_then(|(day, id)| Some((day.parse().ok()?, id.parse().ok()?)));
-    both.ok_or_else(page::foreign)
+    both.ok_or_else(page::invalid_cursor)
 }

@@ -9,19 +9,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::{Asked, Id},
+    extract::{Id, QueryParams},
     page,
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::overview::{MailboxDetail, MailboxFilter, MailboxStatus, Page, mailbox_detail_of, mailbox_page};
 
 /// How a mailbox stands.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
+#[schema(as = Standing)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Standing {
+pub(super) enum StateFilter {
     Active,
     Off,
     Paused,
@@ -29,14 +30,14 @@ pub(super) enum Standing {
     Removed,
 }
 
-impl Standing {
+impl StateFilter {
     fn word(self) -> &'static str {
         match self {
-            Standing::Active => "active",
-            Standing::Off => "off",
-            Standing::Paused => "paused",
-            Standing::Disabled => "disabled",
-            Standing::Removed => "removed",
+            StateFilter::Active => "active",
+            StateFilter::Off => "off",
+            StateFilter::Paused => "paused",
+            StateFilter::Disabled => "disabled",
+            StateFilter::Removed => "removed",
         }
     }
 }
@@ -47,7 +48,7 @@ impl Standing {
 pub(super) struct Parameters {
     /// Only those that stand so; the removed ones are listed only so.
     #[param(inline)]
-    state: Option<Standing>,
+    state: Option<StateFilter>,
     /// Only those of this owner.
     user: Option<String>,
     /// Only those that submit through this mail host.
@@ -79,10 +80,10 @@ pub(super) struct MailboxList {
 #[utoipa::path(get, path = "/mailboxes", tag = "mailboxes", params(Parameters),
     responses((status = 200, description = "A page of them", body = Envelope<MailboxList>)))]
 pub(super) async fn list(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
-) -> Reply<MailboxList> {
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<MailboxList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let lower = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
     let filter = MailboxFilter {
@@ -103,12 +104,12 @@ pub(super) async fn list(
 /// Shows everything about a mailbox but its password.
 #[utoipa::path(get, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)),
     responses((status = 200, description = "The mailbox", body = Envelope<MailboxDetail>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<MailboxDetail> {
+pub(super) async fn show(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<MailboxDetail> {
     Ok(front.answer(detail(&front, &caller, id).await?))
 }
 
 /// Reads a mailbox that the caller may see.
-pub(super) async fn detail(front: &Shared, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
+pub(super) async fn detail(front: &SharedState, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let rules = (desk.settings.active_hours, desk.settings.user_daily_cap);
     let detail = mailbox_detail_of(&desk.database, scope, id, rules, desk.clock.now()).await?;

@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 
 /// Whom the token speaks for.
@@ -22,6 +22,6 @@ pub(super) struct Me {
 
 /// Shows whom the token speaks for.
 #[utoipa::path(get, path = "/me", tag = "tokens", responses((status = 200, description = "You", body = Envelope<Me>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller) -> Reply<Me> {
+pub(super) async fn show(State(front): State<SharedState>, caller: Caller) -> ApiResult<Me> {
     Ok(front.answer(Me { name: caller.identity.name, is_admin: caller.identity.is_admin }))
 }

@@ -9,7 +9,7 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, auth::Caller, extract::Asked, problem::Problem, reply::Envelope, scrape};
+use super::{SharedState, auth::Caller, extract::QueryParams, problem::Problem, reply::Envelope, scrape};
 use crate::app::overview::{Metrics, metrics};
 
 /// How they are written.
@@ -38,9 +38,9 @@ pub(super) struct Parameters {
         (Envelope<Metrics> = "application/json"),
         (String = "text/plain")))))]
 pub(super) async fn show(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
+    QueryParams(asked): QueryParams<Parameters>,
 ) -> Result<Response, Problem> {
     if asked.format == Format::Prometheus {
         caller.require_admin()?;

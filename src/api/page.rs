@@ -33,7 +33,7 @@ pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
 
 /// Reads a cursor that is an id.
 pub(super) fn id(cursor: Option<&str>) -> Result<Option<i64>, Problem> {
-    cursor.map(|cursor| cursor.parse().map_err(|_| foreign())).transpose()
+    cursor.map(|cursor| cursor.parse().map_err(|_| invalid_cursor())).transpose()
 }
 
 /// Reads both.
@@ -42,7 +42,7 @@ pub(super) fn page(asked: Option<i64>, cursor: Option<&str>) -> Result<Page, Pro
 }
 
 /// The cursor was not given by us.
-pub(super) fn foreign() -> Problem {
+pub(super) fn invalid_cursor() -> Problem {
     Problem::bad_request("`cursor` is no nextCursor of this list: leave it out to begin at the first page")
 }
 

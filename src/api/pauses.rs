@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Asked,
+    extract::QueryParams,
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::{
     pauses::{self, EndError, PauseKey, StandingPause},
-    standing::Freed,
+    standing::EndedPause,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -44,13 +44,13 @@ pub(super) struct Parameters {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ended {
-    ended: Vec<Freed>,
+    ended: Vec<EndedPause>,
 }
 
 /// Lists the pauses of mail hosts and domains that stand.
 #[utoipa::path(get, path = "/pauses", tag = "mailboxes",
     responses((status = 200, description = "Those that concern the caller's mailboxes", body = Envelope<PauseList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<PauseList> {
+pub(super) async fn list(State(front): State<SharedState>, caller: Caller) -> ApiResult<PauseList> {
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let pauses = pauses::standing_pauses(&desk.database, scope, desk.clock.now()).await?;
     Ok(front.answer(PauseList { pauses }))
@@ -59,7 +59,11 @@ pub(super) async fn list(State(front): State<Shared>, caller: Caller) -> Reply<P
 /// Ends a pause. One for everybody is an admin's to end.
 #[utoipa::path(delete, path = "/pauses", tag = "mailboxes", params(Parameters),
     responses((status = 200, description = "What was ended", body = Envelope<Ended>)))]
-pub(super) async fn end(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Ended> {
+pub(super) async fn end(
+    State(front): State<SharedState>,
+    caller: Caller,
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<Ended> {
     let desk = &front.desk;
     let scope = match asked.scope {
         Scope::Host => "host",

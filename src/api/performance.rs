@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Asked,
+    extract::QueryParams,
     page,
     problem::Problem,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
 use crate::app::overview::{Performance, QuotaStatus, performance_of, performances};
 
@@ -28,23 +28,26 @@ pub(super) struct Parameters {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Shown)]
 #[serde(untagged)]
-pub(super) enum Shown {
-    One(One),
-    All(All),
+pub(super) enum PerformanceResponse {
+    One(MailboxPerformance),
+    All(PerformanceList),
 }
 
 /// One mailbox.
 #[derive(Serialize, ToSchema)]
-pub(super) struct One {
+#[schema(as = One)]
+pub(super) struct MailboxPerformance {
     metrics: Performance,
     quota: QuotaStatus,
 }
 
 /// A page of mailboxes, both lists by id.
 #[derive(Serialize, ToSchema)]
+#[schema(as = All)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct All {
+pub(super) struct PerformanceList {
     metrics: Vec<Performance>,
     quotas: Vec<QuotaStatus>,
     summary: MailboxSummary,
@@ -63,20 +66,24 @@ pub(super) struct MailboxSummary {
 
 /// Shows mailboxes that are switched on, or one.
 #[utoipa::path(get, path = "/mailbox", tag = "mailboxes", params(Parameters),
-    responses((status = 200, description = "One, or a page of them", body = Envelope<Shown>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Parameters>) -> Reply<Shown> {
+    responses((status = 200, description = "One, or a page of them", body = Envelope<PerformanceResponse>)))]
+pub(super) async fn show(
+    State(front): State<SharedState>,
+    caller: Caller,
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<PerformanceResponse> {
     let (pool, scope, now) = (&front.desk.database, caller.identity.scope(), front.desk.clock.now());
     if let Some(id) = asked.id {
         let both = performance_of(pool, scope, id, now).await?;
         let (metrics, quota) = both.ok_or_else(|| Problem::not_found(format!("there is no mailbox {id}")))?;
-        return Ok(front.answer(Shown::One(One { metrics, quota })));
+        return Ok(front.answer(PerformanceResponse::One(MailboxPerformance { metrics, quota })));
     }
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let (list, metrics) = performances(pool, &front.desk.census, scope, page, now).await?;
     let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
     let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };
     let (quotas, next_cursor) = (list.quotas, list.next_cursor);
-    Ok(front.answer(Shown::All(All { metrics, quotas, summary, next_cursor })))
+    Ok(front.answer(PerformanceResponse::All(PerformanceList { metrics, quotas, summary, next_cursor })))
 }
 
 /// The mean of what was rounded would be off.

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::Shared;
+use super::SharedState;
 
 /// The process runs.
 pub(super) async fn alive() -> &'static str {
@@ -10,7 +10,7 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// Redis and Postgres answered a heartbeat within the lease's time, mails are scheduled, and no stop is under way.
-pub(super) async fn ready(State(front): State<Shared>) -> (StatusCode, String) {
+pub(super) async fn ready(State(front): State<SharedState>) -> (StatusCode, String) {
     let desk = &front.desk;
     match desk.liveness.unready(desk.clock.machine(), desk.settings.lease_ttl) {
         None => (StatusCode::OK, ready_text(desk.liveness.kept_results())),

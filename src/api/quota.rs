@@ -5,17 +5,18 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::Asked,
+    extract::QueryParams,
     page,
-    reply::{Envelope, Reply},
+    reply::{ApiResult, Envelope},
 };
-use crate::app::overview::{Looked, QuotaList, quota_list, quotas_found};
+use crate::app::overview::{QuotaList, QuotaSearch, quota_list, quotas_found};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[schema(as = Status)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Status {
+pub(super) enum QuotaStateFilter {
     #[default]
     All,
     Behind,
@@ -24,14 +25,14 @@ pub(super) enum Status {
     Failing,
 }
 
-impl Status {
+impl QuotaStateFilter {
     fn word(self) -> Option<&'static str> {
         match self {
-            Status::All => None,
-            Status::Behind => Some("behind"),
-            Status::Complete => Some("complete"),
-            Status::OnTrack => Some("on-track"),
-            Status::Failing => Some("failing"),
+            QuotaStateFilter::All => None,
+            QuotaStateFilter::Behind => Some("behind"),
+            QuotaStateFilter::Complete => Some("complete"),
+            QuotaStateFilter::OnTrack => Some("on-track"),
+            QuotaStateFilter::Failing => Some("failing"),
         }
     }
 }
@@ -43,7 +44,7 @@ pub(super) struct Parameters {
     /// Only those that stand so.
     #[serde(default)]
     #[param(inline, required = false)]
-    status: Status,
+    status: QuotaStateFilter,
     /// Only those with this in their address.
     search: Option<String>,
     /// Rows of a page: 50 unless asked otherwise.
@@ -57,15 +58,15 @@ pub(super) struct Parameters {
 #[utoipa::path(get, path = "/quota", tag = "mailboxes", params(Parameters),
     responses((status = 200, description = "A page of them", body = Envelope<QuotaList>)))]
 pub(super) async fn list(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
-) -> Reply<QuotaList> {
+    QueryParams(asked): QueryParams<Parameters>,
+) -> ApiResult<QuotaList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
     let status = asked.status.word();
     if let Some(part) = asked.search.as_deref() {
-        let (scope, looked) = (caller.identity.scope(), Looked { part, status });
+        let (scope, looked) = (caller.identity.scope(), QuotaSearch { part, status });
         return Ok(
             front.answer(quotas_found(&desk.database, &desk.census, scope, looked, page, desk.clock.now()).await?)
         );

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Front, problem::Problem};
+use super::{ApiState, problem::Problem};
 
 /// A success.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,18 +22,18 @@ pub(super) struct Envelope<T> {
 }
 
 /// A handler's answer.
-pub(super) type Reply<T> = Result<Json<Envelope<T>>, Problem>;
+pub(super) type ApiResult<T> = Result<Json<Envelope<T>>, Problem>;
 
 /// Something that was made.
-pub(super) struct Made<T>(pub(super) Json<Envelope<T>>);
+pub(super) struct CreatedResponse<T>(pub(super) Json<Envelope<T>>);
 
-impl<T: Serialize> IntoResponse for Made<T> {
+impl<T: Serialize> IntoResponse for CreatedResponse<T> {
     fn into_response(self) -> Response {
         (StatusCode::CREATED, self.0).into_response()
     }
 }
 
-impl Front {
+impl ApiState {
     /// Puts `data` into its envelope.
     pub(super) fn answer<T>(&self, data: T) -> Json<Envelope<T>> {
         Json(Envelope { success: true, data, timestamp: self.desk.clock.now() })

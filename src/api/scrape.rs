@@ -10,16 +10,16 @@ use axum::{
 };
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 
-use super::Shared;
+use super::SharedState;
 use crate::app::exposition;
 
 /// Answers a scrape.
-pub(super) async fn metrics(State(front): State<Shared>) -> Response {
+pub(super) async fn metrics(State(front): State<SharedState>) -> Response {
     let text = front.scrapes.answer((), async { Arc::from(text(&front).await) }).await;
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.to_string()).into_response()
 }
 
 /// Everything in Prometheus' text format.
-pub(super) async fn text(front: &Shared) -> String {
+pub(super) async fn text(front: &SharedState) -> String {
     exposition::fleet(&front.desk).await + &exposition::process(&front.desk)
 }

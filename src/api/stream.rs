@@ -12,7 +12,7 @@ use axum::{
 use chrono::SecondsFormat;
 use futures_util::stream::{self, Stream};
 
-use super::{Shared, auth::Caller, problem::Problem, shares::Place};
+use super::{SharedState, auth::Caller, problem::Problem, shares::Place};
 use crate::app::{overview::metrics, tokens::identify};
 
 /// A person sees no difference below.
@@ -21,8 +21,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// Who is told, and what was told last.
-struct Told {
-    front: Shared,
+struct MetricsStream {
+    state: SharedState,
     caller: Caller,
     last: Option<String>,
     _room: Place,
@@ -34,21 +34,21 @@ struct Told {
     responses((status = 200, description = "Events, until the token holds no more", body = String,
         content_type = "text/event-stream")))]
 pub(super) async fn follow(
-    State(front): State<Shared>,
+    State(state): State<SharedState>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let Some(room) = front.streams.take(&caller.identity) else {
+    let Some(room) = state.streams.take(&caller.identity) else {
         let detail = "too many are following already: ask /api/warmup/metrics, or follow later";
         return Err(Problem::unavailable(detail).with_retry_after(30));
     };
-    let told = Told { front, caller, last: None, _room: room };
+    let told = MetricsStream { state, caller, last: None, _room: room };
     Ok(Sse::new(stream::unfold(told, next)).keep_alive(KeepAlive::new().interval(SILENCE)))
 }
 
-async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
+async fn next(mut told: MetricsStream) -> Option<(Result<Event, Infallible>, MetricsStream)> {
     loop {
         if told.last.is_some() {
-            told.front.desk.clock.pause(EVERY).await;
+            told.state.desk.clock.sleep(EVERY).await;
             if !told.holds().await {
                 return None;
             }
@@ -57,15 +57,15 @@ async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
         if told.last.as_ref() != Some(&data) {
             told.last = Some(data.clone());
             // Its id is the time at which it was so, by the day clock.
-            let now = told.front.desk.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            let now = told.state.desk.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
             return Some((Ok(Event::default().id(now).event(kind).data(data)), told));
         }
     }
 }
 
-impl Told {
+impl MetricsStream {
     async fn read(&self) -> (&'static str, String) {
-        let desk = &self.front.desk;
+        let desk = &self.state.desk;
         let read = metrics(desk.sources(), self.caller.identity.scope(), desk.clock.now()).await;
         match read.map_err(Problem::from) {
             Ok(metrics) => ("metrics", serde_json::to_string(&metrics).unwrap_or_default()),
@@ -75,7 +75,7 @@ impl Told {
 
     /// Says whether the token speaks for the same as before. A database that is away says nothing about it.
     async fn holds(&self) -> bool {
-        let (desk, token) = (&self.front.desk, &self.caller.token);
+        let (desk, token) = (&self.state.desk, &self.caller.token);
         let admin = desk.admin_token.current(desk.clock.machine());
         match identify(&desk.database, admin.as_ref(), token, desk.clock.now()).await {
             Ok(identity) => identity.as_ref() == Some(&self.caller.identity),

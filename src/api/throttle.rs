@@ -28,20 +28,20 @@ const KNOWN: usize = 1024;
 const LOOKS: usize = 8;
 
 /// Who guessed lately, and which tokens were right.
-pub(super) struct Throttle {
+pub(super) struct AuthThrottle {
     /// When all wrong tokens of an address are forgiven.
     forgiven_at: Mutex<HashMap<IpAddr, MachineTime>>,
     known: Mutex<HashSet<TokenHash>>,
     looks: Semaphore,
 }
 
-impl Default for Throttle {
-    fn default() -> Throttle {
-        Throttle { forgiven_at: Mutex::default(), known: Mutex::default(), looks: Semaphore::new(LOOKS) }
+impl Default for AuthThrottle {
+    fn default() -> AuthThrottle {
+        AuthThrottle { forgiven_at: Mutex::default(), known: Mutex::default(), looks: Semaphore::new(LOOKS) }
     }
 }
 
-impl Throttle {
+impl AuthThrottle {
     /// Lets a token be looked at: at once where it was right before, in its turn otherwise.
     ///
     /// Returns how long to wait where too many from `peer` were wrong.
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn ten_wrong_tokens_are_looked_at_then_one_every_six_seconds() {
-        let (throttle, token) = (Throttle::default(), TokenHash::of("guess"));
+        let (throttle, token) = (AuthThrottle::default(), TokenHash::of("guess"));
         for _ in 0..AT_ONCE {
             assert!(throttle.admit(peer(1), &token, at(0)).await.is_ok());
             throttle.wrong(peer(1), &token, at(0));
@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_was_right_before_is_not_shut_out_by_guesses_from_the_same_address() {
-        let (throttle, guess, right) = (Throttle::default(), TokenHash::of("guess"), TokenHash::of("right"));
+        let (throttle, guess, right) = (AuthThrottle::default(), TokenHash::of("guess"), TokenHash::of("right"));
         throttle.right(right);
         (0..100).for_each(|_| throttle.wrong(peer(1), &guess, at(0)));
         assert!(throttle.admit(peer(1), &right, at(0)).await.is_ok());
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_bounded_however_many_addresses_guess() {
-        let (throttle, guess) = (Throttle::default(), TokenHash::of("guess"));
+        let (throttle, guess) = (AuthThrottle::default(), TokenHash::of("guess"));
         for n in 0..20_000 {
             throttle.wrong(peer(n), &guess, at(0));
             throttle.right(TokenHash::of(&n.to_string()));
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_of_an_ipv6_network_is_one() {
-        let (throttle, guess) = (Throttle::default(), TokenHash::of("guess"));
+        let (throttle, guess) = (AuthThrottle::default(), TokenHash::of("guess"));
         (0..10).for_each(|n| throttle.wrong(format!("2001:db8::{n}").parse().unwrap(), &guess, at(0)));
         assert!(throttle.admit("2001:db8::ffff".parse().unwrap(), &guess, at(0)).await.is_err());
         assert!(throttle.admit("2001:db8:0:1::1".parse().unwrap(), &guess, at(0)).await.is_ok());

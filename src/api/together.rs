@@ -25,7 +25,7 @@ use axum::{
 };
 use tokio::sync::OnceCell;
 
-use super::{Shared, auth::Caller, problem::Problem};
+use super::{SharedState, auth::Caller, problem::Problem};
 use crate::domain::id::UserId;
 
 /// Larger than any page.
@@ -33,7 +33,7 @@ const LARGEST: usize = 64 * 1024 * 1024;
 
 /// What is asked, and whose mailboxes it is about: all that an answer depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Question {
+pub(super) struct RequestKey {
     scope: Option<UserId>,
     target: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct Answer {
     body: Bytes,
 }
 
-struct Line<A> {
+struct PendingRequest<A> {
     /// Held by whoever makes an answer.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// The answer that is made next.
@@ -54,27 +54,27 @@ struct Line<A> {
 }
 
 /// Those who wait, by what they asked.
-pub(super) struct Together<Q, A>(Mutex<HashMap<Q, Line<A>>>);
+pub(super) struct Coalescer<Q, A>(Mutex<HashMap<Q, PendingRequest<A>>>);
 
 /// Those who wait for the answer to a request.
-pub(super) type Requests = Together<Question, Answer>;
+pub(super) type Requests = Coalescer<RequestKey, Answer>;
 
-impl<Q, A> Default for Together<Q, A> {
-    fn default() -> Together<Q, A> {
-        Together(Mutex::default())
+impl<Q, A> Default for Coalescer<Q, A> {
+    fn default() -> Coalescer<Q, A> {
+        Coalescer(Mutex::default())
     }
 }
 
 /// Somebody in line. Whoever leaves it last takes it away.
 struct Place<'a, Q: Eq + Hash, A> {
-    together: &'a Together<Q, A>,
+    together: &'a Coalescer<Q, A>,
     question: Q,
     turn: Option<Arc<tokio::sync::Mutex<()>>>,
     answer: Arc<OnceCell<A>>,
 }
 
 /// Answers what is only read, and has an end, together with those who ask the same.
-pub(super) async fn together(State(front): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn together(State(front): State<SharedState>, request: Request, next: Next) -> Response {
     match question(&request) {
         Some(question) => {
             let making = async { Answer::of(next.run(request).await).await };
@@ -84,14 +84,14 @@ pub(super) async fn together(State(front): State<Shared>, request: Request, next
     }
 }
 
-fn question(request: &Request) -> Option<Question> {
+fn question(request: &Request) -> Option<RequestKey> {
     let caller = request.extensions().get::<Caller>()?;
     let target = request.uri().path_and_query()?.as_str();
     let is_read = request.method() == Method::GET && !request.uri().path().ends_with("/stream");
-    is_read.then(|| Question { scope: caller.identity.scope(), target: target.to_owned() })
+    is_read.then(|| RequestKey { scope: caller.identity.scope(), target: target.to_owned() })
 }
 
-impl<Q: Clone + Eq + Hash, A: Clone> Together<Q, A> {
+impl<Q: Clone + Eq + Hash, A: Clone> Coalescer<Q, A> {
     /// Returns the answer to `question` that is made by `making`, or by that of somebody who asks the same: begun in any case
     /// after this was asked.
     pub(super) async fn answer(&self, question: Q, making: impl Future<Output = A>) -> A {
@@ -108,7 +108,7 @@ impl<Q: Clone + Eq + Hash, A: Clone> Together<Q, A> {
 
     fn join(&self, question: Q) -> Place<'_, Q, A> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(question.clone()).or_insert_with(|| Line { turn: Arc::default(), next: None });
+        let line = lines.entry(question.clone()).or_insert_with(|| PendingRequest { turn: Arc::default(), next: None });
         let answer = Arc::clone(line.next.get_or_insert_with(|| Arc::new(OnceCell::new())));
         Place { together: self, question, turn: Some(Arc::clone(&line.turn)), answer }
     }
@@ -165,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn asked(target: &str) -> Question {
-        Question { scope: None, target: target.to_owned() }
+    fn asked(target: &str) -> RequestKey {
+        RequestKey { scope: None, target: target.to_owned() }
     }
 
     /// Makes answers that say the how manieth they are, each when it is let.
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_an_answer_is_made_gets_the_next_one_with_all_the_others() {
-        let (together, maker) = (Together::default(), Maker::new());
+        let (together, maker) = (Coalescer::default(), Maker::new());
         let mut first = Box::pin(together.answer(asked("/a"), maker.make()));
         assert!(first.as_mut().now_or_never().is_none());
         let mut others = Box::pin(join_all((0..49).map(|_| together.answer(asked("/a"), maker.make()))));
@@ -204,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_leaves_before_the_answer_takes_it_from_nobody() {
-        let (together, maker) = (Together::default(), Maker::new());
+        let (together, maker) = (Coalescer::default(), Maker::new());
         let mut first = Box::pin(together.answer(asked("/a"), maker.make()));
         assert!(first.as_mut().now_or_never().is_none());
         let mut second = Box::pin(together.answer(asked("/a"), maker.make()));
@@ -218,9 +218,9 @@ mod tests {
 
     #[tokio::test]
     async fn another_question_and_another_ones_are_answered_apart() {
-        let (together, maker) = (Together::default(), Maker::new());
+        let (together, maker) = (Coalescer::default(), Maker::new());
         maker.let_go.add_permits(3);
-        let of_ann = Question { scope: Some(UserId(2)), ..asked("/a") };
+        let of_ann = RequestKey { scope: Some(UserId(2)), ..asked("/a") };
         let answers = tokio::join!(
             together.answer(asked("/a"), maker.make()),
             together.answer(asked("/b"), maker.make()),

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::{Asked, Id, Input},
+    extract::{Id, JsonBody, QueryParams},
     page::{self, Paging},
     problem::Problem,
-    reply::{Envelope, Made, Reply},
+    reply::{ApiResult, CreatedResponse, Envelope},
 };
-use crate::app::tokens::{self, Token, TokenError, Wanted};
+use crate::app::tokens::{self, Token, TokenError, TokenRequest};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +47,11 @@ pub(super) struct NewlyMade {
 /// Lists tokens, never the tokens themselves.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", params(Paging),
     responses((status = 200, description = "A page of them", body = Envelope<TokenList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Paging>) -> Reply<TokenList> {
+pub(super) async fn list(
+    State(front): State<SharedState>,
+    caller: Caller,
+    QueryParams(asked): QueryParams<Paging>,
+) -> ApiResult<TokenList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let scope = caller.identity.scope();
     let mut tokens = tokens::page(&front.desk.database, scope, page.after, page.limit + 1).await?;
@@ -59,14 +63,14 @@ pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(aske
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken,
     responses((status = 201, description = "The token, for the only time", body = Envelope<NewlyMade>)))]
 pub(super) async fn create(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Input(new): Input<NewToken>,
-) -> Result<Made<NewlyMade>, Problem> {
+    JsonBody(new): JsonBody<NewToken>,
+) -> Result<CreatedResponse<NewlyMade>, Problem> {
     let user = whose(&caller, new.user)?;
-    let wanted = Wanted { user, name: new.name, expires_at: new.expires_at };
+    let wanted = TokenRequest { user, name: new.name, expires_at: new.expires_at };
     let (secret, kept) = tokens::create(&front.desk.database, &wanted, front.desk.clock.now()).await?;
-    Ok(Made(front.answer(NewlyMade { kept, token: secret.expose_secret().to_owned() })))
+    Ok(CreatedResponse(front.answer(NewlyMade { kept, token: secret.expose_secret().to_owned() })))
 }
 
 /// Nobody but an admin makes tokens for others.
@@ -85,7 +89,7 @@ fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
 /// Revokes a token, at once and for good.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path,)),
     responses((status = 200, description = "The token as it stands now", body = Envelope<Token>)))]
-pub(super) async fn revoke(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Token> {
+pub(super) async fn revoke(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<Token> {
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let revoked = tokens::revoke(&desk.database, &[id], scope, desk.clock.now()).await?.pop();
     Ok(front.answer(revoked.ok_or_else(|| Problem::not_found("there is no such token"))?))

@@ -5,15 +5,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Shared,
+    SharedState,
     auth::Caller,
-    extract::{Asked, Id, Input},
+    extract::{Id, JsonBody, QueryParams},
     page::{self, Paging},
     problem::Problem,
-    reply::{Envelope, Made, Reply},
+    reply::{ApiResult, CreatedResponse, Envelope},
 };
 use crate::{
-    app::users::{self, User, UserError, Wanted},
+    app::users::{self, User, UserError, UserUpdate},
     domain::id::UserId,
 };
 
@@ -29,7 +29,11 @@ pub(super) struct UserList {
 /// Lists users.
 #[utoipa::path(get, path = "/users", tag = "users", params(Paging),
     responses((status = 200, description = "A page of them", body = Envelope<UserList>)))]
-pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(asked): Asked<Paging>) -> Reply<UserList> {
+pub(super) async fn list(
+    State(front): State<SharedState>,
+    caller: Caller,
+    QueryParams(asked): QueryParams<Paging>,
+) -> ApiResult<UserList> {
     let page = page::page(asked.limit, asked.cursor.as_deref())?;
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let wanted = (page.after, page.limit + 1);
@@ -41,11 +45,11 @@ pub(super) async fn list(State(front): State<Shared>, caller: Caller, Asked(aske
 /// Shows a user.
 #[utoipa::path(get, path = "/users/{id}", tag = "users", params(("id" = i64, Path,)),
     responses((status = 200, description = "The user", body = Envelope<User>)))]
-pub(super) async fn show(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<User> {
+pub(super) async fn show(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<User> {
     Ok(front.answer(find(&front, &caller, id).await?))
 }
 
-pub(super) async fn find(front: &Shared, caller: &Caller, id: i64) -> Result<User, Problem> {
+pub(super) async fn find(front: &SharedState, caller: &Caller, id: i64) -> Result<User, Problem> {
     let desk = &front.desk;
     let found = match caller.identity.scope().is_none_or(|own| own.0 == id) {
         true => {
@@ -107,33 +111,33 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i32
 #[utoipa::path(post, path = "/users", tag = "users", request_body = NewUser,
     responses((status = 201, description = "The user", body = Envelope<User>)))]
 pub(super) async fn create(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Input(new): Input<NewUser>,
-) -> Result<Made<User>, Problem> {
+    JsonBody(new): JsonBody<NewUser>,
+) -> Result<CreatedResponse<User>, Problem> {
     caller.require_admin()?;
-    let wanted = Wanted { role: new.role.map(Role::word), daily_limit: Some(limit(new.daily_limit)?) };
+    let wanted = UserUpdate { role: new.role.map(Role::word), daily_limit: Some(limit(new.daily_limit)?) };
     let (desk, now) = (&front.desk, front.desk.clock.now());
     let id = users::add(&desk.database, &new.email, &wanted, now).await?.1;
-    Ok(Made(front.answer(find(&front, &caller, id.0).await?)))
+    Ok(CreatedResponse(front.answer(find(&front, &caller, id.0).await?)))
 }
 
 /// Changes a user's role or limit.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = i64, Path,)), request_body = UserChange,
     responses((status = 200, description = "The user as it is now", body = Envelope<User>)))]
 pub(super) async fn change(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
     Id(id): Id,
-    Input(change): Input<UserChange>,
-) -> Reply<User> {
+    JsonBody(change): JsonBody<UserChange>,
+) -> ApiResult<User> {
     let known = find(&front, &caller, id).await?;
     caller.require_admin()?;
     let daily_limit = change.daily_limit.map(limit).transpose()?;
     if change.role.is_none() && daily_limit.is_none() {
         return Err(Problem::unprocessable("nothing is to be changed: say role or dailyLimit"));
     }
-    let wanted = Wanted { role: change.role.map(Role::word), daily_limit };
+    let wanted = UserUpdate { role: change.role.map(Role::word), daily_limit };
     users::set(&front.desk.database, &[known.email], &wanted, front.desk.clock.now()).await?;
     Ok(front.answer(find(&front, &caller, id).await?))
 }

@@ -4,7 +4,7 @@
 use crate::domain::outcome::refusals::{FAILED_IN_A_ROW, REFUSED_IN_A_ROW};
 
 /// Returns what to do so that `email` sends again, where something has to be done.
-pub fn on(reason: &str, email: &str) -> Option<String> {
+pub fn advice_for(reason: &str, email: &str) -> Option<String> {
     let set = |what: &str| format!("`warmup mailbox set {email} {what}`");
     Some(match reason {
         "auth-refused" | "auth-required" | "auth-failed" | "password-change-needed" => {
@@ -57,7 +57,7 @@ pub fn on(reason: &str, email: &str) -> Option<String> {
 pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<String> {
     let resume = format!("`warmup mailbox resume {email}`");
     match state {
-        "disabled" => Some(match reason.and_then(|reason| on(reason, email)) {
+        "disabled" => Some(match reason.and_then(|reason| advice_for(reason, email)) {
             Some(first) => format!("{first}; then {resume}"),
             None => format!("have it set right at the provider, then {resume}"),
         }),
@@ -80,26 +80,28 @@ pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<St
 mod tests {
     use super::*;
     use crate::domain::outcome::{
-        Measure, Stage,
-        judge::{Evidence, judge},
+        Penalty, Stage,
+        judge::{DialogueEnd, classify_outcome},
         table,
     };
 
     #[test]
     fn whatever_disables_a_mailbox_for_its_access_says_what_to_do() {
         for reason in crate::domain::enrolment::REASONS_OF_ACCESS {
-            assert!(on(reason, "a@x.org").is_some(), "{reason}");
+            assert!(advice_for(reason, "a@x.org").is_some(), "{reason}");
         }
-        for evidence in [Evidence::CertificateBad(String::new()), Evidence::StarttlsMissing, Evidence::AuthMissing] {
-            let outcome = judge(Stage::Tls, evidence);
-            assert_eq!(outcome.effects.sender, Some(Measure::Disable));
-            assert!(on(outcome.reason, "a@x.org").is_some(), "{}", outcome.reason);
+        for evidence in
+            [DialogueEnd::CertificateBad(String::new()), DialogueEnd::StarttlsMissing, DialogueEnd::AuthMissing]
+        {
+            let outcome = classify_outcome(Stage::Tls, evidence);
+            assert_eq!(outcome.effects.sender, Some(Penalty::Disable));
+            assert!(advice_for(outcome.reason, "a@x.org").is_some(), "{}", outcome.reason);
         }
     }
 
     #[test]
     fn every_disabled_mailbox_is_told_how_to_come_back() {
-        for row in table::rows().filter(|row| row.effects.sender == Some(Measure::Disable)) {
+        for row in table::rows().filter(|row| row.effects.sender == Some(Penalty::Disable)) {
             let told = to_come_back("disabled", Some(row.reason), "a@x.org").unwrap();
             assert!(told.contains("warmup mailbox resume a@x.org"), "{}: {told}", row.reason);
         }

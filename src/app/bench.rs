@@ -20,19 +20,19 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use self::{counted::Counts, probe::Probe, spent::Spent};
+use self::{counted::Counts, probe::Probe, spent::ProcessUsage};
 pub use self::{
     counted::{Calls, Statement},
     probe::Step,
     spent::Memory,
 };
-use super::{metered::metered, sending::SendingThread, world};
+use super::{metered::metered, sending::SendRuntime, world};
 use crate::{
-    adapters::{postgres::fleet, seal::Sealer, system::Dice},
+    adapters::{postgres::fleet, seal::Sealer, system::SeededRng},
     config::Settings,
     domain::id::{RunId, UserId, WorkerId},
     observe::{liveness::Liveness, meters::SharedMeters},
-    ports::{CapAsk, Clock, Slot},
+    ports::{CapRequest, Clock, ConnectionId},
     worker::{Ports, Worker},
 };
 
@@ -45,7 +45,7 @@ const FILLS: Duration = Duration::from_secs(2 * 3600);
 /// What was seen.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Measured {
+pub struct BenchmarkReport {
     /// Mails that were to be sent.
     pub wanted: u64,
     pub sent: u64,
@@ -73,10 +73,16 @@ pub struct Measured {
 /// Lets a worker send `wanted` mails that the mailboxes of the database owe at once, and measures it.
 ///
 /// Returns an error when a service is away or unfit, or the worker refuses to start.
-pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed: u64) -> anyhow::Result<Measured> {
+pub async fn send(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    wanted: u64,
+    seed: u64,
+) -> anyhow::Result<BenchmarkReport> {
     let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
     let liveness = Arc::new(Liveness::default());
-    let (ports, database) = world::ports(settings, Arc::clone(&clock), Arc::new(Dice::seeded(seed)), sealer).await?;
+    let (ports, database) =
+        world::ports(settings, Arc::clone(&clock), Arc::new(SeededRng::seeded(seed)), sealer).await?;
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
     let redis = world::redis(settings, 1)?;
     let worker = world::worker_settings(settings, WorkerId("bench".into()), fleet);
@@ -84,11 +90,11 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
     fill_caps(&ports, &database).await?;
     let probe = Arc::new(Probe::new(Arc::clone(&clock)));
     let ports = probe::around(metered(ports, &meters, &liveness, settings.cron_interval), &probe);
-    let sending = SendingThread::start().context("no thread to send on")?;
+    let sending = SendRuntime::start().context("no thread to send on")?;
     let worker = Worker::new(ports, worker, liveness).with_lanes_on(sending.handle());
 
     let before = Counts::read(&database, &redis).await?;
-    let spent = Spent::from_here();
+    let spent = ProcessUsage::from_here();
     let stop = CancellationToken::new();
     let running = tokio::spawn(worker.run(stop.clone()));
     probe.until_settled(wanted, SILENCE).await;
@@ -101,7 +107,7 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
     let disagreements = counted::disagreements(&database, &before, seen.sent, seen.failed).await?;
     database.close().await;
     let mails = (seen.sent + seen.failed).max(1) as f64;
-    Ok(Measured {
+    Ok(BenchmarkReport {
         wanted,
         sent: seen.sent,
         failed: seen.failed,
@@ -123,10 +129,10 @@ pub async fn send(settings: &Settings, clock: Arc<dyn Clock>, wanted: u64, seed:
 async fn fill_caps(ports: &Ports, database: &PgPool) -> anyhow::Result<()> {
     let users: Vec<i64> = sqlx::query_scalar("SELECT id FROM users").fetch_all(database).await?;
     let run = RunId(ports.entropy.uuid());
-    let asks = users.into_iter().zip(0..).map(|(user, number)| CapAsk {
+    let asks = users.into_iter().zip(0..).map(|(user, number)| CapRequest {
         user: UserId(user),
         host: String::new(),
-        slot: Slot { run, number },
+        slot: ConnectionId { run, number },
     });
     let before = ports.clock.caps_now().map(|now| now - FILLS.as_micros() as i64);
     ports.caps.grant(before, &asks.collect::<Vec<_>>(), &[]).await.context("the caps")?;

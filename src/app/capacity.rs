@@ -62,7 +62,7 @@ impl CapacityWatch {
     ) {
         let watching = async {
             loop {
-                clock.pause(FRESH).await;
+                clock.sleep(FRESH).await;
                 self.look(&pool, &settings).await;
             }
         };

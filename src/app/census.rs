@@ -22,10 +22,10 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::directory::Directories;
+use super::directory::AddressCache;
 use crate::{
-    adapters::postgres::view::{self, Age, Counted, Edition, Else, Pace, Totals},
-    domain::{directory::Directory, id::UserId},
+    adapters::postgres::view::{self, Age, IfBusy, SnapshotRow, SnapshotVersion, Throughput, Totals},
+    domain::{directory::AddressIndex, id::UserId},
     ports::Clock,
 };
 
@@ -45,23 +45,23 @@ const KEPT_EVERY: Duration = Duration::from_secs(10);
 
 /// What was counted, of one user or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StatsSnapshot {
     /// The instant of the day clock at which all of it was so.
     pub as_of: DateTime<Utc>,
-    edition: Edition,
+    edition: SnapshotVersion,
     /// Mailboxes of all users.
     enrolled: i64,
     pub totals: Totals,
     /// Of the whole fleet.
-    pub pace: Pace,
+    pub pace: Throughput,
 }
 
 /// Has everybody counted when that is due.
-pub struct Census {
+pub struct SnapshotCache {
     pool: PgPool,
     /// `WARMUP_MAILBOX_COOLDOWN_MAX_MS`: as long as that a mailbox that was enrolled, resumed or started is *starting*.
     cooldown: TimeDelta,
-    directories: Directories,
+    directories: AddressCache,
     /// One is enough, also when fifty requests find that it is time.
     taking: Arc<Mutex<()>>,
     waits: bool,
@@ -69,49 +69,49 @@ pub struct Census {
 
 /// What to do about the last census.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Tell,
-    TellAndCount,
-    Count,
+enum SnapshotAction {
+    Serve,
+    ServeAndRefresh,
+    Refresh,
 }
 
-impl Census {
+impl SnapshotCache {
     /// For those who ask often, and are answered at once.
-    pub fn for_requests(pool: PgPool, cooldown: Duration) -> Census {
-        Census::new(pool, cooldown, false)
+    pub fn for_requests(pool: PgPool, cooldown: Duration) -> SnapshotCache {
+        SnapshotCache::new(pool, cooldown, false)
     }
 
     /// For a person who asks once: a small fleet is counted at that moment.
-    pub fn for_commands(pool: PgPool, cooldown: Duration) -> Census {
-        Census::new(pool, cooldown, true)
+    pub fn for_commands(pool: PgPool, cooldown: Duration) -> SnapshotCache {
+        SnapshotCache::new(pool, cooldown, true)
     }
 
-    fn new(pool: PgPool, cooldown: Duration, waits: bool) -> Census {
+    fn new(pool: PgPool, cooldown: Duration, waits: bool) -> SnapshotCache {
         let cooldown = TimeDelta::from_std(cooldown).unwrap_or(TimeDelta::zero());
-        Census { directories: Directories::new(pool.clone()), pool, cooldown, taking: Arc::default(), waits }
+        SnapshotCache { directories: AddressCache::new(pool.clone()), pool, cooldown, taking: Arc::default(), waits }
     }
 
     /// Returns what was counted of `user`, or of all, lately; `now` is the day clock's.
-    pub async fn lately(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
+    pub async fn current(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<StatsSnapshot, sqlx::Error> {
         let last = view::counted(&self.pool, user).await?;
         match (self.verdict(last.as_ref()), last) {
-            (Verdict::Tell, Some(counted)) => Ok(Tally::from(counted)),
-            (Verdict::TellAndCount, Some(counted)) => {
+            (SnapshotAction::Serve, Some(counted)) => Ok(StatsSnapshot::from(counted)),
+            (SnapshotAction::ServeAndRefresh, Some(counted)) => {
                 self.count_beside(now);
-                Ok(Tally::from(counted))
+                Ok(StatsSnapshot::from(counted))
             }
             _ => self.count(user, now).await,
         }
     }
 
-    /// Returns everybody's addresses, in which nothing is missing that was enrolled before `lately` was told; none where
+    /// Returns everybody's addresses, in which nothing is missing that was enrolled before `current` was told; none where
     /// Postgres has to be asked: of a small fleet, and until they are there.
-    pub fn directory(&self, lately: &Tally) -> Option<Arc<Directory>> {
+    pub fn directory(&self, lately: &StatsSnapshot) -> Option<Arc<AddressIndex>> {
         (lately.enrolled > SMALL).then(|| self.directories.at(lately.edition)).flatten()
     }
 
     /// Notes that what was counted has just been changed by whoever asks next.
-    pub async fn mark(&self) {
+    pub async fn invalidate(&self) {
         mark(&self.pool).await;
     }
 
@@ -119,7 +119,7 @@ impl Census {
     pub async fn keep(&self, clock: &dyn Clock, stop: &CancellationToken) {
         let keeping = async {
             loop {
-                clock.pause(KEPT_EVERY).await;
+                clock.sleep(KEPT_EVERY).await;
                 self.directories.rest();
                 if let Err(error) = self.keep_up(clock.now()).await {
                     tracing::debug!(%error, "the mailboxes can't be counted now");
@@ -133,32 +133,32 @@ impl Census {
     async fn keep_up(&self, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
         let last = view::counted(&self.pool, None).await?;
         let is_late = last.as_ref().is_none_or(|last| last.age.age_ms >= KEPT_EVERY.as_millis() as i64 / 2);
-        if !is_late || self.verdict(last.as_ref()) == Verdict::Tell {
+        if !is_late || self.verdict(last.as_ref()) == SnapshotAction::Serve {
             return Ok(());
         }
         let Ok(_turn) = Arc::clone(&self.taking).try_lock_owned() else { return Ok(()) };
-        view::take(&self.pool, now, self.cooldown, Else::Leave).await
+        view::refresh(&self.pool, now, self.cooldown, IfBusy::Skip).await
     }
 
-    async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<Tally, sqlx::Error> {
+    async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<StatsSnapshot, sqlx::Error> {
         let turn = Arc::clone(&self.taking).lock_owned().await;
         // Whoever had the turn before us may have done it.
         let last = view::counted(&self.pool, user).await?;
-        if self.verdict(last.as_ref()) == Verdict::Count {
+        if self.verdict(last.as_ref()) == SnapshotAction::Refresh {
             // Whoever asked may be gone before the end; those who wait behind them want it too.
             let (pool, cooldown) = (self.pool.clone(), self.cooldown);
             let taking = tokio::spawn(async move {
-                let taken = view::take(&pool, now, cooldown, Else::Wait).await;
+                let taken = view::refresh(&pool, now, cooldown, IfBusy::Wait).await;
                 drop(turn);
                 taken
             });
             match (taking.await.map_err(|_| sqlx::Error::WorkerCrashed)?, last) {
-                (Err(error), Some(last)) if is_read_only(&error) => return Ok(Tally::from(last)),
+                (Err(error), Some(last)) if is_read_only(&error) => return Ok(StatsSnapshot::from(last)),
                 (taken, _) => taken?,
             }
         }
         let counted = view::counted(&self.pool, user).await?;
-        counted.map(Tally::from).ok_or(sqlx::Error::RowNotFound)
+        counted.map(StatsSnapshot::from).ok_or(sqlx::Error::RowNotFound)
     }
 
     /// Nobody waits for it, also not a stop: what was not committed never was.
@@ -166,22 +166,22 @@ impl Census {
         let Ok(turn) = Arc::clone(&self.taking).try_lock_owned() else { return };
         let (pool, cooldown) = (self.pool.clone(), self.cooldown);
         tokio::spawn(async move {
-            if let Err(error) = view::take(&pool, now, cooldown, Else::Leave).await {
+            if let Err(error) = view::refresh(&pool, now, cooldown, IfBusy::Skip).await {
                 tracing::warn!(%error, "the mailboxes can't be counted: what was counted last is told until they can");
             }
             drop(turn);
         });
     }
 
-    fn verdict(&self, last: Option<&Counted>) -> Verdict {
-        let Some(Counted { age, .. }) = last else { return Verdict::Count };
+    fn verdict(&self, last: Option<&SnapshotRow>) -> SnapshotAction {
+        let Some(SnapshotRow { age, .. }) = last else { return SnapshotAction::Refresh };
         let (is_small, holds_ms) = (age.enrolled <= SMALL, self.holds_ms(age));
         // A clock that was put back makes an age of less than nothing.
         match (0..holds_ms).contains(&age.age_ms) && !age.is_marked {
-            true => Verdict::Tell,
-            false if is_small || self.waits => Verdict::Count,
-            false if age.age_ms > holds_ms + LONG_AGO.as_millis() as i64 => Verdict::Count,
-            false => Verdict::TellAndCount,
+            true => SnapshotAction::Serve,
+            false if is_small || self.waits => SnapshotAction::Refresh,
+            false if age.age_ms > holds_ms + LONG_AGO.as_millis() as i64 => SnapshotAction::Refresh,
+            false => SnapshotAction::ServeAndRefresh,
         }
     }
 
@@ -206,10 +206,10 @@ pub fn is_read_only(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "25006")
 }
 
-impl From<Counted> for Tally {
-    fn from(counted: Counted) -> Tally {
-        let Counted { as_of, edition, age, pace, totals } = counted;
-        Tally { as_of, edition, enrolled: age.enrolled, totals: totals.unwrap_or_default(), pace }
+impl From<SnapshotRow> for StatsSnapshot {
+    fn from(counted: SnapshotRow) -> StatsSnapshot {
+        let SnapshotRow { as_of, edition, age, pace, totals } = counted;
+        StatsSnapshot { as_of, edition, enrolled: age.enrolled, totals: totals.unwrap_or_default(), pace }
     }
 }
 
@@ -217,46 +217,52 @@ impl From<Counted> for Tally {
 mod tests {
     use super::*;
 
-    fn census(waits: bool) -> Census {
+    fn census(waits: bool) -> SnapshotCache {
         let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        Census::new(pool, Duration::from_secs(600), waits)
+        SnapshotCache::new(pool, Duration::from_secs(600), waits)
     }
 
-    fn counted(enrolled: i64, age_ms: i64, took_ms: i64) -> Counted {
+    fn counted(enrolled: i64, age_ms: i64, took_ms: i64) -> SnapshotRow {
         let age = Age { age_ms, took_ms, is_marked: false, enrolled };
-        Counted { as_of: DateTime::UNIX_EPOCH, edition: Edition::default(), age, totals: None, pace: Pace::default() }
+        SnapshotRow {
+            as_of: DateTime::UNIX_EPOCH,
+            edition: SnapshotVersion::default(),
+            age,
+            totals: None,
+            pace: Throughput::default(),
+        }
     }
 
     #[tokio::test]
     async fn a_small_fleet_is_counted_while_one_waits_and_a_large_one_beside() {
         let requests = census(false);
         for (enrolled, age_ms, took_ms, verdict) in [
-            (4, 100, 2, Verdict::Tell),
-            (4, 300, 2, Verdict::Count),
-            (100_000, 900, 50, Verdict::Tell),
-            (100_000, 4_000, 500, Verdict::Tell),
-            (100_000, 6_000, 500, Verdict::TellAndCount),
-            (100_000, 9_000, 60_000, Verdict::Tell),
-            (100_000, 11_000, 60_000, Verdict::TellAndCount),
-            (100_000, 26_000, 500, Verdict::Count),
-            (100_000, -5, 500, Verdict::TellAndCount),
+            (4, 100, 2, SnapshotAction::Serve),
+            (4, 300, 2, SnapshotAction::Refresh),
+            (100_000, 900, 50, SnapshotAction::Serve),
+            (100_000, 4_000, 500, SnapshotAction::Serve),
+            (100_000, 6_000, 500, SnapshotAction::ServeAndRefresh),
+            (100_000, 9_000, 60_000, SnapshotAction::Serve),
+            (100_000, 11_000, 60_000, SnapshotAction::ServeAndRefresh),
+            (100_000, 26_000, 500, SnapshotAction::Refresh),
+            (100_000, -5, 500, SnapshotAction::ServeAndRefresh),
         ] {
             assert_eq!(requests.verdict(Some(&counted(enrolled, age_ms, took_ms))), verdict, "{enrolled} {age_ms}");
         }
-        assert_eq!(requests.verdict(None), Verdict::Count);
+        assert_eq!(requests.verdict(None), SnapshotAction::Refresh);
     }
 
     #[tokio::test]
     async fn what_was_changed_since_is_counted_again() {
-        let mark = |counted: Counted| Counted { age: Age { is_marked: true, ..counted.age }, ..counted };
-        assert_eq!(census(false).verdict(Some(&mark(counted(4, 1, 2)))), Verdict::Count);
-        assert_eq!(census(false).verdict(Some(&mark(counted(100_000, 1, 500)))), Verdict::TellAndCount);
+        let mark = |counted: SnapshotRow| SnapshotRow { age: Age { is_marked: true, ..counted.age }, ..counted };
+        assert_eq!(census(false).verdict(Some(&mark(counted(4, 1, 2)))), SnapshotAction::Refresh);
+        assert_eq!(census(false).verdict(Some(&mark(counted(100_000, 1, 500)))), SnapshotAction::ServeAndRefresh);
     }
 
     #[tokio::test]
     async fn a_person_is_not_told_what_is_being_counted_again() {
-        assert_eq!(census(true).verdict(Some(&counted(4, 1, 2))), Verdict::Count);
-        assert_eq!(census(true).verdict(Some(&counted(100_000, 6_000, 500))), Verdict::Count);
-        assert_eq!(census(true).verdict(Some(&counted(100_000, 900, 500))), Verdict::Tell);
+        assert_eq!(census(true).verdict(Some(&counted(4, 1, 2))), SnapshotAction::Refresh);
+        assert_eq!(census(true).verdict(Some(&counted(100_000, 6_000, 500))), SnapshotAction::Refresh);
+        assert_eq!(census(true).verdict(Some(&counted(100_000, 900, 500))), SnapshotAction::Serve);
     }
 }

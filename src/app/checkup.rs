@@ -14,10 +14,10 @@ use super::{
 use crate::{
     adapters::{
         postgres::enrol,
-        smtp::{Candidate, Rehearsal, SmtpMailer},
+        smtp::{Candidate, LoginTest, SmtpMailer},
     },
     domain::outcome::Outcome,
-    ports::Gate,
+    ports::SendPermit,
 };
 
 /// Tested at the same time: quick for a fleet, and less than any mail host minds.
@@ -27,8 +27,9 @@ const CHUNK: usize = 2_000;
 
 /// How a mailbox did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Checked)]
 #[serde(rename_all = "camelCase")]
-pub struct Checked {
+pub struct MailboxTestReport {
     pub email: String,
     pub smtp: String,
     pub ok: bool,
@@ -86,16 +87,16 @@ pub async fn candidates(pool: &PgPool, filter: &Filter) -> Result<Vec<Candidate>
 pub async fn check(
     mailer: Arc<SmtpMailer>,
     candidates: Vec<Candidate>,
-    progress: impl Fn(usize, &Checked),
-) -> Vec<Checked> {
+    progress: impl Fn(usize, &MailboxTestReport),
+) -> Vec<MailboxTestReport> {
     let lanes = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for (place, candidate) in candidates.into_iter().enumerate() {
         let (mailer, lanes) = (Arc::clone(&mailer), Arc::clone(&lanes));
         running.spawn(async move {
             let _lane = lanes.acquire().await.expect("the lanes are never closed");
-            let rehearsal = mailer.rehearse(&candidate, &Gate::always()).await;
-            (place, Checked::of(&candidate, rehearsal))
+            let rehearsal = mailer.test_login(&candidate, &SendPermit::always()).await;
+            (place, MailboxTestReport::of(&candidate, rehearsal))
         });
     }
     let mut done = BTreeMap::new();
@@ -107,15 +108,15 @@ pub async fn check(
     done.into_values().collect()
 }
 
-impl Checked {
-    fn of(candidate: &Candidate, rehearsal: Rehearsal) -> Checked {
-        let Rehearsal { steps, fault, last } = rehearsal;
+impl MailboxTestReport {
+    fn of(candidate: &Candidate, rehearsal: LoginTest) -> MailboxTestReport {
+        let LoginTest { steps, fault, last } = rehearsal;
         let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let passed = |step: crate::adapters::smtp::Step| {
             let ms = millis(step.took);
             Passed { step: step.step, code: step.code, text: step.text, ms }
         };
-        Checked {
+        MailboxTestReport {
             email: candidate.email.clone(),
             smtp: candidate.endpoint.to_string(),
             ok: fault.is_none(),
@@ -135,7 +136,7 @@ impl Failed {
             enhanced_code: reply.and_then(|reply| reply.enhanced_text()),
             text: outcome.note,
             ms,
-            advice: advice::on(outcome.reason, email),
+            advice: advice::advice_for(outcome.reason, email),
         }
     }
 }

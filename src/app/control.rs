@@ -12,10 +12,10 @@ use super::world;
 use crate::{
     adapters::{
         postgres::{Fenced, PostgresFence, PostgresOrders},
-        redis::RedisBell,
+        redis::RedisNotifier,
     },
     config::Settings,
-    ports::{Bell, Clock, Orders, PortError, Ring},
+    ports::{Bell, Clock, FleetControl, Notification, PortError},
 };
 
 /// Why an order was not given.
@@ -36,8 +36,9 @@ pub enum ControlError {
 
 /// What an order came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Ordered)]
 #[serde(rename_all = "camelCase")]
-pub struct Ordered {
+pub struct OrderResult {
     /// The order that stands now.
     pub running: bool,
     /// Whether it was another one before.
@@ -50,25 +51,25 @@ pub struct Ordered {
 }
 
 /// Gives orders.
-pub struct Control {
+pub struct FleetOrders {
     orders: PostgresOrders,
     fence: PostgresFence,
     bell: Arc<dyn Bell>,
 }
 
-impl Control {
+impl FleetOrders {
     /// Writes to `database` and rings through the Redis of the settings, which need not answer now.
-    pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<Control> {
+    pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<FleetOrders> {
         let pool = world::redis(settings, 1)?;
-        let bell = RedisBell::new(pool, &settings.redis_prefix, clock);
+        let bell = RedisNotifier::new(pool, &settings.redis_prefix, clock);
         let fence = PostgresFence::new(database.clone());
-        Ok(Control { orders: PostgresOrders::new(database), fence, bell: Arc::new(bell) })
+        Ok(FleetOrders { orders: PostgresOrders::new(database), fence, bell: Arc::new(bell) })
     }
 
     /// Lets the fleet send, or stops it. It stays so, also over a restart of everything, until the next order.
     ///
     /// Returns `SetBack` for a start while the database counts as set back.
-    pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<Ordered, ControlError> {
+    pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
         if running && let Some(sentence) = self.orders.set_back().await? {
             return Err(ControlError::SetBack(sentence));
         }
@@ -79,7 +80,7 @@ impl Control {
     /// Lets the fleet send again after `fence`.
     ///
     /// Returns `SetBack` if today is not closed for every mailbox.
-    pub async fn start_after_restore(&self, by: &str, now: DateTime<Utc>) -> Result<Ordered, ControlError> {
+    pub async fn start_after_restore(&self, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
         if !self.orders.start_fenced(by, now).await? {
             let unfenced = "today is not closed for every mailbox".to_owned();
             return Err(ControlError::SetBack(self.orders.set_back().await?.unwrap_or(unfenced)));
@@ -94,12 +95,12 @@ impl Control {
         Ok(fenced)
     }
 
-    async fn announce(&self, running: bool, changed: bool) -> Ordered {
-        let silent = self.bell.ring(Ring::Ordered).await.err().map(|error| {
+    async fn announce(&self, running: bool, changed: bool) -> OrderResult {
+        let silent = self.bell.ring(Notification::Ordered).await.err().map(|error| {
             tracing::warn!(%error, "the order stands, but the bell can't be rung");
             error.to_string()
         });
-        Ordered { running, changed, announced: silent.is_none(), silent }
+        OrderResult { running, changed, announced: silent.is_none(), silent }
     }
 
     /// Lets all workers plan at once.
@@ -109,6 +110,6 @@ impl Control {
         if !self.orders.running().await? {
             return Err(ControlError::Stopped);
         }
-        self.bell.ring(Ring::Trigger).await.map_err(ControlError::Silent)
+        self.bell.ring(Notification::Trigger).await.map_err(ControlError::Silent)
     }
 }

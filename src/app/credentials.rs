@@ -43,7 +43,7 @@ pub(super) async fn keep_fresh(
     }
     // Before the first look: the file may have changed since the pool was made.
     let mut used = SecretString::default();
-    while stop.run_until_cancelled(clock.pause(LOOK_EVERY)).await.is_some() {
+    while stop.run_until_cancelled(clock.sleep(LOOK_EVERY)).await.is_some() {
         let now = url.current();
         if now.expose_secret() == used.expose_secret() {
             continue;
@@ -64,7 +64,7 @@ pub(super) async fn watch(
     patience: Duration,
     stop: CancellationToken,
 ) -> Option<Server> {
-    while stop.run_until_cancelled(clock.pause(LOOK_EVERY.min(patience))).await.is_some() {
+    while stop.run_until_cancelled(clock.sleep(LOOK_EVERY.min(patience))).await.is_some() {
         if let Some(server) = liveness.access.overdue_server(patience) {
             tracing::error!(%server, "credentials refused for too long: stopping");
             stop.cancel();

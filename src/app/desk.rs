@@ -8,10 +8,11 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::{
-    admin_token::AdminToken, capacity::CapacityCache, census::Census, control::Control, overview::Sources, world,
+    admin_token::AdminToken, capacity::CapacityCache, census::SnapshotCache, control::FleetOrders, overview::Sources,
+    world,
 };
 use crate::{
-    adapters::{postgres::pool, redis::RedisLookout, seal::Sealer, smtp::SmtpMailer},
+    adapters::{postgres::pool, redis::RedisObserver, seal::Sealer, smtp::SmtpMailer},
     config::Settings,
     domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters},
@@ -22,11 +23,11 @@ use crate::{
 const CONNECTIONS: u32 = 4;
 
 /// What requests are answered from.
-pub struct Desk {
+pub struct Services {
     pub settings: Arc<Settings>,
     pub database: PgPool,
     /// What is told of many mailboxes.
-    pub census: Census,
+    pub census: SnapshotCache,
     /// Caps that cannot carry the enrolled mailboxes.
     pub capacity: CapacityCache,
     pub clock: Arc<dyn Clock>,
@@ -36,9 +37,9 @@ pub struct Desk {
     /// The worker of this process.
     pub worker: WorkerId,
     /// Who lives and who leads.
-    pub lookout: RedisLookout,
+    pub lookout: RedisObserver,
     /// Gives orders to the fleet.
-    pub control: Control,
+    pub control: FleetOrders,
     /// Seals the passwords that come in.
     pub sealer: Arc<Sealer>,
     /// Tries mailboxes out, and sends codes.
@@ -49,27 +50,27 @@ pub struct Desk {
     pub admin_token: AdminToken,
 }
 
-impl Desk {
+impl Services {
     /// Makes a desk. Connects to nothing yet.
     pub fn new(
         settings: &Settings,
         worker: WorkerId,
         clock: Arc<dyn Clock>,
         liveness: Arc<Liveness>,
-    ) -> anyhow::Result<Desk> {
+    ) -> anyhow::Result<Services> {
         let redis = world::redis(settings, CONNECTIONS as usize)?;
         let database = pool::for_requests(settings.require_database()?, CONNECTIONS)?;
         let sealer = Arc::new(Sealer::new(settings.require_master_key()?.expose()));
         let mailer = SmtpMailer::new(world::smtp(settings), sealer.clone(), Arc::clone(&clock))?;
-        Ok(Desk {
-            control: Control::new(settings, database.clone(), Arc::clone(&clock))?,
+        Ok(Services {
+            control: FleetOrders::new(settings, database.clone(), Arc::clone(&clock))?,
             mailer: Arc::new(mailer),
             sealer,
             meters: SharedMeters::default(),
             worker,
             caps: Arc::new(world::limited_caps(settings, redis.clone(), &clock)?),
-            lookout: RedisLookout::new(redis, &settings.redis_prefix),
-            census: Census::for_requests(database.clone(), settings.mailbox_cooldown_max),
+            lookout: RedisObserver::new(redis, &settings.redis_prefix),
+            census: SnapshotCache::for_requests(database.clone(), settings.mailbox_cooldown_max),
             capacity: CapacityCache::default(),
             database,
             admin_token: AdminToken::new(settings),
@@ -81,7 +82,7 @@ impl Desk {
 
     /// What the views of the fleet are read from.
     pub fn sources(&self) -> Sources<'_> {
-        let Desk { database, census, capacity, lookout, settings, worker, .. } = self;
+        let Services { database, census, capacity, lookout, settings, worker, .. } = self;
         let machine = self.clock.machine();
         Sources { pool: database, census, lookout, settings, capacity, machine, worker: &worker.0 }
     }

@@ -17,8 +17,8 @@ use chrono::TimeDelta;
 use sqlx::PgPool;
 
 use crate::{
-    adapters::postgres::view::{self, Edition},
-    domain::directory::Directory,
+    adapters::postgres::view::{self, SnapshotVersion},
+    domain::directory::AddressIndex,
 };
 
 /// A copy that is older than the last census by no more than this is told while the next is taken: by then two or three
@@ -28,40 +28,40 @@ const HOLDS: TimeDelta = TimeDelta::seconds(30);
 const ROUNDS: u32 = 60;
 
 /// The copy, and whoever takes the next one.
-pub(super) struct Directories {
+pub(super) struct AddressCache {
     pool: PgPool,
-    kept: Arc<Mutex<Option<Kept>>>,
+    kept: Arc<Mutex<Option<CachedIndex>>>,
     /// One is enough, also when fifty requests find that it is time.
     taking: Arc<tokio::sync::Mutex<()>>,
 }
 
-struct Kept {
-    edition: Edition,
+struct CachedIndex {
+    edition: SnapshotVersion,
     /// None where what Postgres has can't be kept so.
-    directory: Option<Arc<Directory>>,
+    directory: Option<Arc<AddressIndex>>,
     rounds: u32,
 }
 
 /// What to do about the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum CacheAction {
     Tell,
     TellAndTake,
     AskAndTake,
 }
 
-impl Directories {
-    pub(super) fn new(pool: PgPool) -> Directories {
-        Directories { pool, kept: Arc::default(), taking: Arc::default() }
+impl AddressCache {
+    pub(super) fn new(pool: PgPool) -> AddressCache {
+        AddressCache { pool, kept: Arc::default(), taking: Arc::default() }
     }
 
     /// Returns the addresses as they were at `edition`, or later; none where they have to be looked for in Postgres.
-    pub(super) fn at(&self, edition: Edition) -> Option<Arc<Directory>> {
+    pub(super) fn at(&self, edition: SnapshotVersion) -> Option<Arc<AddressIndex>> {
         let (verdict, directory) = self.look(edition);
-        if verdict != Verdict::Tell {
+        if verdict != CacheAction::Tell {
             self.take_beside();
         }
-        directory.filter(|_| verdict != Verdict::AskAndTake)
+        directory.filter(|_| verdict != CacheAction::AskAndTake)
     }
 
     /// Gives up what nobody looks into any more; called at each round of the census.
@@ -71,9 +71,9 @@ impl Directories {
         kept.take_if(|kept| kept.rounds > ROUNDS);
     }
 
-    fn look(&self, edition: Edition) -> (Verdict, Option<Arc<Directory>>) {
+    fn look(&self, edition: SnapshotVersion) -> (CacheAction, Option<Arc<AddressIndex>>) {
         match &mut *locked(&self.kept) {
-            None => (Verdict::AskAndTake, None),
+            None => (CacheAction::AskAndTake, None),
             Some(kept) => {
                 kept.rounds = 0;
                 (verdict(kept.edition, edition), kept.directory.clone())
@@ -87,7 +87,7 @@ impl Directories {
         let (pool, shelf) = (self.pool.clone(), Arc::clone(&self.kept));
         tokio::spawn(async move {
             match view::directory(&pool).await {
-                Ok(taken) => *locked(&shelf) = taken.map(Kept::of),
+                Ok(taken) => *locked(&shelf) = taken.map(CachedIndex::of),
                 Err(error) => tracing::warn!(%error, "the addresses can't be read: they are looked for in Postgres"),
             }
             drop(turn);
@@ -95,23 +95,23 @@ impl Directories {
     }
 }
 
-impl Kept {
-    fn of((edition, directory): (Edition, Option<Directory>)) -> Kept {
-        Kept { edition, directory: directory.map(Arc::new), rounds: 0 }
+impl CachedIndex {
+    fn of((edition, directory): (SnapshotVersion, Option<AddressIndex>)) -> CachedIndex {
+        CachedIndex { edition, directory: directory.map(Arc::new), rounds: 0 }
     }
 }
 
 /// A change that is told later than the one after which the copy was taken may be missing in it.
-fn verdict(kept: Edition, asked: Edition) -> Verdict {
+fn verdict(kept: SnapshotVersion, asked: SnapshotVersion) -> CacheAction {
     let late = asked.taken_at - kept.taken_at;
     match () {
-        () if asked.marked_at > kept.marked_at || late > HOLDS => Verdict::AskAndTake,
-        () if late > TimeDelta::zero() => Verdict::TellAndTake,
-        () => Verdict::Tell,
+        () if asked.marked_at > kept.marked_at || late > HOLDS => CacheAction::AskAndTake,
+        () if late > TimeDelta::zero() => CacheAction::TellAndTake,
+        () => CacheAction::Tell,
     }
 }
 
-fn locked(kept: &Mutex<Option<Kept>>) -> MutexGuard<'_, Option<Kept>> {
+fn locked(kept: &Mutex<Option<CachedIndex>>) -> MutexGuard<'_, Option<CachedIndex>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -121,24 +121,24 @@ mod tests {
 
     use super::*;
 
-    fn edition(taken: i64, marked: Option<i64>) -> Edition {
+    fn edition(taken: i64, marked: Option<i64>) -> SnapshotVersion {
         let at = |second| DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
-        Edition { taken_at: at(taken), marked_at: marked.map(at) }
+        SnapshotVersion { taken_at: at(taken), marked_at: marked.map(at) }
     }
 
     #[test]
     fn a_copy_is_told_unless_somebody_changed_a_mailbox_since_or_it_is_old() {
         let kept = edition(100, Some(90));
         for (asked, expected) in [
-            (kept, Verdict::Tell),
-            (edition(95, None), Verdict::Tell),
-            (edition(101, Some(90)), Verdict::TellAndTake),
-            (edition(131, Some(90)), Verdict::AskAndTake),
-            (edition(100, Some(91)), Verdict::AskAndTake),
-            (edition(101, Some(91)), Verdict::AskAndTake),
+            (kept, CacheAction::Tell),
+            (edition(95, None), CacheAction::Tell),
+            (edition(101, Some(90)), CacheAction::TellAndTake),
+            (edition(131, Some(90)), CacheAction::AskAndTake),
+            (edition(100, Some(91)), CacheAction::AskAndTake),
+            (edition(101, Some(91)), CacheAction::AskAndTake),
         ] {
             assert_eq!(verdict(kept, asked), expected, "{asked:?}");
         }
-        assert_eq!(verdict(edition(100, None), edition(100, Some(1))), Verdict::AskAndTake);
+        assert_eq!(verdict(edition(100, None), edition(100, Some(1))), CacheAction::AskAndTake);
     }
 }

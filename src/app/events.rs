@@ -55,7 +55,7 @@ const WORDS: &[(&str, &str)] = &[
 const SILENT: [&str; 1] = [super::standing::OPERATOR];
 
 /// Returns what happened, in one line without the time: to whom, what, why.
-pub fn in_words(event: &Event) -> String {
+pub fn describe(event: &Event) -> String {
     let words = WORDS.iter().find(|(kind, _)| *kind == event.kind).map_or(event.kind.as_str(), |(_, words)| words);
     let whose = event.mailbox.as_deref().or(event.user.as_deref());
     let mut text = whose.map_or_else(String::new, |whose| format!("{whose}: "));
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn an_event_says_whom_what_and_why() {
-        assert_eq!(in_words(&event("mailbox-paused", "operator", "")), "a@x.org: paused by the operator");
+        assert_eq!(describe(&event("mailbox-paused", "operator", "")), "a@x.org: paused by the operator");
         assert_eq!(
-            in_words(&event("sender-paused", "sender-rate", "until 10:00")),
+            describe(&event("sender-paused", "sender-rate", "until 10:00")),
             "a@x.org: stopped sending for a while (sender-rate), until 10:00"
         );
-        assert_eq!(in_words(&event("something-new", "why", "")), "a@x.org: something-new (why)");
+        assert_eq!(describe(&event("something-new", "why", "")), "a@x.org: something-new (why)");
     }
 }

@@ -1,10 +1,10 @@
 //! All metrics in Prometheus' text format, as `/metrics` tells them and as they are pushed.
 
-use super::{desk::Desk, overview::fleet_gauges};
+use super::{desk::Services, overview::fleet_gauges};
 use crate::observe::fleet;
 
 /// What concerns the fleet; nothing while Postgres is away, because what the process counts is what one wants to see then.
-pub async fn fleet(desk: &Desk) -> String {
+pub async fn fleet(desk: &Services) -> String {
     let gauges = async {
         let short = desk.capacity.short(&desk.database, &desk.settings, desk.clock.machine()).await?;
         fleet_gauges(&desk.database, &desk.census, &desk.settings, short, desk.clock.now()).await
@@ -19,6 +19,6 @@ pub async fn fleet(desk: &Desk) -> String {
 }
 
 /// What this process counts, where that is wanted.
-pub fn process(desk: &Desk) -> String {
+pub fn process(desk: &Services) -> String {
     if desk.settings.enable_detailed_metrics { desk.meters.text() } else { String::new() }
 }

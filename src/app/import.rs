@@ -29,9 +29,9 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub(super) use self::kept::Kept;
+pub(super) use self::kept::StoredPassword;
 pub use self::{
-    by::By,
+    by::EnrolmentCommand,
     owner::Owner,
     report::{Changed, ImportReport},
 };
@@ -44,7 +44,7 @@ use super::census;
 use crate::{
     adapters::{
         postgres::{
-            enrol::{self, Entry, Event, Stored},
+            enrol::{self, Event, MailboxWrite, StoredMailbox},
             keyring::{self, KeyringError},
             plan_requests, transaction, view,
         },
@@ -52,7 +52,7 @@ use crate::{
     },
     config::Settings,
     domain::{
-        enrolment::{Fault, Faults, Row, Rules},
+        enrolment::{EnrolmentError, Faults, Row, Rules},
         id::{MailboxId, UserId},
     },
 };
@@ -123,7 +123,7 @@ pub async fn import_for(
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
     let file = off_runtime(|| File::read(csv)).map_err(ImportError::Unreadable)?;
-    write_in(pool, sealer, rules, file, (By::Import, owner), options).await
+    write_in(pool, sealer, rules, file, (EnrolmentCommand::Import, owner), options).await
 }
 
 /// Enrols or changes the mailboxes that the flags of a command speak of, by the same rules as a file's. In `faults` comes
@@ -132,8 +132,8 @@ pub async fn enrol(
     pool: &PgPool,
     sealer: &Sealer,
     rules: &Rules,
-    (rows, faults): (Vec<Row>, Vec<Fault>),
-    by: By,
+    (rows, faults): (Vec<Row>, Vec<EnrolmentError>),
+    by: EnrolmentCommand,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
     enrol_for(pool, sealer, rules, (rows, faults), by, None, options).await
@@ -144,8 +144,8 @@ pub async fn enrol_for(
     pool: &PgPool,
     sealer: &Sealer,
     rules: &Rules,
-    (rows, faults): (Vec<Row>, Vec<Fault>),
-    by: By,
+    (rows, faults): (Vec<Row>, Vec<EnrolmentError>),
+    by: EnrolmentCommand,
     owner: Option<&Owner>,
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
@@ -157,7 +157,7 @@ async fn write_in(
     sealer: &Sealer,
     rules: &Rules,
     mut file: File,
-    (by, owner): (By, Option<&Owner>),
+    (by, owner): (EnrolmentCommand, Option<&Owner>),
     options: &Options<'_>,
 ) -> Result<ImportReport, ImportError> {
     let mut transaction = transaction::begin(pool).await?;
@@ -192,8 +192,8 @@ async fn write_in(
 }
 
 /// What an admin enrols is verified by that; a changed setting verifies nothing.
-fn verified_by(by: By, owner: Option<&Owner>) -> Option<&'static str> {
-    (owner.is_none() && by != By::Set).then_some("admin")
+fn verified_by(by: EnrolmentCommand, owner: Option<&Owner>) -> Option<&'static str> {
+    (owner.is_none() && by != EnrolmentCommand::Set).then_some("admin")
 }
 
 /// Runs `work`, which may take seconds, so that the tasks of this thread of the runtime go on elsewhere meanwhile. A runtime
@@ -210,10 +210,10 @@ pub fn check_first(rules: &Rules, csv: impl Read) -> Result<(), ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
     // Nothing is stored, so nothing is opened: any key does.
     let sealer = Sealer::new(&rand::random());
-    Plan::of(file, &mut HashMap::new(), rules, &sealer, By::Import).map(drop).map_err(ImportError::Faults)
+    Plan::of(file, &mut HashMap::new(), rules, &sealer, EnrolmentCommand::Import).map(drop).map_err(ImportError::Faults)
 }
 
-async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, Stored>, sqlx::Error> {
+async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, StoredMailbox>, sqlx::Error> {
     let keys: Vec<String> = file.rows.iter().map(|row| row.key()).collect();
     let mut stored = HashMap::new();
     for chunk in keys.chunks(CHUNK) {
@@ -228,7 +228,7 @@ async fn write(
     plan: Plan,
     sealer: &Sealer,
     (shards, verified_by): (u16, Option<&'static str>),
-    by: By,
+    by: EnrolmentCommand,
     options: &Options<'_>,
 ) -> Result<Vec<String>, sqlx::Error> {
     let (users, created) = users(connection, &plan, by, options.now).await?;
@@ -238,7 +238,7 @@ async fn write(
     let mut new: Vec<_> = new_ids.iter().copied().zip(&plan.new).collect();
     while !new.is_empty() {
         let rest = new.split_off(CHUNK.min(new.len()));
-        let entries: Vec<Entry> =
+        let entries: Vec<MailboxWrite> =
             new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer, verified_by)).collect();
         enrol::insert(connection, &entries, shards, options.now).await?;
         let events: Vec<Event> =
@@ -262,7 +262,7 @@ async fn write(
 async fn users(
     connection: &mut PgConnection,
     plan: &Plan,
-    by: By,
+    by: EnrolmentCommand,
     now: DateTime<Utc>,
 ) -> Result<(HashMap<String, UserId>, Vec<String>), sqlx::Error> {
     let (users, created) = enrol::users(connection, &plan.users()).await?;
@@ -282,13 +282,13 @@ async fn users(
 
 async fn change(
     connection: &mut PgConnection,
-    chunk: &[(Stored, Planned)],
+    chunk: &[(StoredMailbox, Planned)],
     (users, verified_by): (&HashMap<String, UserId>, Option<&'static str>),
     sealer: &Sealer,
-    by: By,
+    by: EnrolmentCommand,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let entries: Vec<Entry> =
+    let entries: Vec<MailboxWrite> =
         chunk.iter().map(|(stored, planned)| planned.entry(stored.id, users, sealer, verified_by)).collect();
     let reactivated = enrol::update(connection, &entries, now).await?;
     let mut events = Vec::new();
@@ -302,6 +302,6 @@ async fn change(
     enrol::record(connection, &events, now).await
 }
 
-fn event(kind: &'static str, entry: &Entry, by: By, detail: String) -> Event {
+fn event(kind: &'static str, entry: &MailboxWrite, by: EnrolmentCommand, detail: String) -> Event {
     Event { kind, mailbox: Some(entry.id), user: Some(entry.user), reason: by.as_str().to_owned(), detail }
 }

@@ -34,7 +34,7 @@ impl<F: Fn() -> Option<MasterKey>> KeyWatch<F> {
     /// database that does not answer says nothing about the key.
     pub(super) async fn run(self, clock: Arc<dyn Clock>, every: Duration, stop: CancellationToken) -> bool {
         let mut misses = 0;
-        while stop.run_until_cancelled(clock.pause(every)).await.is_some() {
+        while stop.run_until_cancelled(clock.sleep(every)).await.is_some() {
             let key = self.sealer.key_id();
             match stop.run_until_cancelled(self.holds(key)).await {
                 Some(Some(false)) => {}

@@ -23,7 +23,7 @@ use sqlx::PgPool;
 use thiserror::Error;
 
 pub use self::report::{LeftOut, LegacyReport, Logs, Texts, Unreadable, Users};
-use super::import::{By, ImportError, ImportReport, Options as Enrolling, enrol};
+use super::import::{EnrolmentCommand, ImportError, ImportReport, Options as Enrolling, enrol};
 use crate::{
     adapters::{
         postgres::{
@@ -85,7 +85,8 @@ pub async fn import(
     let accounts = accounts::read(&rows, &owners, rules, options.now, &mut report.unreadable);
     let accounts = accounts.resolve(pool, sealer, rules, &mut report.unreadable).await?;
     let enrolling = Enrolling { now: options.now, dry_run: options.dry_run, progress: &|_, _| {} };
-    report.mailboxes = enrol(pool, sealer, rules, (accounts.rows, Vec::new()), By::Import, &enrolling).await?;
+    report.mailboxes =
+        enrol(pool, sealer, rules, (accounts.rows, Vec::new()), EnrolmentCommand::Import, &enrolling).await?;
     report.ramps = ramps(pool, &accounts.ramps, &report.mailboxes, options).await?;
     report.logs = past::copy(pool, &mut old, &accounts.addresses, rules, options, &mut report).await?;
     report.templates = texts::copy(pool, &mut old, options, &mut report).await?;
@@ -136,7 +137,7 @@ async fn ramps(
         kind: "mailbox-changed",
         mailbox: Some(MailboxId(*mailbox)),
         user: Some(UserId(*user)),
-        reason: By::Import.as_str().to_owned(),
+        reason: EnrolmentCommand::Import.as_str().to_owned(),
         detail: format!("grown {days}, as in the older system"),
     };
     stored::record(&mut transaction, &grown.iter().map(event).collect::<Vec<_>>(), options.now).await?;

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::Desk,
+    desk::Services,
     serve::{self, Listeners},
     world,
 };
@@ -25,12 +25,12 @@ use crate::{
     },
     config::Settings,
     local::{
-        home::{FoundKey, Home, Running, install_key, kept_keys, prepared_key},
-        servers::{Durability, PrivatePostgres, PrivateRedis, end_orphans, keep_up},
+        home::{DataDir, FoundKey, RunningServers, install_key, kept_keys, prepared_key},
+        servers::{Durability, PrivatePostgres, PrivateRedis, restart_on_exit, stop_leftovers},
     },
     observe::telemetry::Telemetry,
     ports::{Clock, Entropy},
-    worker::Report,
+    worker::DrainReport,
 };
 
 /// Running servers with what they hold, and the settings that name them.
@@ -42,17 +42,17 @@ pub struct Local {
     redis: PrivateRedis,
     postgres: PrivatePostgres,
     /// Last, so that the lock outlives the servers.
-    home: Home,
+    home: DataDir,
 }
 
 impl Local {
     /// Starts the servers in `home` and brings the database to this release. `settings` name no servers yet.
-    pub async fn start(home: Home, mut settings: Settings, now: DateTime<Utc>) -> anyhow::Result<Local> {
+    pub async fn start(home: DataDir, mut settings: Settings, now: DateTime<Utc>) -> anyhow::Result<Local> {
         let key = match &settings.master_key {
             Some(_) => None,
             None => Some(home.master_key()?),
         };
-        end_orphans(&home).await?;
+        stop_leftovers(&home).await?;
         let postgres = PrivatePostgres::start(home.path(), Durability::Durable).await?;
         let redis = PrivateRedis::start(home.path()).await?;
         settings.database_url = Some(postgres.url().into());
@@ -69,14 +69,14 @@ impl Local {
     }
 
     /// Where the servers are.
-    pub fn addresses(&self) -> Running {
+    pub fn addresses(&self) -> RunningServers {
         let (database_url, redis_url) = (self.postgres.url().to_owned(), self.redis.url());
-        Running { pid: std::process::id(), database_url, redis_url }
+        RunningServers { pid: std::process::id(), database_url, redis_url }
     }
 
     /// Starts servers again that have ended, for as long as this is awaited.
     pub async fn keep_up(&mut self) -> Infallible {
-        keep_up(&mut self.postgres, &mut self.redis).await
+        restart_on_exit(&mut self.postgres, &mut self.redis).await
     }
 
     /// The settings with the servers and the key in them.
@@ -120,15 +120,15 @@ impl Local {
         entropy: Arc<dyn Entropy>,
         answer: F,
         stop: CancellationToken,
-    ) -> anyhow::Result<Report>
+    ) -> anyhow::Result<DrainReport>
     where
-        F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+        F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
         Answering: Future<Output = ()> + Send + 'static,
     {
         tokio::select! {
             biased;
             report = serve::serve(&self.settings, telemetry, clock, entropy, answer, stop) => report,
-            never = keep_up(&mut self.postgres, &mut self.redis) => match never {},
+            never = restart_on_exit(&mut self.postgres, &mut self.redis) => match never {},
         }
     }
 

@@ -30,11 +30,11 @@ pub(super) fn metered(ports: Ports, meters: &SharedMeters, liveness: &Arc<Livene
     let meter =
         || Meter { meters: Arc::clone(meters), liveness: Arc::clone(liveness), clock: Arc::clone(&ports.clock) };
     Ports {
-        caps: Arc::new(caps::Metered { inner: Arc::clone(&ports.caps), meter: meter() }),
-        ledger: Arc::new(ledger::Metered { inner: Arc::clone(&ports.ledger), meter: meter() }),
-        mailboxes: Arc::new(mailboxes::Metered::new(Arc::clone(&ports.mailboxes), meter(), interval)),
-        mailer: Arc::new(mailer::Metered { inner: Arc::clone(&ports.mailer), meter: meter() }),
-        members: Arc::new(members::Metered { inner: Arc::clone(&ports.members), meter: meter() }),
+        caps: Arc::new(caps::InstrumentedCaps { inner: Arc::clone(&ports.caps), meter: meter() }),
+        ledger: Arc::new(ledger::InstrumentedLedger { inner: Arc::clone(&ports.ledger), meter: meter() }),
+        mailboxes: Arc::new(mailboxes::InstrumentedPlanningStore::new(Arc::clone(&ports.mailboxes), meter(), interval)),
+        mailer: Arc::new(mailer::InstrumentedMailer { inner: Arc::clone(&ports.mailer), meter: meter() }),
+        members: Arc::new(members::InstrumentedMembership { inner: Arc::clone(&ports.members), meter: meter() }),
         leases: Arc::new(members::MeteredLeases { inner: Arc::clone(&ports.leases), meter: meter() }),
         ..ports
     }

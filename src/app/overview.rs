@@ -15,9 +15,9 @@ mod troubles;
 
 pub use self::{
     control::{ControlStatus, LookError, Sources, control_status},
-    day::{DayCurve, Reached, day_curve},
+    day::{CurvePoint, DayCurve, day_curve},
     fleet::{FleetStatus, READ_ONLY, SlowHost, fleet_status},
-    found::{Looked, quotas_found},
+    found::{QuotaSearch, quotas_found},
     gauges::fleet_gauges,
     mailbox::{
         DayStatus, MailboxDetail, MailboxStatus, mailbox_detail, mailbox_detail_of, mailbox_id, mailbox_page,

@@ -12,7 +12,7 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is anything else than an error that `passes`.
-pub(super) async fn until_there<T, E: Display>(
+pub(super) async fn wait_until_available<T, E: Display>(
     clock: &dyn Clock,
     server: &'static str,
     passes: impl Fn(&E) -> bool,
@@ -35,7 +35,7 @@ pub(super) async fn until_there<T, E: Display>(
                 return answer;
             }
         }
-        clock.pause(rest).await;
+        clock.sleep(rest).await;
         rest = (rest * 2).min(LONGEST_REST);
     }
 }
@@ -55,7 +55,7 @@ mod tests {
             asked.set(asked.get() + 1);
             if clock.machine().0 < Duration::from_secs(3600) { Err("away") } else { Ok(()) }
         };
-        until_there(&clock, "it", |_| true, ask).await.unwrap();
+        wait_until_available(&clock, "it", |_| true, ask).await.unwrap();
         assert!(clock.machine().0 <= Duration::from_secs(3600) + LONGEST_REST);
         assert!((360..370).contains(&asked.get()), "{}", asked.get());
     }
@@ -63,7 +63,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_will_not_pass_is_not_waited_for() {
         let clock = VirtualClock::starting_at(Default::default());
-        let refused: Result<(), &str> = until_there(&clock, "it", |_| false, async || Err("no")).await;
+        let refused: Result<(), &str> = wait_until_available(&clock, "it", |_| false, async || Err("no")).await;
         assert_eq!((refused, clock.machine().0), (Err("no"), Duration::ZERO));
     }
 }

@@ -9,13 +9,13 @@ use thiserror::Error;
 
 use super::{
     census,
-    standing::{self, Freed, OPERATOR},
+    standing::{self, EndedPause, OPERATOR},
 };
 pub use crate::adapters::postgres::standing::{StandingPause, standing_pauses};
 use crate::{
     adapters::postgres::{
         plan_requests,
-        standing::{Held, held, release},
+        standing::{ActivePause, held, release},
         transaction,
     },
     domain::id::UserId,
@@ -52,14 +52,15 @@ pub async fn end(
     owner: Option<UserId>,
     wanted: &PauseKey,
     now: DateTime<Utc>,
-) -> Result<Vec<Freed>, EndError> {
+) -> Result<Vec<EndedPause>, EndError> {
     let key = wanted.key.trim().trim_end_matches('.').to_lowercase();
     let (host, domain) = if wanted.scope == "host" { (Some(key.as_str()), None) } else { (None, Some(key.as_str())) };
     let mut transaction = transaction::begin(pool).await?;
     let found = held(&mut transaction, host, domain, now).await?;
-    let is_meant = |held: &Held| wanted.user.as_ref().is_none_or(|user| is_of(held, user));
-    let is_theirs = |held: &Held| owner.is_none_or(|owner| held.user_id == Some(owner.0));
-    let (theirs, others): (Vec<Held>, Vec<Held>) = found.into_iter().filter(is_meant).partition(is_theirs);
+    let is_meant = |held: &ActivePause| wanted.user.as_ref().is_none_or(|user| is_of(held, user));
+    let is_theirs = |held: &ActivePause| owner.is_none_or(|owner| held.user_id == Some(owner.0));
+    let (theirs, others): (Vec<ActivePause>, Vec<ActivePause>) =
+        found.into_iter().filter(is_meant).partition(is_theirs);
     if theirs.is_empty() {
         let is_common = others.iter().any(|held| held.user_id.is_none());
         return Err(if is_common { EndError::Common } else { EndError::Unknown });
@@ -69,9 +70,9 @@ pub async fn end(
     plan_requests::request(&mut transaction, &able).await?;
     transaction.commit().await?;
     census::mark(pool).await;
-    Ok(ended.into_iter().map(Freed::of).collect())
+    Ok(ended.into_iter().map(EndedPause::of).collect())
 }
 
-fn is_of(held: &Held, user: &str) -> bool {
+fn is_of(held: &ActivePause, user: &str) -> bool {
     held.user.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(user.trim()))
 }

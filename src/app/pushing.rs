@@ -8,26 +8,26 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{desk::Desk, exposition};
-use crate::observe::telemetry::{FAREWELL, Push};
+use super::{desk::Services, exposition};
+use crate::observe::telemetry::{Push, SHUTDOWN_TIMEOUT};
 
 /// Pushes until `stop` is cancelled, and once more then.
-pub(super) async fn keep_pushing(desk: Arc<Desk>, push: Arc<Push>, stop: CancellationToken) {
+pub(super) async fn keep_pushing(desk: Arc<Services>, push: Arc<Push>, stop: CancellationToken) {
     let mut told_fleet = false;
-    while stop.run_until_cancelled(desk.clock.pause(push.every)).await.is_some() {
+    while stop.run_until_cancelled(desk.clock.sleep(push.every)).await.is_some() {
         let pushing = pushed(&desk, &push, told_fleet);
         match stop.run_until_cancelled(pushing).await {
             Some(leads) => told_fleet = leads,
             None => break,
         }
     }
-    if tokio::time::timeout(FAREWELL, pushed(&desk, &push, told_fleet)).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, pushed(&desk, &push, told_fleet)).await.is_err() {
         tracing::warn!("the last metrics were not exported: the collector does not answer");
     }
 }
 
 /// Pushes once. Returns whether the fleet was told of.
-async fn pushed(desk: &Desk, push: &Push, told_fleet: bool) -> bool {
+async fn pushed(desk: &Services, push: &Push, told_fleet: bool) -> bool {
     let leads = desk.meters.leader.get() == 1;
     let mut text = String::new();
     if leads {

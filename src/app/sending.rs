@@ -9,13 +9,13 @@ use tokio::{
 };
 
 /// A running thread. Ends when dropped, and what is left of its tasks with it.
-pub(super) struct SendingThread {
+pub(super) struct SendRuntime {
     handle: Handle,
     _alive: oneshot::Sender<()>,
 }
 
-impl SendingThread {
-    pub(super) fn start() -> io::Result<SendingThread> {
+impl SendRuntime {
+    pub(super) fn start() -> io::Result<SendRuntime> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
@@ -23,7 +23,7 @@ impl SendingThread {
             // An error is the end that is waited for.
             let _ = runtime.block_on(gone);
         })?;
-        Ok(SendingThread { handle, _alive: alive })
+        Ok(SendRuntime { handle, _alive: alive })
     }
 
     /// Where to spawn.
@@ -38,7 +38,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_spawned_there_runs_there_and_ends_with_it() {
-        let sending = SendingThread::start().unwrap();
+        let sending = SendRuntime::start().unwrap();
         let name = sending.handle().spawn(async { thread::current().name().map(str::to_owned) });
         assert_eq!(name.await.unwrap().as_deref(), Some("sending"));
         let endless = sending.handle().spawn(std::future::pending::<()>());

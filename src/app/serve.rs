@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    capacity::CapacityWatch, credentials, desk::Desk, keywatch::KeyWatch, metered::metered, pushing,
-    sending::SendingThread, templates, world,
+    capacity::CapacityWatch, credentials, desk::Services, keywatch::KeyWatch, metered::metered, pushing,
+    sending::SendRuntime, templates, world,
 };
 use crate::{
     adapters::{
@@ -19,7 +19,7 @@ use crate::{
     domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters, telemetry::Telemetry},
     ports::{Clock, Entropy},
-    worker::{Report, Worker},
+    worker::{DrainReport, Worker},
 };
 
 /// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
@@ -58,9 +58,9 @@ pub async fn serve<F, Answering>(
     entropy: Arc<dyn Entropy>,
     answer: F,
     stop: CancellationToken,
-) -> anyhow::Result<Report>
+) -> anyhow::Result<DrainReport>
 where
-    F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+    F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
     Answering: Future<Output = ()> + Send + 'static,
 {
     serve_for(settings, telemetry, clock, entropy, answer, credentials::PATIENCE, stop).await
@@ -75,9 +75,9 @@ pub async fn serve_for<F, Answering>(
     answer: F,
     patience: Duration,
     stop: CancellationToken,
-) -> anyhow::Result<Report>
+) -> anyhow::Result<DrainReport>
 where
-    F: FnOnce(Listeners, Arc<Desk>, CancellationToken) -> Answering,
+    F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
     Answering: Future<Output = ()> + Send + 'static,
 {
     settings.require_all()?;
@@ -85,7 +85,7 @@ where
     tracing::info!(address = %listeners.api.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
     let name = world::worker_name(settings);
-    let desk = Desk::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
+    let desk = Services::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let meters = SharedMeters::clone(&desk.meters);
     let (sealer, database) = (Arc::clone(&desk.sealer), desk.database.clone());
     let desk = Arc::new(desk);
@@ -114,14 +114,14 @@ async fn work(
     (liveness, meters, sealer): (Arc<Liveness>, SharedMeters, Arc<Sealer>),
     patience: Duration,
     stop: CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<DrainReport> {
     // So that ending here by itself stops nothing else of the caller's.
     let stop = stop.child_token();
     let ports =
         stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy, Arc::clone(&sealer))).await;
     let Some(ports) = ports else {
         tracing::info!("stopped before the worker had started");
-        return Ok(Report::default());
+        return Ok(DrainReport::default());
     };
     let (ports, database) = ports?;
     let texts = templates::texts(settings, &database).await?;
@@ -137,7 +137,7 @@ async fn work(
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
     let named = name.clone();
     let worker = world::worker_settings(settings, name, fleet);
-    let sending = SendingThread::start().context("no thread to send on")?;
+    let sending = SendRuntime::start().context("no thread to send on")?;
     let worker = Worker::new(metered(ports, &meters, &liveness, settings.cron_interval), worker, Arc::clone(&liveness))
         .with_texts(texts)
         .with_lanes_on(sending.handle());
@@ -152,7 +152,7 @@ async fn work(
     tokio::select! {
         biased;
         () = database.close() => {}
-        () = clock.pause(GOODBYE) => tracing::warn!("a statement is still running on Postgres: not waiting for it"),
+        () = clock.sleep(GOODBYE) => tracing::warn!("a statement is still running on Postgres: not waiting for it"),
     }
     let report = report?;
     if rotated {

@@ -11,7 +11,7 @@ use crate::{
         redis::RedisMembers,
     },
     config::Settings,
-    ports::Members,
+    ports::MembershipStore,
 };
 
 /// Refuses while workers of this fleet beat in Redis and the database has another number of shards than the settings.

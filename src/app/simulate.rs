@@ -29,12 +29,12 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{HourOf, Report};
-use self::scene::Scene;
+use self::scene::SimulatedFleet;
 use crate::{config::Settings, observe::liveness::Liveness, worker::Worker};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Question {
+pub struct SimulationInput {
     pub mailboxes: u32,
     pub workers: u32,
     pub days: u32,
@@ -47,7 +47,7 @@ pub struct Question {
     pub latency: Duration,
 }
 
-impl Question {
+impl SimulationInput {
     /// The number of mailboxes of the largest owner: at least an equal share, and one is left to each other owner.
     fn of_largest_user(&self) -> u32 {
         let equal = self.mailboxes.div_ceil(self.users);
@@ -83,13 +83,13 @@ impl Progress {
 /// Simulates on this thread, which it blocks until the last day is over.
 ///
 /// Returns an error when the caps can't be counted, or a worker refuses to start.
-pub fn simulate(settings: &Settings, question: &Question, progress: &Progress) -> anyhow::Result<Report> {
+pub fn simulate(settings: &Settings, question: &SimulationInput, progress: &Progress) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.context("the virtual clock does not start")?.block_on(live(settings, question, progress))
 }
 
-async fn live(settings: &Settings, question: &Question, progress: &Progress) -> anyhow::Result<Report> {
-    let scene = Scene::set(settings, question)?;
+async fn live(settings: &Settings, question: &SimulationInput, progress: &Progress) -> anyhow::Result<Report> {
+    let scene = SimulatedFleet::set(settings, question)?;
     let stop = CancellationToken::new();
     let workers = (1..=question.workers).map(|number| {
         let worker = Worker::new(scene.ports(), scene.worker_settings(number), Arc::new(Liveness::default()));
@@ -113,7 +113,7 @@ mod tests {
 
     fn owners(mailboxes: u32, users: u32, largest_user: Option<u32>) -> Vec<u32> {
         let latency = Duration::ZERO;
-        let question = Question { mailboxes, workers: 1, days: 1, seed: 1, users, largest_user, latency };
+        let question = SimulationInput { mailboxes, workers: 1, days: 1, seed: 1, users, largest_user, latency };
         let mut owned = vec![0; users as usize];
         (1..=mailboxes).for_each(|mailbox| owned[question.owner_of(mailbox) as usize - 1] += 1);
         owned

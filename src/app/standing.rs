@@ -22,7 +22,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use super::census;
-pub use crate::adapters::postgres::standing::{Change, Filter, Found, Held};
+pub use crate::adapters::postgres::standing::{ActivePause, Change, Filter, MailboxMatch};
 use crate::{
     adapters::postgres::{plan_requests, standing, transaction},
     domain::id::MailboxId,
@@ -45,18 +45,19 @@ pub enum ChooseError {
 
 /// Who is meant, and what the order will do about each.
 #[derive(Clone, Debug, Default)]
-pub struct Chosen {
+pub struct MailboxSelection {
     /// Those that will be changed.
-    pub due: Vec<Found>,
+    pub due: Vec<MailboxMatch>,
     /// Those that are already as they should be, or can't be.
-    pub rest: Vec<Found>,
+    pub rest: Vec<MailboxMatch>,
     /// Host and domain pauses that a resume will end.
-    pub held: Vec<Held>,
+    pub held: Vec<ActivePause>,
 }
 
 /// A mailbox that stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Left {
+#[schema(as = Left)]
+pub struct UnchangedMailbox {
     pub email: String,
     /// Its state and the reason of it.
     pub because: String,
@@ -64,19 +65,21 @@ pub struct Left {
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Done)]
 #[serde(rename_all = "camelCase")]
-pub struct Done {
+pub struct ChangeReport {
     pub changed: Vec<String>,
-    pub unchanged: Vec<Left>,
+    pub unchanged: Vec<UnchangedMailbox>,
     /// Hosts and domains whose own pause was ended.
-    pub released: Vec<Freed>,
+    pub released: Vec<EndedPause>,
     /// What still keeps some of the mailboxes from sending that were asked for, also of those that are unchanged.
-    pub still_held: Vec<Freed>,
+    pub still_held: Vec<EndedPause>,
 }
 
 /// A host or a domain and why it was, or is, left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Freed {
+#[schema(as = Freed)]
+pub struct EndedPause {
     /// `host` or `domain`.
     pub scope: String,
     pub key: String,
@@ -96,7 +99,7 @@ pub async fn choose(
     change: Change,
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<Chosen, ChooseError> {
+) -> Result<MailboxSelection, ChooseError> {
     let mut connection = pool.acquire().await?;
     let found = find(&mut connection, filter).await?;
     let held = match change {
@@ -111,12 +114,13 @@ pub async fn choose(
     if found.is_empty() && held.is_empty() {
         return Err(ChooseError::Nobody);
     }
-    let (due, rest): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| is_due(found, change, reason));
-    Ok(Chosen { due, rest, held })
+    let (due, rest): (Vec<MailboxMatch>, Vec<MailboxMatch>) =
+        found.into_iter().partition(|found| is_due(found, change, reason));
+    Ok(MailboxSelection { due, rest, held })
 }
 
 /// Returns the mailboxes that `filter` means, ordered by id; `Unknown` with every address that is not among them.
-pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Result<Vec<Found>, ChooseError> {
+pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Result<Vec<MailboxMatch>, ChooseError> {
     let found = standing::find(connection, filter).await?;
     let known: HashSet<String> = found.iter().map(|found| found.email.to_lowercase()).collect();
     let asked = filter.emails.iter().flatten();
@@ -127,11 +131,11 @@ pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Resul
 /// Carries the order out: all of it, or nothing.
 pub async fn carry_out(
     pool: &PgPool,
-    chosen: &Chosen,
+    chosen: &MailboxSelection,
     change: Change,
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<Done, sqlx::Error> {
+) -> Result<ChangeReport, sqlx::Error> {
     let mut transaction = transaction::begin(pool).await?;
     let ids: Vec<MailboxId> = chosen.due.iter().map(|found| MailboxId(found.id)).collect();
     let changed = standing::change(&mut transaction, change, &ids, reason, now).await?;
@@ -147,29 +151,30 @@ pub async fn carry_out(
     }
     transaction.commit().await?;
     census::mark(pool).await;
-    let is_changed = |found: &&Found| changed.binary_search(&MailboxId(found.id)).is_ok();
-    let (done, missed): (Vec<&Found>, Vec<&Found>) = chosen.due.iter().partition(is_changed);
-    let of_these = |held: &Held| chosen.due.iter().chain(&chosen.rest).any(|found| held.holds(found));
-    Ok(Done {
-        still_held: still_held.into_iter().filter(of_these).map(Freed::of).collect(),
+    let is_changed = |found: &&MailboxMatch| changed.binary_search(&MailboxId(found.id)).is_ok();
+    let (done, missed): (Vec<&MailboxMatch>, Vec<&MailboxMatch>) = chosen.due.iter().partition(is_changed);
+    let of_these = |held: &ActivePause| chosen.due.iter().chain(&chosen.rest).any(|found| held.holds(found));
+    Ok(ChangeReport {
+        still_held: still_held.into_iter().filter(of_these).map(EndedPause::of).collect(),
         changed: done.iter().map(|found| found.email.clone()).collect(),
-        unchanged: chosen.rest.iter().chain(missed).map(Left::of).collect(),
-        released: released.into_iter().map(Freed::of).collect(),
+        unchanged: chosen.rest.iter().chain(missed).map(UnchangedMailbox::of).collect(),
+        released: released.into_iter().map(EndedPause::of).collect(),
     })
 }
 
 /// Returns the mailboxes of hosts and domains whose own pause was ended.
 pub(super) async fn of_held(
     connection: &mut sqlx::PgConnection,
-    released: &[Held],
+    released: &[ActivePause],
 ) -> Result<Vec<MailboxId>, sqlx::Error> {
-    let keys =
-        |scope: &str| -> Vec<&str> { released.iter().filter(|held| held.scope == scope).map(Held::name).collect() };
+    let keys = |scope: &str| -> Vec<&str> {
+        released.iter().filter(|held| held.scope == scope).map(ActivePause::name).collect()
+    };
     plan_requests::mailboxes_of(connection, &[], &keys("host"), &keys("domain")).await
 }
 
 /// Says whether the order changes anything about it. The statement asks the same of the row's newest version.
-fn is_due(found: &Found, change: Change, reason: &str) -> bool {
+fn is_due(found: &MailboxMatch, change: Change, reason: &str) -> bool {
     match (change, found.state.as_str()) {
         (_, "removed") => false,
         (Change::Remove, _) => true,
@@ -180,25 +185,25 @@ fn is_due(found: &Found, change: Change, reason: &str) -> bool {
     }
 }
 
-impl Left {
-    fn of(found: &Found) -> Left {
+impl UnchangedMailbox {
+    fn of(found: &MailboxMatch) -> UnchangedMailbox {
         let because = match &found.reason {
             Some(reason) => format!("{}: {reason}", found.state),
             None => found.state.clone(),
         };
-        Left { email: found.email.clone(), because }
+        UnchangedMailbox { email: found.email.clone(), because }
     }
 }
 
-impl Freed {
-    pub(super) fn of(held: Held) -> Freed {
-        let Held { scope, key, reason, until, user, .. } = held;
-        Freed { scope, key, user, reason, until }
+impl EndedPause {
+    pub(super) fn of(held: ActivePause) -> EndedPause {
+        let ActivePause { scope, key, reason, until, user, .. } = held;
+        EndedPause { scope, key, user, reason, until }
     }
 }
 
-impl Held {
-    fn holds(&self, found: &Found) -> bool {
+impl ActivePause {
+    fn holds(&self, found: &MailboxMatch) -> bool {
         let place = || format!("{}:{}", found.smtp_host, found.smtp_port);
         let is_place = || {
             self.key.eq_ignore_ascii_case(&place())

@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::{
     adapters::postgres::templates::{replace, stored},
     config::Settings,
-    domain::content::{Fault, Kind, Source, Templates, Texts, read, write},
+    domain::content::{Kind, Source, TemplateError, Templates, Texts, read, write},
 };
 
 /// Returns the texts that a worker with these settings writes with.
@@ -52,7 +52,7 @@ pub struct ImportReport {
     pub mails: usize,
     pub replies: usize,
     /// Legal, but perhaps not meant.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<TemplateError>,
 }
 
 /// Why nothing was imported.
@@ -60,7 +60,7 @@ pub struct ImportReport {
 pub enum ImportError {
     /// The file has faults: all of them.
     #[error("{}", told(.0))]
-    Faults(Vec<Fault>),
+    Faults(Vec<TemplateError>),
     #[error("the database did not take the templates, nothing was changed: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -89,7 +89,7 @@ pub async fn export(pool: &PgPool) -> Result<String, sqlx::Error> {
     Ok(if sources.is_empty() { Texts::built_in_file() } else { write(&sources) })
 }
 
-fn told(faults: &[Fault]) -> String {
+fn told(faults: &[TemplateError]) -> String {
     let mut text = match faults.len() {
         1 => "the templates have a fault:".to_owned(),
         faults => format!("the templates have {faults} faults:"),

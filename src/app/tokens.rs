@@ -39,7 +39,7 @@ pub enum TokenError {
 
 /// A token that is to be made.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct TokenRequest {
     /// The address of the user whom it will speak for, in any case.
     pub user: String,
     /// What it is for.
@@ -48,7 +48,11 @@ pub struct Wanted {
 }
 
 /// Makes a token and returns it, for the only time, with what is kept of it.
-pub async fn create(pool: &PgPool, wanted: &Wanted, now: DateTime<Utc>) -> Result<(SecretString, Token), TokenError> {
+pub async fn create(
+    pool: &PgPool,
+    wanted: &TokenRequest,
+    now: DateTime<Utc>,
+) -> Result<(SecretString, Token), TokenError> {
     let name = wanted.name.trim();
     let is_name = (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     if !is_name {

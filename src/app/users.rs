@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
-use super::census::Census;
+use super::census::SnapshotCache;
 pub use crate::adapters::postgres::users::{User, all};
 use crate::{
     adapters::postgres::{plan_requests, transaction, users},
@@ -28,7 +28,7 @@ pub enum UserError {
 
 /// What is to be changed; `None` leaves it.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct UserUpdate {
     pub role: Option<String>,
     /// Inside: none for no limit.
     pub daily_limit: Option<Option<i32>>,
@@ -45,12 +45,12 @@ pub struct Changed {
 /// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id.
 pub async fn page(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
     (after, limit): (Option<i64>, i64),
     now: DateTime<Utc>,
 ) -> Result<Vec<User>, sqlx::Error> {
-    census.lately(user, now).await?;
+    census.current(user, now).await?;
     users::page(pool, user, after, limit).await
 }
 
@@ -58,7 +58,7 @@ pub async fn page(
 pub async fn add(
     pool: &PgPool,
     email: &str,
-    wanted: &Wanted,
+    wanted: &UserUpdate,
     now: DateTime<Utc>,
 ) -> Result<(String, UserId), UserError> {
     let address = address(email)?;
@@ -74,7 +74,7 @@ pub async fn add(
 pub async fn set(
     pool: &PgPool,
     emails: &[String],
-    wanted: &Wanted,
+    wanted: &UserUpdate,
     now: DateTime<Utc>,
 ) -> Result<Vec<Changed>, UserError> {
     let mut asked = emails.iter().map(|email| address(email)).collect::<Result<Vec<_>, _>>()?;
@@ -111,7 +111,7 @@ fn address(text: &str) -> Result<String, UserError> {
     user_address(text).map_err(|message| UserError::Address(text.to_owned(), message))
 }
 
-impl Wanted {
+impl UserUpdate {
     /// Changes `user` and returns what changed.
     fn lay_onto(&self, user: &mut User) -> Vec<String> {
         let mut changes = Vec::new();

@@ -34,11 +34,11 @@ use crate::{
     domain::{
         id::{MailboxId, RunId, UserId},
         mailbox::domain_of,
-        outcome::{Fate, Outcome},
+        outcome::{Outcome, OutcomeKind},
         token::TokenHash,
         verification::{CODE_ATTEMPTS, CODE_LIFETIME, code, code_hash, codes_bounded_until},
     },
-    ports::{CapAsk, Caps, Clock, Gate, Grant, PortError, Slot},
+    ports::{CapRequest, Caps, Clock, ConnectionId, Grant, PortError, SendPermit},
 };
 
 /// How long a request waits for the caps: while workers use all that a cap gives, a token comes free every few seconds.
@@ -149,7 +149,7 @@ pub async fn send_code(
             return Err(error);
         }
     };
-    let outcome = services.mailer.send_notice(&notice, &Gate::always()).await;
+    let outcome = services.mailer.send_notice(&notice, &SendPermit::always()).await;
     give_back(services, &ask).await;
     conclude(pool, &mailbox, id, &outcome).await?;
     let expires_at = now + CODE_LIFETIME;
@@ -202,13 +202,13 @@ async fn unverified(
 }
 
 /// Takes a token of each cap for one mail of the sender, and waits a little where there is none.
-async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<CapAsk, VerificationError> {
+async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<CapRequest, VerificationError> {
     let CodeServices { pool, caps, clock, .. } = services;
     let host = stored_sender(pool, sender).await?.1.endpoint.host.to_lowercase();
     let run = RunId(Uuid::now_v7());
     let started = clock.machine();
     for number in 0_u64.. {
-        let ask = CapAsk { user: UserId(sender.user_id), host: host.clone(), slot: Slot { run, number } };
+        let ask = CapRequest { user: UserId(sender.user_id), host: host.clone(), slot: ConnectionId { run, number } };
         let grants = caps.grant(clock.caps_now(), std::slice::from_ref(&ask), &[]).await;
         match grants.map_err(VerificationError::CapsAway)?.pop() {
             Some(Grant::Granted) => return Ok(ask),
@@ -216,7 +216,7 @@ async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<C
                 if clock.machine().since(started) + wait > CAPS_PATIENCE {
                     return Err(VerificationError::Capped(wait));
                 }
-                clock.pause(wait.max(CAPS_RETRY)).await;
+                clock.sleep(wait.max(CAPS_RETRY)).await;
             }
             None => break,
         }
@@ -225,7 +225,7 @@ async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<C
 }
 
 /// Gives the connection back where the host counts connections; else it ends by itself.
-async fn give_back(services: CodeServices<'_>, ask: &CapAsk) {
+async fn give_back(services: CodeServices<'_>, ask: &CapRequest) {
     let CodeServices { caps, clock, .. } = services;
     if caps.counts_connections(&ask.host)
         && let Err(error) = caps.grant(clock.caps_now(), &[], &[ask.connection()]).await
@@ -282,13 +282,13 @@ async fn conclude(
     outcome: &Outcome,
 ) -> Result<(), VerificationError> {
     let mut connection = pool.acquire().await?;
-    if outcome.fate == Fate::Unstarted {
+    if outcome.fate == OutcomeKind::Unstarted {
         verification::forget(&mut connection, id).await?;
         return Err(VerificationError::Unstarted);
     }
     let reason = Some(outcome.reason).filter(|reason| !reason.is_empty());
     verification::note_outcome(&mut connection, id, outcome.fate.as_str(), reason).await?;
-    if outcome.fate != Fate::Refused {
+    if outcome.fate != OutcomeKind::Refused {
         return Ok(());
     }
     let Outcome { stage, reason, note, .. } = outcome;

@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::patience::until_there;
+use super::patience::wait_until_available;
 use crate::{
     adapters::{
         postgres::{
             PostgresDuties, PostgresLedger, PostgresMailboxes, PostgresOrders, durability_warnings, keyring, migrate,
             pool,
         },
-        redis::{self, RedisBell, RedisCaps, RedisLeases, RedisMembers},
+        redis::{self, RedisCaps, RedisLeases, RedisMembers, RedisNotifier},
         seal::Sealer,
         smtp::{SmtpConfig, SmtpMailer},
     },
@@ -62,7 +62,7 @@ pub async fn ports(
     // Read before anything is waited for: a file with errors is reported at once.
     host_caps(settings, &*clock)?;
     let connect = async || pool::connect_worker(&url.current(), settings.db_pool).await;
-    let database = until_there(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
+    let database = wait_until_available(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
     migrate::check_encoding(&database).await?;
     migrate::check_schema(&database).await?;
     migrate::check_shards(&database, settings.shards).await?;
@@ -74,7 +74,7 @@ pub async fn ports(
     let away = |error: &PortError| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
     let redis = self::redis(settings, REDIS_CONNECTIONS)?;
     let look = async || redis::check(&redis, &settings.redis_prefix, settings.shards).await;
-    match until_there(&*clock, "Redis", away, look).await {
+    match wait_until_available(&*clock, "Redis", away, look).await {
         Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
         Err(PortError::Permanent(error) | PortError::Denied(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
@@ -82,7 +82,7 @@ pub async fn ports(
     // Again: Redis may have been waited for while somebody changed the number.
     migrate::check_shards(&database, settings.shards).await?;
     let mailer = SmtpMailer::new(smtp(settings), sealer, Arc::clone(&clock))?;
-    let bell = RedisBell::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
+    let bell = RedisNotifier::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
     let limited = limited_caps(settings, redis.clone(), &clock)?;
     let ports = Ports {
         clock,

@@ -10,7 +10,7 @@ const EXAMPLES: usize = 3;
 /// Asks `question` on the terminal and returns whether the answer is yes.
 ///
 /// Returns an error without a terminal: an answer that happens to be in a pipe was not meant for this.
-pub(super) fn agreed(question: &str) -> anyhow::Result<bool> {
+pub(super) fn confirm(question: &str) -> anyhow::Result<bool> {
     if !is_possible() {
         bail!("{question} Nobody can be asked without a terminal: repeat it with --yes. Nothing was done");
     }
@@ -26,11 +26,11 @@ pub(super) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks `question` as `agreed` does, where `is_possible`. The answer is read on a thread of its own, which ends with the
+/// Asks `question` as `confirm` does, where `is_possible`. The answer is read on a thread of its own, which ends with the
 /// process: a stop does not wait for an answer.
 pub(super) async fn on_terminal(question: String) -> bool {
     let (answer, answered) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || answer.send(agreed(&question).unwrap_or(false)));
+    std::thread::spawn(move || answer.send(confirm(&question).unwrap_or(false)));
     answered.await.unwrap_or(false)
 }
 

@@ -14,7 +14,7 @@ use super::session;
 use crate::{
     adapters::postgres::{durability_warnings, migrate, pool, view},
     app::capacity,
-    config::{self, Faults, HostLoad, Settings, Shown, Source, Warning},
+    config::{self, HostLoad, SettingErrors, SettingValue, Settings, Source, Warning},
     domain::partners,
     observe::{doc, telemetry::Telemetry},
 };
@@ -58,7 +58,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(vars: &BTreeMap<String, String>) -> Result<String, Faults> {
+async fn check(vars: &BTreeMap<String, String>) -> Result<String, SettingErrors> {
     let (settings, mut warnings) = Settings::with_files(vars)?;
     let mut notes = String::new();
     let missing = settings.missing_to_run();
@@ -110,7 +110,7 @@ fn show(vars: &BTreeMap<String, String>, json: bool) -> Result<String> {
     Ok(table.trim_fmt() + "\n")
 }
 
-fn cells(shown: &Shown) -> [&str; 4] {
+fn cells(shown: &SettingValue) -> [&str; 4] {
     let from = match shown.source {
         Source::Default => "default",
         Source::Environment => "environment",
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_bad_configuration_is_known_by_its_type() {
         let error = show(&vars(&[("WARMUP_SHARDS", "0")]), false).unwrap_err();
-        assert!(error.downcast_ref::<Faults>().is_some());
+        assert!(error.downcast_ref::<SettingErrors>().is_some());
     }
 
     #[test]

@@ -12,10 +12,10 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::Context;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-use self::{screen::Screen, stage::Stage};
+use self::{screen::DayView, stage::DemoEnvironment};
 use super::{session, stop};
 use crate::{
-    adapters::system::{Dice, SystemClock},
+    adapters::system::{SeededRng, SystemClock},
     api,
     app::serve,
     config::environment,
@@ -83,7 +83,7 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
         .date_naive()
         .and_time(NaiveTime::from_hms_opt(BEGINS.0, BEGINS.1, 0).unwrap_or_default())
         .and_utc();
-    let stage = Stage::set(folder.path(), args.mailboxes, faults, args.seed, begins).await?;
+    let stage = DemoEnvironment::set(folder.path(), args.mailboxes, faults, args.seed, begins).await?;
     print!("{}", stage.programme(args.speed));
     let stop = stop::on_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(begins, args.speed));
@@ -102,10 +102,10 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
             Err(error) => println!("The dashboard has no address: {error}"),
         }
         let (database, clock) = (stage.database().clone(), Arc::clone(&clock));
-        screen = Some(Screen::open(database, clock, begins.date_naive(), args.mailboxes, QUOTA));
+        screen = Some(DayView::open(database, clock, begins.date_naive(), args.mailboxes, QUOTA));
         api::serve(listeners, desk, stopped)
     };
-    let dice = Arc::new(Dice::seeded(args.seed));
+    let dice = Arc::new(SeededRng::seeded(args.seed));
     let report = serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, answer, stop.clone()).await;
     let early = clock.now() < ends;
     curtain.abort();
@@ -114,7 +114,7 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
     }
     let report = report?;
     let verdict = verdict(&stage, args, begins).await?;
-    let journal = stage.strike().await?;
+    let journal = stage.stop().await?;
     if early {
         println!("stopped before the day's end: there is nothing to prove yet");
         return Ok(ExitCode::FAILURE);
@@ -129,7 +129,11 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
     Ok(if verdict.holds() && report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn verdict(stage: &Stage, args: &Args, begins: DateTime<Utc>) -> anyhow::Result<crate::local::proof::Verdict> {
+async fn verdict(
+    stage: &DemoEnvironment,
+    args: &Args,
+    begins: DateTime<Utc>,
+) -> anyhow::Result<crate::local::proof::AuditReport> {
     let journal = read_journal(stage.journal())?;
     let snapshot = Snapshot::read(stage.database(), begins.date_naive()).await?;
     let expect = Expect { mailboxes: usize::from(args.mailboxes), quota: QUOTA, faults: args.faults };

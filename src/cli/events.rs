@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use super::session::{Session, instant, print, print_json};
 use crate::{
     adapters::postgres::view::{Selection, mailbox_id},
-    app::events::{Asked, events, in_words, kinds},
+    app::events::{Asked, describe, events, kinds},
     domain::id::MailboxId,
 };
 
@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             if kinds.is_empty() { "none".into() } else { kinds.join(", ") }
         ))?;
     } else {
-        let lines = events.iter().map(|event| format!("{}  {}", instant(event.at), in_words(event)));
+        let lines = events.iter().map(|event| format!("{}  {}", instant(event.at), describe(event)));
         print(&lines.collect::<Vec<_>>().join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Subcommand;
 
 use super::{
-    ask::agreed,
+    ask::confirm,
     session::{Session, print, print_json},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         postgres::{Fenced, view},
         system::SystemClock,
     },
-    app::control::{Control, Ordered},
+    app::control::{FleetOrders, OrderResult},
 };
 
 #[derive(Debug, Subcommand)]
@@ -79,8 +79,8 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn control(session: &Session) -> anyhow::Result<Control> {
-    Control::new(&session.settings, session.pool.clone(), Arc::new(SystemClock::real()))
+fn control(session: &Session) -> anyhow::Result<FleetOrders> {
+    FleetOrders::new(&session.settings, session.pool.clone(), Arc::new(SystemClock::real()))
 }
 
 async fn order(running: bool, json: bool) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ async fn start_after_restore(json: bool) -> anyhow::Result<()> {
 
 async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    if !args.yes && !agreed(FENCE)? {
+    if !args.yes && !confirm(FENCE)? {
         print("nothing was done")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -115,11 +115,11 @@ async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
-    if json { print_json(ordered) } else { Ok(print(&told(ordered))?) }
+fn show(ordered: &OrderResult, json: bool) -> anyhow::Result<()> {
+    if json { print_json(ordered) } else { Ok(print(&render(ordered))?) }
 }
 
-fn told(ordered: &Ordered) -> String {
+fn render(ordered: &OrderResult) -> String {
     let mut text = match (ordered.running, ordered.changed) {
         (true, true) => "the fleet is started".to_owned(),
         (true, false) => "the fleet was started already".to_owned(),

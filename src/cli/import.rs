@@ -74,7 +74,7 @@ pub(super) async fn run(Command::Legacy(args): Command) -> anyhow::Result<ExitCo
     if args.json {
         print_json(&report)?
     } else {
-        print(&told(&report))?
+        print(&render(&report))?
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,27 +82,27 @@ pub(super) async fn run(Command::Legacy(args): Command) -> anyhow::Result<ExitCo
 fn url(args: &Args) -> anyhow::Result<SecretString> {
     const NAME: &str = "older database's URL";
     let file = |path: &PathBuf| match path.as_os_str() == "-" {
-        true => secret::read(NAME, secret::From::Stdin),
-        false => secret::read(NAME, secret::From::File(path)),
+        true => secret::read(NAME, secret::SecretSource::Stdin),
+        false => secret::read(NAME, secret::SecretSource::File(path)),
     };
     match (&args.from, &args.from_file) {
         (_, Some(path)) => file(path),
         (Some(url), None) => match url.expose_secret().strip_prefix('@') {
             Some(path) => file(&path.into()),
-            None if url.expose_secret() == "-" => secret::read(NAME, secret::From::Stdin),
+            None if url.expose_secret() == "-" => secret::read(NAME, secret::SecretSource::Stdin),
             None => Ok(url.clone()),
         },
         (None, None) => anyhow::bail!("say where the older system's database is: --from"),
     }
 }
 
-fn told(report: &LegacyReport) -> String {
+fn render(report: &LegacyReport) -> String {
     let LegacyReport { dry_run, users, mailboxes, ramps, logs, templates, unreadable, warnings } = report;
     let mut text =
         if *dry_run { "dry run, nothing was written\n" } else { "copied from the older system\n" }.to_owned();
     let mut line = |words: String| writeln!(text, "{words}").expect("a string takes all that is written");
     line(format!("users: {} new, {} known", users.new.len(), users.known));
-    line(csv::told(mailboxes, "mailboxes").trim_end().to_owned());
+    line(csv::render(mailboxes, "mailboxes").trim_end().to_owned());
     line(format!("ramps: {} put where the older system had them", count(*ramps, "mailbox", "mailboxes")));
     line(format!("logs: {} read, {} copied, {} copied before", logs.read, logs.copied, logs.known));
     logs.left_out.iter().for_each(|left| line(format!("  left out: {} {}", left.rows, left.reason)));

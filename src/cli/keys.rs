@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
-    ask::agreed,
+    ask::confirm,
     secret,
     session::{Session, count, print, print_json},
 };
@@ -99,7 +99,7 @@ async fn in_folder(args: &Args, session: &Session, folder: &Path) -> anyhow::Res
         "Seal all passwords under a new key, install it as {}, and keep the present one beside it?",
         file.display()
     );
-    if !args.yes && !agreed(&question)? {
+    if !args.yes && !confirm(&question)? {
         print("nothing was done")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -150,9 +150,9 @@ fn discard_generated(args: &Args) -> anyhow::Result<()> {
 fn new_key(args: &Args) -> anyhow::Result<MasterKey> {
     let from = match (&args.generate, &args.key_file, args.key_stdin) {
         (Some(path), ..) => return generate(path),
-        (None, Some(path), _) => secret::From::File(path),
-        (None, None, true) => secret::From::Stdin,
-        (None, None, false) => secret::From::Prompt,
+        (None, Some(path), _) => secret::SecretSource::File(path),
+        (None, None, true) => secret::SecretSource::Stdin,
+        (None, None, false) => secret::SecretSource::Prompt,
     };
     let text = secret::read("new master key", from)?;
     MasterKey::from_base64(text.expose_secret().trim())

@@ -16,10 +16,10 @@ use super::{
     session, stop,
 };
 use crate::{
-    adapters::system::{Dice, SystemClock},
+    adapters::system::{SeededRng, SystemClock},
     api,
     app::{
-        census::Census,
+        census::SnapshotCache,
         import::check_first,
         local::Local,
         overview::{fleet_status, next_mail_at},
@@ -27,7 +27,7 @@ use crate::{
     },
     config::{LogFormat, Settings, environment},
     domain::enrolment::Rules,
-    local::home::{Home, with_saved},
+    local::home::{DataDir, with_saved},
     observe::{logging, telemetry::Telemetry},
     ports::Clock,
 };
@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;
     let csv = args.import.as_deref().map(read).transpose()?;
-    let home = Home::open(&folder).await?;
+    let home = DataDir::open(&folder).await?;
     check_port(&settings)?;
     let is_usual = usual.and_then(|usual| fs::canonicalize(usual).ok()).as_deref() == Some(home.path());
     if let (Some(csv), true) = (&csv, home.is_new()) {
@@ -105,15 +105,15 @@ async fn work(
     if let Some(csv) = csv {
         let (sealer, rules) = (local.sealer()?, Rules::from(local.settings()));
         let report = import::with_bar(local.database(), &sealer, &rules, csv, clock.now(), false).await?;
-        session::print(&import::told(&report, "imported"))?;
+        session::print(&import::render(&report, "imported"))?;
     }
     offer::offer(local, &stop).await?;
     let now = clock.now();
     let settings = local.settings();
-    let census = Census::for_commands(local.database().clone(), settings.mailbox_cooldown_max);
+    let census = SnapshotCache::for_commands(local.database().clone(), settings.mailbox_cooldown_max);
     let status = fleet_status(local.database(), &census, settings, now).await?;
     let next = next_mail_at(local.database(), settings.active_hours, settings.user_daily_cap, now).await?;
-    let told = told::told(local, &status, next, now, is_usual);
+    let told = told::render(local, &status, next, now, is_usual);
     let answer = |listeners: Listeners, desk, stopped| {
         let dashboard = listeners.api.local_addr().map(|http| dashboard::address(http, token.as_ref()));
         if let Err(error) = dashboard.and_then(|address| session::print(&told::with_dashboard(&told, &address))) {
@@ -121,7 +121,7 @@ async fn work(
         }
         api::serve(listeners, desk, stopped)
     };
-    let report = local.serve(telemetry, clock, Arc::new(Dice::random()), answer, stop).await?;
+    let report = local.serve(telemetry, clock, Arc::new(SeededRng::random()), answer, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

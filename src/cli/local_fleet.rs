@@ -18,9 +18,9 @@ use crate::{
     config::{LogFormat, Settings},
     domain::enrolment::Rules,
     local::{
-        home::Home,
+        home::DataDir,
         sink::{self, SinkHandle},
-        team::Team,
+        team::WorkerProcesses,
     },
     observe::logging,
 };
@@ -50,7 +50,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(settings.log_format == LogFormat::Json);
     let stop = stop::on_signal()?;
     let csv = args.import.as_deref().map(read).transpose()?;
-    let home = Home::open(&folder).await?;
+    let home = DataDir::open(&folder).await?;
     let password = format!("{:032x}", rand::random::<u128>());
     let host = match csv {
         Some(_) => None,
@@ -84,9 +84,9 @@ async fn work(
 ) -> anyhow::Result<bool> {
     let (sealer, rules) = (local.sealer()?, Rules::from(local.settings()));
     let report = import::with_bar(local.database(), &sealer, &rules, csv, now, false).await?;
-    let mut team = Team::start(&std::env::current_exe()?, workers, &vars(local, host, token, workers)?)?;
-    session::print(&import::told(&report, "imported"))?;
-    session::print(&told(local, host, token, &team))?;
+    let mut team = WorkerProcesses::start(&std::env::current_exe()?, workers, &vars(local, host, token, workers)?)?;
+    session::print(&import::render(&report, "imported"))?;
+    session::print(&render(local, host, token, &team))?;
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
@@ -104,7 +104,7 @@ fn folder(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-async fn mail_host(home: &Home, password: &str, settings: &mut Settings) -> anyhow::Result<SinkHandle> {
+async fn mail_host(home: &DataDir, password: &str, settings: &mut Settings) -> anyhow::Result<SinkHandle> {
     let folder = home.path();
     let password_file = folder.join("sink.password");
     std::fs::write(&password_file, password)?;
@@ -150,7 +150,7 @@ fn vars(
     Ok(vars)
 }
 
-fn told(local: &Local, host: Option<&SinkHandle>, token: Option<&SecretString>, team: &Team) -> String {
+fn render(local: &Local, host: Option<&SinkHandle>, token: Option<&SecretString>, team: &WorkerProcesses) -> String {
     let folder = local.folder().display();
     let mut text = String::new();
     let mut line = |name: &str, words: String| {

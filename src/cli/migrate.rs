@@ -25,12 +25,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&migrated)?;
     } else {
-        print(&told(&migrated, shards))?;
+        print(&render(&migrated, shards))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(migrated: &Migrated, shards: u16) -> String {
+fn render(migrated: &Migrated, shards: u16) -> String {
     let Migrated { version, applied, partitions, indexes, shards_before, moved } = migrated;
     let mut text = format!(
         "the database is at migration {version}: {} applied now, {} made, {} built\n",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::session::{Session, instant, print, print_json, table};
 use crate::app::{
     pauses::{self, PauseKey, StandingPause},
-    standing::Freed,
+    standing::EndedPause,
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -69,7 +69,7 @@ fn listed(standing: &[StandingPause]) -> String {
     table.trim_fmt()
 }
 
-fn line(ended: &Freed) -> String {
+fn line(ended: &EndedPause) -> String {
     let owner = ended.user.as_ref().map(|user| format!(" of {user}")).unwrap_or_default();
     format!("ended: the pause of {} {}{owner} (was: {})", ended.scope, ended.key, ended.reason)
 }

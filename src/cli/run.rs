@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{session, stop};
 use crate::{
-    adapters::system::{Dice, SystemClock},
+    adapters::system::{SeededRng, SystemClock},
     api,
     app::{credentials::PATIENCE, serve},
     config::LogFormat,
@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             told.cancel();
         });
     }
-    let (clock, dice) = (Arc::new(SystemClock::real()), Arc::new(Dice::random()));
+    let (clock, dice) = (Arc::new(SystemClock::real()), Arc::new(SeededRng::random()));
     let patience = args.credentials_patience_ms.map_or(PATIENCE, Duration::from_millis);
     let report = serve::serve_for(&settings, &telemetry, clock, dice, api::serve, patience, stop).await;
     telemetry.end().await;

@@ -16,21 +16,21 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Where a secret comes from.
 #[derive(Debug)]
-pub(super) enum From<'a> {
+pub(super) enum SecretSource<'a> {
     Prompt,
     File(&'a PathBuf),
     Stdin,
 }
 
 /// Reads the secret called `name`. A line end behind it does not belong to it.
-pub(super) fn read(name: &str, from: From<'_>) -> anyhow::Result<SecretString> {
+pub(super) fn read(name: &str, from: SecretSource<'_>) -> anyhow::Result<SecretString> {
     let text = match from {
-        From::Prompt => prompted(name)?,
-        From::File(path) => {
+        SecretSource::Prompt => prompted(name)?,
+        SecretSource::File(path) => {
             let file = fs::File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
             whole(file).with_context(|| format!("{} cannot be read", path.display()))?
         }
-        From::Stdin => whole(io::stdin()).context("standard input cannot be read")?,
+        SecretSource::Stdin => whole(io::stdin()).context("standard input cannot be read")?,
     };
     let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     if secret.is_empty() {
@@ -51,7 +51,7 @@ fn prompted(name: &str) -> anyhow::Result<Zeroizing<String>> {
         bail!("the {name} can't be asked for without a terminal: give it by a file or by standard input (see --help)");
     }
     // Silent before the prompt is there: whoever types at once is not shown either.
-    let silence = Silence::over(&stdin)?;
+    let silence = EchoOff::over(&stdin)?;
     eprint!("{name}: ");
     io::stderr().flush()?;
     let mut text = Zeroizing::new(String::new());
@@ -62,24 +62,24 @@ fn prompted(name: &str) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// A terminal that does not show what is typed, until this is dropped.
-struct Silence<'a> {
+struct EchoOff<'a> {
     terminal: &'a io::Stdin,
     before: Termios,
 }
 
-impl Silence<'_> {
-    fn over(terminal: &io::Stdin) -> io::Result<Silence<'_>> {
+impl EchoOff<'_> {
+    fn over(terminal: &io::Stdin) -> io::Result<EchoOff<'_>> {
         let before = tcgetattr(terminal)?;
         let mut silent = before.clone();
         silent.local_modes -= LocalModes::ECHO;
         // The prompt ends the line itself.
         silent.local_modes -= LocalModes::ECHONL;
         tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-        Ok(Silence { terminal, before })
+        Ok(EchoOff { terminal, before })
     }
 }
 
-impl Drop for Silence<'_> {
+impl Drop for EchoOff<'_> {
     fn drop(&mut self) {
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     adapters::postgres::{migrate, pool},
-    config::{Faults, Settings, Warning, environment},
+    config::{SettingErrors, Settings, Warning, environment},
     local::home,
     observe::telemetry::Telemetry,
 };
@@ -65,7 +65,7 @@ pub(super) fn print_warnings(warnings: &[Warning]) {
 }
 
 /// The environment; where it names no database, over the settings that `warmup local` keeps in its data folder.
-pub(super) fn vars() -> Result<BTreeMap<String, String>, Faults> {
+pub(super) fn vars() -> Result<BTreeMap<String, String>, SettingErrors> {
     let vars = environment();
     // Faults are reported by whoever reads all settings.
     let Ok((settings, _)) = Settings::from_vars(&vars) else { return Ok(vars) };

@@ -13,9 +13,9 @@ use crate::{
     adapters::postgres::{migrate, pool},
     app::{
         capacity,
-        simulate::{self, Progress, Question, Report},
+        simulate::{self, Progress, Report, SimulationInput},
     },
-    config::{self, EnrolledLoad, Faults, Settings},
+    config::{self, EnrolledLoad, SettingErrors, Settings},
 };
 
 /// How often the bar moves.
@@ -62,13 +62,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         print_json(&report)?;
     } else {
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-        print(&told(&report, zone))?;
+        print(&render(&report, zone))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The environment, and over it what the file says.
-fn vars(file: Option<&PathBuf>) -> Result<BTreeMap<String, String>, Faults> {
+fn vars(file: Option<&PathBuf>) -> Result<BTreeMap<String, String>, SettingErrors> {
     let mut vars = session::vars()?;
     if let Some(file) = file {
         vars.extend(config::env_file(file)?);
@@ -97,7 +97,7 @@ async fn enrolled(settings: Settings) -> anyhow::Result<Option<EnrolledLoad>> {
 }
 
 /// Of the database's owners the imagined fleet has the number and the share of the largest.
-fn question(args: &Args, owners: Option<&EnrolledLoad>) -> anyhow::Result<Question> {
+fn question(args: &Args, owners: Option<&EnrolledLoad>) -> anyhow::Result<SimulationInput> {
     let known = owners.map_or(1, |owners| u32::try_from(owners.owners()).unwrap_or(u32::MAX).min(args.mailboxes));
     let users = args.users.unwrap_or(known);
     let largest = owners.and_then(|owners| {
@@ -108,7 +108,7 @@ fn question(args: &Args, owners: Option<&EnrolledLoad>) -> anyhow::Result<Questi
         bail!("--users {users} are more than --mailboxes {}: each user owns at least one", args.mailboxes);
     }
     let Args { mailboxes, workers, days, seed, .. } = *args;
-    Ok(Question {
+    Ok(SimulationInput {
         mailboxes,
         workers,
         days,
@@ -137,7 +137,7 @@ async fn watch(
     }
 }
 
-fn told(report: &Report, zone: Tz) -> String {
+fn render(report: &Report, zone: Tz) -> String {
     let Report { mailboxes, workers, days, owed, sent, replied, failed, .. } = report;
     let mut lines = vec![format!("{mailboxes} mailboxes, {workers} worker(s), {days} day(s), seed {}", report.seed)];
     lines.push(String::new());

@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     session::{Session, count, instant, table},
-    watch::{Look, Watch},
+    watch::{Watch, WatchView},
 };
 use crate::app::{
-    census::{Census, is_read_only},
+    census::{SnapshotCache, is_read_only},
     overview::{FleetStatus, READ_ONLY, SlowHost, fleet_status},
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let census = Census::for_commands(session.pool.clone(), session.settings.mailbox_cooldown_max);
+    let census = SnapshotCache::for_commands(session.pool.clone(), session.settings.mailbox_cooldown_max);
     args.watch
         .show(async |now| match fleet_status(&session.pool, &census, &session.settings, now).await {
             // Nothing was ever counted, and nothing can be now.
@@ -32,12 +32,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
 }
 
-impl Look for FleetStatus {
-    fn whole(&self) -> anyhow::Result<String> {
-        Ok(told(self)?)
+impl WatchView for FleetStatus {
+    fn full_text(&self) -> anyhow::Result<String> {
+        Ok(render(self)?)
     }
 
-    fn line(&self) -> String {
+    fn summary_line(&self) -> String {
         let FleetStatus { today, .. } = self;
         let order = if self.running { "" } else { "stopped; " };
         format!(
@@ -55,7 +55,7 @@ impl Look for FleetStatus {
     }
 }
 
-fn told(status: &FleetStatus) -> Result<String, fmt::Error> {
+fn render(status: &FleetStatus) -> Result<String, fmt::Error> {
     let mut text = String::new();
     let order = match (status.running, &status.ordered_by) {
         (true, _) => "may send".to_owned(),

@@ -64,7 +64,7 @@ async fn store(args: Import) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     match import(&session.pool, &file, session.now, args.dry_run).await {
         Ok(report) if args.json => print_json(&report)?,
-        Ok(report) => print(&told(&report))?,
+        Ok(report) => print(&render(&report))?,
         Err(ImportError::Faults(faults)) if args.json => {
             print_json(&json!({ "faults": faults }))?;
             return Ok(ExitCode::FAILURE);
@@ -84,7 +84,7 @@ fn read(file: &str) -> anyhow::Result<String> {
     String::from_utf8(bytes).with_context(|| format!("{file} is not UTF-8: save it as UTF-8"))
 }
 
-fn told(report: &ImportReport) -> String {
+fn render(report: &ImportReport) -> String {
     let ImportReport { dry_run, mails, replies, warnings } = report;
     let what = if *dry_run { "dry run, nothing was written" } else { "stored for the next start of each worker" };
     let mut text = format!("{what}: {}, {}\n", count(*mails, "mail", "mails"), count(*replies, "reply", "replies"));

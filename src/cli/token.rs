@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::session::{Session, instant, print, print_json, table};
 use crate::{
     app::{
-        tokens::{self, Token, Wanted},
+        tokens::{self, Token, TokenRequest},
         users,
     },
     domain::{enrolment::DEFAULT_USER, id::UserId},
@@ -86,7 +86,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// The token alone goes to standard output, so that a script can take it from there.
 async fn create(session: &Session, name: String, user: String, days: Option<u32>, json: bool) -> anyhow::Result<()> {
     let expires_at = days.map(|days| session.now + TimeDelta::days(days.into()));
-    let (secret, kept) = tokens::create(&session.pool, &Wanted { user, name, expires_at }, session.now).await?;
+    let (secret, kept) = tokens::create(&session.pool, &TokenRequest { user, name, expires_at }, session.now).await?;
     if json {
         return print_json(&Made { kept: &kept, token: secret.expose_secret() });
     }

@@ -8,7 +8,7 @@ use clap::{
 };
 
 use super::session::{Session, instant, print, print_json, table};
-use crate::app::users::{self, User, Wanted, in_words};
+use crate::app::users::{self, User, UserUpdate, in_words};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -62,8 +62,8 @@ fn limit(text: &str) -> Result<Limit, String> {
 }
 
 impl Flags {
-    fn wanted(self) -> Wanted {
-        Wanted { role: self.role, daily_limit: self.daily_limit.map(|limit| limit.0) }
+    fn wanted(self) -> UserUpdate {
+        UserUpdate { role: self.role, daily_limit: self.daily_limit.map(|limit| limit.0) }
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Set { addresses, wanted, json } => {
             let changed = users::set(&pool, &addresses, &wanted.wanted(), now).await?;
-            if json { print_json(&changed)? } else { print(&told(&changed))? }
+            if json { print_json(&changed)? } else { print(&render(&changed))? }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -101,7 +101,7 @@ fn listed(users: &[User]) -> String {
     table.trim_fmt()
 }
 
-fn told(changed: &[users::Changed]) -> String {
+fn render(changed: &[users::Changed]) -> String {
     let line = |changed: &users::Changed| match changed.changes.is_empty() {
         true => format!("unchanged: {}", changed.email),
         false => format!("set: {}: {}", changed.email, changed.changes.join(", ")),

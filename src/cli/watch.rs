@@ -30,11 +30,11 @@ pub(super) struct Watch {
 }
 
 /// What a look finds.
-pub(super) trait Look: Serialize {
+pub(super) trait WatchView: Serialize {
     /// All of it.
-    fn whole(&self) -> anyhow::Result<String>;
+    fn full_text(&self) -> anyhow::Result<String>;
     /// The gist, in one line.
-    fn line(&self) -> String;
+    fn summary_line(&self) -> String;
 }
 
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ enum Form {
 
 impl Watch {
     /// Looks once, or until Ctrl-C. The first look must succeed; what comes between later ones is told and outlived.
-    pub(super) async fn show<T: Look>(
+    pub(super) async fn show<T: WatchView>(
         &self,
         mut look: impl AsyncFnMut(DateTime<Utc>) -> anyhow::Result<T>,
     ) -> anyhow::Result<ExitCode> {
@@ -55,7 +55,7 @@ impl Watch {
         if !self.watch {
             match self.json {
                 true => print_json(&first)?,
-                false => print(&first.whole()?)?,
+                false => print(&first.full_text()?)?,
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -89,13 +89,17 @@ async fn later<T>(look: &mut impl AsyncFnMut(DateTime<Utc>) -> anyhow::Result<T>
 
 impl Form {
     /// Says whether anybody reads on.
-    fn tell<T: Look>(self, found: anyhow::Result<T>) -> anyhow::Result<bool> {
+    fn tell<T: WatchView>(self, found: anyhow::Result<T>) -> anyhow::Result<bool> {
         let at = instant(now());
         let text = match (self, &found) {
             (Form::Screen, Ok(found)) => {
-                format!("{HOME}{}\n\n{at}, again every {} s; Ctrl-C ends", found.whole()?.trim_end(), EVERY.as_secs())
+                format!(
+                    "{HOME}{}\n\n{at}, again every {} s; Ctrl-C ends",
+                    found.full_text()?.trim_end(),
+                    EVERY.as_secs()
+                )
             }
-            (Form::Lines, Ok(found)) => format!("{at}  {}", found.line()),
+            (Form::Lines, Ok(found)) => format!("{at}  {}", found.summary_line()),
             (Form::Json, Ok(found)) => serde_json::to_string(found)?,
             (_, Err(error)) => {
                 eprintln!("{at}  no answer, asking again: {error:#}");

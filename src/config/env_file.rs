@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::Faults;
+use super::SettingErrors;
 
 /// Reads the names and values of the file at `path`.
 ///
 /// Returns a fault when it can't be read, or a line of it not understood. What stands there may be a secret, so only the
 /// name before it is shown.
-pub fn env_file(path: &Path) -> Result<BTreeMap<String, String>, Faults> {
+pub fn env_file(path: &Path) -> Result<BTreeMap<String, String>, SettingErrors> {
     let unreadable = |error: &dyn std::fmt::Display| {
         let instead = "name a file that is written like .env.example";
-        Faults::one(&path.display().to_string(), format!("can't be read: {error}"), instead)
+        SettingErrors::one(&path.display().to_string(), format!("can't be read: {error}"), instead)
     };
     let mut vars = BTreeMap::new();
     let mut place = "its first line".to_owned();
@@ -19,7 +19,7 @@ pub fn env_file(path: &Path) -> Result<BTreeMap<String, String>, Faults> {
         let (name, value) = line.map_err(|error| match error {
             dotenvy::Error::LineParse(..) => {
                 let instead = "write NAME=value, with quotes around a value that has blanks";
-                Faults::one(&path.display().to_string(), format!("{place} is not understood"), instead)
+                SettingErrors::one(&path.display().to_string(), format!("{place} is not understood"), instead)
             }
             error => unreadable(&error),
         })?;
@@ -35,7 +35,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<BTreeMap<String, String>, Faults> {
+    fn read(text: &str) -> Result<BTreeMap<String, String>, SettingErrors> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         env_file(file.path())

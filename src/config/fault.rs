@@ -5,13 +5,13 @@ use std::fmt;
 
 /// One fault: which setting, what is wrong with its value, what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SettingError {
     pub name: String,
     pub wrong: String,
     pub instead: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}; {}", self.name, self.wrong, self.instead)
     }
@@ -19,17 +19,17 @@ impl fmt::Display for Fault {
 
 /// All faults of a configuration at once, one a line. The exit status for it is 64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct SettingErrors(Vec<SettingError>);
 
-impl Faults {
-    pub(super) fn one(name: &str, wrong: impl Into<String>, instead: impl Into<String>) -> Faults {
-        let mut faults = Faults::default();
+impl SettingErrors {
+    pub(super) fn one(name: &str, wrong: impl Into<String>, instead: impl Into<String>) -> SettingErrors {
+        let mut faults = SettingErrors::default();
         faults.add(name, wrong, instead);
         faults
     }
 
     pub(super) fn add(&mut self, name: &str, wrong: impl Into<String>, instead: impl Into<String>) {
-        self.0.push(Fault { name: name.to_owned(), wrong: wrong.into(), instead: instead.into() });
+        self.0.push(SettingError { name: name.to_owned(), wrong: wrong.into(), instead: instead.into() });
     }
 
     /// Says whether a fault of the setting `name` is already known.
@@ -37,7 +37,7 @@ impl Faults {
         self.0.iter().any(|fault| fault.name == name)
     }
 
-    pub(super) fn and(mut self, mut others: Faults) -> Faults {
+    pub(super) fn and(mut self, mut others: SettingErrors) -> SettingErrors {
         self.0.append(&mut others.0);
         self
     }
@@ -48,17 +48,17 @@ impl Faults {
     }
 
     /// The faults, in the order of the table of settings.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub fn iter(&self) -> impl Iterator<Item = &SettingError> {
         self.0.iter()
     }
 
     /// Returns `Ok(value)` when nothing is wrong, else these faults.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Faults> {
+    pub(super) fn or<T>(self, value: T) -> Result<T, SettingErrors> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for SettingErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
             1 => f.write_str("the configuration has a fault")?,
@@ -68,7 +68,7 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for SettingErrors {}
 
 /// A setting that is legal and won't do what it is meant to, with the arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Settings, row::given};
+use super::{Settings, row::env_value};
 
 /// Root's own folder is closed to the user that root's servers run as, and this is where a service's data belongs.
 const OF_ROOT: &str = "/var/lib/warmup";
@@ -11,7 +11,7 @@ impl Settings {
     /// Returns `WARMUP_DATA_DIR`, else the user's data folder as freedesktop.org's base directory specification has it,
     /// for `root` the system's. None where `vars` say nothing of the user's home.
     pub fn data_folder(&self, vars: &BTreeMap<String, String>, root: bool) -> Option<PathBuf> {
-        let absolute = |name| given(vars, name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name| env_value(vars, name).map(PathBuf::from).filter(|path| path.is_absolute());
         let of_user = || match root {
             true => Some(PathBuf::from(OF_ROOT)),
             false => Some(absolute("HOME")?.join(".local/share/warmup")),

@@ -1,6 +1,6 @@
 //! The file of host limits, `WARMUP_HOST_LIMITS_FILE`: its faults are those of a setting.
 
-use super::{Faults, Settings};
+use super::{SettingErrors, Settings};
 use crate::domain::hosts::{HostLimits, read};
 
 const NAME: &str = "WARMUP_HOST_LIMITS_FILE";
@@ -9,16 +9,16 @@ impl Settings {
     /// Reads the limits of mail hosts: the built-in ones, and the file's before them.
     ///
     /// Returns every fault of the file at once.
-    pub fn host_limits(&self) -> Result<HostLimits, Faults> {
+    pub fn host_limits(&self) -> Result<HostLimits, SettingErrors> {
         let Some(path) = &self.host_limits_file else { return Ok(HostLimits::built_in()) };
         let bytes = std::fs::read(path).map_err(|error| {
             let wrong = format!("`{}` can't be read: {error}", path.display());
-            Faults::one(NAME, wrong, "write the path of a file that is there, or leave it out")
+            SettingErrors::one(NAME, wrong, "write the path of a file that is there, or leave it out")
         })?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| Faults::one(NAME, "the file is not UTF-8", "save it as UTF-8"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| SettingErrors::one(NAME, "the file is not UTF-8", "save it as UTF-8"))?;
         read(&text).map(HostLimits::with).map_err(|found| {
-            let mut faults = Faults::default();
+            let mut faults = SettingErrors::default();
             for fault in found {
                 faults.add(NAME, fault.to_string(), "docs/HOST_LIMITS.md shows the format");
             }
@@ -27,7 +27,7 @@ impl Settings {
     }
 
     /// Adds the faults of the file. That it can't be opened is told with the other files.
-    pub(super) fn judge_host_limits(&self, faults: &mut Faults) {
+    pub(super) fn judge_host_limits(&self, faults: &mut SettingErrors) {
         if !faults.name(NAME)
             && let Err(found) = self.host_limits()
         {

@@ -24,12 +24,12 @@ pub(super) trait Kind {
     /// Shows a value in the one way that `read` takes back; of a secret only that it is set; nothing for one not set.
     fn show(&self, value: &Self::Value) -> String;
 
-    fn facts(&self) -> Facts;
+    fn facts(&self) -> KindDoc;
 }
 
 /// What the documentation and the faults say about a kind.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct KindDoc {
     /// The type in a word or two.
     pub word: &'static str,
     /// Empty where there is none.
@@ -59,7 +59,7 @@ impl<K: Kind> Kind for Optional<K> {
         value.as_ref().map(|value| self.0.show(value)).unwrap_or_default()
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> KindDoc {
         self.0.facts()
     }
 }
@@ -82,9 +82,9 @@ impl Kind for Flag {
         value.to_string()
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> KindDoc {
         let write = "true or false (also yes, no, on, off, 1, 0)".to_owned();
-        Facts { word: "yes or no", unit: "", range: "true, false".to_owned(), write, secret: false }
+        KindDoc { word: "yes or no", unit: "", range: "true, false".to_owned(), write, secret: false }
     }
 }
 

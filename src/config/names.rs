@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Faults, row::given, table::rows};
+use super::{SettingErrors, row::env_value, table::rows};
 
 const OURS: &str = "WARMUP_";
 
 /// Notes each `WARMUP_*` name with a value that is not in the table. `OTEL_*` and all others are not ours to judge.
-pub(super) fn unknown(vars: &BTreeMap<String, String>, faults: &mut Faults) {
+pub(super) fn unknown(vars: &BTreeMap<String, String>, faults: &mut SettingErrors) {
     let known: Vec<&str> = rows().iter().map(|row| row.name).collect();
-    let ours = vars.keys().filter(|name| name.starts_with(OURS) && given(vars, name).is_some());
+    let ours = vars.keys().filter(|name| name.starts_with(OURS) && env_value(vars, name).is_some());
     for name in ours.filter(|name| !known.contains(&name.as_str()) && !injected(name, vars)) {
         let instead = match closest(name, &known) {
             Some(meant) => format!("did you mean {meant}?"),
@@ -70,7 +70,7 @@ mod tests {
 
     fn faults(names: &[&str]) -> Vec<String> {
         let vars = names.iter().map(|name| (name.to_string(), "1".to_owned())).collect();
-        let mut faults = Faults::default();
+        let mut faults = SettingErrors::default();
         unknown(&vars, &mut faults);
         faults.iter().map(ToString::to_string).collect()
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Faults, Settings,
-    kind::{Facts, Kind},
+    SettingErrors, Settings,
+    kind::{Kind, KindDoc},
 };
 
 /// What the table says about one setting.
@@ -14,7 +14,7 @@ pub(crate) struct Row {
     /// As it would be written; empty when the setting may be left out.
     pub default: &'static str,
     pub sentence: &'static str,
-    pub(super) facts: Facts,
+    pub(super) facts: KindDoc,
     /// Shows the value it has; of a secret only that it is set; empty when it is not set.
     pub value: fn(&Settings) -> String,
 }
@@ -23,12 +23,12 @@ pub(crate) struct Row {
 /// faults goes on.
 pub(super) struct Reader<'a> {
     pub vars: &'a BTreeMap<String, String>,
-    pub faults: Faults,
+    pub faults: SettingErrors,
 }
 
 impl Reader<'_> {
     pub(super) fn take<K: Kind>(&mut self, name: &str, kind: &K, default: &str) -> K::Value {
-        if let Some(text) = given(self.vars, name) {
+        if let Some(text) = env_value(self.vars, name) {
             match kind.read(text) {
                 // What is not UTF-8 arrives with this character in its place.
                 _ if text.contains(char::REPLACEMENT_CHARACTER) => {
@@ -41,7 +41,7 @@ impl Reader<'_> {
         kind.read(default).expect("every default is legal: a test reads them all")
     }
 
-    fn fault(&mut self, name: &str, text: &str, wrong: &str, facts: &Facts, default: &str) {
+    fn fault(&mut self, name: &str, text: &str, wrong: &str, facts: &KindDoc, default: &str) {
         let wrong =
             if facts.secret { format!("the value {wrong}") } else { format!("`{}` {wrong}", text.escape_debug()) };
         // What has no unit says itself what a value looks like.
@@ -51,7 +51,7 @@ impl Reader<'_> {
 }
 
 /// Returns the value given for `name`, without the blanks around it; an empty one counts as not set.
-pub(super) fn given<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+pub(super) fn env_value<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     vars.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 

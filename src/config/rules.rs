@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Faults, Settings};
+use super::{SettingErrors, Settings};
 
 /// A rule between settings.
 pub(super) struct Rule {
@@ -79,7 +79,7 @@ pub(super) const RULES: [Rule; 11] = [
 
 /// Notes each rule that is broken. A rule about a value that has a fault of its own is not judged: its default stands
 /// in for it, and would be blamed for what nobody wrote.
-pub(super) fn judge(settings: &Settings, faults: &mut Faults) {
+pub(super) fn judge(settings: &Settings, faults: &mut SettingErrors) {
     let broken: Vec<_> = RULES
         .iter()
         .filter(|rule| !rule.names.iter().any(|name| faults.name(name)))

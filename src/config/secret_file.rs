@@ -13,7 +13,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
-    Faults, MasterKey, Settings,
+    MasterKey, SettingErrors, Settings,
     kind::{Kind, database_url, master_key, redis_url, token},
 };
 
@@ -39,7 +39,13 @@ fn read<K: Kind>(path: &Path, kind: &K) -> Result<K::Value, String> {
 }
 
 /// Reads the value of one secret from its file, where one is named and the value itself is not given.
-fn fill<K: Kind>(value: &mut Option<K::Value>, name: &str, path: Option<&PathBuf>, kind: &K, faults: &mut Faults) {
+fn fill<K: Kind>(
+    value: &mut Option<K::Value>,
+    name: &str,
+    path: Option<&PathBuf>,
+    kind: &K,
+    faults: &mut SettingErrors,
+) {
     let Some(path) = path.filter(|_| value.is_none()) else { return };
     match read(path, kind) {
         Ok(secret) => *value = Some(secret),
@@ -86,7 +92,7 @@ impl RereadSecret {
 
 impl Settings {
     /// Reads the secrets that stand in files.
-    pub(super) fn read_secret_files(&mut self, faults: &mut Faults) {
+    pub(super) fn read_secret_files(&mut self, faults: &mut SettingErrors) {
         let Settings { database_url_file, redis_url_file, master_key_file, admin_token_file, .. } = self;
         fill(&mut self.database_url, "DATABASE_URL_FILE", database_url_file.as_ref(), &database_url(), faults);
         fill(&mut self.redis_url, "REDIS_URL_FILE", redis_url_file.as_ref(), &redis_url(), faults);
@@ -95,14 +101,14 @@ impl Settings {
     }
 
     /// Returns where the database is, now and later, or the fault that it is not set.
-    pub fn database(&self) -> Result<RereadSecret, Faults> {
+    pub fn database(&self) -> Result<RereadSecret, SettingErrors> {
         let (setting, file) = setting_and_file("DATABASE_URL", "DATABASE_URL_FILE", self.database_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_database()?.clone()));
         Ok(RereadSecret { setting, file, is_valid: |text| database_url().read(text).is_ok(), last })
     }
 
     /// Returns where Redis is, now and later, or the fault that it is not set.
-    pub fn redis(&self) -> Result<RereadSecret, Faults> {
+    pub fn redis(&self) -> Result<RereadSecret, SettingErrors> {
         let (setting, file) = setting_and_file("REDIS_URL", "REDIS_URL_FILE", self.redis_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_redis()?.clone()));
         Ok(RereadSecret { setting, file, is_valid: |text| redis_url().read(text).is_ok(), last })

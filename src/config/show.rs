@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Settings,
-    row::{Row, given},
+    row::{Row, env_value},
     table::rows,
 };
 
@@ -21,7 +21,7 @@ pub enum Source {
 
 /// One setting as `warmup config show` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub struct SettingValue {
     pub name: &'static str,
     /// `None` when it is not set and has no default; of a secret `set` or `not set`.
     pub value: Option<String>,
@@ -40,8 +40,8 @@ pub struct Override {
 
 impl Settings {
     /// Lists every setting, in the order of the table; `vars` are those from which the settings were read.
-    pub fn listing(&self, vars: &BTreeMap<String, String>) -> Vec<Shown> {
-        let source = |name| if given(vars, name).is_some() { Source::Environment } else { Source::Default };
+    pub fn listing(&self, vars: &BTreeMap<String, String>) -> Vec<SettingValue> {
+        let source = |name| if env_value(vars, name).is_some() { Source::Environment } else { Source::Default };
         let shown = |row: Row| {
             let value = (row.value)(self);
             let value = match (value.is_empty(), row.facts.secret) {
@@ -49,7 +49,7 @@ impl Settings {
                 (true, true) => Some("not set".to_owned()),
                 (true, false) => None,
             };
-            Shown { name: row.name, value, unit: row.facts.unit, source: source(row.name) }
+            SettingValue { name: row.name, value, unit: row.facts.unit, source: source(row.name) }
         };
         rows().into_iter().map(shown).collect()
     }

@@ -25,7 +25,7 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bench {
+pub struct Suspension {
     /// Ticks that failed in a row.
     failures: u32,
     state: State,
@@ -36,37 +36,37 @@ pub struct Bench {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
-    Working,
-    Benched,
-    OnTrial,
+    Closed,
+    Open,
+    HalfOpen,
 }
 
-impl Bench {
+impl Suspension {
     /// Notes a tick that worked.
     pub fn tick_worked(&mut self) {
-        *self = Bench::default();
+        *self = Suspension::default();
     }
 
     /// Notes a tick that failed. Returns whether the worker is benched by it.
     pub fn tick_failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
         let benched = match self.state {
-            State::Working => self.failures >= ENOUGH,
-            State::OnTrial => {
+            State::Closed => self.failures >= ENOUGH,
+            State::HalfOpen => {
                 self.attempts = self.attempts.saturating_add(1);
                 true
             }
-            State::Benched => false,
+            State::Open => false,
         };
         if benched {
-            self.state = State::Benched;
+            self.state = State::Open;
         }
         benched
     }
 
     /// Notes a probe that worked: the next tick decides.
     pub fn probe_worked(&mut self) {
-        self.state = State::OnTrial;
+        self.state = State::HalfOpen;
     }
 
     /// Notes a probe that failed.
@@ -75,13 +75,13 @@ impl Bench {
     }
 
     /// Forgets how often it was tried in vain: somebody says that it is worth another attempt.
-    pub fn called_up(&mut self) {
+    pub fn reset_backoff(&mut self) {
         self.attempts = 0;
     }
 
     /// Says whether nothing is to be scheduled.
     pub fn is_benched(&self) -> bool {
-        self.state == State::Benched
+        self.state == State::Open
     }
 
     /// Returns how many ticks failed in a row.
@@ -99,8 +99,8 @@ impl Bench {
 mod tests {
     use super::*;
 
-    fn benched() -> Bench {
-        let mut bench = Bench::default();
+    fn benched() -> Suspension {
+        let mut bench = Suspension::default();
         let answers: Vec<bool> = (0..5).map(|_| bench.tick_failed()).collect();
         assert_eq!(answers, [false, false, false, false, true]);
         bench
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_fifth_failure_in_a_row_benches_and_four_do_not() {
         assert!(benched().is_benched());
-        let mut bench = Bench::default();
+        let mut bench = Suspension::default();
         for _ in 0..100 {
             (0..4).for_each(|_| assert!(!bench.tick_failed()));
             bench.tick_worked();
@@ -127,7 +127,7 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(bench.wait(Duration::from_secs(5)), Duration::from_secs(5));
-        bench.called_up();
+        bench.reset_backoff();
         assert_eq!(bench.wait(LONGEST_WAIT), Duration::from_secs(1));
     }
 
@@ -141,6 +141,6 @@ mod tests {
         }
         bench.probe_worked();
         bench.tick_worked();
-        assert_eq!(bench, Bench::default());
+        assert_eq!(bench, Suspension::default());
     }
 }

@@ -37,10 +37,10 @@ mod host;
 
 use std::time::Duration;
 
-pub use ask::{CapAsk, Connection, Slot};
+pub use ask::{CapRequest, Connection, ConnectionId};
 pub use bucket::{Bucket, CapOutOfRange, DEVIATION_MICROS, FUTURE_MICROS, Period, Rate, SLACK_MICROS};
 pub use connections::{Connections, MARGIN};
-pub use fleet::Buckets;
+pub use fleet::CapsModel;
 pub use host::{DAY_BURST, HostCaps, HostRates};
 
 /// The limits as they are configured: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. 0 lets nothing through.

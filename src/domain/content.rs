@@ -23,7 +23,7 @@ use std::sync::{Arc, LazyLock};
 
 use self::dice::Stream;
 pub use self::{
-    fault::Fault,
+    fault::TemplateError,
     file::{Templates, read, write},
     line::one_line,
     marker::{MARK, judge as judge_marker},

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    progress::Share,
+    progress::PlannedShare,
     time::{Span, next_tick},
 };
 
@@ -24,7 +24,7 @@ pub struct Cohort {
 /// Returns the whole mails that should have gone by `at`, of all together.
 pub fn planned(cohorts: &[Cohort], at: DateTime<Utc>) -> i64 {
     let parts = |cohort: &Cohort| {
-        let (part, whole) = Share::at(at, cohort.window).fraction();
+        let (part, whole) = PlannedShare::at(at, cohort.window).fraction();
         i128::from(cohort.quota) * i128::from(part) * PARTS / i128::from(whole)
     };
     i64::try_from(cohorts.iter().map(parts).sum::<i128>() / PARTS).unwrap_or(i64::MAX)
@@ -32,7 +32,7 @@ pub fn planned(cohorts: &[Cohort], at: DateTime<Utc>) -> i64 {
 
 /// Returns the quarters of an hour from before the first window opens until after the last one has closed; none without
 /// mailboxes.
-pub fn moments(cohorts: &[Cohort]) -> Vec<DateTime<Utc>> {
+pub fn sample_times(cohorts: &[Cohort]) -> Vec<DateTime<Utc>> {
     let first = cohorts.iter().map(|cohort| cohort.window.start).min();
     let last = cohorts.iter().map(|cohort| cohort.window.end).max();
     let Some((first, last)) = first.zip(last) else { return Vec::new() };
@@ -68,17 +68,17 @@ mod tests {
 
     #[test]
     fn its_moments_hold_every_window_whole() {
-        let moments = moments(&[cohort("09:10", "17:00", 1), cohort("12:00", "20:05", 1)]);
+        let moments = sample_times(&[cohort("09:10", "17:00", 1), cohort("12:00", "20:05", 1)]);
         assert_eq!((moments[0], moments[moments.len() - 1]), (at("09:00"), at("20:15")));
         assert_eq!(moments.len(), 46);
-        assert!(super::moments(&[]).is_empty());
+        assert!(super::sample_times(&[]).is_empty());
     }
 
     proptest! {
         #[test]
         fn a_curve_never_falls_and_ends_at_what_is_owed(quotas in proptest::collection::vec(0i64..500, 1..9)) {
             let cohorts: Vec<_> = quotas.iter().map(|quota| cohort("09:00", "16:43", *quota)).collect();
-            let curve: Vec<_> = moments(&cohorts).into_iter().map(|at| planned(&cohorts, at)).collect();
+            let curve: Vec<_> = sample_times(&cohorts).into_iter().map(|at| planned(&cohorts, at)).collect();
             prop_assert!(curve.is_sorted());
             prop_assert_eq!(curve.last().copied(), Some(quotas.iter().sum()));
         }

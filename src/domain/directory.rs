@@ -15,21 +15,21 @@ use memchr::memmem;
 
 /// How a mailbox stands against its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum QuotaState {
     Complete,
     OnTrack,
     Behind,
     Failing,
 }
 
-impl Status {
+impl QuotaState {
     /// Reads the word that the standings have for it.
-    pub fn of(word: &str) -> Option<Status> {
+    pub fn of(word: &str) -> Option<QuotaState> {
         match word {
-            "complete" => Some(Status::Complete),
-            "on-track" => Some(Status::OnTrack),
-            "behind" => Some(Status::Behind),
-            "failing" => Some(Status::Failing),
+            "complete" => Some(QuotaState::Complete),
+            "on-track" => Some(QuotaState::OnTrack),
+            "behind" => Some(QuotaState::Behind),
+            "failing" => Some(QuotaState::Failing),
             _ => None,
         }
     }
@@ -37,59 +37,59 @@ impl Status {
 
 /// Among which mailboxes one looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Among {
+pub enum QuotaFilter {
     #[default]
     All,
     /// Those that are judged: that are switched on.
     Judged,
-    With(Status),
+    With(QuotaState),
 }
 
 /// What is looked for; all of it must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct AddressQuery<'a> {
     /// A part of the address, in any case; an empty one is in all.
     pub part: &'a str,
     /// The mail host through which it submits, and the domain of its address, in lower case.
     pub host: Option<&'a str>,
     pub domain: Option<&'a str>,
-    pub among: Among,
+    pub among: QuotaFilter,
 }
 
 /// A mailbox, as it comes into the directory.
 #[derive(Clone, Copy, Debug)]
-pub struct Listed<'a> {
+pub struct IndexedMailbox<'a> {
     pub id: i64,
     /// Without a line break.
     pub address: &'a str,
     pub host: &'a str,
     /// None of one that is switched off.
-    pub status: Option<Status>,
+    pub status: Option<QuotaState>,
 }
 
 /// The addresses, with what else they are chosen by.
 #[derive(Clone, Debug, Default)]
-pub struct Directory {
+pub struct AddressIndex {
     /// In lower case.
     text: String,
     ends: Vec<usize>,
     ids: Vec<i64>,
     hosts: Vec<usize>,
-    standings: Vec<Option<Status>>,
+    standings: Vec<Option<QuotaState>>,
     /// What stands in `hosts`.
     numbers: HashMap<String, usize>,
 }
 
-impl Directory {
+impl AddressIndex {
     /// Makes a directory of `mailboxes`, which come by id.
-    pub fn of<'a>(mailboxes: impl Iterator<Item = Listed<'a>>) -> Directory {
-        let mut directory = Directory::default();
+    pub fn of<'a>(mailboxes: impl Iterator<Item = IndexedMailbox<'a>>) -> AddressIndex {
+        let mut directory = AddressIndex::default();
         mailboxes.for_each(|mailbox| directory.push(mailbox));
         directory.text.make_ascii_lowercase();
         directory
     }
 
-    fn push(&mut self, Listed { id, address, host, status }: Listed<'_>) {
+    fn push(&mut self, IndexedMailbox { id, address, host, status }: IndexedMailbox<'_>) {
         self.text.push_str(address);
         self.text.push('\n');
         self.ends.push(self.text.len());
@@ -104,15 +104,15 @@ impl Directory {
     }
 
     /// Returns the ids of those that are `wanted`, in their order.
-    pub fn find<'a>(&'a self, wanted: Wanted<'a>) -> impl Iterator<Item = i64> + 'a {
+    pub fn find<'a>(&'a self, wanted: AddressQuery<'a>) -> impl Iterator<Item = i64> + 'a {
         let host = wanted.host.map(|host| self.numbers.get(host).copied());
         let fits = move |row: &usize| {
             host.is_none_or(|host| host == Some(self.hosts[*row]))
                 && wanted.domain.is_none_or(|domain| self.is_of(*row, domain))
                 && match wanted.among {
-                    Among::All => true,
-                    Among::Judged => self.standings[*row].is_some(),
-                    Among::With(status) => self.standings[*row] == Some(status),
+                    QuotaFilter::All => true,
+                    QuotaFilter::Judged => self.standings[*row].is_some(),
+                    QuotaFilter::With(status) => self.standings[*row] == Some(status),
                 }
         };
         self.holding(wanted.part.to_ascii_lowercase()).filter(fits).map(|row| self.ids[row])
@@ -147,19 +147,20 @@ mod tests {
 
     use super::*;
 
-    const ROWS: [(i64, &str, &str, Option<Status>); 4] = [
-        (1, "Ann@x.test", "smtp.x.test", Some(Status::Behind)),
-        (2, "ben@x.test", "smtp.y.test", Some(Status::Complete)),
+    const ROWS: [(i64, &str, &str, Option<QuotaState>); 4] = [
+        (1, "Ann@x.test", "smtp.x.test", Some(QuotaState::Behind)),
+        (2, "ben@x.test", "smtp.y.test", Some(QuotaState::Complete)),
         (5, "x@ann.x.test", "smtp.x.test", None),
-        (9, "nan@y.test", "smtp.y.test", Some(Status::Behind)),
+        (9, "nan@y.test", "smtp.y.test", Some(QuotaState::Behind)),
     ];
 
-    fn directory<'a>(rows: impl IntoIterator<Item = &'a (i64, &'a str, &'a str, Option<Status>)>) -> Directory {
-        let listed = |&(id, address, host, status): &(i64, &'a str, &'a str, _)| Listed { id, address, host, status };
-        Directory::of(rows.into_iter().map(listed))
+    fn directory<'a>(rows: impl IntoIterator<Item = &'a (i64, &'a str, &'a str, Option<QuotaState>)>) -> AddressIndex {
+        let listed =
+            |&(id, address, host, status): &(i64, &'a str, &'a str, _)| IndexedMailbox { id, address, host, status };
+        AddressIndex::of(rows.into_iter().map(listed))
     }
 
-    fn found(wanted: Wanted<'_>) -> Vec<i64> {
+    fn found(wanted: AddressQuery<'_>) -> Vec<i64> {
         directory(&ROWS).find(wanted).collect()
     }
 
@@ -175,21 +176,22 @@ mod tests {
             ("test\nben", &[]),
             ("\n", &[]),
         ] {
-            assert_eq!(found(Wanted { part, ..Wanted::default() }), ids, "{part:?}");
+            assert_eq!(found(AddressQuery { part, ..AddressQuery::default() }), ids, "{part:?}");
         }
-        assert_eq!(directory(&[]).find(Wanted::default()).count(), 0);
+        assert_eq!(directory(&[]).find(AddressQuery::default()).count(), 0);
     }
 
     #[test]
     fn all_that_is_asked_for_must_hold() {
-        let all = Wanted::default();
-        assert_eq!(found(Wanted { host: Some("smtp.x.test"), ..all }), [1, 5]);
-        assert_eq!(found(Wanted { host: Some("x.test"), ..all }), [0; 0]);
-        assert_eq!(found(Wanted { domain: Some("x.test"), ..all }), [1, 2]);
-        assert_eq!(found(Wanted { domain: Some("test"), ..all }), [0; 0]);
-        assert_eq!(found(Wanted { among: Among::Judged, ..all }), [1, 2, 9]);
-        assert_eq!(found(Wanted { among: Among::With(Status::Behind), ..all }), [1, 9]);
-        let hers = Wanted { part: "ann", host: Some("smtp.x.test"), domain: Some("x.test"), among: Among::Judged };
+        let all = AddressQuery::default();
+        assert_eq!(found(AddressQuery { host: Some("smtp.x.test"), ..all }), [1, 5]);
+        assert_eq!(found(AddressQuery { host: Some("x.test"), ..all }), [0; 0]);
+        assert_eq!(found(AddressQuery { domain: Some("x.test"), ..all }), [1, 2]);
+        assert_eq!(found(AddressQuery { domain: Some("test"), ..all }), [0; 0]);
+        assert_eq!(found(AddressQuery { among: QuotaFilter::Judged, ..all }), [1, 2, 9]);
+        assert_eq!(found(AddressQuery { among: QuotaFilter::With(QuotaState::Behind), ..all }), [1, 9]);
+        let hers =
+            AddressQuery { part: "ann", host: Some("smtp.x.test"), domain: Some("x.test"), among: QuotaFilter::Judged };
         assert_eq!(found(hers), [1]);
     }
 
@@ -200,9 +202,9 @@ mod tests {
             part in "[abAB@]{0,3}",
         ) {
             let rows: Vec<_> = addresses.iter().zip(1..).map(|(address, id)| (id, &address[..], "h", None)).collect();
-            let holds = |row: &&(i64, &str, &str, Option<Status>)| row.1.contains(&part.to_ascii_lowercase());
+            let holds = |row: &&(i64, &str, &str, Option<QuotaState>)| row.1.contains(&part.to_ascii_lowercase());
             let held: Vec<i64> = rows.iter().filter(holds).map(|row| row.0).collect();
-            let found: Vec<i64> = directory(&rows).find(Wanted { part: &part, ..Wanted::default() }).collect();
+            let found: Vec<i64> = directory(&rows).find(AddressQuery { part: &part, ..AddressQuery::default() }).collect();
             prop_assert_eq!(found, held);
         }
     }

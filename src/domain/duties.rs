@@ -37,13 +37,13 @@ pub fn next_due(zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Returns how old a flight must be before the leader settles it as one without an owner, for mails that may take
 /// `mail_deadline`. Its shard's owner, if there is any, sweeps it long before.
-pub fn left_alone(mail_deadline: Duration) -> Duration {
+pub fn orphan_age(mail_deadline: Duration) -> Duration {
     LEFT_ALONE.max(mail_deadline * 2)
 }
 
 /// What is kept for a while and then taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kept {
+pub enum PruneTarget {
     Logs,
     /// The counters of the log's rows: kept as long, so that their sums hold. Streaks are counted from them; how far a
     /// mailbox has grown is a counter of its own.
@@ -65,47 +65,47 @@ pub enum Kept {
 
 /// One step of a date's duties. Each is repeatable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Duty {
+pub enum MaintenanceJob {
     /// The coming days' log rows can be written.
     Partitions,
     /// Flights that no owner sweeps are settled as uncertain.
     Flights,
     /// What is older than its retention goes.
-    Retire(Kept),
+    Retire(PruneTarget),
 }
 
-impl Duty {
+impl MaintenanceJob {
     /// All of them, in the order in which they are done: what sending needs first.
-    pub const ALL: [Duty; 12] = [
-        Duty::Partitions,
-        Duty::Flights,
-        Duty::Retire(Kept::Logs),
-        Duty::Retire(Kept::MailboxDays),
-        Duty::Retire(Kept::Events),
-        Duty::Retire(Kept::Replies),
-        Duty::Retire(Kept::Batches),
-        Duty::Retire(Kept::Rosters),
-        Duty::Retire(Kept::UserDays),
-        Duty::Retire(Kept::Pairs),
-        Duty::Retire(Kept::Pauses),
-        Duty::Retire(Kept::Cleanups),
+    pub const ALL: [MaintenanceJob; 12] = [
+        MaintenanceJob::Partitions,
+        MaintenanceJob::Flights,
+        MaintenanceJob::Retire(PruneTarget::Logs),
+        MaintenanceJob::Retire(PruneTarget::MailboxDays),
+        MaintenanceJob::Retire(PruneTarget::Events),
+        MaintenanceJob::Retire(PruneTarget::Replies),
+        MaintenanceJob::Retire(PruneTarget::Batches),
+        MaintenanceJob::Retire(PruneTarget::Rosters),
+        MaintenanceJob::Retire(PruneTarget::UserDays),
+        MaintenanceJob::Retire(PruneTarget::Pairs),
+        MaintenanceJob::Retire(PruneTarget::Pauses),
+        MaintenanceJob::Retire(PruneTarget::Cleanups),
     ];
 
     /// Its name in the row of the date.
     pub fn as_str(self) -> &'static str {
         match self {
-            Duty::Partitions => "partitions",
-            Duty::Flights => "flights",
-            Duty::Retire(Kept::Logs) => "logs",
-            Duty::Retire(Kept::MailboxDays) => "mailbox_days",
-            Duty::Retire(Kept::Events) => "events",
-            Duty::Retire(Kept::Replies) => "scheduled_replies",
-            Duty::Retire(Kept::Batches) => "batches",
-            Duty::Retire(Kept::Rosters) => "rosters",
-            Duty::Retire(Kept::UserDays) => "user_days",
-            Duty::Retire(Kept::Pairs) => "pairs",
-            Duty::Retire(Kept::Pauses) => "pauses",
-            Duty::Retire(Kept::Cleanups) => "cleanups",
+            MaintenanceJob::Partitions => "partitions",
+            MaintenanceJob::Flights => "flights",
+            MaintenanceJob::Retire(PruneTarget::Logs) => "logs",
+            MaintenanceJob::Retire(PruneTarget::MailboxDays) => "mailbox_days",
+            MaintenanceJob::Retire(PruneTarget::Events) => "events",
+            MaintenanceJob::Retire(PruneTarget::Replies) => "scheduled_replies",
+            MaintenanceJob::Retire(PruneTarget::Batches) => "batches",
+            MaintenanceJob::Retire(PruneTarget::Rosters) => "rosters",
+            MaintenanceJob::Retire(PruneTarget::UserDays) => "user_days",
+            MaintenanceJob::Retire(PruneTarget::Pairs) => "pairs",
+            MaintenanceJob::Retire(PruneTarget::Pauses) => "pauses",
+            MaintenanceJob::Retire(PruneTarget::Cleanups) => "cleanups",
         }
     }
 }
@@ -122,11 +122,17 @@ pub struct Retention {
 impl Retention {
     /// Returns the first date of which `kept` stays when the duties of `day` are done at `now`: as many days as are set,
     /// that date not counted, and never a day that may still be going on in some zone.
-    pub fn keep_from(self, kept: Kept, day: NaiveDate, now: DateTime<Utc>) -> NaiveDate {
+    pub fn keep_from(self, kept: PruneTarget, day: NaiveDate, now: DateTime<Utc>) -> NaiveDate {
         let days = match kept {
-            Kept::Logs | Kept::MailboxDays | Kept::Events | Kept::Replies | Kept::Cleanups => u64::from(self.log_days),
-            Kept::Batches | Kept::Rosters | Kept::UserDays | Kept::Pauses => u64::from(self.metrics_days),
-            Kept::Pairs => LIVE_DAYS,
+            PruneTarget::Logs
+            | PruneTarget::MailboxDays
+            | PruneTarget::Events
+            | PruneTarget::Replies
+            | PruneTarget::Cleanups => u64::from(self.log_days),
+            PruneTarget::Batches | PruneTarget::Rosters | PruneTarget::UserDays | PruneTarget::Pauses => {
+                u64::from(self.metrics_days)
+            }
+            PruneTarget::Pairs => LIVE_DAYS,
         };
         (day - Days::new(days)).min(now.date_naive() - Days::new(LIVE_DAYS))
     }

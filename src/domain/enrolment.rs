@@ -86,7 +86,7 @@ pub struct Rules {
 
 /// Something in the file that has to be written differently.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Fault {
+pub struct EnrolmentError {
     /// Counted from 1, as editors do.
     pub line: u64,
     /// The column's name; none where the whole line is meant.
@@ -95,19 +95,19 @@ pub struct Fault {
     pub message: String,
 }
 
-impl Fault {
+impl EnrolmentError {
     /// A fault of a whole line.
-    pub fn of_line(line: u64, message: impl Into<String>) -> Fault {
-        Fault { line, column: None, message: message.into() }
+    pub fn of_line(line: u64, message: impl Into<String>) -> EnrolmentError {
+        EnrolmentError { line, column: None, message: message.into() }
     }
 
     /// A fault of one cell.
-    pub fn of_cell(line: u64, column: Column, message: impl Into<String>) -> Fault {
-        Fault { line, column: Some(column.name()), message: message.into() }
+    pub fn of_cell(line: u64, column: Column, message: impl Into<String>) -> EnrolmentError {
+        EnrolmentError { line, column: Some(column.name()), message: message.into() }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for EnrolmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.column {
             Some(column) => write!(f, "line {}, {column}: {}", self.line, self.message),

@@ -1,7 +1,7 @@
 //! Free-mail domains, such as gmail.com: everybody may have an address there, so they are never paused as a domain. Which
 //! ones there are is data, in `free_mail.txt`.
 
-use super::outcome::{Effects, Measure};
+use super::outcome::{Effects, Penalty};
 
 /// Says whether `domain`, in lower case, is a free-mail domain.
 pub fn is_free_mail(domain: &str) -> bool {
@@ -31,9 +31,9 @@ impl Effects {
     }
 }
 
-fn longer(sender: Option<Measure>, domain: Measure) -> Measure {
+fn longer(sender: Option<Penalty>, domain: Penalty) -> Penalty {
     match sender {
-        Some(Measure::Disable) => Measure::Disable,
+        Some(Penalty::Disable) => Penalty::Disable,
         Some(sender) if sender.pause() > domain.pause() => sender,
         _ => domain,
     }
@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    const DAY: Measure = Measure::Pause(Duration::from_hours(24));
+    const DAY: Penalty = Penalty::Pause(Duration::from_hours(24));
 
     #[test]
     fn free_mail_domains_are_known_with_their_national_forms() {
@@ -74,7 +74,7 @@ mod tests {
         let said = Effects { domain: Some(DAY), ..Effects::default() };
         assert_eq!(said.in_domain("example.com"), said);
         assert_eq!(said.in_domain("gmail.com"), Effects { sender: Some(DAY), ..Effects::default() });
-        let disabled = Effects { sender: Some(Measure::Disable), ..said };
-        assert_eq!(disabled.in_domain("gmail.com").sender, Some(Measure::Disable));
+        let disabled = Effects { sender: Some(Penalty::Disable), ..said };
+        assert_eq!(disabled.in_domain("gmail.com").sender, Some(Penalty::Disable));
     }
 }

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::outcome::{Fate, Outcome};
+use super::outcome::{Outcome, OutcomeKind};
 
 /// An answer after this is slow: a third of the default limit of one SMTP step, and more than most whole mails take.
 pub const IN_GOOD_TIME: Duration = Duration::from_secs(10);
@@ -45,10 +45,10 @@ impl HostSign {
     pub fn from_outcome(outcome: &Outcome, latency: Duration) -> HostSign {
         let has_answered = outcome.reply.is_some() || ANSWERED.contains(&outcome.reason);
         match outcome.fate {
-            Fate::Unstarted => HostSign::Nothing,
+            OutcomeKind::Unstarted => HostSign::Nothing,
             _ if has_answered && latency <= IN_GOOD_TIME => HostSign::Prompt,
             _ if has_answered => HostSign::Slow,
-            Fate::Uncertain => HostSign::Silent,
+            OutcomeKind::Uncertain => HostSign::Silent,
             _ if SILENT.contains(&outcome.reason) => HostSign::Silent,
             _ => HostSign::Nothing,
         }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::domain::outcome::{
         Reply, Stage,
-        judge::{Evidence, judge},
+        judge::{DialogueEnd, classify_outcome},
     };
 
     fn after(signs: &[HostSign]) -> HostWindow {
@@ -173,26 +173,28 @@ mod tests {
         assert!(!wide.is_slow(), "while it has many lanes it is not");
     }
 
-    fn sign(stage: Stage, evidence: Evidence, seconds: u64) -> HostSign {
-        HostSign::from_outcome(&judge(stage, evidence), Duration::from_secs(seconds))
+    fn sign(stage: Stage, evidence: DialogueEnd, seconds: u64) -> HostSign {
+        HostSign::from_outcome(&classify_outcome(stage, evidence), Duration::from_secs(seconds))
     }
 
     #[test]
     fn a_timeout_at_any_step_is_silence_and_any_reply_an_answer() {
         let steps = [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
         for stage in steps.into_iter().chain([Stage::Dot]) {
-            assert_eq!(sign(stage, Evidence::Timeout, 30), HostSign::Silent, "{stage:?}");
-            assert_eq!(sign(stage, Evidence::Lost("reset".into()), 0), HostSign::Silent, "{stage:?}");
+            assert_eq!(sign(stage, DialogueEnd::Timeout, 30), HostSign::Silent, "{stage:?}");
+            assert_eq!(sign(stage, DialogueEnd::Lost("reset".into()), 0), HostSign::Silent, "{stage:?}");
         }
-        let refusal = Evidence::Reply(Reply { code: 550, enhanced: None, text: String::new() });
+        let refusal = DialogueEnd::Reply(Reply { code: 550, enhanced: None, text: String::new() });
         assert_eq!(sign(Stage::Rcpt, refusal.clone(), 1), HostSign::Prompt);
         assert_eq!(sign(Stage::Rcpt, refusal, 11), HostSign::Slow);
-        assert_eq!(sign(Stage::Greeting, Evidence::AuthMissing, 1), HostSign::Prompt);
+        assert_eq!(sign(Stage::Greeting, DialogueEnd::AuthMissing, 1), HostSign::Prompt);
     }
 
     #[test]
     fn what_is_our_own_doing_says_nothing_of_a_host() {
-        for evidence in [Evidence::NotStarted, Evidence::SealBroken, Evidence::LeaseLost, Evidence::Cancelled] {
+        for evidence in
+            [DialogueEnd::NotStarted, DialogueEnd::SealBroken, DialogueEnd::LeaseLost, DialogueEnd::Cancelled]
+        {
             assert_eq!(sign(Stage::Auth, evidence, 0), HostSign::Nothing);
         }
     }

@@ -34,18 +34,18 @@ impl MachineTime {
 
 /// The moment until which a lease may be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
+pub struct LeaseDeadline {
     deadline: MachineTime,
 }
 
-impl Trust {
+impl LeaseDeadline {
     /// Counts the trust in a lease of length `ttl` from `asked`, the moment *before* the request was sent.
-    pub fn from_asked(asked: MachineTime, ttl: Duration) -> Trust {
-        Trust { deadline: asked.after(ttl) }
+    pub fn from_request_time(asked: MachineTime, ttl: Duration) -> LeaseDeadline {
+        LeaseDeadline { deadline: asked.after(ttl) }
     }
 
     /// Says whether the lease still holds for certain at `now`.
-    pub fn holds(self, now: MachineTime) -> bool {
+    pub fn is_valid_at(self, now: MachineTime) -> bool {
         now < self.deadline
     }
 }
@@ -57,8 +57,8 @@ mod tests {
     #[test]
     fn trust_ends_before_the_lease_can() {
         let asked = MachineTime(Duration::from_secs(100));
-        let trust = Trust::from_asked(asked, Duration::from_secs(15));
-        assert!(trust.holds(MachineTime(Duration::from_millis(114_999))));
-        assert!(!trust.holds(MachineTime(Duration::from_secs(115))));
+        let trust = LeaseDeadline::from_request_time(asked, Duration::from_secs(15));
+        assert!(trust.is_valid_at(MachineTime(Duration::from_millis(114_999))));
+        assert!(!trust.is_valid_at(MachineTime(Duration::from_secs(115))));
     }
 }

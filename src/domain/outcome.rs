@@ -67,7 +67,7 @@ impl Stage {
 
 /// A step of a dialogue that went well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passed {
+pub struct CompletedStep {
     /// `connect`, `tls`, `greeting`, or a command's verb in lower case; `dot` is the body with its dot, up to the reply.
     pub step: &'static str,
     /// When it was done, from the first packet on. It began with the end of the one before.
@@ -97,7 +97,7 @@ impl Reply {
 /// What is certain about the mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
+pub enum OutcomeKind {
     /// A server answered 2yz to the final dot, completely: one SENT row, the place stays taken.
     Sent,
     /// It was definitely not accepted: one FAILED row, the place is given back.
@@ -108,21 +108,21 @@ pub enum Fate {
     Unstarted,
 }
 
-impl Fate {
+impl OutcomeKind {
     /// The word for it in statements, metrics and spans.
     pub fn as_str(self) -> &'static str {
         match self {
-            Fate::Sent => "sent",
-            Fate::Refused => "refused",
-            Fate::Uncertain => "uncertain",
-            Fate::Unstarted => "unstarted",
+            OutcomeKind::Sent => "sent",
+            OutcomeKind::Refused => "refused",
+            OutcomeKind::Uncertain => "uncertain",
+            OutcomeKind::Unstarted => "unstarted",
         }
     }
 }
 
 /// What follows for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Measure {
+pub enum Penalty {
     /// Left alone; ends by itself after this long on the day clock.
     Pause(Duration),
     /// Left alone; ends when the operator says so (`resume`).
@@ -133,15 +133,16 @@ pub enum Measure {
     /// once several of its mailboxes met that (`stalls`).
     Stall,
     /// A sender's pause, and from its end on half its plan, which then ramps up again.
-    Ease(Duration),
+    #[serde(rename = "Ease")]
+    PauseAndHalve(Duration),
 }
 
-impl Measure {
+impl Penalty {
     /// How long it lasts, where it ends by itself.
     pub fn pause(self) -> Option<Duration> {
         match self {
-            Measure::Pause(time) | Measure::Ease(time) => Some(time),
-            Measure::Disable | Measure::Strike | Measure::Stall => None,
+            Penalty::Pause(time) | Penalty::PauseAndHalve(time) => Some(time),
+            Penalty::Disable | Penalty::Strike | Penalty::Stall => None,
         }
     }
 }
@@ -150,19 +151,19 @@ impl Measure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
     /// The mailbox that was sending stops sending, or has a strike against it.
-    pub sender: Option<Measure>,
+    pub sender: Option<Penalty>,
     /// The mailbox that was written to stops receiving.
-    pub partner: Option<Measure>,
+    pub partner: Option<Penalty>,
     /// All mailboxes that submit through this SMTP host stop sending, or it has failed once more.
-    pub host: Option<Measure>,
+    pub host: Option<Penalty>,
     /// All mailboxes of the sender's domain stop sending.
-    pub domain: Option<Measure>,
+    pub domain: Option<Penalty>,
 }
 
 /// The judgement on one mail: what is certain, why, and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    pub fate: Fate,
+    pub fate: OutcomeKind,
     pub stage: Stage,
     /// A short stable code for `logs.reason`, events and metrics, e.g. `auth-refused`; empty for `Sent` and
     /// `Unstarted`, `uncertain` for `Uncertain`.

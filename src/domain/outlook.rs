@@ -23,7 +23,7 @@ pub struct Pause {
 
 /// What is known of a mailbox.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct NextSendInput {
     pub schedule: Schedule,
     pub ramp: Ramp,
     pub grown: u16,
@@ -44,7 +44,7 @@ pub struct Facts {
 
 /// What to expect of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outlook {
+pub enum NextSend {
     /// It may send from this moment on.
     Sends { at: DateTime<Utc>, because: String },
     /// It sends nothing until something is changed.
@@ -52,36 +52,36 @@ pub enum Outlook {
 }
 
 /// Says when the mailbox sends next at or after `now`, where mails of a day may go until `active` ends.
-pub fn outlook(facts: &Facts, now: DateTime<Utc>, active: Window) -> Outlook {
+pub fn outlook(facts: &NextSendInput, now: DateTime<Utc>, active: Window) -> NextSend {
     if let Some(because) = &facts.block {
-        return Outlook::Blocked { because: because.clone() };
+        return NextSend::Blocked { because: because.clone() };
     }
     if facts.in_flight {
-        return Outlook::Sends { at: now, because: "a mail is on its way".to_owned() };
+        return NextSend::Sends { at: now, because: "a mail is on its way".to_owned() };
     }
     let pause = facts.pauses.iter().filter(|pause| pause.until > now).max_by_key(|pause| pause.until);
     let unhindered = facts.soonest(now, active);
     let Some(pause) = pause else { return unhindered };
     match (facts.soonest(pause.until, active), unhindered) {
         // The pause is the reason only where it makes a difference.
-        (Outlook::Sends { at, .. }, Outlook::Sends { at: sooner, .. }) if at > sooner => {
-            Outlook::Sends { at, because: pause.why.clone() }
+        (NextSend::Sends { at, .. }, NextSend::Sends { at: sooner, .. }) if at > sooner => {
+            NextSend::Sends { at, because: pause.why.clone() }
         }
         (hindered, _) => hindered,
     }
 }
 
-impl Facts {
-    fn soonest(&self, ready: DateTime<Utc>, active: Window) -> Outlook {
+impl NextSendInput {
+    fn soonest(&self, ready: DateTime<Utc>, active: Window) -> NextSend {
         let first = today(self.schedule.zone, ready).max(self.day);
         let mut past = None;
         for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)) {
             match self.on(day, ready, active) {
-                Ok((at, because)) => return Outlook::Sends { at, because: past.unwrap_or(because) },
+                Ok((at, because)) => return NextSend::Sends { at, because: past.unwrap_or(because) },
                 Err(because) => past = past.or(Some(because)),
             }
         }
-        Outlook::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
+        NextSend::Blocked { because: past.unwrap_or_else(|| "no day within a week has a window".to_owned()) }
     }
 
     fn due(&self) -> String {
@@ -146,8 +146,8 @@ mod tests {
     }
 
     /// A Tuesday in Berlin, an hour ahead of UTC: the window is 08:00-16:00 UTC.
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> NextSendInput {
+        NextSendInput {
             schedule: Schedule {
                 zone: Berlin,
                 window: "09:00-17:00".parse().unwrap(),
@@ -167,10 +167,10 @@ mod tests {
         }
     }
 
-    fn told(facts: &Facts, now: &str) -> String {
+    fn told(facts: &NextSendInput, now: &str) -> String {
         match outlook(facts, at(now), "07:00-22:00".parse().unwrap()) {
-            Outlook::Sends { at, because } => format!("{} {because}", at.format("%d %H:%M")),
-            Outlook::Blocked { because } => format!("never {because}"),
+            NextSend::Sends { at, because } => format!("{} {because}", at.format("%d %H:%M")),
+            NextSend::Blocked { because } => format!("never {because}"),
         }
     }
 
@@ -178,30 +178,33 @@ mod tests {
     fn the_next_mail_is_due_planned_or_waits_for_the_window() {
         assert_eq!(told(&facts(), "2026-11-24T05:00:00Z"), "24 08:00 the window opens");
         assert_eq!(told(&facts(), "2026-11-24T09:00:00Z"), "24 09:00 it is due");
-        assert_eq!(told(&Facts { reserved: 8, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 mail 9 of 28 is planned");
-        let enrolled = Facts { reserved: 1, enrolled_at: at("2026-11-24T09:00:00Z"), ..facts() };
+        assert_eq!(
+            told(&NextSendInput { reserved: 8, ..facts() }, "2026-11-24T09:00:00Z"),
+            "24 10:00 mail 9 of 28 is planned"
+        );
+        let enrolled = NextSendInput { reserved: 1, enrolled_at: at("2026-11-24T09:00:00Z"), ..facts() };
         assert_eq!(told(&enrolled, "2026-11-24T09:00:00Z"), "24 09:13 mail 2 of 28 is planned");
         assert_eq!(
-            told(&Facts { in_flight: true, ..facts() }, "2026-11-24T09:00:00Z"),
+            told(&NextSendInput { in_flight: true, ..facts() }, "2026-11-24T09:00:00Z"),
             "24 09:00 a mail is on its way"
         );
     }
 
     #[test]
     fn what_is_short_is_made_up_until_the_active_hours_end() {
-        assert_eq!(told(&Facts { reserved: 20, ..facts() }, "2026-11-24T20:59:00Z"), "24 20:59 it is due");
-        let late = told(&Facts { reserved: 20, ..facts() }, "2026-11-24T21:00:00Z");
+        assert_eq!(told(&NextSendInput { reserved: 20, ..facts() }, "2026-11-24T20:59:00Z"), "24 20:59 it is due");
+        let late = told(&NextSendInput { reserved: 20, ..facts() }, "2026-11-24T21:00:00Z");
         assert_eq!(late, "25 08:00 the day's sending hours are over");
     }
 
     #[test]
     fn a_full_day_waits_for_the_next_one_with_a_window() {
-        let full = Facts { reserved: 28, ..facts() };
+        let full = NextSendInput { reserved: 28, ..facts() };
         assert_eq!(told(&full, "2026-11-24T12:00:00Z"), "25 08:00 the day's quota of 28 is full");
-        let friday = Facts { day: "2026-11-27".parse().unwrap(), ..full };
+        let friday = NextSendInput { day: "2026-11-27".parse().unwrap(), ..full };
         assert_eq!(told(&friday, "2026-11-27T12:00:00Z"), "30 08:00 the day's quota of 28 is full");
         assert_eq!(
-            told(&Facts { attempts: 56, ..facts() }, "2026-11-24T12:00:00Z"),
+            told(&NextSendInput { attempts: 56, ..facts() }, "2026-11-24T12:00:00Z"),
             "25 08:00 the day's 56 attempts, twice its quota, are used"
         );
     }
@@ -214,12 +217,15 @@ mod tests {
             pause("2026-11-24T10:00:00Z", "paused: sender-daily-limit"),
             pause("2026-11-24T08:00:00Z", "over"),
         ];
-        assert_eq!(told(&Facts { pauses, ..facts() }, "2026-11-24T09:00:00Z"), "24 10:00 paused: sender-daily-limit");
+        assert_eq!(
+            told(&NextSendInput { pauses, ..facts() }, "2026-11-24T09:00:00Z"),
+            "24 10:00 paused: sender-daily-limit"
+        );
     }
 
     #[test]
     fn a_mailbox_that_is_due_says_that_its_mail_host_is_slow() {
-        let slow = Facts { host_slow_since: Some(at("2026-11-24T08:55:00Z")), ..facts() };
+        let slow = NextSendInput { host_slow_since: Some(at("2026-11-24T08:55:00Z")), ..facts() };
         assert_eq!(
             told(&slow, "2026-11-24T09:00:00Z"),
             "24 09:00 it is due; its mail host has not answered in time since 2026-11-24 08:55 UTC, so few mails are sent \
@@ -230,9 +236,9 @@ mod tests {
 
     #[test]
     fn a_block_and_a_quota_of_nothing_never_end_by_themselves() {
-        let blocked = Facts { block: Some("disabled: auth-refused".to_owned()), ..facts() };
+        let blocked = NextSendInput { block: Some("disabled: auth-refused".to_owned()), ..facts() };
         assert_eq!(told(&blocked, "2026-11-24T09:00:00Z"), "never disabled: auth-refused");
-        let nothing = Facts { quota: 0, ramp: Ramp { daily_max: 0, ..facts().ramp }, ..facts() };
+        let nothing = NextSendInput { quota: 0, ramp: Ramp { daily_max: 0, ..facts().ramp }, ..facts() };
         assert!(told(&nothing, "2026-11-24T09:00:00Z").starts_with("never its quota is 0"));
     }
 }

@@ -26,7 +26,7 @@ use super::{
 
 /// What a worker says that it holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
+pub struct ShardClaim<'a> {
     pub run: RunId,
     /// When it said so; only the order matters.
     pub said: i64,
@@ -35,9 +35,9 @@ pub struct Claim<'a> {
 
 /// Returns the owner of each of `shards` shards. Where two claim one, which a hand-over leaves behind for a moment, the
 /// later word counts.
-pub fn present(shards: u16, claims: &[Claim<'_>]) -> Vec<Option<RunId>> {
+pub fn current_owners(shards: u16, claims: &[ShardClaim<'_>]) -> Vec<Option<RunId>> {
     let mut owners = vec![None; usize::from(shards)];
-    let mut claims: Vec<&Claim<'_>> = claims.iter().collect();
+    let mut claims: Vec<&ShardClaim<'_>> = claims.iter().collect();
     claims.sort_unstable_by_key(|claim| (claim.said, claim.run));
     for claim in claims {
         for shard in claim.held.iter() {
@@ -52,7 +52,7 @@ pub fn present(shards: u16, claims: &[Claim<'_>]) -> Vec<Option<RunId>> {
 /// Returns who should own each shard, given who does now and who is alive; nobody where nobody is.
 ///
 /// Costs one hash for each shard that moves and each worker: 4,096 shards and 50 workers take less than a millisecond.
-pub fn wanted(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<RunId>> {
+pub fn target_owners(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<RunId>> {
     let mut workers = shares(present, live);
     let mut wanted = vec![None; present.len()];
     for worker in &mut workers {
@@ -126,7 +126,7 @@ fn shares(present: &[Option<RunId>], live: &[RunId]) -> Vec<Worker> {
     workers
 }
 
-/// Returns the shards of `wanted` that are `run`'s.
+/// Returns the shards of `target_owners` that are `run`'s.
 pub fn of(run: RunId, wanted: &[Option<RunId>]) -> ShardSet {
     let mine = wanted.iter().zip(0i32..).filter(|(owner, _)| **owner == Some(run));
     mine.map(|(_, shard)| ShardId(shard)).collect()

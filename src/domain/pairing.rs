@@ -15,7 +15,7 @@
 //! level. Shifts that grow from one set of members to a smaller one therefore never meet the same partner twice;
 //! within one set of members it is enough that they differ. Preferred are shifts of at least the largest owner's group
 //! (always another owner), then of at least the largest domain's, then any. When a level has no such shift left, or is
-//! a single mailbox, its members walk over partners they have not used ([`Pairing::walk`]); when a member has used
+//! a single mailbox, its members walk over partners they have not used ([`Pairing::fallback_partners`]); when a member has used
 //! everybody, a new round begins (a pool of 20 owes 30).
 //!
 //! What fails: a partner that is paused, a mailbox enrolled after the roster was made, an attempt beyond the quota. All
@@ -35,7 +35,7 @@ use super::{
 
 /// A mailbox in the day's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct RosterEntry {
     pub mailbox: MailboxId,
     pub user: UserId,
     pub domain: Arc<str>,
@@ -52,7 +52,7 @@ pub struct Partner {
 
 impl Partner {
     /// The same partner once more, for a mailbox that has nobody left in this round.
-    pub fn again(self) -> Partner {
+    pub fn in_next_round(self) -> Partner {
         Partner { round: self.round.saturating_add(1), ..self }
     }
 }
@@ -60,7 +60,7 @@ impl Partner {
 /// The pairs of one day.
 #[derive(Debug)]
 pub struct Pairing {
-    members: Vec<Member>,
+    members: Vec<RosterEntry>,
     position: HashMap<MailboxId, u32>,
     /// Members with quota >= k, by position, for each k at which that set changes.
     plateaus: BTreeMap<u16, Vec<u32>>,
@@ -70,7 +70,7 @@ pub struct Pairing {
 
 impl Pairing {
     /// Orders the roster and fixes the day's shifts. The same members in any order give the same pairs.
-    pub fn new(mut members: Vec<Member>) -> Pairing {
+    pub fn new(mut members: Vec<RosterEntry>) -> Pairing {
         members.sort_by(|a, b| (a.user, &a.domain, a.mailbox).cmp(&(b.user, &b.domain, b.mailbox)));
         let position = members.iter().zip(0..).map(|(member, at)| (member.mailbox, at)).collect();
         let plateaus = plateaus(&members);
@@ -102,13 +102,13 @@ impl Pairing {
     /// Returns partners of this round for a `k`-th attempt that can't be served by its level, best first: everybody else
     /// once, starting at a place that `dice` chooses, other owners before other domains before the rest. At most `most`,
     /// out of the next 8 x `most` places, so that a pool of 100,000 is not sorted for one mail.
-    pub fn walk(&self, mailbox: MailboxId, k: u16, dice: u64, most: usize) -> Vec<Partner> {
+    pub fn fallback_partners(&self, mailbox: MailboxId, k: u16, dice: u64, most: usize) -> Vec<Partner> {
         let n = self.members.len();
         if n == 0 {
             return Vec::new();
         }
         let own = self.position.get(&mailbox).map(|at| &self.members[*at as usize]);
-        let nearness = |m: &Member| match own {
+        let nearness = |m: &RosterEntry| match own {
             Some(own) => 2 * usize::from(m.user == own.user) + usize::from(m.domain == own.domain),
             None => 0,
         };
@@ -143,7 +143,7 @@ fn attempts_per_round(members: usize) -> u16 {
 }
 
 /// Returns the sets of members with quota >= k, keyed by the first k of each.
-fn plateaus(members: &[Member]) -> BTreeMap<u16, Vec<u32>> {
+fn plateaus(members: &[RosterEntry]) -> BTreeMap<u16, Vec<u32>> {
     let mut quotas: Vec<u16> = members.iter().map(|m| m.quota).filter(|quota| *quota > 0).collect();
     quotas.sort_unstable();
     quotas.dedup();
@@ -153,7 +153,7 @@ fn plateaus(members: &[Member]) -> BTreeMap<u16, Vec<u32>> {
 }
 
 /// Chooses the shift of each level, in the order that the module's head explains.
-fn shifts(members: &[Member], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Option<usize>> {
+fn shifts(members: &[RosterEntry], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Option<usize>> {
     let owners = Groups::new(members.iter().map(|member| member.user));
     let domains = Groups::new(members.iter().map(|member| &*member.domain));
     let most = members.iter().map(|m| m.quota).max().unwrap_or(0);

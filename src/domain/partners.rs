@@ -12,7 +12,7 @@ const NAMED: usize = 5;
 
 /// A mailbox that takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct PoolMember {
     pub email: String,
     /// The owner's address.
     pub owner: String,
@@ -35,7 +35,7 @@ pub enum Shortage {
 }
 
 /// Returns what the pool of `members` cannot give. The owners' sum is asked only where there is more than one owner.
-pub fn shortages(members: &[Member]) -> Vec<Shortage> {
+pub fn shortages(members: &[PoolMember]) -> Vec<Shortage> {
     if let [lone] = members {
         return vec![Shortage::Lone(lone.email.clone())];
     }
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
 
     /// So many mailboxes for each owner, every owner with one domain.
-    fn pool(groups: &[usize], quota: u16) -> Vec<Member> {
+    fn pool(groups: &[usize], quota: u16) -> Vec<PoolMember> {
         let owners = groups.iter().enumerate().flat_map(|(owner, size)| vec![owner; *size]);
         owners
             .enumerate()
-            .map(|(id, owner)| Member {
+            .map(|(id, owner)| PoolMember {
                 email: format!("m{id}@d{owner}.example"),
                 owner: format!("u{owner}@example.com"),
                 domain: format!("d{owner}.example"),
@@ -127,8 +127,11 @@ mod tests {
             .collect()
     }
 
-    fn one_owner(groups: &[usize], quota: u16) -> Vec<Member> {
-        pool(groups, quota).into_iter().map(|member| Member { owner: "u@example.com".to_owned(), ..member }).collect()
+    fn one_owner(groups: &[usize], quota: u16) -> Vec<PoolMember> {
+        pool(groups, quota)
+            .into_iter()
+            .map(|member| PoolMember { owner: "u@example.com".to_owned(), ..member })
+            .collect()
     }
 
     #[test]

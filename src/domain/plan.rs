@@ -11,10 +11,10 @@ use super::{
     daily_room::DailyRoom,
     id::{MailboxId, ShardId, UserId},
     probe::{Probe, ProbeCandidate, keep_one_each},
-    progress::{Share, due, planned_window},
+    progress::{PlannedShare, due, planned_window},
     ramp::Ramp,
     time::{Schedule, Span, Window},
-    urgency::{Standing, Urgency},
+    urgency::{QuotaProgress, Urgency},
 };
 
 /// A mailbox that may send now (enabled, neither paused nor disabled), with its own today.
@@ -66,7 +66,7 @@ pub struct Tick {
 
 /// What one mailbox owes before the next tick.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
+pub struct MailboxPlan {
     pub mailbox: MailboxId,
     pub user: UserId,
     pub shard: ShardId,
@@ -83,21 +83,21 @@ pub struct Planned {
     pub rested_at: Option<DateTime<Utc>>,
     /// Not at or after this: the next tick, or the end of the day's sending.
     pub until: DateTime<Utc>,
-    standing: Standing,
+    standing: QuotaProgress,
     window: Span,
     boost: f64,
     probe: Option<Probe>,
 }
 
-impl Planned {
+impl MailboxPlan {
     /// Returns what is left after one mail was attempted and the mailbox cools down until `next_at`, as seen at `now`;
     /// `None` when nothing is.
-    pub fn after_one(mut self, now: DateTime<Utc>, next_at: DateTime<Utc>) -> Option<Planned> {
+    pub fn after_attempt(mut self, now: DateTime<Utc>, next_at: DateTime<Utc>) -> Option<MailboxPlan> {
         self.owed = self.owed.checked_sub(1).filter(|left| *left > 0)?;
         self.attempts += 1;
         self.standing.reserved += 1;
         self.standing.last_sent_at = Some(now);
-        self.urgency = Urgency::of(&self.standing, Share::at(now, self.window), self.boost);
+        self.urgency = Urgency::of(&self.standing, PlannedShare::at(now, self.window), self.boost);
         (self.release_at, self.rested_at) = (next_at, Some(next_at));
         (next_at < self.until).then_some(self)
     }
@@ -115,13 +115,13 @@ impl Planned {
 }
 
 /// Returns what is owed, the most urgent first, with releases spread in that order.
-pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<Planned> {
+pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<MailboxPlan> {
     plan_within(candidates, tick, &mut DailyRoom::default())
 }
 
 /// Plans within the daily limits of the users. Their mailboxes share `room`, and none takes more of it than it can use before
 /// the next tick.
-pub fn plan_within(candidates: &[Candidate], tick: &Tick, room: &mut DailyRoom) -> Vec<Planned> {
+pub fn plan_within(candidates: &[Candidate], tick: &Tick, room: &mut DailyRoom) -> Vec<MailboxPlan> {
     plan_beside(candidates, tick, room, |_| None)
 }
 
@@ -132,10 +132,10 @@ pub fn plan_beside(
     tick: &Tick,
     room: &mut DailyRoom,
     release_of: impl Fn(MailboxId) -> Option<DateTime<Utc>>,
-) -> Vec<Planned> {
+) -> Vec<MailboxPlan> {
     let mut hours = Hours::default();
     let owed = |candidate| owed(candidate, hours.of(candidate, tick)?, tick);
-    let mut planned: Vec<Planned> = candidates.iter().filter_map(owed).collect();
+    let mut planned: Vec<MailboxPlan> = candidates.iter().filter_map(owed).collect();
     // Long rows are moved once only.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
     if !room.is_boundless() {
@@ -165,7 +165,7 @@ pub fn plan_beside(
 }
 
 /// Leaves of a plan what there is `room` for.
-fn share_room(planned: &mut Vec<Planned>, room: &mut DailyRoom, cooldown: TimeDelta) {
+fn share_room(planned: &mut Vec<MailboxPlan>, room: &mut DailyRoom, cooldown: TimeDelta) {
     let asked: Vec<_> = planned.iter().map(|mail| (mail.user, mail.day, mail.startable(cooldown))).collect();
     for (mail, mails) in planned.iter_mut().zip(room.share(&asked)) {
         mail.owed = mails;
@@ -198,16 +198,16 @@ impl Hours {
     }
 }
 
-fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, tick: &Tick) -> Option<Planned> {
+fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, tick: &Tick) -> Option<MailboxPlan> {
     let quota = candidate.ramp.quota(candidate.grown);
     let window = planned_window(window, candidate.schedule.zone, candidate.day, candidate.enrolled_at);
-    let owed = due(quota, candidate.reserved, Share::at(tick.next, window));
+    let owed = due(quota, candidate.reserved, PlannedShare::at(tick.next, window));
     if owed == 0 || u32::from(candidate.attempts) >= u32::from(quota) * 2 {
         return None;
     }
     let Candidate { id, reserved, sent, last_sent_at, failed_in_row, .. } = *candidate;
-    let standing = Standing { mailbox: id, quota, reserved, sent, last_sent_at, failed_in_row };
-    Some(Planned {
+    let standing = QuotaProgress { mailbox: id, quota, reserved, sent, last_sent_at, failed_in_row };
+    Some(MailboxPlan {
         mailbox: id,
         user: candidate.user,
         shard: candidate.shard,
@@ -216,7 +216,7 @@ fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, t
         day: candidate.day,
         attempts: candidate.attempts,
         owed,
-        urgency: Urgency::of(&standing, Share::at(tick.now, window), tick.boost),
+        urgency: Urgency::of(&standing, PlannedShare::at(tick.now, window), tick.boost),
         release_at: candidate.next_at.unwrap_or(tick.now).max(tick.now),
         rested_at: candidate.next_at,
         until: tick.next.min(sending.end),
@@ -385,9 +385,9 @@ mod tests {
     #[test]
     fn several_owed_mails_come_one_after_another() {
         let mail = plan(&[candidate(1, 0)], &tick(9, 0)).remove(0);
-        let next = mail.after_one(at(9, 1), at(9, 6)).unwrap();
+        let next = mail.after_attempt(at(9, 1), at(9, 6)).unwrap();
         assert_eq!((next.owed, next.attempts, next.release_at), (1, 1, at(9, 6)));
-        assert_eq!(next.after_one(at(9, 7), at(9, 12)), None);
+        assert_eq!(next.after_attempt(at(9, 7), at(9, 12)), None);
     }
 
     proptest! {

@@ -11,18 +11,18 @@ use super::time::{Span, today};
 
 /// The part of the quota that should have gone by a moment, as an exact fraction from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct PlannedShare {
     part: i64,
     whole: i64,
 }
 
-impl Share {
+impl PlannedShare {
     /// Returns the share at `at` of a day whose window is `window`: 0 until it opens, 1 from 7/8 of it on.
-    pub fn at(at: DateTime<Utc>, window: Span) -> Share {
+    pub fn at(at: DateTime<Utc>, window: Span) -> PlannedShare {
         let length = (window.end - window.start).num_microseconds().unwrap_or(i64::MAX);
         let whole = (length / 8 * 7).max(1);
         let part = (at - window.start).num_microseconds().unwrap_or(i64::MAX).clamp(0, whole);
-        Share { part, whole }
+        PlannedShare { part, whole }
     }
 
     /// The fraction itself: so many parts of a whole.
@@ -58,7 +58,7 @@ pub fn planned_window(window: Span, zone: Tz, day: NaiveDate, enrolled_at: DateT
 ///
 /// `clamp(ceil(quota x share) - reserved, 0, quota - reserved)`; a quota that was lowered below what is reserved owes
 /// nothing.
-pub fn due(quota: u16, reserved: u16, share: Share) -> u16 {
+pub fn due(quota: u16, reserved: u16, share: PlannedShare) -> u16 {
     share.of(quota).saturating_sub(reserved).min(quota.saturating_sub(reserved))
 }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_whole_quota_is_planned_by_seven_eighths_of_the_window() {
-        let share = |minutes| Share::at(window().start + TimeDelta::minutes(minutes), window());
+        let share = |minutes| PlannedShare::at(window().start + TimeDelta::minutes(minutes), window());
         assert_eq!(share(-60).of(30), 0);
         assert_eq!(share(0).of(30), 0);
         assert_eq!(share(15).of(30), 2);
@@ -93,18 +93,18 @@ mod tests {
         assert_eq!(planned(day, -1), window(), "before the window");
         let late = planned(day, 4 * 60);
         assert_eq!(late, Span { start: window().start + TimeDelta::hours(4), end: window().end });
-        assert_eq!((Share::at(late.start, late).of(30), Share::at(late.end, late).of(30)), (0, 30));
+        assert_eq!((PlannedShare::at(late.start, late).of(30), PlannedShare::at(late.end, late).of(30)), (0, 30));
         assert_eq!(planned(day.succ_opt().unwrap(), 4 * 60), window(), "on the next day");
         assert_eq!(planned(day.pred_opt().unwrap(), 4 * 60), window(), "nor on a day that was over");
         let evening = planned(day, 9 * 60);
         assert_eq!((evening.start, evening.end), (window().end, window().end));
-        assert_eq!(Share::at(window().end + TimeDelta::hours(1), evening).of(30), 30, "it catches up at once");
+        assert_eq!(PlannedShare::at(window().end + TimeDelta::hours(1), evening).of(30), 30, "it catches up at once");
     }
 
     proptest! {
         #[test]
         fn due_never_passes_the_quota(quota in 0u16..500, reserved in 0u16..500, minutes in -600i64..1200) {
-            let share = Share::at(window().start + TimeDelta::minutes(minutes), window());
+            let share = PlannedShare::at(window().start + TimeDelta::minutes(minutes), window());
             let due = due(quota, reserved, share);
             prop_assert!(due == 0 || reserved + due <= quota);
             prop_assert!(share.of(quota) <= quota);
@@ -112,13 +112,13 @@ mod tests {
 
         #[test]
         fn the_share_only_grows(quota in 0u16..500, minutes in -600i64..1200) {
-            let share = |m| Share::at(window().start + TimeDelta::minutes(m), window()).of(quota);
+            let share = |m| PlannedShare::at(window().start + TimeDelta::minutes(m), window()).of(quota);
             prop_assert!(share(minutes) <= share(minutes + 1));
         }
 
         #[test]
         fn due_brings_the_mailbox_exactly_to_its_share(quota in 1u16..500, minutes in 0i64..480, behind in 0u16..500) {
-            let share = Share::at(window().start + TimeDelta::minutes(minutes), window());
+            let share = PlannedShare::at(window().start + TimeDelta::minutes(minutes), window());
             let reserved = share.of(quota).saturating_sub(behind);
             prop_assert_eq!(reserved + due(quota, reserved, share), share.of(quota));
         }

@@ -19,7 +19,7 @@ const DAYS_AHEAD: u64 = 14;
 
 /// How a mailbox answers what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answering {
+pub struct ReplyPolicy {
     /// Of a hundred mails.
     pub rate: u8,
     pub zone: Tz,
@@ -29,8 +29,8 @@ pub struct Answering {
 
 /// An answer that the dice ask for once its mail is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Intent {
-    pub answering: Answering,
+pub struct ReplyIntent {
+    pub answering: ReplyPolicy,
     /// Between `WARMUP_REPLY_DELAY_MIN` and `_MAX`.
     pub delay: TimeDelta,
     /// `WARMUP_ACTIVE_HOURS`.
@@ -39,7 +39,7 @@ pub struct Intent {
 
 /// When a reply may go: from `at` on, before `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct ReplyWindow {
     pub at: DateTime<Utc>,
     pub until: DateTime<Utc>,
 }
@@ -62,24 +62,24 @@ pub struct DueReply {
     /// Of the mail that is answered, without angle brackets.
     pub message_id: String,
     pub subject: String,
-    pub due: Due,
+    pub due: ReplyWindow,
     /// The end of the answering mailbox's cooldown, where it has one.
     pub next_at: Option<DateTime<Utc>>,
     /// The span of the mail that is answered, as a W3C `traceparent`.
     pub trace: Option<String>,
 }
 
-impl Intent {
+impl ReplyIntent {
     /// Returns when a mail that was sent at `sent_at` is answered; `None` where nobody is there for two weeks.
-    pub fn due(&self, sent_at: DateTime<Utc>) -> Option<Due> {
-        let Answering { zone, days, .. } = self.answering;
+    pub fn due(&self, sent_at: DateTime<Utc>) -> Option<ReplyWindow> {
+        let ReplyPolicy { zone, days, .. } = self.answering;
         let first = today(zone, sent_at);
         let mut left = self.delay;
         for day in (0..DAYS_AHEAD).map(|ahead| first + Days::new(ahead)).filter(|day| days.contains(*day)) {
             let hours = self.active.on(zone, day);
             let from = hours.start.max(sent_at);
             if from + left < hours.end {
-                return Some(Due { at: from + left, until: hours.end });
+                return Some(ReplyWindow { at: from + left, until: hours.end });
             }
             left -= (hours.end - from).max(TimeDelta::zero());
         }
@@ -99,9 +99,9 @@ mod tests {
         Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
     }
 
-    fn intent(minutes: i64, zone: Tz, days: &str) -> Intent {
-        Intent {
-            answering: Answering { rate: 35, zone, days: days.parse().unwrap() },
+    fn intent(minutes: i64, zone: Tz, days: &str) -> ReplyIntent {
+        ReplyIntent {
+            answering: ReplyPolicy { rate: 35, zone, days: days.parse().unwrap() },
             delay: TimeDelta::minutes(minutes),
             active: "07:00-22:00".parse().unwrap(),
         }
@@ -143,7 +143,7 @@ mod tests {
         ) {
             let zone = chrono_tz::TZ_VARIANTS[zone % chrono_tz::TZ_VARIANTS.len()];
             let days = Weekdays::from_bits(days).unwrap();
-            let intent = Intent { answering: Answering { rate: 35, zone, days }, ..intent(delay, zone, "mon-sun") };
+            let intent = ReplyIntent { answering: ReplyPolicy { rate: 35, zone, days }, ..intent(delay, zone, "mon-sun") };
             let sent = at(1, 0, 0) + TimeDelta::minutes(minute);
             let due = intent.due(sent).unwrap();
             prop_assert!(due.at >= sent + intent.delay && due.at < due.until);

@@ -182,26 +182,26 @@ pub fn instant(zone: Tz, day: NaiveDate, minute: u16) -> DateTime<Utc> {
 /// The date in every time zone at one instant, in the order of `chrono_tz::TZ_VARIANTS`: for statements that join mailboxes
 /// to their own today.
 #[derive(Clone, Debug)]
-pub struct Todays {
+pub struct LocalDates {
     pub zones: Vec<String>,
     pub days: Vec<NaiveDate>,
 }
 
-impl Todays {
+impl LocalDates {
     /// Returns the dates at `now`. One computation in our zone database, so that Postgres's own is never asked.
-    pub fn at(now: DateTime<Utc>) -> Todays {
+    pub fn at(now: DateTime<Utc>) -> LocalDates {
         let (zones, days) =
             chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), today(*zone, now))).unzip();
-        Todays { zones, days }
+        LocalDates { zones, days }
     }
 
     /// Returns only the zones where it is another date than in UTC at `now`, with those dates: what a statement must be told
     /// that computes UTC's date by itself.
-    pub fn off_utc(now: DateTime<Utc>) -> Todays {
+    pub fn off_utc(now: DateTime<Utc>) -> LocalDates {
         let dated = chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone, today(*zone, now)));
         let off = dated.filter(|(_, day)| *day != now.date_naive());
         let (zones, days) = off.map(|(zone, day)| (zone.name().to_owned(), day)).unzip();
-        Todays { zones, days }
+        LocalDates { zones, days }
     }
 
     /// Returns the zone and its date that stand at `place`, counted from 1 as Postgres does.
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_zone_is_found_at_its_place_with_its_date() {
-        let todays = Todays::at("2026-11-24T16:00:00Z".parse().unwrap());
+        let todays = LocalDates::at("2026-11-24T16:00:00Z".parse().unwrap());
         let place = |zone: Tz| todays.zones.iter().zip(1..).find(|(name, _)| *name == zone.name()).unwrap().1;
         assert_eq!(todays.of_place(place(Tokyo)), Some((Tokyo, date("2026-11-25"))));
         assert_eq!(todays.of_place(place(Los_Angeles)), Some((Los_Angeles, date("2026-11-24"))));
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn the_zones_off_utc_s_date_are_those_where_it_is_yesterday_or_tomorrow() {
         let now = "2026-11-24T16:00:00Z".parse().unwrap();
-        let (all, off) = (Todays::at(now), Todays::off_utc(now));
+        let (all, off) = (LocalDates::at(now), LocalDates::off_utc(now));
         let others = all.days.iter().filter(|day| **day != date("2026-11-24")).count();
         assert_eq!((off.zones.len(), off.days.len()), (others, others));
         assert!(off.zones.contains(&Tokyo.name().to_owned()) && !off.zones.contains(&Los_Angeles.name().to_owned()));

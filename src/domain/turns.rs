@@ -28,13 +28,13 @@ pub fn lease_length(ttl: Duration) -> Duration {
 
 /// What the heartbeats that were heard say of the next. At first, or when one was not heard: nothing, so all is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Turns {
+pub struct LeaseRotation {
     part: u16,
     /// Looked at and ours, each under this epoch, ascending.
     known: Vec<(ShardId, Epoch)>,
 }
 
-impl Turns {
+impl LeaseRotation {
     /// Returns which of `held`, shards with their epochs as the ledger says now, are due at this heartbeat.
     pub fn due(&self, held: &[(ShardId, Epoch)]) -> Vec<ShardId> {
         let in_turn = |shard: ShardId| shard.0.rem_euclid(i32::from(PARTS)) == i32::from(self.part);
@@ -43,9 +43,9 @@ impl Turns {
     }
 
     /// Goes on to the next heartbeat after one that was heard, at which those of `held` were extended that were due.
-    pub fn heard(self, mut held: Vec<(ShardId, Epoch)>) -> Turns {
+    pub fn advance(self, mut held: Vec<(ShardId, Epoch)>) -> LeaseRotation {
         held.sort_unstable();
-        Turns { part: (self.part + 1) % PARTS, known: held }
+        LeaseRotation { part: (self.part + 1) % PARTS, known: held }
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_first_heartbeat_extends_all_and_then_each_has_its_turn_before_its_lease_can_end() {
-        let (all, mut turns, mut beats_old) = (held(0..64), Turns::default(), vec![0; 64]);
+        let (all, mut turns, mut beats_old) = (held(0..64), LeaseRotation::default(), vec![0; 64]);
         assert_eq!(turns.due(&all).len(), 64);
         for _ in 0..40 {
             let due = numbers(&turns.due(&all));
@@ -72,7 +72,7 @@ mod tests {
                 assert!(beats_old[shard as usize] <= PARTS, "{shard}");
                 beats_old[shard as usize] = 0;
             }
-            turns = turns.heard(all.clone());
+            turns = turns.advance(all.clone());
         }
         assert_eq!(turns.due(&all).len(), 16, "a quarter of them");
         assert!(lease_length(Duration::from_secs(15)) > Duration::from_secs(15) * u32::from(PARTS));
@@ -80,12 +80,12 @@ mod tests {
 
     #[test]
     fn a_shard_that_is_new_or_whose_epoch_was_passed_is_due_out_of_turn() {
-        let turns = Turns::default().heard(held(0..8));
+        let turns = LeaseRotation::default().advance(held(0..8));
         assert_eq!(numbers(&turns.due(&held(0..8))), [1, 5]);
         assert_eq!(numbers(&turns.due(&held(0..11))), [1, 5, 8, 9, 10]);
         let mut passed = held(0..8);
         passed[2].1 = Epoch(8);
         assert_eq!(numbers(&turns.due(&passed)), [1, 2, 5]);
-        assert_eq!(numbers(&turns.heard(passed.clone()).due(&passed)), [2, 6], "once");
+        assert_eq!(numbers(&turns.advance(passed.clone()).due(&passed)), [2, 6], "once");
     }
 }

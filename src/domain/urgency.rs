@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 
-use super::{id::MailboxId, progress::Share};
+use super::{id::MailboxId, progress::PlannedShare};
 
 /// A mailbox's place in the queue. The greatest goes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Urgency {
 
 /// What urgency is computed from, for one mailbox on one day.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub struct QuotaProgress {
     pub mailbox: MailboxId,
     pub quota: u16,
     pub reserved: u16,
@@ -32,8 +32,8 @@ pub struct Standing {
 impl Urgency {
     /// Returns (quota - reserved) / quota, times `boost` (`WARMUP_QUOTA_PRIORITY_BOOST`) when sent is less than quota
     /// x share at `now`, and divided by 1 + the mails that failed in a row.
-    pub fn of(standing: &Standing, now: Share, boost: f64) -> Urgency {
-        let Standing { mailbox, quota, reserved, sent, last_sent_at, failed_in_row } = *standing;
+    pub fn of(standing: &QuotaProgress, now: PlannedShare, boost: f64) -> Urgency {
+        let QuotaProgress { mailbox, quota, reserved, sent, last_sent_at, failed_in_row } = *standing;
         let open = f64::from(quota.saturating_sub(reserved)) / f64::from(quota.max(1));
         let open = open / (1.0 + f64::from(failed_in_row));
         let behind = now.is_ahead_of(sent, quota);
@@ -76,9 +76,9 @@ mod tests {
     }
 
     fn urgency_after(failed_in_row: u16, id: i64, reserved: u16, sent: u16, last: Option<i64>) -> Urgency {
-        let share = Share::at(at(210), Span { start: at(0), end: at(480) });
+        let share = PlannedShare::at(at(210), Span { start: at(0), end: at(480) });
         let last_sent_at = last.map(at);
-        let standing = Standing { mailbox: MailboxId(id), quota: 30, reserved, sent, last_sent_at, failed_in_row };
+        let standing = QuotaProgress { mailbox: MailboxId(id), quota: 30, reserved, sent, last_sent_at, failed_in_row };
         Urgency::of(&standing, share, 2.0)
     }
 

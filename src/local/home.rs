@@ -31,7 +31,7 @@ use thiserror::Error;
 pub use self::{
     key::{FoundKey, read_key},
     rotation::{discard_key, install_key, kept_keys, prepare_key, prepared_key},
-    running::{Running, find},
+    running::{RunningServers, find},
     saved::{save_settings, settings_file, with_saved},
 };
 use super::advice::advice;
@@ -88,16 +88,16 @@ fn fault(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> HomeErro
 
 /// A data folder that is ours until this is dropped, or this process ends.
 #[derive(Debug)]
-pub struct Home {
+pub struct DataDir {
     path: PathBuf,
     _lock: File,
 }
 
-impl Home {
+impl DataDir {
     /// Makes the folder where it is not there yet, and takes its lock.
     ///
     /// Returns `Taken` with the other's process id when somebody else has it, and another error when it can't be used.
-    pub async fn open(path: &Path) -> Result<Home, HomeError> {
+    pub async fn open(path: &Path) -> Result<DataDir, HomeError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault(path, "creating it"))?;
         // One path for one folder, by whatever links it is reached: orphans are known by it.
         let path = fs::canonicalize(path).map_err(fault(path, "finding it"))?;
@@ -106,7 +106,7 @@ impl Home {
         check_room(&path, disk.f_bavail.saturating_mul(disk.f_frsize) / 1_000_000)?;
         let lock = lock::take(&path).await?;
         running::withdraw(&path);
-        Ok(Home { path, _lock: lock })
+        Ok(DataDir { path, _lock: lock })
     }
 
     /// Its real path.
@@ -127,7 +127,7 @@ impl Home {
     }
 
     /// Tells other commands of this user where the servers are.
-    pub fn announce(&self, running: &Running) -> Result<(), HomeError> {
+    pub fn announce(&self, running: &RunningServers) -> Result<(), HomeError> {
         running::announce(&self.path, running)
     }
 

@@ -25,8 +25,8 @@ pub struct Expect {
 
 /// One claim, what was counted for it, and what contradicts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sentence {
-    pub claim: Claim,
+pub struct CheckResult {
+    pub claim: Check,
     /// What was counted, for people: `1440 = 1438 + 0 + 2`.
     pub figure: String,
     /// Each contradiction that was found. Empty where the claim holds.
@@ -35,7 +35,7 @@ pub struct Sentence {
 
 /// What is claimed of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Claim {
+pub enum Check {
     /// Every mailbox: sent + uncertain = quota.
     QuotaFilled,
     /// All of them together.
@@ -62,23 +62,23 @@ pub enum Claim {
 
 /// The proof, or what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    pub sentences: Vec<Sentence>,
+pub struct AuditReport {
+    pub sentences: Vec<CheckResult>,
 }
 
-impl Verdict {
+impl AuditReport {
     /// Says whether every sentence holds.
     pub fn holds(&self) -> bool {
         self.violated().is_empty()
     }
 
     /// Returns the claims that do not hold, in the order of the proof.
-    pub fn violated(&self) -> Vec<Claim> {
+    pub fn violated(&self) -> Vec<Check> {
         self.sentences.iter().filter(|sentence| !sentence.holds()).map(|sentence| sentence.claim).collect()
     }
 }
 
-impl Sentence {
+impl CheckResult {
     /// Says whether nothing contradicts it.
     pub fn holds(&self) -> bool {
         self.contradictions.is_empty()
@@ -86,9 +86,9 @@ impl Sentence {
 }
 
 /// Holds the journal against the ledger and returns every sentence with what was counted.
-pub fn prove(journal: &[Acceptance], snapshot: &Snapshot, expect: &Expect) -> Verdict {
-    let evidence = sentences::Evidence::new(journal, snapshot, expect);
-    Verdict { sentences: evidence.sentences() }
+pub fn prove(journal: &[Acceptance], snapshot: &Snapshot, expect: &Expect) -> AuditReport {
+    let evidence = sentences::AuditInput::new(journal, snapshot, expect);
+    AuditReport { sentences: evidence.sentences() }
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ mod upkeep;
 
 use std::{io, path::PathBuf};
 
-pub use orphans::end_orphans;
+pub use orphans::stop_leftovers;
 pub use postgres::{Durability, PrivatePostgres};
 pub use redis::PrivateRedis;
 use thiserror::Error;
-pub use upkeep::keep_up;
+pub use upkeep::restart_on_exit;
 
 use super::advice::advice;
 

@@ -40,15 +40,15 @@ impl Teammate {
 
 /// Running workers.
 #[derive(Debug)]
-pub struct Team {
+pub struct WorkerProcesses {
     workers: Vec<Teammate>,
 }
 
-impl Team {
+impl WorkerProcesses {
     /// Starts `exe run` so many times, as worker-1, worker-2 and so on, with `vars` over our own environment. What they
     /// log goes to our standard error, each line behind its worker's name.
-    pub fn start(exe: &Path, workers: u16, vars: &[(&str, String)]) -> io::Result<Team> {
-        let mut team = Team { workers: Vec::new() };
+    pub fn start(exe: &Path, workers: u16, vars: &[(&str, String)]) -> io::Result<WorkerProcesses> {
+        let mut team = WorkerProcesses { workers: Vec::new() };
         for number in 1..=workers {
             let (name, http) = (format!("worker-{number}"), free_address()?);
             let mut command = Command::new(exe);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     fleet,
-    meters::{TOLD, Told},
+    meters::{METRIC_DOCS, MetricDoc},
 };
 
 const HEAD: &str = "\
@@ -63,15 +63,15 @@ A collector that is slow or away slows nothing down. A warning says so once, and
 /// Returns the page.
 pub fn markdown() -> String {
     let mut page = format!("{HEAD}{FLEET}");
-    table(&mut page, fleet::told());
+    table(&mut page, fleet::metric_docs());
     page += PROCESS;
-    table(&mut page, TOLD.iter());
+    table(&mut page, METRIC_DOCS.iter());
     page + OTLP
 }
 
-fn table<'a>(page: &mut String, told: impl Iterator<Item = &'a Told>) {
+fn table<'a>(page: &mut String, told: impl Iterator<Item = &'a MetricDoc>) {
     *page += "| metric | type | labels | what it is |\n|---|---|---|---|\n";
-    for Told { name, kind, labels, sentence } in told {
+    for MetricDoc { name, kind, labels, sentence } in told {
         let sentence = sentence.trim().trim_end_matches('.');
         writeln!(page, "| `{name}` | {kind} | {labels} | {sentence}. |").expect("a String takes every line");
     }

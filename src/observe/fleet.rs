@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 
-use super::meters::{Told, encode};
+use super::meters::{MetricDoc, encode};
 use crate::domain::health::Health;
 
 /// What is told of the fleet.
@@ -42,12 +42,12 @@ pub struct Fleet {
     pub duties_done: i64,
 }
 
-type Row = (Told, fn(&Fleet) -> f64);
+type Row = (MetricDoc, fn(&Fleet) -> f64);
 
 macro_rules! gauges {
     ($($name:literal, $sentence:literal, $value:expr;)+) => {
         const GAUGES: &[Row] = &[
-            $((Told { name: $name, kind: "gauge", labels: "", sentence: $sentence }, $value),)+
+            $((MetricDoc { name: $name, kind: "gauge", labels: "", sentence: $sentence }, $value),)+
         ];
     };
 }
@@ -83,7 +83,7 @@ gauges! {
 }
 
 /// What is told of each gauge.
-pub fn told() -> impl Iterator<Item = &'static Told> {
+pub fn metric_docs() -> impl Iterator<Item = &'static MetricDoc> {
     GAUGES.iter().map(|(told, _)| told)
 }
 

@@ -26,7 +26,7 @@ const BATCH_MAILS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 10
 
 /// How a mail or a reply ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Ended {
+pub struct MailEndLabels {
     /// `mail` or `reply`.
     pub kind: &'static str,
     /// `sent`, `refused`, `uncertain` or `unstarted`.
@@ -37,13 +37,13 @@ pub struct Ended {
 
 /// How a mail ended, in one word.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Verdict {
+pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
 /// Why something was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Why {
+pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
@@ -86,7 +86,7 @@ impl MetricConstructor<Histogram> for Bounds {
 
 /// What is told of an instrument.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub struct MetricDoc {
     /// As Prometheus knows it.
     pub name: &'static str,
     pub kind: &'static str,
@@ -129,17 +129,17 @@ macro_rules! meters {
         }
 
         /// What is told of each, in the order of the table.
-        pub const TOLD: &[Told] = &[
-            $(Told { name: concat!($name, $suffix), kind: $kind, labels: $labels, sentence: $sentence },)+
+        pub const METRIC_DOCS: &[MetricDoc] = &[
+            $(MetricDoc { name: concat!($name, $suffix), kind: $kind, labels: $labels, sentence: $sentence },)+
         ];
     };
 }
 
 meters! {
     /// Mails and replies that ended, by how and why.
-    ended: Family<Ended, Counter> = Family::default(), "counter", "warmup_mails_ended", "_total", None, "kind, outcome, reason";
+    ended: Family<MailEndLabels, Counter> = Family::default(), "counter", "warmup_mails_ended", "_total", None, "kind, outcome, reason";
     /// From the first packet of a mail to its verdict, by how it ended.
-    delivery: Timed<Verdict> = Family::new_with_constructor(Bounds(&MAIL_SECONDS)), "histogram", "warmup_delivery", "_seconds", Some(Unit::Seconds), "outcome";
+    delivery: Timed<OutcomeLabel> = Family::new_with_constructor(Bounds(&MAIL_SECONDS)), "histogram", "warmup_delivery", "_seconds", Some(Unit::Seconds), "outcome";
     /// Mails and replies that are on their way in this process.
     active_sends: Gauge = Gauge::default(), "gauge", "warmup_active_sends", "", None, "";
     /// Mails and replies that the caps granted.
@@ -149,7 +149,7 @@ meters! {
     /// Grants that were thrown away, because Postgres had answered their reserve too late: nothing of them was started.
     grants_expired: Counter = Counter::default(), "counter", "warmup_grants_expired", "_total", None, "";
     /// Mails and replies that the ledger did not reserve, by why.
-    unreserved: Family<Why, Counter> = Family::default(), "counter", "warmup_reserve_refused", "_total", None, "reason";
+    unreserved: Family<ReasonLabel, Counter> = Family::default(), "counter", "warmup_reserve_refused", "_total", None, "reason";
     /// Mails and replies in a batch that was asked for.
     batch: Histogram = Bounds(&BATCH_MAILS).new_metric(), "histogram", "warmup_batch_size", "", None, "";
     /// Mails and replies that were settled in one statement.
@@ -234,18 +234,18 @@ mod tests {
     #[test]
     fn every_instrument_is_told_by_the_name_that_prometheus_reads() {
         let meters = Meters::default();
-        meters.ended.get_or_create(&Ended { kind: "mail", outcome: "sent", reason: "" }).inc();
+        meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc();
         // A family without a sample is not told.
-        meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(0.1);
+        meters.delivery.get_or_create(&OutcomeLabel { outcome: "sent" }).observe(0.1);
         meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
-        meters.unreserved.get_or_create(&Why { reason: "stale" }).inc();
+        meters.unreserved.get_or_create(&ReasonLabel { reason: "stale" }).inc();
         meters.credentials_refused.get_or_create(&ServerLabel { server: "redis" }).inc();
         for (calls, errors) in [(&meters.postgres, &meters.postgres_errors), (&meters.redis, &meters.redis_errors)] {
             calls.get_or_create(&Call { call: "call" }).observe(0.1);
             errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();
         }
         let text = meters.text();
-        for told in TOLD {
+        for told in METRIC_DOCS {
             assert!(text.contains(&format!("# TYPE {} {}\n", told.name, told.kind)), "{} is not in\n{text}", told.name);
         }
         assert!(text.contains("warmup_mails_ended_total{kind=\"mail\",outcome=\"sent\",reason=\"\"} 1\n"), "{text}");

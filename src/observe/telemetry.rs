@@ -32,14 +32,14 @@ use opentelemetry_sdk::{
 use thiserror::Error;
 
 use self::{
-    asked::{Asked, Protocol, Signal},
-    told::Told,
+    asked::{OtelEnv, Protocol, Signal},
+    told::LoggedExporter,
 };
-pub use self::{keep::Keep, push::Push};
+pub use self::{keep::Sampler, push::Push};
 use super::spans;
 
 /// What is left to say is said within this time at the end, or not at all.
-pub const FAREWELL: Duration = Duration::from_secs(3);
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 static TRACING: OnceLock<Tracing> = OnceLock::new();
 
@@ -47,7 +47,7 @@ static TRACING: OnceLock<Tracing> = OnceLock::new();
 #[derive(Clone, Debug)]
 pub struct Tracing {
     pub tracer: SdkTracer,
-    pub keep: Keep,
+    pub keep: Sampler,
 }
 
 /// What a process exports. `end` it, or what is in the queue of its traces is lost.
@@ -60,7 +60,7 @@ pub struct Telemetry {
 
 /// A variable that can't be followed.
 #[derive(Debug, Error)]
-pub enum Fault {
+pub enum TelemetryError {
     #[error("{name}={value}: {wanted}")]
     Variable { name: String, value: String, wanted: &'static str },
     #[error("nothing can be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it")]
@@ -71,7 +71,7 @@ pub enum Fault {
 #[derive(Debug, PartialEq)]
 struct Wanted {
     protocol: Protocol,
-    keep: Keep,
+    keep: Sampler,
 }
 
 impl Telemetry {
@@ -79,7 +79,7 @@ impl Telemetry {
     /// the runtime.
     ///
     /// Returns a fault when a variable can't be followed; whether the collector is there is not looked at.
-    pub fn start(vars: &BTreeMap<String, String>, instance: &str) -> Result<Telemetry, Fault> {
+    pub fn start(vars: &BTreeMap<String, String>, instance: &str) -> Result<Telemetry, TelemetryError> {
         let resource = resource(vars, instance);
         let push = Push::of(vars, &resource)?.map(Arc::new);
         let provider = Wanted::of(vars)?.map(|wanted| wanted.provider(resource)).transpose()?;
@@ -87,7 +87,7 @@ impl Telemetry {
     }
 
     /// Says what the environment asks for that can't be followed.
-    pub fn check(vars: &BTreeMap<String, String>) -> Result<(), Fault> {
+    pub fn check(vars: &BTreeMap<String, String>) -> Result<(), TelemetryError> {
         Wanted::of(vars)?;
         Push::of(vars, &Resource::builder_empty().build()).map(drop)
     }
@@ -96,7 +96,7 @@ impl Telemetry {
     pub async fn end(self) {
         let Some(provider) = self.provider else { return };
         // It blocks, and the exporter needs the runtime meanwhile.
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FAREWELL));
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
         match ended.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the last spans were not exported"),
@@ -111,15 +111,15 @@ pub fn tracing_with() -> Option<&'static Tracing> {
 }
 
 impl Wanted {
-    fn of(vars: &BTreeMap<String, String>) -> Result<Option<Wanted>, Fault> {
-        let asked = Asked::of(vars, Signal::Traces);
+    fn of(vars: &BTreeMap<String, String>) -> Result<Option<Wanted>, TelemetryError> {
+        let asked = OtelEnv::of(vars, Signal::Traces);
         let Some(protocol) = asked.protocol()? else { return Ok(None) };
-        let keep = Keep::of(asked.read("OTEL_TRACES_SAMPLER"), asked.read("OTEL_TRACES_SAMPLER_ARG"))?;
+        let keep = Sampler::of(asked.read("OTEL_TRACES_SAMPLER"), asked.read("OTEL_TRACES_SAMPLER_ARG"))?;
         Ok(keep.map(|keep| Wanted { protocol, keep }))
     }
 
     /// Starts what exports spans, and lets them be made.
-    fn provider(self, resource: Resource) -> Result<SdkTracerProvider, Fault> {
+    fn provider(self, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
         let exporter = match self.protocol {
             Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
             Protocol::HttpProtobuf => {
@@ -127,7 +127,9 @@ impl Wanted {
             }
         };
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(Told::of(exporter.map_err(|error| Fault::Exporter(error.to_string()))?))
+            .with_batch_exporter(LoggedExporter::of(
+                exporter.map_err(|error| TelemetryError::Exporter(error.to_string()))?,
+            ))
             .with_sampler(self.keep)
             .with_resource(resource)
             .build();
@@ -137,8 +139,8 @@ impl Wanted {
     }
 }
 
-fn fault(name: impl Into<String>, value: &str, wanted: &'static str) -> Fault {
-    Fault::Variable { name: name.into(), value: value.to_owned(), wanted }
+fn fault(name: impl Into<String>, value: &str, wanted: &'static str) -> TelemetryError {
+    TelemetryError::Variable { name: name.into(), value: value.to_owned(), wanted }
 }
 
 /// The names of OpenTelemetry's own variables go before ours.

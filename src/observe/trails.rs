@@ -30,16 +30,16 @@ use super::{
 };
 use crate::domain::{
     lease::MachineTime,
-    outcome::{Fate, Outcome, Passed},
+    outcome::{CompletedStep, Outcome, OutcomeKind},
 };
 
 /// The span that something comes from; none where nobody traces.
 #[derive(Clone, Debug, Default)]
-pub struct Origin(Option<SpanContext>);
+pub struct ParentSpan(Option<SpanContext>);
 
 /// When a batch went how far, machine clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Moments {
+pub struct BatchTimestamps {
     /// The caps were asked.
     pub asked: MachineTime,
     /// They answered, and the ledger was asked.
@@ -50,15 +50,15 @@ pub struct Moments {
 
 /// One batch, as its mails will tell of it.
 #[derive(Clone, Debug, Default)]
-pub struct BatchTrail(Option<Arc<Batch>>);
+pub struct BatchSpans(Option<Arc<Batch>>);
 
 #[derive(Debug)]
 struct Batch {
     tracing: &'static Tracing,
-    origin: Origin,
+    origin: ParentSpan,
     worker: String,
     mails: usize,
-    moments: Moments,
+    moments: BatchTimestamps,
     /// What `moments.reserved` was on the wall.
     wall: SystemTime,
     /// Made for the first mail that is kept.
@@ -67,7 +67,7 @@ struct Batch {
 
 /// What is known of a mail with its verdict.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct MailSpanData<'a> {
     pub is_reply: bool,
     pub message_id: &'a str,
     pub mailbox: i64,
@@ -76,7 +76,7 @@ pub struct Told<'a> {
     /// When it was begun, machine clock.
     pub began: MachineTime,
     pub latency: Duration,
-    pub steps: &'a [Passed],
+    pub steps: &'a [CompletedStep],
     pub outcome: &'a Outcome,
     /// The span of the mail that it answers, as a W3C `traceparent`.
     pub answers: Option<&'a str>,
@@ -84,16 +84,16 @@ pub struct Told<'a> {
 
 /// A mail that is kept, until it is settled.
 #[derive(Debug)]
-pub struct MailTrail {
+pub struct MailSpan {
     batch: Arc<Batch>,
     span: Span,
 }
 
-impl Origin {
+impl ParentSpan {
     /// The span `span`, as it will be exported.
-    pub fn of(span: &tracing::Span) -> Origin {
+    pub fn of(span: &tracing::Span) -> ParentSpan {
         let context = span.context().span().span_context().clone();
-        Origin(Some(context).filter(SpanContext::is_valid))
+        ParentSpan(Some(context).filter(SpanContext::is_valid))
     }
 
     fn context(&self) -> Context {
@@ -101,21 +101,21 @@ impl Origin {
     }
 }
 
-impl BatchTrail {
+impl BatchSpans {
     /// A batch of `mails` that were reserved just now.
-    pub fn of(origin: &Origin, worker: &str, mails: usize, moments: Moments) -> BatchTrail {
+    pub fn of(origin: &ParentSpan, worker: &str, mails: usize, moments: BatchTimestamps) -> BatchSpans {
         let batch = |tracing| {
             let (origin, worker) = (origin.clone(), worker.to_owned());
             Arc::new(Batch { tracing, origin, worker, mails, moments, wall: time::now(), span: OnceLock::new() })
         };
-        BatchTrail(tracing_with().map(batch))
+        BatchSpans(tracing_with().map(batch))
     }
 
     /// Makes the spans of a mail up to its verdict, where they are kept.
-    pub fn mail(&self, told: Told<'_>) -> Option<MailTrail> {
+    pub fn mail(&self, told: MailSpanData<'_>) -> Option<MailSpan> {
         let batch = self.0.as_ref()?;
         let link = told.answers.and_then(parsed);
-        let went_well = matches!(told.outcome.fate, Fate::Sent | Fate::Unstarted);
+        let went_well = matches!(told.outcome.fate, OutcomeKind::Sent | OutcomeKind::Unstarted);
         if !batch.tracing.keep.mail(went_well, link.as_ref().is_some_and(SpanContext::is_sampled), told.message_id) {
             return None;
         }
@@ -123,7 +123,7 @@ impl BatchTrail {
         if !went_well {
             span.set_status(Status::error(told.outcome.reason));
         }
-        let trail = MailTrail { batch: Arc::clone(batch), span };
+        let trail = MailSpan { batch: Arc::clone(batch), span };
         trail.tell(told);
         Some(trail)
     }
@@ -153,7 +153,7 @@ impl Batch {
         self.tracing.tracer.span_builder(name).with_start_time(self.wall(from))
     }
 
-    fn begin(&self, told: Told<'_>, link: Option<SpanContext>) -> Span {
+    fn begin(&self, told: MailSpanData<'_>, link: Option<SpanContext>) -> Span {
         let name = if told.is_reply { spans::REPLY } else { spans::SEND };
         let builder = self
             .builder(name, self.moments.asked)
@@ -165,8 +165,8 @@ impl Batch {
     }
 }
 
-fn attributes(told: Told<'_>, worker: &str) -> Vec<KeyValue> {
-    let Told { outcome, .. } = told;
+fn attributes(told: MailSpanData<'_>, worker: &str) -> Vec<KeyValue> {
+    let MailSpanData { outcome, .. } = told;
     let mut attributes = vec![
         KeyValue::new("messaging.system", "smtp"),
         KeyValue::new("messaging.operation.name", "send"),
@@ -181,7 +181,7 @@ fn attributes(told: Told<'_>, worker: &str) -> Vec<KeyValue> {
         attributes.push(KeyValue::new(spans::SMTP_CODE, i64::from(reply.code)));
         attributes.extend(reply.enhanced_text().map(|code| KeyValue::new(spans::ENHANCED_CODE, code)));
     }
-    if outcome.fate != Fate::Sent {
+    if outcome.fate != OutcomeKind::Sent {
         attributes.push(KeyValue::new("error.type", outcome.reason));
         attributes.push(KeyValue::new(spans::FAILURE_CLASS, outcome.reason));
         attributes.push(KeyValue::new(spans::FAILURE_STAGE, outcome.stage.as_str()));
@@ -189,7 +189,7 @@ fn attributes(told: Told<'_>, worker: &str) -> Vec<KeyValue> {
     attributes
 }
 
-impl MailTrail {
+impl MailSpan {
     /// Its span as a W3C `traceparent`, for the answer to link to.
     pub fn traceparent(&self) -> String {
         let span = self.span.span_context();
@@ -203,8 +203,8 @@ impl MailTrail {
     }
 
     /// Every step so far, and where it failed.
-    fn tell(&self, told: Told<'_>) {
-        let Moments { asked, granted, reserved } = self.batch.moments;
+    fn tell(&self, told: MailSpanData<'_>) {
+        let BatchTimestamps { asked, granted, reserved } = self.batch.moments;
         self.step("caps", asked, granted, None);
         self.step("reserve", granted, reserved, None);
         let mut from = told.began;
@@ -213,7 +213,7 @@ impl MailTrail {
             self.step(passed.step, from, to, passed.code);
             from = to;
         }
-        if told.outcome.fate != Fate::Sent {
+        if told.outcome.fate != OutcomeKind::Sent {
             let code = told.outcome.reply.as_ref().map(|reply| reply.code);
             let mut failed = self.child(told.outcome.stage.as_str(), from, code);
             failed.set_status(Status::error(told.outcome.reason));

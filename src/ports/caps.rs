@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::error::PortError;
-pub use crate::domain::caps::{CapAsk, CapKind, Connection, Grant, Slot};
+pub use crate::domain::caps::{CapKind, CapRequest, Connection, ConnectionId, Grant};
 
 /// The token buckets of the fleet.
 #[async_trait]
@@ -19,7 +19,12 @@ pub trait Caps: Send + Sync {
     ///
     /// Returns `Unavailable` when the buckets can't be reached; `Unknown` when the answer was lost (the tokens may be
     /// gone and are not given back; connections may be taken, and can be).
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError>;
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError>;
 
     /// Says whether connections to `host` are counted, and so have to be given back. Asks nobody.
     fn counts_connections(&self, host: &str) -> bool;

@@ -30,5 +30,5 @@ pub trait Clock: Send + Sync {
     async fn sleep_until(&self, at: DateTime<Utc>);
 
     /// Waits for `time` on the machine clock.
-    async fn pause(&self, time: Duration);
+    async fn sleep(&self, time: Duration);
 }

@@ -10,13 +10,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::PortError;
 use crate::domain::{
-    duties::{Duty, Kept},
+    duties::{MaintenanceJob, PruneTarget},
     id::WorkerId,
 };
 
-/// What one call of `retire` did.
+/// What one call of `prune` did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retired {
+pub struct PruneReport {
     /// Rows, or whole days of the log.
     pub gone: u64,
     /// Whether there may be more: ask again.
@@ -25,7 +25,7 @@ pub struct Retired {
 
 /// The record of the daily duties.
 #[async_trait]
-pub trait Duties: Send + Sync {
+pub trait MaintenanceStore: Send + Sync {
     /// Returns the latest date up to `day` whose duties are finished. One beyond it was finished by a wrong clock, and excuses
     /// nobody.
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError>;
@@ -37,15 +37,15 @@ pub trait Duties: Send + Sync {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError>;
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError>;
 
     /// Takes away some of what is older than `before`. It neither waits long for others nor makes them wait.
     ///
     /// Returns `Unavailable` when somebody is still using it: later.
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError>;
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError>;
 
     /// Notes in the row of `day` that a step is done, and how much it took away.
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError>;
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError>;
 
     /// Finishes `day` and every earlier date that is not finished, which `day` covers. Returns whether `day` was not
     /// finished before.

@@ -17,17 +17,17 @@ pub enum Purpose {
     /// Whether and when a mail is answered.
     Reply,
     /// The order in which a mailbox that needs another partner tries them.
-    Walk,
+    FallbackPartner,
     /// Waits between attempts at a service that is away.
     Backoff,
     /// How a simulation's mail hosts behave.
-    Weather,
+    SimulatedFaults,
 }
 
 /// Random numbers and fresh names.
 pub trait Entropy: Send + Sync {
     /// Returns 64 random bits from the stream of (`purpose`, `key`). Each call takes the next of that stream.
-    fn roll(&self, purpose: Purpose, key: u64) -> u64;
+    fn next_u64(&self, purpose: Purpose, key: u64) -> u64;
 
     /// Returns a fresh unique id for a Message-ID, a run or a batch.
     fn uuid(&self) -> Uuid;
@@ -38,7 +38,7 @@ pub trait Entropy: Send + Sync {
             return low;
         }
         let span = u128::from(high - low) + 1;
-        low + ((u128::from(self.roll(purpose, key)) * span) >> 64) as u64
+        low + ((u128::from(self.next_u64(purpose, key)) * span) >> 64) as u64
     }
 }
 

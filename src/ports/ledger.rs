@@ -22,19 +22,19 @@ use crate::domain::{
     ledger_mark::{LedgerState, SettledMail},
     mailbox::Endpoint,
     outcome::Outcome,
-    reply::{Answering, Due},
+    reply::{ReplyPolicy, ReplyWindow},
 };
 
 /// A partner that would do, and the round of the day's pairing in which it counts as used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Choice {
+pub struct PartnerOption {
     pub partner: MailboxId,
     pub round: i16,
 }
 
 /// One mail or reply that should go out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
+pub struct ReserveRequest {
     pub mailbox: MailboxId,
     pub shard: ShardId,
     pub day: NaiveDate,
@@ -43,7 +43,7 @@ pub struct Ask {
     pub attempts: u16,
     /// Partners in order of preference: the first that can receive, is not used yet in its round, and has not received all
     /// that it may on its own day is taken. For a reply the one whom it answers.
-    pub choices: Vec<Choice>,
+    pub choices: Vec<PartnerOption>,
     /// Without angle brackets, `<uuid@sender's domain>` inside.
     pub message_id: String,
     pub subject: String,
@@ -61,7 +61,7 @@ pub struct ReserveBatch {
     /// Day clock.
     pub now: DateTime<Utc>,
     /// In order of urgency.
-    pub asks: Vec<Ask>,
+    pub asks: Vec<ReserveRequest>,
 }
 
 /// Why a mail was not reserved. Nothing was changed.
@@ -127,7 +127,7 @@ impl Refusal {
 
 /// One end of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
+pub struct Participant {
     pub mailbox: MailboxId,
     pub email: String,
     pub display_name: String,
@@ -141,8 +141,8 @@ pub struct Flight {
     pub shard: ShardId,
     pub day: NaiveDate,
     pub user: UserId,
-    pub sender: Party,
-    pub recipient: Party,
+    pub sender: Participant,
+    pub recipient: Participant,
     /// The round of the day's pairing in which the recipient counts as used; 0 for a reply.
     pub round: i16,
     pub message_id: String,
@@ -150,7 +150,7 @@ pub struct Flight {
     /// As asked.
     pub answers: Option<ReplyId>,
     /// How the recipient answers.
-    pub answering: Answering,
+    pub answering: ReplyPolicy,
     pub endpoint: Endpoint,
     pub username: String,
     /// Sealed under the master key with the sender's id and where it may be sent; only the mailer opens it.
@@ -212,7 +212,7 @@ pub struct Settlement {
     pub next_at: DateTime<Utc>,
     pub outcome: Outcome,
     /// When the partner answers, should this be a mail that was sent.
-    pub reply: Option<Due>,
+    pub reply: Option<ReplyWindow>,
     /// Its span as a W3C `traceparent`, where it is kept: its answer's span links to it.
     pub trace: Option<String>,
     /// The ledger refused it as it was. It carries only what its row and the counters need; the settle writes an event.
@@ -221,7 +221,7 @@ pub struct Settlement {
 
 /// Which flights a sweep takes.
 #[derive(Clone, Debug)]
-pub struct Sweep {
+pub struct SweepRequest {
     pub worker: WorkerId,
     pub run: RunId,
     pub shards: Vec<ShardId>,
@@ -301,7 +301,7 @@ pub struct LedgerPulse {
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// Flights of other runs, and those of this run that it does not know: one FAILED row each with reason `uncertain`.
     pub uncertain: u64,
     /// Flights that this run knows that it never started (a lost answer to a reserve, a release that failed): released.
@@ -364,5 +364,5 @@ pub trait Ledger: Send + Sync {
     async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Settles as uncertain the flights of `shards` that nobody works on any more.
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError>;
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError>;
 }

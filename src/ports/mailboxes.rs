@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::PortError;
-use crate::domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, time::Todays};
+use crate::domain::{id::ShardId, pairing::RosterEntry, plan::Candidate, reply::DueReply, time::LocalDates};
 
 /// A day's roster as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,22 +12,27 @@ pub struct Roster {
     /// Another one after each remake; from 1 on.
     pub version: i32,
     /// Ordered by user, domain, id.
-    pub members: Vec<Member>,
+    pub members: Vec<RosterEntry>,
 }
 
 /// The enrolled mailboxes as the planner sees them.
 #[async_trait]
-pub trait Mailboxes: Send + Sync {
+pub trait PlanningStore: Send + Sync {
     /// Closes the earlier days of the mailboxes in `shards`, each exactly once, and opens their today: a day of which
     /// at least half the quota was sent raises the mailbox's ramp by one; a day that fell short is marked `late`.
     /// Returns how many days closed.
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError>;
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError>;
 
     /// Reads the mailboxes of `shards` that may send at `now`, ordered by id.
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError>;
 

@@ -11,12 +11,12 @@ use super::{error::PortError, ledger::Flight};
 use crate::domain::{
     id::MailboxId,
     mailbox::Endpoint,
-    outcome::{Outcome, Passed},
+    outcome::{CompletedStep, Outcome},
 };
 
 /// A flight and its message as it goes over the wire.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct Submission {
     pub flight: Flight,
     /// The body as plain text, paragraphs apart by an empty line; the subject is the flight's. The mailer makes an
     /// RFC 5322 message of them, in plain text and HTML.
@@ -47,17 +47,17 @@ impl Thread {
 
 /// Asked before the connection is opened and again before the final dot: may this worker still send this?
 #[derive(Clone)]
-pub struct Gate {
+pub struct SendPermit {
     /// False once the lease of the mail's shard can have run out.
     pub open: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Cancelled when the drain's patience is over: end at the next step, with a verdict.
     pub cancel: CancellationToken,
 }
 
-impl Gate {
+impl SendPermit {
     /// A gate that never closes, for tests and connection checks.
-    pub fn always() -> Gate {
-        Gate { open: Arc::new(|| true), cancel: CancellationToken::new() }
+    pub fn always() -> SendPermit {
+        SendPermit { open: Arc::new(|| true), cancel: CancellationToken::new() }
     }
 
     /// Says whether the mail may go on.
@@ -66,7 +66,7 @@ impl Gate {
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for SendPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("open", &self.is_open()).finish()
     }
@@ -74,10 +74,10 @@ impl fmt::Debug for Gate {
 
 /// The verdict on one mail, how long it took from the first packet to it, and the steps that went well on the way.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Delivery {
+pub struct SendReport {
     pub outcome: Outcome,
     pub latency: Duration,
-    pub steps: Vec<Passed>,
+    pub steps: Vec<CompletedStep>,
 }
 
 /// The SMTP client.
@@ -85,7 +85,7 @@ pub struct Delivery {
 pub trait Mailer: Send + Sync {
     /// Submits one mail and returns the verdict, always within the whole mail's deadline. Never panics on what a
     /// server says, never retries.
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery;
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport;
 }
 
 /// Opens what the enrolment sealed. Only the mailer asks, for the time of one dialogue.

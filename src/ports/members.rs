@@ -19,10 +19,10 @@ use crate::domain::{
 /// What a worker says of itself at each heartbeat.
 ///
 /// It travels as a map with these names. Versions mix during an upgrade: names that a reader does not know are passed
-/// over, names that a writer does not know yet have the value of `Status::default()`.
+/// over, names that a writer does not know yet have the value of `MemberStatus::default()`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Status {
+pub struct MemberStatus {
     pub id: WorkerId,
     pub host: String,
     pub version: String,
@@ -48,15 +48,17 @@ pub struct Status {
     /// It works alone, by the solo lease.
     pub solo: bool,
     /// It is to have its share: not one that stops, whose clock is off, or whose ticks fail.
-    pub takes: bool,
+    #[serde(rename = "takes")]
+    pub accepts_shards: bool,
     /// It has been here long enough to know the others: only then do they give shards up for it.
-    pub settled: bool,
+    #[serde(rename = "settled")]
+    pub is_established: bool,
 }
 
-impl Default for Status {
+impl Default for MemberStatus {
     /// A worker of which nothing is known but that it lives.
-    fn default() -> Status {
-        Status {
+    fn default() -> MemberStatus {
+        MemberStatus {
             id: WorkerId(String::new()),
             host: String::new(),
             version: String::new(),
@@ -71,8 +73,8 @@ impl Default for Status {
             fleet_shards: 0,
             fleet: FleetId::default(),
             solo: false,
-            takes: true,
-            settled: true,
+            accepts_shards: true,
+            is_established: true,
         }
     }
 }
@@ -83,27 +85,27 @@ pub struct Member {
     pub run: RunId,
     /// When it is over unless it beats again, in milliseconds by the service's clock. Who beat later has a later end.
     pub until: i64,
-    pub status: Status,
+    pub status: MemberStatus,
 }
 
 /// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulse {
+pub struct HeartbeatReply {
     /// Whether the worker was a member until now: false at its first heartbeat, and after the service lost or outlived
     /// it. Then none of its leases on shards is its own any more, whatever it was told before.
-    pub known: bool,
+    pub was_member: bool,
     /// Whether the seat was still held. One that ran out is not taken again.
-    pub seated: bool,
+    pub has_exclusive_lease: bool,
     /// For each shard that was due, in the order of the question, whether its lease was still held, by a run that was
-    /// `known`. One that ran out is not taken again.
-    pub kept: Vec<bool>,
+    /// `was_member`. One that ran out is not taken again.
+    pub still_held: Vec<bool>,
     /// All members, this worker among them, ordered by run.
     pub members: Vec<Member>,
 }
 
 /// Who lives, in Redis, or in memory for the simulation.
 #[async_trait]
-pub trait Members: Send + Sync {
+pub trait MembershipStore: Send + Sync {
     /// Keeps `run` a member for `ttl` from now, with `status`; extends `seat`, if it still holds it, to the same end, and
     /// if it was a member until now those leases on shards of `due` that it still holds to `turns::lease_length` from
     /// now; drops members whose time is over. One atomic step, however many leases there are.
@@ -113,11 +115,11 @@ pub trait Members: Send + Sync {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError>;
+    ) -> Result<HeartbeatReply, PortError>;
 
     /// Takes the lease on each of `shards` that is free, already `run`'s, or whose owner is no member any more, for `ttl`.
     /// Returns for each, in order, whether `run` holds it now. One atomic step.

@@ -11,29 +11,29 @@ use crate::domain::id::{ShardId, WorkerId};
 
 /// What the bell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ring {
+pub enum Notification {
     /// The standing order may have changed: read it.
     Ordered,
     /// Plan now, without waiting for the tick.
     Trigger,
 }
 
-impl Ring {
+impl Notification {
     /// Every ring, for tables and tests.
-    pub const ALL: [Ring; 2] = [Ring::Ordered, Ring::Trigger];
+    pub const ALL: [Notification; 2] = [Notification::Ordered, Notification::Trigger];
 
     /// The word for it on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Ring::Ordered => "ordered",
-            Ring::Trigger => "trigger",
+            Notification::Ordered => "ordered",
+            Notification::Trigger => "trigger",
         }
     }
 }
 
 /// The standing order.
 #[async_trait]
-pub trait Orders: Send + Sync {
+pub trait FleetControl: Send + Sync {
     /// Says whether the fleet is to send.
     async fn running(&self) -> Result<bool, PortError>;
 
@@ -51,10 +51,10 @@ pub trait Orders: Send + Sync {
 pub trait Bell: Send + Sync {
     /// Waits for the next ring. One that was rung while nobody listened is made up for: whoever begins to listen, or
     /// listens again after the line was cut, hears `Ordered` first.
-    async fn next(&self) -> Ring;
+    async fn next(&self) -> Notification;
 
     /// Rings for all workers that listen.
     ///
     /// Returns `Unavailable` when nobody can have heard it.
-    async fn ring(&self, ring: Ring) -> Result<(), PortError>;
+    async fn ring(&self, ring: Notification) -> Result<(), PortError>;
 }

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Worker, connections::Open, grants::Granted, holdings::Pledge, letter::Letter, send::Send, settler::Results,
-    words::Worded,
+    Worker, connections::OpenConnection, grants::GrantedBatch, holdings::ShardGuard, letter::OutboundMail,
+    send::DeliveryTask, settler::ResultSender, words::ComposedMail,
 };
 use crate::{
     domain::{
@@ -17,50 +17,51 @@ use crate::{
         id::{Epoch, ShardId},
         lease::MachineTime,
     },
-    observe::trails::{BatchTrail, Moments},
+    observe::trails::{BatchSpans, BatchTimestamps},
     ports::{
-        Flight, Gate, PortError, Refusal, Reservation, ReserveBatch,
+        Flight, PortError, Refusal, Reservation, ReserveBatch, SendPermit,
         entropy::{Purpose, mailbox_key},
     },
 };
 
 /// How long free lanes and released mails are gathered into one batch, at most; day clock, like all pacing.
-const GATHER: TimeDelta = TimeDelta::milliseconds(200);
+const BATCH_WINDOW: TimeDelta = TimeDelta::milliseconds(200);
 
 /// A grant older than this is thrown away: the window it was granted in is passing. Machine clock.
-const GRANT_HOLDS: Duration = Duration::from_secs(3);
+const MAX_GRANT_AGE: Duration = Duration::from_secs(3);
 
 /// How long everything waits when a service is away; machine clock.
-const AWAY: Duration = Duration::from_millis(500);
+const SERVICE_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Mails between their reserve and their settle, for each lane, at most: one on its way, one in the statement under way,
 /// one in the next. More means that settling hangs, and a death now would leave all of them uncertain.
-const UNSETTLED: usize = 4;
+const MAX_UNSETTLED_PER_LANE: usize = 4;
 
 /// How long a mail waits whose shard is not ours for certain.
-pub(super) const DOUBTFUL: TimeDelta = TimeDelta::seconds(5);
+pub(super) const LEASE_RETRY_DELAY: TimeDelta = TimeDelta::seconds(5);
 
 /// How long a mail waits that was refused for a cause that passes by itself.
-pub(super) const SOON: TimeDelta = TimeDelta::seconds(30);
+pub(super) const REFUSAL_RETRY_DELAY: TimeDelta = TimeDelta::seconds(30);
 
 impl Worker {
     /// Starts what may start now.
-    pub(super) async fn dispatch(&mut self, results: &Results) {
+    pub(super) async fn dispatch(&mut self, results: &ResultSender) {
         let now = self.ports.clock.now();
         if !self.has_gathered(now) {
             return;
         }
         if !self.clock_watch.is_right() {
-            self.not_before = now + DOUBTFUL;
+            self.paused_until = now + LEASE_RETRY_DELAY;
             return;
         }
-        self.not_before = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
-        if self.unsettled.stuck() || self.unsettled.len() >= self.settings.max_concurrent * UNSETTLED {
+        self.paused_until = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
+        if self.unsettled.is_blocked() || self.unsettled.len() >= self.settings.max_concurrent * MAX_UNSETTLED_PER_LANE
+        {
             // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
-            return self.ports.clock.pause(AWAY).await;
+            return self.ports.clock.sleep(SERVICE_RETRY_DELAY).await;
         }
         let most =
-            self.lanes.free(now).min(self.settings.batch_size).min(self.appetite).min(self.backoff.batch_limit());
+            self.lanes.free(now).min(self.settings.batch_size).min(self.batch_limit).min(self.backoff.batch_limit());
         let (letters, pledge) = self.owned_only(now, most);
         if letters.is_empty() {
             return;
@@ -77,10 +78,10 @@ impl Worker {
 
     /// Says whether a batch starts now: it is full, or lanes and mails were gathered for long enough.
     fn has_gathered(&mut self, now: DateTime<Utc>) -> bool {
-        let since = *self.gathering.get_or_insert(now);
-        let enough = self.fills_a_batch(now) || now >= since + GATHER;
+        let since = *self.batch_open_since.get_or_insert(now);
+        let enough = self.fills_a_batch(now) || now >= since + BATCH_WINDOW;
         if enough {
-            self.gathering = None;
+            self.batch_open_since = None;
         }
         enough
     }
@@ -93,22 +94,22 @@ impl Worker {
 
     /// Until when a batch that could start waits for more lanes and mails.
     pub(super) fn gathers_until(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let gathering = self.gathering;
+        let gathering = self.batch_open_since;
         match gathering {
-            Some(since) if !self.fills_a_batch(now) => since + GATHER,
+            Some(since) if !self.fills_a_batch(now) => since + BATCH_WINDOW,
             _ => DateTime::<Utc>::MIN_UTC,
         }
     }
 
     /// Takes released letters of shards that are ours for certain, and pledges these; the others wait, for a late renewal
     /// can make them so. What is lost for good, or closing, leaves the plan by itself.
-    fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<Letter>, Pledge) {
+    fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<OutboundMail>, ShardGuard) {
         let (mut letters, mut pledge) = (Vec::new(), self.holdings.pledge());
         for letter in self.take_letters(now, most) {
             if pledge.add(letter.shard()) {
                 letters.push(letter);
             } else {
-                self.put_back(letter, now + DOUBTFUL);
+                self.put_back(letter, now + LEASE_RETRY_DELAY);
             }
         }
         (letters, pledge)
@@ -116,38 +117,38 @@ impl Worker {
 
     /// Puts back what was granted of shards that are not ours for certain any more: the caps took their time to answer, or
     /// this process was stopped in its tracks meanwhile. The connections taken for it are given back.
-    fn keep_owned(&mut self, granted: &mut Granted, pledge: &Pledge) {
+    fn keep_owned(&mut self, granted: &mut GrantedBatch, pledge: &ShardGuard) {
         let now = self.ports.clock.now();
         for letter in std::mem::take(&mut granted.letters) {
             let shard = letter.shard();
-            if pledge.epoch(shard).is_some_and(|epoch| self.holdings.still(shard, epoch)) {
+            if pledge.epoch(shard).is_some_and(|epoch| self.holdings.is_owned(shard, epoch)) {
                 granted.letters.push(letter);
             } else {
                 drop(granted.open.remove(&letter.mailbox()));
-                self.put_back(letter, now + DOUBTFUL);
+                self.put_back(letter, now + LEASE_RETRY_DELAY);
             }
         }
     }
 
     /// A service is away: everything waits a moment, on the machine's own time.
-    pub(super) async fn hold_all(&mut self, now: DateTime<Utc>, letters: Vec<Letter>) {
+    pub(super) async fn hold_all(&mut self, now: DateTime<Utc>, letters: Vec<OutboundMail>) {
         for letter in letters {
             self.put_back(letter, now);
         }
-        self.ports.clock.pause(AWAY).await;
+        self.ports.clock.sleep(SERVICE_RETRY_DELAY).await;
     }
 
     async fn reserve_and_start(
         &mut self,
-        granted: Granted,
-        pledge: Pledge,
+        granted: GrantedBatch,
+        pledge: ShardGuard,
         (asked, answered): (MachineTime, MachineTime),
-        results: &Results,
+        results: &ResultSender,
     ) {
-        let Granted { letters, mut open } = granted;
+        let GrantedBatch { letters, mut open } = granted;
         let pledge = Arc::new(pledge);
         let now = self.ports.clock.now();
-        let granted: Vec<Worded> = letters.into_iter().map(|letter| self.words(letter)).collect();
+        let granted: Vec<ComposedMail> = letters.into_iter().map(|letter| self.compose(letter)).collect();
         let batch = ReserveBatch {
             worker: self.settings.worker.clone(),
             run: self.run,
@@ -168,11 +169,11 @@ impl Worker {
                 Reservation::Refused(refusal) => self.refused(granted.letter, refusal, now),
             }
         }
-        let moments = Moments { asked, granted: answered, reserved: self.ports.clock.machine() };
+        let moments = BatchTimestamps { asked, granted: answered, reserved: self.ports.clock.machine() };
         if !self.set_back.record_flights(known, reserved.iter().map(|(_, flight)| flight.id)) {
             return self.let_rest(reserved, now).await;
         }
-        if moments.reserved.since(asked) > GRANT_HOLDS {
+        if moments.reserved.since(asked) > MAX_GRANT_AGE {
             return self.throw_away(reserved, now).await;
         }
         self.backoff.reset();
@@ -181,7 +182,7 @@ impl Worker {
         for (_, flight) in &reserved {
             self.unsettled.started(flight);
         }
-        let trail = BatchTrail::of(&self.origin, &self.settings.worker.0, reserved.len(), moments);
+        let trail = BatchSpans::of(&self.tick_span, &self.settings.worker.0, reserved.len(), moments);
         let mut sends = Vec::with_capacity(reserved.len());
         for (granted, flight) in reserved {
             let open = open.remove(&flight.sender.mailbox);
@@ -191,7 +192,7 @@ impl Worker {
     }
 
     /// Gives back what was reserved under grants that are too old to be used.
-    async fn throw_away(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
+    async fn throw_away(&mut self, reserved: Vec<(ComposedMail, Flight)>, now: DateTime<Utc>) {
         let mails = reserved.len();
         self.vitals.add_expired_grants(mails);
         if self.backoff.record_expired(self.ports.clock.machine()) {
@@ -210,26 +211,31 @@ impl Worker {
     }
 
     /// Gives back what a database reserved that was set back; the loop starts nothing until the fleet is fenced.
-    async fn let_rest(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) {
+    async fn let_rest(&mut self, reserved: Vec<(ComposedMail, Flight)>, now: DateTime<Utc>) {
         self.release(&reserved, now).await;
-        reserved.iter().for_each(|(granted, _)| self.let_go(&granted.letter));
+        reserved.iter().for_each(|(granted, _)| self.drop_mail(&granted.letter));
     }
 
     /// Gives back the mails whose mailbox has another host by now than the one whose caps were asked, and returns the
     /// others. The next tick plans them with their new host.
-    async fn without_moved(&mut self, reserved: Vec<(Worded, Flight)>, now: DateTime<Utc>) -> Vec<(Worded, Flight)> {
-        let stays =
-            |(granted, flight): &(Worded, Flight)| flight.endpoint.host.eq_ignore_ascii_case(granted.letter.host());
+    async fn without_moved(
+        &mut self,
+        reserved: Vec<(ComposedMail, Flight)>,
+        now: DateTime<Utc>,
+    ) -> Vec<(ComposedMail, Flight)> {
+        let stays = |(granted, flight): &(ComposedMail, Flight)| {
+            flight.endpoint.host.eq_ignore_ascii_case(granted.letter.host())
+        };
         let (reserved, moved): (Vec<_>, Vec<_>) = reserved.into_iter().partition(stays);
         if !moved.is_empty() {
             tracing::info!(mails = moved.len(), "mailboxes have changed their host since they were planned");
             self.release(&moved, now).await;
-            moved.iter().for_each(|(granted, _)| self.let_go(&granted.letter));
+            moved.iter().for_each(|(granted, _)| self.drop_mail(&granted.letter));
         }
         reserved
     }
 
-    async fn release(&self, reserved: &[(Worded, Flight)], now: DateTime<Utc>) {
+    async fn release(&self, reserved: &[(ComposedMail, Flight)], now: DateTime<Utc>) {
         let mails: Vec<String> = reserved.iter().map(|(_, flight)| flight.message_id.clone()).collect();
         if let Err(error) = self.ports.ledger.release(self.run, &mails, now).await {
             tracing::warn!(%error, "the places are given back by the next sweep");
@@ -238,7 +244,7 @@ impl Worker {
     }
 
     /// The answer to a reserve did not come: give back whatever it may have opened.
-    async fn reserve_failed(&mut self, error: PortError, granted: Vec<Worded>, now: DateTime<Utc>) {
+    async fn reserve_failed(&mut self, error: PortError, granted: Vec<ComposedMail>, now: DateTime<Utc>) {
         tracing::warn!(%error, "reserve failed: nothing was started");
         if matches!(error, PortError::Unknown(_)) {
             let asked: Vec<String> = granted.iter().map(|granted| granted.ask.message_id.clone()).collect();
@@ -259,14 +265,14 @@ impl Worker {
         );
         let letters = granted.into_iter().map(|granted| granted.letter);
         if unknown {
-            letters.for_each(|letter| self.let_go(&letter));
-            self.next_tick = self.next_tick.min(now + DOUBTFUL);
+            letters.for_each(|letter| self.drop_mail(&letter));
+            self.next_tick = self.next_tick.min(now + LEASE_RETRY_DELAY);
         } else {
             self.hold_all(now, letters.collect()).await;
         }
     }
 
-    fn refused(&mut self, letter: Letter, refusal: Refusal, now: DateTime<Utc>) {
+    fn refused(&mut self, letter: OutboundMail, refusal: Refusal, now: DateTime<Utc>) {
         tracing::debug!(mailbox = %letter.mailbox(), refusal = refusal.as_str(), "not reserved");
         let scope = letter.refusal_scope(now);
         if refusal == Refusal::UserDailyLimit {
@@ -274,20 +280,20 @@ impl Worker {
         }
         self.queue.learn(refusal, scope);
         match (refusal, letter) {
-            (Refusal::NotCool, letter) => self.put_back(letter, now + SOON),
+            (Refusal::NotCool, letter) => self.put_back(letter, now + REFUSAL_RETRY_DELAY),
             (Refusal::FleetStopped, letter) => {
-                self.not_before = self.not_before.max(now + SOON);
-                self.put_back(letter, now + SOON);
+                self.paused_until = self.paused_until.max(now + REFUSAL_RETRY_DELAY);
+                self.put_back(letter, now + REFUSAL_RETRY_DELAY);
             }
-            (Refusal::NoPartner | Refusal::PartnersFull, Letter::Mail(mut mail)) if !mail.walk => {
+            (Refusal::NoPartner | Refusal::PartnersFull, OutboundMail::Mail(mut mail)) if !mail.walk => {
                 mail.walk = true;
                 self.queue.put_back(mail, now);
             }
-            (Refusal::PartnersFull, Letter::Mail(mail)) => {
+            (Refusal::PartnersFull, OutboundMail::Mail(mail)) => {
                 tracing::warn!(mailbox = %mail.planned.mailbox, "all partners have received what they may today");
                 self.queue.drop_taken(mail.planned.mailbox);
             }
-            (Refusal::NoPartner, Letter::Mail(mail)) => {
+            (Refusal::NoPartner, OutboundMail::Mail(mail)) => {
                 tracing::warn!(mailbox = %mail.planned.mailbox, "no partner can receive that was not used today");
                 self.queue.drop_taken(mail.planned.mailbox);
             }
@@ -302,19 +308,19 @@ impl Worker {
                 | Refusal::Stale
                 | Refusal::UserDailyLimit,
                 letter,
-            ) => self.let_go(&letter),
+            ) => self.drop_mail(&letter),
         }
     }
 
     /// Takes a lane for a mail, and all that it needs there.
     fn take_lane(
         &mut self,
-        granted: Worded,
+        granted: ComposedMail,
         flight: Flight,
-        connection: Option<Open>,
-        pledge: &Pledge,
-        (results, trail): (&Results, &BatchTrail),
-    ) -> Send {
+        connection: Option<OpenConnection>,
+        pledge: &ShardGuard,
+        (results, trail): (&ResultSender, &BatchSpans),
+    ) -> DeliveryTask {
         let now = self.ports.clock.now();
         let (min, max) = (self.settings.cooldown_min, self.settings.cooldown_max);
         let key = mailbox_key(flight.sender.mailbox);
@@ -322,13 +328,13 @@ impl Worker {
         let rest = self.between(Purpose::LaneRest, 0, self.settings.stagger_min, self.settings.stagger_max);
         let (thread, intent) = (granted.thread(), self.intent(&flight));
         let (answers, host) = (granted.answered_trace(), granted.letter.shared_host());
-        if let Letter::Mail(mail) = granted.letter
-            && let Some(more) = mail.planned.after_one(now, now)
+        if let OutboundMail::Mail(mail) = granted.letter
+            && let Some(more) = mail.planned.after_attempt(now, now)
         {
             self.queue.owes_more(more);
         }
         self.lanes.occupy();
-        Send {
+        DeliveryTask {
             mailer: Arc::clone(&self.ports.mailer),
             clock: Arc::clone(&self.ports.clock),
             gate: self.gate(flight.shard, pledge.epoch(flight.shard)),
@@ -344,25 +350,25 @@ impl Worker {
             results: results.clone(),
             trail: trail.clone(),
             answers,
-            tell: self.tell.clone(),
+            events_tx: self.events_tx.clone(),
         }
     }
 
     /// Starts all of a batch, and wakes whoever sends only once.
-    fn start(&self, sends: Vec<Send>) {
+    fn start(&self, sends: Vec<DeliveryTask>) {
         let tracker = self.tracker.clone();
         let all = async move {
             sends.into_iter().for_each(|send| drop(tracker.spawn(send.run())));
         };
-        match &self.lanes_on {
+        match &self.send_runtime {
             Some(runtime) => self.tracker.spawn_on(all, runtime),
             None => self.tracker.spawn(all),
         };
     }
 
-    fn gate(&self, shard: ShardId, epoch: Option<Epoch>) -> Gate {
+    fn gate(&self, shard: ShardId, epoch: Option<Epoch>) -> SendPermit {
         let holdings = Arc::clone(&self.holdings);
-        let open = move || epoch.is_some_and(|epoch| holdings.still(shard, epoch));
-        Gate { open: Arc::new(open), cancel: self.sending.clone() }
+        let open = move || epoch.is_some_and(|epoch| holdings.is_owned(shard, epoch));
+        SendPermit { open: Arc::new(open), cancel: self.sending.clone() }
     }
 }

@@ -17,14 +17,14 @@ use crate::{
         bench::LONGEST_WAIT,
         id::ShardId,
         lease::MachineTime,
-        time::{Todays, next_tick},
+        time::{LocalDates, next_tick},
     },
     ports::PortError,
 };
 
 /// A worker on the bench.
 #[derive(Debug)]
-pub(super) struct Benched {
+pub(super) struct PendingProbe {
     pub(super) probe_at: MachineTime,
     /// The shards that the last tick was for.
     shards: Vec<ShardId>,
@@ -50,7 +50,7 @@ impl Worker {
         tracing::error!(%error, failures = self.bench.failures(), "scheduling is stopped: shards are given back until a probe works");
         self.liveness.bench(reason);
         self.holdings.bench(true);
-        self.benched = Some(Benched { probe_at: self.next_probe(error), shards });
+        self.benched = Some(PendingProbe { probe_at: self.next_probe(error), shards });
         true
     }
 
@@ -73,11 +73,11 @@ impl Worker {
     }
 
     /// Makes the next probe at once, where one is waited for: somebody may have put right what was wrong.
-    pub(super) fn call_up(&mut self) {
+    pub(super) fn retry_now(&mut self) {
         if let Some(benched) = &mut self.benched {
             tracing::info!("by order: trying to schedule again");
             benched.probe_at = self.ports.clock.machine();
-            self.bench.called_up();
+            self.bench.reset_backoff();
         }
     }
 
@@ -96,8 +96,8 @@ impl Worker {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
         let shards = self.benched.as_ref().map(|benched| benched.shards.clone()).unwrap_or_default();
-        let (todays, mailboxes) = (Todays::at(now), &self.ports.mailboxes);
-        mailboxes.turn_days(&[], &todays, now).await?;
+        let (todays, mailboxes) = (LocalDates::at(now), &self.ports.mailboxes);
+        mailboxes.roll_over_days(&[], &todays, now).await?;
         mailboxes.candidates(&shards, &todays, now).await?;
         mailboxes.due_replies(&[], now, next_tick(now, self.interval())).await?;
         self.ports.ledger.daily_room(&[], &todays.dates()).await?;

@@ -129,8 +129,8 @@ impl Worker {
         tracing::warn!("this machine's day clock jumped: planning anew");
         let now = self.ports.clock.now();
         self.next_tick = now;
-        self.not_before = DateTime::<Utc>::MIN_UTC;
-        self.gathering = None;
+        self.paused_until = DateTime::<Utc>::MIN_UTC;
+        self.batch_open_since = None;
         self.queue.forget_all();
         self.replies.forget_holds();
         self.lanes.wake(now);

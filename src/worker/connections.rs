@@ -14,7 +14,7 @@ use crate::{
         id::{RunId, UserId},
         lease::MachineTime,
     },
-    ports::{CapAsk, Caps, Clock, Connection, Slot},
+    ports::{CapRequest, Caps, Clock, Connection, ConnectionId},
 };
 
 /// How long a closed connection waits for a batch to be given back with. Machine clock.
@@ -25,11 +25,11 @@ pub(super) struct Connections {
     run: RunId,
     /// Slots named so far.
     named: u64,
-    closed: Arc<Closed>,
+    closed: Arc<ReturnQueue>,
 }
 
 /// Those that are closed and not given back.
-struct Closed {
+struct ReturnQueue {
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
 }
@@ -42,25 +42,25 @@ struct Waiting {
 }
 
 /// A connection that may be open. Whoever drops it has closed it, or never opened it.
-pub(super) struct Open {
+pub(super) struct OpenConnection {
     connection: Option<Connection>,
-    closed: Arc<Closed>,
+    closed: Arc<ReturnQueue>,
 }
 
 impl Connections {
     pub(super) fn new(run: RunId, clock: Arc<dyn Clock>) -> Connections {
-        Connections { run, named: 0, closed: Arc::new(Closed { clock, waiting: Mutex::default() }) }
+        Connections { run, named: 0, closed: Arc::new(ReturnQueue { clock, waiting: Mutex::default() }) }
     }
 
     /// What the caps are asked for a mail.
-    pub(super) fn ask(&mut self, user: UserId, host: &str) -> CapAsk {
+    pub(super) fn ask(&mut self, user: UserId, host: &str) -> CapRequest {
         self.named += 1;
-        CapAsk { user, host: host.to_owned(), slot: Slot { run: self.run, number: self.named } }
+        CapRequest { user, host: host.to_owned(), slot: ConnectionId { run: self.run, number: self.named } }
     }
 
     /// Notes that a connection is taken.
-    pub(super) fn taken(&self, connection: Connection) -> Open {
-        Open { connection: Some(connection), closed: Arc::clone(&self.closed) }
+    pub(super) fn taken(&self, connection: Connection) -> OpenConnection {
+        OpenConnection { connection: Some(connection), closed: Arc::clone(&self.closed) }
     }
 
     /// Takes those that are to be given back now.
@@ -90,7 +90,7 @@ impl Connections {
     }
 }
 
-impl Closed {
+impl ReturnQueue {
     fn add(&self, more: Vec<Connection>) {
         if more.is_empty() {
             return;
@@ -106,7 +106,7 @@ impl Closed {
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.closed.add(self.connection.take().into_iter().collect());
     }
@@ -149,7 +149,7 @@ mod tests {
     async fn a_closed_connection_waits_a_second_for_a_batch_and_is_given_back_once() {
         let (mut connections, caps, clock) = world();
         ask(&mut connections, &caps).await;
-        clock.pause(Duration::from_secs(61)).await;
+        clock.sleep(Duration::from_secs(61)).await;
         let (granted, connection) = ask(&mut connections, &caps).await;
         let open = connections.taken(connection);
         assert!(granted && connections.give_back_at().is_none());
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_could_not_be_given_back_is_not_forgotten() {
         let (connections, caps, _) = world();
-        let connection = Connection { host: "a.org".into(), slot: Slot { run: RunId(Uuid::nil()), number: 7 } };
+        let connection = Connection { host: "a.org".into(), slot: ConnectionId { run: RunId(Uuid::nil()), number: 7 } };
         drop(connections.taken(connection.clone()));
         caps.set_fault(Some(Fault::Unavailable));
         let caps_port: Arc<dyn Caps> = caps.clone();

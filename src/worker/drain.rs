@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, settler::Results};
+use super::{Worker, settler::ResultSender};
 use crate::observe::liveness::Phase;
 
 /// How often the log says what is waited for.
@@ -13,7 +13,7 @@ const SAY: Duration = Duration::from_secs(5);
 
 /// What a stop left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct DrainReport {
     /// Mails whose end is not in the ledger: a sweep settles them as uncertain. 0 after a clean stop.
     pub abandoned: usize,
 }
@@ -28,7 +28,7 @@ pub(super) struct Tasks {
 
 impl Worker {
     /// Finishes or settles all that was started, within `WARMUP_DRAIN_TIMEOUT_MS`.
-    pub(super) async fn drain(mut self, results: Results, tasks: Tasks) -> Report {
+    pub(super) async fn drain(mut self, results: ResultSender, tasks: Tasks) -> DrainReport {
         let Tasks { settler, chores, keeping, keeper } = tasks;
         self.liveness.set(Phase::Draining);
         let (budget, began) = (self.settings.drain_timeout, self.ports.clock.machine());
@@ -56,7 +56,7 @@ impl Worker {
         self.wait_for("leadership to be given back", chores, Duration::from_secs(3)).await;
         keeping.cancel();
         self.wait_for("leases to be given back", keeper, Duration::from_secs(3)).await;
-        let report = Report { abandoned: self.unsettled.len() };
+        let report = DrainReport { abandoned: self.unsettled.len() };
         tracing::info!(abandoned = report.abandoned, "stopped");
         report
     }
@@ -65,14 +65,14 @@ impl Worker {
     async fn finish(&mut self, most: Duration) {
         let clock = Arc::clone(&self.ports.clock);
         let tracker = self.tracker.clone();
-        let deadline = clock.pause(most);
+        let deadline = clock.sleep(most);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
                 biased;
                 () = tracker.wait() => return,
                 () = &mut deadline => return,
-                () = clock.pause(SAY) => tracing::info!(in_flight = self.unsettled.len(), "stopping: waiting for mails on their way"),
+                () = clock.sleep(SAY) => tracing::info!(in_flight = self.unsettled.len(), "stopping: waiting for mails on their way"),
                 Some(_) = self.events.recv() => {}
             }
         }
@@ -83,7 +83,7 @@ impl Worker {
         tokio::select! {
             biased;
             ended = task => if let Err(error) = ended { tracing::error!(%error, what, "a task ended badly") },
-            () = self.ports.clock.pause(most) => {
+            () = self.ports.clock.sleep(most) => {
                 tracing::error!(what, "stopping: not waiting any longer");
                 abort.abort();
             }

@@ -6,14 +6,16 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings, clock_watch::ClockWatch, leader::Leadership, settler::Unsettled, vitals::Vitals};
+use super::{
+    Ports, WorkerSettings, clock_watch::ClockWatch, leader::Leadership, settler::InFlight, vitals::WorkerStats,
+};
 use crate::{
     domain::{
-        duties::{Duty, Kept, due, left_alone, next_due},
+        duties::{MaintenanceJob, PruneTarget, due, next_due, orphan_age},
         id::RunId,
         shard::all_shards,
     },
-    ports::{PortError, Sweep},
+    ports::{PortError, SweepRequest},
 };
 
 /// How long after a step that failed what is left is tried again; machine clock.
@@ -23,33 +25,33 @@ const RETRY: Duration = Duration::from_secs(60);
 const PARTITIONS_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// One worker's part in the duties.
-pub(super) struct Chores {
+pub(super) struct MaintenanceRunner {
     ports: Ports,
     settings: Arc<WorkerSettings>,
     run: RunId,
-    unsettled: Arc<Unsettled>,
+    unsettled: Arc<InFlight>,
     clock_watch: Arc<ClockWatch>,
     leadership: Leadership,
 }
 
-impl Chores {
+impl MaintenanceRunner {
     pub(super) fn new(
         ports: Ports,
         settings: Arc<WorkerSettings>,
         run: RunId,
-        unsettled: Arc<Unsettled>,
-        vitals: Arc<Vitals>,
+        unsettled: Arc<InFlight>,
+        vitals: Arc<WorkerStats>,
         clock_watch: Arc<ClockWatch>,
-    ) -> Chores {
+    ) -> MaintenanceRunner {
         let leadership = Leadership::new(ports.clone(), Arc::clone(&settings), run, vitals);
-        Chores { ports, settings, run, unsettled, clock_watch, leadership }
+        MaintenanceRunner { ports, settings, run, unsettled, clock_watch, leadership }
     }
 
     /// Competes for the leadership, and does the duties while it leads, until `stop`. A step is left in the middle then:
     /// whoever leads next repeats it.
-    pub(super) async fn attend(self, stop: CancellationToken) {
+    pub(super) async fn run(self, stop: CancellationToken) {
         let working = stop.run_until_cancelled(self.work());
-        tokio::join!(self.leadership.keep(stop.clone()), working);
+        tokio::join!(self.leadership.run(stop.clone()), working);
     }
 
     async fn work(&self) {
@@ -60,7 +62,7 @@ impl Chores {
         loop {
             if !self.clock_watch.is_right() {
                 // Not before the next heartbeat has compared the clock.
-                clock.pause(self.settings.heartbeat).await;
+                clock.sleep(self.settings.heartbeat).await;
                 continue;
             }
             let now = clock.now();
@@ -95,14 +97,14 @@ impl Chores {
     async fn wait(&self, now: DateTime<Utc>, failed: bool) {
         let clock = &self.ports.clock;
         if failed {
-            return clock.pause(RETRY).await;
+            return clock.sleep(RETRY).await;
         }
         tokio::select! {
             biased;
             () = self.leadership.gained() => {}
             () = clock.sleep_until(next_due(self.settings.timezone, now).min(now + PARTITIONS_EVERY)) => {}
             // `now` may be an instant of a clock that is set right meanwhile.
-            () = clock.pause(RETRY) => {}
+            () = clock.sleep(RETRY) => {}
         }
     }
 
@@ -114,7 +116,7 @@ impl Chores {
         }
         let Some(done) = duties.begin(&self.settings.worker, day, now).await? else { return Ok(true) };
         let mut failed = false;
-        for duty in Duty::ALL.into_iter().filter(|duty| !done.contains(duty)) {
+        for duty in MaintenanceJob::ALL.into_iter().filter(|duty| !done.contains(duty)) {
             match self.perform(duty, day).await {
                 Ok(gone) => duties.note(day, duty, gone).await?,
                 Err(error @ PortError::Lost(_)) => return Err(error),
@@ -134,20 +136,20 @@ impl Chores {
         Ok(true)
     }
 
-    async fn perform(&self, duty: Duty, day: NaiveDate) -> Result<u64, PortError> {
+    async fn perform(&self, duty: MaintenanceJob, day: NaiveDate) -> Result<u64, PortError> {
         self.still_leading()?;
         match duty {
-            Duty::Partitions => self.ports.ledger.prepare(self.ports.clock.now()).await.map(|()| 0),
-            Duty::Flights => self.sweep().await,
-            Duty::Retire(kept) => self.retire(kept, day).await,
+            MaintenanceJob::Partitions => self.ports.ledger.prepare(self.ports.clock.now()).await.map(|()| 0),
+            MaintenanceJob::Flights => self.sweep().await,
+            MaintenanceJob::Retire(kept) => self.retire(kept, day).await,
         }
     }
 
-    async fn retire(&self, kept: Kept, day: NaiveDate) -> Result<u64, PortError> {
+    async fn retire(&self, kept: PruneTarget, day: NaiveDate) -> Result<u64, PortError> {
         let before = self.settings.retention.keep_from(kept, day, self.ports.clock.now());
         let mut gone = 0;
         loop {
-            let retired = self.ports.duties.retire(kept, before).await?;
+            let retired = self.ports.duties.prune(kept, before).await?;
             gone += retired.gone;
             if !retired.more {
                 return Ok(gone);
@@ -158,14 +160,14 @@ impl Chores {
 
     /// Settles what lies in flight though no owner of its shard has swept it for so long.
     async fn sweep(&self) -> Result<u64, PortError> {
-        let sweep = Sweep {
+        let sweep = SweepRequest {
             worker: self.settings.worker.clone(),
             run: self.run,
             shards: all_shards(self.settings.shards),
             running: self.unsettled.running(),
             unstarted: Vec::new(),
             newest: self.unsettled.newest(),
-            older_than: left_alone(self.settings.mail_deadline),
+            older_than: orphan_age(self.settings.mail_deadline),
             now: self.ports.clock.now(),
         };
         let swept = self.ports.ledger.sweep(&sweep).await?;

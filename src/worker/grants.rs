@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Worker, batch::SOON, connections::Open, letter::Letter};
+use super::{Worker, batch::REFUSAL_RETRY_DELAY, connections::OpenConnection, letter::OutboundMail};
 use crate::{
     domain::id::MailboxId,
-    ports::{CapAsk, CapKind, Connection, Grant, PortError},
+    ports::{CapKind, CapRequest, Connection, Grant, PortError},
 };
 
 /// How long replies wait when a cap refused a mail: one of its windows is short.
@@ -19,16 +19,16 @@ const CONNECTIONS_SHORT: Duration = Duration::from_secs(1);
 
 /// Letters that were granted, with the connections that were taken for them. What is not started gives its own back.
 #[derive(Default)]
-pub(super) struct Granted {
-    pub(super) letters: Vec<Letter>,
-    pub(super) open: BTreeMap<MailboxId, Open>,
+pub(super) struct GrantedBatch {
+    pub(super) letters: Vec<OutboundMail>,
+    pub(super) open: BTreeMap<MailboxId, OpenConnection>,
 }
 
 impl Worker {
     /// Asks the caps for all letters at once, mails first, and returns those that were granted; the others wait as long
     /// as asked.
-    pub(super) async fn ask_caps(&mut self, letters: Vec<Letter>, now: DateTime<Utc>) -> Granted {
-        let asks: Vec<CapAsk> =
+    pub(super) async fn ask_caps(&mut self, letters: Vec<OutboundMail>, now: DateTime<Utc>) -> GrantedBatch {
+        let asks: Vec<CapRequest> =
             letters.iter().map(|letter| self.connections.ask(letter.user(), letter.host())).collect();
         let closed = self.connections.take_closed();
         let grants = match self.ports.caps.grant(self.ports.clock.caps_now(), &asks, &closed).await {
@@ -40,11 +40,11 @@ impl Worker {
                     self.connections.keep(asks.iter().filter_map(|ask| self.counted(ask)).collect());
                 }
                 self.hold_all(now, letters).await;
-                return Granted::default();
+                return GrantedBatch::default();
             }
         };
-        self.appetite = next_appetite(self.appetite, &grants);
-        let mut granted = Granted::default();
+        self.batch_limit = next_appetite(self.batch_limit, &grants);
+        let mut granted = GrantedBatch::default();
         for ((letter, ask), grant) in letters.into_iter().zip(asks).zip(grants) {
             match grant {
                 Grant::Granted => {
@@ -62,14 +62,14 @@ impl Worker {
     }
 
     /// The connection of a mail, where its host counts them.
-    fn counted(&self, ask: &CapAsk) -> Option<Connection> {
+    fn counted(&self, ask: &CapRequest) -> Option<Connection> {
         self.ports.caps.counts_connections(&ask.host).then(|| ask.connection())
     }
 
     /// Lets a letter wait, and others with it; `let_through` of its user were granted before it.
     fn refused_by_cap(
         &mut self,
-        letter: Letter,
+        letter: OutboundMail,
         cap: CapKind,
         (wait, let_through): (Duration, usize),
         now: DateTime<Utc>,
@@ -78,12 +78,12 @@ impl Worker {
             CapKind::HostConnections => CONNECTIONS_SHORT.min(self.settings.rate_limit_backoff),
             _ => self.settings.rate_limit_backoff,
         };
-        let until = now + TimeDelta::from_std(wait.min(most)).unwrap_or(SOON);
+        let until = now + TimeDelta::from_std(wait.min(most)).unwrap_or(REFUSAL_RETRY_DELAY);
         match cap {
             CapKind::GlobalHour | CapKind::GlobalMinute => {
-                self.not_before = self.not_before.max(until);
-                if matches!(letter, Letter::Mail(_)) {
-                    self.replies.hold(until.max(self.ports.clock.now() + CAPS_SHORT));
+                self.paused_until = self.paused_until.max(until);
+                if matches!(letter, OutboundMail::Mail(_)) {
+                    self.replies.pause_until(until.max(self.ports.clock.now() + CAPS_SHORT));
                 }
             }
             CapKind::UserHour | CapKind::UserMinute => self.queue.hold(letter.user(), until, let_through),

@@ -20,39 +20,39 @@ use tokio::sync::Notify;
 use crate::{
     domain::{
         id::{Epoch, ShardId},
-        lease::Trust,
+        lease::LeaseDeadline,
     },
     ports::Clock,
 };
 
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct OwnedShard {
     epoch: Epoch,
-    trust: Trust,
-    closing: bool,
+    trust: LeaseDeadline,
+    is_draining: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    held: BTreeMap<ShardId, Held>,
+    held: BTreeMap<ShardId, OwnedShard>,
     /// Gained or opened again, and not planned yet.
-    fresh: BTreeSet<ShardId>,
+    added_shards: BTreeSet<ShardId>,
     /// Closed or lost, and still in the plan.
-    gone: BTreeSet<ShardId>,
+    removed_shards: BTreeSet<ShardId>,
     pledges: BTreeMap<ShardId, usize>,
     benched: bool,
 }
 
 /// Shared by the keeper, which changes it, and by all who must know whether they may still act.
-pub(super) struct Holdings {
+pub(super) struct OwnedShards {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     changed: Notify,
 }
 
-impl Holdings {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Holdings {
-        Holdings { clock, state: Mutex::default(), changed: Notify::new() }
+impl OwnedShards {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> OwnedShards {
+        OwnedShards { clock, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// Returns the epoch under which what was started of `shard` may go on right now.
@@ -61,14 +61,14 @@ impl Holdings {
     }
 
     /// Says whether `shard` is still owned under `epoch`, for certain.
-    pub(super) fn still(&self, shard: ShardId, epoch: Epoch) -> bool {
+    pub(super) fn is_owned(&self, shard: ShardId, epoch: Epoch) -> bool {
         self.epoch(shard) == Some(epoch)
     }
 
     /// Returns the shards from which mails may be started right now.
     pub(super) fn owned(&self) -> Vec<ShardId> {
         let state = self.state();
-        let open = state.held.iter().filter(|(_, held)| !held.closing && self.trusted(**held).is_some());
+        let open = state.held.iter().filter(|(_, held)| !held.is_draining && self.trusted(**held).is_some());
         open.map(|(shard, _)| *shard).collect()
     }
 
@@ -78,16 +78,16 @@ impl Holdings {
     }
 
     /// Takes over shards whose lease is held since a request at the start of `trust`, and whose epoch was raised.
-    pub(super) fn gain(&self, shards: &[(ShardId, Epoch)], trust: Trust) {
+    pub(super) fn gain(&self, shards: &[(ShardId, Epoch)], trust: LeaseDeadline) {
         let mut state = self.state();
-        let held = |epoch: &Epoch| Held { epoch: *epoch, trust, closing: false };
+        let held = |epoch: &Epoch| OwnedShard { epoch: *epoch, trust, is_draining: false };
         state.held.extend(shards.iter().map(|(shard, epoch)| (*shard, held(epoch))));
-        state.fresh.extend(shards.iter().map(|(shard, _)| *shard));
+        state.added_shards.extend(shards.iter().map(|(shard, _)| *shard));
         self.tell(shards.len());
     }
 
     /// Extends the trust in shards whose lease was renewed.
-    pub(super) fn extend(&self, shards: &[ShardId], trust: Trust) {
+    pub(super) fn extend(&self, shards: &[ShardId], trust: LeaseDeadline) {
         let mut state = self.state();
         for shard in shards {
             if let Some(held) = state.held.get_mut(shard) {
@@ -100,19 +100,19 @@ impl Holdings {
     pub(super) fn lose(&self, shards: &[ShardId]) {
         let mut state = self.state();
         let lost: Vec<ShardId> = shards.iter().copied().filter(|shard| state.held.remove(shard).is_some()).collect();
-        state.fresh.retain(|shard| !lost.contains(shard));
+        state.added_shards.retain(|shard| !lost.contains(shard));
         self.tell(lost.len());
-        state.gone.extend(lost);
+        state.removed_shards.extend(lost);
     }
 
     /// Closes the shards of `going`, and opens all others again.
     pub(super) fn hand_over(&self, going: &BTreeSet<ShardId>) {
         let mut state = self.state();
-        let State { held, fresh, gone, .. } = &mut *state;
+        let State { held, added_shards: fresh, removed_shards: gone, .. } = &mut *state;
         let mut changes = 0;
-        for (shard, held) in held.iter_mut().filter(|(shard, held)| held.closing != going.contains(shard)) {
-            held.closing = !held.closing;
-            if held.closing {
+        for (shard, held) in held.iter_mut().filter(|(shard, held)| held.is_draining != going.contains(shard)) {
+            held.is_draining = !held.is_draining;
+            if held.is_draining {
                 fresh.remove(shard);
                 gone.insert(*shard);
             } else {
@@ -134,15 +134,15 @@ impl Holdings {
     }
 
     /// Returns the closing shards, each with whether a batch has pledged it.
-    pub(super) fn closing(&self) -> Vec<(ShardId, bool)> {
+    pub(super) fn draining_shards(&self) -> Vec<(ShardId, bool)> {
         let state = self.state();
-        let closing = state.held.iter().filter(|(_, held)| held.closing);
+        let closing = state.held.iter().filter(|(_, held)| held.is_draining);
         closing.map(|(shard, _)| (*shard, state.pledges.contains_key(shard))).collect()
     }
 
     /// Begins to pledge shards for a batch.
-    pub(super) fn pledge(self: &Arc<Holdings>) -> Pledge {
-        Pledge { holdings: Arc::clone(self), epochs: BTreeMap::new() }
+    pub(super) fn pledge(self: &Arc<OwnedShards>) -> ShardGuard {
+        ShardGuard { holdings: Arc::clone(self), epochs: BTreeMap::new() }
     }
 
     /// Waits until shards were gained that nobody has planned yet, or went that are still in the plan.
@@ -152,16 +152,16 @@ impl Holdings {
 
     /// Takes the shards that were gained since the last call.
     pub(super) fn take_fresh(&self) -> BTreeSet<ShardId> {
-        std::mem::take(&mut self.state().fresh)
+        std::mem::take(&mut self.state().added_shards)
     }
 
     /// Takes the shards that went since the last call. To be looked at before the fresh ones: a shard may be both.
     pub(super) fn take_gone(&self) -> BTreeSet<ShardId> {
-        std::mem::take(&mut self.state().gone)
+        std::mem::take(&mut self.state().removed_shards)
     }
 
-    fn trusted(&self, held: Held) -> Option<Epoch> {
-        held.trust.holds(self.clock.machine()).then_some(held.epoch)
+    fn trusted(&self, held: OwnedShard) -> Option<Epoch> {
+        held.trust.is_valid_at(self.clock.machine()).then_some(held.epoch)
     }
 
     fn tell(&self, changes: usize) {
@@ -178,19 +178,19 @@ impl Holdings {
 
 /// The shards of a batch in the making, with their epochs. None of them is handed over before this is dropped, and by then
 /// what was started of them is known as unsettled.
-pub(super) struct Pledge {
-    holdings: Arc<Holdings>,
+pub(super) struct ShardGuard {
+    holdings: Arc<OwnedShards>,
     epochs: BTreeMap<ShardId, Epoch>,
 }
 
-impl Pledge {
+impl ShardGuard {
     /// Pledges `shard` too. Returns false when no mail may be started of it right now.
     pub(super) fn add(&mut self, shard: ShardId) -> bool {
         if self.epochs.contains_key(&shard) {
             return true;
         }
         let mut state = self.holdings.state();
-        let open = state.held.get(&shard).copied().filter(|held| !held.closing);
+        let open = state.held.get(&shard).copied().filter(|held| !held.is_draining);
         let Some(epoch) = open.and_then(|held| self.holdings.trusted(held)) else { return false };
         *state.pledges.entry(shard).or_default() += 1;
         self.epochs.insert(shard, epoch);
@@ -208,7 +208,7 @@ impl Pledge {
     }
 }
 
-impl Drop for Pledge {
+impl Drop for ShardGuard {
     fn drop(&mut self) {
         let mut state = self.holdings.state();
         for shard in self.epochs.keys() {

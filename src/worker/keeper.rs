@@ -68,19 +68,19 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
-pub use self::seat::KeeperError;
+pub use self::seat::MembershipError;
 use super::{
-    Ports, WorkerSettings, clock_watch::ClockWatch, holdings::Holdings, set_back::SetBackWatch, settler::Unsettled,
-    vitals::Vitals,
+    Ports, WorkerSettings, clock_watch::ClockWatch, holdings::OwnedShards, set_back::SetBackWatch, settler::InFlight,
+    vitals::WorkerStats,
 };
 use crate::{
     domain::{
         id::{Epoch, RunId, ShardId},
-        lease::{MachineTime, Trust},
-        turns::Turns,
+        lease::{LeaseDeadline, MachineTime},
+        turns::LeaseRotation,
     },
     observe::liveness::Liveness,
-    ports::{LeaseKey, LedgerPulse, Member, PortError, Pulse, Status},
+    ports::{HeartbeatReply, LeaseKey, LedgerPulse, Member, MemberStatus, PortError},
 };
 
 /// A worker whose clock is further off than this takes no shards.
@@ -92,14 +92,14 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How many heartbeats a new member leaves to the others what was not its own.
 const PATIENCE: u32 = 2;
 
-pub(super) struct Keeper {
+pub(super) struct Membership {
     ports: Ports,
     settings: Arc<WorkerSettings>,
     run: RunId,
     seat: LeaseKey,
-    holdings: Arc<Holdings>,
-    unsettled: Arc<Unsettled>,
-    vitals: Arc<Vitals>,
+    holdings: Arc<OwnedShards>,
+    unsettled: Arc<InFlight>,
+    vitals: Arc<WorkerStats>,
     clock_watch: Arc<ClockWatch>,
     /// No other run has this worker's name, or its solo lease.
     is_seated: bool,
@@ -107,7 +107,7 @@ pub(super) struct Keeper {
     /// Since when this run has been a member without a gap.
     member_since: Option<MachineTime>,
     /// Which leases are due at the next heartbeat.
-    turns: Turns,
+    turns: LeaseRotation,
     /// Shards that are ours no more, and whose leases may still name this run.
     dropped: BTreeSet<ShardId>,
     /// The state in the last heartbeat that Postgres took.
@@ -116,20 +116,20 @@ pub(super) struct Keeper {
     last_failure: Option<String>,
 }
 
-impl Keeper {
+impl Membership {
     pub(super) fn new(
         ports: Ports,
         settings: Arc<WorkerSettings>,
         run: RunId,
-        holdings: Arc<Holdings>,
-        unsettled: Arc<Unsettled>,
-        vitals: Arc<Vitals>,
+        holdings: Arc<OwnedShards>,
+        unsettled: Arc<InFlight>,
+        vitals: Arc<WorkerStats>,
         clock_watch: Arc<ClockWatch>,
-    ) -> Keeper {
+    ) -> Membership {
         let seat = if settings.distributed { LeaseKey::name(&settings.worker) } else { LeaseKey::Solo };
-        let (turns, dropped) = (Turns::default(), BTreeSet::new());
+        let (turns, dropped) = (LeaseRotation::default(), BTreeSet::new());
         let (is_seated, member_since) = (true, None);
-        Keeper {
+        Membership {
             ports,
             settings,
             run,
@@ -149,16 +149,16 @@ impl Keeper {
     }
 
     /// Lets it look at whether the database was set back, for all who ask `set_back`.
-    pub(super) fn watching(self, set_back: Arc<SetBackWatch>) -> Keeper {
-        Keeper { set_back, ..self }
+    pub(super) fn watching(self, set_back: Arc<SetBackWatch>) -> Membership {
+        Membership { set_back, ..self }
     }
 
     /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
     /// worker of a fleet hands over those it has.
-    pub(super) async fn keep(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
+    pub(super) async fn run(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
         loop {
             let stopping = stop.is_cancelled();
-            let unrest = match self.beat(stopping).await {
+            let unrest = match self.heartbeat(stopping).await {
                 Ok(moving) => {
                     liveness.beat(self.ports.clock.machine());
                     self.last_failure = None;
@@ -176,31 +176,31 @@ impl Keeper {
                 biased;
                 () = keeping.cancelled() => break,
                 () = stop.cancelled(), if !stopping => {}
-                () = self.ports.clock.pause(wait) => {}
+                () = self.ports.clock.sleep(wait) => {}
             }
         }
         self.give_back().await;
     }
 
     /// One heartbeat. Returns whether shards are on their way, to us or from us.
-    async fn beat(&mut self, stopping: bool) -> Result<bool, PortError> {
+    async fn heartbeat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
         self.set_back.check(&self.ports, &self.settings).await?;
         let clock_is_right = clock.is_ok() && !self.clock_watch.is_off();
         let state = self.state(stopping, clock_is_right);
         let (members, trust) = self.renew(self.status(stopping, clock_is_right, state), state).await?;
         let share = self.share(stopping, &members).await?;
-        self.holdings.hand_over(&share.going);
+        self.holdings.hand_over(&share.to_release);
         let released = self.release_idle().await?;
         clock?;
-        let missing = share.coming.len();
-        let acquired = self.acquire(share.coming, trust).await?;
-        Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.closing().is_empty())
+        let missing = share.to_acquire.len();
+        let acquired = self.acquire(share.to_acquire, trust).await?;
+        Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.draining_shards().is_empty())
     }
 
     /// What this worker says of itself.
     fn state(&self, stopping: bool, clock_is_right: bool) -> &'static str {
-        match (stopping, clock_is_right, self.is_settled()) {
+        match (stopping, clock_is_right, self.is_established()) {
             (true, ..) => "draining",
             _ if !self.is_seated => "replaced",
             _ if self.holdings.is_benched() => "benched",
@@ -210,11 +210,11 @@ impl Keeper {
         }
     }
 
-    fn status(&self, stopping: bool, clock_is_right: bool, state: &'static str) -> Status {
+    fn status(&self, stopping: bool, clock_is_right: bool, state: &'static str) -> MemberStatus {
         let held = self.holdings.all();
-        let (settled, benched) = (self.is_settled(), self.holdings.is_benched());
+        let (settled, benched) = (self.is_established(), self.holdings.is_benched());
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Status {
+        MemberStatus {
             id: self.settings.worker.clone(),
             host: self.settings.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -229,12 +229,12 @@ impl Keeper {
             fleet_shards: self.settings.shards,
             fleet: self.settings.fleet.clone(),
             solo: !self.settings.distributed,
-            takes: !stopping && clock_is_right && !benched && self.is_seated,
-            settled,
+            accepts_shards: !stopping && clock_is_right && !benched && self.is_seated,
+            is_established: settled,
         }
     }
 
-    fn is_settled(&self) -> bool {
+    fn is_established(&self) -> bool {
         let now = self.ports.clock.machine();
         let patience = self.settings.heartbeat * PATIENCE;
         !self.settings.distributed || self.member_since.is_some_and(|since| now.since(since) >= patience)
@@ -242,10 +242,15 @@ impl Keeper {
 
     /// Beats, if Postgres takes a write: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
     /// long this worker may believe that it does.
-    async fn renew(&mut self, status: Status, state: &'static str) -> Result<(Vec<Member>, Trust), PortError> {
+    async fn renew(
+        &mut self,
+        status: MemberStatus,
+        state: &'static str,
+    ) -> Result<(Vec<Member>, LeaseDeadline), PortError> {
         let held = self.holdings.all();
         let shards: Vec<ShardId> = held.iter().map(|(shard, _)| *shard).collect();
-        let LedgerPulse { epochs, now } = self.ports.ledger.heartbeat(&self.heartbeat(shards.clone(), state)).await?;
+        let LedgerPulse { epochs, now } =
+            self.ports.ledger.heartbeat(&self.ledger_heartbeat(shards.clone(), state)).await?;
         self.writes_taken(state);
         self.clock_watch.event_stored();
         self.clock_watch.compare(now);
@@ -255,18 +260,18 @@ impl Keeper {
         let due = turns.due(&read);
         let asked = self.ports.clock.machine();
         let pulse = self.ports.members.heartbeat(self.run, &status, self.seat, &due, self.settings.lease_ttl).await;
-        self.look_for_strangers(&pulse, &read).await;
+        self.check_foreign_fleet(&pulse, &read).await;
         let pulse = pulse?;
-        if !pulse.known || self.member_since.is_none() {
+        if !pulse.was_member || self.member_since.is_none() {
             self.member_since = Some(asked);
         }
-        let trust = Trust::from_asked(asked, self.settings.lease_ttl);
-        let passed = self.sort_out(&held, &read, &due, &pulse, trust);
-        self.turns = turns.heard(read);
+        let trust = LeaseDeadline::from_request_time(asked, self.settings.lease_ttl);
+        let passed = self.reconcile_leases(&held, &read, &due, &pulse, trust);
+        self.turns = turns.advance(read);
         self.release_dropped().await?;
-        if !pulse.seated {
+        if !pulse.has_exclusive_lease {
             self.is_seated = false;
-            self.retake_seat().await?;
+            self.reacquire_exclusive().await?;
         }
         self.is_seated = true;
         self.raise_again(&passed, trust).await?;
@@ -274,9 +279,9 @@ impl Keeper {
     }
 
     /// Among members of another fleet no shard is ours.
-    async fn look_for_strangers(&mut self, pulse: &Result<Pulse, PortError>, held: &[(ShardId, Epoch)]) {
+    async fn check_foreign_fleet(&mut self, pulse: &Result<HeartbeatReply, PortError>, held: &[(ShardId, Epoch)]) {
         let strangers = matches!(pulse, Err(PortError::Lost(_)));
-        self.vitals.among_strangers(strangers);
+        self.vitals.set_foreign_fleet(strangers);
         if strangers && !held.is_empty() {
             self.lose(held.iter().map(|(shard, _)| *shard).collect());
         }
@@ -287,17 +292,17 @@ impl Keeper {
 
     /// Trusts what is still ours, drops what was lost, and returns what is ours under an epoch that was passed, with the
     /// one that stands now. Who was no member has lost all, what is not due and what is named in its leases too.
-    fn sort_out(
+    fn reconcile_leases(
         &mut self,
         held: &[(ShardId, Epoch)],
         read: &[(ShardId, Epoch)],
         due: &[ShardId],
-        pulse: &Pulse,
-        trust: Trust,
+        pulse: &HeartbeatReply,
+        trust: LeaseDeadline,
     ) -> Vec<(ShardId, Epoch)> {
-        let gone = due.iter().zip(&pulse.kept).filter(|(_, kept)| !**kept).map(|(shard, _)| *shard);
+        let gone = due.iter().zip(&pulse.still_held).filter(|(_, kept)| !**kept).map(|(shard, _)| *shard);
         let gone: BTreeSet<ShardId> = gone.collect();
-        let is_ours = |shard| pulse.known && pulse.seated && !gone.contains(shard);
+        let is_ours = |shard| pulse.was_member && pulse.has_exclusive_lease && !gone.contains(shard);
         let (mut ours, mut lost, mut passed) = (Vec::new(), Vec::new(), Vec::new());
         for ((shard, epoch), (_, now)) in held.iter().zip(read) {
             match (is_ours(shard), now == epoch) {
@@ -352,7 +357,7 @@ impl Keeper {
             // Postgres or Redis is away: the stop does not wait for it.
             return;
         }
-        if let Err(error) = self.ports.ledger.heartbeat(&self.heartbeat(Vec::new(), "stopped")).await {
+        if let Err(error) = self.ports.ledger.heartbeat(&self.ledger_heartbeat(Vec::new(), "stopped")).await {
             tracing::debug!(%error, "the last heartbeat was not written: `warmup status` calls this worker silent for an hour");
         }
     }

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, WorkerSettings, vitals::Vitals};
+use super::{Ports, WorkerSettings, vitals::WorkerStats};
 use crate::{
-    domain::{id::RunId, lease::Trust},
+    domain::{id::RunId, lease::LeaseDeadline},
     ports::{LeaseKey, PortError},
 };
 
@@ -21,19 +21,19 @@ pub(super) struct Leadership {
     ports: Ports,
     settings: Arc<WorkerSettings>,
     run: RunId,
-    vitals: Arc<Vitals>,
-    trust: Mutex<Option<Trust>>,
+    vitals: Arc<WorkerStats>,
+    trust: Mutex<Option<LeaseDeadline>>,
     gained: Notify,
 }
 
 impl Leadership {
-    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId, vitals: Arc<Vitals>) -> Leadership {
+    pub(super) fn new(ports: Ports, settings: Arc<WorkerSettings>, run: RunId, vitals: Arc<WorkerStats>) -> Leadership {
         Leadership { ports, settings, run, vitals, trust: Mutex::default(), gained: Notify::new() }
     }
 
     /// Says whether this worker leads right now, for certain.
     pub(super) fn holds(&self) -> bool {
-        self.trust().is_some_and(|trust| trust.holds(self.ports.clock.machine()))
+        self.trust().is_some_and(|trust| trust.is_valid_at(self.ports.clock.machine()))
     }
 
     /// Waits until this worker becomes the leader.
@@ -42,13 +42,13 @@ impl Leadership {
     }
 
     /// Asks for the lease, or renews it, at every heartbeat until `stop`, and then gives it back.
-    pub(super) async fn keep(&self, stop: CancellationToken) {
+    pub(super) async fn run(&self, stop: CancellationToken) {
         let beats = async {
             loop {
-                if let Err(error) = self.beat().await {
+                if let Err(error) = self.heartbeat().await {
                     tracing::debug!(%error, "leadership not asked for");
                 }
-                self.ports.clock.pause(self.settings.heartbeat).await;
+                self.ports.clock.sleep(self.settings.heartbeat).await;
             }
         };
         if stop.run_until_cancelled(beats).await.is_none() {
@@ -56,7 +56,7 @@ impl Leadership {
         }
     }
 
-    async fn beat(&self) -> Result<(), PortError> {
+    async fn heartbeat(&self) -> Result<(), PortError> {
         if self.vitals.is_among_strangers() || self.vitals.writes_refused_since().is_some() {
             // The lease is for the others to ask for: those of the other fleet, or those that can write.
             self.resign().await;
@@ -71,7 +71,8 @@ impl Leadership {
         if !leads {
             leads = self.ports.leases.acquire(self.run, &key, ttl).await? == [true];
         }
-        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = leads.then(|| Trust::from_asked(asked, ttl));
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) =
+            leads.then(|| LeaseDeadline::from_request_time(asked, ttl));
         match (led, leads) {
             (false, true) => {
                 tracing::info!("this worker leads: it does the daily duties");
@@ -91,7 +92,7 @@ impl Leadership {
         }
     }
 
-    fn trust(&self) -> Option<Trust> {
+    fn trust(&self) -> Option<LeaseDeadline> {
         *self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, Ports};
-use crate::{domain::id::ShardId, ports::orders::Ring};
+use crate::{domain::id::ShardId, ports::orders::Notification};
 
-pub(super) struct Listener {
+pub(super) struct OrderListener {
     pub(super) ports: Ports,
     pub(super) heartbeat: Duration,
-    pub(super) tell: mpsc::UnboundedSender<Event>,
+    pub(super) events_tx: mpsc::UnboundedSender<Event>,
 }
 
-impl Listener {
+impl OrderListener {
     /// Tells the loop what is ordered, until `stop`.
     pub(super) async fn listen(self, stop: CancellationToken) {
         let mut heard = HashMap::new();
@@ -31,11 +31,11 @@ impl Listener {
                 biased;
                 () = stop.cancelled() => return,
                 ring = self.ports.bell.next() => (ring, true),
-                () = self.ports.clock.pause(self.heartbeat) => (Ring::Ordered, false),
+                () = self.ports.clock.sleep(self.heartbeat) => (Notification::Ordered, false),
             };
             let event = match ring {
-                Ring::Trigger => Event::Triggered,
-                Ring::Ordered => match self.ports.orders.running().await {
+                Notification::Trigger => Event::Triggered,
+                Notification::Ordered => match self.ports.orders.running().await {
                     Ok(running) => Event::Ordered { running, rung },
                     Err(error) => {
                         tracing::debug!(%error, "the standing order can't be read: what was known of it stays");
@@ -43,10 +43,10 @@ impl Listener {
                     }
                 },
             };
-            if self.tell.send(event).is_err() {
+            if self.events_tx.send(event).is_err() {
                 return;
             }
-            if ring == Ring::Ordered {
+            if ring == Notification::Ordered {
                 self.pass_on_requests(&mut heard).await;
             }
         }
@@ -64,7 +64,7 @@ impl Listener {
         let shards: BTreeSet<ShardId> = new.map(|(shard, _)| shard).collect();
         if !shards.is_empty() {
             // A loop that is gone needs no plan.
-            drop(self.tell.send(Event::PlanRequested(shards)));
+            drop(self.events_tx.send(Event::PlanRequested(shards)));
         }
     }
 }

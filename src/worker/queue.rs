@@ -21,13 +21,13 @@ pub(super) use self::{
 use self::{
     fair::{FairQueue, Released},
     refusals::KnownRefusals,
-    short::Short,
+    short::ThrottledUsers,
 };
 use crate::{
     domain::{
         host_window::HostSign,
         id::{MailboxId, ShardId, UserId},
-        plan::Planned,
+        plan::MailboxPlan,
     },
     ports::Refusal,
 };
@@ -35,7 +35,7 @@ use crate::{
 /// A planned mail, and whether its level's partner was refused before.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
-    pub(super) planned: Planned,
+    pub(super) planned: MailboxPlan,
     /// Try many partners: the planned one and the first others would not do.
     pub(super) walk: bool,
 }
@@ -47,7 +47,7 @@ pub(super) struct Queue {
     waiting: BTreeSet<(DateTime<Utc>, MailboxId)>,
     ready: FairQueue,
     busy: HashSet<MailboxId>,
-    short: Short,
+    short: ThrottledUsers,
     refusals: KnownRefusals,
     /// Mail hosts whose cap refused, until when.
     held_hosts: HashMap<String, DateTime<Utc>>,
@@ -61,7 +61,7 @@ impl Queue {
             waiting: BTreeSet::new(),
             ready: FairQueue::new(lanes),
             busy: HashSet::new(),
-            short: Short::default(),
+            short: ThrottledUsers::default(),
             refusals: KnownRefusals::default(),
             held_hosts: HashMap::new(),
         }
@@ -69,7 +69,7 @@ impl Queue {
 
     /// Replaces all that is planned for `shards` by `plan`. What is on its way stays busy. Refusals that were known before
     /// hold no more.
-    pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, plan: Vec<Planned>) {
+    pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, plan: Vec<MailboxPlan>) {
         self.forget(shards);
         self.refusals = KnownRefusals::default();
         for planned in plan {
@@ -196,7 +196,7 @@ impl Queue {
     }
 
     /// Remembers what a mailbox whose mail is on its way owes after it.
-    pub(super) fn owes_more(&mut self, planned: Planned) {
+    pub(super) fn owes_more(&mut self, planned: MailboxPlan) {
         self.mails.insert(planned.mailbox, Mail { planned, walk: false });
     }
 
@@ -237,7 +237,7 @@ impl Queue {
         planned.into_iter().for_each(|mailbox| drop(self.remove(mailbox)));
         self.waiting.clear();
         self.held_hosts.clear();
-        (self.short, self.refusals) = (Short::default(), KnownRefusals::default());
+        (self.short, self.refusals) = (ThrottledUsers::default(), KnownRefusals::default());
     }
 
     /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them is or was held.
@@ -275,7 +275,7 @@ impl Queue {
                 self.ready.insert(Released::from(planned));
             }
         }
-        for (_, mailbox) in self.short.recall(now) {
+        for (_, mailbox) in self.short.resume_mails(now) {
             if let Some(mail) = self.mails.get(&mailbox) {
                 self.ready.insert(Released::from(&mail.planned));
             }
@@ -314,8 +314,8 @@ impl Queue {
     }
 }
 
-fn scope(planned: &Planned) -> RefusalScope<'_> {
-    let Planned { user, day, shard, host, domain, .. } = planned;
+fn scope(planned: &MailboxPlan) -> RefusalScope<'_> {
+    let MailboxPlan { user, day, shard, host, domain, .. } = planned;
     RefusalScope { user: *user, day: *day, shard: *shard, host, domain }
 }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     /// A plan of noon: (mailbox, user, mails reserved so far).
-    fn planned(mailboxes: &[(i64, i64, u16)]) -> Vec<Planned> {
+    fn planned(mailboxes: &[(i64, i64, u16)]) -> Vec<MailboxPlan> {
         let candidate = |(id, user, reserved): &(i64, i64, u16)| Candidate {
             id: MailboxId(*id),
             user: UserId(*user),
@@ -391,7 +391,7 @@ mod tests {
     fn a_mailbox_on_its_way_is_not_handed_out_again() {
         let mut queue = queue(&[(1, 1, 0)]);
         let mail = queue.take(at(0), 1).remove(0);
-        queue.owes_more(mail.planned.after_one(at(0), at(0)).unwrap());
+        queue.owes_more(mail.planned.after_attempt(at(0), at(0)).unwrap());
         queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 1)]));
         assert!(queue.take(at(1), 1).is_empty());
         queue.done(MailboxId(1), at(4));
@@ -456,7 +456,7 @@ mod tests {
     fn a_mailbox_whose_answer_stopped_it_owes_nothing_more() {
         let mut queue = queue(&[(1, 1, 0)]);
         let mail = queue.take(at(0), 1).remove(0);
-        queue.owes_more(mail.planned.after_one(at(0), at(0)).unwrap());
+        queue.owes_more(mail.planned.after_attempt(at(0), at(0)).unwrap());
         queue.stopped(MailboxId(1));
         assert_eq!(queue.next_at(), None);
         queue.replace(&BTreeSet::from([ShardId(0)]), planned(&[(1, 1, 1)]));

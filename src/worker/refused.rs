@@ -19,7 +19,7 @@ use super::settler::Settler;
 use crate::{
     domain::{
         lease::MachineTime,
-        outcome::{Effects, Fate, Outcome, Reply, Stage},
+        outcome::{Effects, Outcome, OutcomeKind, Reply, Stage},
     },
     ports::{PortError, Settlement},
 };
@@ -158,13 +158,13 @@ impl Form {
         match self {
             Form::Whole => result.clone(),
             Form::Reduced => reduced(result, result.outcome.fate),
-            Form::Uncertain if result.outcome.fate == Fate::Unstarted => reduced(result, Fate::Unstarted),
-            Form::Uncertain => reduced(result, Fate::Uncertain),
+            Form::Uncertain if result.outcome.fate == OutcomeKind::Unstarted => reduced(result, OutcomeKind::Unstarted),
+            Form::Uncertain => reduced(result, OutcomeKind::Uncertain),
         }
     }
 }
 
-fn reduced(result: &Settlement, fate: Fate) -> Settlement {
+fn reduced(result: &Settlement, fate: OutcomeKind) -> Settlement {
     let outcome = &result.outcome;
     let is_known = fate == outcome.fate;
     let outcome = Outcome {
@@ -186,8 +186,8 @@ mod tests {
     use crate::{
         domain::{
             id::{BatchId, FlightId, MailboxId, UserId},
-            outcome::judge::{Evidence, judge},
-            reply::Due,
+            outcome::judge::{DialogueEnd, classify_outcome},
+            reply::ReplyWindow,
         },
         ports::LoggedMail,
     };
@@ -214,8 +214,8 @@ mod tests {
             at,
             latency: Duration::from_secs(1),
             next_at: at,
-            outcome: judge(if code < 400 { Stage::Dot } else { Stage::Auth }, Evidence::Reply(reply)),
-            reply: Some(Due { at, until: at }),
+            outcome: classify_outcome(if code < 400 { Stage::Dot } else { Stage::Auth }, DialogueEnd::Reply(reply)),
+            reply: Some(ReplyWindow { at, until: at }),
             trace: Some("00-1-2-01".into()),
             is_reduced: false,
         }
@@ -232,7 +232,7 @@ mod tests {
             assert_eq!((reduced.flight, reduced.next_at), (whole.flight, whole.next_at));
         }
         let uncertain = Form::Uncertain.of(&result(250)).outcome;
-        assert_eq!((uncertain.fate, uncertain.reason, uncertain.reply), (Fate::Uncertain, "uncertain", None));
+        assert_eq!((uncertain.fate, uncertain.reason, uncertain.reply), (OutcomeKind::Uncertain, "uncertain", None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::{batch::SOON, letter::reply_scope, queue::Queue};
+use super::{batch::REFUSAL_RETRY_DELAY, letter::reply_scope, queue::Queue};
 use crate::domain::{
     id::{MailboxId, ReplyId, ShardId},
     reply::DueReply,
@@ -15,7 +15,7 @@ use crate::domain::{
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Replies {
+pub(super) struct ReplyQueue {
     replies: HashMap<ReplyId, DueReply>,
     waiting: BTreeSet<(DateTime<Utc>, ReplyId)>,
     /// Until when a mailbox cools down after its last mail.
@@ -24,12 +24,12 @@ pub(super) struct Replies {
     held: Option<DateTime<Utc>>,
 }
 
-impl Replies {
+impl ReplyQueue {
     /// Replaces all that is due for `shards`.
     pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, due: Vec<DueReply>, now: DateTime<Utc>) {
         self.cooling.retain(|_, until| *until > now);
         self.replies.retain(|_, reply| !shards.contains(&reply.shard));
-        let Replies { replies, waiting, .. } = self;
+        let ReplyQueue { replies, waiting, .. } = self;
         waiting.retain(|(_, id)| replies.contains_key(id));
         for reply in due {
             let at = reply.next_at.map_or(reply.due.at, |cool| cool.max(reply.due.at));
@@ -52,8 +52,11 @@ impl Replies {
             let later = |until: &DateTime<Utc>| *until > now;
             let cool = self.cooling.get(&reply.mailbox).copied().filter(later);
             // The mails of who is short come first, and come soon.
-            let held = queue.held_until(reply.user, &reply.host).filter(later).map(|until| until.max(now + SOON));
-            let full = (!queue.has_room(reply.user, &reply.host)).then_some(now + SOON);
+            let held = queue
+                .held_until(reply.user, &reply.host)
+                .filter(later)
+                .map(|until| until.max(now + REFUSAL_RETRY_DELAY));
+            let full = (!queue.has_room(reply.user, &reply.host)).then_some(now + REFUSAL_RETRY_DELAY);
             match cool.max(held).max(full) {
                 Some(until) => drop(self.waiting.insert((until, id))),
                 None if queue.occupy(reply.mailbox) => {
@@ -61,7 +64,7 @@ impl Replies {
                     taken.extend(self.replies.remove(&id));
                 }
                 // Its mailbox has a mail on its way: the settlement says until when.
-                None => drop(self.waiting.insert((now + SOON, id))),
+                None => drop(self.waiting.insert((now + REFUSAL_RETRY_DELAY, id))),
             }
         }
         taken
@@ -78,7 +81,7 @@ impl Replies {
     }
 
     /// Lets all replies wait until then.
-    pub(super) fn hold(&mut self, until: DateTime<Utc>) {
+    pub(super) fn pause_until(&mut self, until: DateTime<Utc>) {
         self.held = self.held.max(Some(until));
     }
 
@@ -105,7 +108,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::domain::{id::UserId, reply::Due};
+    use crate::domain::{id::UserId, reply::ReplyWindow};
 
     fn at(minute: i64) -> DateTime<Utc> {
         "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
@@ -123,14 +126,14 @@ mod tests {
             partner: MailboxId(99),
             message_id: "1@b.test".into(),
             subject: "Notes".into(),
-            due: Due { at: at(minute), until: at(600) },
+            due: ReplyWindow { at: at(minute), until: at(600) },
             next_at: None,
             trace: None,
         }
     }
 
-    fn replies(due: Vec<DueReply>) -> Replies {
-        let mut replies = Replies::default();
+    fn replies(due: Vec<DueReply>) -> ReplyQueue {
+        let mut replies = ReplyQueue::default();
         replies.replace(&BTreeSet::from([ShardId(0)]), due, at(0));
         replies
     }
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn when_the_caps_are_short_all_replies_wait() {
         let (mut replies, mut queue) = (replies(vec![due(1, 1, 0)]), Queue::new(40));
-        replies.hold(at(1));
+        replies.pause_until(at(1));
         assert_eq!(replies.next_at(), Some(at(1)));
         assert!(replies.take(at(0), 9, &mut queue).is_empty());
         assert_eq!(ids(&replies.take(at(1), 9, &mut queue)), [1]);

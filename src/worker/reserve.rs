@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Worker, holdings::Pledge};
+use super::{Worker, holdings::ShardGuard};
 use crate::ports::{Ledger, PortError, Reservation, ReserveBatch};
 
 type Answer = Result<Vec<Reservation>, PortError>;
@@ -15,7 +15,7 @@ type Answer = Result<Vec<Reservation>, PortError>;
 impl Worker {
     /// Reserves `batch`, whose shards are pledged until the answer has been dealt with. Returns `None` when the stop came
     /// before the answer: then nothing of it may be started.
-    pub(super) async fn reserve(&self, batch: ReserveBatch, pledge: &Arc<Pledge>) -> Option<Answer> {
+    pub(super) async fn reserve(&self, batch: ReserveBatch, pledge: &Arc<ShardGuard>) -> Option<Answer> {
         let (heard, mut answer) = oneshot::channel();
         let (ledger, pledge) = (Arc::clone(&self.ports.ledger), Arc::clone(pledge));
         self.tracker.spawn(async move {

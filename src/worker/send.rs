@@ -8,52 +8,52 @@ use tokio::sync::mpsc;
 
 use super::{
     Event,
-    connections::Open,
+    connections::OpenConnection,
     lanes::{LaneEnd, Lanes},
-    settler::Results,
+    settler::ResultSender,
 };
 use crate::{
     domain::{
         host_window::HostSign,
         mailbox::domain_of,
-        outcome::{Effects, Fate, Outcome, Stage},
-        reply::Intent,
+        outcome::{Effects, Outcome, OutcomeKind, Stage},
+        reply::ReplyIntent,
     },
-    observe::trails::{BatchTrail, MailTrail, Told},
-    ports::{Clock, Delivery, Flight, Gate, LoggedMail, Mailer, Outgoing, Settlement, mailer::Thread},
+    observe::trails::{BatchSpans, MailSpan, MailSpanData},
+    ports::{Clock, Flight, LoggedMail, Mailer, SendPermit, SendReport, Settlement, Submission, mailer::Thread},
 };
 
-pub(super) struct Send {
+pub(super) struct DeliveryTask {
     pub(super) mailer: Arc<dyn Mailer>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) gate: Gate,
+    pub(super) gate: SendPermit,
     pub(super) text: String,
     /// What it answers, where it is a reply.
     pub(super) thread: Option<Thread>,
     /// Whether it is answered, should it be sent.
-    pub(super) intent: Option<Intent>,
+    pub(super) intent: Option<ReplyIntent>,
     pub(super) flight: Flight,
     /// The mail host, as the queue knows it.
     pub(super) host: Arc<str>,
     /// Where its host counts them.
-    pub(super) connection: Option<Open>,
+    pub(super) connection: Option<OpenConnection>,
     pub(super) cooldown: TimeDelta,
     pub(super) lanes: Arc<Lanes>,
     /// How long its lane rests after it.
     pub(super) rest: TimeDelta,
-    pub(super) results: Results,
-    pub(super) trail: BatchTrail,
+    pub(super) results: ResultSender,
+    pub(super) trail: BatchSpans,
     /// The span of the mail that it answers, where it is a reply and that was kept.
     pub(super) answers: Option<String>,
-    pub(super) tell: mpsc::UnboundedSender<Event>,
+    pub(super) events_tx: mpsc::UnboundedSender<Event>,
 }
 
-impl Send {
+impl DeliveryTask {
     /// Sends and hands the verdict on.
     pub(super) fn run(self) -> impl Future<Output = ()> {
-        let Send { mailer, clock, gate, text, thread, intent, flight, host, connection, .. } = self;
-        let Send { cooldown, lanes, rest, results, trail, answers, tell, .. } = self;
-        let outgoing = Outgoing { flight, text, thread, date: clock.now() };
+        let DeliveryTask { mailer, clock, gate, text, thread, intent, flight, host, connection, .. } = self;
+        let DeliveryTask { cooldown, lanes, rest, results, trail, answers, events_tx: tell, .. } = self;
+        let outgoing = Submission { flight, text, thread, date: clock.now() };
         async move {
             let began = clock.machine();
             let mut delivery = deliver(&*mailer, &outgoing, &gate).await;
@@ -67,7 +67,7 @@ impl Send {
             let (flight, at) = (&outgoing.flight, outgoing.date + lasted);
             let (mailbox, partner) = (flight.sender.mailbox, flight.recipient.mailbox);
             tracing::debug!(flight = %flight.id, %mailbox, %partner, fate = ?delivery.outcome.fate, reason = delivery.outcome.reason, latency = ?delivery.latency, "mail");
-            let trail = trail.mail(Told {
+            let trail = trail.mail(MailSpanData {
                 is_reply: flight.answers.is_some(),
                 message_id: &flight.message_id,
                 mailbox: mailbox.0,
@@ -97,7 +97,7 @@ impl Send {
                 next_at: at + cooldown,
                 reply: intent.and_then(|intent| intent.due(at)),
                 outcome: delivery.outcome,
-                trace: trail.as_ref().map(MailTrail::traceparent),
+                trace: trail.as_ref().map(MailSpan::traceparent),
                 is_reduced: false,
             };
             results.push(result, trail);
@@ -110,11 +110,11 @@ impl Send {
 }
 
 /// Sends. Should that panic, nobody knows what the server has, and the lane comes back all the same.
-async fn deliver(mailer: &dyn Mailer, outgoing: &Outgoing, gate: &Gate) -> Delivery {
+async fn deliver(mailer: &dyn Mailer, outgoing: &Submission, gate: &SendPermit) -> SendReport {
     let sending = AssertUnwindSafe(mailer.send(outgoing, gate)).catch_unwind();
-    sending.await.unwrap_or_else(|_| Delivery {
+    sending.await.unwrap_or_else(|_| SendReport {
         outcome: Outcome {
-            fate: Fate::Uncertain,
+            fate: OutcomeKind::Uncertain,
             stage: Stage::Dot,
             reason: "uncertain",
             reply: None,
@@ -136,23 +136,24 @@ mod tests {
         domain::{
             id::{BatchId, FlightId, MailboxId, ShardId, UserId},
             mailbox::{Endpoint, Security},
-            reply::Answering,
+            reply::ReplyPolicy,
             time::Weekdays,
         },
-        ports::Party,
+        ports::Participant,
     };
 
     struct Broken;
 
     #[async_trait]
     impl Mailer for Broken {
-        async fn send(&self, _mail: &Outgoing, _gate: &Gate) -> Delivery {
+        async fn send(&self, _mail: &Submission, _gate: &SendPermit) -> SendReport {
             panic!("a fault of the mailer");
         }
     }
 
-    fn mail() -> Outgoing {
-        let party = |id| Party { mailbox: MailboxId(id), email: format!("m{id}@a.test"), display_name: String::new() };
+    fn mail() -> Submission {
+        let party =
+            |id| Participant { mailbox: MailboxId(id), email: format!("m{id}@a.test"), display_name: String::new() };
         let flight = Flight {
             id: FlightId(1),
             batch: BatchId(1),
@@ -165,18 +166,18 @@ mod tests {
             message_id: "1@a.test".into(),
             subject: "Minutes".into(),
             answers: None,
-            answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
+            answering: ReplyPolicy { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
             endpoint: Endpoint { host: "mail.test".into(), port: 465, security: Security::Tls },
             username: "m1@a.test".into(),
             sealed_password: Vec::new(),
         };
-        Outgoing { flight, text: "Text.".into(), date: DateTime::UNIX_EPOCH, thread: None }
+        Submission { flight, text: "Text.".into(), date: DateTime::UNIX_EPOCH, thread: None }
     }
 
     #[tokio::test]
     async fn of_a_mail_whose_sending_panics_nobody_knows_what_the_server_has() {
-        let delivery = deliver(&Broken, &mail(), &Gate::always()).await;
-        assert_eq!((delivery.outcome.fate, delivery.outcome.stage), (Fate::Uncertain, Stage::Dot));
+        let delivery = deliver(&Broken, &mail(), &SendPermit::always()).await;
+        assert_eq!((delivery.outcome.fate, delivery.outcome.stage), (OutcomeKind::Uncertain, Stage::Dot));
         assert_eq!(delivery.outcome.effects, Effects::default(), "nobody is punished for it");
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     domain::{
         id::FlightId,
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
-        outcome::Fate,
+        outcome::OutcomeKind,
     },
-    ports::{PortError, Ring, Settlement},
+    ports::{Notification, PortError, Settlement},
 };
 
 /// The operator's next steps, behind what was found.
@@ -83,7 +83,7 @@ impl SetBackWatch {
 
     /// Records results whose settlement was acknowledged with their own rows.
     pub(super) fn record_settled(&self, results: &[Settlement]) {
-        let logged = results.iter().rev().find(|result| result.outcome.fate != Fate::Unstarted);
+        let logged = results.iter().rev().find(|result| result.outcome.fate != OutcomeKind::Unstarted);
         let settled = logged.map(|result| SettledMail {
             day: result.day,
             log_id: result.flight.0,
@@ -137,7 +137,7 @@ impl SetBackWatch {
         }
         ports.orders.stop_set_back(&settings.worker, sentence, ports.clock.now()).await?;
         self.lock().is_reported = true;
-        if let Err(error) = ports.bell.ring(Ring::Ordered).await {
+        if let Err(error) = ports.bell.ring(Notification::Ordered).await {
             tracing::debug!(%error, "the other workers hear of it at their next heartbeat");
         }
         Ok(())

@@ -20,9 +20,9 @@ use super::{Event, Ports, Settled, pause_until_some, refused::RefusedResults, se
 use crate::{
     domain::{
         id::{BatchId, FlightId, ShardId, WorkerId},
-        outcome::Fate,
+        outcome::OutcomeKind,
     },
-    observe::{liveness::Liveness, trails::MailTrail},
+    observe::{liveness::Liveness, trails::MailSpan},
     ports::{Flight, PortError, Settlement, entropy::Purpose},
 };
 
@@ -31,7 +31,7 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// The flights between their reservation and their settlement.
 #[derive(Debug, Default)]
-pub(super) struct Unsettled {
+pub(super) struct InFlight {
     flights: Mutex<Flights>,
     stuck: AtomicBool,
     newest: AtomicI64,
@@ -40,23 +40,23 @@ pub(super) struct Unsettled {
 #[derive(Debug, Default)]
 struct Flights {
     /// By Message-ID: an id names two flights after the database has lost ids.
-    all: BTreeMap<String, Flying>,
+    all: BTreeMap<String, InFlightMail>,
     /// How many flights of a batch have no verdict yet, where any has none.
     open: BTreeMap<BatchId, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Flying {
+struct InFlightMail {
     batch: BatchId,
     shard: ShardId,
     finished: bool,
 }
 
-impl Unsettled {
+impl InFlight {
     pub(super) fn started(&self, flight: &Flight) {
         let Flight { id, batch, shard, .. } = *flight;
         let mut flights = self.lock();
-        flights.all.insert(flight.message_id.clone(), Flying { batch, shard, finished: false });
+        flights.all.insert(flight.message_id.clone(), InFlightMail { batch, shard, finished: false });
         *flights.open.entry(batch).or_default() += 1;
         drop(flights);
         self.newest.fetch_max(id.0, Ordering::Relaxed);
@@ -88,7 +88,7 @@ impl Unsettled {
     }
 
     /// Says whether finished results can't be written right now.
-    pub(super) fn stuck(&self) -> bool {
+    pub(super) fn is_blocked(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
     }
 
@@ -129,17 +129,17 @@ impl Unsettled {
 
 /// Where finished mails are handed in. When the last clone is gone, the settler writes the rest and ends.
 #[derive(Clone, Debug)]
-pub(super) struct Results {
-    push: mpsc::UnboundedSender<Ended>,
-    unsettled: Arc<Unsettled>,
+pub(super) struct ResultSender {
+    push: mpsc::UnboundedSender<MailResult>,
+    unsettled: Arc<InFlight>,
     complete: Arc<Notify>,
 }
 
 /// A result, and what its spans are made of, where they are kept.
-type Ended = (Settlement, Option<MailTrail>);
+type MailResult = (Settlement, Option<MailSpan>);
 
-impl Results {
-    pub(super) fn push(&self, result: Settlement, trail: Option<MailTrail>) {
+impl ResultSender {
+    pub(super) fn push(&self, result: Settlement, trail: Option<MailSpan>) {
         // First, for what is handed in can be settled before the next line.
         let is_complete = self.unsettled.finish(&result.mail.message_id, result.batch);
         if self.push.send((result, trail)).is_err() {
@@ -153,13 +153,13 @@ impl Results {
 
 /// What is written with one statement.
 #[derive(Debug, Default)]
-struct Finished {
+struct SettleBatch {
     results: Vec<Settlement>,
-    trails: Vec<MailTrail>,
+    trails: Vec<MailSpan>,
 }
 
-impl Finished {
-    fn push(&mut self, (result, trail): Ended) {
+impl SettleBatch {
+    fn push(&mut self, (result, trail): MailResult) {
         self.results.push(result);
         self.trails.extend(trail);
     }
@@ -168,12 +168,12 @@ impl Finished {
 pub(super) struct Settler {
     pub(super) ports: Ports,
     worker: WorkerId,
-    unsettled: Arc<Unsettled>,
+    unsettled: Arc<InFlight>,
     set_back: Arc<SetBackWatch>,
-    results: mpsc::UnboundedReceiver<Ended>,
+    results: mpsc::UnboundedReceiver<MailResult>,
     /// Rings when a batch is complete.
     complete: Arc<Notify>,
-    tell: mpsc::UnboundedSender<Event>,
+    events_tx: mpsc::UnboundedSender<Event>,
     /// What Postgres takes in no form.
     pub(super) refused: RefusedResults,
     liveness: Arc<Liveness>,
@@ -183,21 +183,24 @@ impl Settler {
     pub(super) fn new(
         ports: Ports,
         worker: WorkerId,
-        unsettled: Arc<Unsettled>,
+        unsettled: Arc<InFlight>,
         set_back: Arc<SetBackWatch>,
         tell: mpsc::UnboundedSender<Event>,
         liveness: Arc<Liveness>,
-    ) -> (Settler, Results) {
+    ) -> (Settler, ResultSender) {
         let ((push, results), complete) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
-        let handed_in = Results { push, unsettled: Arc::clone(&unsettled), complete: Arc::clone(&complete) };
+        let handed_in = ResultSender { push, unsettled: Arc::clone(&unsettled), complete: Arc::clone(&complete) };
         let refused = RefusedResults::default();
-        (Settler { ports, worker, unsettled, set_back, results, complete, tell, refused, liveness }, handed_in)
+        (
+            Settler { ports, worker, unsettled, set_back, results, complete, events_tx: tell, refused, liveness },
+            handed_in,
+        )
     }
 
-    /// Writes results until the last `Results` is gone and all are written.
+    /// Writes results until the last `ResultSender` is gone and all are written.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.next().await {
-            let mut finished = Finished::default();
+            let mut finished = SettleBatch::default();
             finished.push(first);
             self.collect(&mut finished).await;
             self.write(finished).await;
@@ -212,7 +215,7 @@ impl Settler {
     }
 
     /// Waits for a result, and tries meanwhile again what was refused.
-    async fn next(&mut self) -> Option<Ended> {
+    async fn next(&mut self) -> Option<MailResult> {
         loop {
             let clock = Arc::clone(&self.ports.clock);
             tokio::select! {
@@ -230,9 +233,9 @@ impl Settler {
     }
 
     /// Waits until the batch of any result is complete, or the first one has waited long enough. It is not woken for each.
-    async fn collect(&mut self, finished: &mut Finished) {
+    async fn collect(&mut self, finished: &mut SettleBatch) {
         let clock = Arc::clone(&self.ports.clock);
-        let patience = clock.pause(LINGER);
+        let patience = clock.sleep(LINGER);
         tokio::pin!(patience);
         while !self.unsettled.is_any_complete(&finished.results) {
             tokio::select! {
@@ -244,15 +247,15 @@ impl Settler {
         self.take_all(finished);
     }
 
-    fn take_all(&mut self, finished: &mut Finished) {
+    fn take_all(&mut self, finished: &mut SettleBatch) {
         while let Ok(result) = self.results.try_recv() {
             finished.push(result);
         }
     }
 
     /// Writes until it is written; nothing is dropped.
-    async fn write(&mut self, finished: Finished) {
-        let Finished { results, trails } = finished;
+    async fn write(&mut self, finished: SettleBatch) {
+        let SettleBatch { results, trails } = finished;
         let (mut tries, mut asked, mut refused) = (0, self.ports.clock.machine(), Vec::new());
         while let Err(error) = self.settle(&results).await {
             // Also while each is tried by itself: until one is written, nobody knows whether any can be.
@@ -269,7 +272,7 @@ impl Settler {
             };
             tries += 1;
             tracing::warn!(%error, results = results.len(), tries, "results wait in memory");
-            self.ports.clock.pause(self.backoff(tries)).await;
+            self.ports.clock.sleep(self.backoff(tries)).await;
             self.write_refused(false).await;
             asked = self.ports.clock.machine();
         }
@@ -290,9 +293,9 @@ impl Settler {
             mailbox: result.mailbox,
             next_at: result.next_at,
             stopped: result.outcome.effects.sender.is_some(),
-            unstarted: result.outcome.fate == Fate::Unstarted,
+            unstarted: result.outcome.fate == OutcomeKind::Unstarted,
         };
-        let _ = self.tell.send(Event::Settled(results.into_iter().map(settled).collect()));
+        let _ = self.events_tx.send(Event::Settled(results.into_iter().map(settled).collect()));
     }
 
     /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.

@@ -11,12 +11,12 @@ use crate::{
         daily_room::{DailyRoom, UserDay},
         id::{ShardId, UserId},
         pairing::Pairing,
-        plan::{Planned, Tick, plan_beside, plan_within},
+        plan::{MailboxPlan, Tick, plan_beside, plan_within},
         reply::DueReply,
-        time::{Todays, next_tick, today},
+        time::{LocalDates, next_tick, today},
     },
-    observe::{spans, trails::Origin},
-    ports::{PortError, Roster, Sweep},
+    observe::{spans, trails::ParentSpan},
+    ports::{PortError, Roster, SweepRequest},
 };
 
 /// How long after a failed tick the next one is tried; machine clock.
@@ -43,7 +43,7 @@ impl Worker {
             return now + TimeDelta::from_std(self.settings.heartbeat).unwrap_or(TimeDelta::zero());
         }
         self.sweep();
-        if shards.is_empty() || !self.ordered {
+        if shards.is_empty() || !self.is_fleet_running {
             return next_tick(now, self.interval());
         }
         self.parts.add(shards);
@@ -88,7 +88,7 @@ impl Worker {
     /// wrong: it would close today and open another day.
     pub(super) async fn on_requested(&mut self) {
         let requested = std::mem::take(&mut self.requested);
-        if !self.ordered {
+        if !self.is_fleet_running {
             return;
         }
         let mut ours = self.holdings.owned();
@@ -115,7 +115,7 @@ impl Worker {
             otel.status_code = field::Empty,
             otel.status_description = field::Empty,
         );
-        self.origin = Origin::of(&span);
+        self.tick_span = ParentSpan::of(&span);
         let planned = self.read_and_plan(shards, spread).instrument(span.clone()).await;
         match &planned {
             Ok(_) => self.tick_worked(self.ports.clock.now()),
@@ -129,7 +129,7 @@ impl Worker {
                 span.record("otel.status_code", "ERROR").record("otel.status_description", error.kind());
                 if !self.tick_failed(shards.iter().copied().collect(), error) {
                     tracing::warn!(%error, shards = shards.len(), "tick failed: it is repeated");
-                    self.ports.clock.pause(RETRY).await;
+                    self.ports.clock.sleep(RETRY).await;
                 }
             }
         }
@@ -140,8 +140,8 @@ impl Worker {
         let now = self.ports.clock.now();
         self.prepare(now).await?;
         let list: Vec<ShardId> = shards.iter().copied().collect();
-        let todays = Todays::at(now);
-        let closed = self.ports.mailboxes.turn_days(&list, &todays, now).await?;
+        let todays = LocalDates::at(now);
+        let closed = self.ports.mailboxes.roll_over_days(&list, &todays, now).await?;
         let candidates = self.ports.mailboxes.candidates(&list, &todays, now).await?;
         let read = candidates.len();
         let users: BTreeSet<UserId> = candidates.iter().map(|candidate| candidate.user).collect();
@@ -183,7 +183,7 @@ impl Worker {
         &mut self,
         users: BTreeSet<UserId>,
         shards: &BTreeSet<ShardId>,
-        todays: &Todays,
+        todays: &LocalDates,
     ) -> Result<DailyRoom, PortError> {
         let users: Vec<UserId> = users.into_iter().collect();
         let user_days = self.ports.ledger.daily_room(&users, &todays.dates()).await?;
@@ -225,7 +225,7 @@ impl Worker {
 
     /// Reads the roster of each day in the plan where it is not known in its newest version, and forgets the days that are
     /// over.
-    async fn load_pairings(&mut self, plan: &[Planned], now: DateTime<Utc>) -> Result<(), PortError> {
+    async fn load_pairings(&mut self, plan: &[MailboxPlan], now: DateTime<Utc>) -> Result<(), PortError> {
         let over = now.date_naive() - Days::new(3);
         self.pairings.retain(|day, _| *day > over);
         let days: BTreeSet<NaiveDate> = plan.iter().map(|mail| mail.day).collect();
@@ -245,7 +245,7 @@ impl Worker {
 
     /// Settles the orphans of our shards beside the loop; sending does not wait for it.
     fn sweep(&self) {
-        let sweep = Sweep {
+        let sweep = SweepRequest {
             worker: self.settings.worker.clone(),
             run: self.run,
             shards: self.holdings.owned(),
@@ -255,7 +255,7 @@ impl Worker {
             older_than: self.settings.mail_deadline + ORPHANED_AFTER,
             now: self.ports.clock.now(),
         };
-        let (ledger, tell) = (Arc::clone(&self.ports.ledger), self.tell.clone());
+        let (ledger, tell) = (Arc::clone(&self.ports.ledger), self.events_tx.clone());
         let (unstarted, asked) = (Arc::clone(&self.unstarted), self.ports.clock.machine());
         self.tracker.spawn(async move {
             let swept = ledger.sweep(&sweep).await;

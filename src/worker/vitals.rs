@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 /// Written by the loop, read by the keeper. Each number stands alone, so no order between them is needed.
 #[derive(Debug)]
-pub(super) struct Vitals {
+pub(super) struct WorkerStats {
     queued: AtomicUsize,
     last_tick_micros: AtomicI64,
     failures: AtomicU32,
@@ -17,9 +17,9 @@ pub(super) struct Vitals {
 
 const NEVER: i64 = i64::MIN;
 
-impl Default for Vitals {
-    fn default() -> Vitals {
-        Vitals {
+impl Default for WorkerStats {
+    fn default() -> WorkerStats {
+        WorkerStats {
             queued: AtomicUsize::default(),
             last_tick_micros: AtomicI64::new(NEVER),
             failures: AtomicU32::default(),
@@ -30,7 +30,7 @@ impl Default for Vitals {
     }
 }
 
-impl Vitals {
+impl WorkerStats {
     /// Notes how many mailboxes owe something.
     pub(super) fn queued(&self, mailboxes: usize) {
         self.queued.store(mailboxes, Ordering::Relaxed);
@@ -48,7 +48,7 @@ impl Vitals {
     }
 
     /// Notes whether another fleet's members live where ours should.
-    pub(super) fn among_strangers(&self, strangers: bool) {
+    pub(super) fn set_foreign_fleet(&self, strangers: bool) {
         self.strangers.store(strangers, Ordering::Relaxed);
     }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_good_tick_ends_a_row_of_failures() {
-        let vitals = Vitals::default();
+        let vitals = WorkerStats::default();
         assert_eq!((vitals.last_tick(), vitals.failures(), vitals.queue_size()), (None, 0, 0));
         vitals.failed();
         vitals.failed();

@@ -1,15 +1,15 @@
 //! What a letter says and to whom: words, partners, Message-ID, and what is asked of the ledger for it.
 
-use super::{DayPairing, Worker, letter::Letter, queue::Mail};
+use super::{DayPairing, Worker, letter::OutboundMail, queue::Mail};
 use crate::{
     domain::{
         content::Draft,
         pairing::Partner,
-        reply::{DueReply, Intent},
+        reply::{DueReply, ReplyIntent},
         time::today,
     },
     ports::{
-        Ask, Choice, Flight,
+        Flight, PartnerOption, ReserveRequest,
         entropy::{Purpose, mailbox_key},
         mailer::Thread,
     },
@@ -22,50 +22,50 @@ const ALTERNATIVES: usize = 3;
 const EVERYBODY: usize = 512;
 
 /// A letter with its words and what it asks of the ledger.
-pub(super) struct Worded {
-    pub(super) letter: Letter,
+pub(super) struct ComposedMail {
+    pub(super) letter: OutboundMail,
     pub(super) draft: Draft,
-    pub(super) ask: Ask,
+    pub(super) ask: ReserveRequest,
 }
 
-impl Worded {
+impl ComposedMail {
     /// What a reply answers; `None` for a mail.
     pub(super) fn thread(&self) -> Option<Thread> {
         match &self.letter {
-            Letter::Mail(_) => None,
+            OutboundMail::Mail(_) => None,
             // The mail that it answers began the thread.
-            Letter::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
+            OutboundMail::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
         }
     }
 
     /// The span of the mail that a reply answers, where it was kept.
     pub(super) fn answered_trace(&self) -> Option<String> {
         match &self.letter {
-            Letter::Mail(_) => None,
-            Letter::Reply(reply) => reply.trace.clone(),
+            OutboundMail::Mail(_) => None,
+            OutboundMail::Reply(reply) => reply.trace.clone(),
         }
     }
 }
 
 impl Worker {
     /// Chooses words and partners, and mints the Message-ID.
-    pub(super) fn words(&self, letter: Letter) -> Worded {
-        let dice = self.ports.entropy.roll(Purpose::Content, mailbox_key(letter.mailbox()));
+    pub(super) fn compose(&self, letter: OutboundMail) -> ComposedMail {
+        let dice = self.ports.entropy.next_u64(Purpose::Content, mailbox_key(letter.mailbox()));
         let (draft, ask) = match &letter {
-            Letter::Mail(mail) => self.mail_words(mail, dice),
-            Letter::Reply(reply) => self.reply_words(reply, dice),
+            OutboundMail::Mail(mail) => self.mail_words(mail, dice),
+            OutboundMail::Reply(reply) => self.reply_words(reply, dice),
         };
-        Worded { letter, draft, ask }
+        ComposedMail { letter, draft, ask }
     }
 
-    fn mail_words(&self, mail: &Mail, dice: u64) -> (Draft, Ask) {
+    fn mail_words(&self, mail: &Mail, dice: u64) -> (Draft, ReserveRequest) {
         let (planned, draft) = (&mail.planned, self.texts.mail(dice));
-        let ask = Ask {
+        let ask = ReserveRequest {
             mailbox: planned.mailbox,
             shard: planned.shard,
             day: planned.day,
             attempts: planned.attempts,
-            choices: self.choices(mail),
+            choices: self.partner_options(mail),
             message_id: self.message_id(&planned.domain),
             subject: draft.subject.clone(),
             answers: None,
@@ -73,14 +73,14 @@ impl Worker {
         (draft, ask)
     }
 
-    fn reply_words(&self, reply: &DueReply, dice: u64) -> (Draft, Ask) {
+    fn reply_words(&self, reply: &DueReply, dice: u64) -> (Draft, ReserveRequest) {
         let draft = self.texts.reply(dice, &reply.subject);
-        let ask = Ask {
+        let ask = ReserveRequest {
             mailbox: reply.mailbox,
             shard: reply.shard,
             day: today(reply.zone, self.ports.clock.now()),
             attempts: 0,
-            choices: vec![Choice { partner: reply.partner, round: 0 }],
+            choices: vec![PartnerOption { partner: reply.partner, round: 0 }],
             message_id: self.message_id(&reply.domain),
             subject: draft.subject.clone(),
             answers: Some(reply.id),
@@ -92,33 +92,33 @@ impl Worker {
         format!("{}@{domain}", self.ports.entropy.uuid())
     }
 
-    fn choices(&self, mail: &Mail) -> Vec<Choice> {
+    fn partner_options(&self, mail: &Mail) -> Vec<PartnerOption> {
         let planned = &mail.planned;
         let Some(DayPairing { pairing, .. }) = self.pairings.get(&planned.day) else { return Vec::new() };
         let k = planned.attempts + 1;
-        let dice = self.ports.entropy.roll(Purpose::Walk, mailbox_key(planned.mailbox));
+        let dice = self.ports.entropy.next_u64(Purpose::FallbackPartner, mailbox_key(planned.mailbox));
         let planned_partner = pairing.planned(planned.mailbox, k).into_iter();
         let partners: Vec<Partner> = if mail.walk {
-            let everybody = pairing.walk(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
+            let everybody = pairing.fallback_partners(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
             let rounds = 2 + EVERYBODY / everybody.len().max(1);
-            let later = |again: &Vec<Partner>| Some(again.iter().copied().map(Partner::again).collect());
+            let later = |again: &Vec<Partner>| Some(again.iter().copied().map(Partner::in_next_round).collect());
             let repeats = std::iter::successors(Some(everybody), later).take(rounds);
             planned_partner.chain(repeats.flatten()).collect()
         } else {
-            planned_partner.chain(pairing.walk(planned.mailbox, k, dice, ALTERNATIVES)).collect()
+            planned_partner.chain(pairing.fallback_partners(planned.mailbox, k, dice, ALTERNATIVES)).collect()
         };
         // The ledger counts rounds as smallint: a round beyond it can't be stored, so its partner is no choice.
         let choice =
-            |partner: Partner| Some(Choice { partner: partner.mailbox, round: partner.round.try_into().ok()? });
+            |partner: Partner| Some(PartnerOption { partner: partner.mailbox, round: partner.round.try_into().ok()? });
         partners.into_iter().filter_map(choice).collect()
     }
 
     /// Rolls whether the partner answers this mail. Never an answer to an answer.
-    pub(super) fn intent(&self, flight: &Flight) -> Option<Intent> {
+    pub(super) fn intent(&self, flight: &Flight) -> Option<ReplyIntent> {
         let key = mailbox_key(flight.recipient.mailbox);
         let answers = flight.answers.is_none()
             && self.ports.entropy.between(Purpose::Reply, key, 0, 99) < u64::from(flight.answering.rate);
-        answers.then(|| Intent {
+        answers.then(|| ReplyIntent {
             answering: flight.answering,
             delay: self.between(Purpose::Reply, key, self.settings.reply_delay_min, self.settings.reply_delay_max),
             active: self.settings.active_hours,

@@ -15,9 +15,9 @@ use warmup::{
     adapters::postgres::migrate::migrate,
     api,
     app::{
-        desk::Desk,
+        desk::Services,
         serve::Listeners,
-        tokens::{self, Wanted},
+        tokens::{self, TokenRequest},
     },
     config::Settings,
     domain::id::WorkerId,
@@ -82,7 +82,7 @@ impl World {
     pub async fn token_of(&self, user: &str) -> String {
         let made = "INSERT INTO users (email) VALUES ($1) ON CONFLICT (lower(email)) DO NOTHING";
         sqlx::query(made).bind(user).execute(self.pool()).await.unwrap();
-        let wanted = Wanted { user: user.to_owned(), name: "test".to_owned(), expires_at: None };
+        let wanted = TokenRequest { user: user.to_owned(), name: "test".to_owned(), expires_at: None };
         let (secret, _) = tokens::create(self.pool(), &wanted, now()).await.unwrap();
         secrecy::ExposeSecret::expose_secret(&secret).to_owned()
     }
@@ -127,7 +127,7 @@ impl Pod {
         let apart = metrics.as_ref().map(|metrics| Door(metrics.local_addr().unwrap()));
         let (door, stop, clock) =
             (Door(listener.local_addr().unwrap()), CancellationToken::new(), Arc::new(HandClock::starting_at(now())));
-        let desk = Desk::new(
+        let desk = Services::new(
             &settings,
             WorkerId("pod".to_owned()),
             Arc::clone(&clock) as Arc<dyn Clock>,

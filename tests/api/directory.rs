@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use warmup::{
     app::{
-        census::Census,
-        overview::{Looked, MailboxFilter, Page, mailbox_page, quotas_found},
+        census::SnapshotCache,
+        overview::{MailboxFilter, Page, QuotaSearch, mailbox_page, quotas_found},
     },
     domain::{
-        directory::{Directory, Wanted},
+        directory::{AddressIndex, AddressQuery},
         id::UserId,
     },
 };
@@ -33,16 +33,16 @@ const FLEET: &str = "
     ANALYZE";
 
 /// The fleet, and a census that has its copy.
-async fn large() -> (World, Census) {
+async fn large() -> (World, SnapshotCache) {
     let world = World::start().await;
     sqlx::raw_sql(FLEET).execute(world.pool()).await.unwrap();
-    let census = Census::for_requests(world.pool().clone(), std::time::Duration::from_secs(600));
+    let census = SnapshotCache::for_requests(world.pool().clone(), std::time::Duration::from_secs(600));
     eventually(PATIENCE, async || copy(&census).await.is_some()).await;
     (world, census)
 }
 
-async fn copy(census: &Census) -> Option<Arc<Directory>> {
-    census.directory(&census.lately(None, now()).await.unwrap())
+async fn copy(census: &SnapshotCache) -> Option<Arc<AddressIndex>> {
+    census.directory(&census.current(None, now()).await.unwrap())
 }
 
 /// The ids that Postgres has for a condition.
@@ -52,7 +52,7 @@ async fn stored(world: &World, condition: &str) -> Vec<i64> {
 }
 
 /// All that are told, page by page.
-async fn listed(world: &World, census: &Census, filter: &MailboxFilter) -> Vec<i64> {
+async fn listed(world: &World, census: &SnapshotCache, filter: &MailboxFilter) -> Vec<i64> {
     let (mut found, mut page) = (Vec::new(), Page { limit: 500, after: None });
     loop {
         let (total, rows) = mailbox_page(world.pool(), census, filter, page, now()).await.unwrap();
@@ -100,7 +100,7 @@ async fn those_are_found_by_their_standing_that_are_switched_on() {
         (Some("behind"), "email LIKE 'Box77%' AND enabled"),
         (Some("complete"), "false"),
     ] {
-        let (looked, page) = (Looked { part: "oX77", status }, Page { limit: 5, after: None });
+        let (looked, page) = (QuotaSearch { part: "oX77", status }, Page { limit: 5, after: None });
         let list = quotas_found(world.pool(), &census, None, looked, page, now()).await.unwrap();
         let expected = stored(&world, condition).await;
         let ids: Vec<i64> = list.quotas.iter().map(|row| row.mailbox_id).collect();
@@ -115,7 +115,9 @@ async fn who_is_enrolled_or_removed_is_found_so_at_once_on_every_pod() {
     let other = Pod::start(world.database.url(), &world.redis.url()).await;
     let found = async || {
         let answer = other.ask("GET", "/api/warmup/mailboxes?search=new@x", Some(ADMIN), None).await.json();
-        let copied = copy(&census).await.map(|copy| copy.find(Wanted { part: "new@x", ..Wanted::default() }).count());
+        let copied = copy(&census)
+            .await
+            .map(|copy| copy.find(AddressQuery { part: "new@x", ..AddressQuery::default() }).count());
         (answer["data"]["total"].as_i64().unwrap(), copied)
     };
     assert_eq!(found().await, (0, Some(0)));
@@ -139,7 +141,7 @@ async fn an_owner_finds_only_its_own() {
     let hers = stored(&world, "id % 7 = 0").await;
     let filter = MailboxFilter { owner: Some(UserId(id)), search: Some("box".to_owned()), ..MailboxFilter::default() };
     assert_eq!(listed(&world, &census, &filter).await, hers);
-    let (looked, page) = (Looked { part: "box", status: None }, Page { limit: 500, after: None });
+    let (looked, page) = (QuotaSearch { part: "box", status: None }, Page { limit: 500, after: None });
     let quotas = quotas_found(world.pool(), &census, Some(UserId(id)), looked, page, now()).await.unwrap();
     assert!(quotas.quotas.iter().all(|row| hers.contains(&row.mailbox_id)) && quotas.total > 0);
     for path in ["mailboxes?search=box", "mailboxes?domain=d0.test", "mailboxes?host=smtp0.x.test", "quota?search=box"]

@@ -12,7 +12,7 @@ use warmup::{
         enrolment::Rules,
         id::{RunId, WorkerId},
     },
-    ports::{LeaseKey, Leases, Members, Status},
+    ports::{LeaseKey, Leases, MemberStatus, MembershipStore},
 };
 use warmup_support::redis_server::connect;
 
@@ -81,7 +81,7 @@ pub async fn morning() -> World {
 /// Lets the worker `w1` say that it lives and leads.
 async fn beat(world: &World) {
     let redis = connect(&world.redis.url(), 2).await.unwrap();
-    let status = Status {
+    let status = MemberStatus {
         id: WorkerId("w1".to_owned()),
         host: "machine".to_owned(),
         version: "0.1.0".to_owned(),
@@ -92,7 +92,7 @@ async fn beat(world: &World) {
         last_tick: Some("2026-11-24T10:30:00Z".parse().unwrap()),
         consecutive_failures: 2,
         state: "running".to_owned(),
-        ..Status::default()
+        ..MemberStatus::default()
     };
     let (run, ttl) = (RunId(uuid::Uuid::from_u128(1)), Duration::from_secs(600));
     RedisMembers::new(redis.clone(), "warmup").heartbeat(run, &status, LeaseKey::Solo, &[], ttl).await.unwrap();

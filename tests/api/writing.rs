@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmup::{
-    adapters::redis::{self, RedisBell},
-    ports::{Bell, orders::Ring},
+    adapters::redis::{self, RedisNotifier},
+    ports::{Bell, orders::Notification},
 };
 
 use crate::{
@@ -21,12 +21,12 @@ async fn send(world: &World, method: &str, path: &str, body: Value) -> Answer {
 async fn an_order_stands_is_told_to_all_workers_and_is_seen_by_every_pod() {
     let world = morning().await;
     let pool = redis::open(&world.redis.url(), 1).unwrap();
-    let bell = RedisBell::new(pool, "warmup", world.pod.clock.clone());
-    assert_eq!(bell.next().await, Ring::Ordered, "it listens");
+    let bell = RedisNotifier::new(pool, "warmup", world.pod.clock.clone());
+    assert_eq!(bell.next().await, Notification::Ordered, "it listens");
     let stopped = send(&world, "POST", "control", json!({"action": "stop"})).await;
     assert_eq!(stopped.json()["data"], json!({"action": "stop", "running": false, "changed": true, "announced": true}));
     let heard = tokio::time::timeout(Duration::from_secs(20), bell.next()).await;
-    assert_eq!(heard.ok(), Some(Ring::Ordered));
+    assert_eq!(heard.ok(), Some(Notification::Ordered));
     let other = Pod::start(world.database.url(), &world.redis.url()).await;
     let seen = other.ask("GET", "/api/warmup/control", Some(ADMIN), None).await.json();
     assert_eq!((&seen["data"]["running"], &seen["data"]["queueStatus"]["isRunning"]), (&false.into(), &false.into()));
@@ -35,9 +35,9 @@ async fn an_order_stands_is_told_to_all_workers_and_is_seen_by_every_pod() {
     let by: String = sqlx::query_scalar("SELECT ordered_by FROM fleet_orders").fetch_one(world.pool()).await.unwrap();
     assert_eq!(by, "WARMUP_ADMIN_TOKEN by the API");
     assert_eq!(send(&world, "POST", "control", json!({"action": "start"})).await.json()["data"]["changed"], true);
-    assert_eq!(bell.next().await, Ring::Ordered);
+    assert_eq!(bell.next().await, Notification::Ordered);
     assert_eq!(send(&world, "POST", "control", json!({"action": "trigger"})).await.status, 200);
-    assert_eq!(bell.next().await, Ring::Trigger);
+    assert_eq!(bell.next().await, Notification::Trigger);
     send(&world, "POST", "control", json!({"action": "dance"})).await.is_problem(400, "unknown variant");
 }
 

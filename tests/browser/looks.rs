@@ -3,12 +3,12 @@
 
 use crate::{
     script::{Script, screenshots},
-    stage::Stage,
+    stage::Fixture,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_view_is_accessible_in_light_and_dark_and_fits_a_phone() {
-    let stage = Stage::of_two(15).await;
+    let stage = Fixture::of_two(15).await;
     for statement in [
         "UPDATE mailboxes SET state = 'disabled', reason = 'auth-refused' WHERE email = 'ben0@ben.test'",
         "INSERT INTO events (at, kind, mailbox_id, reason, detail)

@@ -4,7 +4,7 @@ use warmup_support::world::eventually;
 
 use crate::{
     script::{Script, node},
-    stage::{PATIENCE, Stage},
+    stage::{Fixture, PATIENCE},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,7 +14,7 @@ async fn the_page_is_right_in_what_needs_no_browser() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_lets_in_and_numbers_move_while_a_worker_sends() {
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     let script = Script::start("login", &[("URL", &stage.url()), ("TOKEN", &admin)]);
     script.ends_well().await;
@@ -24,7 +24,7 @@ async fn a_token_lets_in_and_numbers_move_while_a_worker_sends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_that_is_paused_on_the_page_stops_sending_and_goes_on_when_it_is_resumed() {
     const PAUSED: &str = "ann1@ann.test";
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     eventually(PATIENCE, async || stage.taken_from(Some(PAUSED)) > 0).await;
     let mut script = Script::start("pause", &[("URL", &stage.url()), ("TOKEN", &admin), ("MAILBOX", PAUSED)]);
@@ -47,7 +47,7 @@ async fn a_mailbox_that_is_paused_on_the_page_stops_sending_and_goes_on_when_it_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_confirmed_and_reach_the_fleet() {
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     let mut script = Script::start("orders", &[("URL", &stage.url()), ("TOKEN", &admin)]);
     let running = async || {
@@ -82,7 +82,7 @@ async fn orders_are_confirmed_and_reach_the_fleet() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_keyboard_is_enough() {
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     Script::start("keyboard", &[("URL", &stage.url()), ("TOKEN", &admin)]).ends_well().await;
     worker.kill().await;

@@ -1,10 +1,10 @@
 //! What a page shows while it can't know how things are.
 
-use crate::{script::Script, stage::Stage};
+use crate::{script::Script, stage::Fixture};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_server_shows_as_lost_and_the_page_goes_on_by_itself_when_it_is_back() {
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     let mut script = Script::start("lost", &[("URL", &stage.url()), ("TOKEN", &admin)]);
     script.comes_to("live").await;
@@ -25,7 +25,7 @@ async fn a_lost_server_shows_as_lost_and_the_page_goes_on_by_itself_when_it_is_b
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_redis_says_so_on_the_page() {
-    let mut stage = Stage::of_two(4).await;
+    let mut stage = Fixture::of_two(4).await;
     let (admin, worker) = (stage.admin().await, stage.start().await);
     let mut script = Script::start("blind", &[("URL", &stage.url()), ("TOKEN", &admin)]);
     script.comes_to("live").await;
@@ -38,7 +38,7 @@ async fn a_server_without_redis_says_so_on_the_page() {
     worker.kill().await;
 }
 
-async fn token_id(stage: &Stage) -> String {
+async fn token_id(stage: &Fixture) -> String {
     let id: i64 = sqlx::query_scalar("SELECT max(id) FROM tokens").fetch_one(stage.pool()).await.unwrap();
     id.to_string()
 }

@@ -27,7 +27,7 @@ const QUOTA: usize = 300;
 const QUICK: [(&str, &str); 2] =
     [("WARMUP_MAILBOX_COOLDOWN_MIN_MS", "1000"), ("WARMUP_MAILBOX_COOLDOWN_MAX_MS", "1000")];
 
-pub struct Stage {
+pub struct Fixture {
     database: TestDatabase,
     pub redis: TestRedis,
     sink: SinkHandle,
@@ -36,9 +36,9 @@ pub struct Stage {
     _folder: TempDir,
 }
 
-impl Stage {
+impl Fixture {
     /// Ann and Ben, with as many mailboxes each.
-    pub async fn of_two(mailboxes: usize) -> Stage {
+    pub async fn of_two(mailboxes: usize) -> Fixture {
         let (database, redis, folder) = (world::postgres().await, world::redis().await, TempDir::new().unwrap());
         let options = sink::Options {
             journal: folder.path().join("journal.jsonl"),
@@ -60,7 +60,7 @@ impl Stage {
         binary.command(&["migrate"], "").await;
         binary.command(&["mailbox", "import", "-"], &csv(mailboxes, sink.port())).await;
         world::enrolled_long_ago(database.url()).await;
-        Stage { database, redis, sink, binary, port, _folder: folder }
+        Fixture { database, redis, sink, binary, port, _folder: folder }
     }
 
     /// Starts the worker, and returns once it answers.

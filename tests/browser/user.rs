@@ -2,11 +2,11 @@
 
 use warmup_support::smtp::{FaultyHost, Script as HostScript};
 
-use crate::{script::Script, stage::Stage};
+use crate::{script::Script, stage::Fixture};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_sees_their_own_mailboxes_and_no_orders() {
-    let stage = Stage::of_two(4).await;
+    let stage = Fixture::of_two(4).await;
     let (ann, worker) = (stage.token("ann@ann.test").await, stage.start().await);
     let of_ben: i64 = sqlx::query_scalar("SELECT min(id) FROM mailboxes WHERE email LIKE 'ben%'")
         .fetch_one(stage.pool())
@@ -26,7 +26,7 @@ fn code(host: &FaultyHost) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_verifies_a_mailbox_with_the_code_that_the_page_sends() {
     const MAILBOX: &str = "ann1@ann.test";
-    let (stage, host) = (Stage::of_two(2).await, FaultyHost::start(HostScript::usual()).await);
+    let (stage, host) = (Fixture::of_two(2).await, FaultyHost::start(HostScript::usual()).await);
     let port = host.port();
     let operators = "email,password,smtp_host,smtp_port,smtp_security,ramp_start,daily_max,reply_rate";
     stage.import(&format!("{operators}\nbox@op.test,secret,127.0.0.1,{port},none,1,1,0\n")).await;
@@ -58,7 +58,7 @@ async fn a_user_verifies_a_mailbox_with_the_code_that_the_page_sends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn markup_in_a_name_a_reason_or_a_subject_is_text() {
     const HOSTILE: &str = r#"<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"#;
-    let stage = Stage::of_two(2).await;
+    let stage = Fixture::of_two(2).await;
     let admin = stage.admin().await;
     let id: i64 = sqlx::query_scalar(
         "UPDATE mailboxes SET display_name = $1, state = 'disabled', reason = $1 WHERE email = 'ann0@ann.test' RETURNING id",

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::Timelike;
 use warmup::{
-    app::simulate::{Progress, Question, simulate},
+    app::simulate::{Progress, SimulationInput, simulate},
     config::{Load, Settings, env_file},
 };
 
@@ -88,7 +88,8 @@ fn the_small_preset_fills_a_thousand_mailboxes_within_their_window() {
     let (settings, _) = Settings::from_vars(&of_preset("small")).unwrap();
     let workers = settings.worker_count;
     let latency = Duration::from_millis(500);
-    let question = Question { mailboxes: 1_000, workers, days: 1, seed: 1, users: 10, largest_user: None, latency };
+    let question =
+        SimulationInput { mailboxes: 1_000, workers, days: 1, seed: 1, users: 10, largest_user: None, latency };
     let report = simulate(&settings, &question, &Progress::default()).unwrap();
     assert_eq!((report.owed, report.sent, report.failed, report.bottleneck.as_str()), (30_000, 30_000, 0, "none"));
     let completed = report.completed_at.unwrap();

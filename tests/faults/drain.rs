@@ -8,7 +8,7 @@ use warmup_support::{process::Running, proxy::Hold, world::eventually};
 use super::{
     host::Moment,
     ledger::{self, Ledger},
-    stage::{Cast, Stage},
+    stage::{Cast, Fixture},
 };
 
 const CAST: Cast = Cast { mailboxes: 12, quota: 3 };
@@ -23,7 +23,7 @@ const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(2);
 async fn a_stopping_worker_waits_for_the_answers_to_its_mails() {
     // Time enough for the test to see the drain before it gives up.
     let patient = [("WARMUP_DRAIN_TIMEOUT_MS", "30000"), ("WARMUP_SMTP_TIMEOUT_MS", "20000")];
-    let stage = Stage::set(CAST, &patient).await;
+    let stage = Fixture::set(CAST, &patient).await;
     let mut worker = hold_at(&stage, Moment::Taken).await;
     assert_eq!(stage.is_ready().await, Some(true));
     worker.terminate().await;
@@ -37,7 +37,7 @@ async fn a_stopping_worker_waits_for_the_answers_to_its_mails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_worker_keeps_its_leases_until_its_mails_are_through() {
     let patient = [("WARMUP_DRAIN_TIMEOUT_MS", "30000"), ("WARMUP_SMTP_TIMEOUT_MS", "20000")];
-    let stage = Stage::set(CAST, &patient).await;
+    let stage = Fixture::set(CAST, &patient).await;
     let mut worker = hold_at(&stage, Moment::Rcpt).await;
     worker.terminate().await;
     eventually(IN_TIME, async || stage.is_ready().await == Some(false)).await;
@@ -50,7 +50,7 @@ async fn a_stopping_worker_keeps_its_leases_until_its_mails_are_through() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_before_its_dot_is_given_up_definitely_when_the_drain_is_over() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     let mut worker = hold_at(&stage, Moment::Rcpt).await;
     worker.terminate().await;
     let told = ended_well(&stage, &mut worker).await;
@@ -60,7 +60,7 @@ async fn a_mail_before_its_dot_is_given_up_definitely_when_the_drain_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_never_answers_the_dot_does_not_hold_up_the_stop() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     let mut worker = hold_at(&stage, Moment::Taken).await;
     worker.terminate().await;
     let told = ended_well(&stage, &mut worker).await;
@@ -70,7 +70,7 @@ async fn a_host_that_never_answers_the_dot_does_not_hold_up_the_stop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_that_is_locked_does_not_hold_up_the_stop() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     let mut lock = stage.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE in_flight, mailbox_days IN EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let mut worker = stage.binary.run();
@@ -86,7 +86,7 @@ async fn a_ledger_that_is_locked_does_not_hold_up_the_stop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reserve_that_hangs_does_not_hold_up_the_stop_and_what_it_took_is_given_back() {
-    let stage = Stage::set(CAST, &[("WARMUP_DRAIN_TIMEOUT_MS", "12000")]).await;
+    let stage = Fixture::set(CAST, &[("WARMUP_DRAIN_TIMEOUT_MS", "12000")]).await;
     stage.proxy.hold("-- Reserve:", Hold::Answer);
     let mut worker = stage.binary.run();
     stage.expect("the reserve's answer is held", &worker, stage.proxy.sprung()).await;
@@ -100,7 +100,7 @@ async fn a_reserve_that_hangs_does_not_hold_up_the_stop_and_what_it_took_is_give
 }
 
 /// Starts a worker and returns once all its lanes are held at `moment`.
-async fn hold_at(stage: &Stage, moment: Moment) -> Running {
+async fn hold_at(stage: &Fixture, moment: Moment) -> Running {
     stage.host.hold(moment);
     let worker = stage.binary.run();
     stage.expect("all lanes are held", &worker, stage.host.held(LANES)).await;
@@ -108,7 +108,7 @@ async fn hold_at(stage: &Stage, moment: Moment) -> Running {
 }
 
 /// Waits for a clean end and returns what the ledger tells.
-async fn ended_well(stage: &Stage, worker: &mut Running) -> Ledger {
+async fn ended_well(stage: &Fixture, worker: &mut Running) -> Ledger {
     let status = worker.ended(IN_TIME).await;
     assert!(status.success(), "{status}:\n{}", worker.log());
     assert_eq!(stage.leases().await, 0, "the leases are given back");

@@ -6,7 +6,7 @@ use warmup_support::world::eventually;
 
 use super::{
     host::{Host, Moment},
-    stage::{Cast, Stage},
+    stage::{Cast, Fixture},
 };
 
 const HEALTHY: Cast = Cast { mailboxes: 30, quota: 8 };
@@ -35,7 +35,7 @@ async fn all_mails_of_a_healthy_host_go_beside_one_that_is_silent_after_the_dot(
 }
 
 async fn all_healthy_mails_go_beside(moment: Moment) {
-    let stage = Stage::set(HEALTHY, &PATIENT).await;
+    let stage = Fixture::set(HEALTHY, &PATIENT).await;
     let silent = Host::start().await;
     silent.hold(moment);
     stage.enrol(SILENT, "s", ("localhost", silent.port())).await;

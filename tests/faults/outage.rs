@@ -7,7 +7,7 @@ use warmup_support::{process::Running, proxy::Hold, world::eventually};
 use super::{
     host::Moment,
     ledger::{self, Ledger, Watch},
-    stage::{Cast, Stage},
+    stage::{Cast, Fixture},
 };
 
 const CAST: Cast = Cast { mailboxes: 60, quota: 10 };
@@ -24,7 +24,7 @@ const BACK: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_postgres_nothing_is_started_and_sending_goes_on_when_it_is_back() {
-    let stage = Stage::set(CAST, &STEADY).await;
+    let stage = Fixture::set(CAST, &STEADY).await;
     let worker = sending(&stage).await;
     let before = stage.host.taken();
     stage.proxy.cut();
@@ -35,7 +35,7 @@ async fn without_postgres_nothing_is_started_and_sending_goes_on_when_it_is_back
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_nothing_is_started_and_sending_goes_on_when_it_is_back_empty() {
-    let mut stage = Stage::set(CAST, &STEADY).await;
+    let mut stage = Fixture::set(CAST, &STEADY).await;
     let worker = sending(&stage).await;
     let before = stage.host.taken();
     stage.redis.halt().await;
@@ -46,7 +46,7 @@ async fn without_redis_nothing_is_started_and_sending_goes_on_when_it_is_back_em
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_says_nothing_costs_the_worker_its_leases() {
-    let stage = Stage::set(CAST, &STEADY).await;
+    let stage = Fixture::set(CAST, &STEADY).await;
     let worker = sending(&stage).await;
     let before = stage.host.taken();
     stage.proxy.freeze();
@@ -58,7 +58,7 @@ async fn a_postgres_that_says_nothing_costs_the_worker_its_leases() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_settle_that_hangs_holds_up_the_next_mails_before_too_many_could_be_lost_with_the_worker() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     stage.proxy.hold("-- Settle:", Hold::Question);
     let worker = stage.binary.run();
     stage.expect("a settle is held", &worker, stage.proxy.sprung()).await;
@@ -72,7 +72,7 @@ async fn a_settle_that_hangs_holds_up_the_next_mails_before_too_many_could_be_lo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_settle_that_fails_holds_up_the_next_mails() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     let refuse = "ALTER TABLE logs ADD CONSTRAINT refused CHECK (id < 0) NOT VALID";
     sqlx::query(refuse).execute(stage.pool()).await.unwrap();
     let worker = stage.binary.run();
@@ -88,7 +88,7 @@ async fn a_settle_that_fails_holds_up_the_next_mails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_read_only_costs_the_worker_its_shards_until_it_writes_again() {
-    let stage = Stage::set(CAST, &STEADY).await;
+    let stage = Fixture::set(CAST, &STEADY).await;
     let worker = sending(&stage).await;
     stage.binary.command(&["status"], "").await;
     let before = stage.host.taken();
@@ -113,7 +113,7 @@ const SLOW_HOST: [(&str, &str); 2] = [("WARMUP_SMTP_TIMEOUT_MS", "30000"), ("WAR
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_whose_lease_has_run_out_is_not_given_its_dot() {
-    let stage = Stage::set(CAST, &SLOW_HOST).await;
+    let stage = Fixture::set(CAST, &SLOW_HOST).await;
     stage.host.hold(Moment::Rcpt);
     let worker = stage.binary.run();
     stage.expect("all lanes are held", &worker, stage.host.held(LANES)).await;
@@ -130,7 +130,7 @@ async fn a_mail_whose_lease_has_run_out_is_not_given_its_dot() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reserve_that_is_answered_after_the_lease_has_run_out_starts_nothing() {
-    let stage = Stage::set(CAST, &SLOW_HOST).await;
+    let stage = Fixture::set(CAST, &SLOW_HOST).await;
     stage.proxy.hold("-- Reserve:", Hold::Answer);
     let worker = stage.binary.run();
     stage.expect("the reserve's answer is held", &worker, stage.proxy.sprung()).await;
@@ -147,7 +147,7 @@ async fn a_reserve_that_is_answered_after_the_lease_has_run_out_starts_nothing()
     assert!(!reserved.is_empty() && journal.iter().all(|arrival| !reserved.contains(&arrival.message_id)));
 }
 
-async fn sending(stage: &Stage) -> Running {
+async fn sending(stage: &Fixture) -> Running {
     let worker = stage.binary.run();
     let sends = eventually(BACK, async || stage.host.taken() >= 10);
     stage.expect("mails are sent", &worker, sends).await;
@@ -155,7 +155,7 @@ async fn sending(stage: &Stage) -> Running {
 }
 
 /// Lets the outage last and looks at the host: of what was in flight, at most a mail a lane has arrived.
-async fn stays_silent(stage: &Stage, before: usize) {
+async fn stays_silent(stage: &Fixture, before: usize) {
     let lost = async || stage.is_ready().await == Some(false);
     eventually(BACK, lost).await;
     let silent = stage.host.taken();
@@ -165,7 +165,7 @@ async fn stays_silent(stage: &Stage, before: usize) {
 }
 
 /// Returns what the worker logged.
-async fn goes_on_and_holds(stage: &Stage, mut worker: Running) -> String {
+async fn goes_on_and_holds(stage: &Fixture, mut worker: Running) -> String {
     let watch = Watch::over(stage.pool());
     let enough = stage.host.taken() + 10;
     let sends = eventually(BACK, async || stage.host.taken() >= enough);

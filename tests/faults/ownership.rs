@@ -8,7 +8,7 @@ use warmup_support::world::eventually;
 use super::{
     host::Moment,
     ledger::{self, Ledger},
-    stage::{Cast, Stage},
+    stage::{Cast, Fixture},
 };
 
 const LANES: usize = 4;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_of_an_earlier_term_is_given_up_before_its_dot() {
     let patient = [("WARMUP_DRAIN_TIMEOUT_MS", "60000"), ("WARMUP_SMTP_TIMEOUT_MS", "50000")];
-    let stage = Stage::set(Cast { mailboxes: 4, quota: 1 }, &patient).await;
+    let stage = Fixture::set(Cast { mailboxes: 4, quota: 1 }, &patient).await;
     stage.host.hold(Moment::Rcpt);
     let worker = stage.binary.run();
     stage.expect("all lanes are held", &worker, stage.host.held(LANES)).await;
@@ -38,6 +38,6 @@ async fn a_mail_of_an_earlier_term_is_given_up_before_its_dot() {
 }
 
 /// The sum over the eight shards: each raise is one more.
-async fn epochs(stage: &Stage) -> i64 {
+async fn epochs(stage: &Fixture) -> i64 {
     ledger::number(stage.pool(), "SELECT sum(epoch)::bigint FROM shards").await
 }

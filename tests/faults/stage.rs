@@ -20,7 +20,7 @@ use warmup_support::{
 
 use super::host::Host;
 
-pub struct Stage {
+pub struct Fixture {
     pub database: TestDatabase,
     pub proxy: PostgresProxy,
     pub redis: TestRedis,
@@ -42,9 +42,9 @@ impl Cast {
     }
 }
 
-impl Stage {
+impl Fixture {
     /// Sets the stage; `settings` come over those of every test.
-    pub async fn set(cast: Cast, settings: &[(&str, &str)]) -> Stage {
+    pub async fn set(cast: Cast, settings: &[(&str, &str)]) -> Fixture {
         let (database, redis, host) = tokio::join!(world::postgres(), world::redis(), Host::start());
         let proxy = PostgresProxy::to(database.url()).await;
         let mut binary = Binary::new(env!("CARGO_BIN_EXE_warmup"), proxy.url(), &redis.url());
@@ -54,7 +54,7 @@ impl Stage {
         let probes = free_port();
         binary = binary.with("WARMUP_HTTP_ADDR", format!("127.0.0.1:{probes}"));
         binary.command(&["migrate"], "").await;
-        let stage = Stage { database, proxy, redis, host, binary, probes };
+        let stage = Fixture { database, proxy, redis, host, binary, probes };
         stage.enrol(cast, "m", ("127.0.0.1", stage.host.port())).await;
         world::enrolled_long_ago(stage.database.url()).await;
         stage

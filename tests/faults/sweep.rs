@@ -7,7 +7,7 @@ use warmup_support::{proxy::Hold, world::eventually};
 
 use super::{
     ledger::{self, Ledger},
-    stage::{Cast, Stage},
+    stage::{Cast, Fixture},
 };
 
 const CAST: Cast = Cast { mailboxes: 4, quota: 1 };
@@ -17,7 +17,7 @@ const OLD: &str = "SELECT count(*) FROM in_flight WHERE reserved_at < clock_time
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_that_comes_late_gives_back_nothing_that_was_sent_meanwhile() {
-    let stage = Stage::set(CAST, &[]).await;
+    let stage = Fixture::set(CAST, &[]).await;
     // The worker's first sweep is for no shards; the one that counts comes with its shards.
     stage.proxy.hold("-- Raise", Hold::Question);
     let mut worker = stage.binary.run();
@@ -49,7 +49,7 @@ async fn a_sweep_that_comes_late_gives_back_nothing_that_was_sent_meanwhile() {
 }
 
 /// How many connections have run a sweep as their last statement, since then.
-async fn sweeps_since(stage: &Stage, then: DateTime<Utc>) -> i64 {
+async fn sweeps_since(stage: &Fixture, then: DateTime<Utc>) -> i64 {
     const SWEPT: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'warmup' AND state = 'idle'
         AND datname = current_database() AND query LIKE '-- Sweep:%' AND state_change > $1";
     sqlx::query_scalar(SWEPT).bind(then).fetch_one(stage.pool()).await.expect("the database answers")

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         postgres::migrate,
-        system::{Dice, SystemClock},
+        system::{SeededRng, SystemClock},
     },
     api,
     app::serve,
@@ -78,8 +78,14 @@ impl Fleet {
             stop.cancel();
         };
         let off = Telemetry::default();
-        let serving =
-            serve::serve(&self.settings, &off, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
+        let serving = serve::serve(
+            &self.settings,
+            &off,
+            Arc::clone(&clock),
+            Arc::new(SeededRng::seeded(1)),
+            api::serve,
+            stop.clone(),
+        );
         let (report, ()) = tokio::join!(serving, ending);
         assert_eq!(report.expect("the worker starts, and stops in order").abandoned, 0);
     }

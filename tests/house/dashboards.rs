@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use warmup::observe::{fleet, meters::TOLD, spans};
+use warmup::observe::{fleet, meters::METRIC_DOCS, spans};
 
 use super::{
     promql,
@@ -137,7 +137,7 @@ impl Exported {
     /// By the program's own tables, and by what the collector is told to make of spans.
     fn with(collector: &str) -> Exported {
         let mut metrics = BTreeMap::new();
-        for told in TOLD.iter().chain(fleet::told()) {
+        for told in METRIC_DOCS.iter().chain(fleet::metric_docs()) {
             let labels = told.labels.split(", ").chain(OF_TARGETS).filter(|label| !label.is_empty());
             let labels: BTreeSet<String> = labels.map(str::to_owned).collect();
             let names = match told.kind {
@@ -208,7 +208,7 @@ fn every_metric_of_the_program_is_on_a_dashboard_or_in_an_alert() {
     let shown =
         |name: &str| ["", "_bucket", "_sum", "_count"].iter().any(|part| named.contains(&format!("{name}{part}")));
     let unseen: Vec<&str> =
-        TOLD.iter().chain(fleet::told()).map(|told| told.name).filter(|name| !shown(name)).collect();
+        METRIC_DOCS.iter().chain(fleet::metric_docs()).map(|told| told.name).filter(|name| !shown(name)).collect();
     // On the API's own page for people.
     assert_eq!(unseen, ["warmup_active_mailboxes"]);
 }

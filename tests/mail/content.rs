@@ -7,20 +7,20 @@ use warmup::{
     domain::{
         content::{Names, Texts},
         mailbox::Security,
-        outcome::{Effects, Fate, Measure},
+        outcome::{Effects, OutcomeKind, Penalty},
     },
-    ports::{Gate, Mailer, Outgoing, Thread},
+    ports::{Mailer, SendPermit, Submission, Thread},
 };
 use warmup_support::smtp::{FaultyHost, Script};
 
 use crate::world::{config, mail, mailer};
 
-async fn sent(change: impl FnOnce(&mut Outgoing)) -> (Outgoing, String, String) {
+async fn sent(change: impl FnOnce(&mut Submission)) -> (Submission, String, String) {
     let host = FaultyHost::start(Script::usual()).await;
     let mut mail = mail(host.port(), Security::None);
     change(&mut mail);
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!(outcome.fate, Fate::Sent, "{outcome:?}");
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!(outcome.fate, OutcomeKind::Sent, "{outcome:?}");
     let heard = host.heard();
     let (envelope, rest) = heard.split_once("DATA\r\n").unwrap();
     let (body, _) = rest.split_once("\r\n.\r\n").unwrap();
@@ -111,8 +111,8 @@ async fn a_message_id_with_more_in_it_is_not_sent() {
     let host = FaultyHost::start(Script::usual()).await;
     let mut mail = mail(host.port(), Security::None);
     mail.flight.message_id.push_str(">\r\nBcc: eve@evil.test");
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "message-unsendable"));
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!((outcome.fate, outcome.reason), (OutcomeKind::Refused, "message-unsendable"));
     assert_eq!(host.connections(), 0);
 }
 
@@ -122,8 +122,8 @@ async fn an_address_that_is_none_is_not_sent() {
     for address in ["", "ben", "ben@two.test>\r\nRCPT TO:<eve@evil.test", "b\r\nen@two.test"] {
         let mut mail = mail(host.port(), Security::None);
         mail.flight.recipient.email = address.into();
-        let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-        assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "message-unsendable"), "{address:?}");
+        let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+        assert_eq!((outcome.fate, outcome.reason), (OutcomeKind::Refused, "message-unsendable"), "{address:?}");
     }
     assert_eq!(host.connections(), 0);
 }
@@ -134,16 +134,16 @@ async fn a_partner_or_a_sender_whose_address_no_host_takes_costs_no_connection_a
     for address in ["\"x,1\"@two.test", "x@localhost", "x@[127.0.0.1]"] {
         let mut mail = mail(host.port(), Security::None);
         mail.flight.recipient.email = address.into();
-        let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-        let excluded = Effects { partner: Some(Measure::Disable), ..Effects::default() };
+        let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+        let excluded = Effects { partner: Some(Penalty::Disable), ..Effects::default() };
         assert_eq!(
             (outcome.reason, outcome.effects, outcome.reply),
             ("message-unsendable", excluded, None),
             "{address}"
         );
         mail.flight.sender.email = address.into();
-        let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-        let rests = Effects { sender: Some(Measure::Pause(Duration::from_hours(24))), ..Effects::default() };
+        let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+        let rests = Effects { sender: Some(Penalty::Pause(Duration::from_hours(24))), ..Effects::default() };
         assert_eq!((outcome.reason, outcome.effects), ("message-unsendable", rests), "{address}");
     }
     assert_eq!(host.connections(), 0);
@@ -154,6 +154,6 @@ async fn an_address_beyond_ascii_needs_a_host_that_takes_it() {
     let host = FaultyHost::start(Script::usual()).await;
     let mut mail = mail(host.port(), Security::None);
     mail.flight.recipient.email = "jörg@two.test".into();
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "message-unsendable"));
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!((outcome.fate, outcome.reason), (OutcomeKind::Refused, "message-unsendable"));
 }

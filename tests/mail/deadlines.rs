@@ -6,9 +6,9 @@ use warmup::{
     adapters::smtp::SmtpConfig,
     domain::{
         mailbox::Security,
-        outcome::{Fate, Stage},
+        outcome::{OutcomeKind, Stage},
     },
-    ports::Gate,
+    ports::SendPermit,
 };
 use warmup_support::smtp::{Act, Moment, Script};
 
@@ -18,9 +18,9 @@ use crate::world::{config, send_with};
 async fn the_mails_deadline_ends_a_step_that_has_longer() {
     let short = || SmtpConfig { mail_deadline: Duration::from_millis(300), ..config() };
     let before = Script::usual().at(Moment::Rcpt, [Act::Hang]);
-    let seen = send_with(short(), before, Gate::always(), Security::None).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "timeout"));
+    let seen = send_with(short(), before, SendPermit::always(), Security::None).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (OutcomeKind::Refused, "timeout"));
     let after = Script::usual().at(Moment::Dot, [Act::Hang]);
-    let seen = send_with(short(), after, Gate::always(), Security::None).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.stage), (Fate::Uncertain, Stage::Dot));
+    let seen = send_with(short(), after, SendPermit::always(), Security::None).await;
+    assert_eq!((seen.outcome.fate, seen.outcome.stage), (OutcomeKind::Uncertain, Stage::Dot));
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use warmup::{
-    domain::{mailbox::Security, outcome::Fate},
-    ports::{Gate, Mailer},
+    domain::{mailbox::Security, outcome::OutcomeKind},
+    ports::{Mailer, SendPermit},
 };
 use warmup_support::smtp::postfix::SmtpSink;
 
@@ -20,8 +20,8 @@ async fn smtp_sink_takes_two_hundred_mails() {
         let (mailer, port) = (Arc::clone(&mailer), sink.port());
         lanes.spawn(async move {
             for _ in 0..10 {
-                let outcome = mailer.send(&mail(port, Security::None), &Gate::always()).await.outcome;
-                assert_eq!(outcome.fate, Fate::Sent, "{outcome:?}");
+                let outcome = mailer.send(&mail(port, Security::None), &SendPermit::always()).await.outcome;
+                assert_eq!(outcome.fate, OutcomeKind::Sent, "{outcome:?}");
             }
         });
     }

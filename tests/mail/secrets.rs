@@ -4,9 +4,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use warmup::{
     domain::{
         mailbox::Security,
-        outcome::{Effects, Fate},
+        outcome::{Effects, OutcomeKind},
     },
-    ports::{Gate, Mailer},
+    ports::{Mailer, SendPermit},
 };
 use warmup_support::smtp::{Act, FaultyHost, Moment, Script};
 
@@ -21,8 +21,8 @@ async fn a_password_that_does_not_open_opens_no_connection_and_disables_nobody()
     let host = FaultyHost::start(Script::usual()).await;
     let mut mail = mail(host.port(), Security::None);
     mail.flight.sealed_password = b"broken".to_vec();
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!((outcome.fate, outcome.reason), (Fate::Refused, "seal-broken"));
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!((outcome.fate, outcome.reason), (OutcomeKind::Refused, "seal-broken"));
     assert_eq!(outcome.effects, Effects::default());
     assert_eq!(host.connections(), 0);
 }
@@ -32,8 +32,8 @@ async fn a_mailbox_that_does_not_log_in_keeps_its_password_sealed() {
     let host = FaultyHost::start(Script::usual()).await;
     let mut mail = mail(host.port(), Security::None);
     (mail.flight.username, mail.flight.sealed_password) = (String::new(), b"broken".to_vec());
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!(outcome.fate, Fate::Sent, "{outcome:?}");
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!(outcome.fate, OutcomeKind::Sent, "{outcome:?}");
     assert!(!host.heard().contains("AUTH"));
 }
 
@@ -57,7 +57,7 @@ async fn a_long_password_is_redacted_whole_where_a_host_repeats_what_is_no_reply
     let host = FaultyHost::start(Script::usual().at(Moment::Auth, [echo])).await;
     let mut mail = mail(host.port(), Security::None);
     mail.flight.sealed_password = password.into_bytes();
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
     assert_eq!(outcome.reason, "protocol-error");
     assert!(outcome.note.ends_with("AUTH PLAIN [redacted]"), "{}", outcome.note);
 }
@@ -68,7 +68,7 @@ async fn login_is_spoken_where_plain_is_not_offered() {
         .at(Moment::Ehlo, [Act::say("250-host.test\r\n250 AUTH LOGIN\r\n")])
         .at(Moment::Auth, [Act::say("334 VXNlcm5hbWU6\r\n")]);
     let seen = send_to(script).await;
-    assert_eq!(seen.outcome.fate, Fate::Sent, "{:?}", seen.outcome);
+    assert_eq!(seen.outcome.fate, OutcomeKind::Sent, "{:?}", seen.outcome);
     let heard = seen.host.heard();
     assert!(heard.contains(&BASE64_STANDARD.encode(USERNAME)));
     assert!(heard.contains(&BASE64_STANDARD.encode(PASSWORD)));
@@ -78,14 +78,14 @@ async fn login_is_spoken_where_plain_is_not_offered() {
 async fn a_challenge_that_is_not_understood_ends_the_dialogue() {
     let script = Script::usual().at(Moment::Auth, [Act::say("334 V2hhdD8=\r\n")]);
     let seen = send_to(script).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "protocol-error"));
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (OutcomeKind::Refused, "protocol-error"));
 }
 
 #[tokio::test]
 async fn a_host_without_auth_is_a_matter_of_configuration() {
     let script = Script::usual().at(Moment::Ehlo, [Act::say("250 host.test\r\n")]);
     let seen = send_to(script).await;
-    assert_eq!((seen.outcome.fate, seen.outcome.reason), (Fate::Refused, "auth-missing"));
+    assert_eq!((seen.outcome.fate, seen.outcome.reason), (OutcomeKind::Refused, "auth-missing"));
     assert!(!seen.host.heard().contains("MAIL"));
 }
 
@@ -94,6 +94,6 @@ async fn a_mailbox_without_a_password_submits_without_auth() {
     let host = FaultyHost::start(Script::usual().at(Moment::Ehlo, [Act::say("250 host.test\r\n")])).await;
     let mut mail = mail(host.port(), Security::None);
     mail.flight.sealed_password = Vec::new();
-    let outcome = mailer(config()).send(&mail, &Gate::always()).await.outcome;
-    assert_eq!(outcome.fate, Fate::Sent);
+    let outcome = mailer(config()).send(&mail, &SendPermit::always()).await.outcome;
+    assert_eq!(outcome.fate, OutcomeKind::Sent);
 }

@@ -7,10 +7,10 @@ use warmup::{
     adapters::smtp::{SmtpConfig, SmtpMailer},
     domain::{
         mailbox::Security,
-        outcome::{Effects, Fate, Measure, Outcome},
+        outcome::{Effects, Outcome, OutcomeKind, Penalty},
     },
     local::sink::{Options, SinkHandle, read_journal, scenario, spawn},
-    ports::{Gate, Mailer, Outgoing},
+    ports::{Mailer, SendPermit, Submission},
 };
 
 use crate::world::{PASSWORD, config, mail, mailer};
@@ -41,14 +41,14 @@ impl World {
         World { _folder: folder, sink, mailer: Arc::new(mailer(strict)) }
     }
 
-    fn mail(&self, to: &str) -> Outgoing {
+    fn mail(&self, to: &str) -> Submission {
         let mut mail = mail(self.sink.port(), Security::Starttls);
         mail.flight.recipient.email = to.to_owned();
         mail
     }
 
-    async fn send(&self, mail: &Outgoing) -> Outcome {
-        self.mailer.send(mail, &Gate::always()).await.outcome
+    async fn send(&self, mail: &Submission) -> Outcome {
+        self.mailer.send(mail, &SendPermit::always()).await.outcome
     }
 
     fn journaled(&self) -> Vec<String> {
@@ -60,7 +60,7 @@ impl World {
 async fn an_accepted_mail_is_in_the_journal() {
     let world = World::with(|_| {}).await;
     let mail = world.mail("ben@two.test");
-    assert_eq!(world.send(&mail).await.fate, Fate::Sent);
+    assert_eq!(world.send(&mail).await.fate, OutcomeKind::Sent);
     let journal = read_journal(world.sink.journal()).unwrap();
     assert_eq!(journal.len(), 1);
     assert_eq!((journal[0].from.as_str(), journal[0].to.as_str()), ("anna@one.test", "ben@two.test"));
@@ -71,12 +71,12 @@ async fn an_accepted_mail_is_in_the_journal() {
 async fn each_scenario_does_what_its_name_says() {
     let world = World::with(|_| {}).await;
     let expected = [
-        ("slow-1@two.test", Fate::Sent, true, None),
-        ("temperror-1@two.test", Fate::Refused, false, None),
-        ("permerror-1@two.test", Fate::Refused, false, None),
-        ("drop-before-dot-1@two.test", Fate::Refused, false, Some(Measure::Stall)),
-        ("drop-after-dot-1@two.test", Fate::Uncertain, true, Some(Measure::Stall)),
-        ("vanish-after-dot-1@two.test", Fate::Uncertain, false, Some(Measure::Stall)),
+        ("slow-1@two.test", OutcomeKind::Sent, true, None),
+        ("temperror-1@two.test", OutcomeKind::Refused, false, None),
+        ("permerror-1@two.test", OutcomeKind::Refused, false, None),
+        ("drop-before-dot-1@two.test", OutcomeKind::Refused, false, Some(Penalty::Stall)),
+        ("drop-after-dot-1@two.test", OutcomeKind::Uncertain, true, Some(Penalty::Stall)),
+        ("vanish-after-dot-1@two.test", OutcomeKind::Uncertain, false, Some(Penalty::Stall)),
     ];
     for (to, fate, arrives, host) in expected {
         let mail = world.mail(to);
@@ -107,12 +107,12 @@ async fn faults_by_chance_are_those_that_the_seed_names() {
     for (to, message_id, fate) in sent {
         use scenario::Scenario::*;
         let (wanted, arrives) = match scenario::of_mail(1, 30, "anna@one.test", &to) {
-            None | Some(Slow) => (Fate::Sent, true),
-            Some(TempError | PermError | DropBeforeDot) => (Fate::Refused, false),
-            Some(DropAfterDot) => (Fate::Uncertain, true),
-            Some(VanishAfterDot) => (Fate::Uncertain, false),
+            None | Some(Slow) => (OutcomeKind::Sent, true),
+            Some(TempError | PermError | DropBeforeDot) => (OutcomeKind::Refused, false),
+            Some(DropAfterDot) => (OutcomeKind::Uncertain, true),
+            Some(VanishAfterDot) => (OutcomeKind::Uncertain, false),
         };
-        faults += usize::from(wanted != Fate::Sent);
+        faults += usize::from(wanted != OutcomeKind::Sent);
         assert_eq!((fate, journal.contains(&message_id)), (wanted, arrives), "{to}");
     }
     assert!(faults > 0);
@@ -121,7 +121,7 @@ async fn faults_by_chance_are_those_that_the_seed_names() {
 #[tokio::test]
 async fn a_sink_with_a_password_takes_no_other() {
     let world = World::with(|options| options.password_file = Some("password".into())).await;
-    assert_eq!(world.send(&world.mail("ben@two.test")).await.fate, Fate::Sent);
+    assert_eq!(world.send(&world.mail("ben@two.test")).await.fate, OutcomeKind::Sent);
     let mut wrong = world.mail("ben@two.test");
     wrong.flight.sealed_password = b"guess".to_vec();
     assert_eq!(world.send(&wrong).await.reason, "auth-refused");

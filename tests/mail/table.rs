@@ -24,21 +24,24 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 use warmup::{
     adapters::memory::{
-        MemoryMailbox, MemoryWorld,
-        world::{EventRow, Standing},
+        MemoryDatabase, MemoryMailbox,
+        world::{EventRow, MailboxState},
     },
     domain::{
         id::{MailboxId, RunId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         outcome::{
-            Effects, Fate, Measure, Outcome,
+            Effects, Outcome, OutcomeKind, Penalty,
             table::{self, Row as TableRow},
         },
         ramp::Ramp,
-        time::{Schedule, Todays, Weekdays, Window},
+        time::{LocalDates, Schedule, Weekdays, Window},
     },
     local::sink::certificate::{Identity, self_signed},
-    ports::{Flight, Gate, Ledger, LoggedMail, Mailboxes, Mailer, Outgoing, Reservation, ReserveBatch, Settlement},
+    ports::{
+        Flight, Ledger, LoggedMail, Mailer, PlanningStore, Reservation, ReserveBatch, SendPermit, Settlement,
+        Submission,
+    },
 };
 use warmup_support::{
     conformance::ledger::{DAY, SHARD, ask, noon},
@@ -52,7 +55,7 @@ use crate::world::{PASSWORD, USERNAME, ca_file, config, mailer};
 pub struct Row {
     at: &'static [Moment],
     says: &'static str,
-    fate: Fate,
+    fate: OutcomeKind,
     reason: &'static str,
     whom: Effects,
 }
@@ -60,7 +63,7 @@ pub struct Row {
 impl Row {
     /// What follows for the partner beyond the pair: a refusal that passes within the hour concerns the pair only
     /// (`outcome/blame.rs`).
-    fn partner_itself(&self) -> Option<Measure> {
+    fn partner_itself(&self) -> Option<Penalty> {
         self.whom.partner.filter(|measure| measure.pause().is_none_or(|pause| pause >= Duration::from_hours(1)))
     }
 }
@@ -71,7 +74,7 @@ macro_rules! rows {
         pub const ROWS: &[$crate::table::Row] = &[$($crate::table::Row {
             at: &[$(warmup_support::smtp::Moment::$moment),+],
             says: $says,
-            fate: warmup::domain::outcome::Fate::$fate,
+            fate: warmup::domain::outcome::OutcomeKind::$fate,
             reason: $reason,
             whom: $whom,
         }),+];
@@ -89,40 +92,40 @@ macro_rules! rows {
 use rows;
 
 const NOBODY: Effects = Effects { sender: None, partner: None, host: None, domain: None };
-const DISABLED: Measure = Measure::Disable;
-const COUNTED: Measure = Measure::Strike;
+const DISABLED: Penalty = Penalty::Disable;
+const COUNTED: Penalty = Penalty::Strike;
 /// The host's, once several senders meet it.
-const STALLED: Measure = Measure::Stall;
+const STALLED: Penalty = Penalty::Stall;
 /// An hour, and half the plan.
-const EASED: Measure = Measure::Ease(Duration::from_secs(3600));
+const EASED: Penalty = Penalty::PauseAndHalve(Duration::from_secs(3600));
 
-const fn minutes(minutes: u64) -> Measure {
-    Measure::Pause(Duration::from_secs(60 * minutes))
+const fn minutes(minutes: u64) -> Penalty {
+    Penalty::Pause(Duration::from_secs(60 * minutes))
 }
 
-const fn hours(hours: u64) -> Measure {
+const fn hours(hours: u64) -> Penalty {
     minutes(60 * hours)
 }
 
-const fn sender(measure: Measure) -> Effects {
+const fn sender(measure: Penalty) -> Effects {
     Effects { sender: Some(measure), ..NOBODY }
 }
 
-const fn partner(measure: Measure) -> Effects {
+const fn partner(measure: Penalty) -> Effects {
     Effects { partner: Some(measure), ..NOBODY }
 }
 
-const fn host(measure: Measure) -> Effects {
+const fn host(measure: Penalty) -> Effects {
     Effects { host: Some(measure), ..NOBODY }
 }
 
-const fn domain(measure: Measure) -> Effects {
+const fn domain(measure: Penalty) -> Effects {
     Effects { domain: Some(measure), ..NOBODY }
 }
 
 /// Mailbox 1 writes to mailbox 2 through a host that says this at that moment.
 struct Record {
-    world: MemoryWorld,
+    world: MemoryDatabase,
     host: FaultyHost,
     identity: Identity,
 }
@@ -133,7 +136,7 @@ impl Record {
         let script = if moment == Moment::Starttls { Script::starttls(identity.clone()) } else { Script::usual() };
         let host = FaultyHost::start(script.at(moment, [Act::say(&format!("{says}\r\n"))])).await;
         let security = if moment == Moment::Starttls { Security::Starttls } else { Security::None };
-        let world = MemoryWorld::new(Arc::new(HandClock::default()), 1, 1.0);
+        let world = MemoryDatabase::new(Arc::new(HandClock::default()), 1, 1.0);
         for id in [1, 2, 3] {
             world.enrol(mailbox(id, Endpoint { host: "127.0.0.1".into(), port: host.port(), security }));
         }
@@ -145,8 +148,8 @@ impl Record {
         let flight = self.reserve().await;
         let (_folder, ca) = ca_file(&self.identity.pem);
         let mailer = mailer(warmup::adapters::smtp::SmtpConfig { tls_ca_file: Some(ca), ..config() });
-        let mail = Outgoing { flight: flight.clone(), text: "See you at noon.\n".into(), date: noon(), thread: None };
-        let delivery = mailer.send(&mail, &Gate::always()).await;
+        let mail = Submission { flight: flight.clone(), text: "See you at noon.\n".into(), date: noon(), thread: None };
+        let delivery = mailer.send(&mail, &SendPermit::always()).await;
         let outcome = delivery.outcome.clone();
         let result = Settlement {
             reply: None,
@@ -168,7 +171,7 @@ impl Record {
     }
 
     async fn reserve(&self) -> Flight {
-        self.world.turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+        self.world.roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
         let epoch = self.world.epochs(&[SHARD]).await.unwrap()[0];
         let batch = ReserveBatch {
             worker: WorkerId("table".into()),
@@ -185,10 +188,10 @@ impl Record {
 
     /// How a mailbox stands, in words, as a sender and as a partner.
     fn standing(&self, mailbox: i64) -> (&'static str, &'static str) {
-        let words = |standing: &Standing| match standing {
-            Standing::Active => "active",
-            Standing::Paused { .. } => "paused",
-            Standing::Stopped { .. } => "stopped",
+        let words = |standing: &MailboxState| match standing {
+            MailboxState::Active => "active",
+            MailboxState::Paused { .. } => "paused",
+            MailboxState::Stopped { .. } => "stopped",
         };
         let mailbox = self.world.mailbox(MailboxId(mailbox)).unwrap();
         (words(&mailbox.sending), words(&mailbox.receiving))
@@ -211,17 +214,17 @@ fn mailbox(id: i64, endpoint: Endpoint) -> MemoryMailbox {
         reply_rate: 0,
         grown: 9,
         enabled: true,
-        sending: Standing::Active,
-        receiving: Standing::Active,
+        sending: MailboxState::Active,
+        receiving: MailboxState::Active,
     }
 }
 
 /// How somebody stands after a measure.
-fn after(measure: Option<Measure>) -> &'static str {
+fn after(measure: Option<Penalty>) -> &'static str {
     match measure {
-        None | Some(Measure::Strike | Measure::Stall) => "active",
-        Some(Measure::Pause(_) | Measure::Ease(_)) => "paused",
-        Some(Measure::Disable) => "stopped",
+        None | Some(Penalty::Strike | Penalty::Stall) => "active",
+        Some(Penalty::Pause(_) | Penalty::PauseAndHalve(_)) => "paused",
+        Some(Penalty::Disable) => "stopped",
     }
 }
 
@@ -238,7 +241,7 @@ async fn check(row: &Row) {
         assert_eq!(record.standing(1), (after(row.whom.sender), "active"), "the sender: {about}");
         assert_eq!(record.standing(2), ("active", after(row.partner_itself())), "the partner: {about}");
         assert_eq!(record.standing(3), ("active", "active"), "somebody else: {about}");
-        let kept = matches!(row.fate, Fate::Sent | Fate::Uncertain);
+        let kept = matches!(row.fate, OutcomeKind::Sent | OutcomeKind::Uncertain);
         assert_eq!(record.world.day(MailboxId(1), DAY).unwrap().reserved, u16::from(kept), "the place: {about}");
         assert_eq!(record.world.audit(), [""; 0]);
         assert_told(&record.world.events(), row, &about);
@@ -259,8 +262,8 @@ fn assert_told(events: &[EventRow], row: &Row, about: &str) {
     let mut changed: Vec<&str> = Vec::new();
     for (side, measure) in sides {
         match measure {
-            None | Some(Measure::Strike | Measure::Stall) => {}
-            Some(Measure::Ease(_)) => changed.extend([side, side]),
+            None | Some(Penalty::Strike | Penalty::Stall) => {}
+            Some(Penalty::PauseAndHalve(_)) => changed.extend([side, side]),
             Some(_) => changed.push(side),
         }
     }

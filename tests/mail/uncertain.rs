@@ -4,9 +4,9 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     domain::{
         mailbox::Security,
-        outcome::{Effects, Fate, Measure, Stage},
+        outcome::{Effects, OutcomeKind, Penalty, Stage},
     },
-    ports::Gate,
+    ports::SendPermit,
 };
 use warmup_support::smtp::{Act, Moment, Script};
 
@@ -18,9 +18,9 @@ fn at_dot(acts: impl IntoIterator<Item = Act>) -> Script {
 
 fn assert_uncertain(seen: &Seen) {
     let outcome = &seen.outcome;
-    assert_eq!((outcome.fate, outcome.stage, outcome.reason), (Fate::Uncertain, Stage::Dot, "uncertain"));
+    assert_eq!((outcome.fate, outcome.stage, outcome.reason), (OutcomeKind::Uncertain, Stage::Dot, "uncertain"));
     assert_eq!(Effects { host: None, ..outcome.effects }, Effects::default());
-    assert!(matches!(outcome.effects.host, None | Some(Measure::Stall)), "at most counted");
+    assert!(matches!(outcome.effects.host, None | Some(Penalty::Stall)), "at most counted");
 }
 
 #[tokio::test]
@@ -87,6 +87,6 @@ async fn a_worker_that_stops_waiting_for_the_last_reply_leaves_it_uncertain() {
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let script = at_dot([Act::run(move || stop.cancel()), Act::Hang]);
-    let gate = Gate { open: std::sync::Arc::new(|| true), cancel };
+    let gate = SendPermit { open: std::sync::Arc::new(|| true), cancel };
     assert_uncertain(&send_with(config(), script, gate, Security::None).await);
 }

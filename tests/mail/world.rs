@@ -13,10 +13,10 @@ use warmup::{
         lease::MachineTime,
         mailbox::{Endpoint, Security},
         outcome::Outcome,
-        reply::Answering,
+        reply::ReplyPolicy,
         time::Weekdays,
     },
-    ports::{Clock, Flight, Gate, Mailer, Outgoing, Party, PasswordOpener, PortError},
+    ports::{Clock, Flight, Mailer, Participant, PasswordOpener, PortError, SendPermit, Submission},
 };
 use warmup_support::smtp::{FaultyHost, Script};
 
@@ -54,7 +54,7 @@ impl Clock for MachineClock {
 
     async fn sleep_until(&self, _at: DateTime<Utc>) {}
 
-    async fn pause(&self, time: Duration) {
+    async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 }
@@ -85,9 +85,12 @@ fn date() -> DateTime<Utc> {
     "2026-11-24T09:30:00Z".parse().unwrap()
 }
 
-pub fn mail(port: u16, security: Security) -> Outgoing {
-    let party =
-        |id, email: &str, name: &str| Party { mailbox: MailboxId(id), email: email.into(), display_name: name.into() };
+pub fn mail(port: u16, security: Security) -> Submission {
+    let party = |id, email: &str, name: &str| Participant {
+        mailbox: MailboxId(id),
+        email: email.into(),
+        display_name: name.into(),
+    };
     let flight = Flight {
         id: FlightId(1),
         batch: BatchId(1),
@@ -100,12 +103,12 @@ pub fn mail(port: u16, security: Security) -> Outgoing {
         message_id: format!("{}@one.test", Uuid::now_v7()),
         subject: "Lunch".into(),
         answers: None,
-        answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
+        answering: ReplyPolicy { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
         endpoint: Endpoint { host: "127.0.0.1".into(), port, security },
         username: USERNAME.into(),
         sealed_password: PASSWORD.into(),
     };
-    Outgoing { flight, text: "See you at noon.\n.\nAnna\n".into(), date: date(), thread: None }
+    Submission { flight, text: "See you at noon.\n.\nAnna\n".into(), date: date(), thread: None }
 }
 
 /// What a test sees of one mail to a host that follows `script`.
@@ -115,14 +118,14 @@ pub struct Seen {
 }
 
 pub async fn send_to(script: Script) -> Seen {
-    send_with(config(), script, Gate::always(), Security::None).await
+    send_with(config(), script, SendPermit::always(), Security::None).await
 }
 
 pub async fn send_impatiently_to(script: Script) -> Seen {
-    send_with(impatient(), script, Gate::always(), Security::None).await
+    send_with(impatient(), script, SendPermit::always(), Security::None).await
 }
 
-pub async fn send_with(config: SmtpConfig, script: Script, gate: Gate, security: Security) -> Seen {
+pub async fn send_with(config: SmtpConfig, script: Script, gate: SendPermit, security: Security) -> Seen {
     let host = FaultyHost::start(script).await;
     let delivery = mailer(config).send(&mail(host.port(), security), &gate).await;
     Seen { outcome: delivery.outcome, host }
@@ -131,7 +134,7 @@ pub async fn send_with(config: SmtpConfig, script: Script, gate: Gate, security:
 /// Sends a mail to a host that follows `script`, and another by the same mailer, which may have learned from the first.
 pub async fn send_twice_to(script: Script) -> ([Outcome; 2], FaultyHost) {
     let host = FaultyHost::start(script).await;
-    let (mailer, gate) = (mailer(config()), Gate::always());
+    let (mailer, gate) = (mailer(config()), SendPermit::always());
     let first = mailer.send(&mail(host.port(), Security::None), &gate).await.outcome;
     let second = mailer.send(&mail(host.port(), Security::None), &gate).await.outcome;
     ([first, second], host)

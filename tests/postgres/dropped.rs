@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use warmup::{
     adapters::postgres::{PostgresDuties, transaction},
-    domain::duties::Kept,
-    ports::Duties,
+    domain::duties::PruneTarget,
+    ports::MaintenanceStore,
 };
 use warmup_support::{
     proxy::{Hold, PostgresProxy},
@@ -43,7 +43,7 @@ async fn what_follows_a_transaction_whose_caller_was_dropped_is_committed() {
 async fn what_follows_a_deletion_that_was_dropped_is_committed() {
     let retire = async |pool: PgPool| {
         let before = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
-        drop(PostgresDuties::new(pool).retire(Kept::Events, before).await);
+        drop(PostgresDuties::new(pool).prune(PruneTarget::Events, before).await);
     };
     assert_eq!(rows_after_a_drop(retire).await, 1);
 }

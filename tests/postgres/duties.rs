@@ -10,8 +10,8 @@ use sqlx::{
 };
 use warmup::{
     adapters::postgres::{PostgresDuties, PostgresLedger},
-    domain::{duties::Kept, outcome::Fate},
-    ports::{Duties, Ledger, PortError, Reservation},
+    domain::{duties::PruneTarget, outcome::OutcomeKind},
+    ports::{Ledger, MaintenanceStore, PortError, Reservation},
 };
 use warmup_support::{
     conformance::{
@@ -39,58 +39,60 @@ async fn world() -> Record {
 }
 
 /// Writes a row of $1, a date, at noon where an instant is asked for.
-fn written(kept: Kept) -> &'static str {
+fn written(kept: PruneTarget) -> &'static str {
     match kept {
-        Kept::Logs => {
+        PruneTarget::Logs => {
             "INSERT INTO logs (id, at, day, mailbox_id, partner_id, sender, recipient, subject, message_id, status, worker_id)
              VALUES (1, now(), $1, 1, 2, '', '', '', '', 'SENT', '')"
         }
-        Kept::MailboxDays => "INSERT INTO mailbox_days (mailbox_id, day, quota, closed) VALUES (1, $1, 1, true)",
-        Kept::Events => "INSERT INTO events (at, kind, reason) VALUES ($1::timestamp AT TIME ZONE 'UTC' + interval '12 h', '', '')",
-        Kept::Replies => {
+        PruneTarget::MailboxDays => "INSERT INTO mailbox_days (mailbox_id, day, quota, closed) VALUES (1, $1, 1, true)",
+        PruneTarget::Events => "INSERT INTO events (at, kind, reason) VALUES ($1::timestamp AT TIME ZONE 'UTC' + interval '12 h', '', '')",
+        PruneTarget::Replies => {
             "INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject, state, reason)
              SELECT count(*) + 1, 1, 2, $1::timestamp AT TIME ZONE 'UTC' + interval '12 h',
                     $1::timestamp AT TIME ZONE 'UTC' + interval '13 h', '', '', 'lapsed', 'late'
              FROM scheduled_replies"
         }
-        Kept::Batches => "INSERT INTO batches (worker_id, started_at) VALUES ('', $1::timestamp AT TIME ZONE 'UTC' + interval '12 h')",
-        Kept::Rosters => {
+        PruneTarget::Batches => "INSERT INTO batches (worker_id, started_at) VALUES ('', $1::timestamp AT TIME ZONE 'UTC' + interval '12 h')",
+        PruneTarget::Rosters => {
             "WITH head AS (INSERT INTO rosters (day, made_at) VALUES ($1, now()))
              INSERT INTO roster (day, position, mailbox_id, user_id, domain, quota) SELECT $1, n, n, 1, '', 1 FROM generate_series(0, 2) n"
         }
-        Kept::UserDays => "INSERT INTO user_days (user_id, day, reserved) VALUES (1, $1, 1)",
-        Kept::Pairs => "INSERT INTO pairs (day, mailbox_id, partner_id, round) VALUES ($1, 1, 2, 0)",
-        Kept::Pauses => {
+        PruneTarget::UserDays => "INSERT INTO user_days (user_id, day, reserved) VALUES (1, $1, 1)",
+        PruneTarget::Pairs => "INSERT INTO pairs (day, mailbox_id, partner_id, round) VALUES ($1, 1, 2, 0)",
+        PruneTarget::Pauses => {
             "INSERT INTO pauses (scope, key, reason, since, until)
              VALUES ('host', $1::text, '', '-infinity', $1::timestamp AT TIME ZONE 'UTC' + interval '12 h')"
         }
-        Kept::Cleanups => unreachable!("a case writes them by the port"),
+        PruneTarget::Cleanups => unreachable!("a case writes them by the port"),
     }
 }
 
-fn dates(kept: Kept) -> &'static str {
+fn dates(kept: PruneTarget) -> &'static str {
     match kept {
-        Kept::Logs => "SELECT day FROM logs ORDER BY 1",
-        Kept::MailboxDays => "SELECT day FROM mailbox_days ORDER BY 1",
-        Kept::Events => "SELECT (at AT TIME ZONE 'UTC')::date FROM events ORDER BY 1",
-        Kept::Replies => "SELECT (due_at AT TIME ZONE 'UTC')::date FROM scheduled_replies ORDER BY 1",
-        Kept::Batches => "SELECT (started_at AT TIME ZONE 'UTC')::date FROM batches ORDER BY 1",
-        Kept::Rosters => "SELECT day FROM rosters JOIN roster USING (day) GROUP BY day HAVING count(*) = 3 ORDER BY 1",
-        Kept::UserDays => "SELECT day FROM user_days ORDER BY 1",
-        Kept::Pairs => "SELECT day FROM pairs ORDER BY 1",
-        Kept::Pauses => "SELECT (until AT TIME ZONE 'UTC')::date FROM pauses ORDER BY 1",
-        Kept::Cleanups => "SELECT day FROM cleanups ORDER BY 1",
+        PruneTarget::Logs => "SELECT day FROM logs ORDER BY 1",
+        PruneTarget::MailboxDays => "SELECT day FROM mailbox_days ORDER BY 1",
+        PruneTarget::Events => "SELECT (at AT TIME ZONE 'UTC')::date FROM events ORDER BY 1",
+        PruneTarget::Replies => "SELECT (due_at AT TIME ZONE 'UTC')::date FROM scheduled_replies ORDER BY 1",
+        PruneTarget::Batches => "SELECT (started_at AT TIME ZONE 'UTC')::date FROM batches ORDER BY 1",
+        PruneTarget::Rosters => {
+            "SELECT day FROM rosters JOIN roster USING (day) GROUP BY day HAVING count(*) = 3 ORDER BY 1"
+        }
+        PruneTarget::UserDays => "SELECT day FROM user_days ORDER BY 1",
+        PruneTarget::Pairs => "SELECT day FROM pairs ORDER BY 1",
+        PruneTarget::Pauses => "SELECT (until AT TIME ZONE 'UTC')::date FROM pauses ORDER BY 1",
+        PruneTarget::Cleanups => "SELECT day FROM cleanups ORDER BY 1",
     }
 }
 
 #[async_trait]
 impl DutiesWorld for Record {
-    fn duties(&self) -> Arc<dyn Duties> {
+    fn duties(&self) -> Arc<dyn MaintenanceStore> {
         self.duties.clone()
     }
 
-    async fn write(&self, kept: Kept, day: NaiveDate) {
-        if kept == Kept::Logs {
+    async fn write(&self, kept: PruneTarget, day: NaiveDate) {
+        if kept == PruneTarget::Logs {
             partitions(self.database.pool(), day, day).await;
         }
         sqlx::query(written(kept)).bind(day).execute(self.database.pool()).await.unwrap();
@@ -102,7 +104,7 @@ impl DutiesWorld for Record {
     }
 
     async fn write_flying_day(&self, day: NaiveDate) {
-        self.write(Kept::MailboxDays, day).await;
+        self.write(PruneTarget::MailboxDays, day).await;
         const FLIGHT: &str = "
             INSERT INTO in_flight (mailbox_id, partner_id, user_id, day, round, shard, epoch, worker_id, run, batch_id,
                                    message_id, subject, sender, recipient, limited)
@@ -110,7 +112,7 @@ impl DutiesWorld for Record {
         sqlx::query(FLIGHT).bind(day).execute(self.database.pool()).await.unwrap();
     }
 
-    async fn left(&self, kept: Kept) -> Vec<NaiveDate> {
+    async fn left(&self, kept: PruneTarget) -> Vec<NaiveDate> {
         sqlx::query_scalar(dates(kept)).fetch_all(self.database.pool()).await.unwrap()
     }
 
@@ -164,7 +166,7 @@ fn day(text: &str) -> NaiveDate {
 async fn retire_logs(duties: &PostgresDuties, before: NaiveDate) -> Result<u64, PortError> {
     let mut gone = 0;
     loop {
-        let retired = duties.retire(Kept::Logs, before).await?;
+        let retired = duties.prune(PruneTarget::Logs, before).await?;
         gone += retired.gone;
         if !retired.more {
             return Ok(gone);
@@ -213,7 +215,7 @@ async fn with_a_readers_transaction_open_no_settle_fails_or_waits() {
         let now = noon() + chrono::TimeDelta::hours(attempts);
         if let Reservation::Reserved(flight) = ledger.reserve(&life.batch_at(now, vec![asked])).await.unwrap().remove(0)
         {
-            assert_eq!(ledger.settle(&life.worker, &[end(&flight, Fate::Sent)]).await.unwrap(), 1);
+            assert_eq!(ledger.settle(&life.worker, &[end(&flight, OutcomeKind::Sent)]).await.unwrap(), 1);
             settled += 1;
         }
     }
@@ -321,10 +323,10 @@ async fn more_than_a_step_goes_in_several() {
     )
     .await;
     let duties = PostgresDuties::new(database.pool().clone());
-    for (kept, steps) in [(Kept::Pairs, vec![10_000, 10_000, 5_000]), (Kept::Rosters, vec![10_000, 1])] {
+    for (kept, steps) in [(PruneTarget::Pairs, vec![10_000, 10_000, 5_000]), (PruneTarget::Rosters, vec![10_000, 1])] {
         let mut gone = Vec::new();
         loop {
-            let retired = duties.retire(kept, DAY).await.unwrap();
+            let retired = duties.prune(kept, DAY).await.unwrap();
             gone.push(retired.gone);
             if !retired.more {
                 break;

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use sqlx::types::chrono::{DateTime, Utc};
-use warmup::domain::outcome::{Effects, Fate, Measure, Stage};
+use warmup::domain::outcome::{Effects, OutcomeKind, Penalty, Stage};
 use warmup_support::conformance::ledger::{Life, ask, end, enrol};
 
 use crate::ledger::{PostgresWorld, racing_world};
 
-const HOUR: Measure = Measure::Pause(Duration::from_secs(3600));
+const HOUR: Penalty = Penalty::Pause(Duration::from_secs(3600));
 const WORDS: &str = "last result: auth: 554 what the server said";
 const ONE_PM: &str = "2026-11-24 13:00:00+00";
 
@@ -58,7 +58,7 @@ impl Left {
         enrol(&world, 4, 5).await;
         sqlx::query("UPDATE mailboxes SET domain = 'd1.test' WHERE id = 3").execute(world.pool()).await.unwrap();
         let life = Life::begin(&world).await;
-        let mut settlement = end(&life.fly(ask(1, 0, &[2])).await, Fate::Refused);
+        let mut settlement = end(&life.fly(ask(1, 0, &[2])).await, OutcomeKind::Refused);
         (settlement.outcome.stage, settlement.outcome.reason) = (stage, reason);
         settlement.outcome.effects = effects;
         settlement.outcome.note = "what the server said".to_owned();
@@ -116,7 +116,7 @@ async fn a_paused_sender_has_a_reason_an_end_and_an_event() {
 
 #[tokio::test]
 async fn a_disabled_sender_has_a_reason_and_no_end() {
-    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { sender: Some(Penalty::Disable), ..Effects::default() };
     let left = Left::by(Stage::Auth, "auth-refused", effects).await;
     let (state, reason) = ("disabled".to_owned(), Some("auth-refused".to_owned()));
     left.assert_only(1, Row { state, reason, ..Row::usual() });
@@ -135,7 +135,7 @@ async fn a_paused_partner_has_a_reason_an_end_and_an_event() {
 
 #[tokio::test]
 async fn an_excluded_partner_has_a_reason_and_goes_on_sending() {
-    let effects = Effects { partner: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { partner: Some(Penalty::Disable), ..Effects::default() };
     let left = Left::by(Stage::Rcpt, "partner-unknown", effects).await;
     let receive_reason = Some("partner-unknown".to_owned());
     left.assert_only(2, Row { receives: false, receive_reason, ..Row::usual() });
@@ -161,11 +161,11 @@ async fn a_paused_domain_is_one_row_and_no_mailbox_changes() {
 
 #[tokio::test]
 async fn a_hosts_failure_and_a_senders_strike_are_counted_and_change_nothing() {
-    let failure = Effects { host: Some(Measure::Strike), ..Effects::default() };
+    let failure = Effects { host: Some(Penalty::Strike), ..Effects::default() };
     let left = Left::by(Stage::Connect, "host-unreachable", failure).await;
     left.assert_only(1, Row::usual());
     left.assert_told(&[]);
-    let strike = Effects { sender: Some(Measure::Strike), ..Effects::default() };
+    let strike = Effects { sender: Some(Penalty::Strike), ..Effects::default() };
     let left = Left::by(Stage::Dot, "policy-refused", strike).await;
     left.assert_only(1, Row { strikes: 1, ..Row::usual() });
     assert_eq!(left.pauses, []);

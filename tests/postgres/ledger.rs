@@ -17,7 +17,7 @@ use warmup::{
         id::{MailboxId, RunId, WorkerId},
         ramp::Ramp,
     },
-    ports::{Ledger, Mailboxes, ReserveBatch},
+    ports::{Ledger, PlanningStore, ReserveBatch},
 };
 use warmup_support::{
     conformance::ledger::{DayCounts, LedgerWorld, LogLine, ReplyLine, Standing, noon},
@@ -95,7 +95,7 @@ impl LedgerWorld for PostgresWorld {
         self.ledger.clone()
     }
 
-    fn mailboxes(&self) -> Arc<dyn Mailboxes> {
+    fn mailboxes(&self) -> Arc<dyn PlanningStore> {
         Arc::new(PostgresMailboxes::new(self.pool().clone()))
     }
 
@@ -371,7 +371,7 @@ async fn a_lock_that_is_held_too_long_is_unavailable_or_slow_and_nothing_happene
 /// As Postgres itself counts them: one statement, without BEGIN and COMMIT around it.
 #[tokio::test]
 async fn a_reserve_and_a_settle_are_one_statement_each() {
-    use warmup::domain::outcome::Fate;
+    use warmup::domain::outcome::OutcomeKind;
     use warmup_support::conformance::ledger::{Life, ask, end, enrol};
 
     let world = world().await;
@@ -388,7 +388,7 @@ async fn a_reserve_and_a_settle_are_one_statement_each() {
     let ends: Vec<_> = answers
         .iter()
         .filter_map(|answer| match answer {
-            warmup::ports::Reservation::Reserved(flight) => Some(end(flight, Fate::Sent)),
+            warmup::ports::Reservation::Reserved(flight) => Some(end(flight, OutcomeKind::Sent)),
             warmup::ports::Reservation::Refused(_) => None,
         })
         .collect();

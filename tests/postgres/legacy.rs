@@ -140,7 +140,7 @@ async fn mailboxes_come_with_owner_password_and_their_place_on_the_ramp() {
         .fetch_one(ours.pool())
         .await
         .unwrap();
-    let opened = Sealer::new(&KEY).look(MailboxId(id), &sealed).unwrap().password;
+    let opened = Sealer::new(&KEY).inspect(MailboxId(id), &sealed).unwrap().password;
     assert_eq!(opened.expose_secret(), "canary-nightjar a");
     assert!(!dump(ours.pool()).await.concat().contains(CANARY));
 }

@@ -13,11 +13,11 @@ use warmup::{
     adapters::postgres::{PostgresLedger, PostgresMailboxes},
     domain::{
         id::{FlightId, RunId, ShardId, WorkerId},
-        outcome::{Effects, Fate, Measure, Stage},
+        outcome::{Effects, OutcomeKind, Penalty, Stage},
         plan::Candidate,
-        time::Todays,
+        time::LocalDates,
     },
-    ports::{Ask, Flight, Ledger, Mailboxes, Reservation, ReserveBatch, Settlement, Sweep},
+    ports::{Flight, Ledger, PlanningStore, Reservation, ReserveBatch, ReserveRequest, Settlement, SweepRequest},
 };
 use warmup_support::conformance::ledger::{LedgerWorld, Life, ask, end, enrol, noon};
 
@@ -49,7 +49,7 @@ impl Racer {
         for round in 0..ROUNDS {
             // The day turns under the racers every other round.
             let now = noon() + Days::new(round as u64 / 2) + TimeDelta::minutes(round as i64);
-            self.mailboxes.turn_days(&SHARDS, &Todays::at(now), now).await.expect(NO_ERROR);
+            self.mailboxes.roll_over_days(&SHARDS, &LocalDates::at(now), now).await.expect(NO_ERROR);
             let flights = self.reserve(round, now).await;
             let ends: Vec<Settlement> =
                 flights.iter().enumerate().map(|(n, f)| ending(f, n + self.number, now)).collect();
@@ -73,8 +73,8 @@ impl Racer {
                 .map(|(s, (new, (_, old)))| (s, new.unwrap_or(old)))
                 .collect();
         }
-        let candidates = self.mailboxes.candidates(&SHARDS, &Todays::at(now), now).await.expect(NO_ERROR);
-        let mut asks: Vec<Ask> = candidates.iter().map(asked).collect();
+        let candidates = self.mailboxes.candidates(&SHARDS, &LocalDates::at(now), now).await.expect(NO_ERROR);
+        let mut asks: Vec<ReserveRequest> = candidates.iter().map(asked).collect();
         let turn = asks.len() * self.number / RACERS;
         asks.rotate_left(turn);
         if !self.number.is_multiple_of(2) {
@@ -91,7 +91,7 @@ impl Racer {
 
     /// Takes what the others have not settled yet, and what is left of its own.
     async fn sweep(&self, now: DateTime<Utc>) {
-        let sweep = Sweep {
+        let sweep = SweepRequest {
             worker: self.worker.clone(),
             run: self.run,
             shards: SHARDS.to_vec(),
@@ -105,39 +105,39 @@ impl Racer {
     }
 }
 
-fn asked(candidate: &Candidate) -> Ask {
+fn asked(candidate: &Candidate) -> ReserveRequest {
     let id = candidate.id.0;
     let partners: Vec<i64> = (1..MAILBOXES).map(|n| (id + n - 1) % MAILBOXES + 1).collect();
-    Ask { shard: candidate.shard, day: candidate.day, ..ask(id, candidate.attempts, &partners[..20]) }
+    ReserveRequest { shard: candidate.shard, day: candidate.day, ..ask(id, candidate.attempts, &partners[..20]) }
 }
 
 /// Every way to end, and measures against everybody whom an answer can concern.
 fn ending(flight: &Flight, n: usize, now: DateTime<Utc>) -> Settlement {
     let fates = [
-        Fate::Sent,
-        Fate::Refused,
-        Fate::Uncertain,
-        Fate::Sent,
-        Fate::Unstarted,
-        Fate::Refused,
-        Fate::Refused,
-        Fate::Refused,
-        Fate::Refused,
-        Fate::Sent,
-        Fate::Refused,
+        OutcomeKind::Sent,
+        OutcomeKind::Refused,
+        OutcomeKind::Uncertain,
+        OutcomeKind::Sent,
+        OutcomeKind::Unstarted,
+        OutcomeKind::Refused,
+        OutcomeKind::Refused,
+        OutcomeKind::Refused,
+        OutcomeKind::Refused,
+        OutcomeKind::Sent,
+        OutcomeKind::Refused,
     ];
-    let moment = Some(Measure::Pause(Duration::from_secs(30)));
+    let moment = Some(Penalty::Pause(Duration::from_secs(30)));
     let mut settlement = end(flight, fates[n % fates.len()]);
     settlement.outcome.effects = match n % fates.len() {
         1 => Effects { partner: moment, ..Effects::default() },
         5 => Effects { sender: moment, domain: moment, ..Effects::default() },
         6 => Effects { host: moment, partner: moment, ..Effects::default() },
-        7 => Effects { host: Some(Measure::Strike), ..Effects::default() },
-        8 => Effects { sender: Some(Measure::Strike), ..Effects::default() },
-        10 => Effects { sender: Some(Measure::Disable), ..Effects::default() },
+        7 => Effects { host: Some(Penalty::Strike), ..Effects::default() },
+        8 => Effects { sender: Some(Penalty::Strike), ..Effects::default() },
+        10 => Effects { sender: Some(Penalty::Disable), ..Effects::default() },
         _ => Effects::default(),
     };
-    if settlement.outcome.effects.sender == Some(Measure::Disable) {
+    if settlement.outcome.effects.sender == Some(Penalty::Disable) {
         settlement.outcome.stage = Stage::Auth;
     }
     (settlement.at, settlement.next_at) = (now, now);
@@ -180,13 +180,13 @@ async fn a_settle_and_a_turning_day_lock_mailboxes_in_one_order() {
     enrol(&world, 6, 2).await;
     sqlx::query("UPDATE mailboxes SET shard = 1 WHERE id > 3").execute(world.pool()).await.unwrap();
     let life = Life::begin(&world).await;
-    world.mailboxes().turn_days(&[ShardId(1)], &Todays::at(noon()), noon()).await.unwrap();
+    world.mailboxes().roll_over_days(&[ShardId(1)], &LocalDates::at(noon()), noon()).await.unwrap();
     let good = "UPDATE mailbox_days SET sent = 2, reserved = 2 WHERE mailbox_id > 3";
     sqlx::query(good).execute(world.pool()).await.unwrap();
     let mut results = Vec::new();
     for mailbox in 1..=3 {
-        let mut result = end(&life.fly(ask(mailbox, 0, &[mailbox + 3])).await, Fate::Refused);
-        result.outcome.effects.partner = Some(Measure::Disable);
+        let mut result = end(&life.fly(ask(mailbox, 0, &[mailbox + 3])).await, OutcomeKind::Refused);
+        result.outcome.effects.partner = Some(Penalty::Disable);
         results.push(result);
     }
 
@@ -198,7 +198,7 @@ async fn a_settle_and_a_turning_day_lock_mailboxes_in_one_order() {
     waiting(world.pool(), 1).await;
     let (mailboxes, tomorrow) = (world.mailboxes(), noon() + Days::new(1));
     let turning = tokio::spawn(async move {
-        mailboxes.turn_days(&[ShardId(1)], &Todays::at(tomorrow), tomorrow).await.expect(NO_ERROR)
+        mailboxes.roll_over_days(&[ShardId(1)], &LocalDates::at(tomorrow), tomorrow).await.expect(NO_ERROR)
     });
     waiting(world.pool(), 2).await;
     held.rollback().await.unwrap();
@@ -213,8 +213,8 @@ async fn a_settle_has_its_mailboxes_before_it_takes_a_pause() {
     let world = racing_world().await;
     enrol(&world, 2, 2).await;
     let life = Life::begin(&world).await;
-    let mut result = end(&life.fly(ask(1, 0, &[2])).await, Fate::Refused);
-    let pause = Some(Measure::Pause(Duration::from_secs(600)));
+    let mut result = end(&life.fly(ask(1, 0, &[2])).await, OutcomeKind::Refused);
+    let pause = Some(Penalty::Pause(Duration::from_secs(600)));
     result.outcome.effects = Effects { sender: pause, host: pause, ..Effects::default() };
     let known = "INSERT INTO pauses (scope, key, reason, since, until)
                  SELECT 'host', 'mail.test', 'host-refused', '2026-11-24', '2026-11-24'";
@@ -240,8 +240,8 @@ async fn a_settle_has_its_mailboxes_before_it_takes_the_users_day() {
     enrol(&world, 2, 2).await;
     world.limit(1, DAILY_LIMIT).await;
     let life = Life::begin(&world).await;
-    let mut result = end(&life.fly(ask(1, 0, &[2])).await, Fate::Refused);
-    let pause = Some(Measure::Pause(Duration::from_secs(600)));
+    let mut result = end(&life.fly(ask(1, 0, &[2])).await, OutcomeKind::Refused);
+    let pause = Some(Penalty::Pause(Duration::from_secs(600)));
     result.outcome.effects = Effects { sender: pause, ..Effects::default() };
 
     let mut other = PgConnection::connect(world.database.url()).await.unwrap();

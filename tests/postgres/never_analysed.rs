@@ -12,10 +12,10 @@ use sqlx::{
 use warmup::{
     adapters::postgres::{
         PostgresMailboxes,
-        view::{self, Else},
+        view::{self, IfBusy},
     },
-    domain::{id::ShardId, time::Todays},
-    ports::Mailboxes,
+    domain::{id::ShardId, time::LocalDates},
+    ports::PlanningStore,
 };
 use warmup_support::{
     conformance::ledger::{DAY, noon},
@@ -96,11 +96,11 @@ impl Fleet {
         self.turns("the first day opens", today).await;
         self.plans(today).await;
         self.reads("census", READ, async |pool| {
-            view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()
+            view::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
         })
         .await;
         self.reads("next census", READ, async |pool| {
-            view::take(&pool, today, TimeDelta::minutes(10), Else::Wait).await.unwrap()
+            view::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
         })
         .await;
         self.reads("directory", READ, async |pool| drop(view::directory(&pool).await.unwrap())).await;
@@ -111,7 +111,7 @@ impl Fleet {
     async fn turns(&self, what: &str, now: DateTime<Utc>) {
         let turned = async |pool| {
             let mailboxes = PostgresMailboxes::new(pool);
-            mailboxes.turn_days(&shards(), &Todays::at(now), now).await.unwrap();
+            mailboxes.roll_over_days(&shards(), &LocalDates::at(now), now).await.unwrap();
         };
         self.reads(what, TURNED, turned).await;
         const OPEN: &str = "SELECT count(*) FROM mailbox_days WHERE NOT closed";
@@ -122,7 +122,8 @@ impl Fleet {
     async fn plans(&self, now: DateTime<Utc>) {
         let all = usize::try_from(self.mailboxes).unwrap();
         let candidates = async |pool| {
-            let candidates = PostgresMailboxes::new(pool).candidates(&shards(), &Todays::at(now), now).await.unwrap();
+            let candidates =
+                PostgresMailboxes::new(pool).candidates(&shards(), &LocalDates::at(now), now).await.unwrap();
             assert_eq!(candidates.len(), all);
         };
         self.reads("candidates", READ, candidates).await;
@@ -155,7 +156,7 @@ impl Fleet {
     /// What is read once and joined in memory once for each mailbox is not counted as rows that are read: the plan shows it. A
     /// worker of several holds other shards than those that Postgres knows of.
     async fn joins_in_one_pass(&self, now: DateTime<Utc>) {
-        let todays = Todays::at(now);
+        let todays = LocalDates::at(now);
         for shards in [0..256, 128..256] {
             let shards: Vec<i32> = shards.collect();
             let unturned = concat!("EXPLAIN ", include_str!("../../src/adapters/postgres/sql/unturned.sql"));

@@ -9,7 +9,7 @@ use warmup::{
     adapters::postgres::{PostgresLedger, pool},
     domain::{
         id::{RunId, ShardId},
-        outcome::Fate,
+        outcome::OutcomeKind,
     },
     local::servers::PrivatePostgres,
     ports::{Ledger, PortError},
@@ -51,7 +51,7 @@ async fn a_late_answer_finds_the_row_of_a_sweep_that_it_waited_for() {
     let (ledger, sweep) = (world.ledger(), life.sweep_of(RunId(Uuid::now_v7()), vec![]));
     let sweeping = tokio::spawn(async move { ledger.sweep(&sweep).await.unwrap() });
     waiting(world.pool(), 1).await;
-    let (ledger, worker, results) = (world.ledger(), life.worker.clone(), [end(&flight, Fate::Sent)]);
+    let (ledger, worker, results) = (world.ledger(), life.worker.clone(), [end(&flight, OutcomeKind::Sent)]);
     let settling = tokio::spawn(async move { ledger.settle(&worker, &results).await.unwrap() });
     waiting(world.pool(), 2).await;
     held.rollback().await.unwrap();

@@ -13,7 +13,7 @@ use warmup::{
     adapters::postgres::PostgresLedger,
     domain::{
         id::RunId,
-        outcome::{Effects, Fate, Measure},
+        outcome::{Effects, OutcomeKind, Penalty},
     },
     ports::{Ledger, Reservation, ReserveBatch, Settlement},
 };
@@ -71,7 +71,7 @@ async fn a_settle_locks_no_partition_but_its_days() {
         let mut sweep = life.sweep_of(RunId(Uuid::now_v7()), vec![]);
         sweep.older_than = Duration::ZERO;
         assert_eq!(ledger.sweep(&sweep).await.unwrap().uncertain, 1);
-        [end(&flight, Fate::Sent)]
+        [end(&flight, OutcomeKind::Sent)]
     };
     for _ in 0..7 {
         assert_eq!(ledger.settle(&life.worker, &fly().await).await.unwrap(), 1);
@@ -142,8 +142,8 @@ async fn send(ledger: &PostgresLedger, life: &Life<'_>, number: i64) {
 
 fn ended(answer: &Reservation, n: usize) -> Settlement {
     let Reservation::Reserved(flight) = answer else { panic!("{answer:?}") };
-    let moment = Some(Measure::Pause(Duration::from_secs(1)));
-    let mut settlement = end(flight, if n.is_multiple_of(4) { Fate::Refused } else { Fate::Sent });
+    let moment = Some(Penalty::Pause(Duration::from_secs(1)));
+    let mut settlement = end(flight, if n.is_multiple_of(4) { OutcomeKind::Refused } else { OutcomeKind::Sent });
     if n.is_multiple_of(8) {
         // Long over when the next batch is reserved.
         settlement.at = noon() - chrono::TimeDelta::hours(1);

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
-        memory::{MemoryBell, MemoryCaps, MemoryLeases},
+        memory::{MemoryCaps, MemoryLeases, MemoryNotifier},
         postgres::{PostgresDuties, PostgresMailboxes, PostgresOrders},
-        system::{Dice, SystemClock},
+        system::{SeededRng, SystemClock},
     },
     domain::{
         caps::CapLimits,
@@ -20,12 +20,12 @@ use warmup::{
         id::{FleetId, MailboxId, WorkerId},
         outcome::{
             Reply, Stage,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
     },
     observe::liveness::Liveness,
-    ports::{Clock, Delivery, Gate, Mailer, Outgoing},
-    worker::{Ports, Report, Worker, WorkerSettings},
+    ports::{Clock, Mailer, SendPermit, SendReport, Submission},
+    worker::{DrainReport, Ports, Worker, WorkerSettings},
 };
 use warmup_support::{
     conformance::ledger::{DAY, LedgerWorld, assert_true, enrol},
@@ -47,12 +47,12 @@ struct Host {
 
 #[async_trait]
 impl Mailer for Host {
-    async fn send(&self, mail: &Outgoing, _gate: &Gate) -> Delivery {
+    async fn send(&self, mail: &Submission, _gate: &SendPermit) -> SendReport {
         let mut words = self.words.lock().unwrap();
         let poison = words.take_if(|_| mail.flight.sender.mailbox == MailboxId(POISONED));
         let reply = Reply { code: 250, enhanced: Some([2, 0, 0]), text: poison.unwrap_or("accepted").to_owned() };
-        let outcome = judge(Stage::Dot, Evidence::Reply(reply));
-        Delivery { outcome, latency: Duration::from_millis(1), steps: Vec::new() }
+        let outcome = classify_outcome(Stage::Dot, DialogueEnd::Reply(reply));
+        SendReport { outcome, latency: Duration::from_millis(1), steps: Vec::new() }
     }
 }
 
@@ -61,7 +61,7 @@ struct Running {
     world: PostgresWorld,
     liveness: Arc<Liveness>,
     stop: CancellationToken,
-    worker: tokio::task::JoinHandle<Report>,
+    worker: tokio::task::JoinHandle<DrainReport>,
 }
 
 impl Running {
@@ -71,7 +71,7 @@ impl Running {
         let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
         let pool = world.pool().clone();
         let ports = Ports {
-            entropy: Arc::new(Dice::seeded(1)),
+            entropy: Arc::new(SeededRng::seeded(1)),
             mailboxes: Arc::new(PostgresMailboxes::new(pool.clone())),
             ledger: world.ledger(),
             duties: Arc::new(PostgresDuties::new(pool.clone())),
@@ -80,7 +80,7 @@ impl Running {
             members: leases,
             mailer: Arc::new(Host { words: Mutex::new(Some(words)) }),
             orders: Arc::new(PostgresOrders::new(pool)),
-            bell: Arc::new(MemoryBell::cast()),
+            bell: Arc::new(MemoryNotifier::cast()),
             clock,
         };
         let (liveness, stop) = (Arc::new(Liveness::default()), CancellationToken::new());
@@ -100,7 +100,7 @@ impl Running {
         eventually(PATIENCE, || async { self.count(query).await == rows }).await;
     }
 
-    async fn stop(self) -> (PostgresWorld, Report) {
+    async fn stop(self) -> (PostgresWorld, DrainReport) {
         self.stop.cancel();
         (self.world, self.worker.await.unwrap())
     }

@@ -4,8 +4,8 @@ use chrono::{Days, NaiveDate};
 use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use warmup::{
     adapters::postgres::PostgresDuties,
-    domain::duties::{Kept, Retention},
-    ports::Duties,
+    domain::duties::{PruneTarget, Retention},
+    ports::MaintenanceStore,
 };
 use warmup_support::{
     conformance::ledger::{DAY, noon},
@@ -32,13 +32,13 @@ async fn a_maintenance_job_reads_what_it_deletes_and_not_what_it_keeps() {
             sqlx::query("ANALYZE").execute(&mut asking).await.unwrap();
         }
         for (kept, rows) in [
-            (Kept::MailboxDays, 2_000),
-            (Kept::Events, 2_000),
-            (Kept::Replies, 4_000),
-            (Kept::Batches, 2_000),
-            (Kept::Rosters, 2_001),
-            (Kept::UserDays, 2_000),
-            (Kept::Pairs, 40_000),
+            (PruneTarget::MailboxDays, 2_000),
+            (PruneTarget::Events, 2_000),
+            (PruneTarget::Replies, 4_000),
+            (PruneTarget::Batches, 2_000),
+            (PruneTarget::Rosters, 2_001),
+            (PruneTarget::UserDays, 2_000),
+            (PruneTarget::Pairs, 40_000),
         ] {
             let before = Retention { log_days: 90, metrics_days: 30 }.keep_from(kept, day, noon() + Days::new(9));
             let (gone, read) = retire(&database, &mut asking, kept, before).await;
@@ -50,14 +50,19 @@ async fn a_maintenance_job_reads_what_it_deletes_and_not_what_it_keeps() {
 }
 
 /// Deletes all that is too old, and returns the numbers of rows that were deleted and read.
-async fn retire(database: &TestDatabase, asking: &mut PgConnection, kept: Kept, before: NaiveDate) -> (i64, i64) {
+async fn retire(
+    database: &TestDatabase,
+    asking: &mut PgConnection,
+    kept: PruneTarget,
+    before: NaiveDate,
+) -> (i64, i64) {
     const COUNT: &str = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables";
     let count: i64 = sqlx::query_scalar(COUNT).fetch_one(&mut *asking).await.unwrap();
     let pool = PgPoolOptions::new().connect_lazy(database.url()).unwrap();
     let duties = PostgresDuties::new(pool.clone());
     let mut gone = 0;
     loop {
-        let retired = duties.retire(kept, before).await.unwrap();
+        let retired = duties.prune(kept, before).await.unwrap();
         gone += retired.gone.cast_signed();
         if !retired.more {
             break;

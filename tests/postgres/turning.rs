@@ -3,7 +3,7 @@
 
 use chrono::Days;
 use sqlx::{Connection, PgConnection};
-use warmup::domain::time::Todays;
+use warmup::domain::time::LocalDates;
 use warmup_support::conformance::ledger::{DAY, LedgerWorld, Life, SHARD, enrol, noon};
 
 use crate::{
@@ -24,7 +24,9 @@ async fn two_that_turn_the_same_days_close_each_once() {
     sqlx::query("SELECT FROM mailbox_days WHERE mailbox_id = 1 FOR UPDATE").execute(&mut *held).await.unwrap();
     let turn = || {
         let (mailboxes, tomorrow) = (world.mailboxes(), noon() + Days::new(1));
-        tokio::spawn(async move { mailboxes.turn_days(&[SHARD], &Todays::at(tomorrow), tomorrow).await.unwrap() })
+        tokio::spawn(
+            async move { mailboxes.roll_over_days(&[SHARD], &LocalDates::at(tomorrow), tomorrow).await.unwrap() },
+        )
     };
     let turning = [turn(), turn()];
     waiting(world.pool(), 2).await;
@@ -46,7 +48,7 @@ async fn two_that_turn_the_same_days_close_each_once() {
 async fn what_was_cut_short_is_turned_by_the_next_tick() {
     let world = racing_world().await;
     fill(&world).await;
-    let turn = async || world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await;
+    let turn = async || world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await;
     const FAIL: &str = "
         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'cut short'; END $$;
         CREATE TRIGGER fail BEFORE INSERT ON mailbox_days FOR EACH ROW WHEN (NEW.mailbox_id = 3000)
@@ -68,7 +70,7 @@ async fn the_first_day_of_all_is_not_read_once_for_each_mailbox() {
     fill(&world).await;
     let mut asking = PgConnection::connect(world.database.url()).await.unwrap();
     sqlx::query("VACUUM ANALYZE").execute(&mut asking).await.unwrap();
-    world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
     assert_eq!(sqlx::query_scalar::<_, i64>(OPEN).fetch_one(&mut asking).await.unwrap(), MAILBOXES);
 
     end_all_but(&mut asking, world.pool()).await;
@@ -86,9 +88,9 @@ async fn days_that_just_turned_are_joined_to_their_mailboxes_in_one_pass() {
                         SELECT id, '2026-11-23', 30, true FROM mailboxes";
     sqlx::query(PAST).execute(world.pool()).await.unwrap();
     sqlx::query("VACUUM ANALYZE").execute(world.pool()).await.unwrap();
-    world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
 
-    let (todays, tomorrow) = (Todays::at(noon()), DAY + Days::new(1));
+    let (todays, tomorrow) = (LocalDates::at(noon()), DAY + Days::new(1));
     let unturned = concat!("EXPLAIN ", include_str!("../../src/adapters/postgres/sql/unturned.sql"));
     let unturned = sqlx::query_scalar(unturned).bind([SHARD.0]).bind(todays.zones).bind(todays.days);
     let unturned: Vec<String> = unturned.fetch_all(world.pool()).await.unwrap();

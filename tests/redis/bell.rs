@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use warmup::{
     adapters::{
-        memory::MemoryBell,
-        redis::{RedisBell, open},
+        memory::MemoryNotifier,
+        redis::{RedisNotifier, open},
         system::SystemClock,
     },
-    ports::{Bell, PortError, Ring},
+    ports::{Bell, Notification, PortError},
 };
 use warmup_support::{
     conformance::bell::{BellWorld, hears},
@@ -21,9 +21,9 @@ use warmup_support::{
 struct OnRedis(RedisServer);
 
 impl OnRedis {
-    fn at(&self, url: &str, prefix: &str) -> RedisBell {
+    fn at(&self, url: &str, prefix: &str) -> RedisNotifier {
         let pool = open(url, 2).unwrap();
-        RedisBell::new(pool, prefix, Arc::new(SystemClock::real()))
+        RedisNotifier::new(pool, prefix, Arc::new(SystemClock::real()))
     }
 }
 
@@ -38,7 +38,7 @@ async fn on_redis() -> OnRedis {
     OnRedis(RedisServer::start().await)
 }
 
-struct InMemory(MemoryBell);
+struct InMemory(MemoryNotifier);
 
 #[async_trait]
 impl BellWorld for InMemory {
@@ -48,7 +48,7 @@ impl BellWorld for InMemory {
 }
 
 async fn in_memory() -> InMemory {
-    InMemory(MemoryBell::cast())
+    InMemory(MemoryNotifier::cast())
 }
 
 mod over_pub_sub {
@@ -65,9 +65,9 @@ async fn after_a_restart_of_redis_the_bell_says_to_look() {
     let bell = world.bell();
     hears(&*bell).await;
     world.0.restart().await;
-    assert_eq!(hears(&*bell).await, Ring::Ordered);
-    bell.ring(Ring::Trigger).await.unwrap();
-    assert_eq!(hears(&*bell).await, Ring::Trigger);
+    assert_eq!(hears(&*bell).await, Notification::Ordered);
+    bell.ring(Notification::Trigger).await.unwrap();
+    assert_eq!(hears(&*bell).await, Notification::Trigger);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,9 +76,9 @@ async fn fleets_with_other_prefixes_hear_nothing_of_each_other() {
     let (ours, theirs) = (world.bell(), world.at(&world.0.url(), "another"));
     hears(&*ours).await;
     hears(&theirs).await;
-    theirs.ring(Ring::Trigger).await.unwrap();
-    ours.ring(Ring::Ordered).await.unwrap();
-    assert_eq!((hears(&theirs).await, hears(&*ours).await), (Ring::Trigger, Ring::Ordered));
+    theirs.ring(Notification::Trigger).await.unwrap();
+    ours.ring(Notification::Ordered).await.unwrap();
+    assert_eq!((hears(&theirs).await, hears(&*ours).await), (Notification::Trigger, Notification::Ordered));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +86,7 @@ async fn a_redis_that_is_away_hears_no_ring_and_holds_nobody_up() {
     let mut world = on_redis().await;
     let bell = world.bell();
     world.0.kill();
-    let error = bell.ring(Ring::Ordered).await.unwrap_err();
+    let error = bell.ring(Notification::Ordered).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
     tokio::time::timeout(Duration::from_millis(200), bell.next()).await.expect_err("nobody rings");
 }
@@ -104,9 +104,9 @@ async fn a_line_that_died_without_a_word_is_laid_anew() {
 
     let ringer = world.bell();
     let ring = async || {
-        ringer.ring(Ring::Trigger).await.unwrap();
+        ringer.ring(Notification::Trigger).await.unwrap();
         listening.is_finished()
     };
     eventually(Duration::from_secs(20), ring).await;
-    assert_eq!(listening.await.unwrap(), (Ring::Ordered, Ring::Trigger));
+    assert_eq!(listening.await.unwrap(), (Notification::Ordered, Notification::Trigger));
 }

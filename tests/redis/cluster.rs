@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 use warmup::{
     adapters::{
-        redis::{Address, Pool, RedisBell, RedisCaps, RedisLeases, RedisLookout, RedisMembers, acl_rule, check, open},
+        redis::{
+            Address, Pool, RedisCaps, RedisLeases, RedisMembers, RedisNotifier, RedisObserver, acl_rule, check, open,
+        },
         system::SystemClock,
     },
     domain::id::{RunId, UserId},
-    ports::{Bell, Caps, LeaseKey, Leases, Members, PortError, Ring, Status},
+    ports::{Bell, Caps, LeaseKey, Leases, MemberStatus, MembershipStore, Notification, PortError},
 };
 use warmup_support::{
     asks,
@@ -51,15 +53,15 @@ async fn from_any_of_three_nodes_all_is_done_and_everybody_hears_the_bell() {
         let pool = open(&cluster.node(n).url(), 4).unwrap();
         check(&pool, "warmup", 256).await.unwrap();
         run_all(&pool).await;
-        let bell = RedisBell::new(pool, "warmup", Arc::new(SystemClock::real()));
+        let bell = RedisNotifier::new(pool, "warmup", Arc::new(SystemClock::real()));
         hears(&bell).await;
         bells.push(bell);
     }
     // One that was never told where the slot is rings from another node than those who listen.
     let fresh = open(&cluster.node(stranger(&cluster).await).url(), 1).unwrap();
-    RedisBell::new(fresh, "warmup", Arc::new(SystemClock::real())).ring(Ring::Trigger).await.unwrap();
+    RedisNotifier::new(fresh, "warmup", Arc::new(SystemClock::real())).ring(Notification::Trigger).await.unwrap();
     for bell in &bells {
-        assert_eq!(hears(bell).await, Ring::Trigger);
+        assert_eq!(hears(bell).await, Notification::Trigger);
     }
 }
 
@@ -70,23 +72,23 @@ async fn a_slot_that_moves_is_followed_with_what_is_in_it() {
     check(&pool, "warmup", 4).await.unwrap();
     let (leases, members) = (RedisLeases::new(pool.clone(), "warmup"), RedisMembers::new(pool.clone(), "warmup"));
     let caps = RedisCaps::new(pool.clone(), "warmup", WIDE).unwrap();
-    let bell = RedisBell::new(pool, "warmup", Arc::new(SystemClock::real()));
+    let bell = RedisNotifier::new(pool, "warmup", Arc::new(SystemClock::real()));
     let (run, key) = (RunId(Uuid::now_v7()), [LeaseKey::Solo]);
     leases.acquire(run, &key, TTL).await.unwrap();
-    members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
+    members.heartbeat(run, &MemberStatus::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
     caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap();
     hears(&bell).await;
 
     for _ in 0..2 {
         cluster.move_slot(KEY, stranger(&cluster).await).await;
 
-        let pulse = members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
-        assert_eq!((pulse.known, pulse.seated), (true, true), "it moved with its keys");
+        let pulse = members.heartbeat(run, &MemberStatus::default(), LeaseKey::Solo, &[], TTL).await.unwrap();
+        assert_eq!((pulse.was_member, pulse.has_exclusive_lease), (true, true), "it moved with its keys");
         caps.grant(None, &asks::of(&[UserId(1)]), &[]).await.unwrap();
         assert_eq!(leases.renew(run, &key, TTL).await.unwrap(), [true]);
-        assert_eq!(hears(&bell).await, Ring::Ordered, "who follows looks again");
-        bell.ring(Ring::Trigger).await.unwrap();
-        assert_eq!(hears(&bell).await, Ring::Trigger);
+        assert_eq!(hears(&bell).await, Notification::Ordered, "who follows looks again");
+        bell.ring(Notification::Trigger).await.unwrap();
+        assert_eq!(hears(&bell).await, Notification::Trigger);
     }
 }
 
@@ -96,7 +98,7 @@ async fn whoever_checks_nothing_at_the_start_knows_the_others_from_the_first_ans
     let mut cluster = RedisCluster::start(3).await;
     let first = stranger(&cluster).await;
     cluster.move_slot(KEY, first).await;
-    let lookout = RedisLookout::new(open(&cluster.node(first).url(), 4).unwrap(), "warmup");
+    let lookout = RedisObserver::new(open(&cluster.node(first).url(), 4).unwrap(), "warmup");
     assert_eq!(lookout.members().await.unwrap().len(), 0, "no move told it of anybody else");
     cluster.kill(first);
     lookout.members().await.unwrap_err();

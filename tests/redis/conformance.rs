@@ -9,7 +9,7 @@ mod redis {
     use warmup::{
         adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
         domain::caps::{CapLimits, HostCaps},
-        ports::{Caps, Leases, Members},
+        ports::{Caps, Leases, MembershipStore},
     };
     use warmup_support::{
         conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},
@@ -101,7 +101,7 @@ mod redis {
 
     #[async_trait]
     impl MembersWorld for RedisWorld {
-        async fn members(&self) -> Arc<dyn Members> {
+        async fn members(&self) -> Arc<dyn MembershipStore> {
             Arc::new(RedisMembers::new(self.pool.clone(), "warmup"))
         }
     }
@@ -130,7 +130,7 @@ mod memory {
     use warmup::{
         adapters::memory::{Fault, MemoryCaps, MemoryLeases},
         domain::caps::{CapLimits, HostCaps},
-        ports::{Caps, Leases, Members},
+        ports::{Caps, Leases, MembershipStore},
     };
     use warmup_support::{
         conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},
@@ -221,7 +221,7 @@ mod memory {
 
     #[async_trait]
     impl MembersWorld for MemoryLeasesWorld {
-        async fn members(&self) -> Arc<dyn Members> {
+        async fn members(&self) -> Arc<dyn MembershipStore> {
             self.leases.clone()
         }
     }

@@ -9,11 +9,11 @@ use proptest::{
 use warmup::{
     adapters::redis::RedisCaps,
     domain::{
-        caps::{Buckets, CapLimits, HostCaps, Rates},
+        caps::{CapLimits, CapsModel, HostCaps, Rates},
         hosts::{HostLimit, HostLimits},
         id::UserId,
     },
-    ports::{CapAsk, Caps, Connection, Grant},
+    ports::{CapRequest, Caps, Connection, Grant},
 };
 use warmup_support::{
     asks,
@@ -91,7 +91,7 @@ fn in_millis(grant: Grant) -> Grant {
 /// The script and the model, and what was granted so far.
 struct Both {
     script: RedisCaps,
-    model: Buckets,
+    model: CapsModel,
     now: i64,
     open: Vec<Connection>,
     closed: Vec<Connection>,
@@ -104,7 +104,7 @@ impl Both {
         let pool = connect(&server.url(), 1).await.unwrap();
         Both {
             script: RedisCaps::new(pool, "warmup", limits).unwrap().with_hosts(hosts.clone()),
-            model: Buckets::new(Rates::of(&limits).unwrap()).with_hosts(hosts),
+            model: CapsModel::new(Rates::of(&limits).unwrap()).with_hosts(hosts),
             now: START,
             open: Vec::new(),
             closed: Vec::new(),
@@ -112,7 +112,8 @@ impl Both {
     }
 
     async fn ask(&mut self, mails: &[(i64, u8)]) -> Result<(), TestCaseError> {
-        let asked: Vec<CapAsk> = mails.iter().map(|(user, number)| asks::ask(UserId(*user), &host(*number))).collect();
+        let asked: Vec<CapRequest> =
+            mails.iter().map(|(user, number)| asks::ask(UserId(*user), &host(*number))).collect();
         let closed = std::mem::take(&mut self.closed);
         let wanted: Vec<Grant> = self.model.grant(self.now, &asked, &closed).into_iter().map(in_millis).collect();
         let answers = self.script.grant(Some(self.now), &asked, &closed).await.unwrap();

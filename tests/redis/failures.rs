@@ -6,7 +6,7 @@ use uuid::Uuid;
 use warmup::{
     adapters::redis::{RedisCaps, RedisLeases, RedisMembers, open},
     domain::id::{RunId, UserId},
-    ports::{Caps, LeaseKey, Leases, Members, PortError, Status},
+    ports::{Caps, LeaseKey, Leases, MemberStatus, MembershipStore, PortError},
 };
 use warmup_support::{
     asks,
@@ -126,9 +126,9 @@ async fn where_memory_is_short_nothing_is_taken_and_what_was_taken_is_given_back
     let (leases, members) = (RedisLeases::new(pool.clone(), "warmup"), RedisMembers::new(pool, "warmup"));
     let (run, key, ttl) = (RunId(Uuid::now_v7()), [LeaseKey::Solo], Duration::from_secs(15));
     leases.acquire(run, &key, ttl).await.unwrap();
-    members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], ttl).await.unwrap();
+    members.heartbeat(run, &MemberStatus::default(), LeaseKey::Solo, &[], ttl).await.unwrap();
     server.run::<()>(redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1)).await;
-    let refused = members.heartbeat(run, &Status::default(), LeaseKey::Solo, &[], ttl).await.unwrap_err();
+    let refused = members.heartbeat(run, &MemberStatus::default(), LeaseKey::Solo, &[], ttl).await.unwrap_err();
     assert!(matches!(refused, PortError::Unavailable(_)), "{refused:?}");
     assert_eq!(members.members().await.unwrap().len(), 1, "looking takes no memory");
     leases.release(run, &key).await.unwrap();

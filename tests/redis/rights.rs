@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use warmup::{
     adapters::{
-        redis::{RedisBell, acl_rule, check, open},
+        redis::{RedisNotifier, acl_rule, check, open},
         system::SystemClock,
     },
-    ports::{Bell, PortError, Ring},
+    ports::{Bell, Notification, PortError},
 };
 use warmup_support::{conformance::bell::hears, redis_server::RedisServer};
 
@@ -44,10 +44,10 @@ async fn the_rule_in_the_documentation_suffices_for_all_that_a_worker_does() {
     run_all(&pool).await;
     server.run::<()>(redis::cmd("SCRIPT").arg("FLUSH")).await;
     run_all(&pool).await;
-    let bell = RedisBell::new(pool, "warmup", Arc::new(SystemClock::real()));
+    let bell = RedisNotifier::new(pool, "warmup", Arc::new(SystemClock::real()));
     hears(&bell).await;
-    bell.ring(Ring::Trigger).await.unwrap();
-    assert_eq!(hears(&bell).await, Ring::Trigger);
+    bell.ring(Notification::Trigger).await.unwrap();
+    assert_eq!(hears(&bell).await, Notification::Trigger);
     for cluster in [false, true] {
         let documented = include_str!("../../docs/REDIS.md");
         assert!(documented.contains(&acl_rule("warmup", cluster)), "{}", acl_rule("warmup", cluster));

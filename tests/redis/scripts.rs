@@ -6,7 +6,7 @@ use uuid::Uuid;
 use warmup::{
     adapters::redis::{Pool, RedisCaps, RedisLeases, RedisMembers},
     domain::id::{FleetId, RunId, ShardId, UserId},
-    ports::{Caps, Grant, LeaseKey, Leases, Members, Status},
+    ports::{Caps, Grant, LeaseKey, Leases, MemberStatus, MembershipStore},
 };
 use warmup_support::{
     asks,
@@ -34,12 +34,12 @@ pub async fn run_all(pool: &Pool) {
     assert_eq!(leases.renew(owner, &LEASES, TTL).await.unwrap(), [true; 3]);
     let members = RedisMembers::new(pool.clone(), "warmup");
     let (staying, going) = (owner, RunId(Uuid::max()));
-    let status = Status { fleet: FleetId("ours".into()), ..Status::default() };
+    let status = MemberStatus { fleet: FleetId("ours".into()), ..MemberStatus::default() };
     members.heartbeat(staying, &status, LeaseKey::Solo, &[], TTL).await.unwrap();
     assert_eq!(members.claim(staying, &SHARDS, TTL).await.unwrap(), [true; 2]);
     let pulse = members.heartbeat(staying, &status, LeaseKey::Solo, &SHARDS, TTL).await.unwrap();
-    assert_eq!((pulse.seated, pulse.kept), (true, vec![true; 2]));
-    members.heartbeat(going, &Status::default(), LeaseKey::Name(1), &[], TTL).await.unwrap();
+    assert_eq!((pulse.has_exclusive_lease, pulse.still_held), (true, vec![true; 2]));
+    members.heartbeat(going, &MemberStatus::default(), LeaseKey::Name(1), &[], TTL).await.unwrap();
     members.leave(going).await.unwrap();
     assert_eq!(members.members().await.unwrap().len(), 1);
     leases.release(owner, &LEASES[1..]).await.unwrap();
@@ -66,10 +66,10 @@ async fn a_heartbeat_is_one_evalsha_however_many_leases_it_renews() {
     for shards in [256, 4_096] {
         let shards: Vec<ShardId> = (0..shards).map(ShardId).collect();
         members.claim(owner, &shards, TTL).await.unwrap();
-        members.heartbeat(owner, &Status::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
+        members.heartbeat(owner, &MemberStatus::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
         let before = server.calls("evalsha").await;
-        let pulse = members.heartbeat(owner, &Status::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
-        assert!(pulse.kept.iter().all(|kept| *kept));
+        let pulse = members.heartbeat(owner, &MemberStatus::default(), LeaseKey::Solo, &shards, TTL).await.unwrap();
+        assert!(pulse.still_held.iter().all(|kept| *kept));
         assert_eq!(server.calls("evalsha").await, before + 1);
     }
 }

@@ -63,8 +63,8 @@ impl Clock for Machine {
         self.real.sleep_until(at).await;
     }
 
-    async fn pause(&self, time: Duration) {
-        self.real.pause(time).await;
+    async fn sleep(&self, time: Duration) {
+        self.real.sleep(time).await;
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use uuid::Uuid;
 use warmup::{
-    adapters::redis::{Address, Pool, RedisBell, RedisLeases, check},
+    adapters::redis::{Address, Pool, RedisLeases, RedisNotifier, check},
     adapters::system::SystemClock,
     domain::id::RunId,
-    ports::{Bell, LeaseKey, Leases, PortError, Ring},
+    ports::{Bell, LeaseKey, Leases, Notification, PortError},
 };
 use warmup_support::{conformance::bell::hears, mailstack::Authority, redis_server::RedisServer};
 
@@ -37,10 +37,10 @@ async fn all_that_a_worker_asks_is_asked_over_tls_with_a_user_and_a_password_of_
 
     assert_eq!(check(&pool, "warmup", 4).await.unwrap(), [""; 0]);
     run_all(&pool).await;
-    let bell = RedisBell::new(pool, "warmup", std::sync::Arc::new(SystemClock::real()));
+    let bell = RedisNotifier::new(pool, "warmup", std::sync::Arc::new(SystemClock::real()));
     hears(&bell).await;
-    bell.ring(Ring::Trigger).await.unwrap();
-    assert_eq!(hears(&bell).await, Ring::Trigger);
+    bell.ring(Notification::Trigger).await.unwrap();
+    assert_eq!(hears(&bell).await, Notification::Trigger);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,17 +8,20 @@ use std::sync::{
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
-    adapters::memory::MemoryWorld,
+    adapters::memory::MemoryDatabase,
     domain::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerState, SettledMail},
     },
-    ports::{Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    ports::{
+        Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, SweepReport,
+        SweepRequest,
+    },
 };
 
 pub struct Audited {
-    world: MemoryWorld,
+    world: MemoryDatabase,
     clock: Arc<dyn Clock>,
     violations: Mutex<Vec<String>>,
     statements: AtomicUsize,
@@ -27,7 +30,7 @@ pub struct Audited {
 }
 
 impl Audited {
-    pub fn new(world: MemoryWorld, clock: Arc<dyn Clock>) -> Audited {
+    pub fn new(world: MemoryDatabase, clock: Arc<dyn Clock>) -> Audited {
         let (violations, statements, reserved) = Default::default();
         Audited { world, clock, violations, statements, reserved, losing: AtomicBool::new(false) }
     }
@@ -110,7 +113,7 @@ impl Ledger for Audited {
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
         self.look(self.world.settle(worker, results).await)
     }
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         self.look(self.world.sweep(sweep).await)
     }
 }

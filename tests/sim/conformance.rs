@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use warmup::{
     adapters::memory::{
-        Fault, MemoryMailbox, MemoryWorld,
-        world::{Backup, Standing as Sending},
+        Fault, MemoryDatabase, MemoryMailbox,
+        world::{Backup, MailboxState as Sending},
     },
     domain::{
         id::{BatchId, MailboxId, UserId},
@@ -18,7 +18,7 @@ use warmup::{
         ramp::Ramp,
         time::{Schedule, Weekdays, Window},
     },
-    ports::{Ledger, Mailboxes},
+    ports::{Ledger, PlanningStore},
 };
 use warmup_support::{
     conformance::ledger::{DayCounts, LedgerWorld, LogLine, ReplyLine, Standing},
@@ -27,14 +27,14 @@ use warmup_support::{
 
 struct InMemory {
     clock: Arc<HandClock>,
-    world: MemoryWorld,
+    world: MemoryDatabase,
     backup: Mutex<Option<Backup>>,
 }
 
 async fn world() -> InMemory {
     let clock = Arc::new(HandClock::default());
     // One shard, so that every mailbox stands in it, and a second number that nobody has.
-    InMemory { world: MemoryWorld::new(clock.clone(), 1, 1.5), clock, backup: Mutex::default() }
+    InMemory { world: MemoryDatabase::new(clock.clone(), 1, 1.5), clock, backup: Mutex::default() }
 }
 
 #[async_trait]
@@ -43,7 +43,7 @@ impl LedgerWorld for InMemory {
         Arc::new(self.world.clone())
     }
 
-    fn mailboxes(&self) -> Arc<dyn Mailboxes> {
+    fn mailboxes(&self) -> Arc<dyn PlanningStore> {
         Arc::new(self.world.clone())
     }
 

@@ -17,18 +17,18 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock, Weather,
+            Fault, FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock,
             world::CleanupRow,
         },
-        system::Dice,
+        system::SeededRng,
     },
     domain::{
-        duties::{Duty, Kept, due},
+        duties::{MaintenanceJob, PruneTarget, due},
         id::WorkerId,
     },
     observe::liveness::Liveness,
-    ports::{Clock, Duties, LeaseKey, PortError, Retired},
-    worker::{KeeperError, Ports, Report, Worker, WorkerSettings},
+    ports::{Clock, LeaseKey, MaintenanceStore, PortError, PruneReport},
+    worker::{DrainReport, MembershipError, Ports, Worker, WorkerSettings},
 };
 use warmup_support::{
     conformance::duties::{DutiesWorld, Row},
@@ -37,19 +37,19 @@ use warmup_support::{
 
 use crate::fleet::{LIMITS, settings};
 
-struct InMemory(MemoryWorld);
+struct InMemory(MemoryDatabase);
 
 async fn world() -> InMemory {
-    InMemory(MemoryWorld::new(Arc::new(HandClock::default()), 1, 1.5))
+    InMemory(MemoryDatabase::new(Arc::new(HandClock::default()), 1, 1.5))
 }
 
 #[async_trait]
 impl DutiesWorld for InMemory {
-    fn duties(&self) -> Arc<dyn Duties> {
+    fn duties(&self) -> Arc<dyn MaintenanceStore> {
         Arc::new(self.0.clone())
     }
 
-    async fn write(&self, kept: Kept, day: NaiveDate) {
+    async fn write(&self, kept: PruneTarget, day: NaiveDate) {
         self.0.remember(kept, day);
     }
 
@@ -61,7 +61,7 @@ impl DutiesWorld for InMemory {
         self.0.remember_day(day, true);
     }
 
-    async fn left(&self, kept: Kept) -> Vec<NaiveDate> {
+    async fn left(&self, kept: PruneTarget) -> Vec<NaiveDate> {
         self.0.remembered(kept)
     }
 
@@ -84,7 +84,7 @@ warmup_support::duties_conformance!(world);
 
 /// The duties of a world, up to their `last` change: that one waits until it may go on.
 struct Cut {
-    world: MemoryWorld,
+    world: MemoryDatabase,
     changes: AtomicUsize,
     last: usize,
     reached: Notify,
@@ -92,7 +92,7 @@ struct Cut {
 }
 
 impl Cut {
-    fn new(world: &MemoryWorld, last: usize) -> Arc<Cut> {
+    fn new(world: &MemoryDatabase, last: usize) -> Arc<Cut> {
         let (reached, go_on) = (Notify::new(), Notify::new());
         Arc::new(Cut { world: world.clone(), changes: AtomicUsize::new(0), last, reached, go_on })
     }
@@ -110,7 +110,7 @@ impl Cut {
 }
 
 #[async_trait]
-impl Duties for Cut {
+impl MaintenanceStore for Cut {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         self.world.finished(day).await
     }
@@ -119,13 +119,13 @@ impl Duties for Cut {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         self.change(self.world.begin(worker, day, now)).await
     }
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
-        self.change(self.world.retire(kept, before)).await
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
+        self.change(self.world.prune(kept, before)).await
     }
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         self.change(self.world.note(day, duty, gone)).await
     }
     async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
@@ -136,10 +136,10 @@ impl Duties for Cut {
 /// One machine's services, over which workers come and go.
 struct Place {
     clock: Arc<dyn Clock>,
-    world: MemoryWorld,
+    world: MemoryDatabase,
     leases: Arc<MemoryLeases>,
     /// One for all, so that no two workers get the same run: to the leases they would be one.
-    entropy: Arc<Dice>,
+    entropy: Arc<SeededRng>,
     zone: Tz,
     /// How many workers there were so far.
     workers: AtomicUsize,
@@ -148,10 +148,10 @@ struct Place {
 impl Place {
     fn at(zone: Tz, begins: &str) -> Place {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins.parse().unwrap()));
-        let world = MemoryWorld::new(Arc::clone(&clock), 16, 1.2);
+        let world = MemoryDatabase::new(Arc::clone(&clock), 16, 1.2);
         Place {
             leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
-            entropy: Arc::new(Dice::seeded(7)),
+            entropy: Arc::new(SeededRng::seeded(7)),
             clock,
             world,
             zone,
@@ -159,7 +159,11 @@ impl Place {
         }
     }
 
-    fn worker(&self, duties: Arc<dyn Duties>, stop: &CancellationToken) -> JoinHandle<Result<Report, KeeperError>> {
+    fn worker(
+        &self,
+        duties: Arc<dyn MaintenanceStore>,
+        stop: &CancellationToken,
+    ) -> JoinHandle<Result<DrainReport, MembershipError>> {
         let entropy = Arc::clone(&self.entropy);
         let ports = Ports {
             clock: Arc::clone(&self.clock),
@@ -170,9 +174,9 @@ impl Place {
             caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&self.clock)).unwrap()),
             leases: self.leases.clone(),
             members: self.leases.clone(),
-            mailer: Arc::new(MemoryMailer::new(Arc::clone(&self.clock), entropy, Weather::default())),
+            mailer: Arc::new(MemoryMailer::new(Arc::clone(&self.clock), entropy, FaultRates::default())),
             orders: Arc::new(self.world.clone()),
-            bell: Arc::new(MemoryBell::cast()),
+            bell: Arc::new(MemoryNotifier::cast()),
         };
         // Few heartbeats, so that days pass quickly.
         // Each has a name of its own: one that is taken is refused while its owner may live.
@@ -217,8 +221,8 @@ fn at(text: &str) -> DateTime<Utc> {
 async fn killed_at(last: usize) -> bool {
     let place = Place::at(chrono_tz::UTC, "2026-11-24T12:00:00Z");
     for day in ["2026-08-01", "2026-11-24"] {
-        for duty in Duty::ALL {
-            if let Duty::Retire(kept) = duty {
+        for duty in MaintenanceJob::ALL {
+            if let MaintenanceJob::Retire(kept) = duty {
                 place.world.remember(kept, date(day));
             }
         }
@@ -230,7 +234,7 @@ async fn killed_at(last: usize) -> bool {
     let first = place.worker(cut.clone(), &stop);
     let reached = tokio::select! {
         () = cut.reached.notified() => true,
-        () = place.clock.pause(Duration::from_secs(600)) => false,
+        () = place.clock.sleep(Duration::from_secs(600)) => false,
     };
     first.abort();
     let _ = first.await;
@@ -241,9 +245,9 @@ async fn killed_at(last: usize) -> bool {
 
     let row = place.world.cleanups().remove(&today).expect("the date has its row");
     assert!(row.finished && row.covered_by.is_none(), "killed at {last}: {row:?}");
-    assert_eq!(row.done.len(), Duty::ALL.len(), "killed at {last}: {row:?}");
-    for duty in Duty::ALL {
-        if let Duty::Retire(kept) = duty {
+    assert_eq!(row.done.len(), MaintenanceJob::ALL.len(), "killed at {last}: {row:?}");
+    for duty in MaintenanceJob::ALL {
+        if let MaintenanceJob::Retire(kept) = duty {
             let left = place.world.remembered(kept);
             assert!(left.iter().all(|day| *day > date("2026-08-01")), "killed at {last}: {kept:?} {left:?}");
             assert!(left.contains(&today), "killed at {last}: {kept:?}");
@@ -259,8 +263,8 @@ async fn a_leader_that_is_killed_between_any_two_steps_leaves_the_rest_to_the_ne
         last += 1;
     }
     // The row is opened, each kind of things goes, each step is noted, the row is closed.
-    let kinds = Duty::ALL.iter().filter(|duty| matches!(duty, Duty::Retire(_))).count();
-    assert_eq!(last, 1 + kinds + Duty::ALL.len() + 1, "every change was cut");
+    let kinds = MaintenanceJob::ALL.iter().filter(|duty| matches!(duty, MaintenanceJob::Retire(_))).count();
+    assert_eq!(last, 1 + kinds + MaintenanceJob::ALL.len() + 1, "every change was cut");
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,9 +316,9 @@ async fn a_stop_over_midnight_makes_the_duties_late_and_not_lost() {
 #[tokio::test(start_paused = true)]
 async fn after_ten_days_without_a_machine_what_is_due_is_done_once() {
     let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
-    place.world.remember(Kept::Logs, date("2026-08-28"));
+    place.world.remember(PruneTarget::Logs, date("2026-08-28"));
     place.live_until(at("2026-11-24T11:00:00Z")).await;
-    assert_eq!(place.world.remembered(Kept::Logs).len(), 1, "it is 88 days old");
+    assert_eq!(place.world.remembered(PruneTarget::Logs).len(), 1, "it is 88 days old");
     place.clock.sleep_until(at("2026-12-04T11:00:00Z")).await;
     place.live_until(at("2026-12-04T12:00:00Z")).await;
     let last = date("2026-12-04");
@@ -322,7 +326,7 @@ async fn after_ten_days_without_a_machine_what_is_due_is_done_once() {
     wanted.extend((1..10).map(|days| (date("2026-11-24") + Days::new(days), Some(last))));
     wanted.push((last, None));
     assert_eq!(place.days(), wanted);
-    assert!(place.world.remembered(Kept::Logs).is_empty());
+    assert!(place.world.remembered(PruneTarget::Logs).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -348,7 +352,7 @@ async fn a_stopping_leader_gives_the_leadership_back() {
     let stop = CancellationToken::new();
     place.world.forget_cleanup(date("2026-11-24"));
     let next = place.worker(Arc::new(place.world.clone()), &stop);
-    place.clock.pause(Duration::from_secs(5)).await;
+    place.clock.sleep(Duration::from_secs(5)).await;
     assert_eq!(place.days(), [(date("2026-11-24"), None)]);
     stop.cancel();
     next.await.unwrap().unwrap();
@@ -359,13 +363,13 @@ async fn a_leader_that_can_not_write_gives_the_leadership_up_until_it_can() {
     let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
     let stop = CancellationToken::new();
     let worker = place.worker(Arc::new(place.world.clone()), &stop);
-    place.clock.pause(Duration::from_secs(60)).await;
+    place.clock.sleep(Duration::from_secs(60)).await;
     // Three heartbeats each.
     place.world.set_read_only(true);
-    place.clock.pause(Duration::from_secs(600)).await;
+    place.clock.sleep(Duration::from_secs(600)).await;
     assert!(!place.leases.holders().contains_key(&LeaseKey::Leader));
     place.world.set_read_only(false);
-    place.clock.pause(Duration::from_secs(600)).await;
+    place.clock.sleep(Duration::from_secs(600)).await;
     assert!(place.leases.holders().contains_key(&LeaseKey::Leader));
     stop.cancel();
     worker.await.unwrap().unwrap();
@@ -379,22 +383,22 @@ async fn a_leader_whose_lease_has_run_out_takes_no_further_step() {
     let worker = place.worker(cut.clone(), &stop);
     cut.reached.notified().await;
     place.leases.set_fault(Some(Fault::Unavailable));
-    place.clock.pause(Duration::from_secs(600)).await;
+    place.clock.sleep(Duration::from_secs(600)).await;
     cut.go_on.notify_one();
-    place.clock.pause(Duration::from_secs(300)).await;
+    place.clock.sleep(Duration::from_secs(300)).await;
     assert_eq!(cut.changes.load(Ordering::SeqCst), 2, "the row was opened, one step noted, and no more");
     place.leases.set_fault(None);
-    place.clock.pause(Duration::from_secs(300)).await;
+    place.clock.sleep(Duration::from_secs(300)).await;
     assert_eq!(place.days(), [(date("2026-11-24"), None)]);
     stop.cancel();
     worker.await.unwrap().unwrap();
 }
 
 /// Duties of which one step fails for an hour.
-struct Blocked(MemoryWorld, Arc<dyn Clock>);
+struct Blocked(MemoryDatabase, Arc<dyn Clock>);
 
 #[async_trait]
-impl Duties for Blocked {
+impl MaintenanceStore for Blocked {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         self.0.finished(day).await
     }
@@ -403,16 +407,16 @@ impl Duties for Blocked {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         self.0.begin(worker, day, now).await
     }
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
-        if kept == Kept::Logs && self.1.now() < at("2026-11-24T11:00:00Z") {
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
+        if kept == PruneTarget::Logs && self.1.now() < at("2026-11-24T11:00:00Z") {
             return Err(PortError::Unavailable("somebody reads".into()));
         }
-        self.0.retire(kept, before).await
+        self.0.prune(kept, before).await
     }
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         self.0.note(day, duty, gone).await
     }
     async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
@@ -423,15 +427,18 @@ impl Duties for Blocked {
 #[tokio::test(start_paused = true)]
 async fn a_duty_that_fails_holds_up_no_other_and_is_repeated() {
     let place = Place::at(chrono_tz::UTC, "2026-11-24T10:00:00Z");
-    [Kept::Logs, Kept::Pairs].into_iter().for_each(|kept| place.world.remember(kept, date("2026-08-01")));
+    [PruneTarget::Logs, PruneTarget::Pairs].into_iter().for_each(|kept| place.world.remember(kept, date("2026-08-01")));
     let stop = CancellationToken::new();
     let worker = place.worker(Arc::new(Blocked(place.world.clone(), Arc::clone(&place.clock))), &stop);
     place.clock.sleep_until(at("2026-11-24T10:30:00Z")).await;
     assert!(!place.world.cleanups()[&date("2026-11-24")].finished);
-    assert_eq!((place.world.remembered(Kept::Logs).len(), place.world.remembered(Kept::Pairs).len()), (1, 0));
+    assert_eq!(
+        (place.world.remembered(PruneTarget::Logs).len(), place.world.remembered(PruneTarget::Pairs).len()),
+        (1, 0)
+    );
     place.clock.sleep_until(at("2026-11-24T11:02:00Z")).await;
     assert_eq!(place.days(), [(date("2026-11-24"), None)]);
-    assert!(place.world.remembered(Kept::Logs).is_empty());
+    assert!(place.world.remembered(PruneTarget::Logs).is_empty());
     stop.cancel();
     worker.await.unwrap().unwrap();
 }

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
-            world::Standing,
+            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+            VirtualClock, world::MailboxState,
         },
-        system::Dice,
+        system::SeededRng,
     },
     domain::{
         caps::CapLimits,
@@ -21,13 +21,13 @@ use warmup::{
         mailbox::{Endpoint, Security},
         outcome::{
             Stage,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
         ramp::Ramp,
         time::{Schedule, Weekdays},
     },
     observe::liveness::Liveness,
-    ports::{Clock, Delivery, Gate, Mailer, Outgoing},
+    ports::{Clock, Mailer, SendPermit, SendReport, Submission},
     worker::{Ports, Worker, WorkerSettings},
 };
 
@@ -66,14 +66,14 @@ struct Silence {
 
 #[async_trait]
 impl Mailer for Silence {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         if mail.flight.sender.mailbox.0 < BAD.first || self.clock.now() < self.from {
             return self.healthy.send(mail, gate).await;
         }
         // The final reply has a longer time than the other steps.
         let latency = Duration::from_secs(if self.stage == Stage::Dot { 50 } else { 30 });
-        self.clock.pause(latency).await;
-        Delivery { outcome: judge(self.stage, Evidence::Timeout), latency, steps: Vec::new() }
+        self.clock.sleep(latency).await;
+        SendReport { outcome: classify_outcome(self.stage, DialogueEnd::Timeout), latency, steps: Vec::new() }
     }
 }
 
@@ -104,7 +104,7 @@ impl Scene {
 
 /// What came of it.
 struct Sent {
-    world: MemoryWorld,
+    world: MemoryDatabase,
     grants: Vec<(i64, UserId)>,
     /// Of all its events.
     events: Vec<String>,
@@ -132,15 +132,15 @@ async fn live(scene: &Scene) -> Sent {
     // In the evening all of the day's quota is owed.
     let begins = Utc.with_ymd_and_hms(2026, 11, 24, 20, 0, 0).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins));
-    let world = MemoryWorld::new(Arc::clone(&clock), 16, 1.2);
+    let world = MemoryDatabase::new(Arc::clone(&clock), 16, 1.2);
     scene.groups.iter().for_each(|group| enrol(&world, group));
     scene.limited.iter().for_each(|(user, limit)| world.limit(UserId(*user), *limit));
-    let entropy = Arc::new(Dice::seeded(5));
+    let entropy = Arc::new(SeededRng::seeded(5));
     let caps = Arc::new(MemoryCaps::new(scene.limits, Arc::clone(&clock)).unwrap());
     let noted = Arc::new(Noted::over(caps, Arc::clone(&clock)));
     let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
     let mailer = Arc::new(Silence {
-        healthy: MemoryMailer::new(Arc::clone(&clock), entropy.clone(), Weather::default()),
+        healthy: MemoryMailer::new(Arc::clone(&clock), entropy.clone(), FaultRates::default()),
         clock: Arc::clone(&clock),
         stage: scene.silence.1,
         from: begins + TimeDelta::seconds(scene.silence.0),
@@ -159,7 +159,7 @@ async fn live(scene: &Scene) -> Sent {
                 members: leases.clone(),
                 mailer: mailer.clone(),
                 orders: Arc::new(world.clone()),
-                bell: Arc::new(MemoryBell::cast()),
+                bell: Arc::new(MemoryNotifier::cast()),
             };
             tokio::spawn(Worker::new(ports, busy(scene.workers, n), Arc::new(Liveness::default())).run(stop.clone()))
         })
@@ -188,7 +188,7 @@ fn busy(workers: usize, n: usize) -> WorkerSettings {
     }
 }
 
-fn enrol(world: &MemoryWorld, group: &Group) {
+fn enrol(world: &MemoryDatabase, group: &Group) {
     for id in group.first..group.first + group.mailboxes {
         let host = match group.hosts {
             Hosts::One(host) => host.to_owned(),
@@ -205,8 +205,8 @@ fn enrol(world: &MemoryWorld, group: &Group) {
             grown: 0,
             reply_rate: 0,
             enabled: true,
-            sending: Standing::Active,
-            receiving: Standing::Active,
+            sending: MailboxState::Active,
+            receiving: MailboxState::Active,
         });
     }
 }

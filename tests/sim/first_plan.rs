@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::{MemoryWorld, world::Standing},
+    adapters::memory::{MemoryDatabase, world::MailboxState},
     domain::id::MailboxId,
 };
 
@@ -37,12 +37,12 @@ fn the_first_mail_after_an_import_waits_for_no_tick() {
 
 #[test]
 fn a_resumed_mailbox_sends_at_once() {
-    fn set(world: &MemoryWorld, sending: Standing) {
+    fn set(world: &MemoryDatabase, sending: MailboxState) {
         (1..=48).for_each(|id| world.change(MailboxId(id), |mailbox| mailbox.sending = sending.clone()));
     }
-    let pause: fn(&MemoryWorld) =
-        |world| set(world, Standing::Stopped { reason: "operator".into(), by_operator: true });
-    let resume: Order = |world| set(world, Standing::Active);
+    let pause: fn(&MemoryDatabase) =
+        |world| set(world, MailboxState::Stopped { reason: "operator".into(), by_operator: true });
+    let resume: Order = |world| set(world, MailboxState::Active);
     let day = simulate(&Scenario { orders: vec![(60 * 60, pause), (126 * 60, resume)], ..calm(2) });
     assert_true_numbers(&day);
     assert_eq!(reserved(&day, 63 * 60, 126 * 60), 0);

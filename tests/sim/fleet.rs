@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
-            world::{DayRow, LogRow, ReplyRow, Standing},
+            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+            VirtualClock,
+            world::{DayRow, LogRow, MailboxState, ReplyRow},
         },
-        system::Dice,
+        system::SeededRng,
     },
     domain::{
         caps::CapLimits,
@@ -23,16 +24,16 @@ use warmup::{
     },
     observe::liveness::Liveness,
     ports::{Clock, Entropy, LeaseKey, Ledger},
-    worker::{KeeperError, Ports, Report, Worker, WorkerSettings},
+    worker::{DrainReport, MembershipError, Ports, Worker, WorkerSettings},
 };
 
 use crate::{
     audited::Audited,
     grants::Noted,
     jumping::Jumping,
-    link::{Link, State},
+    link::{State, WorkerLink},
     skewed::Skewed,
-    sky::Sky,
+    sky::ServiceFaults,
     trouble::{Outage, trouble},
 };
 
@@ -44,7 +45,7 @@ pub struct Scenario {
     pub seed: u64,
     pub mailboxes: i64,
     pub quota: u16,
-    pub weather: Weather,
+    pub weather: FaultRates,
     pub pace: Pace,
     pub workers: Vec<Life>,
     /// What fails for all, from when to when.
@@ -54,7 +55,7 @@ pub struct Scenario {
 }
 
 /// An operator's change of the enrolled mailboxes.
-pub type Order = fn(&MemoryWorld);
+pub type Order = fn(&MemoryDatabase);
 
 /// How fast a scenario goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Life {
 pub struct Day {
     pub begins: DateTime<Utc>,
     /// How each worker ended; `None` of one that was killed.
-    pub ends: Vec<Option<Result<Report, KeeperError>>>,
+    pub ends: Vec<Option<Result<DrainReport, MembershipError>>>,
     pub days: Vec<(MailboxId, DayRow)>,
     /// Dates whose duties were begun.
     pub duties: Vec<NaiveDate>,
@@ -161,23 +162,23 @@ impl Second {
 pub struct Services {
     pub clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    pub world: MemoryWorld,
+    pub world: MemoryDatabase,
     pub ledger: Arc<Audited>,
     pub caps: Arc<MemoryCaps>,
     /// The same caps, with every grant noted.
     noted: Arc<Noted>,
-    bell: Arc<MemoryBell>,
+    bell: Arc<MemoryNotifier>,
     /// The clock that can be suspended.
     pub machine: VirtualClock,
     pub leases: Arc<MemoryLeases>,
     mailer: Arc<MemoryMailer>,
     /// The weather over all links.
-    pub sky: Arc<Sky>,
+    pub sky: Arc<ServiceFaults>,
 }
 
 impl Services {
     /// One worker's way to them.
-    fn link(&self) -> Arc<Link> {
+    fn link(&self) -> Arc<WorkerLink> {
         let ports = Ports {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
@@ -191,7 +192,7 @@ impl Services {
             orders: Arc::new(self.world.clone()),
             bell: Arc::new(self.bell.another()),
         };
-        Link::to(ports, Arc::clone(&self.sky))
+        WorkerLink::to(ports, Arc::clone(&self.sky))
     }
 }
 
@@ -262,20 +263,20 @@ fn after(begins: DateTime<Utc>, seconds: i64) -> DateTime<Utc> {
 fn services(scenario: &Scenario, begins: DateTime<Utc>) -> Services {
     let machine = VirtualClock::starting_at(begins);
     let clock: Arc<dyn Clock> = Arc::new(machine.clone());
-    let entropy = Arc::new(Dice::seeded(scenario.seed));
-    let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
+    let entropy = Arc::new(SeededRng::seeded(scenario.seed));
+    let world = MemoryDatabase::new(Arc::clone(&clock), SHARDS, 1.2);
     (1..=scenario.mailboxes).for_each(|n| world.enrol(mailbox(n, scenario.quota)));
     let limits = if scenario.pace == Pace::Day { LIMITS } else { WIDE };
     let caps = Arc::new(MemoryCaps::new(limits, Arc::clone(&clock)).unwrap());
     Services {
         noted: Arc::new(Noted::over(caps.clone(), Arc::clone(&clock))),
         caps,
-        bell: Arc::new(MemoryBell::cast()),
+        bell: Arc::new(MemoryNotifier::cast()),
         machine,
         leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
         mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), scenario.weather)),
         ledger: Arc::new(Audited::new(world.clone(), Arc::clone(&clock))),
-        sky: Arc::new(Sky::clear(Arc::clone(&clock), entropy.clone())),
+        sky: Arc::new(ServiceFaults::clear(Arc::clone(&clock), entropy.clone())),
         clock,
         entropy,
         world,
@@ -289,7 +290,7 @@ async fn work(
     pace: Pace,
     begins: DateTime<Utc>,
     lasts: i64,
-) -> Option<Result<Report, KeeperError>> {
+) -> Option<Result<DrainReport, MembershipError>> {
     let clock = Arc::clone(&services.clock);
     clock.sleep_until(after(begins, life.begins)).await;
     let (link, stop) = (services.link(), CancellationToken::new());
@@ -405,7 +406,7 @@ pub fn mailbox(n: i64, quota: u16) -> MemoryMailbox {
         grown: 0,
         reply_rate: 35,
         enabled: true,
-        sending: Standing::Active,
-        receiving: Standing::Active,
+        sending: MailboxState::Active,
+        receiving: MailboxState::Active,
     }
 }

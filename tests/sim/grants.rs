@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use warmup::{
     adapters::memory::MemoryCaps,
     domain::id::UserId,
-    ports::{CapAsk, Caps, Clock, Connection, Grant, PortError},
+    ports::{CapRequest, Caps, Clock, Connection, Grant, PortError},
 };
 
 pub struct Noted {
@@ -28,7 +28,12 @@ impl Noted {
 
 #[async_trait]
 impl Caps for Noted {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let answer = self.caps.grant(now, asks, closed).await?;
         let granted = answer.iter().zip(asks).filter(|(grant, _)| matches!(grant, Grant::Granted));
         self.grants.lock().unwrap().extend(granted.map(|(_, ask)| (self.clock.now().timestamp_micros(), ask.user)));

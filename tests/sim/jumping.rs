@@ -46,11 +46,11 @@ impl Clock for Jumping {
         while let Ok(left) = (at - self.now()).to_std()
             && !left.is_zero()
         {
-            self.right.pause(left.min(LOOK_AGAIN)).await;
+            self.right.sleep(left.min(LOOK_AGAIN)).await;
         }
     }
 
-    async fn pause(&self, time: Duration) {
-        self.right.pause(time).await;
+    async fn sleep(&self, time: Duration) {
+        self.right.sleep(time).await;
     }
 }

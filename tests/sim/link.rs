@@ -8,24 +8,25 @@ use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     domain::{
         daily_room::UserDay,
-        duties::{Duty, Kept},
+        duties::{MaintenanceJob, PruneTarget},
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
         plan::Candidate,
         reply::DueReply,
-        time::Todays,
+        time::LocalDates,
     },
     ports::{
-        Bell, CapAsk, Caps, Connection, Delivery, Duties, Gate, Grant, Heartbeat, LeaseKey, Leases, Ledger,
-        LedgerPulse, Mailboxes, Mailer, Member, Members, Orders, Outgoing, PortError, Pulse, Reservation, ReserveBatch,
-        Retired, Roster, Settlement, Status, Sweep, Swept, orders::Ring,
+        Bell, CapRequest, Caps, Connection, FleetControl, Grant, Heartbeat, HeartbeatReply, LeaseKey, Leases, Ledger,
+        LedgerPulse, Mailer, MaintenanceStore, Member, MemberStatus, MembershipStore, PlanningStore, PortError,
+        PruneReport, Reservation, ReserveBatch, Roster, SendPermit, SendReport, Settlement, Submission, SweepReport,
+        SweepRequest, orders::Notification,
     },
     worker::Ports,
 };
 
 use crate::{
-    sign::Sign,
-    sky::{Sky, read_only},
+    sign::OrderedWatch,
+    sky::{ServiceFaults, read_only},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +50,26 @@ pub enum State {
 }
 
 /// One worker's way to the services.
-pub struct Link {
+pub struct WorkerLink {
     to: Ports,
-    sky: Arc<Sky>,
-    state: Sign<State>,
+    sky: Arc<ServiceFaults>,
+    state: OrderedWatch<State>,
     /// Hears of every reserve when the worker asks for it, whenever it is done.
     asked: Box<dyn Fn(&ReserveBatch) + Send + Sync>,
 }
 
-impl Link {
-    pub fn to(services: Ports, sky: Arc<Sky>) -> Arc<Link> {
-        Link::asking(services, sky, |_| {})
+impl WorkerLink {
+    pub fn to(services: Ports, sky: Arc<ServiceFaults>) -> Arc<WorkerLink> {
+        WorkerLink::asking(services, sky, |_| {})
     }
 
     /// The same, where `asked` hears of every reserve.
-    pub fn asking(services: Ports, sky: Arc<Sky>, asked: impl Fn(&ReserveBatch) + Send + Sync + 'static) -> Arc<Link> {
-        Arc::new(Link { to: services, sky, state: Sign::showing(State::Whole), asked: Box::new(asked) })
+    pub fn asking(
+        services: Ports,
+        sky: Arc<ServiceFaults>,
+        asked: impl Fn(&ReserveBatch) + Send + Sync + 'static,
+    ) -> Arc<WorkerLink> {
+        Arc::new(WorkerLink { to: services, sky, state: OrderedWatch::showing(State::Whole), asked: Box::new(asked) })
     }
 
     /// Changes the connection; the dead stay dead.
@@ -75,7 +80,7 @@ impl Link {
     }
 
     /// The ports of this worker.
-    pub fn ports(self: &Arc<Link>) -> Ports {
+    pub fn ports(self: &Arc<WorkerLink>) -> Ports {
         Ports {
             clock: Arc::clone(&self.to.clock),
             entropy: Arc::clone(&self.to.entropy),
@@ -142,7 +147,7 @@ impl Link {
 }
 
 #[async_trait]
-impl Leases for Link {
+impl Leases for WorkerLink {
     async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
         let (to, keys) = (Arc::clone(&self.to.leases), keys.to_vec());
         self.redis(async move { to.acquire(owner, &keys, ttl).await }).await
@@ -162,15 +167,15 @@ impl Leases for Link {
 }
 
 #[async_trait]
-impl Members for Link {
+impl MembershipStore for WorkerLink {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError> {
+    ) -> Result<HeartbeatReply, PortError> {
         let (to, status, due) = (Arc::clone(&self.to.members), status.clone(), due.to_vec());
         self.redis(async move { to.heartbeat(run, &status, seat, &due, ttl).await }).await
     }
@@ -193,8 +198,13 @@ impl Members for Link {
 }
 
 #[async_trait]
-impl Caps for Link {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+impl Caps for WorkerLink {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let (to, asks, closed) = (Arc::clone(&self.to.caps), asks.to_vec(), closed.to_vec());
         self.redis(async move { to.grant(now, &asks, &closed).await }).await
     }
@@ -205,15 +215,20 @@ impl Caps for Link {
 }
 
 #[async_trait]
-impl Mailboxes for Link {
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+impl PlanningStore for WorkerLink {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
         let (to, shards, todays) = (Arc::clone(&self.to.mailboxes), shards.to_vec(), todays.clone());
-        self.postgres_write(async move { to.turn_days(&shards, &todays, now).await }).await
+        self.postgres_write(async move { to.roll_over_days(&shards, &todays, now).await }).await
     }
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         let (to, shards, todays) = (Arc::clone(&self.to.mailboxes), shards.to_vec(), todays.clone());
@@ -240,7 +255,7 @@ impl Mailboxes for Link {
 }
 
 #[async_trait]
-impl Ledger for Link {
+impl Ledger for WorkerLink {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.ledger);
         self.postgres_write(async move { to.prepare(now).await }).await
@@ -290,14 +305,14 @@ impl Ledger for Link {
         let (to, worker, results) = (Arc::clone(&self.to.ledger), worker.clone(), results.to_vec());
         self.postgres_write(async move { to.settle(&worker, &results).await }).await
     }
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         let (to, sweep) = (Arc::clone(&self.to.ledger), sweep.clone());
         self.postgres_write(async move { to.sweep(&sweep).await }).await
     }
 }
 
 #[async_trait]
-impl Duties for Link {
+impl MaintenanceStore for WorkerLink {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         let to = Arc::clone(&self.to.duties);
         self.postgres(async move { to.finished(day).await }).await
@@ -307,15 +322,15 @@ impl Duties for Link {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         let (to, worker) = (Arc::clone(&self.to.duties), worker.clone());
         self.postgres_write(async move { to.begin(&worker, day, now).await }).await
     }
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
         let to = Arc::clone(&self.to.duties);
-        self.postgres_write(async move { to.retire(kept, before).await }).await
+        self.postgres_write(async move { to.prune(kept, before).await }).await
     }
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.duties);
         self.postgres_write(async move { to.note(day, duty, gone).await }).await
     }
@@ -326,7 +341,7 @@ impl Duties for Link {
 }
 
 #[async_trait]
-impl Orders for Link {
+impl FleetControl for WorkerLink {
     async fn running(&self) -> Result<bool, PortError> {
         let to = Arc::clone(&self.to.orders);
         self.postgres(async move { to.running().await }).await
@@ -342,8 +357,8 @@ impl Orders for Link {
 }
 
 #[async_trait]
-impl Bell for Link {
-    async fn next(&self) -> Ring {
+impl Bell for WorkerLink {
+    async fn next(&self) -> Notification {
         loop {
             let ring = self.to.bell.next().await;
             // What is rung while the line is cut is not heard.
@@ -352,15 +367,15 @@ impl Bell for Link {
             }
         }
     }
-    async fn ring(&self, ring: Ring) -> Result<(), PortError> {
+    async fn ring(&self, ring: Notification) -> Result<(), PortError> {
         let to = Arc::clone(&self.to.bell);
         self.redis(async move { to.ring(ring).await }).await
     }
 }
 
 #[async_trait]
-impl Mailer for Link {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+impl Mailer for WorkerLink {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         tokio::select! {
             biased;
             () = self.death() => std::future::pending().await,

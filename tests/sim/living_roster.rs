@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use warmup::{
-    adapters::memory::{MemoryWorld, world::Standing},
+    adapters::memory::{MemoryDatabase, world::MailboxState},
     domain::{id::MailboxId, roster::receive_bound},
 };
 
@@ -28,17 +28,17 @@ fn assert_nobody_is_flooded(day: &Day) {
     assert!(flooded.is_empty(), "more than {}: {flooded:?}", receive_bound(QUOTA));
 }
 
-fn set_all(world: &MemoryWorld, ids: std::ops::RangeInclusive<i64>, sending: Standing) {
+fn set_all(world: &MemoryDatabase, ids: std::ops::RangeInclusive<i64>, sending: MailboxState) {
     ids.for_each(|id| world.change(MailboxId(id), |mailbox| mailbox.sending = sending.clone()));
 }
 
-fn paused() -> Standing {
-    Standing::Stopped { reason: "operator".into(), by_operator: true }
+fn paused() -> MailboxState {
+    MailboxState::Stopped { reason: "operator".into(), by_operator: true }
 }
 
 #[test]
 fn mailboxes_that_are_imported_after_the_first_tick_share_the_day_s_mails() {
-    let import = |world: &MemoryWorld| (3..=48).for_each(|n| world.enrol(mailbox(n, QUOTA)));
+    let import = |world: &MemoryDatabase| (3..=48).for_each(|n| world.enrol(mailbox(n, QUOTA)));
     let day = simulate(&Scenario { mailboxes: 2, orders: vec![(40 * 60, import)], ..calm(1) });
     assert_true_numbers(&day);
     assert_nobody_is_flooded(&day);
@@ -51,8 +51,8 @@ fn mailboxes_that_are_imported_after_the_first_tick_share_the_day_s_mails() {
 fn a_mailbox_that_is_resumed_before_all_others_is_not_flooded() {
     let orders: Vec<(i64, Order)> = vec![
         (60 * 60, |world| set_all(world, 1..=48, paused())),
-        (100 * 60, |world| set_all(world, 7..=7, Standing::Active)),
-        (120 * 60, |world| set_all(world, 1..=48, Standing::Active)),
+        (100 * 60, |world| set_all(world, 7..=7, MailboxState::Active)),
+        (120 * 60, |world| set_all(world, 1..=48, MailboxState::Active)),
     ];
     let day = simulate(&Scenario { orders, ..calm(2) });
     assert_true_numbers(&day);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use warmup::adapters::memory::{Fault, Weather};
+use warmup::adapters::memory::{Fault, FaultRates};
 
 use crate::{
     fleet::{Day, Life, Pace, Scenario, simulate},
@@ -15,7 +15,7 @@ pub fn calm(seed: u64) -> Scenario {
         seed,
         mailboxes: 48,
         quota: 30,
-        weather: Weather::default(),
+        weather: FaultRates::default(),
         pace: Pace::Day,
         workers,
         outages: Vec::new(),
@@ -25,7 +25,7 @@ pub fn calm(seed: u64) -> Scenario {
 
 fn stormy(seed: u64) -> Scenario {
     Scenario {
-        weather: Weather { refused: 4, broken_before: 3, broken_after: 2, vanished: 1 },
+        weather: FaultRates { refused: 4, broken_before: 3, broken_after: 2, vanished: 1 },
         outages: vec![
             (Outage::Ledger(Fault::Unavailable), 60 * 60, 66 * 60),
             (Outage::Ledger(Fault::AnswerLost), 100 * 60, 103 * 60),

@@ -14,17 +14,17 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
-        memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock, Weather},
-        system::Dice,
+        memory::{FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock},
+        system::SeededRng,
     },
     domain::{
         id::{MailboxId, ShardId},
         plan::Candidate,
         reply::DueReply,
-        time::Todays,
+        time::LocalDates,
     },
     observe::liveness::Liveness,
-    ports::{Clock, Mailboxes, PortError, Roster},
+    ports::{Clock, PlanningStore, PortError, Roster},
     worker::{Ports, Worker},
 };
 
@@ -37,7 +37,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Reads the mailboxes of at most `most` shards in time.
 struct Sluggish {
-    world: MemoryWorld,
+    world: MemoryDatabase,
     clock: Arc<dyn Clock>,
     most: usize,
     /// How many shards each statement was about.
@@ -47,20 +47,25 @@ struct Sluggish {
 }
 
 #[async_trait]
-impl Mailboxes for Sluggish {
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
-        self.world.turn_days(shards, todays, now).await
+impl PlanningStore for Sluggish {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        self.world.roll_over_days(shards, todays, now).await
     }
 
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         self.parts.lock().unwrap().push(shards.len());
         if shards.len() > self.most {
-            self.clock.pause(STATEMENT_TIMEOUT).await;
+            self.clock.sleep(STATEMENT_TIMEOUT).await;
             return Err(PortError::Slow("canceling statement due to statement timeout".into()));
         }
         self.world.candidates(shards, todays, now).await
@@ -90,10 +95,10 @@ impl Mailboxes for Sluggish {
 /// that sent, and why the worker is not ready.
 async fn half_an_hour(most: usize) -> (Vec<usize>, usize, usize, Option<String>) {
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at("2026-11-24T12:00:00Z".parse().unwrap()));
-    let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
+    let world = MemoryDatabase::new(Arc::clone(&clock), SHARDS, 1.2);
     (1..=48).for_each(|n| world.enrol(mailbox(n, 30)));
     let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
-    let (entropy, liveness) = (Arc::new(Dice::seeded(7)), Arc::new(Liveness::default()));
+    let (entropy, liveness) = (Arc::new(SeededRng::seeded(7)), Arc::new(Liveness::default()));
     let mailboxes = Arc::new(Sluggish {
         world: world.clone(),
         clock: Arc::clone(&clock),
@@ -110,9 +115,9 @@ async fn half_an_hour(most: usize) -> (Vec<usize>, usize, usize, Option<String>)
         caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&clock)).unwrap()),
         leases: leases.clone(),
         members: leases,
-        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy, Weather::default())),
+        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy, FaultRates::default())),
         orders: Arc::new(world.clone()),
-        bell: Arc::new(MemoryBell::cast()),
+        bell: Arc::new(MemoryNotifier::cast()),
     };
     let settings = warmup::worker::WorkerSettings { shards: SHARDS, ..settings() };
     let (stop, lease_ttl) = (CancellationToken::new(), settings.lease_ttl);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use warmup::{
-    app::simulate::{Progress, Question, Report, simulate},
+    app::simulate::{Progress, Report, SimulationInput, simulate},
     config::Settings,
 };
 
@@ -15,17 +15,25 @@ const SENDING: f64 = 13.0 * 3_600.0;
 const MAIL: f64 = 0.566;
 const GATHERED: f64 = 0.2;
 
-fn question(mailboxes: u32, workers: u32) -> Question {
+fn question(mailboxes: u32, workers: u32) -> SimulationInput {
     let latency = Duration::from_millis(500);
-    Question { mailboxes, workers, days: 1, seed: 1, users: mailboxes.div_ceil(100), largest_user: None, latency }
+    SimulationInput {
+        mailboxes,
+        workers,
+        days: 1,
+        seed: 1,
+        users: mailboxes.div_ceil(100),
+        largest_user: None,
+        latency,
+    }
 }
 
 /// With few shards, so that heartbeats cost little.
-fn answer(question: Question, vars: &[(&str, &str)]) -> Report {
+fn answer(question: SimulationInput, vars: &[(&str, &str)]) -> Report {
     exactly(question, &[&[("WARMUP_SHARDS", "16")], vars].concat())
 }
 
-fn exactly(question: Question, vars: &[(&str, &str)]) -> Report {
+fn exactly(question: SimulationInput, vars: &[(&str, &str)]) -> Report {
     let vars: BTreeMap<String, String> =
         vars.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let (settings, _) = Settings::from_vars(&vars).unwrap();
@@ -56,7 +64,7 @@ fn the_defaults_fill_forty_eight_mailboxes_by_five() {
 fn the_same_question_gets_the_same_answer_and_another_seed_another_one() {
     let one = answer(question(20, 2), &[]);
     assert_eq!(one, answer(question(20, 2), &[]));
-    assert_ne!(one.hours, answer(Question { seed: 2, ..question(20, 2) }, &[]).hours);
+    assert_ne!(one.hours, answer(SimulationInput { seed: 2, ..question(20, 2) }, &[]).hours);
 }
 
 /// A bucket that nobody has asked yet is empty, and gains max(1, limit - burst) tokens in each window and 5 s.
@@ -77,7 +85,7 @@ fn half_an_hourly_cap_lets_half_through_and_is_named() {
 #[test]
 fn half_a_user_s_cap_lets_half_through_and_is_named() {
     for (limit, burst) in [("40", 2.0), ("20", 1.0)] {
-        let question = Question { users: 2, ..question(48, 1) };
+        let question = SimulationInput { users: 2, ..question(48, 1) };
         let report = answer(question, &[("WARMUP_USER_HOURLY_LIMIT", limit)]);
         assert_within_two_percent(report.sent, 2.0 * carried(limit.parse().unwrap(), burst, 3_600.0));
         assert_eq!(report.bottleneck, format!("user_hour (WARMUP_USER_HOURLY_LIMIT {limit})"));
@@ -141,7 +149,7 @@ fn a_cooldown_without_room_a_lone_mailbox_and_batches_far_apart_are_named() {
 
 #[test]
 fn days_are_lived_through_one_after_another() {
-    let report = answer(Question { days: 3, ..question(10, 1) }, &[]);
+    let report = answer(SimulationInput { days: 3, ..question(10, 1) }, &[]);
     assert_eq!((report.sent, report.owed, report.quota_completion_rate), (900, 900, 100.0));
     assert_eq!(report.completed_at.unwrap().date_naive(), at("12:00").date_naive() + chrono::Days::new(2));
 }

@@ -1,7 +1,7 @@
 //! A database that loses its last seconds while a fleet sends: nothing is sent on its word.
 
 use chrono::{DateTime, Utc};
-use warmup::adapters::memory::Weather;
+use warmup::adapters::memory::FaultRates;
 
 use crate::{
     fleet::{Day, Life, Pace, Scenario, simulate},
@@ -16,7 +16,7 @@ fn set_back(seed: u64, by_seconds: i64) -> Day {
         seed,
         mailboxes: 60,
         quota: 100,
-        weather: Weather::default(),
+        weather: FaultRates::default(),
         pace: Pace::Busy(100),
         workers: vec![Life::of("a", 0), Life::of("b", 0), Life::of("c", 0)],
         outages: vec![(Outage::SetBack(by_seconds), SET_BACK_AT, SET_BACK_AT)],

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use warmup::{
-    adapters::memory::{Fault, Weather},
+    adapters::memory::{Fault, FaultRates},
     domain::{
         id::{MailboxId, ShardId, WorkerId},
         shard::shard_of,
     },
-    worker::KeeperError,
+    worker::MembershipError,
 };
 
 use crate::{
@@ -36,7 +36,7 @@ fn busy(seconds: i64, workers: Vec<Life>) -> Scenario {
         seed: 1,
         mailboxes: MAILBOXES,
         quota: 3_000,
-        weather: Weather::default(),
+        weather: FaultRates::default(),
         pace: Pace::Busy(seconds),
         workers,
         outages: Vec::new(),
@@ -169,7 +169,7 @@ fn a_worker_that_is_alone_and_was_killed_is_replaced_at_once_when_its_time_is_ov
 fn a_second_worker_with_a_living_one_s_name_is_refused() {
     let day = simulate(&busy(80, with(three(), Life::of("b", 30))));
     assert_true_numbers(&day);
-    assert_eq!(day.ends[3], Some(Err(KeeperError::NameTaken(WorkerId("b".into())))));
+    assert_eq!(day.ends[3], Some(Err(MembershipError::NameTaken(WorkerId("b".into())))));
     assert_eq!(day.seconds[79].counts(), [5, 5, 6]);
 }
 
@@ -177,18 +177,19 @@ fn a_second_worker_with_a_living_one_s_name_is_refused() {
 fn who_works_alone_and_who_shares_do_not_go_together() {
     let day = simulate(&busy(60, vec![Life::alone(), Life { begins: 10, ..Life::of("a", 0) }]));
     assert_true_numbers(&day);
-    assert_eq!(day.ends[1], Some(Err(KeeperError::WorksAlone(WorkerId("simulated".into())))));
+    assert_eq!(day.ends[1], Some(Err(MembershipError::WorksAlone(WorkerId("simulated".into())))));
     let day = simulate(&busy(60, vec![Life::of("a", 0), Life { begins: 10, ..Life::alone() }]));
     assert_true_numbers(&day);
-    assert_eq!(day.ends[1], Some(Err(KeeperError::AnotherWorker)));
+    assert_eq!(day.ends[1], Some(Err(MembershipError::AnotherWorker)));
 }
 
 #[test]
 fn a_worker_that_counts_other_shards_is_refused() {
     let day = simulate(&busy(60, with(three(), Life { shards: 8, ..Life::of("d", 25) })));
     assert_true_numbers(&day);
-    let refused =
-        |end: &Option<Result<_, _>>| matches!(end, Some(Err(KeeperError::OtherShards { theirs: SHARDS, ours: 8, .. })));
+    let refused = |end: &Option<Result<_, _>>| {
+        matches!(end, Some(Err(MembershipError::OtherShards { theirs: SHARDS, ours: 8, .. })))
+    };
     assert!(refused(&day.ends[3]), "{:?}", day.ends);
     assert_eq!(day.seconds[59].counts(), [5, 5, 6]);
 }
@@ -288,7 +289,7 @@ fn storm(seed: u64) -> Scenario {
         seed,
         quota: 30,
         pace: Pace::Day,
-        weather: Weather { refused: 4, broken_before: 3, broken_after: 2, vanished: 1 },
+        weather: FaultRates { refused: 4, broken_before: 3, broken_after: 2, vanished: 1 },
         workers: vec![
             Life::of("a", 0).suffers(State::Cut(Service::Postgres), hour(1), hour(1) + 60),
             Life::of("b", 3).killed(hour(2)),

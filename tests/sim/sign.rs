@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
-pub struct Sign<T> {
+pub struct OrderedWatch<T> {
     shows: Mutex<T>,
     changed: Notify,
 }
 
-impl<T: Copy + PartialEq> Sign<T> {
-    pub fn showing(shows: T) -> Sign<T> {
-        Sign { shows: Mutex::new(shows), changed: Notify::new() }
+impl<T: Copy + PartialEq> OrderedWatch<T> {
+    pub fn showing(shows: T) -> OrderedWatch<T> {
+        OrderedWatch { shows: Mutex::new(shows), changed: Notify::new() }
     }
 
     pub fn read(&self) -> T {

@@ -62,12 +62,12 @@ impl Clock for Skewed {
             if left.is_zero() {
                 return;
             }
-            self.right.pause(left.min(LOOK_AGAIN)).await;
+            self.right.sleep(left.min(LOOK_AGAIN)).await;
         }
     }
 
-    async fn pause(&self, time: Duration) {
-        self.right.pause(time).await;
+    async fn sleep(&self, time: Duration) {
+        self.right.sleep(time).await;
     }
 }
 
@@ -106,7 +106,7 @@ impl Clock for ServerClock {
         self.0.sleep_until(at).await;
     }
 
-    async fn pause(&self, time: Duration) {
-        self.0.pause(time).await;
+    async fn sleep(&self, time: Duration) {
+        self.0.sleep(time).await;
     }
 }

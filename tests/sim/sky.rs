@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use warmup::ports::{Clock, Entropy, PortError, entropy::Purpose};
 
-use crate::{link::Service, sign::Sign};
+use crate::{link::Service, sign::OrderedWatch};
 
 /// How a service fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,34 +42,34 @@ pub fn read_only() -> PortError {
 }
 
 /// See the module.
-pub struct Sky {
+pub struct ServiceFaults {
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Entropy>,
-    redis: Arc<Sign<Condition>>,
-    postgres: Arc<Sign<Condition>>,
+    redis: Arc<OrderedWatch<Condition>>,
+    postgres: Arc<OrderedWatch<Condition>>,
     /// What every way takes at most, there and back, in milliseconds.
     way_ms: u64,
     /// Told of each call that something befell.
     told: Box<dyn Fn(Service, Condition) + Send + Sync>,
 }
 
-impl Sky {
+impl ServiceFaults {
     /// Fair weather, and no time lost on the way.
-    pub fn clear(clock: Arc<dyn Clock>, dice: Arc<dyn Entropy>) -> Sky {
+    pub fn clear(clock: Arc<dyn Clock>, dice: Arc<dyn Entropy>) -> ServiceFaults {
         let (redis, postgres) = (Arc::default(), Arc::default());
-        Sky { clock, dice, redis, postgres, way_ms: 0, told: Box::new(|_, _| {}) }
+        ServiceFaults { clock, dice, redis, postgres, way_ms: 0, told: Box::new(|_, _| {}) }
     }
 
     /// Where every way takes up to `way_ms` and `told` hears of each call that something befalls.
-    pub fn over(self, way_ms: u64, told: impl Fn(Service, Condition) + Send + Sync + 'static) -> Sky {
-        Sky { way_ms, told: Box::new(told), ..self }
+    pub fn over(self, way_ms: u64, told: impl Fn(Service, Condition) + Send + Sync + 'static) -> ServiceFaults {
+        ServiceFaults { way_ms, told: Box::new(told), ..self }
     }
 
     pub fn set(&self, service: Service, condition: Condition) {
         self.of(service).show(condition);
     }
 
-    fn of(&self, service: Service) -> &Arc<Sign<Condition>> {
+    fn of(&self, service: Service) -> &Arc<OrderedWatch<Condition>> {
         match service {
             Service::Redis => &self.redis,
             Service::Postgres => &self.postgres,
@@ -109,7 +109,7 @@ impl Sky {
             Condition::DoneLate(most) => {
                 let (clock, late) = (Arc::clone(&self.clock), self.roll(most));
                 tokio::spawn(async move {
-                    clock.pause(late).await;
+                    clock.sleep(late).await;
                     asked.await.map(drop)
                 });
                 Err(PortError::Unknown("the connection broke while it was under way".into()))
@@ -130,7 +130,7 @@ impl Sky {
             return tokio::select! {
                 biased;
                 _ = over => asked.await,
-                () = self.clock.pause(patience(service)) => Err(PortError::Unavailable("canceling statement".into())),
+                () = self.clock.sleep(patience(service)) => Err(PortError::Unavailable("canceling statement".into())),
             };
         }
         let answer = tokio::spawn(async move {
@@ -140,17 +140,17 @@ impl Sky {
         tokio::select! {
             biased;
             answer = answer => answer.expect("a service in memory does not panic"),
-            () = self.clock.pause(patience(service)) => Err(PortError::Unknown("no answer in time".into())),
+            () = self.clock.sleep(patience(service)) => Err(PortError::Unknown("no answer in time".into())),
         }
     }
 
     async fn take_time(&self, most_ms: u64) {
         if most_ms > 0 {
-            self.clock.pause(self.roll(most_ms)).await;
+            self.clock.sleep(self.roll(most_ms)).await;
         }
     }
 
     fn roll(&self, most_ms: u64) -> Duration {
-        Duration::from_millis(self.dice.between(Purpose::Weather, 0, 0, most_ms))
+        Duration::from_millis(self.dice.between(Purpose::SimulatedFaults, 0, 0, most_ms))
     }
 }

@@ -1,6 +1,6 @@
 //! A slow Postgres: what a late answer costs, and that it costs nothing for good.
 
-use warmup::adapters::memory::Weather;
+use warmup::adapters::memory::FaultRates;
 
 use crate::{
     fleet::{Life, Pace, Scenario, simulate},
@@ -16,7 +16,7 @@ fn slow_minute(seed: u64, most_ms: u64) -> Scenario {
         seed,
         mailboxes: MAILBOXES,
         quota: QUOTA,
-        weather: Weather::default(),
+        weather: FaultRates::default(),
         pace: Pace::Busy(1_200),
         workers: vec![Life::alone()],
         orders: Vec::new(),

@@ -8,7 +8,7 @@ use warmup::{
         id::{FleetId, RunId, WorkerId},
         shard::all_shards,
     },
-    ports::{LeaseKey, Ledger, Members, Status},
+    ports::{LeaseKey, Ledger, MemberStatus, MembershipStore},
 };
 
 use crate::{
@@ -73,7 +73,7 @@ pub async fn trouble(services: Services, outage: Outage, from: DateTime<Utc>, to
     }
     if let Outage::Strangers = outage {
         leases.lose();
-        let status = Status { fleet: FleetId("another".into()), ..Status::default() };
+        let status = MemberStatus { fleet: FleetId("another".into()), ..MemberStatus::default() };
         leases
             .heartbeat(RunId(Uuid::max()), &status, LeaseKey::Solo, &[], (to - from).to_std().unwrap())
             .await

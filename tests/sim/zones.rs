@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
         memory::{
-            MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryWorld, VirtualClock, Weather,
-            world::{DayRow, Standing},
+            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+            VirtualClock,
+            world::{DayRow, MailboxState},
         },
-        system::Dice,
+        system::SeededRng,
     },
     domain::{
         id::{MailboxId, UserId},
@@ -31,8 +32,8 @@ const QUOTA: u16 = 8;
 const MAILBOXES: i64 = 6;
 
 /// Six mailboxes in each of these zones, on these weekdays.
-fn world(clock: &Arc<dyn Clock>, zones: &[(Tz, &str)]) -> MemoryWorld {
-    let world = MemoryWorld::new(Arc::clone(clock), 16, 1.2);
+fn world(clock: &Arc<dyn Clock>, zones: &[(Tz, &str)]) -> MemoryDatabase {
+    let world = MemoryDatabase::new(Arc::clone(clock), 16, 1.2);
     for (place, (zone, days)) in (0..).zip(zones) {
         for n in 1..=MAILBOXES {
             let id = place * 100 + n;
@@ -47,8 +48,8 @@ fn world(clock: &Arc<dyn Clock>, zones: &[(Tz, &str)]) -> MemoryWorld {
                 grown: 0,
                 reply_rate: 35,
                 enabled: true,
-                sending: Standing::Active,
-                receiving: Standing::Active,
+                sending: MailboxState::Active,
+                receiving: MailboxState::Active,
             });
         }
     }
@@ -57,11 +58,11 @@ fn world(clock: &Arc<dyn Clock>, zones: &[(Tz, &str)]) -> MemoryWorld {
 }
 
 /// Lets a worker work over each stretch in turn; nobody does between them.
-async fn live(zones: &[(Tz, &str)], stretches: &[(&str, &str)]) -> (MemoryWorld, Vec<String>) {
+async fn live(zones: &[(Tz, &str)], stretches: &[(&str, &str)]) -> (MemoryDatabase, Vec<String>) {
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(at(stretches[0].0)));
     let world = world(&clock, zones);
-    let entropy = Arc::new(Dice::seeded(11));
+    let entropy = Arc::new(SeededRng::seeded(11));
     let leases = Arc::new(MemoryLeases::new(Arc::clone(&clock)));
     let mut violations = Vec::new();
     for (from, to) in stretches {
@@ -75,9 +76,9 @@ async fn live(zones: &[(Tz, &str)], stretches: &[(&str, &str)]) -> (MemoryWorld,
             caps: Arc::new(MemoryCaps::new(LIMITS, Arc::clone(&clock)).unwrap()),
             leases: leases.clone(),
             members: leases.clone(),
-            mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), Weather::default())),
+            mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy.clone(), FaultRates::default())),
             orders: Arc::new(world.clone()),
-            bell: Arc::new(MemoryBell::cast()),
+            bell: Arc::new(MemoryNotifier::cast()),
         };
         // Few heartbeats, so that days pass quickly.
         let settings =
@@ -93,7 +94,7 @@ async fn live(zones: &[(Tz, &str)], stretches: &[(&str, &str)]) -> (MemoryWorld,
 }
 
 /// The rows of the zone at this place, by date: every mailbox of it must have the same.
-fn rows(world: &MemoryWorld, place: i64) -> BTreeMap<NaiveDate, Vec<DayRow>> {
+fn rows(world: &MemoryDatabase, place: i64) -> BTreeMap<NaiveDate, Vec<DayRow>> {
     let mut rows: BTreeMap<NaiveDate, Vec<DayRow>> = BTreeMap::new();
     for (mailbox, day, row) in world.days().into_iter().filter(|(mailbox, ..)| mailbox.0 / 100 == place) {
         assert!((1..=MAILBOXES).contains(&(mailbox.0 % 100)));
@@ -103,7 +104,7 @@ fn rows(world: &MemoryWorld, place: i64) -> BTreeMap<NaiveDate, Vec<DayRow>> {
 }
 
 /// The dates on which all mailboxes of that place sent their whole quota.
-fn whole_days(world: &MemoryWorld, place: i64) -> Vec<String> {
+fn whole_days(world: &MemoryDatabase, place: i64) -> Vec<String> {
     let whole = |rows: &Vec<DayRow>| rows.len() == MAILBOXES as usize && rows.iter().all(|row| row.sent == QUOTA);
     rows(world, place).iter().filter(|(_, rows)| whole(rows)).map(|(day, _)| day.to_string()).collect()
 }

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 
 use super::{Fault, Faults};
 use crate::{
-    domain::caps::{Buckets, CapAsk, CapLimits, CapOutOfRange, Connection, Grant, HostCaps, Rates},
+    domain::caps::{CapLimits, CapOutOfRange, CapRequest, CapsModel, Connection, Grant, HostCaps, Rates},
     ports::{Caps, Clock, PortError},
 };
 
 /// The token buckets in memory, shared by all who hold it.
 pub struct MemoryCaps {
-    buckets: Mutex<Buckets>,
+    buckets: Mutex<CapsModel>,
     hosts: HostCaps,
     clock: Arc<dyn Clock>,
     faults: Faults,
@@ -23,7 +23,7 @@ impl MemoryCaps {
     ///
     /// Returns an error where the real one would: when a limit can't be counted exactly.
     pub fn new(limits: CapLimits, clock: Arc<dyn Clock>) -> Result<MemoryCaps, CapOutOfRange> {
-        let buckets = Mutex::new(Buckets::new(Rates::of(&limits)?));
+        let buckets = Mutex::new(CapsModel::new(Rates::of(&limits)?));
         Ok(MemoryCaps { buckets, hosts: HostCaps::default(), clock, faults: Faults::default() })
     }
 
@@ -46,7 +46,12 @@ impl MemoryCaps {
 
 #[async_trait]
 impl Caps for MemoryCaps {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         self.faults.around(|| {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
             let now = now.unwrap_or_else(|| self.clock.now().timestamp_micros());

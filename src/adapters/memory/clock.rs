@@ -74,7 +74,7 @@ impl Clock for VirtualClock {
         }
     }
 
-    async fn pause(&self, time: Duration) {
+    async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 }

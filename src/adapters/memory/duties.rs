@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use super::world::{CleanupRow, MemoryWorld, Tables};
+use super::world::{CleanupRow, MemoryDatabase, Tables};
 use crate::{
     domain::{
-        duties::{Duty, Kept},
+        duties::{MaintenanceJob, PruneTarget},
         id::WorkerId,
     },
-    ports::{Duties, PortError, Retired},
+    ports::{MaintenanceStore, PortError, PruneReport},
 };
 
 #[async_trait]
-impl Duties for MemoryWorld {
+impl MaintenanceStore for MemoryDatabase {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         self.statement(|tables| tables.cleanups.range(..=day).rev().find(|(_, row)| row.finished).map(|(day, _)| *day))
     }
@@ -25,7 +25,7 @@ impl Duties for MemoryWorld {
         _worker: &WorkerId,
         day: NaiveDate,
         _now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         self.write(|tables| {
             let latest = tables.cleanups.range(..day).next_back().map_or(day, |(latest, _)| *latest);
             for missed in latest.iter_days().skip(1).take_while(|missed| *missed < day) {
@@ -41,11 +41,11 @@ impl Duties for MemoryWorld {
         })
     }
 
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
-        self.write(|tables| Retired { gone: tables.retire(kept, before), more: false })
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
+        self.write(|tables| PruneReport { gone: tables.retire(kept, before), more: false })
     }
 
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         self.write(|tables| {
             if let Some(row) = tables.cleanups.get_mut(&day).filter(|row| !row.finished) {
                 row.done.entry(duty).or_insert(gone);
@@ -68,47 +68,47 @@ impl Duties for MemoryWorld {
 
 impl Tables {
     /// Takes away what is older than `before` and returns how much it was.
-    fn retire(&mut self, kept: Kept, before: NaiveDate) -> u64 {
+    fn retire(&mut self, kept: PruneTarget, before: NaiveDate) -> u64 {
         let old = |at: DateTime<Utc>| at.date_naive() < before;
         let size = self.size(kept);
         match kept {
-            Kept::Logs => self.logs.retain(|_, row| row.day >= before),
-            Kept::MailboxDays => {
+            PruneTarget::Logs => self.logs.retain(|_, row| row.day >= before),
+            PruneTarget::MailboxDays => {
                 let flying: BTreeSet<_> = self.flights.values().map(|flight| (flight.mailbox, flight.day)).collect();
                 self.days.retain(|key, row| key.1 >= before || !row.closed || flying.contains(key));
             }
-            Kept::Events => self.events.retain(|row| !old(row.at)),
-            Kept::Batches => self.batches.retain(|_, row| !old(row.started_at)),
-            Kept::Rosters => self.rosters.retain(|day, _| *day >= before),
-            Kept::UserDays => self.user_days.retain(|(_, day), _| *day >= before),
-            Kept::Pairs => {
+            PruneTarget::Events => self.events.retain(|row| !old(row.at)),
+            PruneTarget::Batches => self.batches.retain(|_, row| !old(row.started_at)),
+            PruneTarget::Rosters => self.rosters.retain(|day, _| *day >= before),
+            PruneTarget::UserDays => self.user_days.retain(|(_, day), _| *day >= before),
+            PruneTarget::Pairs => {
                 self.pairs.keep_from(before);
                 self.received.retain(|(day, _), _| *day >= before);
             }
-            Kept::Pauses => {
+            PruneTarget::Pauses => {
                 self.pauses.retain(|_, whole| !whole.until.is_some_and(old));
                 self.blame.retain(old);
             }
-            Kept::Replies => {
+            PruneTarget::Replies => {
                 self.replies.retain(|_, row| !old(row.due.at) || matches!(row.state, "waiting" | "claimed"));
             }
-            Kept::Cleanups => self.cleanups.retain(|day, row| *day >= before || !row.finished),
+            PruneTarget::Cleanups => self.cleanups.retain(|day, row| *day >= before || !row.finished),
         }
         (size - self.size(kept)) as u64
     }
 
-    fn size(&self, kept: Kept) -> usize {
+    fn size(&self, kept: PruneTarget) -> usize {
         match kept {
-            Kept::Logs => self.logs.len(),
-            Kept::MailboxDays => self.days.len(),
-            Kept::Events => self.events.len(),
-            Kept::Batches => self.batches.len(),
-            Kept::Rosters => self.rosters.len(),
-            Kept::UserDays => self.user_days.len(),
-            Kept::Pairs => self.pairs.len() + self.received.len(),
-            Kept::Pauses => self.pauses.len() + self.blame.len(),
-            Kept::Replies => self.replies.len(),
-            Kept::Cleanups => self.cleanups.len(),
+            PruneTarget::Logs => self.logs.len(),
+            PruneTarget::MailboxDays => self.days.len(),
+            PruneTarget::Events => self.events.len(),
+            PruneTarget::Batches => self.batches.len(),
+            PruneTarget::Rosters => self.rosters.len(),
+            PruneTarget::UserDays => self.user_days.len(),
+            PruneTarget::Pairs => self.pairs.len() + self.received.len(),
+            PruneTarget::Pauses => self.pauses.len() + self.blame.len(),
+            PruneTarget::Replies => self.replies.len(),
+            PruneTarget::Cleanups => self.cleanups.len(),
         }
     }
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::{Fault, Faults};
 use crate::{
     domain::{id::RunId, lease::MachineTime, ledger_mark::LedgerMark},
-    ports::{Clock, LeaseKey, Leases, PortError, Status},
+    ports::{Clock, LeaseKey, Leases, MemberStatus, PortError},
 };
 
 /// Who holds a lease, and until when.
@@ -28,7 +28,7 @@ pub(super) struct Holder {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) holders: HashMap<LeaseKey, Holder>,
-    pub(super) members: BTreeMap<RunId, (MachineTime, Status)>,
+    pub(super) members: BTreeMap<RunId, (MachineTime, MemberStatus)>,
     /// How far the database of a fleet had come.
     pub(super) mark: Option<(String, LedgerMark)>,
 }

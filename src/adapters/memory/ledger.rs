@@ -10,23 +10,23 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use self::close::{Ending, close};
-use super::world::{BatchRow, DayRow, Enrolled, FlightRow, MemoryWorld, ReplyRow, Tables};
+use super::world::{BatchRow, DayRow, Enrolled, FlightRow, MemoryDatabase, ReplyRow, Tables};
 use crate::{
     domain::{
         daily_room::UserDay,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         ledger_mark::{LedgerState, SettledMail},
-        outcome::Fate,
+        outcome::OutcomeKind,
     },
     ports::{
-        Ask, Choice, Flight, Heartbeat, Ledger, LedgerPulse, Orders, Party, PortError, Refusal, Reservation,
-        ReserveBatch, Settlement, Sweep, Swept,
+        FleetControl, Flight, Heartbeat, Ledger, LedgerPulse, Participant, PartnerOption, PortError, Refusal,
+        Reservation, ReserveBatch, ReserveRequest, Settlement, SweepReport, SweepRequest,
     },
 };
 
 #[async_trait]
-impl Orders for MemoryWorld {
+impl FleetControl for MemoryDatabase {
     async fn running(&self) -> Result<bool, PortError> {
         self.statement(|tables| tables.running)
     }
@@ -50,7 +50,7 @@ fn unknown_shard() -> PortError {
 }
 
 #[async_trait]
-impl Ledger for MemoryWorld {
+impl Ledger for MemoryDatabase {
     async fn prepare(&self, _now: DateTime<Utc>) -> Result<(), PortError> {
         self.statement(|_| ())
     }
@@ -142,7 +142,7 @@ impl Ledger for MemoryWorld {
         self.write(|tables| tables.log_lost(results, now))
     }
 
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         let now = self.clock.machine();
         self.write(|tables| {
             let unstarted = |row: &FlightRow| row.run == sweep.run && sweep.unstarted.contains(&row.message_id);
@@ -165,7 +165,7 @@ impl Ledger for MemoryWorld {
                 })
                 .collect();
             let closed = close(tables, ends);
-            Swept { uncertain: closed.uncertain, released: closed.released }
+            SweepReport { uncertain: closed.uncertain, released: closed.released }
         })
     }
 }
@@ -180,7 +180,7 @@ fn stretched(limit: u32, stretch: f64) -> u32 {
 struct Accepted {
     user: UserId,
     day: NaiveDate,
-    choice: Choice,
+    choice: PartnerOption,
     quota: u16,
     limited: bool,
     /// Of a mail: the partner's own day, and how many more it may receive on it.
@@ -200,7 +200,7 @@ impl Tables {
         Some(*epoch)
     }
 
-    fn check(&self, batch: &ReserveBatch, ask: &Ask) -> Result<Accepted, Refusal> {
+    fn check(&self, batch: &ReserveBatch, ask: &ReserveRequest) -> Result<Accepted, Refusal> {
         if !self.running {
             return Err(Refusal::FleetStopped);
         }
@@ -216,7 +216,7 @@ impl Tables {
         let quota = self.check_day(sender, ask, batch.now)?;
         let mut able = ask.choices.iter().filter(|choice| self.would_do(sender, ask, choice, batch.now)).peekable();
         able.peek().ok_or(Refusal::NoPartner)?;
-        let receives = |choice: &Choice| match ask.answers {
+        let receives = |choice: &PartnerOption| match ask.answers {
             None => Some(self.receivable(self.mailboxes.get(&choice.partner)?, batch.now)),
             Some(_) => None,
         };
@@ -236,7 +236,7 @@ impl Tables {
         }
     }
 
-    fn check_day(&self, sender: &Enrolled, ask: &Ask, now: DateTime<Utc>) -> Result<u16, Refusal> {
+    fn check_day(&self, sender: &Enrolled, ask: &ReserveRequest, now: DateTime<Utc>) -> Result<u16, Refusal> {
         let day = self.days.get(&(ask.mailbox, ask.day)).filter(|day| !day.closed).ok_or(Refusal::Stale)?;
         let quota = sender.quota();
         if self.flying.contains(&ask.mailbox) {
@@ -293,7 +293,7 @@ impl Tables {
         }
     }
 
-    fn would_do(&self, sender: &Enrolled, ask: &Ask, choice: &Choice, now: DateTime<Utc>) -> bool {
+    fn would_do(&self, sender: &Enrolled, ask: &ReserveRequest, choice: &PartnerOption, now: DateTime<Utc>) -> bool {
         choice.partner != ask.mailbox
             && !self.blame.avoids(choice.partner, &sender.place, now)
             && self
@@ -373,7 +373,7 @@ impl Tables {
     fn take_off(
         &mut self,
         batch: &ReserveBatch,
-        ask: &Ask,
+        ask: &ReserveRequest,
         accepted: Accepted,
         (id, now, stretch): (BatchId, MachineTime, f64),
     ) -> Flight {
@@ -445,9 +445,9 @@ impl Tables {
         }
     }
 
-    fn party(&self, mailbox: MailboxId) -> Party {
+    fn party(&self, mailbox: MailboxId) -> Participant {
         let of = &self.mailboxes[&mailbox];
-        Party { mailbox, email: of.email.clone(), display_name: of.display_name.clone() }
+        Participant { mailbox, email: of.email.clone(), display_name: of.display_name.clone() }
     }
 }
 
@@ -459,7 +459,7 @@ impl Ending {
         Ending { flight, message_id, batch: Some(batch), outcome, at, next_at: Some(next_at), reply, trace, is_reduced }
     }
 
-    fn is(&self, fate: Fate) -> bool {
+    fn is(&self, fate: OutcomeKind) -> bool {
         self.outcome.fate == fate
     }
 }

@@ -5,23 +5,28 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::world::{DayRow, Enrolled, MemoryWorld, Tables};
+use super::world::{DayRow, Enrolled, MemoryDatabase, Tables};
 use crate::{
     domain::{
         id::{MailboxId, ReplyId, ShardId},
-        pairing::Member,
+        pairing::RosterEntry,
         plan::Candidate,
         ramp::day_counts,
         reply::DueReply,
         roster::is_outdated,
-        time::{Todays, today},
+        time::{LocalDates, today},
     },
-    ports::{Mailboxes, PortError, Roster},
+    ports::{PlanningStore, PortError, Roster},
 };
 
 #[async_trait]
-impl Mailboxes for MemoryWorld {
-    async fn turn_days(&self, shards: &[ShardId], _todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+impl PlanningStore for MemoryDatabase {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        _todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
         self.statement(|tables| {
             let mine: Vec<MailboxId> = tables.of_shards(shards).map(|mailbox| mailbox.id).collect();
             mine.into_iter().map(|id| tables.turn(id, now)).sum()
@@ -31,7 +36,7 @@ impl Mailboxes for MemoryWorld {
     async fn candidates(
         &self,
         shards: &[ShardId],
-        _todays: &Todays,
+        _todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         self.statement(|tables| {
@@ -89,7 +94,7 @@ impl Tables {
             mailbox.grown += u16::from(row.grew);
         }
         let owes = mailbox.enabled
-            && !matches!(mailbox.sending, super::world::Standing::Stopped { by_operator: false, .. })
+            && !matches!(mailbox.sending, super::world::MailboxState::Stopped { by_operator: false, .. })
             && mailbox.schedule.days.contains(day);
         let quota = mailbox.quota();
         if owes {
@@ -175,7 +180,7 @@ impl Tables {
             self.rosters.insert(day, Roster { version: 1, members });
             return;
         };
-        let ids = |members: &[Member]| members.iter().map(|member| member.mailbox).collect::<BTreeSet<_>>();
+        let ids = |members: &[RosterEntry]| members.iter().map(|member| member.mailbox).collect::<BTreeSet<_>>();
         let changed = ids(&roster.members).symmetric_difference(&ids(&members)).count();
         if is_outdated(changed, roster.members.len().max(members.len())) {
             *roster = Roster { version: roster.version + 1, members };
@@ -183,14 +188,14 @@ impl Tables {
         }
     }
 
-    fn roster_members(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<Member> {
+    fn roster_members(&self, day: NaiveDate, now: DateTime<Utc>) -> Vec<RosterEntry> {
         let takes_part = |m: &&Enrolled| Tables::may_receive(m, now) && m.schedule.days.contains(day);
-        let mut roster: Vec<Member> = self
+        let mut roster: Vec<RosterEntry> = self
             .mailboxes
             .values()
             .map(|mailbox| &**mailbox)
             .filter(takes_part)
-            .map(|m| Member {
+            .map(|m| RosterEntry {
                 mailbox: m.id,
                 user: m.user,
                 domain: Arc::clone(&m.domain),

@@ -11,14 +11,14 @@ use async_trait::async_trait;
 use crate::{
     domain::outcome::{
         Reply, Stage,
-        judge::{Evidence, judge},
+        judge::{DialogueEnd, classify_outcome},
     },
-    ports::{Clock, Delivery, Entropy, Gate, Mailer, Outgoing, entropy::Purpose},
+    ports::{Clock, Entropy, Mailer, SendPermit, SendReport, Submission, entropy::Purpose},
 };
 
 /// How mail hosts behave, in parts of a hundred of all mails.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
+pub struct FaultRates {
     /// `451 4.0.0` to the dot.
     pub refused: u64,
     /// The connection breaks before the dot.
@@ -33,7 +33,7 @@ pub struct Weather {
 pub struct MemoryMailer {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    weather: Weather,
+    weather: FaultRates,
     accepted: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -42,7 +42,7 @@ const SLOWNESS: (u64, u64) = (5, 400);
 
 impl MemoryMailer {
     /// Hosts in `weather`, with dice of their own stream.
-    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, weather: Weather) -> MemoryMailer {
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, weather: FaultRates) -> MemoryMailer {
         MemoryMailer { clock, entropy, weather, accepted: Mutex::default() }
     }
 
@@ -55,44 +55,44 @@ impl MemoryMailer {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(&self, mail: &Outgoing) {
+    fn accept(&self, mail: &Submission) {
         *self.journal().entry(mail.flight.message_id.clone()).or_default() += 1;
     }
 
     async fn take_time(&self, key: u64) {
-        let millis = self.entropy.between(Purpose::Weather, key, SLOWNESS.0, SLOWNESS.1);
-        self.clock.pause(Duration::from_millis(millis)).await;
+        let millis = self.entropy.between(Purpose::SimulatedFaults, key, SLOWNESS.0, SLOWNESS.1);
+        self.clock.sleep(Duration::from_millis(millis)).await;
     }
 
-    async fn dialogue(&self, mail: &Outgoing, gate: &Gate) -> (Stage, Evidence) {
+    async fn dialogue(&self, mail: &Submission, gate: &SendPermit) -> (Stage, DialogueEnd) {
         let key = mail.flight.id.0.unsigned_abs();
         if !gate.is_open() {
-            return (Stage::Connect, Evidence::LeaseLost);
+            return (Stage::Connect, DialogueEnd::LeaseLost);
         }
         self.take_time(key).await;
-        let fate = self.entropy.between(Purpose::Weather, key, 0, 99);
+        let fate = self.entropy.between(Purpose::SimulatedFaults, key, 0, 99);
         if fate < self.weather.broken_before {
-            return (Stage::Data, Evidence::Lost("the connection broke before the dot".into()));
+            return (Stage::Data, DialogueEnd::Lost("the connection broke before the dot".into()));
         }
         if !gate.is_open() {
-            return (Stage::Data, Evidence::LeaseLost);
+            return (Stage::Data, DialogueEnd::LeaseLost);
         }
         self.take_time(key).await;
         (Stage::Dot, self.after_the_dot(mail, fate - self.weather.broken_before))
     }
 
-    fn after_the_dot(&self, mail: &Outgoing, fate: u64) -> Evidence {
-        let Weather { refused, broken_after, vanished, .. } = self.weather;
-        let reply = |code, enhanced, text: &str| Evidence::Reply(Reply { code, enhanced, text: text.into() });
+    fn after_the_dot(&self, mail: &Submission, fate: u64) -> DialogueEnd {
+        let FaultRates { refused, broken_after, vanished, .. } = self.weather;
+        let reply = |code, enhanced, text: &str| DialogueEnd::Reply(Reply { code, enhanced, text: text.into() });
         if fate < refused {
             return reply(451, Some([4, 0, 0]), "not now");
         }
         if fate < refused + vanished {
-            return Evidence::Lost("the connection broke after the dot, and the mail is gone".into());
+            return DialogueEnd::Lost("the connection broke after the dot, and the mail is gone".into());
         }
         self.accept(mail);
         if fate < refused + vanished + broken_after {
-            return Evidence::Lost("the connection broke after the dot, and the mail was accepted".into());
+            return DialogueEnd::Lost("the connection broke after the dot, and the mail was accepted".into());
         }
         reply(250, Some([2, 0, 0]), "accepted")
     }
@@ -100,10 +100,10 @@ impl MemoryMailer {
 
 #[async_trait]
 impl Mailer for MemoryMailer {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         let began = self.clock.machine();
         let (stage, evidence) = self.dialogue(mail, gate).await;
         let latency = self.clock.machine().since(began);
-        Delivery { outcome: judge(stage, evidence), latency, steps: Vec::new() }
+        SendReport { outcome: classify_outcome(stage, evidence), latency, steps: Vec::new() }
     }
 }

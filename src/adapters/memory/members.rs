@@ -12,7 +12,7 @@ use crate::{
         ledger_mark::LedgerMark,
         turns,
     },
-    ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
+    ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };
 
 impl Kept {
@@ -38,7 +38,7 @@ impl Kept {
 
     fn living(&self, now: MachineTime) -> Vec<Member> {
         let living = self.members.iter().filter(|(_, (until, _))| now < *until);
-        let member = |(run, (until, status)): (&RunId, &(MachineTime, Status))| Member {
+        let member = |(run, (until, status)): (&RunId, &(MachineTime, MemberStatus))| Member {
             run: *run,
             until: i64::try_from(until.0.as_millis()).unwrap_or(i64::MAX),
             status: status.clone(),
@@ -48,26 +48,26 @@ impl Kept {
 }
 
 #[async_trait]
-impl Members for MemoryLeases {
+impl MembershipStore for MemoryLeases {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError> {
+    ) -> Result<HeartbeatReply, PortError> {
         self.step(|kept, now| {
             kept.drop_the_dead(now);
             if kept.members.values().any(|(_, other)| other.fleet.differs(&status.fleet)) {
                 return Err(PortError::Lost("workers of another fleet live here".into()));
             }
-            let known = kept.members.insert(run, (now.after(ttl), status.clone())).is_some();
-            let seated = kept.on_one(seat, now, &mut extend(run, ttl));
+            let was_member = kept.members.insert(run, (now.after(ttl), status.clone())).is_some();
+            let has_exclusive_lease = kept.on_one(seat, now, &mut extend(run, ttl));
             let mut further = extend(run, turns::lease_length(ttl));
-            let mut renew = |shard: &ShardId| known && kept.on_one(LeaseKey::Shard(*shard), now, &mut further);
-            let renewed = due.iter().map(&mut renew).collect();
-            Ok(Pulse { known, seated, kept: renewed, members: kept.living(now) })
+            let mut renew = |shard: &ShardId| was_member && kept.on_one(LeaseKey::Shard(*shard), now, &mut further);
+            let still_held = due.iter().map(&mut renew).collect();
+            Ok(HeartbeatReply { was_member, has_exclusive_lease, still_held, members: kept.living(now) })
         })?
     }
 

@@ -29,17 +29,17 @@ pub use self::{
 use super::{Fault, Faults};
 use crate::{
     domain::{
-        duties::Duty,
+        duties::MaintenanceJob,
         id::{BatchId, Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         mailbox::Endpoint,
         outcome::{
             refusals::FailureCounts,
-            standing::{Record, Whole},
+            standing::{HostState, SenderStrikes},
         },
         probe::Probe,
         ramp::Ramp,
-        reply::{Answering, Due},
+        reply::{ReplyPolicy, ReplyWindow},
         roster::receive_bound,
         shard::{all_shards, shard_of},
         time::{Schedule, today},
@@ -49,7 +49,7 @@ use crate::{
 
 /// The standing of a mailbox as a sender or as a partner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum MailboxState {
     #[default]
     Active,
     /// Until then, by itself.
@@ -58,12 +58,12 @@ pub enum Standing {
     Stopped { reason: String, by_operator: bool },
 }
 
-impl Standing {
+impl MailboxState {
     pub(super) fn holds(&self, now: DateTime<Utc>) -> bool {
         match self {
-            Standing::Active => false,
-            Standing::Paused { until, .. } => *until > now,
-            Standing::Stopped { .. } => true,
+            MailboxState::Active => false,
+            MailboxState::Paused { until, .. } => *until > now,
+            MailboxState::Stopped { .. } => true,
         }
     }
 }
@@ -82,13 +82,13 @@ pub struct MemoryMailbox {
     /// Of a hundred mails.
     pub reply_rate: u8,
     pub enabled: bool,
-    pub sending: Standing,
-    pub receiving: Standing,
+    pub sending: MailboxState,
+    pub receiving: MailboxState,
 }
 
 impl MemoryMailbox {
-    pub(super) fn answering(&self) -> Answering {
-        Answering { rate: self.reply_rate, zone: self.schedule.zone, days: self.schedule.days }
+    pub(super) fn answering(&self) -> ReplyPolicy {
+        ReplyPolicy { rate: self.reply_rate, zone: self.schedule.zone, days: self.schedule.days }
     }
 
     pub(super) fn quota(&self) -> u16 {
@@ -137,7 +137,7 @@ pub struct LogRow {
 pub struct ReplyRow {
     pub mailbox: MailboxId,
     pub partner: MailboxId,
-    pub due: Due,
+    pub due: ReplyWindow,
     pub message_id: String,
     pub subject: String,
     /// `waiting`, `claimed`, `sent`, `failed` or `lapsed`.
@@ -192,7 +192,7 @@ pub struct CleanupRow {
     pub covered_by: Option<NaiveDate>,
     pub attempts: u32,
     pub finished: bool,
-    pub done: BTreeMap<Duty, u64>,
+    pub done: BTreeMap<MaintenanceJob, u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -232,11 +232,11 @@ pub(super) struct Tables {
     /// When each waiting reply falls due, by the shard of who answers.
     pub(super) waiting: BTreeSet<(ShardId, DateTime<Utc>, ReplyId)>,
     /// By (`host`, name) and (`login`, key).
-    pub(super) pauses: BTreeMap<(&'static str, String), Whole>,
+    pub(super) pauses: BTreeMap<(&'static str, String), HostState>,
     pub(super) blame: Blame,
     /// Mailboxes that receive from their owner's mailboxes only.
     pub(super) unverified: BTreeSet<MailboxId>,
-    pub(super) records: BTreeMap<MailboxId, Record>,
+    pub(super) records: BTreeMap<MailboxId, SenderStrikes>,
     /// The failures in a row of each mailbox whose last mail failed.
     pub(super) failures: BTreeMap<MailboxId, FailureCounts>,
     /// When each reason was last told as an alert.
@@ -336,24 +336,24 @@ pub struct Backup(Tables);
 
 /// The whole record of a simulated fleet. Clones share it.
 #[derive(Clone)]
-pub struct MemoryWorld {
+pub struct MemoryDatabase {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) user_daily_cap: f64,
     faults: Arc<Faults>,
     tables: Arc<Mutex<Tables>>,
 }
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// An empty record of a fleet of `shards`. Flights age by the machine clock, as Postgres ages them by its own.
-    pub fn new(clock: Arc<dyn Clock>, shards: u16, user_daily_cap: f64) -> MemoryWorld {
+    pub fn new(clock: Arc<dyn Clock>, shards: u16, user_daily_cap: f64) -> MemoryDatabase {
         let shards = all_shards(shards).into_iter().map(|shard| (shard, (Epoch(0), None))).collect();
         let tables = Tables { running: true, shards, ..Tables::default() };
-        MemoryWorld { clock, user_daily_cap, faults: Arc::default(), tables: Arc::new(Mutex::new(tables)) }
+        MemoryDatabase { clock, user_daily_cap, faults: Arc::default(), tables: Arc::new(Mutex::new(tables)) }
     }
 
     /// Keeps of what is over only the tally: no log row but those in doubt, no ended reply, no finished batch. For
     /// millions of mails.
-    pub fn forgetful(self) -> MemoryWorld {
+    pub fn forgetful(self) -> MemoryDatabase {
         self.tables().forgets = true;
         self
     }
@@ -477,7 +477,7 @@ impl MemoryWorld {
         };
         tables.pauses.retain(|(scope, key), _| *scope != "login" || !logins.contains(key.as_str()));
         for mailbox in tables.mailboxes.values_mut().filter(|m| m.endpoint.host.eq_ignore_ascii_case(host)) {
-            mailbox.sending = Standing::Active;
+            mailbox.sending = MailboxState::Active;
         }
         let Tables { mailboxes, failures, .. } = &mut *tables;
         failures.retain(|id, _| mailboxes.get(id).is_none_or(|m| !m.endpoint.host.eq_ignore_ascii_case(host)));
@@ -486,7 +486,9 @@ impl MemoryWorld {
     /// The operator resumes a mailbox: it sends and receives again, and its failures in a row are forgotten.
     pub fn resume(&self, mailbox: MailboxId) {
         self.tables().failures.remove(&mailbox);
-        self.change(mailbox, |mailbox| (mailbox.sending, mailbox.receiving) = (Standing::Active, Standing::Active));
+        self.change(mailbox, |mailbox| {
+            (mailbox.sending, mailbox.receiving) = (MailboxState::Active, MailboxState::Active)
+        });
     }
 
     /// Returns what was told so far.

@@ -4,14 +4,14 @@ use sqlx::PgPool;
 
 /// How often a statement ran since Postgres began to count, by its text.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Ran {
+pub struct StatementCalls {
     pub text: String,
     pub calls: i64,
 }
 
 /// The sums of the ledger of a database in which nothing happens: of all its mailboxes, and of the log from a moment on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Sums {
+pub struct LedgerTotals {
     /// Rows of the log since then.
     pub sent_rows: i64,
     pub failed_rows: i64,
@@ -27,7 +27,7 @@ pub struct Sums {
 
 /// Reads how often each statement of this database ran, those of other functions within not; none where Postgres does not
 /// count (the extension `pg_stat_statements`, which has to be loaded at its start).
-pub async fn ran(pool: &PgPool) -> Option<Vec<Ran>> {
+pub async fn ran(pool: &PgPool) -> Option<Vec<StatementCalls>> {
     // A database of our own may have it made; somebody else's has it or has not.
     let _ = sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(pool).await;
     const READ: &str = "
@@ -43,7 +43,7 @@ pub async fn mark(pool: &PgPool) -> Result<i64, sqlx::Error> {
 }
 
 /// Reads the sums, those of the log since a `mark`.
-pub async fn sums(pool: &PgPool, mark: i64) -> Result<Sums, sqlx::Error> {
+pub async fn sums(pool: &PgPool, mark: i64) -> Result<LedgerTotals, sqlx::Error> {
     const READ: &str = "
         WITH rows AS (
             SELECT count(*) FILTER (WHERE status = 'SENT') AS sent_rows,

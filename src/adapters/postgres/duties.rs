@@ -13,10 +13,10 @@ use sqlx::{PgPool, Row};
 use super::{classify::classify, session::Session};
 use crate::{
     domain::{
-        duties::{Duty, Kept},
+        duties::{MaintenanceJob, PruneTarget},
         id::WorkerId,
     },
-    ports::{Duties, PortError, Retired},
+    ports::{MaintenanceStore, PortError, PruneReport},
 };
 
 /// Rows that one statement takes away: well below its time-out, also on a slow disk.
@@ -39,7 +39,7 @@ impl PostgresDuties {
 }
 
 #[async_trait]
-impl Duties for PostgresDuties {
+impl MaintenanceStore for PostgresDuties {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         const READ: &str = "SELECT max(day) FROM cleanups WHERE finished_at IS NOT NULL AND day <= $1";
         self.brief.row(|| sqlx::query(READ).bind(day)).await?.try_get(0).map_err(classify)
@@ -50,20 +50,20 @@ impl Duties for PostgresDuties {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         let begin = || sqlx::query(BEGIN).bind(day).bind(worker.0.clone()).bind(now);
         let Some(row) = self.session.rows(begin).await?.pop() else { return Ok(None) };
         let done: Value = row.try_get(0).map_err(classify)?;
-        Ok(Some(Duty::ALL.into_iter().filter(|duty| done.get(duty.as_str()).is_some()).collect()))
+        Ok(Some(MaintenanceJob::ALL.into_iter().filter(|duty| done.get(duty.as_str()).is_some()).collect()))
     }
 
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
         let Some(statement) = statement(kept) else { return partitions::retire(&self.pool, before).await };
         let gone = step::delete(&self.pool, statement, before, STEP).await?;
-        Ok(Retired { gone: gone.unsigned_abs(), more: gone >= STEP })
+        Ok(PruneReport { gone: gone.unsigned_abs(), more: gone >= STEP })
     }
 
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         const NOTE: &str = "
             UPDATE cleanups SET done = done || jsonb_build_object($2::text, $3::bigint)
             WHERE day = $1 AND finished_at IS NULL AND NOT done ? $2";
@@ -99,11 +99,11 @@ const BEGIN: &str = "
 ///
 /// Each statement takes the oldest rows first, in the order of an index, so it reads what it deletes and no more (`step.rs`).
 /// `pauses`, `partner_refusals`, `owner_pauses` and `cleanups` are small and need none.
-fn statement(kept: Kept) -> Option<&'static str> {
+fn statement(kept: PruneTarget) -> Option<&'static str> {
     Some(match kept {
-        Kept::Logs => return None,
+        PruneTarget::Logs => return None,
         // A day that is not closed yet, or of which a mail is on its way, is somebody's still.
-        Kept::MailboxDays => {
+        PruneTarget::MailboxDays => {
             "WITH old AS (
                 SELECT d.ctid FROM mailbox_days d
                 WHERE d.day < $1 AND d.closed
@@ -112,40 +112,40 @@ fn statement(kept: Kept) -> Option<&'static str> {
              gone AS (DELETE FROM mailbox_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        Kept::Events => {
+        PruneTarget::Events => {
             "WITH old AS (SELECT id FROM events WHERE at < $1::timestamp AT TIME ZONE 'UTC'
                           ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        Kept::Replies => {
+        PruneTarget::Replies => {
             "WITH old AS (SELECT id FROM scheduled_replies
                           WHERE due_at < $1::timestamp AT TIME ZONE 'UTC' AND state NOT IN ('waiting', 'claimed')
                           ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM scheduled_replies WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        Kept::Batches => {
+        PruneTarget::Batches => {
             "WITH old AS (SELECT id FROM batches WHERE started_at < $1::timestamp AT TIME ZONE 'UTC'
                           ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         // The members go first: a roster that lost its head would be made anew.
-        Kept::Rosters => {
+        PruneTarget::Rosters => {
             "WITH old AS (SELECT ctid FROM roster WHERE day < $1 ORDER BY day, position LIMIT $2 FOR UPDATE SKIP LOCKED),
              members AS (DELETE FROM roster WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
              heads AS (DELETE FROM rosters WHERE day < $1 AND (SELECT count(*) FROM old) < $2 RETURNING 1)
              SELECT (SELECT count(*) FROM members) + (SELECT count(*) FROM heads)"
         }
-        Kept::UserDays => {
+        PruneTarget::UserDays => {
             "WITH old AS (SELECT ctid FROM user_days WHERE day < $1 ORDER BY day, user_id LIMIT $2
                           FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM user_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
         // With them what each mailbox received, which is of no use after its day.
-        Kept::Pairs => {
+        PruneTarget::Pairs => {
             "WITH old AS (SELECT ctid FROM pairs WHERE day < $1
                           ORDER BY day, mailbox_id, partner_id, round LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM pairs WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
@@ -153,7 +153,7 @@ fn statement(kept: Kept) -> Option<&'static str> {
              seats AS (DELETE FROM received_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM past)) RETURNING 1)
              SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM seats)"
         }
-        Kept::Pauses => {
+        PruneTarget::Pauses => {
             "WITH old AS (SELECT ctid FROM pauses WHERE until < $1::timestamp AT TIME ZONE 'UTC'
                           LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
@@ -165,7 +165,7 @@ fn statement(kept: Kept) -> Option<&'static str> {
              freed AS (DELETE FROM owner_pauses WHERE ctid = ANY (ARRAY(SELECT ctid FROM over)) RETURNING 1)
              SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM unsaid) + (SELECT count(*) FROM freed)"
         }
-        Kept::Cleanups => {
+        PruneTarget::Cleanups => {
             "WITH old AS (SELECT day FROM cleanups WHERE day < $1 AND finished_at IS NOT NULL
                           LIMIT $2 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM cleanups WHERE day = ANY (ARRAY(SELECT day FROM old)) RETURNING 1)

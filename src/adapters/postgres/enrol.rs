@@ -23,7 +23,7 @@ use crate::domain::{
 
 /// A mailbox as it is stored.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct StoredMailbox {
     pub id: MailboxId,
     pub user: UserId,
     pub profile: Profile,
@@ -33,7 +33,7 @@ pub struct Stored {
     pub reason: Option<String>,
 }
 
-impl Stored {
+impl StoredMailbox {
     /// Says whether it was removed: only its log is kept, and its settings.
     pub fn is_removed(&self) -> bool {
         self.state == "removed"
@@ -42,7 +42,7 @@ impl Stored {
 
 /// A mailbox to be written.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct MailboxWrite {
     pub id: MailboxId,
     pub user: UserId,
     pub profile: Profile,
@@ -75,7 +75,10 @@ pub async fn begin(connection: &mut PgConnection) -> Result<u16, sqlx::Error> {
 }
 
 /// Returns the stored mailboxes among `keys` (addresses in lower case), by key.
-pub async fn stored(connection: &mut PgConnection, keys: &[String]) -> Result<HashMap<String, Stored>, sqlx::Error> {
+pub async fn stored(
+    connection: &mut PgConnection,
+    keys: &[String],
+) -> Result<HashMap<String, StoredMailbox>, sqlx::Error> {
     let rows: Vec<StoredRow> = sqlx::query_as(STORED).bind(keys).fetch_all(connection).await?;
     rows.into_iter().map(|row| row.stored()).collect()
 }
@@ -118,7 +121,7 @@ struct StoredRow {
 }
 
 impl StoredRow {
-    fn stored(self) -> Result<(String, Stored), sqlx::Error> {
+    fn stored(self) -> Result<(String, StoredMailbox), sqlx::Error> {
         let smtp = endpoint(self.smtp_host, self.smtp_port, &self.smtp_security)?;
         let imap = match (self.imap_host, self.imap_port, self.imap_security) {
             (Some(host), Some(port), Some(security)) => Some(endpoint(host, port, &security)?),
@@ -136,7 +139,7 @@ impl StoredRow {
             reply_rate: self.reply_rate as u8,
             enabled: self.enabled,
         };
-        let stored = Stored {
+        let stored = StoredMailbox {
             id: MailboxId(self.id),
             user: UserId(self.user_id),
             profile,
@@ -210,7 +213,7 @@ pub async fn draw_ids(connection: &mut PgConnection, count: usize) -> Result<Vec
 /// Writes new mailboxes, spread over `shards`.
 pub async fn insert(
     connection: &mut PgConnection,
-    entries: &[Entry],
+    entries: &[MailboxWrite],
     shards: u16,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
@@ -248,7 +251,7 @@ const INSERT: &str = concat!(
 /// that became active again: the removed ones, and those whose old access had disabled them.
 pub async fn update(
     connection: &mut PgConnection,
-    entries: &[Entry],
+    entries: &[MailboxWrite],
     now: DateTime<Utc>,
 ) -> Result<Vec<MailboxId>, sqlx::Error> {
     let query = Arrays::of(entries, 1).bind_to(sqlx::query(UPDATE).bind(now)).bind(REASONS_OF_ACCESS);

@@ -14,9 +14,9 @@ use crate::{
     domain::{
         id::{FlightId, RunId, ShardId, WorkerId},
         roster::RECEIVE_MARGIN,
-        time::Todays,
+        time::LocalDates,
     },
-    ports::{Ledger, PortError, Sweep},
+    ports::{Ledger, PortError, SweepRequest},
 };
 
 /// What a fence did.
@@ -48,7 +48,7 @@ impl PostgresFence {
     pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, PortError> {
         self.raise(by, now).await?;
         let uncertain = self.settle_flights(now).await?;
-        let todays = Todays::at(now);
+        let todays = LocalDates::at(now);
         let build = || {
             sqlx::query(include_str!("sql/fence_days.sql"))
                 .bind(todays.zones.clone())
@@ -71,7 +71,7 @@ impl PostgresFence {
     async fn settle_flights(&self, now: DateTime<Utc>) -> Result<u64, PortError> {
         let rows = self.session.rows(|| sqlx::query("SELECT shard FROM shards ORDER BY shard")).await?;
         let shards: Result<Vec<ShardId>, _> = rows.iter().map(|row| row.try_get(0).map(ShardId)).collect();
-        let sweep = Sweep {
+        let sweep = SweepRequest {
             worker: WorkerId("fence".to_owned()),
             run: RunId(Uuid::now_v7()),
             shards: shards.map_err(classify)?,

@@ -15,7 +15,8 @@ use crate::{
         ledger_mark::{LedgerState, SettledMail},
     },
     ports::{
-        Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, StateChange, Sweep, Swept,
+        Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, StateChange, SweepReport,
+        SweepRequest,
     },
 };
 
@@ -174,9 +175,9 @@ impl Ledger for PostgresLedger {
         settle::count(&row, "written")
     }
 
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         let row = self.session.row(|| settle::sweep(sweep)).await?;
-        Ok(Swept { uncertain: settle::count(&row, "uncertain")?, released: settle::count(&row, "released")? })
+        Ok(SweepReport { uncertain: settle::count(&row, "uncertain")?, released: settle::count(&row, "released")? })
     }
 }
 

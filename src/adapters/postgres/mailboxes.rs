@@ -9,14 +9,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
-use self::rows::{Words, candidate, due_reply, member};
+use self::rows::{StringInterner, candidate, due_reply, member};
 use super::{
     classify::classify,
     session::{Session, Statement},
 };
 use crate::{
-    domain::{id::ShardId, pairing::Member, plan::Candidate, reply::DueReply, roster::REMADE_AT_ONE_IN, time::Todays},
-    ports::{Mailboxes, PortError, Roster},
+    domain::{
+        id::ShardId, pairing::RosterEntry, plan::Candidate, reply::DueReply, roster::REMADE_AT_ONE_IN, time::LocalDates,
+    },
+    ports::{PlanningStore, PortError, Roster},
 };
 
 /// Mailboxes whose days turn in one statement, which is one transaction: some tenths of a second.
@@ -40,7 +42,7 @@ impl PostgresMailboxes {
 
     /// Returns the mailboxes of `shards` whose days may have to be turned, in order, each with an earlier day that is open,
     /// if there is one; with several as often.
-    async fn unturned(&self, shards: &[ShardId], todays: &Todays) -> Result<Vec<Unturned>, PortError> {
+    async fn unturned(&self, shards: &[ShardId], todays: &LocalDates) -> Result<Vec<Unturned>, PortError> {
         let shards = numbers(shards);
         let build = || {
             planned_anew(include_str!("sql/unturned.sql"))
@@ -52,7 +54,7 @@ impl PostgresMailboxes {
     }
 
     /// Turns the days of some mailboxes and returns how many closed.
-    async fn turn(&self, some: &[Unturned], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn turn(&self, some: &[Unturned], todays: &LocalDates, now: DateTime<Utc>) -> Result<u64, PortError> {
         let (ids, open): (Vec<i64>, Vec<Option<NaiveDate>>) = some.iter().copied().unzip();
         let build = || {
             planned_anew(include_str!("sql/turn_days.sql"))
@@ -87,23 +89,28 @@ impl PostgresMailboxes {
         const READ: &str = "
             SELECT m.mailbox_id, m.user_id, m.domain, m.quota, r.version
             FROM rosters r LEFT JOIN roster m ON m.day = r.day WHERE r.day = $1";
-        let (mut words, mut version) = (Words::default(), None);
+        let (mut words, mut version) = (StringInterner::default(), None);
         let read = |row: PgRow| {
             version = Some(row.try_get(4).map_err(classify)?);
             let is_empty = row.try_get::<Option<i64>, _>(0).map_err(classify)?.is_none();
             if is_empty { Ok(None) } else { member(&row, &mut words).map(Some) }
         };
         let rows = self.session.read(|| planned_anew(READ).bind(day), read).await?;
-        let mut members: Vec<Member> = rows.into_iter().flatten().collect();
+        let mut members: Vec<RosterEntry> = rows.into_iter().flatten().collect();
         members.sort_unstable_by(|a, b| (a.user, &a.domain, a.mailbox).cmp(&(b.user, &b.domain, b.mailbox)));
         Ok(version.map(|version| Roster { version, members }))
     }
 }
 
 #[async_trait]
-impl Mailboxes for PostgresMailboxes {
+impl PlanningStore for PostgresMailboxes {
     /// Turns them by and by: should this be cut short, the next tick finds the others.
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
         let unturned = self.unturned(shards, todays).await?;
         if shards.is_empty() {
             // Who asks for none wants to know whether all that can be asked.
@@ -122,10 +129,10 @@ impl Mailboxes for PostgresMailboxes {
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
-        let (shards, mut words) = (numbers(shards), Words::default());
+        let (shards, mut words) = (numbers(shards), StringInterner::default());
         let build = || {
             planned_anew(include_str!("sql/candidates.sql"))
                 .bind(shards.clone())
@@ -145,7 +152,7 @@ impl Mailboxes for PostgresMailboxes {
         now: DateTime<Utc>,
         before: DateTime<Utc>,
     ) -> Result<Vec<DueReply>, PortError> {
-        let (shards, mut words) = (numbers(shards), Words::default());
+        let (shards, mut words) = (numbers(shards), StringInterner::default());
         let build = || planned_anew(include_str!("sql/due_replies.sql")).bind(shards.clone()).bind(now).bind(before);
         self.session.read(build, |row| due_reply(&row, &mut words)).await
     }

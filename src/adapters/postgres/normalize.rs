@@ -62,7 +62,7 @@ pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> 
         .execute(&mut *transaction)
         .await?;
     sqlx::raw_sql(repair()).execute(&mut *transaction).await.map_err(explain)?;
-    let told: (String, String, String, String) = sqlx::query_as(TOLD).fetch_one(&mut *transaction).await?;
+    let told: (String, String, String, String) = sqlx::query_as(METRIC_DOCS).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
     let wrong = |error: serde_json::Error| NormalizeError::Database(sqlx::Error::Decode(error.into()));
     let after: std::collections::BTreeMap<String, i64> = serde_json::from_str(&told.1).map_err(wrong)?;
@@ -75,7 +75,7 @@ pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> 
     })
 }
 
-const TOLD: &str = "
+const METRIC_DOCS: &str = "
     SELECT current_setting('warmup.before'), current_setting('warmup.after'), current_setting('warmup.changed'),
            current_setting('warmup.notes')";
 

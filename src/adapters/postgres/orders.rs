@@ -7,7 +7,7 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use super::{classify::classify, session::Session};
 use crate::{
     domain::id::{ShardId, WorkerId},
-    ports::{Orders, PortError},
+    ports::{FleetControl, PortError},
 };
 
 /// The standing order.
@@ -76,7 +76,7 @@ impl PostgresOrders {
 }
 
 #[async_trait]
-impl Orders for PostgresOrders {
+impl FleetControl for PostgresOrders {
     async fn running(&self) -> Result<bool, PortError> {
         let row = self.session.row(|| sqlx::query("SELECT running FROM fleet_orders")).await?;
         row.try_get(0).map_err(classify)

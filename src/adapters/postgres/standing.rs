@@ -27,7 +27,7 @@ pub struct Filter {
 
 /// A mailbox that was found.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct Found {
+pub struct MailboxMatch {
     pub id: i64,
     pub email: String,
     pub state: String,
@@ -43,7 +43,7 @@ pub struct Found {
 
 /// A host or a domain that is paused, for everybody or for one owner.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct Held {
+pub struct ActivePause {
     /// `host` or `domain`.
     pub scope: String,
     /// A host that is paused for one owner is name:port, of a login breaker name:port/security.
@@ -67,7 +67,7 @@ pub enum Change {
 }
 
 /// Returns the mailboxes that `filter` means, ordered by id.
-pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<Found>, sqlx::Error> {
+pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<MailboxMatch>, sqlx::Error> {
     const FIND: &str = "
         SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.smtp_port, m.smtp_security,
                m.domain,
@@ -117,7 +117,7 @@ pub async fn held(
     host: Option<&str>,
     domain: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<Vec<Held>, sqlx::Error> {
+) -> Result<Vec<ActivePause>, sqlx::Error> {
     const HELD: &str = "
         SELECT scope, key, reason, until, NULL::bigint AS user_id, NULL::text AS user FROM pauses
         WHERE (until > $3 OR probing) AND scope <> 'login'
@@ -140,10 +140,10 @@ pub async fn held(
 /// Ends the pauses `held`, for `reason`, with an event each. Returns those that were still there.
 pub async fn release(
     connection: &mut PgConnection,
-    held: &[Held],
+    held: &[ActivePause],
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<Vec<Held>, sqlx::Error> {
+) -> Result<Vec<ActivePause>, sqlx::Error> {
     const RELEASE: &str = "
         WITH wanted AS MATERIALIZED (
             SELECT * FROM unnest($1::text[], $2::text[], $5::bigint[]) AS wanted (scope, key, user_id)),

@@ -24,7 +24,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 pub use self::{
-    census::{Age, Counted, Edition, Else, Pace, Totals, WindowSums, counted, mark, take},
+    census::{Age, IfBusy, SnapshotRow, SnapshotVersion, Throughput, Totals, WindowSums, counted, mark, refresh},
     day::quarters,
     directory::directory,
     events::{Asked, Event, events, kinds},
@@ -32,7 +32,7 @@ pub use self::{
         Batch, Fleet, batches, fleet, is_read_only, is_set_back, order, server_time, slow_hosts, stop_reason,
         users_at_limit,
     },
-    found::{Looked, quotas_found},
+    found::{QuotaSearch, quotas_found},
     history::{History, histories},
     hosts::{OnHost, hosts},
     logs::{LogFilter, LogView, logs},
@@ -53,9 +53,9 @@ pub use self::{
 };
 use crate::domain::{
     id::{MailboxId, UserId},
-    partners::Member,
+    partners::PoolMember,
     roster::RECEIVE_MARGIN,
-    time::Todays,
+    time::LocalDates,
 };
 
 /// How many others there are to write to. Counted only where nobody can be: one that can is all that a mail needs.
@@ -95,7 +95,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
                     ELSE (SELECT count(*) FROM mailboxes
                           WHERE enabled AND state IN ('active', 'paused') AND id <> $1) END AS enrolled,
                (SELECT count(*) FROM one) AS receiving, (SELECT count(*) FROM open) AS open";
-    let elsewhere = Todays::off_utc(now);
+    let elsewhere = LocalDates::off_utc(now);
     sqlx::query_as(PARTNERS)
         .bind(mailbox.0)
         .bind(now)
@@ -107,7 +107,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
 }
 
 /// Returns the mailboxes that take part in the pairing, with the quota that each will have when it is warmed up.
-pub async fn members(connection: &mut PgConnection) -> Result<Vec<Member>, sqlx::Error> {
+pub async fn members(connection: &mut PgConnection) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
@@ -116,7 +116,7 @@ pub async fn members(connection: &mut PgConnection) -> Result<Vec<Member>, sqlx:
 }
 
 /// Returns the same, as they were counted last, with the quota that each has today.
-pub async fn owing_members(pool: &PgPool) -> Result<Vec<Member>, sqlx::Error> {
+pub async fn owing_members(pool: &PgPool) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, s.quota::smallint
         FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id JOIN users u ON u.id = m.user_id
@@ -126,7 +126,7 @@ pub async fn owing_members(pool: &PgPool) -> Result<Vec<Member>, sqlx::Error> {
 }
 
 /// Returns those of `members` that belong to `user`.
-pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<Member>, sqlx::Error> {
+pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') AND m.user_id = $1 ORDER BY m.id";
@@ -137,6 +137,6 @@ pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<V
 /// Address, owner, domain, quota.
 type Pairing = (String, String, String, i16);
 
-fn member((email, owner, domain, quota): Pairing) -> Member {
-    Member { email, owner, domain, quota: u16::try_from(quota).unwrap_or_default() }
+fn member((email, owner, domain, quota): Pairing) -> PoolMember {
+    PoolMember { email, owner, domain, quota: u16::try_from(quota).unwrap_or_default() }
 }

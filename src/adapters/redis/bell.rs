@@ -19,7 +19,7 @@ use super::{
 };
 use crate::ports::{
     Clock, PortError,
-    orders::{Bell, Ring},
+    orders::{Bell, Notification},
 };
 
 /// How long the line stays cut before another is laid; machine clock.
@@ -30,35 +30,35 @@ const AGAIN: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(5);
 
 /// The bell of the fleet under one prefix.
-pub struct RedisBell {
+pub struct RedisNotifier {
     pool: Pool,
     channel: String,
     clock: Arc<dyn Clock>,
-    line: Mutex<Option<Line>>,
+    line: Mutex<Option<Subscription>>,
 }
 
 /// A connection that listens, and word of whether the fleet's keys are still where it leads. Any node of a cluster passes
 /// on what any other is told; one that has left it does not.
-struct Line {
+struct Subscription {
     asking: PubSubSink,
     listening: PubSubStream,
     moves: watch::Receiver<Node>,
 }
 
-impl RedisBell {
+impl RedisNotifier {
     /// Listens and rings where `pool` leads, without connecting yet.
-    pub fn new(pool: Pool, prefix: &str, clock: Arc<dyn Clock>) -> RedisBell {
-        RedisBell { pool, channel: Keys::new(prefix).bell(), clock, line: Mutex::default() }
+    pub fn new(pool: Pool, prefix: &str, clock: Arc<dyn Clock>) -> RedisNotifier {
+        RedisNotifier { pool, channel: Keys::new(prefix).bell(), clock, line: Mutex::default() }
     }
 
-    async fn listen(&self) -> Result<Line, RedisError> {
+    async fn listen(&self) -> Result<Subscription, RedisError> {
         let moves = self.pool.moves();
         let (asking, listening) = self.pool.listen(&self.channel).await?.split();
-        Ok(Line { asking, listening, moves })
+        Ok(Subscription { asking, listening, moves })
     }
 
     /// Lays a line, or waits a moment before the next attempt.
-    async fn lay(&self) -> Option<Line> {
+    async fn lay(&self) -> Option<Subscription> {
         let node = self.pool.node();
         match timeout(pool::CALL_TIMEOUT, self.listen()).await {
             Ok(Ok(line)) => return Some(line),
@@ -66,12 +66,12 @@ impl RedisBell {
             Err(_) => tracing::debug!("the bell can't be listened to: no answer in time"),
         }
         self.pool.leave(&node);
-        self.clock.pause(AGAIN).await;
+        self.clock.sleep(AGAIN).await;
         None
     }
 }
 
-impl Line {
+impl Subscription {
     /// The next message; `None` when the line is of no more use.
     async fn next(&mut self, clock: &dyn Clock) -> Option<Msg> {
         loop {
@@ -82,7 +82,7 @@ impl Line {
                     return None;
                 }
                 message = self.listening.next() => return message,
-                () = clock.pause(QUIET) => {}
+                () = clock.sleep(QUIET) => {}
             }
             if !self.answers().await {
                 tracing::debug!("the bell's line is dead");
@@ -97,19 +97,19 @@ impl Line {
 }
 
 #[async_trait]
-impl Bell for RedisBell {
-    async fn next(&self) -> Ring {
+impl Bell for RedisNotifier {
+    async fn next(&self) -> Notification {
         let mut line = self.line.lock().await;
         loop {
             let Some(laid) = line.as_mut() else {
                 *line = self.lay().await;
                 if line.is_some() {
-                    return Ring::Ordered;
+                    return Notification::Ordered;
                 }
                 continue;
             };
             match laid.next(&*self.clock).await.map(|message| message.get_payload::<String>()) {
-                Some(Ok(word)) => match Ring::ALL.into_iter().find(|ring| ring.as_str() == word) {
+                Some(Ok(word)) => match Notification::ALL.into_iter().find(|ring| ring.as_str() == word) {
                     Some(ring) => return ring,
                     None => tracing::debug!(word, "the bell says what this release does not know"),
                 },
@@ -119,7 +119,7 @@ impl Bell for RedisBell {
         }
     }
 
-    async fn ring(&self, ring: Ring) -> Result<(), PortError> {
+    async fn ring(&self, ring: Notification) -> Result<(), PortError> {
         pool::query(&self.pool, redis::cmd("PUBLISH").arg(&self.channel).arg(ring.as_str())).await
     }
 }

@@ -19,8 +19,8 @@ use super::{Keys, Pool, pool};
 use crate::{
     domain::{
         caps::{
-            CapAsk, CapKind, CapLimits, CapOutOfRange, Connection, DEVIATION_MICROS, FUTURE_MICROS, Grant, HostCaps,
-            HostRates, Rates,
+            CapKind, CapLimits, CapOutOfRange, CapRequest, Connection, DEVIATION_MICROS, FUTURE_MICROS, Grant,
+            HostCaps, HostRates, Rates,
         },
         lease::MachineTime,
     },
@@ -66,7 +66,7 @@ impl RedisCaps {
         &self,
         now: Option<i64>,
         expected: Option<Expectation>,
-        asks: &[CapAsk],
+        asks: &[CapRequest],
         closed: &[&Connection],
     ) -> ScriptInvocation<'_> {
         let users = Distinct::of(asks.iter().map(|ask| Some(ask.user)));
@@ -127,7 +127,12 @@ fn limits(call: &mut ScriptInvocation<'_>, rates: &HostRates) {
 
 #[async_trait]
 impl Caps for RedisCaps {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let counted = |connection: &&Connection| self.hosts.counts_connections(&connection.host);
         let closed: Vec<&Connection> = closed.iter().filter(counted).collect();
         if asks.is_empty() && closed.is_empty() {

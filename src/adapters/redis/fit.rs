@@ -39,7 +39,7 @@ pub fn acl_rule(prefix: &str, cluster: bool) -> String {
 ///
 /// Returns `Unavailable` or `Unknown` when none answers now, `Permanent` when this one will never do, with what to do.
 pub async fn check(pool: &Pool, prefix: &str, shards: u16) -> Result<Vec<String>, PortError> {
-    let told = about(pool).await?;
+    let told = server_info(pool).await?;
     if let Some(told) = &told {
         new_enough(told)?;
         a_master(told)?;
@@ -54,11 +54,11 @@ pub async fn check(pool: &Pool, prefix: &str, shards: u16) -> Result<Vec<String>
         )));
     }
     if cluster {
-        pool.look_around().await;
+        pool.refresh_nodes().await;
     }
-    nobody_elses(pool, &Keys::new(prefix), shards).await?;
+    check_foreign_keys(pool, &Keys::new(prefix), shards).await?;
     // Asked again: on a cluster it may be another node by now.
-    Ok(about(pool).await?.as_deref().and_then(eviction).into_iter().collect())
+    Ok(server_info(pool).await?.as_deref().and_then(eviction).into_iter().collect())
 }
 
 /// Checks that a Redis answers, and that it is new enough.
@@ -68,7 +68,7 @@ pub async fn check_version(pool: &Pool) -> Result<(), PortError> {
 }
 
 /// What the server says of itself; `None` when the user may not ask.
-async fn about(pool: &Pool) -> Result<Option<String>, PortError> {
+async fn server_info(pool: &Pool) -> Result<Option<String>, PortError> {
     match pool::try_query::<String>(pool, &cmd("INFO")).await {
         Ok(Ok(told)) => Ok(Some(told)),
         Ok(Err(error)) if is_forbidden(&error) => Ok(None),
@@ -251,7 +251,7 @@ fn lacks_of(error: &RedisError, command: &str, keys: &Keys) -> Option<String> {
 }
 
 /// Looks whether another program keeps something under our names.
-async fn nobody_elses(pool: &Pool, keys: &Keys, shards: u16) -> Result<(), PortError> {
+async fn check_foreign_keys(pool: &Pool, keys: &Keys, shards: u16) -> Result<(), PortError> {
     let script = Script::new(include_str!("../../../lua/strangers.lua"));
     let mut call = script.key(keys.members());
     call.key(keys.statuses()).key(keys.fleet());

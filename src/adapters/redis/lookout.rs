@@ -9,17 +9,17 @@ use crate::{
 };
 
 /// Looks, and changes nothing.
-pub struct RedisLookout {
+pub struct RedisObserver {
     pool: Pool,
     keys: Keys,
     members: Script,
 }
 
-impl RedisLookout {
+impl RedisObserver {
     /// Looks at the fleet under `prefix`.
-    pub fn new(pool: Pool, prefix: &str) -> RedisLookout {
+    pub fn new(pool: Pool, prefix: &str) -> RedisObserver {
         let members = Script::new(include_str!("../../../lua/members.lua"));
-        RedisLookout { pool, keys: Keys::new(prefix), members }
+        RedisObserver { pool, keys: Keys::new(prefix), members }
     }
 
     /// Returns all members, ordered by run.

@@ -13,7 +13,7 @@ use crate::{
         ledger_mark::LedgerMark,
         turns,
     },
-    ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
+    ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };
 
 /// How long the mark of the database outlives the last worker: longer than any backup is kept that one would restore.
@@ -49,15 +49,15 @@ impl RedisMembers {
 }
 
 #[async_trait]
-impl Members for RedisMembers {
+impl MembershipStore for RedisMembers {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError> {
+    ) -> Result<HeartbeatReply, PortError> {
         let mut call = self.heartbeat.key(self.keys.members());
         call.key(self.keys.statuses()).key(self.keys.fleet()).key(self.keys.lease(seat));
         for shard in due {
@@ -65,10 +65,11 @@ impl Members for RedisMembers {
         }
         call.arg(run.to_string()).arg(millis(ttl)).arg(millis(turns::lease_length(ttl)));
         call.arg(packed(status)?).arg(&status.fleet.0);
-        let (known, seated, lost, told): (bool, bool, Vec<usize>, Vec<Told>) = pool::run(&self.pool, &call).await?;
+        let (was_member, has_exclusive_lease, lost, told): (bool, bool, Vec<usize>, Vec<Told>) =
+            pool::run(&self.pool, &call).await?;
         let lost: BTreeSet<usize> = lost.into_iter().collect();
-        let kept = (1..=due.len()).map(|place| !lost.contains(&place)).collect();
-        Ok(Pulse { known, seated, kept, members: listed(told) })
+        let still_held = (1..=due.len()).map(|place| !lost.contains(&place)).collect();
+        Ok(HeartbeatReply { was_member, has_exclusive_lease, still_held, members: listed(told) })
     }
 
     async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
@@ -109,7 +110,7 @@ impl Members for RedisMembers {
     }
 }
 
-fn packed(status: &Status) -> Result<Vec<u8>, PortError> {
+fn packed(status: &MemberStatus) -> Result<Vec<u8>, PortError> {
     rmp_serde::to_vec_named(status).map_err(|error| PortError::Permanent(format!("a status can't be packed: {error}")))
 }
 
@@ -142,7 +143,7 @@ mod tests {
         queue_size: u32,
     }
 
-    fn read(status: Vec<u8>) -> Status {
+    fn read(status: Vec<u8>) -> MemberStatus {
         listed(vec![(Uuid::nil().to_string(), 7, status)]).remove(0).status
     }
 
@@ -150,18 +151,19 @@ mod tests {
     fn a_status_of_another_release_is_read_as_far_as_it_is_known() {
         let other = OfAnotherRelease { mood: "good", id: "pod-3", queue_size: 5 };
         let status = read(rmp_serde::to_vec_named(&other).unwrap());
-        assert_eq!(status, Status { id: WorkerId("pod-3".into()), queue_size: 5, ..Status::default() });
+        assert_eq!(status, MemberStatus { id: WorkerId("pod-3".into()), queue_size: 5, ..MemberStatus::default() });
     }
 
     #[test]
     fn a_status_that_is_none_still_says_that_somebody_lives() {
-        assert_eq!(read(b"\xc1".to_vec()), Status::default());
+        assert_eq!(read(b"\xc1".to_vec()), MemberStatus::default());
         assert!(listed(vec![("somebody".into(), 7, Vec::new())]).is_empty());
     }
 
     #[test]
     fn a_status_is_a_map_with_the_names_that_the_api_shows() {
-        let status: BTreeMap<String, IgnoredAny> = rmp_serde::from_slice(&packed(&Status::default()).unwrap()).unwrap();
+        let status: BTreeMap<String, IgnoredAny> =
+            rmp_serde::from_slice(&packed(&MemberStatus::default()).unwrap()).unwrap();
         let names = "id host version shards lanes queueSize activeSends lastTick consecutiveFailures state";
         for name in names.split(' ') {
             assert!(status.contains_key(name), "{name}");

@@ -145,14 +145,14 @@ impl Pool {
         };
         if self.go_on(node, node.address.at(&host, port))? {
             tracing::info!("our keys are on the cluster's node {host}:{port}");
-            self.look_around().await;
+            self.refresh_nodes().await;
         }
         Ok(())
     }
 
     /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move, and
     /// at the next answer where there was none.
-    pub(super) async fn look_around(&self) {
+    pub(super) async fn refresh_nodes(&self) {
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };
         let asking = redis::cmd("CLUSTER").arg("SLOTS").clone();
@@ -249,7 +249,7 @@ async fn ask<T: FromRedisValue>(pool: &Pool, question: Question<'_>) -> Result<R
             _ => {
                 let answer = settle(&node, connection, answer)?;
                 if answer.is_ok() && !pool.0.looked.load(Ordering::Relaxed) {
-                    pool.look_around().await;
+                    pool.refresh_nodes().await;
                 }
                 return Ok(answer);
             }

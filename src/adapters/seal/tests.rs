@@ -60,18 +60,18 @@ fn other_places_cannot_be_written_into_it() {
     let at = sealed.windows(known.len()).position(|window| window == known).unwrap();
     let mut changed = sealed.clone();
     changed[at..at + known.len()].copy_from_slice(b"smtp.exampl3.com");
-    assert_eq!(Sealer::new(&KEY).look(MailboxId(41), &changed).unwrap_err(), SealError::Tampered);
+    assert_eq!(Sealer::new(&KEY).inspect(MailboxId(41), &changed).unwrap_err(), SealError::Tampered);
     let ciphertext = split_places(&sealed[HEAD_BYTES..]).unwrap().1;
     let without = [&[PLACELESS], &sealed[1..HEAD_BYTES], ciphertext].concat();
-    assert_eq!(Sealer::new(&KEY).look(MailboxId(41), &without).unwrap_err(), SealError::Tampered);
+    assert_eq!(Sealer::new(&KEY).inspect(MailboxId(41), &without).unwrap_err(), SealError::Tampered);
 }
 
 #[test]
 fn what_an_earlier_release_sealed_still_opens() {
-    let opened = Sealer::new(&KEY).look(MailboxId(41), &placeless()).unwrap();
-    assert_eq!((opened.password.expose_secret(), opened.places), (CANARY, None));
+    let opened = Sealer::new(&KEY).inspect(MailboxId(41), &placeless()).unwrap();
+    assert_eq!((opened.password.expose_secret(), opened.endpoints), (CANARY, None));
     assert!(Sealer::new(&KEY).open(MailboxId(41), &smtp(), &placeless()).is_ok());
-    assert_eq!(Sealer::new(&KEY).look(MailboxId(42), &placeless()).unwrap_err(), SealError::Tampered);
+    assert_eq!(Sealer::new(&KEY).inspect(MailboxId(42), &placeless()).unwrap_err(), SealError::Tampered);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 
 use super::{address::is_public, resolver::Resolver};
-use crate::domain::{lease::MachineTime, outcome::judge::Evidence};
+use crate::domain::{lease::MachineTime, outcome::judge::DialogueEnd};
 
 /// Returns the addresses of a mail host that may be connected to, in the resolver's order.
 ///
@@ -16,13 +16,13 @@ pub(super) async fn resolve(
     (host, port): (&str, u16),
     allow_private: bool,
     now: MachineTime,
-) -> Result<Vec<SocketAddr>, Evidence> {
-    let lost = |error: std::io::Error| Evidence::Lost(format!("{host}: {error}"));
+) -> Result<Vec<SocketAddr>, DialogueEnd> {
+    let lost = |error: std::io::Error| DialogueEnd::Lost(format!("{host}: {error}"));
     let found = resolver.addresses(host, now).await.map_err(lost)?;
     let admitted: Vec<IpAddr> = found.iter().copied().filter(|ip| allow_private || is_public(*ip)).collect();
     match (found.first(), admitted.is_empty()) {
-        (None, _) => Err(Evidence::Lost(format!("{host} has no address"))),
-        (Some(private), true) => Err(Evidence::PrivateHost(format!(
+        (None, _) => Err(DialogueEnd::Lost(format!("{host} has no address"))),
+        (Some(private), true) => Err(DialogueEnd::PrivateHost(format!(
             "{host} is {private}; private hosts need WARMUP_ALLOW_PRIVATE_HOSTS=true"
         ))),
         (Some(_), false) => Ok(admitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
@@ -31,8 +31,8 @@ pub(super) async fn resolve(
 
 /// Connects to `address`, with Nagle off: body and final dot are two writes, and with Nagle the second waits for the
 /// host's delayed acknowledgement of the first, 40 ms for each mail.
-pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, Evidence> {
-    let lost = |error: std::io::Error| Evidence::Lost(format!("{address}: {error}"));
+pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, DialogueEnd> {
+    let lost = |error: std::io::Error| DialogueEnd::Lost(format!("{address}: {error}"));
     let stream = TcpStream::connect(address).await.map_err(lost)?;
     stream.set_nodelay(true).map_err(lost)?;
     Ok(stream)
@@ -55,13 +55,13 @@ mod tests {
         assert!(stream.nodelay().unwrap());
     }
 
-    async fn resolved(host: &str, allow_private: bool) -> Result<Vec<SocketAddr>, Evidence> {
+    async fn resolved(host: &str, allow_private: bool) -> Result<Vec<SocketAddr>, DialogueEnd> {
         resolve(&Resolver::default(), (host, 25), allow_private, NOW).await
     }
 
     #[tokio::test]
     async fn a_private_host_is_refused_unless_allowed() {
-        assert!(matches!(resolved("127.0.0.1", false).await.unwrap_err(), Evidence::PrivateHost(_)));
+        assert!(matches!(resolved("127.0.0.1", false).await.unwrap_err(), DialogueEnd::PrivateHost(_)));
         assert_eq!(resolved("127.0.0.1", true).await.unwrap(), ["127.0.0.1:25".parse().unwrap()]);
         assert!(resolved("8.8.8.8", false).await.is_ok());
     }
@@ -71,6 +71,6 @@ mod tests {
         let resolver = Resolver::default();
         let resolved = async |allow| resolve(&resolver, ("127.0.0.1", 25), allow, NOW).await;
         assert!(resolved(true).await.is_ok());
-        assert!(matches!(resolved(false).await, Err(Evidence::PrivateHost(_))));
+        assert!(matches!(resolved(false).await, Err(DialogueEnd::PrivateHost(_))));
     }
 }

@@ -18,20 +18,20 @@ use rustls::ClientConfig;
 use self::envelope::{Command, Envelope};
 use super::{
     host_memory::{HostFact, HostMemory},
-    line::Line,
-    message::Letter,
-    patience::Patience,
+    line::SmtpSession,
+    message::EncodedMessage,
+    patience::Timeouts,
     resolver::Resolver,
     sasl::Login,
-    trace::Trace,
+    trace::Transcript,
 };
 use crate::{
     domain::{
         lease::MachineTime,
         mailbox::Endpoint,
-        outcome::{Outcome, Passed, Reply, Stage, judge::Evidence},
+        outcome::{CompletedStep, Outcome, Reply, Stage, judge::DialogueEnd},
     },
-    ports::Gate,
+    ports::SendPermit,
 };
 
 /// What the server may take for its reply to the dot, in steps: it may be checking the mail (RFC 5321 section
@@ -42,7 +42,7 @@ const FINAL_REPLY_STEPS: u32 = 2;
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a dialogue needs to know of the world.
-pub(super) struct Terms {
+pub(super) struct DialogueContext {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) resolver: Resolver,
     pub(super) memory: HostMemory,
@@ -53,23 +53,28 @@ pub(super) struct Terms {
 
 /// A dialogue in progress.
 pub(super) struct Dialogue<'a> {
-    terms: &'a Terms,
+    terms: &'a DialogueContext,
     endpoint: &'a Endpoint,
-    pub(super) patience: Patience,
-    pub(super) gate: &'a Gate,
+    pub(super) patience: Timeouts,
+    pub(super) gate: &'a SendPermit,
     pub(super) stage: Stage,
     /// For a dialogue that a person looks at.
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: Option<Transcript>,
     /// What went well so far.
-    pub(super) steps: Vec<Passed>,
+    pub(super) steps: Vec<CompletedStep>,
     started: MachineTime,
-    line: Option<Line>,
+    line: Option<SmtpSession>,
     /// Whether the host gets several commands in one packet.
     pipelines: bool,
 }
 
 impl<'a> Dialogue<'a> {
-    pub(super) fn new(terms: &'a Terms, endpoint: &'a Endpoint, patience: Patience, gate: &'a Gate) -> Dialogue<'a> {
+    pub(super) fn new(
+        terms: &'a DialogueContext,
+        endpoint: &'a Endpoint,
+        patience: Timeouts,
+        gate: &'a SendPermit,
+    ) -> Dialogue<'a> {
         Dialogue {
             terms,
             endpoint,
@@ -85,7 +90,11 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Submits `letter` and returns the complete reply to its final dot.
-    pub(super) async fn submit(&mut self, login: Option<&Login<'_>>, letter: &Letter) -> Result<Reply, Evidence> {
+    pub(super) async fn submit(
+        &mut self,
+        login: Option<&Login<'_>>,
+        letter: &EncodedMessage,
+    ) -> Result<Reply, DialogueEnd> {
         let envelope = Envelope { from: &letter.from, to: &letter.to, needs_utf8: letter.needs_utf8() };
         self.reach(login, &envelope, &Command::new(Stage::Data, "data", Data, is_354)).await?;
         let reply = self.body(&letter.bytes).await?;
@@ -97,7 +106,11 @@ impl<'a> Dialogue<'a> {
 
     /// Goes as far as a mail from `address` to itself can go without being one: RSET stands where DATA would, and everything
     /// before it is what a mail does.
-    pub(super) async fn rehearse(&mut self, login: Option<&Login<'_>>, address: &Address) -> Result<Reply, Evidence> {
+    pub(super) async fn test_login(
+        &mut self,
+        login: Option<&Login<'_>>,
+        address: &Address,
+    ) -> Result<Reply, DialogueEnd> {
         let needs_utf8 = !AsRef::<str>::as_ref(address).is_ascii();
         let envelope = Envelope { from: address, to: address, needs_utf8 };
         self.reach(login, &envelope, &Command::new(Stage::Rcpt, "rset", Rset, is_2yz)).await
@@ -133,15 +146,15 @@ impl<'a> Dialogue<'a> {
 
     fn passed(&mut self, step: &'static str, reply: Option<&Reply>, text: impl Display) {
         let after = self.patience.clock.machine().since(self.started);
-        self.steps.push(Passed { step, after, code: reply.map(|reply| reply.code) });
+        self.steps.push(CompletedStep { step, after, code: reply.map(|reply| reply.code) });
         if let Some(trace) = &mut self.trace {
             trace.passed(step, reply, text.to_string());
         }
     }
 
     /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
-    async fn body(&mut self, bytes: &[u8]) -> Result<Reply, Evidence> {
-        let Line { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
+    async fn body(&mut self, bytes: &[u8]) -> Result<Reply, DialogueEnd> {
+        let SmtpSession { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
         wire.arm(self.gate.clone(), self.pipelines);
         let mut sending = pin!(async {
             let _ = connection.message(bytes).await;
@@ -165,7 +178,7 @@ impl<'a> Dialogue<'a> {
         answer
     }
 
-    fn line(&self) -> Result<&Line, Evidence> {
+    fn line(&self) -> Result<&SmtpSession, DialogueEnd> {
         self.line.as_ref().ok_or_else(gone)
     }
 }
@@ -178,10 +191,10 @@ fn is_354(code: u16) -> bool {
     code == 354
 }
 
-fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, Evidence> {
-    if wanted(reply.code) { Ok(reply) } else { Err(Evidence::Reply(reply)) }
+fn accept(reply: Reply, wanted: fn(u16) -> bool) -> Result<Reply, DialogueEnd> {
+    if wanted(reply.code) { Ok(reply) } else { Err(DialogueEnd::Reply(reply)) }
 }
 
-fn gone() -> Evidence {
-    Evidence::Lost("the connection was given up".into())
+fn gone() -> DialogueEnd {
+    DialogueEnd::Lost("the connection was given up".into())
 }

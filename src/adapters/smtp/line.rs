@@ -4,24 +4,24 @@
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 
 use super::{
-    offers::Offers,
+    offers::Capabilities,
     sasl::{Login, Mechanism},
-    wire::Wire,
+    wire::Transport,
 };
-use crate::domain::outcome::{Reply, judge::Evidence};
+use crate::domain::outcome::{Reply, judge::DialogueEnd};
 
 /// The reply that asks for the next line of a login (RFC 4954 section 4).
 const CHALLENGE: u16 = 334;
 
-pub(super) struct Line {
-    pub(super) wire: Wire,
+pub(super) struct SmtpSession {
+    pub(super) wire: Transport,
     pub(super) connection: AsyncSmtpConnection,
-    pub(super) offers: Offers,
+    pub(super) offers: Capabilities,
 }
 
-impl Line {
+impl SmtpSession {
     /// Writes `text`, where there is any, and waits for the next reply.
-    pub(super) async fn ask(&mut self, text: Option<String>) -> Result<Reply, Evidence> {
+    pub(super) async fn ask(&mut self, text: Option<String>) -> Result<Reply, DialogueEnd> {
         if let Some(text) = text {
             // Whether it could be written is seen from what can be read.
             let _ = self.connection.command(text).await;
@@ -30,7 +30,7 @@ impl Line {
     }
 
     /// Logs in by `mechanism`, as far as we have answers, and returns the last reply.
-    pub(super) async fn log_in(&mut self, login: &Login<'_>, mechanism: Mechanism) -> Result<Reply, Evidence> {
+    pub(super) async fn log_in(&mut self, login: &Login<'_>, mechanism: Mechanism) -> Result<Reply, DialogueEnd> {
         let mut reply = self.ask(Some(login.command(mechanism))).await?;
         let mut place = 0;
         while reply.code == CHALLENGE

@@ -12,7 +12,7 @@ use mail_builder::{
 use secrecy::SecretString;
 
 use super::{
-    SmtpMailer, dialogue::Dialogue, message::Letter, patience::Patience, redact::redact, rehearsal::Candidate,
+    SmtpMailer, dialogue::Dialogue, message::EncodedMessage, patience::Timeouts, redact::redact, rehearsal::Candidate,
     sasl::Login,
 };
 use crate::{
@@ -22,10 +22,10 @@ use crate::{
         mailbox::Security,
         outcome::{
             Outcome, Reply,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
     },
-    ports::Gate,
+    ports::SendPermit,
 };
 
 /// A mail for a person.
@@ -45,8 +45,8 @@ pub struct Notice {
 
 impl SmtpMailer {
     /// Submits `notice` once and returns the verdict, always within the whole mail's deadline.
-    pub async fn send_notice(&self, notice: &Notice, gate: &Gate) -> Outcome {
-        let patience = Patience {
+    pub async fn send_notice(&self, notice: &Notice, gate: &SendPermit) -> Outcome {
+        let patience = Timeouts {
             clock: Arc::clone(&self.clock),
             step: self.smtp_timeout,
             deadline: self.clock.machine().after(self.mail_deadline),
@@ -55,7 +55,7 @@ impl SmtpMailer {
         let mut dialogue = Dialogue::new(&self.terms, &notice.sender.endpoint, patience, gate);
         let mut secret = None;
         let ended = self.submit_notice(notice, &mut dialogue, &mut secret).await;
-        let mut outcome = judge(dialogue.stage, ended.map_or_else(|evidence| evidence, Evidence::Reply));
+        let mut outcome = classify_outcome(dialogue.stage, ended.map_or_else(|evidence| evidence, DialogueEnd::Reply));
         if let Some(password) = &secret {
             redact(&mut outcome, &notice.sender.username, password);
         }
@@ -68,30 +68,30 @@ impl SmtpMailer {
         notice: &Notice,
         dialogue: &mut Dialogue<'_>,
         secret: &mut Option<SecretString>,
-    ) -> Result<Reply, Evidence> {
+    ) -> Result<Reply, DialogueEnd> {
         let sender = &notice.sender;
         if let Some(why) = unsendable(&sender.email) {
-            return Err(Evidence::SenderAddress(why));
+            return Err(DialogueEnd::SenderAddress(why));
         }
         if let Some(why) = unsendable(&notice.recipient) {
-            return Err(Evidence::PartnerAddress(why));
+            return Err(DialogueEnd::PartnerAddress(why));
         }
         if sender.endpoint.security == Security::None && !self.allow_plaintext {
-            return Err(Evidence::PlaintextRefused);
+            return Err(DialogueEnd::PlaintextRefused);
         }
         let mut login = None;
         if !sender.username.is_empty() {
             let opened = self.opener.open(sender.mailbox, &sender.endpoint, &sender.sealed_password);
-            let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+            let password = secret.insert(opened.map_err(|_| DialogueEnd::SealBroken)?);
             login = Login::new(&sender.username, password);
         }
         dialogue.submit(login.as_ref(), &letter(notice)?).await
     }
 }
 
-fn letter(notice: &Notice) -> Result<Letter, Evidence> {
+fn letter(notice: &Notice) -> Result<EncodedMessage, DialogueEnd> {
     let parse = |text: &str| {
-        text.parse::<Address>().map_err(|error| Evidence::Unsendable(format!("{text:?} is no address: {error}")))
+        text.parse::<Address>().map_err(|error| DialogueEnd::Unsendable(format!("{text:?} is no address: {error}")))
     };
     let name = one_line(&notice.sender_name);
     let from = address::Address::new_address(Some(name).filter(|name| !name.is_empty()), notice.sender.email.as_str());
@@ -106,6 +106,6 @@ fn letter(notice: &Notice) -> Result<Letter, Evidence> {
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .text_body(secrecy::ExposeSecret::expose_secret(&notice.text))
         .write_to(&mut bytes)
-        .map_err(|error| Evidence::Unsendable(error.to_string()))?;
-    Ok(Letter { from: parse(&notice.sender.email)?, to: parse(&notice.recipient)?, bytes })
+        .map_err(|error| DialogueEnd::Unsendable(error.to_string()))?;
+    Ok(EncodedMessage { from: parse(&notice.sender.email)?, to: parse(&notice.recipient)?, bytes })
 }

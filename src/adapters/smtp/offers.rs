@@ -17,12 +17,12 @@ const AUTH: &str = "AUTH";
 /// How hosts wrote AUTH before it was a standard; some write only this.
 const OLD_AUTH: &str = "AUTH=";
 
-pub(super) struct Offers(String);
+pub(super) struct Capabilities(String);
 
-impl Offers {
+impl Capabilities {
     /// Reads the whole reply to EHLO.
-    pub(super) fn of(reply: &[u8]) -> Offers {
-        Offers(String::from_utf8_lossy(reply).into_owned())
+    pub(super) fn of(reply: &[u8]) -> Capabilities {
+        Capabilities(String::from_utf8_lossy(reply).into_owned())
     }
 
     pub(super) fn has(&self, keyword: &str) -> bool {
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_keyword_is_offered_by_a_line_of_its_own() {
-        let offers = |reply: &str| Offers::of(reply.as_bytes()).has(PIPELINING);
+        let offers = |reply: &str| Capabilities::of(reply.as_bytes()).has(PIPELINING);
         assert!(offers("250-host.test\r\n250-pipelining\r\n250 SIZE 10\r\n"));
         assert!(offers("250-gr\u{fc}\u{df}e\r\n250 PIPELINING\r\n"));
         for not in [
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn plain_is_tried_before_login_and_nothing_else() {
-        let mechanisms = |auth: &str| Offers::of(format!("250-host.test\r\n{auth}").as_bytes()).mechanisms();
+        let mechanisms = |auth: &str| Capabilities::of(format!("250-host.test\r\n{auth}").as_bytes()).mechanisms();
         let both = [Mechanism::Plain, Mechanism::Login];
         assert_eq!(mechanisms("250 AUTH LOGIN PLAIN\r\n"), both);
         assert_eq!(mechanisms("250-AUTH CRAM-MD5\r\n250 auth login\r\n"), [Mechanism::Login]);

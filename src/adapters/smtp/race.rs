@@ -12,7 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
-use crate::domain::outcome::judge::Evidence;
+use crate::domain::outcome::judge::DialogueEnd;
 
 /// The "Connection Attempt Delay" that RFC 8305 section 5 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -44,14 +44,17 @@ pub(super) fn order(addresses: &[SocketAddr], is_dead: impl Fn(&SocketAddr) -> b
 }
 
 /// Opens a connection to the first of `addresses` that answers. Returns the last error when none does.
-pub(super) async fn run<T, F>(addresses: Vec<SocketAddr>, open: impl Fn(SocketAddr) -> F) -> Result<Winner<T>, Evidence>
+pub(super) async fn run<T, F>(
+    addresses: Vec<SocketAddr>,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<Winner<T>, DialogueEnd>
 where
-    F: Future<Output = Result<T, Evidence>>,
+    F: Future<Output = Result<T, DialogueEnd>>,
 {
     let mut waiting = addresses.into_iter();
     let mut started = Vec::new();
     let mut attempts = FuturesUnordered::new();
-    let mut error = Evidence::Lost("the host has no address".into());
+    let mut error = DialogueEnd::Lost("the host has no address".into());
     loop {
         if let Some(address) = waiting.next() {
             started.push(address);
@@ -135,7 +138,7 @@ mod tests {
             let (is_failing, is_live) = (address == all[1], address == all[3]);
             async move {
                 match (is_failing, is_live) {
-                    (true, _) => Err(Evidence::Lost("refused".into())),
+                    (true, _) => Err(DialogueEnd::Lost("refused".into())),
                     (_, true) => Ok(()),
                     _ => pending().await,
                 }
@@ -148,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn if_no_address_answers_the_last_error_counts() {
         let all = addresses("192.0.2.1:25 192.0.2.2:25");
-        let lost = run(all, |address| async move { Err::<(), _>(Evidence::Lost(address.to_string())) }).await;
-        assert_eq!(lost.err(), Some(Evidence::Lost("192.0.2.2:25".into())));
+        let lost = run(all, |address| async move { Err::<(), _>(DialogueEnd::Lost(address.to_string())) }).await;
+        assert_eq!(lost.err(), Some(DialogueEnd::Lost("192.0.2.2:25".into())));
     }
 }

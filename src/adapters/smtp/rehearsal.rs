@@ -10,10 +10,10 @@ use secrecy::SecretString;
 use super::{
     SmtpMailer,
     dialogue::Dialogue,
-    patience::Patience,
+    patience::Timeouts,
     redact::{redact, redact_text},
     sasl::Login,
-    trace::{Step, Trace},
+    trace::{Step, Transcript},
 };
 use crate::{
     domain::{
@@ -21,10 +21,10 @@ use crate::{
         mailbox::{Endpoint, Security},
         outcome::{
             Outcome, Reply,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
     },
-    ports::Gate,
+    ports::SendPermit,
 };
 
 /// A mailbox that is to be tried out.
@@ -39,7 +39,7 @@ pub struct Candidate {
 
 /// How it went.
 #[derive(Clone, Debug)]
-pub struct Rehearsal {
+pub struct LoginTest {
     /// The steps that went well.
     pub steps: Vec<Step>,
     /// What the first that did not would mean for a mail.
@@ -50,26 +50,27 @@ pub struct Rehearsal {
 
 impl SmtpMailer {
     /// Tries `candidate` out, always within the whole mail's deadline.
-    pub async fn rehearse(&self, candidate: &Candidate, gate: &Gate) -> Rehearsal {
-        let patience = Patience {
+    pub async fn test_login(&self, candidate: &Candidate, gate: &SendPermit) -> LoginTest {
+        let patience = Timeouts {
             clock: Arc::clone(&self.clock),
             step: self.smtp_timeout,
             deadline: self.clock.machine().after(self.mail_deadline),
             cancel: gate.cancel.clone(),
         };
         let mut dialogue = Dialogue::new(&self.terms, &candidate.endpoint, patience, gate);
-        dialogue.trace = Some(Trace::from_now(Arc::clone(&self.clock)));
+        dialogue.trace = Some(Transcript::from_now(Arc::clone(&self.clock)));
         let mut secret = None;
         let ended = self.go_through(candidate, &mut dialogue, &mut secret).await;
         let mut trace = dialogue.trace.take().expect("a rehearsal is traced");
         let last = trace.lap();
-        let mut outcome = judge(dialogue.stage, ended.clone().map_or_else(|evidence| evidence, Evidence::Reply));
+        let mut outcome =
+            classify_outcome(dialogue.stage, ended.clone().map_or_else(|evidence| evidence, DialogueEnd::Reply));
         if let Some(password) = &secret {
             redact(&mut outcome, &candidate.username, password);
             trace.steps.iter_mut().for_each(|step| redact_text(&mut step.text, &candidate.username, password));
         }
         dialogue.part(&outcome).await;
-        Rehearsal { steps: trace.steps, fault: ended.is_err().then_some(outcome), last }
+        LoginTest { steps: trace.steps, fault: ended.is_err().then_some(outcome), last }
     }
 
     async fn go_through(
@@ -77,17 +78,17 @@ impl SmtpMailer {
         candidate: &Candidate,
         dialogue: &mut Dialogue<'_>,
         secret: &mut Option<SecretString>,
-    ) -> Result<Reply, Evidence> {
+    ) -> Result<Reply, DialogueEnd> {
         if candidate.endpoint.security == Security::None && !self.allow_plaintext {
-            return Err(Evidence::PlaintextRefused);
+            return Err(DialogueEnd::PlaintextRefused);
         }
         // Who tries it out wants to know what is there now.
         self.terms.resolver.forget(&candidate.endpoint.host);
         let opened = self.opener.open(candidate.mailbox, &candidate.endpoint, &candidate.sealed_password);
-        let password = secret.insert(opened.map_err(|_| Evidence::SealBroken)?);
+        let password = secret.insert(opened.map_err(|_| DialogueEnd::SealBroken)?);
         let login = Login::new(&candidate.username, password);
         let address = candidate.email.parse();
-        let address = address.map_err(|error| Evidence::Unsendable(format!("{}: {error}", candidate.email)))?;
-        dialogue.rehearse(login.as_ref(), &address).await
+        let address = address.map_err(|error| DialogueEnd::Unsendable(format!("{}: {error}", candidate.email)))?;
+        dialogue.test_login(login.as_ref(), &address).await
     }
 }

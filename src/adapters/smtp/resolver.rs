@@ -21,11 +21,11 @@ const FRESH: Duration = Duration::from_secs(30);
 /// What the system's resolver said lately.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
-    answers: Mutex<HashMap<String, Answer>>,
+    answers: Mutex<HashMap<String, CachedAddresses>>,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct CachedAddresses {
     addresses: Vec<IpAddr>,
     asked: MachineTime,
 }
@@ -34,7 +34,7 @@ impl Resolver {
     /// A resolver that has heard at `asked` that `host` is at `addresses`.
     #[cfg(test)]
     pub(super) fn told(host: &str, addresses: &[IpAddr], asked: MachineTime) -> Resolver {
-        let answer = Answer { addresses: addresses.to_vec(), asked };
+        let answer = CachedAddresses { addresses: addresses.to_vec(), asked };
         Resolver { answers: Mutex::new(HashMap::from([(host.to_owned(), answer)])) }
     }
 
@@ -46,7 +46,7 @@ impl Resolver {
         let addresses: Vec<IpAddr> = lookup_host((host, 0)).await?.map(|found: SocketAddr| found.ip()).collect();
         let mut answers = self.lock();
         answers.retain(|_, answer| answer.is_fresh(now));
-        answers.insert(host.to_owned(), Answer { addresses: addresses.clone(), asked: now });
+        answers.insert(host.to_owned(), CachedAddresses { addresses: addresses.clone(), asked: now });
         Ok(addresses)
     }
 
@@ -59,13 +59,13 @@ impl Resolver {
         self.lock().get(host).filter(|answer| answer.is_fresh(now)).map(|answer| answer.addresses.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CachedAddresses>> {
         // Poisoned only by a panic between two plain writes; the map is whole.
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Answer {
+impl CachedAddresses {
     fn is_fresh(&self, now: MachineTime) -> bool {
         now.since(self.asked) < FRESH
     }

@@ -25,7 +25,7 @@ const TICKETS: usize = 64;
 const SESSIONS_A_HOST: usize = 8;
 
 /// The sessions of all hosts.
-pub(super) struct Sessions {
+pub(super) struct TlsTicketCache {
     others: ClientSessionMemoryCache,
     tickets: Mutex<Tickets>,
 }
@@ -37,13 +37,13 @@ struct Tickets {
     came: VecDeque<ServerName<'static>>,
 }
 
-impl Default for Sessions {
-    fn default() -> Sessions {
-        Sessions { others: ClientSessionMemoryCache::new(HOSTS * SESSIONS_A_HOST), tickets: Mutex::default() }
+impl Default for TlsTicketCache {
+    fn default() -> TlsTicketCache {
+        TlsTicketCache { others: ClientSessionMemoryCache::new(HOSTS * SESSIONS_A_HOST), tickets: Mutex::default() }
     }
 }
 
-impl Sessions {
+impl TlsTicketCache {
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
         // Poisoned only by a panic between two plain writes; at worst a session is not taken up again.
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,7 +64,7 @@ impl Tickets {
     }
 }
 
-impl ClientSessionStore for Sessions {
+impl ClientSessionStore for TlsTicketCache {
     fn insert_tls13_ticket(&self, host: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let mut tickets = self.tickets();
         let tickets = tickets.of(host);
@@ -100,7 +100,7 @@ impl ClientSessionStore for Sessions {
 }
 
 /// Without the sessions, which are secrets.
-impl fmt::Debug for Sessions {
+impl fmt::Debug for TlsTicketCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").finish_non_exhaustive()
     }

@@ -11,8 +11,8 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SetupError, pinned::PinnedVerifier, sessions::Sessions};
-use crate::domain::outcome::judge::Evidence;
+use super::{SetupError, pinned::PinnedVerifier, sessions::TlsTicketCache};
+use crate::domain::outcome::judge::DialogueEnd;
 
 /// Makes the one client configuration that all connections share.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SetupError> {
@@ -29,7 +29,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(PinnedVerifier::new(by_roots, own)))
         .with_no_client_auth();
-    config.resumption = Resumption::store(Arc::new(Sessions::default()));
+    config.resumption = Resumption::store(Arc::new(TlsTicketCache::default()));
     Ok(Arc::new(config))
 }
 
@@ -53,18 +53,18 @@ pub(super) async fn handshake(
     config: Arc<ClientConfig>,
     host: &str,
     stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, Evidence> {
+) -> Result<TlsStream<TcpStream>, DialogueEnd> {
     let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
-        .map_err(|error| Evidence::TlsFailed(format!("{host}: {error}")))?;
+        .map_err(|error| DialogueEnd::TlsFailed(format!("{host}: {error}")))?;
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| classify(&error))
 }
 
 /// A certificate that does not hold is another matter than a handshake that broke off.
-fn classify(error: &std::io::Error) -> Evidence {
+fn classify(error: &std::io::Error) -> DialogueEnd {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(fault @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {
-            Evidence::CertificateBad(fault.to_string())
+            DialogueEnd::CertificateBad(fault.to_string())
         }
-        _ => Evidence::TlsFailed(error.to_string()),
+        _ => DialogueEnd::TlsFailed(error.to_string()),
     }
 }

@@ -19,15 +19,15 @@ pub struct Step {
 }
 
 /// The steps so far.
-pub(super) struct Trace {
+pub(super) struct Transcript {
     clock: Arc<dyn Clock>,
     last: MachineTime,
     pub(super) steps: Vec<Step>,
 }
 
-impl Trace {
-    pub(super) fn from_now(clock: Arc<dyn Clock>) -> Trace {
-        Trace { last: clock.machine(), clock, steps: Vec::new() }
+impl Transcript {
+    pub(super) fn from_now(clock: Arc<dyn Clock>) -> Transcript {
+        Transcript { last: clock.machine(), clock, steps: Vec::new() }
     }
 
     pub(super) fn passed(&mut self, step: &str, reply: Option<&Reply>, text: String) {

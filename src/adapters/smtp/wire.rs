@@ -26,13 +26,13 @@ use std::{
 };
 
 use super::{
-    link::Link,
-    offers::Offers,
+    link::SmtpStream,
+    offers::Capabilities,
     reply::{Reading, read},
 };
 use crate::{
-    domain::outcome::{Reply, judge::Evidence},
-    ports::Gate,
+    domain::outcome::{Reply, judge::DialogueEnd},
+    ports::SendPermit,
 };
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::{
@@ -64,13 +64,13 @@ enum Dot {
 
 struct State {
     /// `None` once STARTTLS has taken it out.
-    link: Option<Link>,
+    link: Option<SmtpStream>,
     /// What the library hears next.
     made_up: &'static [u8],
     reply: Vec<u8>,
     /// How many of the commands that were given together have no reply that anybody has asked for.
     unanswered: usize,
-    gate: Option<Gate>,
+    gate: Option<SendPermit>,
     dot: Dot,
     /// Whether the final dot takes the QUIT along.
     quits: bool,
@@ -85,23 +85,23 @@ struct State {
 
 /// One end is the library's, its clone the dialogue's.
 #[derive(Clone)]
-pub(super) struct Wire {
+pub(super) struct Transport {
     state: Arc<Mutex<State>>,
     dot_begun: Arc<Notify>,
 }
 
-impl Wire {
+impl Transport {
     /// A wire over TCP as it is.
-    pub(super) fn plain(stream: TcpStream) -> Wire {
-        Wire::new(Link::Plain(stream))
+    pub(super) fn plain(stream: TcpStream) -> Transport {
+        Transport::new(SmtpStream::Plain(stream))
     }
 
     /// A wire over TLS.
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Wire {
-        Wire::new(Link::Tls(Box::new(stream)))
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Transport {
+        Transport::new(SmtpStream::Tls(Box::new(stream)))
     }
 
-    fn new(link: Link) -> Wire {
+    fn new(link: SmtpStream) -> Transport {
         let state = State {
             link: Some(link),
             made_up: MADE_UP,
@@ -115,13 +115,13 @@ impl Wire {
             parting: false,
             fault: None,
         };
-        Wire { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()) }
+        Transport { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()) }
     }
 
     /// Returns the address of our end.
-    pub(super) fn local_ip(&self) -> Result<IpAddr, Evidence> {
+    pub(super) fn local_ip(&self) -> Result<IpAddr, DialogueEnd> {
         let local = self.state().link().and_then(|link| link.tcp().local_addr());
-        local.map(|local| local.ip()).map_err(|error| Evidence::Lost(error.to_string()))
+        local.map(|local| local.ip()).map_err(|error| DialogueEnd::Lost(error.to_string()))
     }
 
     /// Says that what is written next is so many commands, each with a reply of its own.
@@ -135,14 +135,14 @@ impl Wire {
     }
 
     /// Returns what the host offers, by the reply to EHLO that was just read.
-    pub(super) fn offers(&self) -> Offers {
-        Offers::of(&self.state().reply)
+    pub(super) fn offers(&self) -> Capabilities {
+        Capabilities::of(&self.state().reply)
     }
 
     /// Waits for the complete reply to what was written last; of several, for the next one.
     ///
     /// Bytes after the last are a fault while the dialogue goes on: the host answers what was not asked.
-    pub(super) async fn reply(&self) -> Result<Reply, Evidence> {
+    pub(super) async fn reply(&self) -> Result<Reply, DialogueEnd> {
         loop {
             if let Some(answer) = self.state().answer() {
                 return answer;
@@ -153,7 +153,7 @@ impl Wire {
 
     /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`. What comes
     /// before it waits for it, if it fits: so both are one write.
-    pub(super) fn arm(&self, gate: Gate, quits: bool) {
+    pub(super) fn arm(&self, gate: SendPermit, quits: bool) {
         let mut state = self.state();
         (state.gate, state.quits) = (Some(gate), quits);
     }
@@ -182,8 +182,8 @@ impl Wire {
     /// Takes the TCP stream out, for TLS to go between. Whatever was read ahead stays behind.
     pub(super) fn take_tcp(&self) -> Option<TcpStream> {
         match self.state().link.take() {
-            Some(Link::Plain(stream)) => Some(stream),
-            Some(Link::Tls(_)) | None => None,
+            Some(SmtpStream::Plain(stream)) => Some(stream),
+            Some(SmtpStream::Tls(_)) | None => None,
         }
     }
 
@@ -195,20 +195,20 @@ impl Wire {
 
 impl State {
     /// The answer so far, or `None` while more has to be read.
-    fn answer(&mut self) -> Option<Result<Reply, Evidence>> {
+    fn answer(&mut self) -> Option<Result<Reply, DialogueEnd>> {
         if self.dot == Dot::Withheld {
             return Some(self.withheld());
         }
         match read(&self.reply) {
             Reading::Partial => None,
-            Reading::Garbled(text) => Some(Err(Evidence::Garbled(text))),
+            Reading::Garbled(text) => Some(Err(DialogueEnd::Garbled(text))),
             Reading::Complete { reply, length } if self.unanswered > 1 => {
                 self.unanswered -= 1;
                 self.reply.drain(..length);
                 Some(Ok(reply))
             }
             Reading::Complete { length, .. } if length < self.reply.len() && self.dot == Dot::Ahead => {
-                Some(Err(Evidence::Garbled(OUT_OF_TURN.into())))
+                Some(Err(DialogueEnd::Garbled(OUT_OF_TURN.into())))
             }
             Reading::Complete { reply, .. } => {
                 self.unanswered = 0;
@@ -218,19 +218,19 @@ impl State {
     }
 
     /// Why the dot never left. What the host said before it can be a refusal, and nothing else.
-    fn withheld(&self) -> Result<Reply, Evidence> {
+    fn withheld(&self) -> Result<Reply, DialogueEnd> {
         if let Some(fault) = &self.fault {
-            return Err(Evidence::Lost(fault.clone()));
+            return Err(DialogueEnd::Lost(fault.clone()));
         }
         match read(&self.reply) {
             Reading::Complete { reply, .. } if reply.code >= 400 => Ok(reply),
-            _ if !self.reply.is_empty() => Err(Evidence::Garbled(OUT_OF_TURN.into())),
-            _ if self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled()) => Err(Evidence::Cancelled),
-            _ => Err(Evidence::LeaseLost),
+            _ if !self.reply.is_empty() => Err(DialogueEnd::Garbled(OUT_OF_TURN.into())),
+            _ if self.gate.as_ref().is_some_and(|gate| gate.cancel.is_cancelled()) => Err(DialogueEnd::Cancelled),
+            _ => Err(DialogueEnd::LeaseLost),
         }
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Evidence>> {
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DialogueEnd>> {
         let mut bytes = [0; 512];
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = match self.link() {
@@ -245,14 +245,14 @@ impl State {
             Ok(()) => self.note("the host closed the connection"),
             Err(error) => self.note(&error.to_string()),
         }
-        Poll::Ready(Err(Evidence::Lost(self.fault.clone().unwrap_or_default())))
+        Poll::Ready(Err(DialogueEnd::Lost(self.fault.clone().unwrap_or_default())))
     }
 
     fn note(&mut self, fault: &str) {
         self.fault.get_or_insert_with(|| fault.to_owned());
     }
 
-    fn link(&mut self) -> io::Result<&mut Link> {
+    fn link(&mut self) -> io::Result<&mut SmtpStream> {
         self.link.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
@@ -263,7 +263,7 @@ impl State {
         }
         if self.dot == Dot::Ahead && self.gate.is_some() && bytes.ends_with(FINAL_DOT) {
             let silent = self.poll_more(cx).is_pending();
-            let open = silent && self.gate.as_ref().is_some_and(Gate::is_open);
+            let open = silent && self.gate.as_ref().is_some_and(SendPermit::is_open);
             self.dot = if open { Dot::Begun } else { Dot::Withheld };
         }
         match self.dot {
@@ -273,7 +273,7 @@ impl State {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         let (now, later) = state.made_up.split_at(state.made_up.len().min(buffer.remaining()));
@@ -283,7 +283,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         state.admit(cx, bytes)?;
@@ -327,13 +327,13 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncTokioStream for Wire {
+impl AsyncTokioStream for Transport {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.state().link()?.tcp().peer_addr()
     }
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").finish_non_exhaustive()
     }
@@ -348,7 +348,7 @@ mod tests {
     use super::*;
 
     /// A wire and its other end, with as little room between them as the system allows.
-    async fn narrow() -> (Wire, TcpStream) {
+    async fn narrow() -> (Transport, TcpStream) {
         let socket = || {
             let socket = TcpSocket::new_v4().unwrap();
             socket.set_send_buffer_size(1).unwrap();
@@ -359,13 +359,13 @@ mod tests {
         host.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let host = host.listen(1).unwrap();
         let wire = socket().connect(host.local_addr().unwrap()).await.unwrap();
-        (Wire::plain(wire), host.accept().await.unwrap().0)
+        (Transport::plain(wire), host.accept().await.unwrap().0)
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_wait_is_out_before_its_dot() {
         let (mut wire, mut host) = narrow().await;
-        wire.arm(Gate::always(), true);
+        wire.arm(SendPermit::always(), true);
         let body = vec![b'x'; MOST_HELD + 1];
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut wire).poll_write(&mut cx, &body).is_ready());

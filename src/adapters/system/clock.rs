@@ -79,7 +79,7 @@ impl Clock for SystemClock {
         }
     }
 
-    async fn pause(&self, time: Duration) {
+    async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::ports::{Entropy, entropy::Purpose};
 
 /// Seeded dice. With the same seed every stream rolls the same numbers, in whatever order streams are asked.
-pub struct Dice {
+pub struct SeededRng {
     seed: [u8; 32],
     rolled: Mutex<HashMap<(u8, u64), u64>>,
 }
@@ -19,19 +19,19 @@ pub struct Dice {
 /// The stream that unique ids come from, beside those of [`Purpose`].
 const IDS: u8 = u8::MAX;
 
-impl Dice {
+impl SeededRng {
     /// Dice whose seed nobody knows.
-    pub fn random() -> Dice {
-        Dice::new(rand::random())
+    pub fn random() -> SeededRng {
+        SeededRng::new(rand::random())
     }
 
     /// Dice that roll the same every time.
-    pub fn seeded(seed: u64) -> Dice {
-        Dice::new(Sha256::digest(seed.to_be_bytes()).into())
+    pub fn seeded(seed: u64) -> SeededRng {
+        SeededRng::new(Sha256::digest(seed.to_be_bytes()).into())
     }
 
-    fn new(seed: [u8; 32]) -> Dice {
-        Dice { seed, rolled: Mutex::default() }
+    fn new(seed: [u8; 32]) -> SeededRng {
+        SeededRng { seed, rolled: Mutex::default() }
     }
 
     /// 128 bits that nobody can tell from random ones who does not know the seed: SHA-256 of seed, stream, key and place.
@@ -48,8 +48,8 @@ impl Dice {
     }
 }
 
-impl Entropy for Dice {
-    fn roll(&self, purpose: Purpose, key: u64) -> u64 {
+impl Entropy for SeededRng {
+    fn next_u64(&self, purpose: Purpose, key: u64) -> u64 {
         self.next(purpose as u8, key) as u64
     }
 
@@ -64,22 +64,22 @@ mod tests {
 
     #[test]
     fn streams_do_not_disturb_each_other_and_replay() {
-        let (one, other) = (Dice::seeded(7), Dice::seeded(7));
-        let first: Vec<u64> = (0..5).map(|_| one.roll(Purpose::Content, 3)).collect();
+        let (one, other) = (SeededRng::seeded(7), SeededRng::seeded(7));
+        let first: Vec<u64> = (0..5).map(|_| one.next_u64(Purpose::Content, 3)).collect();
         let second: Vec<u64> = (0..5)
             .map(|_| {
-                other.roll(Purpose::Walk, 3);
-                other.roll(Purpose::Content, 3)
+                other.next_u64(Purpose::FallbackPartner, 3);
+                other.next_u64(Purpose::Content, 3)
             })
             .collect();
         assert_eq!(first, second);
         assert_ne!(first[0], first[1]);
-        assert_ne!(Dice::seeded(8).roll(Purpose::Content, 3), first[0]);
+        assert_ne!(SeededRng::seeded(8).next_u64(Purpose::Content, 3), first[0]);
     }
 
     #[test]
     fn a_range_reaches_both_its_ends_and_nothing_beyond() {
-        let dice = Dice::seeded(1);
+        let dice = SeededRng::seeded(1);
         let rolled: Vec<u64> = (0..200).map(|_| dice.between(Purpose::Cooldown, 0, 3, 5)).collect();
         assert!(rolled.iter().all(|n| (3..=5).contains(n)));
         assert!([3, 4, 5].iter().all(|n| rolled.contains(n)));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn ids_are_unique() {
-        let dice = Dice::random();
+        let dice = SeededRng::random();
         assert_ne!(dice.uuid(), dice.uuid());
     }
 }

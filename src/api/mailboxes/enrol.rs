@@ -8,20 +8,20 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, detail};
+use super::{SharedState, detail};
 use crate::{
     api::{
         auth::Caller,
-        extract::{Asked, Csv, Id, Input},
+        extract::{Csv, Id, JsonBody, QueryParams},
         problem::{Problem, Wrong},
-        reply::{Envelope, Made, Reply},
+        reply::{ApiResult, CreatedResponse, Envelope},
         shares::Place,
     },
     app::{
-        import::{By, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
+        import::{EnrolmentCommand, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
         overview::{MailboxDetail, mailbox_id},
     },
-    domain::enrolment::{Column, Fault, Row, Rules},
+    domain::enrolment::{Column, EnrolmentError, Row, Rules},
 };
 
 /// Some 200,000 mailboxes.
@@ -100,27 +100,27 @@ impl Columns {
 #[utoipa::path(post, path = "/mailboxes", tag = "mailboxes", request_body = Columns,
     responses((status = 201, description = "The mailbox", body = Envelope<MailboxDetail>)))]
 pub(in crate::api) async fn create(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Input(columns): Input<Columns>,
-) -> Result<Made<MailboxDetail>, Problem> {
+    JsonBody(columns): JsonBody<Columns>,
+) -> Result<CreatedResponse<MailboxDetail>, Problem> {
     let email =
         columns.email.as_deref().ok_or_else(|| Problem::unprocessable("say the mailbox's address in `email`"))?;
-    write(&front, &caller, email, &columns, By::Add).await?;
+    write(&front, &caller, email, &columns, EnrolmentCommand::Add).await?;
     let id = mailbox_id(&front.desk.database, email).await?;
     let id = id.ok_or_else(|| Problem::conflict("the mailbox was removed just now"))?;
-    Ok(Made(front.answer(detail(&front, &caller, id).await?)))
+    Ok(CreatedResponse(front.answer(detail(&front, &caller, id).await?)))
 }
 
 /// Changes a mailbox in what is given.
 #[utoipa::path(patch, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)), request_body = Columns,
     responses((status = 200, description = "The mailbox as it is now", body = Envelope<MailboxDetail>)))]
 pub(in crate::api) async fn change(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
     Id(id): Id,
-    Input(columns): Input<Columns>,
-) -> Reply<MailboxDetail> {
+    JsonBody(columns): JsonBody<Columns>,
+) -> ApiResult<MailboxDetail> {
     let known = detail(&front, &caller, id).await?.status;
     if columns.email.as_ref().is_some_and(|email| !email.trim().eq_ignore_ascii_case(&known.email)) {
         return Err(Problem::unprocessable("an address can't be changed: remove the mailbox, and enrol the other one"));
@@ -128,11 +128,17 @@ pub(in crate::api) async fn change(
     if columns.password.is_none() && columns.given().is_empty() {
         return Err(Problem::unprocessable("nothing is to be changed: say at least one column, such as dailyMax"));
     }
-    write(&front, &caller, &known.email, &columns, By::Set).await?;
+    write(&front, &caller, &known.email, &columns, EnrolmentCommand::Set).await?;
     Ok(front.answer(detail(&front, &caller, id).await?))
 }
 
-async fn write(front: &Shared, caller: &Caller, email: &str, columns: &Columns, by: By) -> Result<(), Problem> {
+async fn write(
+    front: &SharedState,
+    caller: &Caller,
+    email: &str,
+    columns: &Columns,
+    by: EnrolmentCommand,
+) -> Result<(), Problem> {
     let given = columns.given();
     let cells: Vec<(Column, &str)> = [(Column::Email, email.trim())]
         .into_iter()
@@ -162,12 +168,12 @@ pub(in crate::api) struct Parameters {
         description = "The first line names the columns; required are email,password,smtp_host,smtp_port"),
     responses((status = 200, description = "What was done", body = Envelope<ImportReport>)))]
 pub(in crate::api) async fn import(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
-    Asked(asked): Asked<Parameters>,
+    QueryParams(asked): QueryParams<Parameters>,
     ImportPlace(_place): ImportPlace,
     Csv(file): Csv,
-) -> Reply<ImportReport> {
+) -> ApiResult<ImportReport> {
     // One after the other: a file takes memory and the time of a processor.
     let _turn = front.importing.lock().await;
     let (desk, options) = (&front.desk, options(&front, asked.dry_run));
@@ -181,10 +187,10 @@ pub(in crate::api) async fn import(
 /// A place for a file, taken before its body is read.
 pub(in crate::api) struct ImportPlace(Place);
 
-impl FromRequestParts<Shared> for ImportPlace {
+impl FromRequestParts<SharedState> for ImportPlace {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, front: &Shared) -> Result<ImportPlace, Problem> {
+    async fn from_request_parts(parts: &mut Parts, front: &SharedState) -> Result<ImportPlace, Problem> {
         let caller = Caller::from_request_parts(parts, front).await?;
         let place = front.imports.take(&caller.identity).ok_or_else(|| {
             let detail = "other files are being imported: send yours again in a moment";
@@ -194,12 +200,12 @@ impl FromRequestParts<Shared> for ImportPlace {
     }
 }
 
-fn options(front: &Shared, dry_run: bool) -> Options<'static> {
+fn options(front: &SharedState, dry_run: bool) -> Options<'static> {
     Options { now: front.desk.clock.now(), dry_run, progress: &|_, _| {} }
 }
 
 /// Whoever is no admin enrols and changes only their own.
-fn owner(front: &Shared, caller: &Caller) -> Option<Owner> {
+fn owner(front: &SharedState, caller: &Caller) -> Option<Owner> {
     let most = front.desk.settings.user_mailbox_limit as usize;
     caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone(), most })
 }
@@ -234,7 +240,7 @@ fn refused(error: ImportError, form: Form) -> Problem {
 }
 
 /// A column is named as it was written.
-fn as_written(fault: &Fault, form: Form) -> Wrong {
+fn as_written(fault: &EnrolmentError, form: Form) -> Wrong {
     let camel = |name: &str| {
         let mut words = name.split('_');
         let first = words.next().unwrap_or_default().to_owned();

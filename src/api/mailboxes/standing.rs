@@ -4,17 +4,17 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Shared, detail, unknown};
+use super::{SharedState, detail, unknown};
 use crate::{
     api::{
         auth::Caller,
-        extract::{Id, Raw},
+        extract::{Id, RawBody},
         problem::Problem,
-        reply::{Envelope, Reply},
+        reply::{ApiResult, Envelope},
     },
     app::{
-        checkup::{self, Checked},
-        standing::{self, Change, ChooseError, Done, Filter, OPERATOR},
+        checkup::{self, MailboxTestReport},
+        standing::{self, Change, ChangeReport, ChooseError, Filter, OPERATOR},
     },
 };
 
@@ -23,46 +23,51 @@ const LONGEST_REASON: usize = 200;
 
 /// Why it is done; the body may be left out.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = Because)]
 #[serde(deny_unknown_fields)]
-pub(in crate::api) struct Because {
+pub(in crate::api) struct PauseRequest {
     /// A word or a sentence, in one line.
     reason: Option<String>,
 }
 
 /// Lets a mailbox neither send nor receive until it is resumed.
 #[utoipa::path(post, path = "/mailboxes/{id}/pause", tag = "mailboxes", params(("id" = i64, Path,)),
-    request_body = Option<Because>,
-    responses((status = 200, description = "What was done", body = Envelope<Done>)))]
+    request_body = Option<PauseRequest>,
+    responses((status = 200, description = "What was done", body = Envelope<ChangeReport>)))]
 pub(in crate::api) async fn pause(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
     Id(id): Id,
-    Raw(body): Raw,
-) -> Reply<Done> {
+    RawBody(body): RawBody,
+) -> ApiResult<ChangeReport> {
     order(&front, &caller, id, Change::Pause, &body).await
 }
 
 /// Lets a mailbox send and receive again, whatever stopped it.
 #[utoipa::path(post, path = "/mailboxes/{id}/resume", tag = "mailboxes", params(("id" = i64, Path,)),
-    request_body = Option<Because>,
-    responses((status = 200, description = "What was done", body = Envelope<Done>)))]
+    request_body = Option<PauseRequest>,
+    responses((status = 200, description = "What was done", body = Envelope<ChangeReport>)))]
 pub(in crate::api) async fn resume(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
     Id(id): Id,
-    Raw(body): Raw,
-) -> Reply<Done> {
+    RawBody(body): RawBody,
+) -> ApiResult<ChangeReport> {
     order(&front, &caller, id, Change::Resume, &body).await
 }
 
 /// Erases a mailbox's password and never uses it again; its log and counters stay.
 #[utoipa::path(delete, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)),
-    responses((status = 200, description = "What was done", body = Envelope<Done>)))]
-pub(in crate::api) async fn remove(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Done> {
+    responses((status = 200, description = "What was done", body = Envelope<ChangeReport>)))]
+pub(in crate::api) async fn remove(
+    State(front): State<SharedState>,
+    caller: Caller,
+    Id(id): Id,
+) -> ApiResult<ChangeReport> {
     order(&front, &caller, id, Change::Remove, b"").await
 }
 
-async fn order(front: &Shared, caller: &Caller, id: i64, change: Change, body: &[u8]) -> Reply<Done> {
+async fn order(front: &SharedState, caller: &Caller, id: i64, change: Change, body: &[u8]) -> ApiResult<ChangeReport> {
     let known = detail(front, caller, id).await?.status;
     let reason = reason(body)?;
     let (pool, now) = (&front.desk.database, front.desk.clock.now());
@@ -86,7 +91,7 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
         return Ok(OPERATOR.to_owned());
     }
     let wrong = || Problem::bad_request("the body is {\"reason\": \"a word or a sentence\"}, or left out");
-    let because: Because = serde_json::from_slice(body).map_err(|_| wrong())?;
+    let because: PauseRequest = serde_json::from_slice(body).map_err(|_| wrong())?;
     let reason = because.reason.unwrap_or_else(|| OPERATOR.to_owned());
     let reason = reason.trim();
     let is_one = (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control);
@@ -99,8 +104,12 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
 
 /// Logs in as a mailbox and goes as far as RCPT to itself, then RSET: no mail is sent, nothing is changed.
 #[utoipa::path(post, path = "/mailboxes/{id}/test", tag = "mailboxes", params(("id" = i64, Path,)),
-    responses((status = 200, description = "How it went; `ok` says whether it can send", body = Envelope<Checked>)))]
-pub(in crate::api) async fn test(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<Checked> {
+    responses((status = 200, description = "How it went; `ok` says whether it can send", body = Envelope<MailboxTestReport>)))]
+pub(in crate::api) async fn test(
+    State(front): State<SharedState>,
+    caller: Caller,
+    Id(id): Id,
+) -> ApiResult<MailboxTestReport> {
     let known = detail(&front, &caller, id).await?.status;
     let Some(_lane) = front.checkups.take(&caller.identity) else {
         let detail = "other mailboxes are being tried out: ask again in a moment";

@@ -5,13 +5,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Shared, unknown};
+use super::{SharedState, unknown};
 use crate::{
     api::{
         auth::Caller,
-        extract::{Id, Input},
+        extract::{Id, JsonBody},
         problem::Problem,
-        reply::{Envelope, Reply},
+        reply::{ApiResult, Envelope},
     },
     app::verification::{self, CodeServices, SentCode, VerificationError, VerifiedMailbox},
     domain::id::MailboxId,
@@ -28,7 +28,7 @@ pub(in crate::api) struct EnteredCode {
 /// Sends a code to a mailbox through a mailbox of the operator: at most 3 a day to a mailbox, and 5 an hour for a user.
 #[utoipa::path(post, path = "/mailboxes/{id}/verification", tag = "mailboxes", params(("id" = i64, Path,)),
     responses((status = 200, description = "The code is on its way", body = Envelope<SentCode>)))]
-pub(in crate::api) async fn send(State(front): State<Shared>, caller: Caller, Id(id): Id) -> Reply<SentCode> {
+pub(in crate::api) async fn send(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<SentCode> {
     let Some(_lane) = front.checkups.take(&caller.identity) else {
         let detail = "other mailboxes are being tried out: ask again in a moment";
         return Err(Problem::unavailable(detail).with_retry_after(5));
@@ -50,11 +50,11 @@ pub(in crate::api) async fn send(State(front): State<Shared>, caller: Caller, Id
     request_body = EnteredCode,
     responses((status = 200, description = "It is verified", body = Envelope<VerifiedMailbox>)))]
 pub(in crate::api) async fn enter(
-    State(front): State<Shared>,
+    State(front): State<SharedState>,
     caller: Caller,
     Id(id): Id,
-    Input(entered): Input<EnteredCode>,
-) -> Reply<VerifiedMailbox> {
+    JsonBody(entered): JsonBody<EnteredCode>,
+) -> ApiResult<VerifiedMailbox> {
     let (desk, owner) = (&front.desk, caller.identity.scope());
     let verified =
         verification::enter_code(&desk.database, MailboxId(id), owner, &entered.code, desk.clock.now()).await;

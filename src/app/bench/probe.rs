@@ -17,11 +17,11 @@ use crate::{
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
         ledger_mark::{LedgerState, SettledMail},
-        outcome::Fate,
+        outcome::OutcomeKind,
     },
     ports::{
-        CapAsk, Caps, Clock, Connection, Delivery, Gate, Grant, Heartbeat, Ledger, LedgerPulse, Mailer, Outgoing,
-        PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept,
+        CapRequest, Caps, Clock, Connection, Grant, Heartbeat, Ledger, LedgerPulse, Mailer, PortError, Reservation,
+        ReserveBatch, SendPermit, SendReport, Settlement, Submission, SweepReport, SweepRequest,
     },
     worker::Ports,
 };
@@ -142,7 +142,12 @@ struct Probed<T: ?Sized> {
 
 #[async_trait]
 impl Caps for Probed<dyn Caps> {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         self.probe.lock().began.get_or_insert(self.probe.clock.machine());
         self.probe.timed("caps", self.inner.grant(now, asks, closed)).await
     }
@@ -154,7 +159,7 @@ impl Caps for Probed<dyn Caps> {
 
 #[async_trait]
 impl Mailer for Probed<dyn Mailer> {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         let delivery = self.inner.send(mail, gate).await;
         let mut notes = self.probe.lock();
         let mut before = Duration::ZERO;
@@ -180,9 +185,9 @@ impl Ledger for Probed<dyn Ledger> {
         let mut notes = self.probe.lock();
         for Settlement { outcome, .. } in results {
             match outcome.fate {
-                Fate::Sent => notes.sent += 1,
-                Fate::Unstarted => {}
-                Fate::Refused | Fate::Uncertain => {
+                OutcomeKind::Sent => notes.sent += 1,
+                OutcomeKind::Unstarted => {}
+                OutcomeKind::Refused | OutcomeKind::Uncertain => {
                     notes.failed += 1;
                     notes.first_failure.get_or_insert_with(|| format!("{}: {}", outcome.reason, outcome.note));
                 }
@@ -234,7 +239,7 @@ impl Ledger for Probed<dyn Ledger> {
         self.inner.log_lost(worker, results, now).await
     }
 
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         self.inner.sweep(sweep).await
     }
 }

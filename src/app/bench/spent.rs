@@ -16,16 +16,16 @@ pub struct Memory {
 }
 
 /// What was spent when measuring began.
-pub(super) struct Spent {
+pub(super) struct ProcessUsage {
     cpu: Duration,
     resident: Option<u64>,
 }
 
-impl Spent {
-    pub(super) fn from_here() -> Spent {
+impl ProcessUsage {
+    pub(super) fn from_here() -> ProcessUsage {
         // So that the peak is that of what follows (proc(5), clear_refs). Where that can't be written, it is the process's.
         let _ = fs::write("/proc/self/clear_refs", "5");
-        Spent { cpu: cpu(), resident: status("VmRSS:") }
+        ProcessUsage { cpu: cpu(), resident: status("VmRSS:") }
     }
 
     pub(super) fn so_far(&self) -> (Duration, Option<Memory>) {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn work_is_seen_in_time_and_memory() {
-        let spent = Spent::from_here();
+        let spent = ProcessUsage::from_here();
         let filled = vec![1u8; 64 << 20];
         let sum: u64 = filled.iter().map(|byte| u64::from(*byte)).sum();
         let (cpu, memory) = spent.so_far();

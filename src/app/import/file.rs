@@ -4,7 +4,7 @@ use std::{collections::HashMap, io::Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::domain::enrolment::{Column, Fault, Faults, Header, Row};
+use crate::domain::enrolment::{Column, EnrolmentError, Faults, Header, Row};
 
 /// The most lines of one file: some 32 MB of mailboxes.
 const MOST_LINES: usize = 200_000;
@@ -42,14 +42,14 @@ impl File {
             records += 1;
             if records > MOST_LINES {
                 let message = format!("is one too many: at most {MOST_LINES} lines at once; split the file");
-                return self.faults.push(Fault::of_line(line, message));
+                return self.faults.push(EnrolmentError::of_line(line, message));
             }
             if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
             let cells: Option<Vec<&str>> = record.iter().map(|cell| str::from_utf8(cell).ok()).collect();
             match (cells, &header) {
-                (None, _) => self.faults.push(Fault::of_line(line, "is not UTF-8: save the file as UTF-8")),
+                (None, _) => self.faults.push(EnrolmentError::of_line(line, "is not UTF-8: save the file as UTF-8")),
                 (Some(cells), Some(header)) => self.row(header, line, &cells, &mut seen),
                 (Some(cells), None) => match Header::read(line, &cells) {
                     Ok(read) => header = Some(read),
@@ -63,7 +63,10 @@ impl File {
         }
         if header.is_none() {
             let required = Column::REQUIRED.map(Column::name).join(",");
-            self.faults.push(Fault::of_line(1, format!("is empty: the first line must name the columns, {required}")));
+            self.faults.push(EnrolmentError::of_line(
+                1,
+                format!("is empty: the first line must name the columns, {required}"),
+            ));
         }
     }
 
@@ -76,7 +79,7 @@ impl File {
             Some(first) => {
                 seen.insert(row.key(), first);
                 let message = format!("the same address as in line {first}: keep one of them");
-                self.faults.push(Fault::of_cell(line, Column::Email, message));
+                self.faults.push(EnrolmentError::of_cell(line, Column::Email, message));
             }
         }
     }
@@ -111,7 +114,7 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<String> {
-        read(text).faults.iter().map(Fault::to_string).collect()
+        read(text).faults.iter().map(EnrolmentError::to_string).collect()
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_not_utf8_is_told_with_its_line() {
         let bytes = [HEADER.as_bytes(), b"\na@x.org,p\xe4ss,h.org,587\n,p,h.org,587"].concat();
-        let told: Vec<String> = File::read(&bytes[..]).unwrap().faults.iter().map(Fault::to_string).collect();
+        let told: Vec<String> = File::read(&bytes[..]).unwrap().faults.iter().map(EnrolmentError::to_string).collect();
         assert_eq!(
             told,
             ["line 2: is not UTF-8: save the file as UTF-8", "line 3, email: is empty: write the mailbox's address",]

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     adapters::{
-        postgres::enrol::Stored,
+        postgres::enrol::StoredMailbox,
         seal::{Opened, Sealer},
     },
     domain::{enrolment::Profile, mailbox::Endpoint},
@@ -12,23 +12,23 @@ use crate::{
 
 /// A stored password.
 #[derive(Debug)]
-pub(in crate::app) struct Kept {
+pub(in crate::app) struct StoredPassword {
     /// None where it does not open.
     password: Option<SecretString>,
     /// Where it may be sent without being given again.
     pub(in crate::app) places: Vec<Endpoint>,
 }
 
-impl Kept {
+impl StoredPassword {
     /// Looks at what is stored; none where no password is.
-    pub(in crate::app) fn of(stored: &Stored, sealer: &Sealer) -> Option<Kept> {
+    pub(in crate::app) fn of(stored: &StoredMailbox, sealer: &Sealer) -> Option<StoredPassword> {
         let sealed = stored.sealed_password.as_ref()?;
-        Some(match sealer.look(stored.id, sealed) {
+        Some(match sealer.inspect(stored.id, sealed) {
             // An earlier release's goes wherever its row says.
-            Ok(Opened { password, places }) => {
-                Kept { password: Some(password), places: places.unwrap_or_else(|| stored.profile.places()) }
+            Ok(Opened { password, endpoints: places }) => {
+                StoredPassword { password: Some(password), places: places.unwrap_or_else(|| stored.profile.places()) }
             }
-            Err(_) => Kept { password: None, places: Vec::new() },
+            Err(_) => StoredPassword { password: None, places: Vec::new() },
         })
     }
 

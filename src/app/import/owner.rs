@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::{file::File, plan::Plan};
 use crate::{
-    adapters::postgres::enrol::Stored,
+    adapters::postgres::enrol::StoredMailbox,
     domain::{
-        enrolment::{Column, Fault, Faults},
+        enrolment::{Column, EnrolmentError, Faults},
         id::UserId,
     },
 };
@@ -30,22 +30,22 @@ impl Owner {
             return Ok(());
         }
         let message = format!("would make {total} mailboxes of yours, at most {} may be: ask an admin", self.most);
-        Err(vec![Fault::of_line(1, message)].into())
+        Err(vec![EnrolmentError::of_line(1, message)].into())
     }
 
     /// Makes what is new in `file` the owner's. What is somebody else's, removed or not, is a fault, and so is another
     /// owner's name.
-    pub(super) fn confine(&self, file: &mut File, stored: &HashMap<String, Stored>) {
+    pub(super) fn confine(&self, file: &mut File, stored: &HashMap<String, StoredMailbox>) {
         for row in &mut file.rows {
             let known = stored.get(&row.key());
             if known.is_some_and(|stored| stored.user != self.id) {
                 let message = "can't be enrolled by you: ask an admin";
-                file.faults.push(Fault::of_cell(row.line, Column::Email, message));
+                file.faults.push(EnrolmentError::of_cell(row.line, Column::Email, message));
             }
             match &row.user {
                 Some(user) if !user.eq_ignore_ascii_case(&self.address) => {
                     let message = "only an admin enrols for others: leave it out";
-                    file.faults.push(Fault::of_cell(row.line, Column::User, message));
+                    file.faults.push(EnrolmentError::of_cell(row.line, Column::User, message));
                 }
                 Some(_) => {}
                 None if known.is_none() => row.user = Some(self.address.to_lowercase()),

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{by::By, file::File, kept::Kept};
+use super::{by::EnrolmentCommand, file::File, kept::StoredPassword};
 use crate::{
     adapters::{
-        postgres::enrol::{Entry, Stored},
+        postgres::enrol::{MailboxWrite, StoredMailbox},
         seal::Sealer,
     },
     domain::{
-        enrolment::{Column, Fault, Faults, Profile, REASONS_OF_ACCESS, Row, Rules, oddity},
+        enrolment::{Column, EnrolmentError, Faults, Profile, REASONS_OF_ACCESS, Row, Rules, oddity},
         id::{MailboxId, UserId},
     },
 };
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Plan {
     pub(super) new: Vec<Planned>,
     /// In the order of their ids.
-    pub(super) changed: Vec<(Stored, Planned)>,
+    pub(super) changed: Vec<(StoredMailbox, Planned)>,
     pub(super) unchanged: Vec<Profile>,
     /// Warnings about passwords and user names, with their lines.
     pub(super) pasted: Vec<String>,
@@ -41,20 +41,20 @@ impl Plan {
     /// Resolves all rows of `file`. Returns all faults, those of reading included, in the order of the lines.
     pub(super) fn of(
         file: File,
-        stored: &mut HashMap<String, Stored>,
+        stored: &mut HashMap<String, StoredMailbox>,
         rules: &Rules,
         sealer: &Sealer,
-        by: By,
+        by: EnrolmentCommand,
     ) -> Result<Plan, Faults> {
         let File { rows, mut faults } = file;
         let mut plan = Plan::default();
         for row in rows {
             let stored = stored.remove(&row.key());
             if let Some(objection) = by.objection(stored.as_ref()) {
-                faults.push(Fault::of_cell(row.line, Column::Email, objection));
+                faults.push(EnrolmentError::of_cell(row.line, Column::Email, objection));
                 continue;
             }
-            let kept = stored.as_ref().and_then(|stored| Kept::of(stored, sealer));
+            let kept = stored.as_ref().and_then(|stored| StoredPassword::of(stored, sealer));
             let given_for = kept.as_ref().map(|kept| kept.places.as_slice());
             match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), given_for, rules) {
                 Ok(profile) => {
@@ -68,7 +68,7 @@ impl Plan {
         if faults.is_empty() { Ok(plan) } else { Err(faults.in_order()) }
     }
 
-    fn add(&mut self, row: Row, profile: Profile, stored: Option<Stored>, kept: Option<Kept>) {
+    fn add(&mut self, row: Row, profile: Profile, stored: Option<StoredMailbox>, kept: Option<StoredPassword>) {
         let Some(stored) = stored else {
             return self.new.push(Planned { profile, password: row.password, columns: Vec::new() });
         };
@@ -106,7 +106,7 @@ impl Planned {
     }
 
     /// Says whether the mailbox, stored like this, will be active again.
-    pub(super) fn reactivates(&self, stored: &Stored) -> bool {
+    pub(super) fn reactivates(&self, stored: &StoredMailbox) -> bool {
         let of_access = stored.reason.as_deref().is_some_and(|reason| REASONS_OF_ACCESS.contains(&reason));
         stored.is_removed() || stored.state == "disabled" && of_access && self.has_new_access()
     }
@@ -118,8 +118,8 @@ impl Planned {
         users: &HashMap<String, UserId>,
         sealer: &Sealer,
         verified_by: Option<&'static str>,
-    ) -> Entry {
-        Entry {
+    ) -> MailboxWrite {
+        MailboxWrite {
             id,
             user: *users.get(&self.owner()).expect("every owner of the plan was found or made"),
             profile: self.profile.clone(),
@@ -131,8 +131,8 @@ impl Planned {
 }
 
 /// Returns a warning for each of password and user name that holds what is seldom meant. It repeats neither.
-fn pasted(row: &Row, by: By) -> impl Iterator<Item = String> {
-    let line = if by == By::Import { format!("line {}, ", row.line) } else { String::new() };
+fn pasted(row: &Row, by: EnrolmentCommand) -> impl Iterator<Item = String> {
+    let line = if by == EnrolmentCommand::Import { format!("line {}, ", row.line) } else { String::new() };
     let password = row.password.as_ref().map(|password| (Column::Password, password.expose_secret()));
     let username = row.username.as_deref().map(|username| (Column::Username, username));
     let odd = |(column, text): (Column, &str)| {
@@ -147,7 +147,7 @@ fn pasted(row: &Row, by: By) -> impl Iterator<Item = String> {
 /// elsewhere than before.
 fn to_seal(
     given: Option<SecretString>,
-    kept: Option<Kept>,
+    kept: Option<StoredPassword>,
     profile: &Profile,
     stored: &Profile,
 ) -> Option<SecretString> {

@@ -10,7 +10,7 @@ use crate::{
     config::{EnrolledLoad, OwnerLoad, Settings},
     domain::{
         enrolment::{Faults, Profile, Rules},
-        partners::{Member, Names, shortages},
+        partners::{Names, PoolMember, shortages},
     },
 };
 
@@ -74,7 +74,13 @@ pub struct Changed {
 
 /// Makes the report of `plan`, where `members` are the mailboxes in `scope` that take part already. Too few partners are
 /// reported only to a caller that may know all mailboxes.
-pub(super) fn report(plan: &Plan, members: Vec<Member>, scope: Scope, rules: &Rules, dry_run: bool) -> ImportReport {
+pub(super) fn report(
+    plan: &Plan,
+    members: Vec<PoolMember>,
+    scope: Scope,
+    rules: &Rules,
+    dry_run: bool,
+) -> ImportReport {
     let members = joined(plan, members);
     let changed = plan.changed.iter();
     let reactivated = changed.clone().filter(|(stored, planned)| planned.reactivates(stored));
@@ -94,12 +100,13 @@ pub(super) fn report(plan: &Plan, members: Vec<Member>, scope: Scope, rules: &Ru
     }
 }
 
-fn load(members: &[Member]) -> EnrolledLoad {
-    let of = |member: &Member| (member.owner.to_lowercase(), OwnerLoad { mailboxes: 1, quota: member.quota.into() });
+fn load(members: &[PoolMember]) -> EnrolledLoad {
+    let of =
+        |member: &PoolMember| (member.owner.to_lowercase(), OwnerLoad { mailboxes: 1, quota: member.quota.into() });
     members.iter().map(of).collect()
 }
 
-fn warnings(plan: &Plan, members: &[Member], scope: Scope, rules: &Rules) -> Vec<String> {
+fn warnings(plan: &Plan, members: &[PoolMember], scope: Scope, rules: &Rules) -> Vec<String> {
     let mut warnings = Vec::new();
     let least = rules.daily_max;
     let low: Vec<String> = profiles(plan)
@@ -130,8 +137,9 @@ fn profiles(plan: &Plan) -> impl Iterator<Item = &Profile> {
 }
 
 /// The mailboxes that take part, as they are after the plan.
-fn joined(plan: &Plan, members: Vec<Member>) -> Vec<Member> {
-    let mut pool: HashMap<String, Member> = members.into_iter().map(|member| (member.email.clone(), member)).collect();
+fn joined(plan: &Plan, members: Vec<PoolMember>) -> Vec<PoolMember> {
+    let mut pool: HashMap<String, PoolMember> =
+        members.into_iter().map(|member| (member.email.clone(), member)).collect();
     for (stored, planned) in &plan.changed {
         let takes_part =
             pool.contains_key(&stored.profile.email) || !stored.profile.enabled || planned.reactivates(stored);
@@ -143,13 +151,13 @@ fn joined(plan: &Plan, members: Vec<Member>) -> Vec<Member> {
     }
     let new = plan.new.iter().map(|planned| &planned.profile).filter(|profile| profile.enabled);
     pool.extend(new.map(|profile| (profile.email.clone(), member(profile))));
-    let mut pool: Vec<Member> = pool.into_values().collect();
+    let mut pool: Vec<PoolMember> = pool.into_values().collect();
     pool.sort_unstable_by(|a, b| a.email.cmp(&b.email));
     pool
 }
 
-fn member(profile: &Profile) -> Member {
-    Member {
+fn member(profile: &Profile) -> PoolMember {
+    PoolMember {
         email: profile.email.clone(),
         owner: profile.user.clone(),
         domain: profile.domain(),

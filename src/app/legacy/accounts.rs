@@ -18,9 +18,9 @@ use crate::{
         },
         seal::Sealer,
     },
-    app::import::Kept,
+    app::import::StoredPassword,
     domain::{
-        enrolment::{Column, Fault, Profile, Row, Rules},
+        enrolment::{Column, EnrolmentError, Profile, Row, Rules},
         ramp::Ramp,
         time::today,
     },
@@ -126,8 +126,13 @@ impl Accounts {
     }
 }
 
-fn resolved(row: &Row, known: Option<&enrol::Stored>, sealer: &Sealer, rules: &Rules) -> Result<Ramp, Vec<String>> {
-    let kept = known.and_then(|stored| Kept::of(stored, sealer));
+fn resolved(
+    row: &Row,
+    known: Option<&enrol::StoredMailbox>,
+    sealer: &Sealer,
+    rules: &Rules,
+) -> Result<Ramp, Vec<String>> {
+    let kept = known.and_then(|stored| StoredPassword::of(stored, sealer));
     let given_for = kept.as_ref().map(|kept| kept.places.as_slice());
     let profile = Profile::resolve(row, known.map(|stored| &stored.profile), given_for, rules);
     profile.map(|profile| profile.ramp).map_err(|faults| faults.iter().map(told).collect())
@@ -143,7 +148,7 @@ fn grown(ramp: Ramp, days: u16) -> u16 {
 }
 
 /// Reads a row, its owner apart: who that is may be what can't be read.
-fn row(old: &OldRow, owners: &HashMap<String, String>) -> (Row, Vec<Fault>, Result<(), String>) {
+fn row(old: &OldRow, owners: &HashMap<String, String>) -> (Row, Vec<EnrolmentError>, Result<(), String>) {
     let (owner, owned) = match old.get("user_id").map(|id| owners.get(id)) {
         None => (None, Ok(())),
         Some(Some(owner)) => (Some(owner.clone()), Ok(())),
@@ -231,7 +236,7 @@ fn label(old: &OldRow) -> String {
 }
 
 /// A fault by the older system's name of the column. It never repeats what stood there.
-fn told(fault: &Fault) -> String {
+fn told(fault: &EnrolmentError) -> String {
     let column = match fault.column.unwrap_or_default() {
         "password" => "app_password",
         "user" => "user_id",

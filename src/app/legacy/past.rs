@@ -19,7 +19,7 @@ use crate::{
         },
         transaction,
     },
-    domain::{duties::Kept, enrolment::Rules, time::today},
+    domain::{duties::PruneTarget, enrolment::Rules, time::today},
 };
 
 const TOO_OLD: &str = "older than WARMUP_LOG_RETENTION_DAYS";
@@ -97,7 +97,7 @@ impl<'a> Past<'a> {
         options: &Options<'_>,
     ) -> Past<'a> {
         let date = today(rules.timezone, options.now);
-        let keep_from = options.retention.keep_from(Kept::Logs, date, options.now);
+        let keep_from = options.retention.keep_from(PruneTarget::Logs, date, options.now);
         Past { homes, addresses, keep_from, now: options.now, last: (Vec::new(), 0), logs: Logs::default() }
     }
 

@@ -7,17 +7,22 @@ use async_trait::async_trait;
 use super::{Meter, Service};
 use crate::{
     observe::meters::Cap,
-    ports::{CapAsk, Caps, Connection, Grant, PortError},
+    ports::{CapRequest, Caps, Connection, Grant, PortError},
 };
 
-pub(super) struct Metered {
+pub(super) struct InstrumentedCaps {
     pub(super) inner: Arc<dyn Caps>,
     pub(super) meter: Meter,
 }
 
 #[async_trait]
-impl Caps for Metered {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+impl Caps for InstrumentedCaps {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let grants = self.meter.timed(Service::Redis, "grant", self.inner.grant(now, asks, closed)).await?;
         for grant in &grants {
             match grant {

@@ -12,17 +12,19 @@ use crate::{
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerState, SettledMail},
     },
-    observe::meters::Why,
-    ports::{Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, Sweep, Swept},
+    observe::meters::ReasonLabel,
+    ports::{
+        Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, SweepReport, SweepRequest,
+    },
 };
 
-pub(super) struct Metered {
+pub(super) struct InstrumentedLedger {
     pub(super) inner: Arc<dyn Ledger>,
     pub(super) meter: Meter,
 }
 
 #[async_trait]
-impl Ledger for Metered {
+impl Ledger for InstrumentedLedger {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.meter.timed(Postgres, "prepare", self.inner.prepare(now)).await
     }
@@ -77,7 +79,7 @@ impl Ledger for Metered {
         let answers = self.meter.timed(Postgres, "reserve", self.inner.reserve(batch)).await?;
         for answer in &answers {
             if let Reservation::Refused(refusal) = answer {
-                meters.unreserved.get_or_create(&Why { reason: refusal.as_str() }).inc();
+                meters.unreserved.get_or_create(&ReasonLabel { reason: refusal.as_str() }).inc();
             }
         }
         Ok(answers)
@@ -108,7 +110,7 @@ impl Ledger for Metered {
         settled
     }
 
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         let swept = self.meter.timed(Postgres, "sweep", self.inner.sweep(sweep)).await?;
         self.meter.meters.swept.inc_by(swept.uncertain);
         Ok(swept)

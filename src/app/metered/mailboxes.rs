@@ -1,4 +1,4 @@
-//! Ticks: a tick reads from `turn_days` to `due_replies`.
+//! Ticks: a tick reads from `roll_over_days` to `due_replies`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +12,13 @@ use crate::{
         lease::MachineTime,
         plan::Candidate,
         reply::DueReply,
-        time::{Todays, next_tick},
+        time::{LocalDates, next_tick},
     },
-    ports::{Mailboxes, PortError, Roster},
+    ports::{PlanningStore, PortError, Roster},
 };
 
-pub(super) struct Metered {
-    inner: Arc<dyn Mailboxes>,
+pub(super) struct InstrumentedPlanningStore {
+    inner: Arc<dyn PlanningStore>,
     meter: Meter,
     /// When the tick that is being read began.
     began: Mutex<Option<MachineTime>>,
@@ -27,9 +27,9 @@ pub(super) struct Metered {
     tick: Mutex<Option<DateTime<Utc>>>,
 }
 
-impl Metered {
-    pub(super) fn new(inner: Arc<dyn Mailboxes>, meter: Meter, interval: TimeDelta) -> Metered {
-        Metered { inner, meter, began: Mutex::default(), interval, tick: Mutex::default() }
+impl InstrumentedPlanningStore {
+    pub(super) fn new(inner: Arc<dyn PlanningStore>, meter: Meter, interval: TimeDelta) -> InstrumentedPlanningStore {
+        InstrumentedPlanningStore { inner, meter, began: Mutex::default(), interval, tick: Mutex::default() }
     }
 
     /// Notes how late the first reading for a tick begins. What is read in between, because shards were acquired, is no
@@ -48,17 +48,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[async_trait]
-impl Mailboxes for Metered {
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
+impl PlanningStore for InstrumentedPlanningStore {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
         *lock(&self.began) = Some(self.meter.clock.machine());
         self.note_lag(now);
-        self.meter.timed(Postgres, "turn_days", self.inner.turn_days(shards, todays, now)).await
+        self.meter.timed(Postgres, "turn_days", self.inner.roll_over_days(shards, todays, now)).await
     }
 
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         self.meter.timed(Postgres, "candidates", self.inner.candidates(shards, todays, now)).await

@@ -6,26 +6,26 @@ use async_trait::async_trait;
 
 use super::Meter;
 use crate::{
-    observe::meters::{Ended, Verdict},
-    ports::{Delivery, Gate, Mailer, Outgoing},
+    observe::meters::{MailEndLabels, OutcomeLabel},
+    ports::{Mailer, SendPermit, SendReport, Submission},
 };
 
-pub(super) struct Metered {
+pub(super) struct InstrumentedMailer {
     pub(super) inner: Arc<dyn Mailer>,
     pub(super) meter: Meter,
 }
 
 #[async_trait]
-impl Mailer for Metered {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+impl Mailer for InstrumentedMailer {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         let meters = &self.meter.meters;
         let kind = if mail.flight.answers.is_some() { "reply" } else { "mail" };
         meters.active_sends.inc();
         let delivery = self.inner.send(mail, gate).await;
         meters.active_sends.dec();
         let outcome = delivery.outcome.fate.as_str();
-        meters.ended.get_or_create(&Ended { kind, outcome, reason: delivery.outcome.reason }).inc();
-        meters.delivery.get_or_create(&Verdict { outcome }).observe(delivery.latency.as_secs_f64());
+        meters.ended.get_or_create(&MailEndLabels { kind, outcome, reason: delivery.outcome.reason }).inc();
+        meters.delivery.get_or_create(&OutcomeLabel { outcome }).observe(delivery.latency.as_secs_f64());
         delivery
     }
 }

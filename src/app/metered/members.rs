@@ -10,24 +10,24 @@ use crate::{
         id::{RunId, ShardId},
         ledger_mark::LedgerMark,
     },
-    ports::{LeaseKey, Leases, Member, Members, PortError, Pulse, Status},
+    ports::{HeartbeatReply, LeaseKey, Leases, Member, MemberStatus, MembershipStore, PortError},
 };
 
-pub(super) struct Metered {
-    pub(super) inner: Arc<dyn Members>,
+pub(super) struct InstrumentedMembership {
+    pub(super) inner: Arc<dyn MembershipStore>,
     pub(super) meter: Meter,
 }
 
 #[async_trait]
-impl Members for Metered {
+impl MembershipStore for InstrumentedMembership {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError> {
+    ) -> Result<HeartbeatReply, PortError> {
         let asked = self.inner.heartbeat(run, status, seat, due, ttl);
         let pulse = self.meter.timed(Redis, "heartbeat", asked).await?;
         let meters = &self.meter.meters;
@@ -62,9 +62,9 @@ impl Members for Metered {
 }
 
 /// How many leases are gone, of a worker that had `shards` and its seat.
-fn lost(pulse: &Pulse, shards: usize) -> usize {
-    let shards = if pulse.known { pulse.kept.iter().filter(|kept| !**kept).count() } else { shards };
-    shards + usize::from(!pulse.seated)
+fn lost(pulse: &HeartbeatReply, shards: usize) -> usize {
+    let shards = if pulse.was_member { pulse.still_held.iter().filter(|kept| !**kept).count() } else { shards };
+    shards + usize::from(!pulse.has_exclusive_lease)
 }
 
 fn gauge(number: usize) -> i64 {

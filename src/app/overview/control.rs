@@ -8,19 +8,19 @@ use utoipa::ToSchema;
 
 use crate::{
     adapters::{
-        postgres::view::{self, Pace},
-        redis::RedisLookout,
+        postgres::view::{self, Throughput},
+        redis::RedisObserver,
     },
     app::{
         capacity::CapacityCache,
-        census::{Census, Tally},
+        census::{SnapshotCache, StatsSnapshot},
     },
     config::Settings,
     domain::{
         id::{RunId, UserId},
         lease::MachineTime,
     },
-    ports::{LeaseKey, Member, PortError, Status},
+    ports::{LeaseKey, Member, MemberStatus, PortError},
 };
 
 /// Why the fleet can't be told.
@@ -36,8 +36,8 @@ pub enum LookError {
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     pub pool: &'a PgPool,
-    pub census: &'a Census,
-    pub lookout: &'a RedisLookout,
+    pub census: &'a SnapshotCache,
+    pub lookout: &'a RedisObserver,
     pub settings: &'a Settings,
     pub capacity: &'a CapacityCache,
     /// The machine clock.
@@ -127,7 +127,7 @@ pub async fn control_status(
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<ControlStatus, LookError> {
-    let (cron, workers) = control_of(sources, user, &sources.census.lately(user, now).await?).await?;
+    let (cron, workers) = control_of(sources, user, &sources.census.current(user, now).await?).await?;
     let Sources { pool, settings, capacity, machine, .. } = sources;
     Ok(ControlStatus { cron, workers, warnings: capacity.warnings(pool, settings, user, machine).await? })
 }
@@ -136,7 +136,7 @@ pub async fn control_status(
 pub(super) async fn control_of(
     sources: Sources<'_>,
     user: Option<UserId>,
-    tally: &Tally,
+    tally: &StatsSnapshot,
 ) -> Result<(CronStatus, Vec<WorkerStatus>), LookError> {
     let members = sources.lookout.members().await?;
     let leader = sources.lookout.holder(LeaseKey::Leader).await?;
@@ -169,7 +169,7 @@ fn named(members: &[Member], run: RunId) -> Option<String> {
     members.iter().find(|member| member.run == run).map(|member| member.status.id.0.clone())
 }
 
-fn of_fleet(pace: Pace, settings: &Settings) -> RateLimit {
+fn of_fleet(pace: Throughput, settings: &Settings) -> RateLimit {
     RateLimit {
         hourly: Use { used: pace.hour_used, limit: settings.global_hourly_limit },
         minute: Use { used: pace.minute_used, limit: settings.global_minute_limit },
@@ -177,7 +177,7 @@ fn of_fleet(pace: Pace, settings: &Settings) -> RateLimit {
 }
 
 /// By their days: batches are everybody's. A mailbox cools down for minutes, so it sent at most one in the last one.
-fn of_user(tally: &Tally, active_sends: i64, settings: &Settings) -> RateLimit {
+fn of_user(tally: &StatsSnapshot, active_sends: i64, settings: &Settings) -> RateLimit {
     RateLimit {
         hourly: Use { used: last_hour(tally) + active_sends, limit: settings.user_hourly_limit },
         minute: Use { used: tally.totals.minute_sent + active_sends, limit: settings.user_minute_limit },
@@ -185,15 +185,15 @@ fn of_user(tally: &Tally, active_sends: i64, settings: &Settings) -> RateLimit {
 }
 
 /// Estimates the mails of the last 60 minutes: this hour's, and of the one before the part that is not over.
-pub(super) fn last_hour(tally: &Tally) -> i64 {
-    let Tally { as_of, totals, .. } = tally;
+pub(super) fn last_hour(tally: &StatsSnapshot) -> i64 {
+    let StatsSnapshot { as_of, totals, .. } = tally;
     let into = TimeDelta::minutes(as_of.minute().into()) + TimeDelta::seconds(as_of.second().into());
     let left = 1.0 - into.num_seconds() as f64 / 3600.0;
     totals.hour_sent + (totals.hour_before as f64 * left).round() as i64
 }
 
 impl WorkerStatus {
-    fn of(status: &Status) -> WorkerStatus {
+    fn of(status: &MemberStatus) -> WorkerStatus {
         WorkerStatus {
             id: status.id.0.clone(),
             host: status.host.clone(),

@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use crate::{
     adapters::postgres::view::{self, WindowSums},
-    app::census::{Census, Tally},
+    app::census::{SnapshotCache, StatsSnapshot},
     domain::{
-        curve::{Cohort, STEP, moments, planned},
+        curve::{Cohort, STEP, planned, sample_times},
         id::UserId,
         time::Span,
     },
@@ -25,14 +25,15 @@ pub struct DayCurve {
     pub planned_by_now: i64,
     pub sent_by_now: i64,
     /// What the plan expects, a quarter of an hour apart, from the first window's start to the last one's end.
-    pub planned: Vec<Reached>,
+    pub planned: Vec<CurvePoint>,
     /// What went, until now: by batches; of a user who is no admin by the last two hours.
-    pub sent: Vec<Reached>,
+    pub sent: Vec<CurvePoint>,
 }
 
 /// How many mails there are by a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Reached {
+#[schema(as = Reached)]
+pub struct CurvePoint {
     pub at: DateTime<Utc>,
     pub mails: i64,
 }
@@ -40,22 +41,22 @@ pub struct Reached {
 /// Reads the day of the mailboxes of `user`, or of all.
 pub async fn day_curve(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<DayCurve, sqlx::Error> {
     // What was sent is of the census's instant, so what is planned is too.
-    let Tally { as_of: now, totals, .. } = census.lately(user, now).await?;
+    let StatsSnapshot { as_of: now, totals, .. } = census.current(user, now).await?;
     let windows = totals.windows;
     let cohorts: Vec<Cohort> = windows.iter().filter_map(cohort).collect();
-    let moments = moments(&cohorts);
+    let moments = sample_times(&cohorts);
     let begins = moments.first().copied().unwrap_or(now);
     let went = match user {
         None => quarters(pool, begins, now).await?,
         Some(_) => hours(&windows, now),
     };
     let sent_by_now = windows.iter().map(|window| window.sent).sum();
-    let reached = |at| Reached { at, mails: planned(&cohorts, at) };
+    let reached = |at| CurvePoint { at, mails: planned(&cohorts, at) };
     Ok(DayCurve {
         quota: cohorts.iter().map(|cohort| cohort.quota).sum(),
         planned_by_now: planned(&cohorts, now),
@@ -69,46 +70,46 @@ fn cohort(window: &WindowSums) -> Option<Cohort> {
     Some(Cohort { window: window.span()?, quota: window.quota })
 }
 
-async fn quarters(pool: &PgPool, begins: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<Went>, sqlx::Error> {
+async fn quarters(pool: &PgPool, begins: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<SentCount>, sqlx::Error> {
     let quarters = view::quarters(pool, begins, now).await?;
-    let went = |(start, mails)| Went { span: Span { start, end: start + STEP }, mails };
+    let went = |(start, mails)| SentCount { span: Span { start, end: start + STEP }, mails };
     Ok(quarters.into_iter().map(went).collect())
 }
 
 /// What went in this hour and in the one before.
-fn hours(windows: &[WindowSums], now: DateTime<Utc>) -> Vec<Went> {
+fn hours(windows: &[WindowSums], now: DateTime<Utc>) -> Vec<SentCount> {
     const HOUR: TimeDelta = TimeDelta::hours(1);
     let into = TimeDelta::minutes(now.minute().into()) + TimeDelta::seconds(now.second().into());
     let hour = now - into - TimeDelta::nanoseconds(now.nanosecond().into());
     let sum = |count: fn(&WindowSums) -> i64| windows.iter().map(count).sum();
     vec![
-        Went { span: Span { start: hour - HOUR, end: hour }, mails: sum(|window| window.hour_before) },
-        Went { span: Span { start: hour, end: hour + HOUR }, mails: sum(|window| window.hour_sent) },
+        SentCount { span: Span { start: hour - HOUR, end: hour }, mails: sum(|window| window.hour_before) },
+        SentCount { span: Span { start: hour, end: hour + HOUR }, mails: sum(|window| window.hour_sent) },
     ]
 }
 
 /// Mails that went in a span.
-struct Went {
+struct SentCount {
     span: Span,
     mails: i64,
 }
 
 /// Counts back from what is known for certain: what was sent until now, less what went since. A batch may have been another
 /// day's for some zone; so nothing falls below 0, and nothing is told before `begins`.
-fn backwards(sent: i64, went: &[Went], begins: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Reached> {
+fn backwards(sent: i64, went: &[SentCount], begins: DateTime<Utc>, now: DateTime<Utc>) -> Vec<CurvePoint> {
     let mut left = sent;
-    let mut reached = vec![Reached { at: now, mails: sent }];
-    let told = |went: &&Went| went.mails > 0 && went.span.start >= begins && went.span.start < now;
-    for Went { span, mails } in went.iter().rev().filter(told) {
+    let mut reached = vec![CurvePoint { at: now, mails: sent }];
+    let told = |went: &&SentCount| went.mails > 0 && went.span.start >= begins && went.span.start < now;
+    for SentCount { span, mails } in went.iter().rev().filter(told) {
         // Where nothing went for a while the line is level.
         if span.end < reached[reached.len() - 1].at {
-            reached.push(Reached { at: span.end, mails: left });
+            reached.push(CurvePoint { at: span.end, mails: left });
         }
         left = (left - mails).max(0);
-        reached.push(Reached { at: span.start, mails: left });
+        reached.push(CurvePoint { at: span.start, mails: left });
     }
     if reached[reached.len() - 1].at > begins {
-        reached.push(Reached { at: begins, mails: 0 });
+        reached.push(CurvePoint { at: begins, mails: 0 });
     }
     reached.reverse();
     reached
@@ -122,11 +123,11 @@ mod tests {
         format!("2026-11-24T{time}:00Z").parse().unwrap()
     }
 
-    fn quarter(start: &str, mails: i64) -> Went {
-        Went { span: Span { start: at(start), end: at(start) + STEP }, mails }
+    fn quarter(start: &str, mails: i64) -> SentCount {
+        SentCount { span: Span { start: at(start), end: at(start) + STEP }, mails }
     }
 
-    fn line(sent: i64, went: &[Went]) -> Vec<(String, i64)> {
+    fn line(sent: i64, went: &[SentCount]) -> Vec<(String, i64)> {
         let reached = backwards(sent, went, at("09:00"), at("10:20"));
         reached.iter().map(|reached| (reached.at.format("%H:%M").to_string(), reached.mails)).collect()
     }

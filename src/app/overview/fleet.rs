@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use super::{metrics::starting, troubles::troubles};
 use crate::{
     adapters::postgres::view::{self, Batch, Totals},
-    app::{capacity::shortfalls, census::Census},
+    app::{capacity::shortfalls, census::SnapshotCache},
     config::Settings,
     domain::partners::shortages,
 };
@@ -94,11 +94,11 @@ pub struct ShardOwner {
 /// Reads how the fleet stands at `now`, and compares its enrolment with the caps of `settings`.
 pub async fn fleet_status(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     settings: &Settings,
     now: DateTime<Utc>,
 ) -> Result<FleetStatus, sqlx::Error> {
-    let totals = census.lately(None, now).await?.totals;
+    let totals = census.current(None, now).await?.totals;
     let fleet = view::fleet(pool, BATCHES_SHOWN).await?;
     let mut warnings = Vec::new();
     warnings.extend(view::is_read_only(pool).await?.then(|| READ_ONLY.to_owned()));

@@ -6,26 +6,26 @@ use sqlx::PgPool;
 use super::quota::{QuotaList, QuotaStatus};
 use crate::{
     adapters::postgres::view::{self, Page},
-    app::census::Census,
+    app::census::SnapshotCache,
     domain::{
-        directory::{Among, Status, Wanted},
+        directory::{AddressQuery, QuotaFilter, QuotaState},
         id::UserId,
     },
 };
 
-pub use crate::adapters::postgres::view::Looked;
+pub use crate::adapters::postgres::view::QuotaSearch;
 
 /// Returns a page of the mailboxes of `user`, or of all, that are switched on and so.
 pub async fn quotas_found(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
-    looked: Looked<'_>,
+    looked: QuotaSearch<'_>,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
     // Whatever it says is of the same instant as the census.
-    let lately = census.lately(user, now).await?;
+    let lately = census.current(user, now).await?;
     let (now, one_more) = (lately.as_of, Page { limit: page.limit + 1, ..page });
     let directory = match user {
         Some(_) => None,
@@ -44,7 +44,7 @@ pub async fn quotas_found(
     Ok(QuotaList { total, quotas: rows.iter().map(|row| QuotaStatus::of(row, now)).collect(), next_cursor })
 }
 
-fn wanted(Looked { part, status }: Looked<'_>) -> Wanted<'_> {
-    let among = status.and_then(Status::of).map_or(Among::Judged, Among::With);
-    Wanted { part, among, ..Wanted::default() }
+fn wanted(QuotaSearch { part, status }: QuotaSearch<'_>) -> AddressQuery<'_> {
+    let among = status.and_then(QuotaState::of).map_or(QuotaFilter::Judged, QuotaFilter::With);
+    AddressQuery { part, among, ..AddressQuery::default() }
 }

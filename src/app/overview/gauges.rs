@@ -4,17 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::metrics::{SystemMetrics, starting};
-use crate::{adapters::postgres::view, app::census::Census, config::Settings, observe::fleet::Fleet};
+use crate::{adapters::postgres::view, app::census::SnapshotCache, config::Settings, observe::fleet::Fleet};
 
 /// Reads the fleet's gauges: from Postgres alone. `caps_short` is how many caps cannot carry the enrolled mailboxes.
 pub async fn fleet_gauges(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     settings: &Settings,
     caps_short: usize,
     now: DateTime<Utc>,
 ) -> Result<Fleet, sqlx::Error> {
-    let tally = census.lately(None, now).await?;
+    let tally = census.current(None, now).await?;
     let system = SystemMetrics::of(&tally.totals, tally.pace.batch_ms, tally.pace.hour_sent);
     let (running, in_flight) = view::order(pool, None).await?;
     let upkeep = view::upkeep(pool).await?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
-use super::standing::{Standing, facts};
+use super::standing::{MailboxState, facts};
 use crate::{
     adapters::{
         postgres::{
@@ -16,12 +16,12 @@ use crate::{
         },
         seal::KeyId,
     },
-    app::census::Census,
+    app::census::SnapshotCache,
     domain::{
-        directory::{Among, Wanted},
+        directory::{AddressQuery, QuotaFilter},
         id::{MailboxId, UserId},
-        outlook::{Outlook, outlook},
-        progress::{Share, planned_window},
+        outlook::{NextSend, outlook},
+        progress::{PlannedShare, planned_window},
         time::Window,
     },
 };
@@ -142,7 +142,7 @@ pub async fn mailbox_statuses_of(
 /// Returns how many mailboxes `filter` lets pass, and a page of them, ordered by id.
 pub async fn mailbox_page(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     filter: &MailboxFilter,
     page: Page,
     now: DateTime<Utc>,
@@ -154,12 +154,12 @@ pub async fn mailbox_page(
 
 async fn page_ids(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     filter: &MailboxFilter,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
-    let lately = census.lately(filter.owner, now).await?;
+    let lately = census.current(filter.owner, now).await?;
     if let Some(wanted) = wanted(filter)
         && let Some(directory) = census.directory(&lately)
     {
@@ -176,15 +176,15 @@ async fn page_ids(
 }
 
 /// What is looked for among everybody's addresses; none where the filter asks for what stands only in Postgres, or nothing.
-fn wanted(filter: &MailboxFilter) -> Option<Wanted<'_>> {
+fn wanted(filter: &MailboxFilter) -> Option<AddressQuery<'_>> {
     let MailboxFilter { owner, user, host, domain, state, search } = filter;
     let is_theirs = owner.is_some() || user.is_some() || state.is_some();
     let asks = host.is_some() || domain.is_some() || search.is_some();
-    (asks && !is_theirs).then(|| Wanted {
+    (asks && !is_theirs).then(|| AddressQuery {
         part: search.as_deref().unwrap_or_default(),
         host: host.as_deref(),
         domain: domain.as_deref(),
-        among: Among::All,
+        among: QuotaFilter::All,
     })
 }
 
@@ -287,7 +287,7 @@ fn without_owner(attendance: &Attendance) -> Option<&'static str> {
 
 impl MailboxStatus {
     pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> MailboxStatus {
-        let Standing { state, reason, until, .. } = Standing::of(mailbox, now);
+        let MailboxState { state, reason, until, .. } = MailboxState::of(mailbox, now);
         let today = &mailbox.today;
         MailboxStatus {
             id: mailbox.id.0,
@@ -306,16 +306,16 @@ impl MailboxStatus {
 }
 
 impl MailboxDetail {
-    fn of(mailbox: &MailboxView, days: &[Day], outlook: Outlook, now: DateTime<Utc>) -> MailboxDetail {
+    fn of(mailbox: &MailboxView, days: &[Day], outlook: NextSend, now: DateTime<Utc>) -> MailboxDetail {
         let (sends_next_at, because) = match outlook {
-            Outlook::Sends { at, because } => (Some(at), because),
-            Outlook::Blocked { because } => (None, because),
+            NextSend::Sends { at, because } => (Some(at), because),
+            NextSend::Blocked { because } => (None, because),
         };
         let status = MailboxStatus::of(mailbox, now);
-        let standing = Standing::of(mailbox, now);
+        let standing = MailboxState::of(mailbox, now);
         let (zone, day) = (mailbox.schedule.zone, mailbox.today.day);
         let window = planned_window(mailbox.schedule.window.on(zone, day), zone, day, mailbox.enrolled_at);
-        let planned_by_now = Share::at(now, window).of(mailbox.today.quota as u16);
+        let planned_by_now = PlannedShare::at(now, window).of(mailbox.today.quota as u16);
         let sealed_under = mailbox.key_id.as_deref().and_then(KeyId::from_bytes);
         MailboxDetail {
             advice: standing.advice(mailbox),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     adapters::postgres::view::{self, Batch, QuotaRow, Totals, WindowSums},
-    app::census::Tally,
+    app::census::StatsSnapshot,
     domain::{
         health::{Day, Health, Starting},
         id::UserId,
@@ -109,7 +109,7 @@ pub struct Performer {
 /// Reads the day of the mailboxes of `user`, or of all.
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
-    let tally = sources.census.lately(user, now).await?;
+    let tally = sources.census.current(user, now).await?;
     let (cron, _) = control_of(sources, user, &tally).await?;
     let listed = view::quotas_of(pool, &[&tally.totals.furthest[..], &tally.totals.best].concat()).await?;
     let among = |ids: &[i64]| ids.iter().filter_map(|id| listed.iter().find(|row| row.id == *id)).cloned().collect();
@@ -118,7 +118,7 @@ pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<U
         None => (view::batches(pool, BATCHES).await?, tally.pace.batch_ms, tally.pace.hour_sent),
         Some(_) => (Vec::new(), 0, last_hour(&tally)),
     };
-    let Tally { totals, .. } = tally;
+    let StatsSnapshot { totals, .. } = tally;
     let batch_history: Vec<BatchStatus> = batches.iter().map(BatchStatus::of).collect();
     let performance_summary = Summary {
         top_performers: performers(pool, &best).await?,

@@ -7,7 +7,7 @@ use super::standing::facts;
 use crate::{
     adapters::postgres::view::{self, Partners, Selection},
     domain::{
-        outlook::{Outlook, outlook},
+        outlook::{NextSend, outlook},
         time::Window,
     },
 };
@@ -28,8 +28,8 @@ pub async fn next_mail_at(
         mailboxes.iter().map(|mailbox| outlook(&facts(mailbox, stopped, partners, daily_cap, now), now, active));
     Ok(outlooks
         .filter_map(|outlook| match outlook {
-            Outlook::Sends { at, .. } => Some(at),
-            Outlook::Blocked { .. } => None,
+            NextSend::Sends { at, .. } => Some(at),
+            NextSend::Blocked { .. } => None,
         })
         .min())
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::quota::{QuotaList, QuotaStatus, fill_rate, listed};
 use crate::{
     adapters::postgres::view::{self, History, Page, QuotaRow},
-    app::census::Census,
+    app::census::SnapshotCache,
     domain::id::UserId,
 };
 
@@ -49,7 +49,7 @@ pub async fn performance_of(
 /// are.
 pub async fn performances(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
     page: Page,
     now: DateTime<Utc>,

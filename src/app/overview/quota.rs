@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::percent;
 use crate::{
     adapters::postgres::view::{self, Page, QuotaRow, Totals},
-    app::census::Census,
+    app::census::SnapshotCache,
     domain::id::UserId,
 };
 
@@ -45,7 +45,7 @@ pub struct QuotaList {
 /// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, if one is given.
 pub async fn quota_list(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
     status: Option<&str>,
     page: Page,
@@ -57,13 +57,13 @@ pub async fn quota_list(
 /// The page, and its rows as they were counted.
 pub(super) async fn listed(
     pool: &PgPool,
-    census: &Census,
+    census: &SnapshotCache,
     user: Option<UserId>,
     status: Option<&str>,
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<(QuotaList, Vec<QuotaRow>), sqlx::Error> {
-    let total = stand(&census.lately(user, now).await?.totals, status);
+    let total = stand(&census.current(user, now).await?.totals, status);
     let one_more = Page { limit: page.limit + 1, ..page };
     let mut rows = view::quotas(pool, user, status, one_more).await?;
     let is_last = rows.len() as i64 <= page.limit;

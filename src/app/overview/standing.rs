@@ -7,13 +7,13 @@ use crate::{
     adapters::postgres::view::{MailboxView, Partners},
     app::advice,
     domain::{
-        outlook::{Facts, Pause, end_of_day},
+        outlook::{NextSendInput, Pause, end_of_day},
         time::instant,
     },
 };
 
 /// Whether a mailbox may send, as one word with its reason and its end.
-pub(super) struct Standing {
+pub(super) struct MailboxState {
     pub(super) state: &'static str,
     pub(super) reason: Option<String>,
     pub(super) until: Option<DateTime<Utc>>,
@@ -27,9 +27,9 @@ enum Whose {
     Domain,
 }
 
-impl Standing {
-    pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> Standing {
-        let standing = |state, reason, until| Standing { state, reason, until, whose: Whose::Mailbox };
+impl MailboxState {
+    pub(super) fn of(mailbox: &MailboxView, now: DateTime<Utc>) -> MailboxState {
+        let standing = |state, reason, until| MailboxState { state, reason, until, whose: Whose::Mailbox };
         let over = mailbox.paused_until.is_some_and(|until| until <= now);
         match mailbox.state.as_str() {
             "removed" => return standing("removed", mailbox.reason.clone(), None),
@@ -42,11 +42,11 @@ impl Standing {
             let is_over = *until <= now;
             let tries = if is_over { ", one mailbox at a time tries" } else { "" };
             let reason = Some(format!("host: {reason}{tries}"));
-            return Standing { whose: Whose::Host, ..standing("paused", reason, (!is_over).then_some(*until)) };
+            return MailboxState { whose: Whose::Host, ..standing("paused", reason, (!is_over).then_some(*until)) };
         }
         if let Some((reason, until)) = &mailbox.domain_pause {
             let reason = Some(format!("domain: {reason}"));
-            return Standing { whose: Whose::Domain, ..standing("paused", reason, Some(*until)) };
+            return MailboxState { whose: Whose::Domain, ..standing("paused", reason, Some(*until)) };
         }
         standing("active", None, None)
     }
@@ -85,8 +85,8 @@ pub(super) fn facts(
     partners: Partners,
     daily_cap: f64,
     now: DateTime<Utc>,
-) -> Facts {
-    let standing = Standing::of(mailbox, now);
+) -> NextSendInput {
+    let standing = MailboxState::of(mailbox, now);
     let ends = standing.state == "active" || standing.until.is_some();
     let block = match () {
         () if !ends => Some(standing.words()),
@@ -111,7 +111,7 @@ pub(super) fn facts(
     pauses.extend(owner_at_limit(mailbox, daily_cap));
     let cooling = mailbox.today.next_at;
     pauses.extend(cooling.map(|until| Pause { until, why: "it cools down after its last mail".to_owned() }));
-    Facts {
+    NextSendInput {
         schedule: mailbox.schedule,
         ramp: mailbox.ramp,
         grown: mailbox.grown,

@@ -4,7 +4,7 @@
 //! refuse is counted; lanes are short when nearly all of their time is used in the busiest hour; the cooldown is short when it leaves no room
 //! for the quota, whatever else happens.
 
-use super::{Question, scene::Scene};
+use super::{SimulationInput, scene::SimulatedFleet};
 use crate::{
     adapters::memory::world::{Hour, Tally},
     config::Settings,
@@ -20,7 +20,7 @@ const USED: f64 = 0.8;
 const NOTHING: &str = "none";
 
 /// Names the bottleneck, with the setting that widens it; `none` when every quota was filled within its window.
-pub(super) fn of(settings: &Settings, question: &Question, scene: &Scene, tally: &Tally) -> String {
+pub(super) fn of(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet, tally: &Tally) -> String {
     if tally.filled == scene.owed && tally.filled_late == 0 {
         return NOTHING.to_owned();
     }
@@ -38,7 +38,7 @@ pub(super) fn is_none(bottleneck: &str) -> bool {
     bottleneck == NOTHING
 }
 
-fn by_caps(settings: &Settings, scene: &Scene) -> Option<String> {
+fn by_caps(settings: &Settings, scene: &SimulatedFleet) -> Option<String> {
     let answers = scene.caps.answers();
     let refused: u64 = answers.refused.values().sum();
     let share = refused as f64 / (answers.granted + refused).max(1) as f64;
@@ -54,7 +54,7 @@ fn by_caps(settings: &Settings, scene: &Scene) -> Option<String> {
     Some(format!("{} ({setting} {limit})", cap.as_str()))
 }
 
-fn by_lanes(settings: &Settings, question: &Question, scene: &Scene, tally: &Tally) -> Option<String> {
+fn by_lanes(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet, tally: &Tally) -> Option<String> {
     let of_hour = |hour: &Hour| hour.sent + hour.replied;
     let (all, busiest) = (tally.hours.values().map(of_hour).sum::<u64>(), tally.hours.values().map(of_hour).max()?);
     let turn = (scene.hosts.spent() + scene.dice.rested()).div_f64(all.max(1) as f64);
@@ -67,7 +67,7 @@ fn by_lanes(settings: &Settings, question: &Question, scene: &Scene, tally: &Tal
     (used >= USED).then(|| format!("lanes (WARMUP_MAX_CONCURRENT {of_each} x {workers} worker(s))"))
 }
 
-fn by_cooldown(settings: &Settings, question: &Question, scene: &Scene) -> Option<String> {
+fn by_cooldown(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet) -> Option<String> {
     let (least, most) = (settings.mailbox_cooldown_min, settings.mailbox_cooldown_max);
     let turn = (least + most) / 2 + question.latency;
     let rests = u32::from(settings.min_daily_quota.saturating_sub(1));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     adapters::memory::MemoryCaps,
-    ports::{CapAsk, CapKind, Caps, Connection, Entropy, Grant, PortError, entropy::Purpose},
+    ports::{CapKind, CapRequest, Caps, Connection, Entropy, Grant, PortError, entropy::Purpose},
 };
 
 /// The caps, with their answers counted.
@@ -47,7 +47,12 @@ impl CountedCaps {
 
 #[async_trait]
 impl Caps for CountedCaps {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let grants = self.caps.grant(now, asks, closed).await?;
         let mut answers = self.counting();
         for grant in &grants {
@@ -90,7 +95,7 @@ impl CountedDice {
 }
 
 impl Entropy for CountedDice {
-    fn roll(&self, _purpose: Purpose, _key: u64) -> u64 {
+    fn next_u64(&self, _purpose: Purpose, _key: u64) -> u64 {
         self.rolled().dice.next_u64()
     }
 

@@ -15,9 +15,9 @@ use rand_distr::{Distribution, LogNormal};
 use crate::{
     domain::outcome::{
         Outcome, Reply, Stage,
-        judge::{Evidence, judge},
+        judge::{DialogueEnd, classify_outcome},
     },
-    ports::{Clock, Delivery, Gate, Mailer, Outgoing},
+    ports::{Clock, Mailer, SendPermit, SendReport, Submission},
 };
 
 /// The standard deviation of the logarithm: with a median of 500 ms a tenth takes over 950 ms, a hundredth over 1.6 s.
@@ -44,7 +44,7 @@ impl ImaginedHosts {
         let latency = LogNormal::new(median.as_secs_f64().max(1e-9).ln(), SPREAD).expect("the spread is a number");
         let drawn = Drawn { dice: ChaCha8Rng::seed_from_u64(seed), spent: Duration::ZERO };
         let reply = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };
-        let accepted = judge(Stage::Dot, Evidence::Reply(reply));
+        let accepted = classify_outcome(Stage::Dot, DialogueEnd::Reply(reply));
         ImaginedHosts { clock, latency, deadline, accepted, drawn: Mutex::new(drawn) }
     }
 
@@ -68,21 +68,21 @@ pub(super) fn mean(median: Duration) -> Duration {
 
 #[async_trait]
 impl Mailer for ImaginedHosts {
-    async fn send(&self, _mail: &Outgoing, gate: &Gate) -> Delivery {
+    async fn send(&self, _mail: &Submission, gate: &SendPermit) -> SendReport {
         if !gate.is_open() {
-            return Delivery {
-                outcome: judge(Stage::Connect, Evidence::LeaseLost),
+            return SendReport {
+                outcome: classify_outcome(Stage::Connect, DialogueEnd::LeaseLost),
                 latency: Duration::ZERO,
                 steps: Vec::new(),
             };
         }
         let latency = self.draw();
-        self.clock.pause(latency).await;
+        self.clock.sleep(latency).await;
         let outcome = match (gate.is_open(), latency < self.deadline) {
-            (false, _) => judge(Stage::Data, Evidence::LeaseLost),
-            (true, false) => judge(Stage::Data, Evidence::Timeout),
+            (false, _) => classify_outcome(Stage::Data, DialogueEnd::LeaseLost),
+            (true, false) => classify_outcome(Stage::Data, DialogueEnd::Timeout),
             (true, true) => self.accepted.clone(),
         };
-        Delivery { outcome, latency, steps: Vec::new() }
+        SendReport { outcome, latency, steps: Vec::new() }
     }
 }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Question, bottleneck, hosts, scene::Scene};
+use super::{SimulationInput, bottleneck, hosts, scene::SimulatedFleet};
 use crate::{
     config::{Load, Need, Settings},
     domain::enrolment::{DEFAULT_REPLY_RATE, DEFAULT_WINDOW},
 };
 
-/// The answer to a [`Question`]. Rates are percent.
+/// The answer to a [`SimulationInput`]. Rates are percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -48,7 +48,7 @@ pub struct HourOf {
     pub replied: u64,
 }
 
-pub(super) fn of(settings: &Settings, question: &Question, scene: &Scene) -> Report {
+pub(super) fn of(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet) -> Report {
     let tally = scene.tally();
     let bottleneck = bottleneck::of(settings, question, scene, &tally);
     let hours = tally.hours.iter().map(|(at, hour)| HourOf { at: *at, sent: hour.sent, replied: hour.replied });
@@ -75,7 +75,7 @@ pub(super) fn of(settings: &Settings, question: &Question, scene: &Scene) -> Rep
 }
 
 /// What is owed in a day.
-fn load(settings: &Settings, question: &Question) -> Load {
+fn load(settings: &Settings, question: &SimulationInput) -> Load {
     let mails = |mailboxes: u32| u64::from(mailboxes) * u64::from(settings.min_daily_quota);
     let replies = |mailboxes: u32| mails(mailboxes) * u64::from(DEFAULT_REPLY_RATE) / 100;
     let of_a_user = question.of_largest_user();
@@ -90,7 +90,7 @@ fn load(settings: &Settings, question: &Question) -> Load {
 }
 
 /// All settings that a worker reads, with what the question says instead.
-fn settings_of(settings: &Settings, question: &Question) -> BTreeMap<&'static str, String> {
+fn settings_of(settings: &Settings, question: &SimulationInput) -> BTreeMap<&'static str, String> {
     let listed = settings.listing(&BTreeMap::new()).into_iter();
     let mut all: BTreeMap<&'static str, String> = listed
         .filter(|shown| WHAT_MATTERS.contains(&shown.name))
@@ -130,7 +130,7 @@ const WHAT_MATTERS: [&str; 25] = [
     "WARMUP_DRAIN_TIMEOUT_MS",
 ];
 
-fn assumptions(settings: &Settings, question: &Question, scene: &Scene) -> Vec<String> {
+fn assumptions(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet) -> Vec<String> {
     let (median, mean) = (question.latency.as_millis(), hosts::mean(question.latency).as_millis());
     let rest = (settings.stagger_min + settings.stagger_max) / 2;
     vec![

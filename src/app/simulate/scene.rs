@@ -6,14 +6,14 @@ use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    Question,
+    SimulationInput,
     gauges::{CountedCaps, CountedDice},
     hosts::ImaginedHosts,
 };
 use crate::{
     adapters::memory::{
-        MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryWorld, VirtualClock,
-        world::{Standing, Tally},
+        MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryNotifier, VirtualClock,
+        world::{MailboxState, Tally},
     },
     app::world,
     config::Settings,
@@ -39,35 +39,35 @@ const BEFORE: TimeDelta = TimeDelta::minutes(2);
 const WORDS: &str = "=== mail\nSubject: Notes\n\nSee you.\n=== reply\n\nYes.\n";
 
 /// Everything that the simulated workers share.
-pub(super) struct Scene {
+pub(super) struct SimulatedFleet {
     settings: WorkerSettings,
     clock: Arc<dyn Clock>,
     begins: DateTime<Utc>,
     ends: DateTime<Utc>,
     pub(super) schedule: Schedule,
     pub(super) owed: u64,
-    world: MemoryWorld,
+    world: MemoryDatabase,
     leases: Arc<MemoryLeases>,
-    bell: MemoryBell,
+    bell: MemoryNotifier,
     pub(super) caps: Arc<CountedCaps>,
     pub(super) dice: Arc<CountedDice>,
     pub(super) hosts: Arc<ImaginedHosts>,
     texts: Arc<Texts>,
 }
 
-impl Scene {
-    pub(super) fn set(settings: &Settings, question: &Question) -> anyhow::Result<Scene> {
+impl SimulatedFleet {
+    pub(super) fn set(settings: &Settings, question: &SimulationInput) -> anyhow::Result<SimulatedFleet> {
         let schedule = Schedule { zone: settings.timezone, window: window(), days: Weekdays::ALL };
         let sending = |day| schedule.sending(day, settings.active_hours).context("every day is a sending day");
         let last_day = FIRST_DAY + Days::new(u64::from(question.days) - 1);
         let (begins, ends) = (sending(FIRST_DAY)?.start - BEFORE, sending(last_day)?.end);
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(begins));
-        let world = MemoryWorld::new(Arc::clone(&clock), settings.shards, settings.user_daily_cap).forgetful();
+        let world = MemoryDatabase::new(Arc::clone(&clock), settings.shards, settings.user_daily_cap).forgetful();
         let quota = settings.min_daily_quota;
         (1..=question.mailboxes).for_each(|number| world.enrol(mailbox(number, question, quota, schedule)));
         let caps = MemoryCaps::new(world::caps(settings), Arc::clone(&clock)).context("caps")?;
         let latency = question.latency;
-        Ok(Scene {
+        Ok(SimulatedFleet {
             settings: WorkerSettings {
                 distributed: settings.distributed_mode || question.workers > 1,
                 host: "simulation".to_owned(),
@@ -78,7 +78,7 @@ impl Scene {
             schedule,
             owed: u64::from(question.mailboxes) * u64::from(question.days) * u64::from(quota > 0),
             leases: Arc::new(MemoryLeases::new(Arc::clone(&clock))),
-            bell: MemoryBell::cast(),
+            bell: MemoryNotifier::cast(),
             caps: Arc::new(CountedCaps::over(caps)),
             dice: Arc::new(CountedDice::seeded(question.seed)),
             hosts: Arc::new(ImaginedHosts::new(Arc::clone(&clock), latency, settings.mail_deadline(), question.seed)),
@@ -144,7 +144,7 @@ fn window() -> Window {
 }
 
 /// Grown up, like all others but for its owner.
-fn mailbox(number: u32, question: &Question, quota: u16, schedule: Schedule) -> MemoryMailbox {
+fn mailbox(number: u32, question: &SimulationInput, quota: u16, schedule: Schedule) -> MemoryMailbox {
     let user = question.owner_of(number);
     MemoryMailbox {
         id: MailboxId(i64::from(number)),
@@ -157,7 +157,7 @@ fn mailbox(number: u32, question: &Question, quota: u16, schedule: Schedule) -> 
         grown: 0,
         reply_rate: DEFAULT_REPLY_RATE,
         enabled: true,
-        sending: Standing::Active,
-        receiving: Standing::Active,
+        sending: MailboxState::Active,
+        receiving: MailboxState::Active,
     }
 }

@@ -6,12 +6,12 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::stage::{self, Stage};
+use super::stage::{self, BenchEnvironment};
 use crate::{
     adapters::system::SystemClock,
-    app::bench::{self, Calls, Measured},
+    app::bench::{self, BenchmarkReport, Calls},
     cli::{
-        secret::{self, From},
+        secret::{self, SecretSource},
         session::{print, print_json, table},
     },
     ports::Clock,
@@ -111,17 +111,18 @@ struct Report {
     batch: u32,
     fsync: Option<bool>,
     #[serde(flatten)]
-    measured: Measured,
+    measured: BenchmarkReport,
 }
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("warmup-bench-").tempdir().context("no temporary folder")?;
-    let password = args.password_file.as_ref().map(|file| secret::read("password", From::File(file))).transpose()?;
-    let stage = Stage::set(folder.path(), &args, password.as_ref()).await?;
+    let password =
+        args.password_file.as_ref().map(|file| secret::read("password", SecretSource::File(file))).transpose()?;
+    let stage = BenchEnvironment::set(folder.path(), &args, password.as_ref()).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(stage::begins(), 1.0));
     let measured = bench::send(&stage.settings, clock, args.sends, 1).await;
     let mailboxes = stage.mailboxes;
-    stage.strike().await;
+    stage.stop().await;
     let report = Report {
         smtp: format!("{}:{}", args.smtp.host, args.smtp.port),
         security: args.security.as_str(),
@@ -134,9 +135,9 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&report)?
     } else {
-        print(&told(&report))?
+        print(&render(&report))?
     }
-    let Measured { wanted, sent, first_failure, disagreements, .. } = &report.measured;
+    let BenchmarkReport { wanted, sent, first_failure, disagreements, .. } = &report.measured;
     if sent != wanted {
         let why = first_failure.as_deref().unwrap_or("none failed, and then nothing more came");
         anyhow::bail!("{sent} of {wanted} mails were sent; the first failure: {why}");
@@ -144,7 +145,7 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if disagreements.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn told(report: &Report) -> String {
+fn render(report: &Report) -> String {
     let Report { smtp, security, mailboxes, concurrency, batch, fsync, measured } = report;
     let disk = match fsync {
         Some(true) => "waits for the disk",

@@ -28,7 +28,7 @@ const MAILBOXES_A_LANE: u64 = 4;
 const BEGINS: (u32, u32) = (18, 0);
 
 /// Running servers with enrolled mailboxes.
-pub(super) struct Stage {
+pub(super) struct BenchEnvironment {
     pub(super) settings: Settings,
     pub(super) mailboxes: u64,
     servers: Option<(PrivatePostgres, PrivateRedis)>,
@@ -40,9 +40,13 @@ pub(super) fn begins() -> DateTime<Utc> {
     session::now().date_naive().and_time(time).and_utc()
 }
 
-impl Stage {
+impl BenchEnvironment {
     /// Starts or takes the servers, and enrols as many mailboxes as `args` needs.
-    pub(super) async fn set(folder: &Path, args: &Args, password: Option<&SecretString>) -> anyhow::Result<Stage> {
+    pub(super) async fn set(
+        folder: &Path,
+        args: &Args,
+        password: Option<&SecretString>,
+    ) -> anyhow::Result<BenchEnvironment> {
         let (urls, servers) = if args.given_servers { (given()?, None) } else { own(folder, args).await? };
         let settings = settings(urls, args)?;
         let database = pool::connect(settings.require_database()?, settings.db_pool).await?;
@@ -63,11 +67,11 @@ impl Stage {
             sqlx::query("UPDATE mailboxes SET username = ''").execute(&database).await?;
         }
         database.close().await;
-        Ok(Stage { settings, mailboxes, servers })
+        Ok(BenchEnvironment { settings, mailboxes, servers })
     }
 
     /// Stops what is its own.
-    pub(super) async fn strike(self) {
+    pub(super) async fn stop(self) {
         if let Some((postgres, redis)) = self.servers {
             redis.stop().await;
             postgres.stop().await;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{
-        progress::Share,
+        progress::PlannedShare,
         time::{Span, next_tick},
     },
     ports::Clock,
@@ -24,7 +24,7 @@ const NAMED: usize = 4;
 
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
 
-pub(super) struct Screen {
+pub(super) struct DayView {
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -55,15 +55,15 @@ struct Row {
     uncertain: i16,
 }
 
-impl Screen {
+impl DayView {
     /// Begins to show. It goes on until `close`.
-    pub(super) fn open(database: PgPool, clock: Arc<dyn Clock>, day: NaiveDate, mailboxes: u16, quota: u16) -> Screen {
+    pub(super) fn open(database: PgPool, clock: Arc<dyn Clock>, day: NaiveDate, mailboxes: u16, quota: u16) -> DayView {
         let closing = CancellationToken::new();
         let show = Show { database, clock, day, mailboxes, quota };
         let live = std::io::stdout().is_terminal();
         let closed = closing.clone();
         let task = tokio::spawn(async move { if live { show.draw(closed).await } else { show.print(closed).await } });
-        Screen { closing, task }
+        DayView { closing, task }
     }
 
     /// Shows the end and stops.
@@ -112,7 +112,7 @@ impl Show {
             let last = tokio::select! {
                 biased;
                 () = closing.cancelled() => true,
-                () = self.clock.pause(FRAME) => false,
+                () = self.clock.sleep(FRAME) => false,
             };
             let now = self.clock.now();
             let standing = self.standing(now).await;
@@ -168,9 +168,9 @@ impl Show {
     }
 
     /// What should have gone one tick ago: what is due now may still be on its way.
-    fn share(&self, now: DateTime<Utc>) -> Share {
+    fn share(&self, now: DateTime<Utc>) -> PlannedShare {
         let at = |hour| self.day.and_time(NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default()).and_utc();
-        Share::at(now - QUARTER, Span { start: at(9), end: at(17) })
+        PlannedShare::at(now - QUARTER, Span { start: at(9), end: at(17) })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-pub(super) struct Stage {
+pub(super) struct DemoEnvironment {
     settings: Settings,
     database: PgPool,
     postgres: PrivatePostgres,
@@ -37,7 +37,7 @@ pub(super) struct Stage {
     token: SecretString,
 }
 
-impl Stage {
+impl DemoEnvironment {
     /// Starts everything in `folder` and enrols the mailboxes as `warmup mailbox import` would.
     pub(super) async fn set(
         folder: &Path,
@@ -45,7 +45,7 @@ impl Stage {
         faults: u8,
         seed: u64,
         begins: DateTime<Utc>,
-    ) -> anyhow::Result<Stage> {
+    ) -> anyhow::Result<DemoEnvironment> {
         let (postgres, redis) =
             tokio::try_join!(PrivatePostgres::start(folder, Durability::Throwaway), PrivateRedis::start(folder))?;
         let password = format!("{:032x}", rand::random::<u128>());
@@ -67,7 +67,7 @@ impl Stage {
         let csv = cast::csv(mailboxes, sink.port(), &password, QUOTA);
         let options = import::Options { now: begins, dry_run: false, progress: &|_, _| {} };
         let report = import::import(&database, &sealer, &Rules::from(&settings), csv.as_bytes(), &options).await?;
-        Ok(Stage { settings, database, postgres, redis, sink, enrolled: report.new.len(), token })
+        Ok(DemoEnvironment { settings, database, postgres, redis, sink, enrolled: report.new.len(), token })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// Stops the servers. Returns where the journal is.
-    pub(super) async fn strike(self) -> anyhow::Result<PathBuf> {
+    pub(super) async fn stop(self) -> anyhow::Result<PathBuf> {
         let journal = self.sink.journal().to_owned();
         self.sink.stop().await?;
         self.database.close().await;

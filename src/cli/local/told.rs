@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where the data is, who is enrolled, when the first mail goes, how to look, how to stop.
-pub(super) fn told(
+pub(super) fn render(
     local: &Local,
     status: &FleetStatus,
     next: Option<DateTime<Utc>>,

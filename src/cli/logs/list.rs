@@ -87,12 +87,12 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match () {
         () if args.json => print_json(&rows)?,
         () if rows.is_empty() => print("no such mail in the log")?,
-        () => print(&told(&rows))?,
+        () => print(&render(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(rows: &[LogView]) -> String {
+fn render(rows: &[LogView]) -> String {
     let mut table = table(&["AT", "STATUS", "FROM", "TO", "REPLY", "MS", "REASON", "SUBJECT"], &[5]);
     for row in rows {
         let codes = [row.smtp_code.map(|code| code.to_string()), row.enhanced_code.clone()];

@@ -52,7 +52,7 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&done)?
     } else {
-        print(&told(&done))?
+        print(&render(&done))?
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -75,7 +75,7 @@ fn database(args: &Args) -> anyhow::Result<SecretString> {
     }
 }
 
-fn told(done: &Normalized) -> String {
+fn render(done: &Normalized) -> String {
     let mut before = table(&["STORED", "BECOMES", "ROWS"], &[2]);
     for line in &done.before {
         before.add_row([line.stored.clone(), line.becomes.clone(), line.rows.to_string()]);

@@ -7,11 +7,11 @@ use secrecy::SecretString;
 
 use super::{
     columns::{self, Columns},
-    import::told,
+    import::render,
 };
 use crate::{
     adapters::seal::Sealer,
-    app::import::{By, ImportError, Options, enrol},
+    app::import::{EnrolmentCommand, ImportError, Options, enrol},
     cli::{
         secret,
         session::{Session, print, print_json},
@@ -68,9 +68,9 @@ impl Password {
     /// Returns the password, asked for where neither flag is given and `prompt` says so.
     fn read(&self, prompt: bool) -> anyhow::Result<Option<SecretString>> {
         let from = match (&self.password_file, self.password_stdin) {
-            (Some(path), _) => secret::From::File(path),
-            (None, true) => secret::From::Stdin,
-            (None, false) if prompt => secret::From::Prompt,
+            (Some(path), _) => secret::SecretSource::File(path),
+            (None, true) => secret::SecretSource::Stdin,
+            (None, false) if prompt => secret::SecretSource::Prompt,
             (None, false) => return Ok(None),
         };
         secret::read("password", from).map(Some)
@@ -79,7 +79,7 @@ impl Password {
 
 pub(in crate::cli) async fn add(args: AddArgs) -> anyhow::Result<ExitCode> {
     let password = args.password.read(true)?;
-    run(By::Add, &[args.address], &args.columns, password, args.json).await
+    run(EnrolmentCommand::Add, &[args.address], &args.columns, password, args.json).await
 }
 
 pub(in crate::cli) async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
@@ -88,11 +88,11 @@ pub(in crate::cli) async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
         eprintln!("error: nothing to set: name at least one column, such as --daily-max 20, or --password");
         return Ok(ExitCode::from(USAGE));
     }
-    run(By::Set, &args.addresses, &args.columns, password, args.json).await
+    run(EnrolmentCommand::Set, &args.addresses, &args.columns, password, args.json).await
 }
 
 async fn run(
-    by: By,
+    by: EnrolmentCommand,
     addresses: &[String],
     columns: &Columns,
     password: Option<SecretString>,
@@ -116,8 +116,11 @@ async fn run(
     let rules = Rules::from(&session.settings);
     match enrol(&session.pool, &sealer, &rules, (rows, faults), by, &options).await {
         Ok(report) if json => print_json(&report.with_caps(&session.settings))?,
-        Ok(report) => print(&told(&report.with_caps(&session.settings), if by == By::Add { "added" } else { "set" }))?,
-        Err(ImportError::Faults(faults)) => bail!(columns::told(&faults, &addresses)),
+        Ok(report) => print(&render(
+            &report.with_caps(&session.settings),
+            if by == EnrolmentCommand::Add { "added" } else { "set" },
+        ))?,
+        Err(ImportError::Faults(faults)) => bail!(columns::render_errors(&faults, &addresses)),
         Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)

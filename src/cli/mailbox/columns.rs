@@ -1,6 +1,6 @@
 //! The columns of an enrolment as flags, and faults in them as a person who wrote flags reads them.
 
-use crate::domain::enrolment::{Column, Fault};
+use crate::domain::enrolment::{Column, EnrolmentError};
 
 macro_rules! columns {
     ($($(#[$meta:meta])* $field:ident $column:ident $value:literal)*) => {
@@ -58,7 +58,7 @@ columns! {
 }
 
 /// All faults of flags that were given for `addresses`; a fault's line counts those.
-pub(super) fn told(faults: &[Fault], addresses: &[&str]) -> String {
+pub(super) fn render_errors(faults: &[EnrolmentError], addresses: &[&str]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for fault in faults {
         let address = addresses.get(fault.line.saturating_sub(1) as usize).copied().unwrap_or_default();
@@ -100,11 +100,11 @@ mod tests {
     #[test]
     fn a_fault_of_a_flag_is_told_once_for_all_addresses() {
         let faults = [
-            Fault::of_cell(1, Column::SmtpPort, "write a number"),
-            Fault::of_cell(2, Column::SmtpPort, "write a number"),
-            Fault::of_cell(2, Column::Email, "is not enrolled"),
+            EnrolmentError::of_cell(1, Column::SmtpPort, "write a number"),
+            EnrolmentError::of_cell(2, Column::SmtpPort, "write a number"),
+            EnrolmentError::of_cell(2, Column::Email, "is not enrolled"),
         ];
-        let told = told(&faults, &["a@x.org", "b@x.org"]);
+        let told = render_errors(&faults, &["a@x.org", "b@x.org"]);
         assert_eq!(told, "nothing was changed:\n  --smtp-port: write a number\n  b@x.org: is not enrolled");
     }
 }

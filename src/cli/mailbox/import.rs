@@ -44,7 +44,7 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     match with_bar(&pool, &sealer, &Rules::from(&settings), file, now, args.dry_run).await {
         Ok(report) if args.json => print_json(&report.with_caps(&settings))?,
-        Ok(report) => print(&told(&report.with_caps(&settings), "imported"))?,
+        Ok(report) => print(&render(&report.with_caps(&settings), "imported"))?,
         Err(ImportError::Faults(faults)) if args.json => {
             print_json(&json!({ "faults": &faults[..], "more": faults.more() }))?;
             return Ok(ExitCode::FAILURE);
@@ -78,7 +78,7 @@ pub(in crate::cli) async fn with_bar(
 }
 
 /// What was done, where `done` is the word for it.
-pub(in crate::cli) fn told(report: &ImportReport, done: &str) -> String {
+pub(in crate::cli) fn render(report: &ImportReport, done: &str) -> String {
     let ImportReport { new, changed, unchanged, reactivated, users_created, warnings, dry_run, .. } = report;
     let total = count(new.len() + changed.len() + unchanged, "mailbox", "mailboxes");
     let what = if *dry_run { "dry run, nothing was written" } else { done };

@@ -13,7 +13,7 @@ use crate::{
     },
     cli::{
         session::{Session, count, instant, table},
-        watch::{Look, Watch},
+        watch::{Watch, WatchView},
     },
 };
 
@@ -50,16 +50,16 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     args.watch.show(look).await
 }
 
-impl Look for Listed {
-    fn whole(&self) -> anyhow::Result<String> {
+impl WatchView for Listed {
+    fn full_text(&self) -> anyhow::Result<String> {
         Ok(match () {
             () if self.mailboxes.is_empty() && self.is_narrow => "no mailbox is like that".to_owned(),
             () if self.mailboxes.is_empty() => "no mailbox is enrolled: `warmup mailbox import FILE.csv`".to_owned(),
-            () => told(&self.mailboxes),
+            () => render(&self.mailboxes),
         })
     }
 
-    fn line(&self) -> String {
+    fn summary_line(&self) -> String {
         let sum = |of: fn(&MailboxStatus) -> i16| self.mailboxes.iter().map(|one| i64::from(of(one))).sum::<i64>();
         let active = self.mailboxes.iter().filter(|mailbox| mailbox.state == "active").count();
         let count = count(self.mailboxes.len(), "mailbox", "mailboxes");
@@ -68,7 +68,7 @@ impl Look for Listed {
     }
 }
 
-fn told(mailboxes: &[MailboxStatus]) -> String {
+fn render(mailboxes: &[MailboxStatus]) -> String {
     let mut table = table(&["ID", "EMAIL", "USER", "HOST", "STATE", "QUOTA", "SENT", "LEFT"], &[0, 5, 6, 7]);
     for mailbox in mailboxes {
         table.add_row([

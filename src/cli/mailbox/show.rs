@@ -10,12 +10,12 @@ use crate::{
     adapters::postgres::view::{LastRefusal, Selection},
     app::{
         capacity::shortfalls,
-        events::{Event, in_words},
+        events::{Event, describe},
         overview::{MailboxDetail, mailbox_detail},
     },
     cli::{
         session::{Session, instant, table},
-        watch::{Look, Watch},
+        watch::{Watch, WatchView},
     },
     domain::{id::MailboxId, mailbox::domain_of},
 };
@@ -53,16 +53,16 @@ struct Shown {
     warnings: Vec<String>,
 }
 
-impl Look for Shown {
-    fn whole(&self) -> anyhow::Result<String> {
-        let mut text = told(&self.detail)?;
+impl WatchView for Shown {
+    fn full_text(&self) -> anyhow::Result<String> {
+        let mut text = render(&self.detail)?;
         for warning in &self.warnings {
             write!(text, "\n{:14} {warning}", "warning")?;
         }
         Ok(text)
     }
 
-    fn line(&self) -> String {
+    fn summary_line(&self) -> String {
         let detail = &self.detail;
         let status = &detail.status;
         let next = match detail.sends_next_at {
@@ -80,7 +80,7 @@ impl Look for Shown {
     }
 }
 
-fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
+fn render(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for (name, value) in lines(detail) {
         writeln!(text, "{name:14} {value}")?;
@@ -90,7 +90,7 @@ fn told(detail: &MailboxDetail) -> Result<String, std::fmt::Error> {
     }
     for event in &detail.last_events {
         let event = Event { mailbox: None, user: None, ..event.clone() };
-        write!(text, "\n{}  {}", instant(event.at), in_words(&event))?;
+        write!(text, "\n{}  {}", instant(event.at), describe(&event))?;
     }
     Ok(text)
 }

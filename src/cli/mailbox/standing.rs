@@ -4,9 +4,9 @@ use std::{fmt::Write, process::ExitCode};
 
 use super::selector::Selector;
 use crate::{
-    app::standing::{Change, Chosen, Done, Filter, Freed, OPERATOR, carry_out, choose},
+    app::standing::{Change, ChangeReport, EndedPause, Filter, MailboxSelection, OPERATOR, carry_out, choose},
     cli::{
-        ask::{agreed, examples},
+        ask::{confirm, examples},
         session::{Session, count, instant, print, print_json},
     },
 };
@@ -34,7 +34,7 @@ pub(in crate::cli) async fn run(change: Change, args: Args) -> anyhow::Result<Ex
     let filter = Filter { removed: change == Change::Remove && args.selector.is_by_name(), ..args.selector.filter() };
     let chosen = choose(&pool, &filter, change, &args.because, now).await?;
     let has_work = !chosen.due.is_empty() || !chosen.held.is_empty();
-    if has_work && !args.selector.is_by_name() && !args.yes && !agreed(&question(change, &args.selector, &chosen))? {
+    if has_work && !args.selector.is_by_name() && !args.yes && !confirm(&question(change, &args.selector, &chosen))? {
         print("nothing was done")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -42,7 +42,7 @@ pub(in crate::cli) async fn run(change: Change, args: Args) -> anyhow::Result<Ex
     if args.json {
         print_json(&done)?
     } else {
-        print(&told(change, &done)?)?
+        print(&render(change, &done)?)?
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -64,7 +64,7 @@ fn verbs(change: Change) -> (&'static str, &'static str) {
     }
 }
 
-fn question(change: Change, selector: &Selector, chosen: &Chosen) -> String {
+fn question(change: Change, selector: &Selector, chosen: &MailboxSelection) -> String {
     let names: Vec<&str> = chosen.due.iter().map(|found| found.email.as_str()).collect();
     let words = selector.words();
     let of = if words.is_empty() { "of all".to_owned() } else { format!("of {words}") };
@@ -80,7 +80,7 @@ fn question(change: Change, selector: &Selector, chosen: &Chosen) -> String {
     text + "?"
 }
 
-fn told(change: Change, done: &Done) -> Result<String, std::fmt::Error> {
+fn render(change: Change, done: &ChangeReport) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let past = verbs(change).1;
     writeln!(text, "{past}: {}", count(done.changed.len(), "mailbox", "mailboxes"))?;
@@ -96,10 +96,10 @@ fn told(change: Change, done: &Done) -> Result<String, std::fmt::Error> {
     if done.unchanged.len() > NAMED {
         writeln!(text, "unchanged: {} more (--json names all)", done.unchanged.len() - NAMED)?;
     }
-    for Freed { scope, key, reason, .. } in &done.released {
+    for EndedPause { scope, key, reason, .. } in &done.released {
         writeln!(text, "{scope} {key} is not left alone any more (was: {reason})")?;
     }
-    for Freed { scope, key, user, reason, until } in &done.still_held {
+    for EndedPause { scope, key, user, reason, until } in &done.still_held {
         let until = instant(*until);
         let command = match user {
             None => format!("warmup mailbox resume --{scope} {key}"),

@@ -6,7 +6,7 @@ use super::selector::Selector;
 use crate::{
     adapters::{postgres::keyring, seal::Sealer, smtp::SmtpMailer, system::SystemClock},
     app::{
-        checkup::{Checked, candidates, check},
+        checkup::{MailboxTestReport, candidates, check},
         world,
     },
     cli::{
@@ -42,12 +42,12 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&checked)?
     } else {
-        print(&told(&checked)?)?
+        print(&render(&checked)?)?
     }
     Ok(if checked.iter().all(|checked| checked.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn told(checked: &[Checked]) -> Result<String, std::fmt::Error> {
+fn render(checked: &[MailboxTestReport]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let mut shown = checked.iter().filter(|one| checked.len() <= SHOWN_WHOLE || !one.ok);
     shown.try_for_each(|one| block(&mut text, one))?;
@@ -57,7 +57,7 @@ fn told(checked: &[Checked]) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-fn block(text: &mut String, checked: &Checked) -> std::fmt::Result {
+fn block(text: &mut String, checked: &MailboxTestReport) -> std::fmt::Result {
     writeln!(text, "{}  {}", checked.email, checked.smtp)?;
     let mut line = |step: &str, code: Option<u16>, ms: u64, words: &str| {
         let code = code.map_or_else(|| "   ".to_owned(), |code| code.to_string());

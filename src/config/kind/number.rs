@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use super::{Facts, Kind};
+use super::{Kind, KindDoc};
 
 /// A whole number.
 pub(in crate::config) struct Whole<T> {
@@ -30,9 +30,9 @@ impl<T: Copy + Display + FromStr + PartialOrd> Kind for Whole<T> {
         value.to_string()
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> KindDoc {
         let range = format!("{} to {}", self.range.start(), self.range.end());
-        Facts {
+        KindDoc {
             word: "whole number",
             unit: self.unit,
             write: format!("a whole number of {} from {range}", self.unit),
@@ -68,8 +68,8 @@ impl Kind for Span {
         (value.as_millis() / self.unit.as_millis()).to_string()
     }
 
-    fn facts(&self) -> Facts {
-        Facts { word: "duration", ..self.whole.facts() }
+    fn facts(&self) -> KindDoc {
+        KindDoc { word: "duration", ..self.whole.facts() }
     }
 }
 
@@ -96,10 +96,10 @@ impl Kind for Decimal {
         format!("{value:?}")
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> KindDoc {
         let range = format!("{:?} to {:?}", self.range.start(), self.range.end());
         let write = format!("a number from {range} ({})", self.unit);
-        Facts { word: "number", unit: self.unit, range, write, secret: false }
+        KindDoc { word: "number", unit: self.unit, range, write, secret: false }
     }
 }
 

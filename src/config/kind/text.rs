@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Facts, Kind};
+use super::{Kind, KindDoc};
 use crate::{
     config::{LogFormat, MasterKey},
     domain::{content, helo_name::is_helo_name, time::Window},
@@ -32,9 +32,9 @@ impl<T> Kind for Text<T> {
         if self.secret { "set".to_owned() } else { (self.show)(value) }
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> KindDoc {
         let Text { word, write, secret, .. } = *self;
-        Facts { word, unit: "", range: write.to_owned(), write: write.to_owned(), secret }
+        KindDoc { word, unit: "", range: write.to_owned(), write: write.to_owned(), secret }
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{FUTURE_MICROS, Slot};
+use super::{ConnectionId, FUTURE_MICROS};
 
 /// Added to the whole mail's deadline: a grant may be 3 s old when the mail begins, QUIT has a second of its own after
 /// the verdict, and the machine may be busy.
@@ -26,7 +26,7 @@ pub struct Connections {
     /// Until then, connections may be open of which nothing is known.
     free_from: i64,
     /// When each ends unless it is given back.
-    ends: BTreeMap<Slot, i64>,
+    ends: BTreeMap<ConnectionId, i64>,
 }
 
 impl Connections {
@@ -51,12 +51,12 @@ impl Connections {
     }
 
     /// Takes one, which is free: `wait` was 0.
-    pub fn open(&mut self, slot: Slot, now: i64, lasts_micros: i64) {
+    pub fn open(&mut self, slot: ConnectionId, now: i64, lasts_micros: i64) {
         self.ends.insert(slot, now.saturating_add(lasts_micros));
     }
 
     /// Gives one back. Repeatable; one that ended by itself is not there any more.
-    pub fn close(&mut self, slot: Slot) {
+    pub fn close(&mut self, slot: ConnectionId) {
         self.ends.remove(&slot);
     }
 }
@@ -70,8 +70,8 @@ mod tests {
 
     const LASTS: i64 = 60;
 
-    fn slot(number: u64) -> Slot {
-        Slot { run: RunId(Uuid::nil()), number }
+    fn slot(number: u64) -> ConnectionId {
+        ConnectionId { run: RunId(Uuid::nil()), number }
     }
 
     fn warm() -> Connections {

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Bucket, CapAsk, CapKind, Connection, Connections, Grant, HostCaps, HostRates, Rate, Rates};
+use super::{Bucket, CapKind, CapRequest, Connection, Connections, Grant, HostCaps, HostRates, Rate, Rates};
 use crate::domain::id::UserId;
 
 /// The buckets of the fleet and of each user and host that asked so far.
 #[derive(Clone, Debug)]
-pub struct Buckets {
+pub struct CapsModel {
     rates: Rates,
     hosts: HostCaps,
     of_fleet: Own,
@@ -26,22 +26,22 @@ struct Owners<'a> {
     host: Option<&'a mut Own>,
 }
 
-impl Buckets {
+impl CapsModel {
     /// Starts with no bucket known: all are cold at the first question. No host is limited.
-    pub fn new(rates: Rates) -> Buckets {
+    pub fn new(rates: Rates) -> CapsModel {
         let hosts = HostCaps::default();
         let (of_fleet, of_users, of_hosts) = (Own::default(), HashMap::new(), HashMap::new());
-        Buckets { rates, hosts, of_fleet, of_users, of_hosts, connections: HashMap::new() }
+        CapsModel { rates, hosts, of_fleet, of_users, of_hosts, connections: HashMap::new() }
     }
 
     /// Limits hosts too.
-    pub fn with_hosts(self, hosts: HostCaps) -> Buckets {
-        Buckets { hosts, ..self }
+    pub fn with_hosts(self, hosts: HostCaps) -> CapsModel {
+        CapsModel { hosts, ..self }
     }
 
     /// Gives `closed` back, then asks for each of `asks` at `now` (microseconds since the epoch), in the order of
     /// urgency. A refusal skips that mail and not those behind it.
-    pub fn grant(&mut self, now: i64, asks: &[CapAsk], closed: &[Connection]) -> Vec<Grant> {
+    pub fn grant(&mut self, now: i64, asks: &[CapRequest], closed: &[Connection]) -> Vec<Grant> {
         for connection in closed.iter().filter(|connection| self.hosts.counts_connections(&connection.host)) {
             connections(&mut self.connections, &connection.host, now, self.hosts.lasts_micros()).close(connection.slot);
         }
@@ -56,7 +56,7 @@ impl Buckets {
         self.connections.clear();
     }
 
-    fn grant_one(&mut self, now: i64, ask: &CapAsk) -> Grant {
+    fn grant_one(&mut self, now: i64, ask: &CapRequest) -> Grant {
         let (limits, lasts) = (self.hosts.rates(&ask.host).copied(), self.hosts.lasts_micros());
         let mut owners = Owners {
             fleet: &mut self.of_fleet,
@@ -133,24 +133,24 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        caps::{CapLimits, Slot},
+        caps::{CapLimits, ConnectionId},
         hosts::{HostLimits, read},
         id::RunId,
     };
 
     const SECOND: i64 = 1_000_000;
 
-    fn ask(user: i64, host: &str, number: u64) -> CapAsk {
-        CapAsk { user: UserId(user), host: host.to_owned(), slot: Slot { run: RunId(Uuid::nil()), number } }
+    fn ask(user: i64, host: &str, number: u64) -> CapRequest {
+        CapRequest { user: UserId(user), host: host.to_owned(), slot: ConnectionId { run: RunId(Uuid::nil()), number } }
     }
 
     /// One mail of each of `users`, to a host that nobody limits.
-    fn of(users: &[UserId]) -> Vec<CapAsk> {
+    fn of(users: &[UserId]) -> Vec<CapRequest> {
         users.iter().map(|user| ask(user.0, "mail.test", 0)).collect()
     }
 
-    fn buckets(limits: CapLimits) -> Buckets {
-        Buckets::new(Rates::of(&limits).unwrap())
+    fn buckets(limits: CapLimits) -> CapsModel {
+        CapsModel::new(Rates::of(&limits).unwrap())
     }
 
     fn wide() -> CapLimits {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(answers, [Grant::Granted, Grant::Refused { cap: CapKind::GlobalMinute, wait }]);
     }
 
-    fn limited(limits: &str) -> Buckets {
+    fn limited(limits: &str) -> CapsModel {
         let limits = HostLimits::with(read(limits).unwrap());
         buckets(wide()).with_hosts(HostCaps::of(&limits, 0.05, Duration::from_secs(60)).unwrap())
     }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_connection_is_free_again_when_it_is_given_back_or_its_time_is_over() {
         let mut buckets = limited("a.org connections=1\n");
-        let mails: Vec<CapAsk> = (0..4).map(|number| ask(1, "a.org", number)).collect();
+        let mails: Vec<CapRequest> = (0..4).map(|number| ask(1, "a.org", number)).collect();
         let short = |seconds| Grant::Refused { cap: CapKind::HostConnections, wait: Duration::from_secs(seconds) };
         assert_eq!(buckets.grant(0, &mails[..1], &[]), [short(60)], "nothing is known of it");
         assert_eq!(buckets.grant(60 * SECOND, &mails[..2], &[]), [Grant::Granted, short(60)]);

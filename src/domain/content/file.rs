@@ -22,7 +22,7 @@
 use std::borrow::Cow;
 
 use super::{
-    fault::Fault,
+    fault::TemplateError,
     template::{Draft, Kind, Source, Template},
 };
 
@@ -37,7 +37,7 @@ const FEW: usize = 20;
 pub struct Templates {
     pub templates: Vec<Template>,
     /// Legal, but perhaps not meant.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<TemplateError>,
 }
 
 impl Templates {
@@ -49,7 +49,7 @@ impl Templates {
 /// Reads a file of templates.
 ///
 /// Returns every fault of it, with its line, when there is any.
-pub fn read(text: &str) -> Result<Templates, Vec<Fault>> {
+pub fn read(text: &str) -> Result<Templates, Vec<TemplateError>> {
     let (mut read, mut faults) = (Templates::default(), Vec::new());
     let drafts = drafts(text.strip_prefix('\u{feff}').unwrap_or(text), &mut faults);
     for draft in drafts {
@@ -59,13 +59,14 @@ pub fn read(text: &str) -> Result<Templates, Vec<Fault>> {
         }
     }
     if read.templates.is_empty() && faults.is_empty() {
-        faults.push(Fault::new(1, "there is no template in it: begin one with a line `=== mail` or `=== reply`"));
+        faults
+            .push(TemplateError::new(1, "there is no template in it: begin one with a line `=== mail` or `=== reply`"));
     }
     if !faults.is_empty() {
         faults.sort();
         return Err(faults);
     }
-    let few: Vec<Fault> = Kind::ALL.into_iter().filter_map(|kind| few(&read, kind)).collect();
+    let few: Vec<TemplateError> = Kind::ALL.into_iter().filter_map(|kind| few(&read, kind)).collect();
     read.warnings.extend(few);
     Ok(read)
 }
@@ -88,15 +89,15 @@ fn written(line: &str) -> Cow<'_, str> {
     }
 }
 
-fn few(read: &Templates, kind: Kind) -> Option<Fault> {
+fn few(read: &Templates, kind: Kind) -> Option<TemplateError> {
     let count = read.count(kind);
     let last = read.templates.iter().rfind(|template| template.source.kind == kind)?;
     let message = format!("only {count} of kind {kind}: the same words go out often, {FEW} or more vary");
-    (count < FEW).then(|| Fault::new(last.line, message))
+    (count < FEW).then(|| TemplateError::new(last.line, message))
 }
 
 /// Cuts the file into the lines of each template.
-fn drafts<'a>(text: &'a str, faults: &mut Vec<Fault>) -> Vec<Draft<'a>> {
+fn drafts<'a>(text: &'a str, faults: &mut Vec<TemplateError>) -> Vec<Draft<'a>> {
     let (mut drafts, mut known, mut before) = (Vec::<Draft>::new(), false, true);
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
         if let Some(word) = line.strip_prefix(MARK) {
@@ -111,7 +112,7 @@ fn drafts<'a>(text: &'a str, faults: &mut Vec<Fault>) -> Vec<Draft<'a>> {
         } else if before && !line.trim().is_empty() {
             // Told once. What follows a template of an unknown kind has its fault there.
             before = false;
-            faults.push(Fault::new(number, "stands before the first template: begin with a line `=== mail`"));
+            faults.push(TemplateError::new(number, "stands before the first template: begin with a line `=== mail`"));
         }
     }
     drafts
@@ -129,13 +130,13 @@ fn is_subject(line: &str) -> bool {
     line.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("subject:"))
 }
 
-fn kind(line: u64, word: &str) -> Result<Kind, Fault> {
+fn kind(line: u64, word: &str) -> Result<Kind, TemplateError> {
     let word = word.to_lowercase();
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == word) {
         return Ok(kind);
     }
     let near = Kind::ALL.into_iter().find(|kind| strsim::damerau_levenshtein(kind.as_str(), &word) <= 2);
-    Err(Fault::new(
+    Err(TemplateError::new(
         line,
         match near {
             Some(kind) => format!("`{word}` is no kind of template: did you mean `{MARK} {kind}`?"),

@@ -10,7 +10,7 @@
 //! Every fault of a text is told, with its line.
 
 use super::{
-    fault::Fault,
+    fault::TemplateError,
     names::{Names, Whom},
     phrase::{Node, Phrase},
 };
@@ -32,7 +32,7 @@ const SIGNOFF: &str = "{{Best|Kind|Warm|Many} regards|All the best|Best wishes|M
 ///
 /// Returns every fault of it: braces that don't match, a bar outside of them, an unknown name, a name that nothing can be
 /// said without.
-pub(super) fn parse(lines: &[(u64, &str)]) -> Result<Phrase, Vec<Fault>> {
+pub(super) fn parse(lines: &[(u64, &str)]) -> Result<Phrase, Vec<TemplateError>> {
     let mut parser = Parser::default();
     for (line, text) in lines {
         parser.begin(*line);
@@ -68,7 +68,7 @@ struct Parser {
     /// The open braces, innermost last.
     stack: Vec<Open>,
     outside: Vec<Node>,
-    faults: Vec<Fault>,
+    faults: Vec<TemplateError>,
     /// A backslash ended the line before.
     breaks: bool,
     /// The line of the first name.
@@ -87,7 +87,7 @@ impl Parser {
     }
 
     fn fault(&mut self, message: impl Into<String>) {
-        self.faults.push(Fault::new(self.line, message));
+        self.faults.push(TemplateError::new(self.line, message));
     }
 
     fn current(&mut self) -> &mut Vec<Node> {
@@ -161,15 +161,18 @@ impl Parser {
         self.current().extend(phrase.0);
     }
 
-    fn finish(mut self) -> Result<Phrase, Vec<Fault>> {
+    fn finish(mut self) -> Result<Phrase, Vec<TemplateError>> {
         for open in std::mem::take(&mut self.stack) {
-            self.faults.push(Fault::new(open.line, "a { that is not closed in its paragraph: add the }, or write \\{"));
+            self.faults.push(TemplateError::new(
+                open.line,
+                "a { that is not closed in its paragraph: add the }, or write \\{",
+            ));
         }
         let phrase = Phrase(self.outside);
         if self.faults.is_empty() && !phrase.sayable(&Names::default()) {
             let line = self.named.unwrap_or(self.line);
             let message = "a name may be unknown: say also what stands there without it, as in {Hello {to}|Hello},";
-            self.faults.push(Fault::new(line, message));
+            self.faults.push(TemplateError::new(line, message));
         }
         if self.faults.is_empty() { Ok(phrase) } else { Err(self.faults) }
     }

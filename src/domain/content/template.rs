@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     dice::Stream,
-    fault::Fault,
+    fault::TemplateError,
     line::{ends_line, is_direction},
     names::Names,
     phrase::Phrase,
@@ -105,7 +105,7 @@ impl Draft<'_> {
     /// Makes the template, and warns of what is perhaps not meant.
     ///
     /// Returns every fault of it when there is any.
-    pub(super) fn finish(self, warnings: &mut Vec<Fault>) -> Result<Template, Vec<Fault>> {
+    pub(super) fn finish(self, warnings: &mut Vec<TemplateError>) -> Result<Template, Vec<TemplateError>> {
         let mut faults = Vec::new();
         for (line, text) in self.subject.iter().chain(&self.body) {
             faults.extend(invisible(*line, text));
@@ -128,8 +128,8 @@ impl Draft<'_> {
         Ok(Template { source, line: self.line, subject, body })
     }
 
-    fn read_subject(&self) -> Result<Phrase, Vec<Fault>> {
-        let fault = |line, message: String| Err(vec![Fault::new(line, message)]);
+    fn read_subject(&self) -> Result<Phrase, Vec<TemplateError>> {
+        let fault = |line, message: String| Err(vec![TemplateError::new(line, message)]);
         match (self.kind, self.subject) {
             (Kind::Reply, None) => Ok(Phrase::default()),
             (Kind::Reply, Some((line, _))) => {
@@ -154,7 +154,7 @@ impl Draft<'_> {
         }
     }
 
-    fn read_body(&self, faults: &mut Vec<Fault>) -> Vec<Phrase> {
+    fn read_body(&self, faults: &mut Vec<TemplateError>) -> Vec<Phrase> {
         let before = faults.len();
         let mut body = Vec::new();
         for paragraph in self.body.split(|(_, text)| text.trim().is_empty()).filter(|lines| !lines.is_empty()) {
@@ -167,26 +167,26 @@ impl Draft<'_> {
             .iter()
             .fold((0, 0), |(shortest, longest), phrase| (shortest + phrase.shortest(), longest + phrase.longest()));
         if faults.len() == before && shortest == 0 {
-            faults.push(Fault::new(self.line, "its text is empty, or can come out empty: write one"));
+            faults.push(TemplateError::new(self.line, "its text is empty, or can come out empty: write one"));
         }
         if longest > LONGEST_BODY {
             let message = format!("its text can have {longest} characters: {LONGEST_BODY} are the most");
-            faults.push(Fault::new(self.line, message));
+            faults.push(TemplateError::new(self.line, message));
         }
         body
     }
 }
 
-fn invisible(line: u64, text: &str) -> Option<Fault> {
+fn invisible(line: u64, text: &str) -> Option<TemplateError> {
     let found = text.chars().find(|c| (ends_line(*c) && *c != '\t') || is_direction(*c))?;
-    Some(Fault::new(line, format!("holds a control character (U+{:04X}): remove it", u32::from(found))))
+    Some(TemplateError::new(line, format!("holds a control character (U+{:04X}): remove it", u32::from(found))))
 }
 
 /// Beginnings and ends of what mail programs make a link of.
 const LINKS: [&str; 4] = ["://", "www.", "mailto:", "href="];
 const DOMAINS: [&str; 12] = [".com", ".org", ".net", ".io", ".co", ".info", ".biz", ".eu", ".de", ".uk", ".fr", ".dev"];
 
-fn link(line: u64, text: &str) -> Option<Fault> {
+fn link(line: u64, text: &str) -> Option<TemplateError> {
     let text = text.to_lowercase();
     let mut words = text.split(|c: char| c.is_whitespace() || "{}|,;()<>\"".contains(c));
     let is_link = |word: &str| {
@@ -196,5 +196,8 @@ fn link(line: u64, text: &str) -> Option<Fault> {
             || DOMAINS.iter().any(|domain| end.len() > domain.len() && end.ends_with(domain))
     };
     let word = words.find(|word| is_link(word))?;
-    Some(Fault::new(line, format!("{word} looks like a link or an address: mails without any are trusted more")))
+    Some(TemplateError::new(
+        line,
+        format!("{word} looks like a link or an address: mails without any are trusted more"),
+    ))
 }

@@ -78,8 +78,8 @@ fn no_day_that_may_still_be_going_on_is_taken_away() {
     let now = at("2026-11-23T10:05:00Z");
     let day = due(chrono_tz::Pacific::Kiritimati, now);
     assert_eq!(day, date("2026-11-24"));
-    for duty in Duty::ALL {
-        let Duty::Retire(kept) = duty else { continue };
+    for duty in MaintenanceJob::ALL {
+        let MaintenanceJob::Retire(kept) = duty else { continue };
         assert!(shortest.keep_from(kept, day, now) <= date("2026-11-20"), "{kept:?}");
     }
 }
@@ -88,14 +88,14 @@ fn no_day_that_may_still_be_going_on_is_taken_away() {
 fn what_is_kept_is_kept_as_long_as_is_set() {
     let retention = Retention { log_days: 90, metrics_days: 30 };
     let keep = |kept| retention.keep_from(kept, date("2026-11-24"), at("2026-11-24T00:05:00Z"));
-    assert_eq!((keep(Kept::Logs), keep(Kept::MailboxDays)), (date("2026-08-26"), date("2026-08-26")));
-    assert_eq!((keep(Kept::Batches), keep(Kept::Pairs)), (date("2026-10-25"), date("2026-11-21")));
+    assert_eq!((keep(PruneTarget::Logs), keep(PruneTarget::MailboxDays)), (date("2026-08-26"), date("2026-08-26")));
+    assert_eq!((keep(PruneTarget::Batches), keep(PruneTarget::Pairs)), (date("2026-10-25"), date("2026-11-21")));
 }
 
 #[test]
 fn every_duty_has_a_name_of_its_own() {
-    let names: std::collections::BTreeSet<&str> = Duty::ALL.iter().map(|duty| duty.as_str()).collect();
-    assert_eq!(names.len(), Duty::ALL.len());
+    let names: std::collections::BTreeSet<&str> = MaintenanceJob::ALL.iter().map(|duty| duty.as_str()).collect();
+    assert_eq!(names.len(), MaintenanceJob::ALL.len());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The columns, and the header that names them in any order.
 
-use super::{Fault, LONGEST_CELL_BYTES, LONGEST_COMPARED_BYTES, MOST_COLUMNS};
+use super::{EnrolmentError, LONGEST_CELL_BYTES, LONGEST_COMPARED_BYTES, MOST_COLUMNS};
 
 macro_rules! columns {
     ($($variant:ident $name:literal)*) => {
@@ -59,18 +59,18 @@ pub struct Header {
 
 impl Header {
     /// Reads the header from the cells of `line`. Names may be written in any case.
-    pub fn read(line: u64, cells: &[&str]) -> Result<Header, Vec<Fault>> {
+    pub fn read(line: u64, cells: &[&str]) -> Result<Header, Vec<EnrolmentError>> {
         if cells.len() > MOST_COLUMNS {
             let message = format!("is no header: it has {} columns, at most {MOST_COLUMNS} may be", cells.len());
-            return Err(vec![Fault::of_line(line, message)]);
+            return Err(vec![EnrolmentError::of_line(line, message)]);
         }
         if cells.iter().any(|cell| cell.len() > LONGEST_CELL_BYTES) {
             let message = format!("is no header: a name is longer than {LONGEST_CELL_BYTES} bytes");
-            return Err(vec![Fault::of_line(line, message)]);
+            return Err(vec![EnrolmentError::of_line(line, message)]);
         }
         let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
         let known: Vec<Option<Column>> = names.iter().map(|name| Column::named(name)).collect();
-        let mut faults: Vec<Fault> = Vec::new();
+        let mut faults: Vec<EnrolmentError> = Vec::new();
         if known.iter().all(Option::is_none) {
             return Err(vec![no_header(line, cells)]);
         }
@@ -79,14 +79,14 @@ impl Header {
             match column {
                 None => faults.push(unknown(line, place, name, is_header)),
                 Some(column) if known[..place].contains(&Some(*column)) => {
-                    faults.push(Fault::of_cell(line, *column, "stands in the header twice: keep one"));
+                    faults.push(EnrolmentError::of_cell(line, *column, "stands in the header twice: keep one"));
                 }
                 Some(_) => {}
             }
         }
         for column in Column::REQUIRED {
             if !known.contains(&Some(column)) {
-                faults.push(Fault::of_cell(line, column, "is missing in the header: add the column"));
+                faults.push(EnrolmentError::of_cell(line, column, "is missing in the header: add the column"));
             }
         }
         if faults.is_empty() { Ok(Header { columns: known.into_iter().flatten().collect() }) } else { Err(faults) }
@@ -94,21 +94,24 @@ impl Header {
 }
 
 /// A first line in which nothing is known is no header but data, and is not repeated.
-fn no_header(line: u64, cells: &[&str]) -> Fault {
+fn no_header(line: u64, cells: &[&str]) -> EnrolmentError {
     let separator = match cells {
         [one] if one.contains(';') => "; the values are separated by semicolons: save the file with commas",
         [one] if one.contains('\t') => "; the values are separated by tabs: save the file with commas",
         _ => "",
     };
     let required = Column::REQUIRED.map(Column::name).join(",");
-    Fault::of_line(line, format!("is no header: the first line must name the columns, at least {required}{separator}"))
+    EnrolmentError::of_line(
+        line,
+        format!("is no header: the first line must name the columns, at least {required}{separator}"),
+    )
 }
 
 /// The name is repeated only in what is a header for certain: else it may be a password.
-fn unknown(line: u64, place: usize, name: &str, is_header: bool) -> Fault {
+fn unknown(line: u64, place: usize, name: &str, is_header: bool) -> EnrolmentError {
     let shown = if is_header { format!(", `{name}`,") } else { String::new() };
     let what = format!("column {} of the header{shown}", place + 1);
-    Fault::of_line(
+    EnrolmentError::of_line(
         line,
         match nearest(name) {
             Some(column) => format!("{what} is unknown: did you mean `{}`?", column.name()),
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     fn messages(cells: &[&str]) -> Vec<String> {
-        Header::read(1, cells).unwrap_err().iter().map(Fault::to_string).collect()
+        Header::read(1, cells).unwrap_err().iter().map(EnrolmentError::to_string).collect()
     }
 
     #[test]

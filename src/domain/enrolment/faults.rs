@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, ops::Deref};
 
-use super::Fault;
+use super::EnrolmentError;
 
 /// Faults that are listed. More than a person reads at once.
 pub const FAULTS_LISTED: usize = 100;
@@ -11,13 +11,13 @@ pub const FAULTS_LISTED: usize = 100;
 /// The first [`FAULTS_LISTED`] faults and the number of the others. It reads as the list of the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    listed: Vec<Fault>,
+    listed: Vec<EnrolmentError>,
     more: usize,
 }
 
 impl Faults {
     /// Adds a fault.
-    pub fn push(&mut self, fault: Fault) {
+    pub fn push(&mut self, fault: EnrolmentError) {
         if self.listed.len() < FAULTS_LISTED {
             self.listed.push(fault);
         } else {
@@ -45,14 +45,14 @@ impl Faults {
     }
 }
 
-impl Extend<Fault> for Faults {
-    fn extend<T: IntoIterator<Item = Fault>>(&mut self, faults: T) {
+impl Extend<EnrolmentError> for Faults {
+    fn extend<T: IntoIterator<Item = EnrolmentError>>(&mut self, faults: T) {
         faults.into_iter().for_each(|fault| self.push(fault));
     }
 }
 
-impl From<Vec<Fault>> for Faults {
-    fn from(all: Vec<Fault>) -> Faults {
+impl From<Vec<EnrolmentError>> for Faults {
+    fn from(all: Vec<EnrolmentError>) -> Faults {
         let mut faults = Faults::default();
         faults.extend(all);
         faults
@@ -60,9 +60,9 @@ impl From<Vec<Fault>> for Faults {
 }
 
 impl Deref for Faults {
-    type Target = [Fault];
+    type Target = [EnrolmentError];
 
-    fn deref(&self) -> &[Fault] {
+    fn deref(&self) -> &[EnrolmentError] {
         &self.listed
     }
 }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_first_hundred_are_listed_and_the_rest_is_counted() {
-        let faults: Faults = (1..=250).map(|line| Fault::of_line(line, "wrong")).collect::<Vec<_>>().into();
+        let faults: Faults = (1..=250).map(|line| EnrolmentError::of_line(line, "wrong")).collect::<Vec<_>>().into();
         assert_eq!((faults.len(), faults.more(), faults.total()), (100, 150, 250));
         assert_eq!((faults[0].line, faults[99].line), (1, 100));
     }

@@ -1,8 +1,8 @@
 //! What an enrolled mailbox shall be: a row laid onto what is stored, or onto the defaults.
 
 use super::{
-    Column, DEFAULT_RAMP_START, DEFAULT_RAMP_STEP, DEFAULT_REPLY_RATE, DEFAULT_USER, DEFAULT_WINDOW, Fault, Row, Rules,
-    host,
+    Column, DEFAULT_RAMP_START, DEFAULT_RAMP_STEP, DEFAULT_REPLY_RATE, DEFAULT_USER, DEFAULT_WINDOW, EnrolmentError,
+    Row, Rules, host,
 };
 use crate::domain::{
     mailbox::{Endpoint, Security, domain_of},
@@ -35,10 +35,14 @@ impl Profile {
         stored: Option<&Profile>,
         given_for: Option<&[Endpoint]>,
         rules: &Rules,
-    ) -> Result<Profile, Vec<Fault>> {
+    ) -> Result<Profile, Vec<EnrolmentError>> {
         let mut faults = Vec::new();
         if row.password.is_none() && given_for.is_none() {
-            faults.push(Fault::of_cell(row.line, Column::Password, "is empty: a new mailbox needs its password"));
+            faults.push(EnrolmentError::of_cell(
+                row.line,
+                Column::Password,
+                "is empty: a new mailbox needs its password",
+            ));
         }
         let smtp = smtp(row, stored, rules, &mut faults);
         let imap = imap(row, stored, rules, &mut faults);
@@ -134,13 +138,13 @@ impl Profile {
     }
 }
 
-fn smtp(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<Fault>) -> Option<Endpoint> {
+fn smtp(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<EnrolmentError>) -> Option<Endpoint> {
     let stored = stored.map(|profile| &profile.smtp);
     let filled = Filled { line: row.line, host: &row.smtp_host, port: row.smtp_port, security: row.smtp_security };
     filled.onto(stored, &SMTP, rules, faults)
 }
 
-fn imap(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<Fault>) -> Option<Endpoint> {
+fn imap(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<EnrolmentError>) -> Option<Endpoint> {
     let stored = stored.and_then(|profile| profile.imap.as_ref());
     let filled = Filled { line: row.line, host: &row.imap_host, port: row.imap_port, security: row.imap_security };
     if stored.is_none() && filled.host.is_none() && filled.port.is_none() && filled.security.is_none() {
@@ -156,7 +160,7 @@ fn withheld(
     stored: &Profile,
     (smtp, imap): (Option<&Endpoint>, Option<&Endpoint>),
     given_for: &[Endpoint],
-) -> Vec<Fault> {
+) -> Vec<EnrolmentError> {
     if smtp.is_none_or(|smtp| smtp.is(&stored.smtp)) && imap == stored.imap.as_ref() {
         return Vec::new();
     }
@@ -168,7 +172,7 @@ fn withheld(
             true => (protocol.security, "would send the stored password unencrypted"),
             false => (protocol.host, "the stored password was not given for this mail host"),
         };
-        Some(Fault::of_cell(line, column, format!("{what}: give the password again, together with it")))
+        Some(EnrolmentError::of_cell(line, column, format!("{what}: give the password again, together with it")))
     };
     let places = smtp.map(|at| (&SMTP, at)).into_iter().chain(imap.map(|at| (&IMAP, at)));
     places.filter_map(fault).collect()
@@ -214,10 +218,10 @@ impl Filled<'_> {
         stored: Option<&Endpoint>,
         protocol: &Protocol,
         rules: &Rules,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<EnrolmentError>,
     ) -> Option<Endpoint> {
         let mut missing = |column, what: &str| {
-            faults.push(Fault::of_cell(self.line, column, format!("is empty: write the {what}")));
+            faults.push(EnrolmentError::of_cell(self.line, column, format!("is empty: write the {what}")));
         };
         let host = self.host.clone().or_else(|| stored.map(|at| at.host.clone()));
         let port = self.port.or_else(|| stored.map(|at| at.port));
@@ -230,7 +234,7 @@ impl Filled<'_> {
         if self.host.as_deref().is_some_and(host::is_private) && !rules.allow_private_hosts {
             let message = "is a private address or this machine: write a public mail host, or set \
                            WARMUP_ALLOW_PRIVATE_HOSTS=true";
-            faults.push(Fault::of_cell(self.line, protocol.host, message));
+            faults.push(EnrolmentError::of_cell(self.line, protocol.host, message));
         }
         let security = self.security_of(port?, stored, protocol, rules, faults)?;
         Some(Endpoint { host: host?, port: port?, security })
@@ -243,7 +247,7 @@ impl Filled<'_> {
         stored: Option<&Endpoint>,
         protocol: &Protocol,
         rules: &Rules,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<EnrolmentError>,
     ) -> Option<Security> {
         let kept = stored.filter(|at| at.port == port).map(|at| at.security);
         let security = self.security.or(kept).or_else(|| (protocol.usual)(port));
@@ -256,7 +260,7 @@ impl Filled<'_> {
             }
             Some(_) => return security,
         };
-        faults.push(Fault::of_cell(self.line, protocol.security, message));
+        faults.push(EnrolmentError::of_cell(self.line, protocol.security, message));
         None
     }
 }

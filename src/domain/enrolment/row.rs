@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Column, Fault, Header, LONGEST_CELL_BYTES, host, value};
+use super::{Column, EnrolmentError, Header, LONGEST_CELL_BYTES, host, value};
 use crate::domain::{
     mailbox::Security,
     time::{Weekdays, Window},
@@ -44,11 +44,11 @@ impl Row {
 
     /// Reads the cells of `line` under `header`. All faults of the line at once; the row holds what was right, or is
     /// none where the cells can't be told apart.
-    pub fn read(header: &Header, line: u64, cells: &[&str]) -> (Option<Row>, Vec<Fault>) {
+    pub fn read(header: &Header, line: u64, cells: &[&str]) -> (Option<Row>, Vec<EnrolmentError>) {
         let (found, wanted) = (cells.len(), header.columns.len());
         if found != wanted {
             let message = format!("has {found} values, the header {wanted}: put values with a comma in quotes");
-            return (None, vec![Fault::of_line(line, message)]);
+            return (None, vec![EnrolmentError::of_line(line, message)]);
         }
         let mut cells = Cells { header, line, cells, faults: Vec::new() };
         (Some(cells.row()), cells.faults)
@@ -56,7 +56,7 @@ impl Row {
 
     /// Reads what the flags of a command `given` say of one mailbox, with its password, which no flag holds. `place`
     /// stands for the line in faults. An empty flag is a fault: in a file it would mean "as it is".
-    pub fn given(place: u64, given: &[(Column, &str)], password: Option<SecretString>) -> (Row, Vec<Fault>) {
+    pub fn given(place: u64, given: &[(Column, &str)], password: Option<SecretString>) -> (Row, Vec<EnrolmentError>) {
         let (columns, cells): (Vec<Column>, Vec<&str>) = given.iter().copied().unzip();
         let header = Header { columns };
         let mut cells = Cells { header: &header, line: place, cells: &cells, faults: Vec::new() };
@@ -64,11 +64,11 @@ impl Row {
         let mut faults = cells.faults;
         let empty = given.iter().filter(|(column, text)| *column != Column::Email && text.trim().is_empty());
         faults.extend(empty.map(|(column, _)| {
-            Fault::of_cell(place, *column, "is empty: write a value, or leave it out to keep what is stored")
+            EnrolmentError::of_cell(place, *column, "is empty: write a value, or leave it out to keep what is stored")
         }));
         match password.map(|password| value::password(password.expose_secret())) {
             Some(Ok(password)) => row.password = Some(password),
-            Some(Err(message)) => faults.push(Fault::of_cell(place, Column::Password, message)),
+            Some(Err(message)) => faults.push(EnrolmentError::of_cell(place, Column::Password, message)),
             None => {}
         }
         (row, faults)
@@ -79,7 +79,7 @@ struct Cells<'a> {
     header: &'a Header,
     line: u64,
     cells: &'a [&'a str],
-    faults: Vec<Fault>,
+    faults: Vec<EnrolmentError>,
 }
 
 impl Cells<'_> {
@@ -113,7 +113,11 @@ impl Cells<'_> {
         let faults = self.faults.len();
         let email = self.read(Column::Email, value::email);
         if email.is_none() && self.faults.len() == faults {
-            self.faults.push(Fault::of_cell(self.line, Column::Email, "is empty: write the mailbox's address"));
+            self.faults.push(EnrolmentError::of_cell(
+                self.line,
+                Column::Email,
+                "is empty: write the mailbox's address",
+            ));
         }
         email.unwrap_or_default()
     }
@@ -126,7 +130,7 @@ impl Cells<'_> {
         let cell = self.raw(column);
         if cell.len() > LONGEST_CELL_BYTES {
             let message = format!("is longer than {LONGEST_CELL_BYTES} bytes: shorten it, or was a quote left open?");
-            self.faults.push(Fault::of_cell(self.line, column, message));
+            self.faults.push(EnrolmentError::of_cell(self.line, column, message));
             return None;
         }
         if cell.trim().is_empty() {
@@ -135,7 +139,7 @@ impl Cells<'_> {
         match parse(cell) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.faults.push(Fault::of_cell(self.line, column, message));
+                self.faults.push(EnrolmentError::of_cell(self.line, column, message));
                 None
             }
         }
@@ -152,7 +156,7 @@ mod tests {
 
     const HEADER: [&str; 6] = ["email", "password", "smtp_host", "smtp_port", "days", "enabled"];
 
-    fn read(cells: &[&str]) -> (Option<Row>, Vec<Fault>) {
+    fn read(cells: &[&str]) -> (Option<Row>, Vec<EnrolmentError>) {
         Row::read(&Header::read(1, &HEADER).unwrap(), 7, cells)
     }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::HostLimit;
 use crate::domain::{
-    content::Fault,
+    content::TemplateError,
     enrolment::host::{host, is_name},
 };
 
@@ -26,12 +26,12 @@ pub const MOST_CONNECTIONS: u32 = 1_000;
 /// Reads a file of host limits: by name in lower case, or `*.` and a name.
 ///
 /// Returns every fault of it, with its line, when there is any.
-pub fn read(text: &str) -> Result<BTreeMap<String, HostLimit>, Vec<Fault>> {
+pub fn read(text: &str) -> Result<BTreeMap<String, HostLimit>, Vec<TemplateError>> {
     let (mut limits, mut lines, mut faults) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let mut words = text.split('#').next().unwrap_or_default().split_whitespace();
         let Some(first) = words.next() else { continue };
-        let mut fault = |message: String| faults.push(Fault { line, message });
+        let mut fault = |message: String| faults.push(TemplateError { line, message });
         let limit = limit(words, &mut fault);
         match pattern(first) {
             Err(message) => fault(message),

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::{Effects, Fate, Measure, Outcome, Reply, Stage, stalls, table};
+use super::{Effects, Outcome, OutcomeKind, Penalty, Reply, Stage, stalls, table};
 
 /// How a dialogue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub enum DialogueEnd {
     /// A complete reply (RFC 5321 section 4.2), not the one that would let the dialogue go on; or the one to the dot.
     Reply(Reply),
     /// Nothing, or half a reply, within the time of the step.
@@ -50,17 +50,17 @@ pub enum Evidence {
 }
 
 /// Judges a dialogue that ended at `stage` with `evidence`.
-pub fn judge(stage: Stage, evidence: Evidence) -> Outcome {
+pub fn classify_outcome(stage: Stage, evidence: DialogueEnd) -> Outcome {
     let note = evidence.note();
     match (stage, evidence) {
-        (_, Evidence::NotStarted) | (Stage::Connect, Evidence::Cancelled | Evidence::LeaseLost) => {
-            Outcome { fate: Fate::Unstarted, stage, reason: "", reply: None, effects: Effects::default(), note }
+        (_, DialogueEnd::NotStarted) | (Stage::Connect, DialogueEnd::Cancelled | DialogueEnd::LeaseLost) => {
+            Outcome { fate: OutcomeKind::Unstarted, stage, reason: "", reply: None, effects: Effects::default(), note }
         }
-        (_, Evidence::Reply(reply)) => judge_reply(stage, reply),
+        (_, DialogueEnd::Reply(reply)) => judge_reply(stage, reply),
         (Stage::Dot, evidence) => Outcome { effects: stalls::effects(Stage::Dot, &evidence), ..uncertain(None, note) },
         (_, evidence) => {
             let (reason, effects) = evidence.says(stage);
-            Outcome { fate: Fate::Refused, stage, reason, reply: None, effects, note }
+            Outcome { fate: OutcomeKind::Refused, stage, reason, reply: None, effects, note }
         }
     }
 }
@@ -69,7 +69,7 @@ fn judge_reply(stage: Stage, reply: Reply) -> Outcome {
     let row = table::row_for(stage, &reply);
     let note = reply.text.clone();
     match row.fate {
-        Fate::Uncertain => uncertain(Some(reply), note),
+        OutcomeKind::Uncertain => uncertain(Some(reply), note),
         fate => {
             let effects = row.effects_of(&reply);
             Outcome { fate, stage, reason: row.reason, reply: Some(reply), effects, note }
@@ -79,70 +79,70 @@ fn judge_reply(stage: Stage, reply: Reply) -> Outcome {
 
 fn uncertain(reply: Option<Reply>, note: String) -> Outcome {
     let effects = Effects::default();
-    Outcome { fate: Fate::Uncertain, stage: Stage::Dot, reason: "uncertain", reply, effects, note }
+    Outcome { fate: OutcomeKind::Uncertain, stage: Stage::Dot, reason: "uncertain", reply, effects, note }
 }
 
-impl Evidence {
+impl DialogueEnd {
     /// The reason and the consequences of what is not a reply, before the dot.
     fn says(&self, stage: Stage) -> (&'static str, Effects) {
         match self {
-            Evidence::Timeout => ("timeout", no_answer(stage, self)),
-            Evidence::GreetingMissing => ("no-greeting", trouble(stage)),
-            Evidence::Lost(_) if stage == Stage::Connect => ("host-unreachable", no_answer(stage, self)),
-            Evidence::Lost(_) => ("connection-lost", no_answer(stage, self)),
-            Evidence::Garbled(_) | Evidence::Reply(_) => ("protocol-error", trouble(stage)),
-            Evidence::TlsFailed(_) => ("tls-failed", trouble(stage)),
+            DialogueEnd::Timeout => ("timeout", no_answer(stage, self)),
+            DialogueEnd::GreetingMissing => ("no-greeting", trouble(stage)),
+            DialogueEnd::Lost(_) if stage == Stage::Connect => ("host-unreachable", no_answer(stage, self)),
+            DialogueEnd::Lost(_) => ("connection-lost", no_answer(stage, self)),
+            DialogueEnd::Garbled(_) | DialogueEnd::Reply(_) => ("protocol-error", trouble(stage)),
+            DialogueEnd::TlsFailed(_) => ("tls-failed", trouble(stage)),
             // Configuration or attack: neither gets better by trying, and nothing is sent meanwhile.
-            Evidence::CertificateBad(_) => ("certificate-bad", sender(Measure::Disable)),
-            Evidence::StarttlsMissing => ("starttls-missing", sender(Measure::Disable)),
-            Evidence::AuthMissing => ("auth-missing", sender(Measure::Disable)),
+            DialogueEnd::CertificateBad(_) => ("certificate-bad", sender(Penalty::Disable)),
+            DialogueEnd::StarttlsMissing => ("starttls-missing", sender(Penalty::Disable)),
+            DialogueEnd::AuthMissing => ("auth-missing", sender(Penalty::Disable)),
             // Ours to set right: ends by itself once the setting is changed.
-            Evidence::PrivateHost(_) => ("private-host", host(HOUR)),
-            Evidence::PlaintextRefused => ("plaintext-refused", sender(HOUR)),
-            Evidence::SealBroken => ("seal-broken", Effects::default()),
-            Evidence::Unsendable(_) => ("message-unsendable", Effects::default()),
+            DialogueEnd::PrivateHost(_) => ("private-host", host(HOUR)),
+            DialogueEnd::PlaintextRefused => ("plaintext-refused", sender(HOUR)),
+            DialogueEnd::SealBroken => ("seal-broken", Effects::default()),
+            DialogueEnd::Unsendable(_) => ("message-unsendable", Effects::default()),
             // Not disabled: a sender that is disabled before AUTH counts against its host.
-            Evidence::SenderAddress(_) => ("message-unsendable", sender(DAY)),
-            Evidence::PartnerAddress(_) => {
-                ("message-unsendable", Effects { partner: Some(Measure::Disable), ..Effects::default() })
+            DialogueEnd::SenderAddress(_) => ("message-unsendable", sender(DAY)),
+            DialogueEnd::PartnerAddress(_) => {
+                ("message-unsendable", Effects { partner: Some(Penalty::Disable), ..Effects::default() })
             }
-            Evidence::Cancelled => ("cancelled", Effects::default()),
-            Evidence::LeaseLost | Evidence::NotStarted => ("lease-lost", Effects::default()),
+            DialogueEnd::Cancelled => ("cancelled", Effects::default()),
+            DialogueEnd::LeaseLost | DialogueEnd::NotStarted => ("lease-lost", Effects::default()),
         }
     }
 
     fn note(&self) -> String {
         match self {
-            Evidence::Reply(reply) => reply.text.clone(),
-            Evidence::Lost(text)
-            | Evidence::Garbled(text)
-            | Evidence::CertificateBad(text)
-            | Evidence::TlsFailed(text)
-            | Evidence::PrivateHost(text)
-            | Evidence::Unsendable(text)
-            | Evidence::SenderAddress(text)
-            | Evidence::PartnerAddress(text) => text.clone(),
-            Evidence::Timeout => "no complete reply in time".into(),
-            Evidence::GreetingMissing => {
+            DialogueEnd::Reply(reply) => reply.text.clone(),
+            DialogueEnd::Lost(text)
+            | DialogueEnd::Garbled(text)
+            | DialogueEnd::CertificateBad(text)
+            | DialogueEnd::TlsFailed(text)
+            | DialogueEnd::PrivateHost(text)
+            | DialogueEnd::Unsendable(text)
+            | DialogueEnd::SenderAddress(text)
+            | DialogueEnd::PartnerAddress(text) => text.clone(),
+            DialogueEnd::Timeout => "no complete reply in time".into(),
+            DialogueEnd::GreetingMissing => {
                 "no greeting in time: the port may speak TLS from the start; if it does, use security tls".into()
             }
-            Evidence::StarttlsMissing => "the host does not offer STARTTLS; use security tls if it has port 465".into(),
-            Evidence::AuthMissing => "the host offers neither AUTH PLAIN nor AUTH LOGIN".into(),
-            Evidence::PlaintextRefused => "security none needs WARMUP_ALLOW_PLAINTEXT=true".into(),
-            Evidence::SealBroken => {
+            DialogueEnd::StarttlsMissing => "the host does not offer STARTTLS; use security tls if it has port 465".into(),
+            DialogueEnd::AuthMissing => "the host offers neither AUTH PLAIN nor AUTH LOGIN".into(),
+            DialogueEnd::PlaintextRefused => "security none needs WARMUP_ALLOW_PLAINTEXT=true".into(),
+            DialogueEnd::SealBroken => {
                 "the password does not open: it was sealed under another WARMUP_MASTER_KEY, or given for another mail host; \
                  give it again"
                     .into()
             }
-            Evidence::Cancelled => "the worker was stopping".into(),
-            Evidence::LeaseLost => "the lease of the shard can have run out".into(),
-            Evidence::NotStarted => String::new(),
+            DialogueEnd::Cancelled => "the worker was stopping".into(),
+            DialogueEnd::LeaseLost => "the lease of the shard can have run out".into(),
+            DialogueEnd::NotStarted => String::new(),
         }
     }
 }
 
 /// No answer while nobody was named is a failure of the host; later it is one once several of its mailboxes met it.
-fn no_answer(stage: Stage, evidence: &Evidence) -> Effects {
+fn no_answer(stage: Stage, evidence: &DialogueEnd) -> Effects {
     match trouble(stage) {
         Effects { host: None, .. } => stalls::effects(stage, evidence),
         failed => failed,
@@ -152,19 +152,19 @@ fn no_answer(stage: Stage, evidence: &Evidence) -> Effects {
 /// Trouble while nobody was named is a failure of the host; later it is this mail's bad luck.
 fn trouble(stage: Stage) -> Effects {
     match stage {
-        Stage::Connect | Stage::Tls | Stage::Greeting => host(Measure::Strike),
+        Stage::Connect | Stage::Tls | Stage::Greeting => host(Penalty::Strike),
         Stage::Auth | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot => Effects::default(),
     }
 }
 
-const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
-const DAY: Measure = Measure::Pause(Duration::from_hours(24));
+const HOUR: Penalty = Penalty::Pause(Duration::from_hours(1));
+const DAY: Penalty = Penalty::Pause(Duration::from_hours(24));
 
-fn sender(measure: Measure) -> Effects {
+fn sender(measure: Penalty) -> Effects {
     Effects { sender: Some(measure), ..Effects::default() }
 }
 
-fn host(measure: Measure) -> Effects {
+fn host(measure: Penalty) -> Effects {
     Effects { host: Some(measure), ..Effects::default() }
 }
 
@@ -177,24 +177,24 @@ mod tests {
     const STAGES: [Stage; 8] =
         [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
-    fn faults() -> Vec<Evidence> {
+    fn faults() -> Vec<DialogueEnd> {
         vec![
-            Evidence::Timeout,
-            Evidence::GreetingMissing,
-            Evidence::Lost("reset".into()),
-            Evidence::Garbled("hello".into()),
-            Evidence::CertificateBad("expired".into()),
-            Evidence::TlsFailed("alert".into()),
-            Evidence::StarttlsMissing,
-            Evidence::AuthMissing,
-            Evidence::PrivateHost("10.0.0.1".into()),
-            Evidence::PlaintextRefused,
-            Evidence::SealBroken,
-            Evidence::Unsendable("no address".into()),
-            Evidence::SenderAddress("no address".into()),
-            Evidence::PartnerAddress("no address".into()),
-            Evidence::Cancelled,
-            Evidence::LeaseLost,
+            DialogueEnd::Timeout,
+            DialogueEnd::GreetingMissing,
+            DialogueEnd::Lost("reset".into()),
+            DialogueEnd::Garbled("hello".into()),
+            DialogueEnd::CertificateBad("expired".into()),
+            DialogueEnd::TlsFailed("alert".into()),
+            DialogueEnd::StarttlsMissing,
+            DialogueEnd::AuthMissing,
+            DialogueEnd::PrivateHost("10.0.0.1".into()),
+            DialogueEnd::PlaintextRefused,
+            DialogueEnd::SealBroken,
+            DialogueEnd::Unsendable("no address".into()),
+            DialogueEnd::SenderAddress("no address".into()),
+            DialogueEnd::PartnerAddress("no address".into()),
+            DialogueEnd::Cancelled,
+            DialogueEnd::LeaseLost,
         ]
     }
 
@@ -202,35 +202,37 @@ mod tests {
     fn before_the_dot_every_fault_is_definite_and_after_it_none_is() {
         for fault in faults() {
             for stage in &STAGES[1..7] {
-                assert_eq!(judge(*stage, fault.clone()).fate, Fate::Refused, "{stage:?} {fault:?}");
+                assert_eq!(classify_outcome(*stage, fault.clone()).fate, OutcomeKind::Refused, "{stage:?} {fault:?}");
             }
-            let after = judge(Stage::Dot, fault.clone());
-            assert_eq!((after.fate, after.reason), (Fate::Uncertain, "uncertain"), "{fault:?}");
+            let after = classify_outcome(Stage::Dot, fault.clone());
+            assert_eq!((after.fate, after.reason), (OutcomeKind::Uncertain, "uncertain"), "{fault:?}");
             assert_eq!(after.effects, stalls::effects(Stage::Dot, &fault), "{fault:?}");
         }
     }
 
     #[test]
     fn a_mail_given_up_before_a_connection_was_opened_leaves_no_row() {
-        for evidence in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::NotStarted] {
-            assert_eq!(judge(Stage::Connect, evidence).fate, Fate::Unstarted);
+        for evidence in [DialogueEnd::Cancelled, DialogueEnd::LeaseLost, DialogueEnd::NotStarted] {
+            assert_eq!(classify_outcome(Stage::Connect, evidence).fate, OutcomeKind::Unstarted);
         }
-        let cancelled = judge(Stage::Data, Evidence::Cancelled);
-        assert_eq!((cancelled.fate, cancelled.reason), (Fate::Refused, "cancelled"));
-        let lost = judge(Stage::Data, Evidence::LeaseLost);
-        assert_eq!((lost.fate, lost.reason), (Fate::Refused, "lease-lost"));
+        let cancelled = classify_outcome(Stage::Data, DialogueEnd::Cancelled);
+        assert_eq!((cancelled.fate, cancelled.reason), (OutcomeKind::Refused, "cancelled"));
+        let lost = classify_outcome(Stage::Data, DialogueEnd::LeaseLost);
+        assert_eq!((lost.fate, lost.reason), (OutcomeKind::Refused, "lease-lost"));
     }
 
     #[test]
     fn giving_up_and_trouble_on_the_way_disable_nobody() {
         for stage in STAGES {
-            for fault in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::SealBroken] {
-                assert_eq!(judge(stage, fault).effects, Effects::default());
+            for fault in [DialogueEnd::Cancelled, DialogueEnd::LeaseLost, DialogueEnd::SealBroken] {
+                assert_eq!(classify_outcome(stage, fault).effects, Effects::default());
             }
-            for fault in [Evidence::Timeout, Evidence::Lost("reset".into()), Evidence::TlsFailed("alert".into())] {
-                let effects = judge(stage, fault).effects;
+            for fault in
+                [DialogueEnd::Timeout, DialogueEnd::Lost("reset".into()), DialogueEnd::TlsFailed("alert".into())]
+            {
+                let effects = classify_outcome(stage, fault).effects;
                 assert_eq!((effects.sender, effects.partner, effects.domain), (None, None, None));
-                assert_ne!(effects.host, Some(Measure::Disable));
+                assert_ne!(effects.host, Some(Penalty::Disable));
             }
         }
     }
@@ -257,33 +259,33 @@ mod tests {
     proptest! {
         #[test]
         fn only_a_2yz_to_the_dot_is_sent(stage in any_stage(), reply in any_reply()) {
-            let sent = judge(stage, Evidence::Reply(reply.clone())).fate == Fate::Sent;
+            let sent = classify_outcome(stage, DialogueEnd::Reply(reply.clone())).fate == OutcomeKind::Sent;
             // 221 answers the QUIT that may follow the dot, so it says nothing about the mail.
             prop_assert_eq!(sent, stage == Stage::Dot && reply.code / 100 == 2 && reply.code != 221);
         }
 
         #[test]
         fn a_complete_refusal_is_definite_at_every_stage(stage in any_stage(), reply in any_reply()) {
-            let outcome = judge(stage, Evidence::Reply(reply.clone()));
+            let outcome = classify_outcome(stage, DialogueEnd::Reply(reply.clone()));
             if reply.code >= 400 {
-                prop_assert_eq!(outcome.fate, Fate::Refused);
+                prop_assert_eq!(outcome.fate, OutcomeKind::Refused);
             }
             if stage != Stage::Dot {
-                prop_assert_eq!(outcome.fate, Fate::Refused);
+                prop_assert_eq!(outcome.fate, OutcomeKind::Refused);
             }
-            prop_assert_eq!(outcome.reason.is_empty(), outcome.fate == Fate::Sent);
+            prop_assert_eq!(outcome.reason.is_empty(), outcome.fate == OutcomeKind::Sent);
         }
 
         #[test]
         fn a_partner_is_touched_only_by_what_was_said_to_its_address(stage in any_stage(), reply in any_reply()) {
-            let effects = judge(stage, Evidence::Reply(reply.clone())).effects;
+            let effects = classify_outcome(stage, DialogueEnd::Reply(reply.clone())).effects;
             let provider = reply.code == 432 && reply.enhanced == Some([4, 3, 2]);
             prop_assert!(effects.partner.is_none() || stage == Stage::Rcpt || provider);
         }
 
         #[test]
         fn one_reply_punishes_one_side(stage in any_stage(), reply in any_reply()) {
-            let Effects { sender, partner, host, domain } = judge(stage, Evidence::Reply(reply)).effects;
+            let Effects { sender, partner, host, domain } = classify_outcome(stage, DialogueEnd::Reply(reply)).effects;
             let sides = [sender, partner, host, domain].into_iter().flatten().count();
             prop_assert!(sides <= 1);
         }
@@ -291,11 +293,11 @@ mod tests {
         #[test]
         fn a_535_disables_and_a_454_never_does(subject in 0u16..8, detail in 0u16..800) {
             let reply = |code: u16| Reply { code, enhanced: Some([code / 100, subject, detail]), text: String::new() };
-            let refused = judge(Stage::Auth, Evidence::Reply(reply(535)));
-            prop_assert_eq!(refused.effects, sender(Measure::Disable));
+            let refused = classify_outcome(Stage::Auth, DialogueEnd::Reply(reply(535)));
+            prop_assert_eq!(refused.effects, sender(Penalty::Disable));
             for stage in STAGES {
-                let temporary = judge(stage, Evidence::Reply(reply(454)));
-                prop_assert_ne!(temporary.effects.sender, Some(Measure::Disable));
+                let temporary = classify_outcome(stage, DialogueEnd::Reply(reply(454)));
+                prop_assert_ne!(temporary.effects.sender, Some(Penalty::Disable));
             }
         }
     }

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Fate, Measure, Outcome, Stage};
+use super::{Outcome, OutcomeKind, Penalty, Stage};
 
 /// The reason of a pause for refusals in a row.
 pub const REFUSED_IN_A_ROW: &str = "refused-in-a-row";
@@ -136,10 +136,10 @@ impl Outcome {
     /// Returns the side that the failure is about, if it counts as a failure in a row.
     pub fn refusal_target(&self) -> Option<RefusalTarget> {
         let is_failure = match self.fate {
-            Fate::Refused => !OWN_STOPS.contains(&self.reason),
+            OutcomeKind::Refused => !OWN_STOPS.contains(&self.reason),
             // Without a reason nobody spoke to the host: its worker ended.
-            Fate::Uncertain => !self.reason.is_empty(),
-            Fate::Sent | Fate::Unstarted => false,
+            OutcomeKind::Uncertain => !self.reason.is_empty(),
+            OutcomeKind::Sent | OutcomeKind::Unstarted => false,
         };
         is_failure.then(|| match (self.is_refusal(), self.effects.host) {
             (true, _) if self.effects.partner.is_some() || PAIR_REASONS.contains(&self.reason) => RefusalTarget::Pair,
@@ -152,14 +152,14 @@ impl Outcome {
     /// Says whether the host answered a named sender, and the verdict leaves the sender free to try again soon.
     fn is_refusal(&self) -> bool {
         let is_answer = self.reply.is_some() || self.reason == "protocol-error";
-        self.fate == Fate::Refused && self.stage >= Stage::Auth && is_answer && !self.has_long_rest()
+        self.fate == OutcomeKind::Refused && self.stage >= Stage::Auth && is_answer && !self.has_long_rest()
     }
 
     /// Says whether the verdict alone keeps the sender from trying again soon.
     fn has_long_rest(&self) -> bool {
         let of_sender = [self.effects.sender, self.effects.domain];
         of_sender.into_iter().flatten().any(|measure| match measure {
-            Measure::Disable => true,
+            Penalty::Disable => true,
             measure => measure.pause().is_some_and(|time| time >= LONG_REST),
         })
     }

@@ -8,7 +8,7 @@
 //! A 421 or a 451 that says at such a step that the host is in trouble counts in the same way, and so does a reply that it
 //! does not want our address: one sender's 421 never rests the host for others.
 
-use super::{Effects, Measure, Stage, judge::Evidence};
+use super::{Effects, Penalty, Stage, judge::DialogueEnd};
 
 /// So many mailboxes of a host without an answer pause it.
 pub const STALLED_MAILBOXES: usize = 3;
@@ -28,15 +28,15 @@ pub fn reason(stage: Stage) -> Option<&'static str> {
 }
 
 /// Returns what `evidence` says about the host where a step at or after AUTH ended so.
-pub(super) fn effects(stage: Stage, evidence: &Evidence) -> Effects {
-    let is_silent = matches!(evidence, Evidence::Timeout | Evidence::Lost(_));
-    Effects { host: reason(stage).filter(|_| is_silent).map(|_| Measure::Stall), ..Effects::default() }
+pub(super) fn effects(stage: Stage, evidence: &DialogueEnd) -> Effects {
+    let is_silent = matches!(evidence, DialogueEnd::Timeout | DialogueEnd::Lost(_));
+    Effects { host: reason(stage).filter(|_| is_silent).map(|_| Penalty::Stall), ..Effects::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::{Fate, judge::judge, standing::Mark};
+    use crate::domain::outcome::{OutcomeKind, judge::classify_outcome, standing::EscalationSignal};
 
     /// One test for each row of `STEPS`: what a timeout and a broken connection there mean.
     macro_rules! rows {
@@ -44,13 +44,13 @@ mod tests {
             $(
                 #[test]
                 fn $name() {
-                    for (evidence, reason) in [(Evidence::Timeout, $reason), (Evidence::Lost("reset".into()), $broken)] {
-                        let outcome = judge(Stage::$stage, evidence);
-                        assert_eq!((outcome.fate, outcome.reason), (Fate::$fate, reason));
-                        assert_eq!(outcome.effects, Effects { host: Some(Measure::Stall), ..Effects::default() });
-                        assert_eq!(outcome.mark().map(Mark::as_str), Some($pause));
+                    for (evidence, reason) in [(DialogueEnd::Timeout, $reason), (DialogueEnd::Lost("reset".into()), $broken)] {
+                        let outcome = classify_outcome(Stage::$stage, evidence);
+                        assert_eq!((outcome.fate, outcome.reason), (OutcomeKind::$fate, reason));
+                        assert_eq!(outcome.effects, Effects { host: Some(Penalty::Stall), ..Effects::default() });
+                        assert_eq!(outcome.mark().map(EscalationSignal::as_str), Some($pause));
                         assert_eq!((outcome.stalled(), outcome.answered()), (Some(Stage::$stage), Stage::$stage.previous()));
-                        assert!(!outcome.was_let_in());
+                        assert!(!outcome.passed_auth());
                     }
                 }
             )+
@@ -73,8 +73,8 @@ mod tests {
     #[test]
     fn what_we_ended_ourselves_says_nothing_about_the_host() {
         for (stage, _) in STEPS {
-            for evidence in [Evidence::Cancelled, Evidence::LeaseLost, Evidence::Garbled("hello".into())] {
-                assert_eq!(judge(stage, evidence).effects.host, None, "{stage:?}");
+            for evidence in [DialogueEnd::Cancelled, DialogueEnd::LeaseLost, DialogueEnd::Garbled("hello".into())] {
+                assert_eq!(classify_outcome(stage, evidence).effects.host, None, "{stage:?}");
             }
         }
     }

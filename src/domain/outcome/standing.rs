@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Fate, Measure, Outcome, Stage,
+    Outcome, OutcomeKind, Penalty, Stage,
     breaker::{REFUSALS_STORED, refusals_of_others, refusals_to_open},
     stalls,
     stalls::STALLED_MAILBOXES,
@@ -52,7 +52,7 @@ const EASED_ONCE_IN: TimeDelta = TimeDelta::hours(24);
 
 /// What one outcome adds to a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum EscalationSignal {
     /// Policy against the sender.
     Strike,
     /// Too much at once: the sender's plan is halved.
@@ -66,7 +66,7 @@ pub enum Mark {
     /// The host says at a step after AUTH that it does not want the address that we come from. Somebody should read it.
     HostRefusesUs,
     /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
-    ShutOut(Breaker),
+    AccessDenied(Breaker),
     /// Nobody's standing changes; somebody should read it.
     Alert,
 }
@@ -79,19 +79,19 @@ pub enum Breaker {
     Auth,
 }
 
-impl Mark {
+impl EscalationSignal {
     /// The word for it in the settle; of a breaker and of what counts as a stall also the reason of the host's pause.
     pub fn as_str(self) -> &'static str {
         match self {
-            Mark::Strike => "strike",
-            Mark::Ease => "ease",
-            Mark::HostFailure => "host-failure",
-            Mark::Stalled(stage) => stalls::reason(stage).unwrap_or("host-failure"),
-            Mark::HostTrouble => "host-trouble",
-            Mark::HostRefusesUs => "host-refuses-us",
-            Mark::ShutOut(Breaker::Tls) => "tls-breaker",
-            Mark::ShutOut(Breaker::Auth) => "auth-breaker",
-            Mark::Alert => "alert",
+            EscalationSignal::Strike => "strike",
+            EscalationSignal::Ease => "ease",
+            EscalationSignal::HostFailure => "host-failure",
+            EscalationSignal::Stalled(stage) => stalls::reason(stage).unwrap_or("host-failure"),
+            EscalationSignal::HostTrouble => "host-trouble",
+            EscalationSignal::HostRefusesUs => "host-refuses-us",
+            EscalationSignal::AccessDenied(Breaker::Tls) => "tls-breaker",
+            EscalationSignal::AccessDenied(Breaker::Auth) => "auth-breaker",
+            EscalationSignal::Alert => "alert",
         }
     }
 }
@@ -102,37 +102,37 @@ const ALERTS: &[&str] =
 
 impl Outcome {
     /// What it adds to a count, if anything.
-    pub fn mark(&self) -> Option<Mark> {
+    pub fn mark(&self) -> Option<EscalationSignal> {
         match (self.effects.sender, self.effects.host) {
-            (Some(Measure::Strike), _) => Some(Mark::Strike),
-            (Some(Measure::Ease(_)), _) => Some(Mark::Ease),
-            (Some(Measure::Disable), _) => self.shut_door().map(Mark::ShutOut),
-            (_, Some(Measure::Strike)) => Some(Mark::HostFailure),
-            (_, Some(Measure::Stall)) => Some(match (&self.reply, self.reason) {
-                (None, _) => Mark::Stalled(self.stage),
-                (Some(_), "host-refuses-us") => Mark::HostRefusesUs,
-                (Some(_), _) => Mark::HostTrouble,
+            (Some(Penalty::Strike), _) => Some(EscalationSignal::Strike),
+            (Some(Penalty::PauseAndHalve(_)), _) => Some(EscalationSignal::Ease),
+            (Some(Penalty::Disable), _) => self.shut_door().map(EscalationSignal::AccessDenied),
+            (_, Some(Penalty::Strike)) => Some(EscalationSignal::HostFailure),
+            (_, Some(Penalty::Stall)) => Some(match (&self.reply, self.reason) {
+                (None, _) => EscalationSignal::Stalled(self.stage),
+                (Some(_), "host-refuses-us") => EscalationSignal::HostRefusesUs,
+                (Some(_), _) => EscalationSignal::HostTrouble,
             }),
-            _ => ALERTS.contains(&self.reason).then_some(Mark::Alert),
+            _ => ALERTS.contains(&self.reason).then_some(EscalationSignal::Alert),
         }
     }
 
     /// Returns the step at which the host gave no answer, or none that lets a mail go on, where that counts.
     pub fn stalled(&self) -> Option<Stage> {
-        (self.effects.host == Some(Measure::Stall)).then_some(self.stage)
+        (self.effects.host == Some(Penalty::Stall)).then_some(self.stage)
     }
 
     /// Returns the last step at which the host answered, if it was asked anything.
     pub fn answered(&self) -> Option<Stage> {
         match self.reply {
-            _ if self.fate == Fate::Unstarted => None,
+            _ if self.fate == OutcomeKind::Unstarted => None,
             Some(_) if self.stalled().is_none() => Some(self.stage),
             _ => self.stage.previous(),
         }
     }
 
     /// The mail got past AUTH on a host that was not in trouble.
-    pub fn was_let_in(&self) -> bool {
+    pub fn passed_auth(&self) -> bool {
         self.stage > Stage::Auth && self.effects.host.is_none() && self.shut_door().is_none()
     }
 
@@ -141,7 +141,7 @@ impl Outcome {
     fn shut_door(&self) -> Option<Breaker> {
         let asked_to_log_in = || self.reply.as_ref().is_some_and(|reply| matches!(reply.code, 530 | 535 | 538));
         match self.stage {
-            _ if self.effects.sender != Some(Measure::Disable) => None,
+            _ if self.effects.sender != Some(Penalty::Disable) => None,
             Stage::Connect | Stage::Tls | Stage::Greeting => Some(Breaker::Tls),
             Stage::Auth => Some(Breaker::Auth),
             _ => asked_to_log_in().then_some(Breaker::Auth),
@@ -151,7 +151,7 @@ impl Outcome {
 
 /// How a mail host, or one owner's login at it, stands as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Whole {
+pub struct HostState {
     /// Nobody sends before this.
     pub until: Option<DateTime<Utc>>,
     /// Failures in a row; beyond [`FAILURES`] how often it failed again after a pause.
@@ -175,14 +175,14 @@ pub struct Recovery {
 
 /// What became of a mailbox that was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShutOut {
+pub struct AccessDenial {
     /// It is disabled for it.
     pub disabled: bool,
     /// The host's pause began, or began again.
     pub opened: bool,
 }
 
-impl Whole {
+impl HostState {
     /// Says whether its mailboxes are left alone at `now`.
     pub fn holds(&self, now: DateTime<Utc>) -> bool {
         self.until.is_some_and(|until| until > now)
@@ -251,7 +251,12 @@ impl Whole {
 
     /// Counts a mailbox that was not let in for its owner's breaker. `tried` are the owner's mailboxes at that place that
     /// tried lately.
-    pub fn shut_out(&mut self, mailbox: MailboxId, at: DateTime<Utc>, tried: &BTreeSet<MailboxId>) -> ShutOut {
+    pub fn record_access_denied(
+        &mut self,
+        mailbox: MailboxId,
+        at: DateTime<Utc>,
+        tried: &BTreeSet<MailboxId>,
+    ) -> AccessDenial {
         self.refuse(mailbox, at, tried, None)
     }
 
@@ -263,7 +268,7 @@ impl Whole {
         at: DateTime<Utc>,
         tried: &BTreeSet<MailboxId>,
         owners: &BTreeMap<MailboxId, UserId>,
-    ) -> ShutOut {
+    ) -> AccessDenial {
         self.refuse(mailbox, at, tried, Some(owners))
     }
 
@@ -273,7 +278,7 @@ impl Whole {
         at: DateTime<Utc>,
         tried: &BTreeSet<MailboxId>,
         owners: Option<&BTreeMap<MailboxId, UserId>>,
-    ) -> ShutOut {
+    ) -> AccessDenial {
         let was_probing = self.probing;
         if !was_probing {
             let is_new = self.refused.insert(mailbox, at).is_none();
@@ -293,7 +298,7 @@ impl Whole {
         let opens = self.probing && !(was_probing && self.holds(at));
         let opened = opens && self.pause(at + BREAKER_PAUSE);
         // Also the mailbox that opens it is spared: at a host with three somebody must be left to try.
-        ShutOut { disabled: !self.probing, opened }
+        AccessDenial { disabled: !self.probing, opened }
     }
 
     /// Returns the number of refused mailboxes of each owner.
@@ -313,7 +318,7 @@ impl Whole {
     }
 
     /// A mail got past AUTH. Returns what that ended.
-    pub fn let_in(&mut self, at: DateTime<Utc>) -> Recovery {
+    pub fn record_recovery(&mut self, at: DateTime<Utc>) -> Recovery {
         if self.holds(at) {
             return Recovery::default();
         }
@@ -327,7 +332,7 @@ impl Whole {
 
 /// What a sender has collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct SenderStrikes {
     strikes: u16,
     first_strike: Option<DateTime<Utc>>,
     eased_at: Option<DateTime<Utc>>,
@@ -335,7 +340,7 @@ pub struct Record {
 
 /// What a strike leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Struck {
+pub enum StrikeResult {
     /// It is counted.
     Counted,
     /// The plan is halved.
@@ -344,20 +349,20 @@ pub enum Struck {
     Pause(DateTime<Utc>),
 }
 
-impl Record {
+impl SenderStrikes {
     /// Counts a strike.
-    pub fn strike(&mut self, at: DateTime<Utc>) -> Struck {
+    pub fn strike(&mut self, at: DateTime<Utc>) -> StrikeResult {
         if self.first_strike.is_none_or(|first| first <= at - STRIKES_WITHIN) {
             (self.strikes, self.first_strike) = (0, Some(at));
         }
         self.strikes += 1;
         match self.strikes {
-            STRIKES_TO_EASE => Struck::Ease,
+            STRIKES_TO_EASE => StrikeResult::Ease,
             STRIKES_TO_PAUSE => {
                 (self.strikes, self.first_strike) = (0, None);
-                Struck::Pause(at + STRIKES_PAUSE)
+                StrikeResult::Pause(at + STRIKES_PAUSE)
             }
-            _ => Struck::Counted,
+            _ => StrikeResult::Counted,
         }
     }
 

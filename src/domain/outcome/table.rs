@@ -24,7 +24,7 @@ mod words;
 
 use std::time::Duration;
 
-use super::{Effects, Fate, Measure, Reply, Stage, named_wait::named_wait};
+use super::{Effects, OutcomeKind, Penalty, Reply, Stage, named_wait::named_wait};
 
 /// The basic codes of a row (RFC 5321 section 4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Row {
     pub text: Text,
     /// The code for `logs.reason`; empty where the mail was sent.
     pub reason: &'static str,
-    pub fate: Fate,
+    pub fate: OutcomeKind,
     pub effects: Effects,
     /// The sender's pause lasts as long as the reply says, where it says so.
     pub has_named_wait: bool,
@@ -86,7 +86,7 @@ impl Row {
     /// Returns what follows from `reply`, which fits this row.
     pub fn effects_of(&self, reply: &Reply) -> Effects {
         match named_wait(&reply.text).filter(|_| self.has_named_wait) {
-            Some(time) => Effects { sender: Some(Measure::Pause(time)), ..self.effects },
+            Some(time) => Effects { sender: Some(Penalty::Pause(time)), ..self.effects },
             None => self.effects,
         }
     }
@@ -152,35 +152,35 @@ impl Text {
     }
 }
 
-const FIVE_MINUTES: Measure = Measure::Pause(Duration::from_mins(5));
+const FIVE_MINUTES: Penalty = Penalty::Pause(Duration::from_mins(5));
 /// A rate that was passed: the host counts in minutes, mostly up to an hour.
-const RATE_REST: Measure = Measure::Pause(Duration::from_mins(20));
+const RATE_REST: Penalty = Penalty::Pause(Duration::from_mins(20));
 /// A quota that is used up: the host counts in hours, mostly a day. Six rests of this length fill a day.
-const QUOTA_REST: Measure = Measure::Pause(Duration::from_hours(4));
-const HOUR: Measure = Measure::Pause(Duration::from_hours(1));
-const DAY: Measure = Measure::Pause(Duration::from_hours(24));
-const DISABLE: Measure = Measure::Disable;
-const STRIKE: Measure = Measure::Strike;
+const QUOTA_REST: Penalty = Penalty::Pause(Duration::from_hours(4));
+const HOUR: Penalty = Penalty::Pause(Duration::from_hours(1));
+const DAY: Penalty = Penalty::Pause(Duration::from_hours(24));
+const DISABLE: Penalty = Penalty::Disable;
+const STRIKE: Penalty = Penalty::Strike;
 /// The host's trouble, once several senders meet it.
-const STALL: Measure = Measure::Stall;
+const STALL: Penalty = Penalty::Stall;
 /// Too much at once: an hour of rest, then half the plan.
-const EASE: Measure = Measure::Ease(Duration::from_hours(1));
+const EASE: Penalty = Penalty::PauseAndHalve(Duration::from_hours(1));
 
 const NOBODY: Effects = Effects { sender: None, partner: None, host: None, domain: None };
 
-const fn sender(measure: Measure) -> Effects {
+const fn sender(measure: Penalty) -> Effects {
     Effects { sender: Some(measure), ..NOBODY }
 }
 
-const fn partner(measure: Measure) -> Effects {
+const fn partner(measure: Penalty) -> Effects {
     Effects { partner: Some(measure), ..NOBODY }
 }
 
-const fn host(measure: Measure) -> Effects {
+const fn host(measure: Penalty) -> Effects {
     Effects { host: Some(measure), ..NOBODY }
 }
 
-const fn domain(measure: Measure) -> Effects {
+const fn domain(measure: Penalty) -> Effects {
     Effects { domain: Some(measure), ..NOBODY }
 }
 
@@ -199,5 +199,5 @@ const DOT: &[Stage] = &[Stage::Dot];
 const MAIL_TO_DOT: &[Stage] = &[Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
 const fn row(stages: &'static [Stage], code: Code, enhanced: Enhanced, reason: &'static str, effects: Effects) -> Row {
-    Row { stages, code, enhanced, text: Text::Any, reason, fate: Fate::Refused, effects, has_named_wait: false }
+    Row { stages, code, enhanced, text: Text::Any, reason, fate: OutcomeKind::Refused, effects, has_named_wait: false }
 }

@@ -42,10 +42,10 @@ impl Model {
         self.say(run);
         let mut seen = stale.unwrap_or(&self.members).clone();
         seen.insert(run, self.members[&run].clone());
-        let claims: Vec<Claim<'_>> =
-            seen.iter().map(|(run, (said, held))| Claim { run: *run, said: *said, held }).collect();
+        let claims: Vec<ShardClaim<'_>> =
+            seen.iter().map(|(run, (said, held))| ShardClaim { run: *run, said: *said, held }).collect();
         let live: Vec<RunId> = seen.keys().copied().collect();
-        let wanted = wanted(&present(SHARDS, &claims), &live);
+        let wanted = target_owners(&current_owners(SHARDS, &claims), &live);
         let before = self.held(run);
         for (shard, owner) in (0..).map(ShardId).zip(wanted) {
             match self.leases.get(&shard) {

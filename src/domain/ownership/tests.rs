@@ -49,17 +49,17 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn follow(shards: usize, changes: &[Change]) {
     let mut live = vec![run(0)];
-    let mut owners = wanted(&vec![None; shards], &live);
+    let mut owners = target_owners(&vec![None; shards], &live);
     for (change, n) in changes.iter().zip(1..) {
         match change {
             Change::Join if live.len() < 50 => live.push(run(n)),
             Change::Leave(who) if live.len() > 1 => drop(live.swap_remove(who % live.len())),
             Change::Join | Change::Leave(_) => continue,
         }
-        let after = wanted(&owners, &live);
+        let after = target_owners(&owners, &live);
         assert_balanced(&after, &live);
         assert_eq!(moved(&owners, &after, &live), least_moves(&owners, &live), "{change:?} of {}", live.len());
-        assert_eq!(wanted(&after, &live), after, "it has settled");
+        assert_eq!(target_owners(&after, &live), after, "it has settled");
         owners = after;
     }
 }
@@ -83,10 +83,10 @@ proptest! {
         let mut other = live.clone();
         other.rotate_left(turn % live.len());
         other.push(other[0]);
-        let answer = wanted(&owners, &live);
+        let answer = target_owners(&owners, &live);
         assert_balanced(&answer, &live);
         prop_assert_eq!(moved(&owners, &answer, &live), least_moves(&owners, &live), "from any snapshot at all");
-        prop_assert_eq!(answer, wanted(&owners, &other));
+        prop_assert_eq!(answer, target_owners(&owners, &other));
     }
 }
 
@@ -112,48 +112,48 @@ fn no_balanced_assignment_moves_fewer() {
         let balanced = (0..3usize.pow(4)).map(|code| assignment(code, &states[1..4]));
         let balanced = balanced.filter(|owners| counts(owners, &live).iter().all(|held| (1..=2).contains(held)));
         let least = balanced.map(|after| moved(&owners, &after, &live)).min().unwrap();
-        assert_eq!(moved(&owners, &wanted(&owners, &live), &live), least, "{owners:?}");
+        assert_eq!(moved(&owners, &target_owners(&owners, &live), &live), least, "{owners:?}");
         assert_eq!(least_moves(&owners, &live), least, "{owners:?}");
     }
 }
 
 #[test]
 fn a_restarted_worker_is_another_member() {
-    let before = wanted(&[None; 16], &[run(1), run(2)]);
-    let after = wanted(&before, &[run(1), run(3)]);
+    let before = target_owners(&[None; 16], &[run(1), run(2)]);
+    let after = target_owners(&before, &[run(1), run(3)]);
     assert_eq!(moved(&before, &after, &[run(1)]), 0);
     assert_balanced(&after, &[run(1), run(3)]);
 }
 
 #[test]
 fn nobody_alive_owns_nothing() {
-    assert_eq!(wanted(&[Some(run(1)), None], &[]), [None, None]);
-    assert!(wanted(&[], &[run(1)]).is_empty());
+    assert_eq!(target_owners(&[Some(run(1)), None], &[]), [None, None]);
+    assert!(target_owners(&[], &[run(1)]).is_empty());
 }
 
 #[test]
 fn more_workers_than_shards_leave_some_with_none() {
     let live: Vec<RunId> = (0..5).map(run).collect();
-    assert_balanced(&wanted(&[None; 3], &live), &live);
+    assert_balanced(&target_owners(&[None; 3], &live), &live);
 }
 
 #[test]
 fn the_later_word_counts_where_two_claim_a_shard() {
     let (old, new): (ShardSet, ShardSet) =
         ([ShardId(0), ShardId(1)].into_iter().collect(), [ShardId(1)].into_iter().collect());
-    let claims = [Claim { run: run(2), said: 9, held: &new }, Claim { run: run(1), said: 5, held: &old }];
-    assert_eq!(present(3, &claims), [Some(run(1)), Some(run(2)), None]);
+    let claims = [ShardClaim { run: run(2), said: 9, held: &new }, ShardClaim { run: run(1), said: 5, held: &old }];
+    assert_eq!(current_owners(3, &claims), [Some(run(1)), Some(run(2)), None]);
     let beyond: ShardSet = [ShardId(7)].into_iter().collect();
-    assert_eq!(present(3, &[Claim { run: run(1), said: 1, held: &beyond }]), [None; 3]);
+    assert_eq!(current_owners(3, &[ShardClaim { run: run(1), said: 1, held: &beyond }]), [None; 3]);
 }
 
 #[test]
 fn the_answer_never_changes_between_releases() {
     let live = [run(1), run(2), run(3)];
     let owners: Vec<u64> =
-        wanted(&[None; 12], &live).into_iter().map(|owner| owner.unwrap().0.as_u64_pair().1).collect();
+        target_owners(&[None; 12], &live).into_iter().map(|owner| owner.unwrap().0.as_u64_pair().1).collect();
     assert_eq!(owners, GOLDEN);
-    assert_eq!(of(run(2), &wanted(&[None; 12], &live)).len(), 4);
+    assert_eq!(of(run(2), &target_owners(&[None; 12], &live)).len(), 4);
 }
 
 const GOLDEN: [u64; 12] = [3, 2, 3, 3, 2, 2, 2, 3, 1, 1, 1, 1];

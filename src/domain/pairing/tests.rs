@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::*;
 
 /// `groups`: (owner, domain, how many), all with the quota that `quota` gives for the mailbox's number.
-fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Member> {
+fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<RosterEntry> {
     let each = groups.iter().flat_map(|(user, domain, count)| (0..*count).map(move |_| (*user, *domain)));
     each.zip(0..)
-        .map(|((user, domain), i)| Member {
+        .map(|((user, domain), i)| RosterEntry {
             mailbox: MailboxId(i as i64 + 1),
             user: UserId(user),
             domain: domain.into(),
@@ -19,12 +19,12 @@ fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Memb
         .collect()
 }
 
-fn same(n: usize, quota: u16) -> Vec<Member> {
+fn same(n: usize, quota: u16) -> Vec<RosterEntry> {
     pool(&[(1, "a.test", n)], |_| quota)
 }
 
 /// Serves every member up to its quota, by plan or by walk, as the database would.
-fn serve(members: &[Member]) -> Vec<(MailboxId, Partner, bool)> {
+fn serve(members: &[RosterEntry]) -> Vec<(MailboxId, Partner, bool)> {
     let pairing = Pairing::new(members.to_vec());
     let mut pairs = Vec::new();
     for member in members {
@@ -32,8 +32,8 @@ fn serve(members: &[Member]) -> Vec<(MailboxId, Partner, bool)> {
         for k in 1..=member.quota {
             let planned = pairing.planned(member.mailbox, k);
             let walk = || {
-                let round = pairing.walk(member.mailbox, k, u64::from(k) << 58, usize::MAX);
-                round.clone().into_iter().chain(round.into_iter().map(Partner::again))
+                let round = pairing.fallback_partners(member.mailbox, k, u64::from(k) << 58, usize::MAX);
+                round.clone().into_iter().chain(round.into_iter().map(Partner::in_next_round))
             };
             let fresh = planned.into_iter().find(|p| !used.contains(p));
             let by_plan = fresh.is_some();
@@ -55,7 +55,7 @@ fn received(pairs: &[(MailboxId, Partner, bool)]) -> HashMap<MailboxId, u16> {
     received
 }
 
-fn assert_balanced(members: &[Member]) {
+fn assert_balanced(members: &[RosterEntry]) {
     let pairs = serve(members);
     let received = received(&pairs);
     for member in members {
@@ -63,7 +63,7 @@ fn assert_balanced(members: &[Member]) {
     }
 }
 
-fn repeats(members: &[Member]) -> usize {
+fn repeats(members: &[RosterEntry]) -> usize {
     let pairs = serve(members);
     let distinct: HashSet<_> = pairs.iter().map(|(from, to, _)| (from, to.mailbox)).collect();
     pairs.len() - distinct.len()
@@ -121,8 +121,8 @@ fn small_pools_begin_a_new_round_only_when_everybody_was_used() {
 fn a_lone_mailbox_has_no_partner() {
     let pairing = Pairing::new(same(1, 30));
     assert_eq!(pairing.planned(MailboxId(1), 1), None);
-    assert!(pairing.walk(MailboxId(1), 1, 7, 64).is_empty());
-    assert!(Pairing::new(Vec::new()).walk(MailboxId(1), 1, 7, 64).is_empty());
+    assert!(pairing.fallback_partners(MailboxId(1), 1, 7, 64).is_empty());
+    assert!(Pairing::new(Vec::new()).fallback_partners(MailboxId(1), 1, 7, 64).is_empty());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn ramps_mixed_from_three_to_thirty_repeat_nobody() {
 #[test]
 fn a_mailbox_enrolled_at_noon_walks_over_everybody() {
     let pairing = Pairing::new(same(48, 30));
-    let walk = pairing.walk(MailboxId(1_000), 1, u64::MAX / 2, usize::MAX);
+    let walk = pairing.fallback_partners(MailboxId(1_000), 1, u64::MAX / 2, usize::MAX);
     let partners: HashSet<_> = walk.iter().map(|partner| partner.mailbox).collect();
     assert_eq!(partners.len(), 48);
 }
@@ -151,7 +151,8 @@ fn an_attempt_beyond_the_quota_walks() {
 #[test]
 fn a_walk_prefers_other_owners_then_other_domains() {
     let pairing = Pairing::new(pool(&[(1, "a", 2), (1, "b", 2), (2, "c", 2)], |_| 3));
-    let walk: Vec<i64> = pairing.walk(MailboxId(1), 4, 0, 64).iter().take(5).map(|p| p.mailbox.0).collect();
+    let walk: Vec<i64> =
+        pairing.fallback_partners(MailboxId(1), 4, 0, 64).iter().take(5).map(|p| p.mailbox.0).collect();
     assert_eq!(walk, [5, 6, 3, 4, 2]);
 }
 
@@ -197,7 +198,7 @@ fn rosters_around_every_power_of_two_pair_without_a_repeat() {
             for (partner, k) in partners.iter().zip(1..).take(9) {
                 assert_eq!(usize::from(partner.round), (k - 1) / (n - 1), "{n}");
             }
-            let fallbacks = pairing.walk(mailbox, 10, u64::MAX - i as u64, 16);
+            let fallbacks = pairing.fallback_partners(mailbox, 10, u64::MAX - i as u64, 16);
             assert_eq!(fallbacks.len(), (n - 1).min(16), "{n}");
             assert!(fallbacks.iter().all(|partner| partner.mailbox != mailbox), "{n}");
         }

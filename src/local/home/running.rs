@@ -11,7 +11,7 @@ const NAME: &str = "running.json";
 /// The addresses, with their passwords: the file is its owner's alone, and there is no `Debug`.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Running {
+pub struct RunningServers {
     pub pid: u32,
     pub database_url: String,
     pub redis_url: String,
@@ -20,7 +20,7 @@ pub struct Running {
 /// Returns where the servers of the `warmup local` on `folder` are; none where none ever ran there.
 ///
 /// Returns `NotRunning` when it is stopped, and `NotReady` when it has no servers yet, or none any more.
-pub fn find(folder: &Path) -> Result<Option<Running>, HomeError> {
+pub fn find(folder: &Path) -> Result<Option<RunningServers>, HomeError> {
     match fs::metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => {
@@ -41,7 +41,7 @@ pub fn find(folder: &Path) -> Result<Option<Running>, HomeError> {
     Ok(Some(running))
 }
 
-pub(super) fn announce(folder: &Path, running: &Running) -> Result<(), HomeError> {
+pub(super) fn announce(folder: &Path, running: &RunningServers) -> Result<(), HomeError> {
     let text = serde_json::to_string_pretty(running).expect("strings and a number are JSON");
     file::write(folder, NAME, &text)
 }

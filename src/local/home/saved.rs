@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path, path::PathBuf};
 
 use super::{HomeError, fault, file};
-use crate::config::{Faults, env_file};
+use crate::config::{SettingErrors, env_file};
 
 const NAME: &str = "settings.env";
 
@@ -15,7 +15,7 @@ pub fn settings_file(folder: &Path) -> PathBuf {
 /// Returns `vars` over the settings that are saved in `folder`.
 ///
 /// Returns the fault of a file that can't be read or understood.
-pub fn with_saved(folder: &Path, vars: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Faults> {
+pub fn with_saved(folder: &Path, vars: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SettingErrors> {
     let path = settings_file(folder);
     if !path.exists() {
         return Ok(vars);

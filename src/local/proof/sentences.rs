@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Acceptance, Claim, DayRow, Expect, LogRow, MailboxRow, Sentence, Snapshot, Status};
+use super::{Acceptance, Check, CheckResult, DayRow, Expect, LogRow, MailboxRow, Snapshot, Status};
 
 /// Both sides, indexed by what they are compared by.
-pub(super) struct Evidence<'a> {
+pub(super) struct AuditInput<'a> {
     journal: &'a [Acceptance],
     snapshot: &'a Snapshot,
     expect: &'a Expect,
@@ -14,8 +14,8 @@ pub(super) struct Evidence<'a> {
     days: HashMap<i64, &'a DayRow>,
 }
 
-impl<'a> Evidence<'a> {
-    pub fn new(journal: &'a [Acceptance], snapshot: &'a Snapshot, expect: &'a Expect) -> Evidence<'a> {
+impl<'a> AuditInput<'a> {
+    pub fn new(journal: &'a [Acceptance], snapshot: &'a Snapshot, expect: &'a Expect) -> AuditInput<'a> {
         let mut rows: HashMap<&str, Vec<&LogRow>> = HashMap::new();
         for row in &snapshot.logs {
             rows.entry(bare(&row.message_id)).or_default().push(row);
@@ -25,10 +25,10 @@ impl<'a> Evidence<'a> {
             *accepted.entry(bare(&acceptance.message_id)).or_default() += 1;
         }
         let days = snapshot.days.iter().map(|day| (day.mailbox_id, day)).collect();
-        Evidence { journal, snapshot, expect, rows, accepted, days }
+        AuditInput { journal, snapshot, expect, rows, accepted, days }
     }
 
-    pub fn sentences(&self) -> Vec<Sentence> {
+    pub fn sentences(&self) -> Vec<CheckResult> {
         vec![
             self.quota_filled(),
             self.total_sent(),
@@ -44,7 +44,7 @@ impl<'a> Evidence<'a> {
         ]
     }
 
-    fn quota_filled(&self) -> Sentence {
+    fn quota_filled(&self) -> CheckResult {
         let quota = i32::from(self.expect.quota);
         let mut contradictions = Vec::new();
         for MailboxRow { id, email, .. } in &self.snapshot.mailboxes {
@@ -59,17 +59,17 @@ impl<'a> Evidence<'a> {
         if all != self.expect.mailboxes {
             contradictions.push(format!("{all} mailboxes are enrolled, expected {}", self.expect.mailboxes));
         }
-        sentence(Claim::QuotaFilled, format!("{full} of {all} at {quota}/{quota}"), contradictions)
+        sentence(Check::QuotaFilled, format!("{full} of {all} at {quota}/{quota}"), contradictions)
     }
 
-    fn total_sent(&self) -> Sentence {
+    fn total_sent(&self) -> CheckResult {
         let total: i64 = self.snapshot.days.iter().map(|day| i64::from(placed(day))).sum();
         let wanted = self.expect.mailboxes as i64 * i64::from(self.expect.quota);
         let wrong = (total != wanted).then(|| format!("{total} went out, expected {wanted}"));
-        sentence(Claim::TotalSent, format!("{total} of {wanted}"), wrong.into_iter().collect())
+        sentence(Check::TotalSent, format!("{total} of {wanted}"), wrong.into_iter().collect())
     }
 
-    fn accepted_is_accounted_for(&self) -> Sentence {
+    fn accepted_is_accounted_for(&self) -> CheckResult {
         let count = |status| self.snapshot.logs.iter().filter(|row| row.status == status).count();
         let arrived = |row: &&LogRow| row.status == Status::Uncertain && self.has_arrived(row);
         let (sent, replied) = (count(Status::Sent), count(Status::Replied));
@@ -81,21 +81,21 @@ impl<'a> Evidence<'a> {
             )
         });
         let figure = format!("{accepted} = {sent} + {replied} + {arrived} (of {uncertain} uncertain)");
-        sentence(Claim::AcceptedIsAccountedFor, figure, wrong.into_iter().collect())
+        sentence(Check::AcceptedIsAccountedFor, figure, wrong.into_iter().collect())
     }
 
-    fn sent_arrived(&self) -> Sentence {
+    fn sent_arrived(&self) -> CheckResult {
         let sent: Vec<&LogRow> =
             self.snapshot.logs.iter().filter(|row| matches!(row.status, Status::Sent | Status::Replied)).collect();
         let lost: Vec<String> = sent.iter().filter(|row| !self.has_arrived(row)).map(|row| named(row)).collect();
         let figure = format!("{} of {} in the journal", sent.len() - lost.len(), sent.len());
-        sentence(Claim::SentArrived, figure, lost)
+        sentence(Check::SentArrived, figure, lost)
     }
 
-    fn arrived_is_logged(&self) -> Sentence {
+    fn arrived_is_logged(&self) -> CheckResult {
         let wrong: Vec<String> = self.journal.iter().filter_map(|acceptance| self.unlogged(acceptance)).collect();
         let figure = format!("{} of {} in the ledger", self.journal.len() - wrong.len(), self.journal.len());
-        sentence(Claim::ArrivedIsLogged, figure, wrong)
+        sentence(Check::ArrivedIsLogged, figure, wrong)
     }
 
     /// Says what is wrong with the rows of one acceptance, if anything is.
@@ -112,18 +112,18 @@ impl<'a> Evidence<'a> {
         Some(format!("{message_id} from {from} to {to} {fault}"))
     }
 
-    fn nothing_twice(&self) -> Sentence {
+    fn nothing_twice(&self) -> CheckResult {
         let doubles = self.accepted.iter().filter(|(_, times)| **times > 1);
         let doubles = doubles.map(|(id, times)| format!("{id} was accepted {times} times"));
         let rows = self.rows.iter().filter(|(_, rows)| rows.len() > 1);
         let rows = rows.map(|(id, rows)| format!("{id} has {} rows", rows.len()));
         let mut wrong: Vec<String> = doubles.chain(rows).collect();
         wrong.sort();
-        sentence(Claim::NothingTwice, format!("{} Message-IDs", self.accepted.len()), wrong)
+        sentence(Check::NothingTwice, format!("{} Message-IDs", self.accepted.len()), wrong)
     }
 
     /// A pair may come again only when the sender has used every other partner as often.
-    fn no_pair_twice(&self) -> Sentence {
+    fn no_pair_twice(&self) -> CheckResult {
         let used = self.pairs();
         let mut wrong = Vec::new();
         for MailboxRow { email, .. } in &self.snapshot.mailboxes {
@@ -136,7 +136,7 @@ impl<'a> Evidence<'a> {
             let repeats = repeats.map(|to| format!("{email} wrote {} times to {to}, others are unused", times(to)));
             wrong.extend(repeats);
         }
-        sentence(Claim::NoPairTwice, format!("{} pairs", used.len()), wrong)
+        sentence(Check::NoPairTwice, format!("{} pairs", used.len()), wrong)
     }
 
     /// How often each pair was used: by the rows or by the journal, whichever knows more. Replies answer a pair and
@@ -159,7 +159,7 @@ impl<'a> Evidence<'a> {
         rows
     }
 
-    fn one_answer_a_thread(&self) -> Sentence {
+    fn one_answer_a_thread(&self) -> CheckResult {
         let mails: HashMap<i64, &LogRow> = self.snapshot.logs.iter().map(|row| (row.id, row)).collect();
         let mut threads = BTreeSet::new();
         let mut wrong = Vec::new();
@@ -180,10 +180,10 @@ impl<'a> Evidence<'a> {
         }
         let unmarked = self.snapshot.logs.iter().filter(|row| row.status == Status::Replied && row.answers.is_none());
         wrong.extend(unmarked.map(|row| format!("{} is REPLIED and answers nothing", named(row))));
-        sentence(Claim::OneAnswerAThread, format!("{} threads", threads.len()), wrong)
+        sentence(Check::OneAnswerAThread, format!("{} threads", threads.len()), wrong)
     }
 
-    fn received_evenly(&self) -> Sentence {
+    fn received_evenly(&self) -> CheckResult {
         let quota = usize::from(self.expect.quota);
         let mut received: HashMap<String, usize> = HashMap::new();
         for mail in self.mails() {
@@ -195,15 +195,15 @@ impl<'a> Evidence<'a> {
         let least = counts.iter().map(|(_, count)| *count).min().unwrap_or(0);
         let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0);
         if self.expect.faults {
-            return sentence(Claim::ReceivedEvenly, format!("{least} to {most} (open, with faults)"), Vec::new());
+            return sentence(Check::ReceivedEvenly, format!("{least} to {most} (open, with faults)"), Vec::new());
         }
         let wrong = counts.iter().filter(|(_, count)| *count != quota);
         let wrong = wrong.map(|(email, count)| format!("{email} received {count}, expected {quota}")).collect();
         let figure = if least == most { format!("{least} each") } else { format!("{least} to {most}") };
-        sentence(Claim::ReceivedEvenly, figure, wrong)
+        sentence(Check::ReceivedEvenly, figure, wrong)
     }
 
-    fn counters_are_rows(&self) -> Sentence {
+    fn counters_are_rows(&self) -> CheckResult {
         let mut counts: BTreeMap<i64, HashMap<Status, i64>> = BTreeMap::new();
         for row in &self.snapshot.logs {
             let status = match (row.status, row.answers) {
@@ -229,10 +229,10 @@ impl<'a> Evidence<'a> {
                 }
             }
         }
-        sentence(Claim::CountersAreRows, format!("{} rows", self.snapshot.logs.len()), wrong)
+        sentence(Check::CountersAreRows, format!("{} rows", self.snapshot.logs.len()), wrong)
     }
 
-    fn nothing_in_flight(&self) -> Sentence {
+    fn nothing_in_flight(&self) -> CheckResult {
         let flying = |id: i64| self.snapshot.in_flight.iter().filter(|sender| **sender == id).count() as i32;
         let days =
             self.snapshot.days.iter().filter(|day| i32::from(day.reserved) != placed(day) + flying(day.mailbox_id));
@@ -245,7 +245,7 @@ impl<'a> Evidence<'a> {
         wrong.extend(self.snapshot.in_flight.iter().map(|id| format!("mailbox {id}: a mail is still in flight")));
         let reserved: i64 = self.snapshot.days.iter().map(|day| i64::from(day.reserved)).sum();
         sentence(
-            Claim::NothingInFlight,
+            Check::NothingInFlight,
             format!("reserved {reserved}, in flight {}", self.snapshot.in_flight.len()),
             wrong,
         )
@@ -264,8 +264,8 @@ impl<'a> Evidence<'a> {
     }
 }
 
-fn sentence(claim: Claim, figure: String, contradictions: Vec<String>) -> Sentence {
-    Sentence { claim, figure, contradictions }
+fn sentence(claim: Check, figure: String, contradictions: Vec<String>) -> CheckResult {
+    CheckResult { claim, figure, contradictions }
 }
 
 /// The places of the quota that are taken for good.

@@ -2,32 +2,32 @@
 
 use std::fmt;
 
-use super::{Claim, Sentence, Verdict};
+use super::{AuditReport, Check, CheckResult};
 
 /// How many contradictions of one sentence are printed. The first few say what kind of fault it is.
 const SHOWN: usize = 5;
 
-impl fmt::Display for Claim {
+impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Claim::QuotaFilled => "every mailbox filled its quota (sent + uncertain)",
-            Claim::TotalSent => "all mailboxes together",
-            Claim::AcceptedIsAccountedFor => "accepted = SENT + REPLIED + uncertain that arrived",
-            Claim::SentArrived => "every SENT and REPLIED row is in the journal",
-            Claim::ArrivedIsLogged => "every acceptance has its one row",
-            Claim::NothingTwice => "no Message-ID twice",
-            Claim::NoPairTwice => "no pair twice",
-            Claim::OneAnswerAThread => "every reply answers its mail, one a thread",
-            Claim::ReceivedEvenly => "every mailbox received as many",
-            Claim::CountersAreRows => "counters = rows",
-            Claim::NothingInFlight => "reserved = sent + uncertain, nothing in flight",
+            Check::QuotaFilled => "every mailbox filled its quota (sent + uncertain)",
+            Check::TotalSent => "all mailboxes together",
+            Check::AcceptedIsAccountedFor => "accepted = SENT + REPLIED + uncertain that arrived",
+            Check::SentArrived => "every SENT and REPLIED row is in the journal",
+            Check::ArrivedIsLogged => "every acceptance has its one row",
+            Check::NothingTwice => "no Message-ID twice",
+            Check::NoPairTwice => "no pair twice",
+            Check::OneAnswerAThread => "every reply answers its mail, one a thread",
+            Check::ReceivedEvenly => "every mailbox received as many",
+            Check::CountersAreRows => "counters = rows",
+            Check::NothingInFlight => "reserved = sent + uncertain, nothing in flight",
         })
     }
 }
 
-impl fmt::Display for Sentence {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sentence { claim, figure, contradictions } = self;
+        let CheckResult { claim, figure, contradictions } = self;
         let word = if self.holds() { "ok" } else { "FAILED" };
         write!(f, "  {word:<6}  {claim:<52}{figure}")?;
         for contradiction in contradictions.iter().take(SHOWN) {
@@ -40,7 +40,7 @@ impl fmt::Display for Sentence {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for AuditReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "proof: the server's journal against the ledger")?;
         for sentence in &self.sentences {

@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 
-use super::{Claim::*, *};
+use super::{Check::*, *};
 
 const EXPECT: Expect = Expect { mailboxes: 6, quota: 3, faults: false };
 
@@ -56,7 +56,7 @@ fn journal(ledger: &Snapshot) -> Vec<Acceptance> {
 }
 
 /// Tampers with a clean day and returns what the proof finds.
-fn violated(tamper: impl FnOnce(&mut Vec<Acceptance>, &mut Snapshot)) -> Vec<Claim> {
+fn violated(tamper: impl FnOnce(&mut Vec<Acceptance>, &mut Snapshot)) -> Vec<Check> {
     let mut ledger = ledger();
     let mut journal = journal(&ledger);
     tamper(&mut journal, &mut ledger);

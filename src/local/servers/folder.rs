@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ServerError, random_password, servant::Servant};
+use super::{ServerError, random_password, servant::RunAs};
 
 /// A folder that exists and belongs to the server's user.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub path: PathBuf,
-    pub servant: Servant,
+    pub servant: RunAs,
     /// Whether it goes away with its server.
     pub swept: bool,
 }
@@ -22,7 +22,7 @@ impl Folder {
     pub fn within(dir: &Path, name: &str) -> Result<Folder, ServerError> {
         let path = std::path::absolute(dir).map_err(fault(dir, "finding it"))?.join(name);
         fs::create_dir_all(&path).map_err(fault(&path, "creating it"))?;
-        let servant = Servant::of_this_process()?;
+        let servant = RunAs::of_this_process()?;
         servant.admit(path.parent().unwrap_or(dir))?;
         servant.own(&path, 0o700)?;
         Ok(Folder { path, servant, swept: false })
@@ -33,7 +33,7 @@ impl Folder {
         let dir = std::env::temp_dir();
         let made = tempfile::Builder::new().prefix(&format!("warmup-{name}-")).tempdir_in(&dir);
         let path = made.map_err(fault(&dir, "creating a temporary folder in it"))?.keep();
-        let servant = Servant::of_this_process()?;
+        let servant = RunAs::of_this_process()?;
         servant.own(&path, 0o700)?;
         Ok(Folder { path, servant, swept: true })
     }

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ServerError, folder::fault, servant::Servant};
+use super::{ServerError, folder::fault, servant::RunAs};
 
 /// A line through the pipe says that the server is gone already: its process id may be another's by now, and whoever
 /// wrote the line is alive to remove what it made.
@@ -56,7 +56,7 @@ pub(super) struct Plan<'a> {
     pub name: &'static str,
     pub program: &'a Path,
     pub args: Vec<OsString>,
-    pub servant: &'a Servant,
+    pub servant: &'a RunAs,
     /// Where its output goes.
     pub log: PathBuf,
     /// The signal that asks it to stop: `INT`, `QUIT`, `TERM`.
@@ -69,16 +69,16 @@ pub(super) struct Plan<'a> {
 
 /// A running server and the lifeline that keeps it so.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct ServerProcess {
     name: &'static str,
     log: PathBuf,
     child: Child,
     lifeline: Option<ChildStdin>,
 }
 
-impl Guarded {
+impl ServerProcess {
     /// Starts the server. It is not ready yet.
-    pub fn start(plan: Plan<'_>) -> Result<Guarded, ServerError> {
+    pub fn start(plan: Plan<'_>) -> Result<ServerProcess, ServerError> {
         let log = File::create(&plan.log).map_err(fault(&plan.log, "creating the log"))?;
         let errors = log.try_clone().map_err(fault(&plan.log, "creating the log"))?;
         let mut command = Command::new("/bin/sh");
@@ -89,7 +89,7 @@ impl Guarded {
         bare(&mut command, plan.servant);
         let mut child = command.spawn().map_err(fault(plan.program, "starting it under /bin/sh"))?;
         let lifeline = child.stdin.take();
-        Ok(Guarded { name: plan.name, log: plan.log, child, lifeline })
+        Ok(ServerProcess { name: plan.name, log: plan.log, child, lifeline })
     }
 
     /// Returns how the server ended, if it did.
@@ -137,7 +137,7 @@ impl Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         if self.ended().is_none() {
             self.lifeline = None;
@@ -148,13 +148,13 @@ impl Drop for Guarded {
 }
 
 /// Makes `command` run as the servant, from the root folder, with an environment that holds nothing of ours.
-pub(super) fn bare(command: &mut Command, servant: &Servant) {
+pub(super) fn bare(command: &mut Command, servant: &RunAs) {
     command.current_dir("/").env_clear().env("PATH", PATH).env("LC_ALL", "C");
     servant.run(command);
 }
 
 /// Runs a program to its end as the servant and returns its output when it fails.
-pub(super) async fn run(program: &Path, args: &[OsString], servant: &Servant) -> io::Result<Result<(), String>> {
+pub(super) async fn run(program: &Path, args: &[OsString], servant: &RunAs) -> io::Result<Result<(), String>> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
     bare(&mut command, servant);

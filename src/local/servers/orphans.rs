@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{ServerError, folder::fault, redis};
-use crate::local::home::Home;
+use crate::local::home::DataDir;
 
 /// How often a server that was asked to stop is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ const POSTGRES: Ways = &[
 const REDIS: Ways = &[(Signal::TERM, Duration::from_secs(5)), (Signal::KILL, Duration::from_secs(10))];
 
 /// Ends the servers that an earlier run left in `home`. Whoever has the home has its lock, so none of them is in use.
-pub async fn end_orphans(home: &Home) -> Result<(), ServerError> {
+pub async fn stop_leftovers(home: &DataDir) -> Result<(), ServerError> {
     let data = home.path().join("postgres/data");
     let file = data.join("postmaster.pid");
     if let Some(pid) = pid_in(&file) {

@@ -9,7 +9,7 @@ use super::{
     binaries::PostgresPrograms,
     folder::{Folder, fault},
     free_port,
-    guard::{self, Guarded, Plan},
+    guard::{self, Plan, ServerProcess},
 };
 
 /// What a crash of the machine may cost.
@@ -28,7 +28,7 @@ pub struct PrivatePostgres {
     programs: PostgresPrograms,
     durability: Durability,
     /// `None` between `halt` and `start_again`.
-    server: Option<Guarded>,
+    server: Option<ServerProcess>,
     /// Dropped after the server: it may go away with it.
     folder: Folder,
 }
@@ -172,7 +172,7 @@ fn launch(
     folder: &Folder,
     durability: Durability,
     port: u16,
-) -> Result<Guarded, ServerError> {
+) -> Result<ServerProcess, ServerError> {
     let path = folder.path.display().to_string();
     let socket = if path.len() <= LONGEST_SOCKET_FOLDER { path } else { String::new() };
     let mut settings = vec![
@@ -192,7 +192,7 @@ fn launch(
     }
     let mut args: Vec<OsString> = vec!["-D".into(), folder.path.join("data").into()];
     args.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
-    Guarded::start(Plan {
+    ServerProcess::start(Plan {
         name: NAME,
         program: &programs.postgres,
         args,
@@ -212,7 +212,7 @@ fn passes(error: &ServerError) -> bool {
 }
 
 /// Waits until the server answers, and makes the database if this is its first start.
-async fn ready(server: &mut Guarded, base: &str) -> Result<(), ServerError> {
+async fn ready(server: &mut ServerProcess, base: &str) -> Result<(), ServerError> {
     let mut last = String::new();
     let answer = tokio::time::timeout(READY_WITHIN, async {
         loop {

@@ -6,13 +6,13 @@ use super::{
     ServerError, binaries,
     folder::{Folder, fault},
     free_port,
-    guard::{Guarded, Plan},
+    guard::{Plan, ServerProcess},
 };
 
 /// A running private Redis, empty unless a `dump.rdb` lay in its folder.
 pub struct PrivateRedis {
     /// `None` between `halt` and `start_again`.
-    server: Option<Guarded>,
+    server: Option<ServerProcess>,
     port: u16,
     password: String,
     /// Dropped after the server: it may go away with it.
@@ -101,7 +101,7 @@ impl PrivateRedis {
             folder = self.folder.path.display()
         );
         let config = self.folder.write("redis.conf", &config)?;
-        let mut server = Guarded::start(Plan {
+        let mut server = ServerProcess::start(Plan {
             name: NAME,
             program: &program,
             args: vec![config.into()],
@@ -123,7 +123,7 @@ impl fmt::Debug for PrivateRedis {
     }
 }
 
-async fn ready(server: &mut Guarded, url: &str) -> Result<(), ServerError> {
+async fn ready(server: &mut ServerProcess, url: &str) -> Result<(), ServerError> {
     let answered = tokio::time::timeout(READY_WITHIN, async {
         loop {
             if let Some(status) = server.ended() {

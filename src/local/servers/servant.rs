@@ -13,7 +13,7 @@ use super::{ServerError, folder::fault};
 
 /// The user that a server runs as, where it is not simply ourselves.
 #[derive(Clone, Debug)]
-pub(super) struct Servant(Option<User>);
+pub(super) struct RunAs(Option<User>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct User {
@@ -22,15 +22,15 @@ struct User {
     gid: u32,
 }
 
-impl Servant {
+impl RunAs {
     /// Returns ourselves, or for root the user `postgres`, else `nobody`.
-    pub fn of_this_process() -> Result<Servant, ServerError> {
+    pub fn of_this_process() -> Result<RunAs, ServerError> {
         if !rustix::process::geteuid().is_root() {
-            return Ok(Servant(None));
+            return Ok(RunAs(None));
         }
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let user = ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name));
-        user.map(|user| Servant(Some(user))).ok_or(ServerError::Nobody)
+        user.map(|user| RunAs(Some(user))).ok_or(ServerError::Nobody)
     }
 
     /// The id of the user that the server runs as.
@@ -113,7 +113,7 @@ mod tests {
         let inner = dir.path().join("inner");
         fs::create_dir(&inner).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let error = Servant(Some(stranger)).admit(&inner).unwrap_err();
+        let error = RunAs(Some(stranger)).admit(&inner).unwrap_err();
         assert!(error.to_string().contains(&format!("may not enter {}", dir.path().display())), "{error}");
     }
 }

@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(10);
 
 /// Starts a server again, at its own address, whenever it has ended, for as long as this is awaited.
-pub async fn keep_up(postgres: &mut PrivatePostgres, redis: &mut PrivateRedis) -> Infallible {
+pub async fn restart_on_exit(postgres: &mut PrivatePostgres, redis: &mut PrivateRedis) -> Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let mut failed = false;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fault, fault};
+use super::{TelemetryError, fault};
 
 /// What is exported.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +21,14 @@ pub(super) enum Protocol {
 
 /// The environment, asked on behalf of one signal.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct OtelEnv<'a> {
     vars: &'a BTreeMap<String, String>,
     signal: Signal,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn of(vars: &'a BTreeMap<String, String>, signal: Signal) -> Asked<'a> {
-        Asked { vars, signal }
+impl<'a> OtelEnv<'a> {
+    pub(super) fn of(vars: &'a BTreeMap<String, String>, signal: Signal) -> OtelEnv<'a> {
+        OtelEnv { vars, signal }
     }
 
     /// What a variable says; one that is blank says nothing.
@@ -49,7 +49,7 @@ impl<'a> Asked<'a> {
     }
 
     /// How it is to be exported; `None` where it is not.
-    pub(super) fn protocol(&self) -> Result<Option<Protocol>, Fault> {
+    pub(super) fn protocol(&self) -> Result<Option<Protocol>, TelemetryError> {
         let off = self.read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if off || self.either("ENDPOINT").is_none() {
             return Ok(None);

@@ -7,14 +7,14 @@ use std::{
 
 /// Whether what is exported, named so, fails.
 #[derive(Debug)]
-pub(super) struct Complaint {
+pub(super) struct FailureLog {
     of: &'static str,
     fails: AtomicBool,
 }
 
-impl Complaint {
-    pub(super) fn of(of: &'static str) -> Complaint {
-        Complaint { of, fails: AtomicBool::new(false) }
+impl FailureLog {
+    pub(super) fn of(of: &'static str) -> FailureLog {
+        FailureLog { of, fails: AtomicBool::new(false) }
     }
 
     /// Says what came of an export, where it is news.

@@ -20,13 +20,13 @@ use tonic::{
 };
 
 use super::{
-    Fault,
-    asked::{Asked, Protocol},
+    TelemetryError,
+    asked::{OtelEnv, Protocol},
     fault,
 };
 
 /// Who brings metrics to one collector.
-pub(super) struct Courier {
+pub(super) struct OtlpClient {
     way: Way,
     /// They may hold a token, so each is marked as sensitive.
     headers: HeaderMap,
@@ -57,9 +57,9 @@ pub(super) enum Undelivered {
     Late(Duration),
 }
 
-impl Courier {
+impl OtlpClient {
     /// Reads where to and how. To be called within the runtime.
-    pub(super) fn of(asked: &Asked, protocol: Protocol) -> Result<Courier, Fault> {
+    pub(super) fn of(asked: &OtelEnv, protocol: Protocol) -> Result<OtlpClient, TelemetryError> {
         let gzip = match asked.either("COMPRESSION") {
             None | Some((_, "none")) => false,
             Some((_, "gzip")) => true,
@@ -73,7 +73,7 @@ impl Courier {
             Protocol::Grpc => Way::grpc(asked, gzip, within)?,
             Protocol::HttpProtobuf => Way::http(asked)?,
         };
-        Ok(Courier { way, headers: headers(asked)?, gzip, within })
+        Ok(OtlpClient { way, headers: headers(asked)?, gzip, within })
     }
 
     /// Brings `request` there, within its time.
@@ -124,19 +124,19 @@ impl Courier {
 
 impl Way {
     /// The endpoint of all signals is a base, that of metrics is the whole address.
-    fn http(asked: &Asked) -> Result<Way, Fault> {
+    fn http(asked: &OtelEnv) -> Result<Way, TelemetryError> {
         let (name, endpoint) = asked.either("ENDPOINT").unwrap_or_default();
         let url = match asked.own("ENDPOINT") {
             Some(_) => endpoint.to_owned(),
             None => format!("{}/v1/metrics", endpoint.trim_end_matches('/')),
         };
-        let client = reqwest::Client::builder().build().map_err(|error| Fault::Exporter(chain(&error)))?;
+        let client = reqwest::Client::builder().build().map_err(|error| TelemetryError::Exporter(chain(&error)))?;
         // Whether it is a URL at all is found out by asking for a request, which goes nowhere.
         client.post(&url).build().map_err(|_| fault(name, endpoint, A_URL))?;
         Ok(Way::Http { client, url })
     }
 
-    fn grpc(asked: &Asked, gzip: bool, within: Duration) -> Result<Way, Fault> {
+    fn grpc(asked: &OtelEnv, gzip: bool, within: Duration) -> Result<Way, TelemetryError> {
         let (name, endpoint) = asked.either("ENDPOINT").unwrap_or_default();
         let plain = asked.either("INSECURE").is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
         let whole = match endpoint.contains("://") {
@@ -159,7 +159,7 @@ impl Way {
 const A_URL: &str = "a URL such as http://collector:4317 (gRPC) or http://collector:4318 (http/protobuf)";
 
 /// Reads a time in milliseconds, of one at least.
-pub(super) fn milliseconds(name: String, value: &str) -> Result<Duration, Fault> {
+pub(super) fn milliseconds(name: String, value: &str) -> Result<Duration, TelemetryError> {
     match value.parse() {
         Ok(time) if time > 0 => Ok(Duration::from_millis(time)),
         _ => Err(fault(name, value, "milliseconds, from 1 on")),
@@ -167,7 +167,7 @@ pub(super) fn milliseconds(name: String, value: &str) -> Result<Duration, Fault>
 }
 
 /// `name=value,name=value`, the values percent-encoded as in W3C Baggage.
-fn headers(asked: &Asked) -> Result<HeaderMap, Fault> {
+fn headers(asked: &OtelEnv) -> Result<HeaderMap, TelemetryError> {
     let mut headers = HeaderMap::new();
     let Some((name, list)) = asked.either("HEADERS") else { return Ok(headers) };
     for pair in list.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -199,7 +199,7 @@ fn cause(status: &tonic::Status) -> String {
     status.source().map(|cause| format!(": {}", chain(cause))).unwrap_or_default()
 }
 
-impl fmt::Debug for Courier {
+impl fmt::Debug for OtlpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Courier")
     }
@@ -213,12 +213,12 @@ mod tests {
 
     const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/");
 
-    fn courier(vars: &[(&str, &str)]) -> Result<Courier, String> {
+    fn courier(vars: &[(&str, &str)]) -> Result<OtlpClient, String> {
         // As `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let vars: BTreeMap<_, _> = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let asked = Asked::of(&vars, Signal::Metrics);
-        Courier::of(&asked, asked.protocol().unwrap().unwrap()).map_err(|fault| fault.to_string())
+        let asked = OtelEnv::of(&vars, Signal::Metrics);
+        OtlpClient::of(&asked, asked.protocol().unwrap().unwrap()).map_err(|fault| fault.to_string())
     }
 
     fn url(vars: &[(&str, &str)]) -> String {

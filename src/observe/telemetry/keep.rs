@@ -8,20 +8,20 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
-use super::{Fault, fault};
+use super::{TelemetryError, fault};
 
 /// Of a hundred mails that were sent, and of a hundred requests, one.
 const REST: f64 = 0.01;
 
 /// How large a share is kept of what went well.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Keep {
+pub struct Sampler {
     rest: f64,
 }
 
-impl Keep {
+impl Sampler {
     /// Reads `OTEL_TRACES_SAMPLER` and its `_ARG`; `None` keeps nothing at all.
-    pub(super) fn of(sampler: Option<&str>, arg: Option<&str>) -> Result<Option<Keep>, Fault> {
+    pub(super) fn of(sampler: Option<&str>, arg: Option<&str>) -> Result<Option<Sampler>, TelemetryError> {
         let rest = match sampler {
             None => REST,
             Some("always_on" | "parentbased_always_on") => 1.0,
@@ -32,7 +32,7 @@ impl Keep {
                 return Err(fault("OTEL_TRACES_SAMPLER", other, known));
             }
         };
-        Ok(Some(Keep { rest }))
+        Ok(Some(Sampler { rest }))
     }
 
     /// Says whether the spans of a mail are kept.
@@ -49,7 +49,7 @@ impl Keep {
     }
 }
 
-fn share(arg: Option<&str>) -> Result<f64, Fault> {
+fn share(arg: Option<&str>) -> Result<f64, TelemetryError> {
     let Some(arg) = arg else { return Ok(1.0) };
     match arg.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -57,7 +57,7 @@ fn share(arg: Option<&str>) -> Result<f64, Fault> {
     }
 }
 
-impl ShouldSample for Keep {
+impl ShouldSample for Sampler {
     /// What belongs to something follows it. Of what begins a trace, only requests are many.
     fn should_sample(
         &self,
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn kept(sampler: Option<&str>, arg: Option<&str>) -> usize {
-        let keep = Keep::of(sampler, arg).unwrap().unwrap();
+        let keep = Sampler::of(sampler, arg).unwrap().unwrap();
         (0..10_000).filter(|n| keep.mail(true, false, &format!("{n}@a.test"))).count()
     }
 
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_failed_and_what_answers_a_kept_mail_is_always_kept() {
-        let keep = Keep::of(Some("traceidratio"), Some("0")).unwrap().unwrap();
+        let keep = Sampler::of(Some("traceidratio"), Some("0")).unwrap().unwrap();
         assert!(keep.mail(false, false, "1@a.test") && keep.mail(true, true, "1@a.test"));
         assert!(!keep.mail(true, false, "1@a.test"));
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_share_is_a_number_from_0_to_1() {
         for wrong in ["2", "-1", "much"] {
-            let said = Keep::of(Some("traceidratio"), Some(wrong)).unwrap_err().to_string();
+            let said = Sampler::of(Some("traceidratio"), Some(wrong)).unwrap_err().to_string();
             assert!(said.contains("OTEL_TRACES_SAMPLER_ARG"), "{said}");
         }
     }

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::{
     },
 };
 
-use crate::observe::meters::Told;
+use crate::observe::meters::MetricDoc;
 
 /// Of what time the numbers are, in nanoseconds of Unix time.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +39,11 @@ pub(super) fn points(text: &str, times: Times) -> Vec<Metric> {
 }
 
 /// Says of gauges that they have no value here any more.
-pub(super) fn gone<'a>(told: impl Iterator<Item = &'a Told>, times: Times) -> Vec<Metric> {
+pub(super) fn gone<'a>(told: impl Iterator<Item = &'a MetricDoc>, times: Times) -> Vec<Metric> {
     let flags = DataPointFlags::NoRecordedValueMask as u32;
     let point = NumberDataPoint { time_unix_nano: times.now, flags, ..NumberDataPoint::default() };
-    let gauge = |told: &Told| named(told.name, told.sentence, Data::Gauge(Gauge { data_points: vec![point.clone()] }));
+    let gauge =
+        |told: &MetricDoc| named(told.name, told.sentence, Data::Gauge(Gauge { data_points: vec![point.clone()] }));
     told.map(gauge).collect()
 }
 
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
     use crate::observe::{
         fleet,
-        meters::{Call, CallError, Cap, Ended, Meters, ServerLabel, TOLD, Verdict, Why},
+        meters::{Call, CallError, Cap, METRIC_DOCS, MailEndLabels, Meters, OutcomeLabel, ReasonLabel, ServerLabel},
     };
 
     const TIMES: Times = Times { start: 1, now: 2 };
@@ -149,14 +150,14 @@ mod tests {
     /// One of everything.
     fn counted() -> Meters {
         let meters = Meters::default();
-        meters.ended.get_or_create(&Ended { kind: "mail", outcome: "sent", reason: "" }).inc_by(3);
-        meters.ended.get_or_create(&Ended { kind: "reply", outcome: "refused", reason: "greylisted" }).inc();
+        meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc_by(3);
+        meters.ended.get_or_create(&MailEndLabels { kind: "reply", outcome: "refused", reason: "greylisted" }).inc();
         for seconds in [0.01, 0.3, 0.3, 99.5] {
-            meters.delivery.get_or_create(&Verdict { outcome: "sent" }).observe(seconds);
+            meters.delivery.get_or_create(&OutcomeLabel { outcome: "sent" }).observe(seconds);
         }
-        meters.delivery.get_or_create(&Verdict { outcome: "refused" }).observe(2.0);
+        meters.delivery.get_or_create(&OutcomeLabel { outcome: "refused" }).observe(2.0);
         meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
-        meters.unreserved.get_or_create(&Why { reason: "stale" }).inc();
+        meters.unreserved.get_or_create(&ReasonLabel { reason: "stale" }).inc();
         meters.postgres.get_or_create(&Call { call: "call" }).observe(0.1);
         meters.redis.get_or_create(&Call { call: "call" }).observe(0.1);
         meters.postgres_errors.get_or_create(&CallError { call: "call", error: "unknown" }).inc();
@@ -173,8 +174,8 @@ mod tests {
     #[test]
     fn every_metric_is_there_by_its_documented_name_and_kind() {
         let metrics = points(&counted().text(), TIMES);
-        assert_eq!(metrics.len(), TOLD.len());
-        for told in TOLD {
+        assert_eq!(metrics.len(), METRIC_DOCS.len());
+        for told in METRIC_DOCS {
             let metric = one(&metrics, told.name);
             let kind = match metric.data.unwrap() {
                 Data::Sum(sum) if sum.is_monotonic => "counter",
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_has_no_value_any_more_says_so() {
-        for metric in gone(fleet::told(), TIMES) {
+        for metric in gone(fleet::metric_docs(), TIMES) {
             let Some(Data::Gauge(gauge)) = metric.data else { panic!("{metric:?}") };
             assert!(gauge.data_points[0].flags == 1 && gauge.data_points[0].value.is_none());
         }

@@ -24,10 +24,10 @@ use opentelemetry_proto::{
 };
 
 use super::{
-    Fault,
-    asked::{Asked, Signal},
-    complaint::Complaint,
-    courier::{Courier, milliseconds},
+    TelemetryError,
+    asked::{OtelEnv, Signal},
+    complaint::FailureLog,
+    courier::{OtlpClient, milliseconds},
     fault,
     points::{Times, gone, points},
 };
@@ -39,12 +39,12 @@ const EVERY: Duration = Duration::from_secs(60);
 /// What pushes the metrics of a process.
 #[derive(Debug)]
 pub struct Push {
-    courier: Courier,
+    courier: OtlpClient,
     resource: Resource,
     started: SystemTime,
     /// From one push to the next.
     pub every: Duration,
-    complaint: Complaint,
+    complaint: FailureLog,
 }
 
 impl Push {
@@ -53,15 +53,15 @@ impl Push {
     pub(super) fn of(
         vars: &BTreeMap<String, String>,
         resource: &opentelemetry_sdk::Resource,
-    ) -> Result<Option<Push>, Fault> {
-        let asked = Asked::of(vars, Signal::Metrics);
+    ) -> Result<Option<Push>, TelemetryError> {
+        let asked = OtelEnv::of(vars, Signal::Metrics);
         let Some(protocol) = asked.protocol()? else { return Ok(None) };
         let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
         if let Some(other) = asked.read(preference).filter(|value| !value.eq_ignore_ascii_case("cumulative")) {
             return Err(fault(preference, other, "this program tells totals: cumulative"));
         }
         let time = |name: &str| asked.read(name).map(|value| milliseconds(name.to_owned(), value)).transpose();
-        let mut courier = Courier::of(&asked, protocol)?;
+        let mut courier = OtlpClient::of(&asked, protocol)?;
         if let Some(longest) = time("OTEL_METRIC_EXPORT_TIMEOUT")? {
             courier.within = courier.within.min(longest);
         }
@@ -71,7 +71,7 @@ impl Push {
             resource: Resource { attributes, ..Resource::default() },
             started: time::now(),
             every: time("OTEL_METRIC_EXPORT_INTERVAL")?.unwrap_or(EVERY),
-            complaint: Complaint::of("metrics"),
+            complaint: FailureLog::of("metrics"),
         }))
     }
 
@@ -81,7 +81,7 @@ impl Push {
         let times = Times { start: nanos(self.started), now: nanos(time::now()) };
         let mut metrics = points(text, times);
         if fleet_ended {
-            metrics.extend(gone(fleet::told(), times));
+            metrics.extend(gone(fleet::metric_docs(), times));
         }
         if metrics.is_empty() {
             return;

@@ -10,21 +10,21 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-use super::complaint::Complaint;
+use super::complaint::FailureLog;
 
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct LoggedExporter {
     exporter: Otlp,
-    complaint: Complaint,
+    complaint: FailureLog,
 }
 
-impl Told {
-    pub(super) fn of(exporter: Otlp) -> Told {
-        Told { exporter, complaint: Complaint::of("traces") }
+impl LoggedExporter {
+    pub(super) fn of(exporter: Otlp) -> LoggedExporter {
+        LoggedExporter { exporter, complaint: FailureLog::of("traces") }
     }
 }
 
-impl SpanExporter for Told {
+impl SpanExporter for LoggedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exported = self.exporter.export(batch).await;
         self.complaint.note(&exported);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Epoch, Keeper, LeaseKey, PortError, ShardId, Trust};
+use super::{Epoch, LeaseDeadline, LeaseKey, Membership, PortError, ShardId};
 
-impl Keeper {
+impl Membership {
     /// Claims the lease of each shard, and raises the epoch of each that is won. Returns how many are owned now, with
     /// `trust`: who is no member any more has no leases, new ones no more than old.
-    pub(super) async fn acquire(&self, coming: BTreeSet<ShardId>, trust: Trust) -> Result<usize, PortError> {
+    pub(super) async fn acquire(&self, coming: BTreeSet<ShardId>, trust: LeaseDeadline) -> Result<usize, PortError> {
         let wanted: Vec<ShardId> = coming.into_iter().collect();
         if wanted.is_empty() {
             return Ok(0);
@@ -20,7 +20,7 @@ impl Keeper {
     }
 
     /// Raises epochs that were passed while the lease was ours all the time, read since.
-    pub(super) async fn raise_again(&self, passed: &[(ShardId, Epoch)], trust: Trust) -> Result<(), PortError> {
+    pub(super) async fn raise_again(&self, passed: &[(ShardId, Epoch)], trust: LeaseDeadline) -> Result<(), PortError> {
         if !passed.is_empty() {
             tracing::warn!(shards = passed.len(), "somebody raised the epochs of shards whose lease is ours");
             self.raise(passed, trust).await?;
@@ -28,7 +28,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn raise(&self, read: &[(ShardId, Epoch)], trust: Trust) -> Result<usize, PortError> {
+    async fn raise(&self, read: &[(ShardId, Epoch)], trust: LeaseDeadline) -> Result<usize, PortError> {
         if read.is_empty() {
             return Ok(0);
         }
@@ -45,7 +45,7 @@ impl Keeper {
     /// Gives back the leases of the closing shards of which nothing is on its way any more. Returns how many.
     pub(super) async fn release_idle(&mut self) -> Result<usize, PortError> {
         // In this order: whatever a batch starts is known as unsettled before the batch lets go of its pledge.
-        let closing = self.holdings.closing();
+        let closing = self.holdings.draining_shards();
         let unsettled = self.unsettled.shards();
         let busy = |(shard, pledged): &(ShardId, bool)| *pledged || unsettled.contains(shard);
         let idle: Vec<ShardId> = closing.into_iter().filter(|closing| !busy(closing)).map(|(shard, _)| shard).collect();

@@ -8,12 +8,12 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::{ASK_AGAIN, Keeper, PortError};
+use super::{ASK_AGAIN, Membership, PortError};
 use crate::{domain::id::WorkerId, ports::Member};
 
 /// Why a worker may not start.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum KeeperError {
+pub enum MembershipError {
     /// The solo lease was renewed while we waited, or a worker of a fleet is there: somebody is alive.
     #[error(
         "another worker is running on this Redis and renews its lease: stop it first, or set \
@@ -49,10 +49,10 @@ pub enum KeeperError {
     Unusable(String),
 }
 
-impl Keeper {
+impl Membership {
     /// Waits for the seat. Returns false when `stop` came first, and an error when somebody is alive who has it, or who
     /// does not go together with this worker.
-    pub(in crate::worker) async fn take_seat(&self, stop: &CancellationToken) -> Result<bool, KeeperError> {
+    pub(in crate::worker) async fn acquire_exclusive(&self, stop: &CancellationToken) -> Result<bool, MembershipError> {
         let mut refused_at = None;
         while !stop.is_cancelled() {
             match self.ask_for_seat().await {
@@ -67,59 +67,59 @@ impl Keeper {
                         return Err(refusal);
                     }
                 }
-                Err(PortError::Permanent(error)) => return Err(KeeperError::Unusable(error)),
+                Err(PortError::Permanent(error)) => return Err(MembershipError::Unusable(error)),
                 Err(error) => tracing::warn!(%error, "Redis is away: waiting for it"),
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = self.ports.clock.pause(ASK_AGAIN.min(self.settings.lease_ttl / 4)) => {}
+                () = self.ports.clock.sleep(ASK_AGAIN.min(self.settings.lease_ttl / 4)) => {}
             }
         }
         Ok(false)
     }
 
     /// Takes the seat if it is free and nobody is there who does not go together with this worker.
-    async fn ask_for_seat(&self) -> Result<Option<KeeperError>, PortError> {
+    async fn ask_for_seat(&self) -> Result<Option<MembershipError>, PortError> {
         let members = self.ports.members.members().await?;
         if let Some(refusal) = members.iter().find_map(|member| self.clashes_with(member)) {
             return Ok(Some(refusal));
         }
-        let taken = self.sit_down().await?;
+        let taken = self.try_acquire_exclusive().await?;
         Ok((!taken).then(|| match self.settings.distributed {
-            true => KeeperError::NameTaken(self.settings.worker.clone()),
-            false => KeeperError::AnotherWorker,
+            true => MembershipError::NameTaken(self.settings.worker.clone()),
+            false => MembershipError::AnotherWorker,
         }))
     }
 
-    fn clashes_with(&self, member: &Member) -> Option<KeeperError> {
+    fn clashes_with(&self, member: &Member) -> Option<MembershipError> {
         let (status, ours) = (&member.status, self.settings.shards);
         let theirs = status.fleet_shards;
         if status.fleet.differs(&self.settings.fleet) {
-            return Some(KeeperError::AnotherFleet(status.id.clone()));
+            return Some(MembershipError::AnotherFleet(status.id.clone()));
         }
         match (self.settings.distributed, status.solo) {
-            (false, _) => Some(KeeperError::AnotherWorker),
-            (true, true) => Some(KeeperError::WorksAlone(status.id.clone())),
+            (false, _) => Some(MembershipError::AnotherWorker),
+            (true, true) => Some(MembershipError::WorksAlone(status.id.clone())),
             // Of one that does not say how many, nothing can be held against it.
             (true, false) if theirs != ours && theirs != 0 => {
-                Some(KeeperError::OtherShards { worker: status.id.clone(), theirs, ours })
+                Some(MembershipError::OtherShards { worker: status.id.clone(), theirs, ours })
             }
             (true, false) => None,
         }
     }
 
     /// Takes the seat anew after it was lost.
-    pub(super) async fn retake_seat(&self) -> Result<(), PortError> {
+    pub(super) async fn reacquire_exclusive(&self) -> Result<(), PortError> {
         tracing::warn!("lost the seat: nothing is started until it is ours again");
-        if self.sit_down().await? {
+        if self.try_acquire_exclusive().await? {
             return Ok(());
         }
         let seat = if self.settings.distributed { "name" } else { "solo lease" };
         Err(PortError::Lost(format!("another worker has the {seat} of this one")))
     }
 
-    async fn sit_down(&self) -> Result<bool, PortError> {
+    async fn try_acquire_exclusive(&self) -> Result<bool, PortError> {
         let ttl: Duration = self.settings.lease_ttl;
         Ok(self.ports.leases.acquire(self.run, &[self.seat], ttl).await?.first() == Some(&true))
     }

@@ -6,8 +6,10 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     adapters::{
-        memory::{Fault, MemoryBell, MemoryCaps, MemoryLeases, MemoryMailer, MemoryWorld, VirtualClock, Weather},
-        system::Dice,
+        memory::{
+            Fault, FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock,
+        },
+        system::SeededRng,
     },
     domain::{
         caps::CapLimits,
@@ -15,7 +17,7 @@ use crate::{
         id::{FleetId, WorkerId},
         shard::all_shards,
     },
-    ports::{Clock, Leases, Members},
+    ports::{Clock, Leases, MembershipStore},
 };
 
 const SHARDS: u16 = 16;
@@ -53,8 +55,8 @@ struct Stage {
     clock: Arc<VirtualClock>,
     leases: Arc<MemoryLeases>,
     sticky: Arc<Sticky>,
-    world: Arc<MemoryWorld>,
-    keeper: Keeper,
+    world: Arc<MemoryDatabase>,
+    keeper: Membership,
 }
 
 impl Stage {
@@ -63,12 +65,12 @@ impl Stage {
         let clock = Arc::new(VirtualClock::starting_at(chrono::DateTime::UNIX_EPOCH));
         let leases = Arc::new(MemoryLeases::new(clock.clone()));
         let sticky = Arc::new(Sticky { leases: leases.clone(), stuck: AtomicBool::new(false) });
-        let world = Arc::new(MemoryWorld::new(clock.clone(), SHARDS, 1.2));
+        let world = Arc::new(MemoryDatabase::new(clock.clone(), SHARDS, 1.2));
         let ports = ports(clock.clone(), Arc::clone(&world), leases.clone(), sticky.clone());
         let watch = Arc::new(ClockWatch::new(clock.clone()));
-        let (holdings, settings) = (Arc::new(Holdings::new(clock.clone())), Arc::new(settings()));
-        let keeper = Keeper::new(ports, settings, stranger(), holdings, Arc::default(), Arc::default(), watch);
-        assert!(keeper.take_seat(&CancellationToken::new()).await.unwrap());
+        let (holdings, settings) = (Arc::new(OwnedShards::new(clock.clone())), Arc::new(settings()));
+        let keeper = Membership::new(ports, settings, stranger(), holdings, Arc::default(), Arc::default(), watch);
+        assert!(keeper.acquire_exclusive(&CancellationToken::new()).await.unwrap());
         Stage { clock, leases, sticky, world, keeper }
     }
 
@@ -76,8 +78,8 @@ impl Stage {
     async fn at_work() -> Stage {
         let mut stage = Stage::set().await;
         for _ in 0..3 {
-            stage.keeper.beat(false).await.unwrap();
-            stage.clock.pause(Duration::from_secs(5)).await;
+            stage.keeper.heartbeat(false).await.unwrap();
+            stage.clock.sleep(Duration::from_secs(5)).await;
         }
         assert_eq!(stage.epochs(), vec![Epoch(1); usize::from(SHARDS)]);
         stage
@@ -86,7 +88,7 @@ impl Stage {
     /// Until it is no member any more; its seat stays.
     async fn sleep(&self) {
         self.leases.renew(self.keeper.run, &[LeaseKey::Solo], TTL * 2).await.unwrap();
-        self.clock.pause(TTL).await;
+        self.clock.sleep(TTL).await;
     }
 
     fn epochs(&self) -> Vec<Epoch> {
@@ -103,8 +105,13 @@ fn stranger() -> RunId {
     RunId(Uuid::now_v7())
 }
 
-fn ports(clock: Arc<dyn Clock>, world: Arc<MemoryWorld>, members: Arc<MemoryLeases>, leases: Arc<dyn Leases>) -> Ports {
-    let entropy = Arc::new(Dice::seeded(1));
+fn ports(
+    clock: Arc<dyn Clock>,
+    world: Arc<MemoryDatabase>,
+    members: Arc<MemoryLeases>,
+    leases: Arc<dyn Leases>,
+) -> Ports {
+    let entropy = Arc::new(SeededRng::seeded(1));
     let limits = CapLimits { global_hour: 1, global_minute: 1, user_hour: 1, user_minute: 1, burst: 1.0 };
     Ports {
         entropy: entropy.clone(),
@@ -115,8 +122,8 @@ fn ports(clock: Arc<dyn Clock>, world: Arc<MemoryWorld>, members: Arc<MemoryLeas
         caps: Arc::new(MemoryCaps::new(limits, Arc::clone(&clock)).unwrap()),
         leases,
         members,
-        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy, Weather::default())),
-        bell: Arc::new(MemoryBell::cast()),
+        mailer: Arc::new(MemoryMailer::new(Arc::clone(&clock), entropy, FaultRates::default())),
+        bell: Arc::new(MemoryNotifier::cast()),
         clock,
     }
 }
@@ -160,7 +167,7 @@ async fn who_was_no_member_has_lost_all_whatever_its_leases_say() {
     let named = stage.leases.renew(stage.keeper.run, &keys, TTL).await.unwrap();
     assert!(named.iter().all(|named| *named));
 
-    stage.keeper.beat(false).await.unwrap();
+    stage.keeper.heartbeat(false).await.unwrap();
 
     assert_eq!(stage.epochs(), vec![Epoch(2); usize::from(SHARDS)], "each was taken anew");
 }
@@ -170,13 +177,13 @@ async fn after_a_heartbeat_that_was_not_heard_every_lease_is_looked_at() {
     let mut stage = Stage::at_work().await;
     stage.sleep().await;
     let (other, taken) = (stranger(), all_shards(SHARDS));
-    stage.leases.heartbeat(other, &Status::default(), LeaseKey::Name(1), &[], TTL).await.unwrap();
+    stage.leases.heartbeat(other, &MemberStatus::default(), LeaseKey::Name(1), &[], TTL).await.unwrap();
     assert_eq!(stage.leases.claim(other, &taken, TTL).await.unwrap(), vec![true; usize::from(SHARDS)]);
     stage.leases.set_fault(Some(Fault::AnswerLost));
-    stage.keeper.beat(false).await.unwrap_err();
+    stage.keeper.heartbeat(false).await.unwrap_err();
     stage.leases.set_fault(None);
 
-    let beaten = stage.keeper.beat(false).await;
+    let beaten = stage.keeper.heartbeat(false).await;
 
     assert!(stage.keeper.holdings.owned().is_empty(), "{beaten:?}: it trusts in what another one claimed");
 }
@@ -189,12 +196,12 @@ async fn what_a_living_worker_drops_is_given_back_however_often_that_fails() {
     stage.leases.acquire(stranger(), &seat, TTL * 9).await.unwrap();
     stage.sticky.stuck.store(true, Ordering::Relaxed);
     for _ in 0..2 {
-        stage.keeper.beat(false).await.unwrap_err();
+        stage.keeper.heartbeat(false).await.unwrap_err();
         assert_eq!((stage.epochs().len(), stage.leased()), (0, usize::from(SHARDS)), "its seat is another's");
     }
     stage.sticky.stuck.store(false, Ordering::Relaxed);
 
-    let refused = stage.keeper.beat(false).await;
+    let refused = stage.keeper.heartbeat(false).await;
 
     assert!(matches!(refused, Err(PortError::Lost(_))), "{refused:?}");
     assert_eq!(stage.leased(), 0, "they keep others out as long as it lives");
@@ -206,9 +213,9 @@ async fn a_worker_that_can_not_write_ends_its_membership_and_tells_of_it_once() 
     let liveness = Liveness::default();
     stage.world.set_read_only(true);
     for _ in 0..4 {
-        let error = stage.keeper.beat(false).await.unwrap_err();
+        let error = stage.keeper.heartbeat(false).await.unwrap_err();
         stage.keeper.heartbeat_failed(&error, &liveness);
-        stage.clock.pause(TTL / 3).await;
+        stage.clock.sleep(TTL / 3).await;
     }
     assert!(stage.leases.members().await.unwrap().is_empty() && stage.keeper.holdings.owned().is_empty());
     let why = liveness.unready(stage.clock.machine(), TTL).unwrap();
@@ -216,7 +223,7 @@ async fn a_worker_that_can_not_write_ends_its_membership_and_tells_of_it_once() 
 
     stage.world.set_read_only(false);
     for _ in 0..2 {
-        stage.keeper.beat(false).await.unwrap();
+        stage.keeper.heartbeat(false).await.unwrap();
     }
 
     assert_eq!(stage.epochs(), vec![Epoch(2); usize::from(SHARDS)], "each was taken anew");
@@ -229,10 +236,10 @@ async fn the_trust_in_a_new_lease_ends_with_the_membership() {
     let mut stage = Stage::set().await;
     let status = stage.keeper.status(false, true, "running");
     let (_, trust) = stage.keeper.renew(status, "running").await.unwrap();
-    stage.clock.pause(TTL - Duration::from_secs(1)).await;
+    stage.clock.sleep(TTL - Duration::from_secs(1)).await;
     assert_eq!(stage.keeper.acquire(all_shards(SHARDS).into_iter().collect(), trust).await.unwrap(), 16);
     assert_eq!(stage.keeper.holdings.owned().len(), 16);
-    stage.clock.pause(Duration::from_secs(1)).await;
+    stage.clock.sleep(Duration::from_secs(1)).await;
     assert!(stage.keeper.holdings.owned().is_empty());
     assert_eq!(stage.leases.claim(stranger(), &all_shards(SHARDS), TTL).await.unwrap(), [true; 16]);
 }
@@ -243,13 +250,15 @@ async fn a_worker_in_whose_place_another_runs_leaves_its_share_to_the_others_unt
     stage.leases.lose();
     stage.leases.acquire(stranger(), &[LeaseKey::Solo], TTL).await.unwrap();
     for _ in 0..2 {
-        assert!(matches!(stage.keeper.beat(false).await, Err(PortError::Lost(_))));
+        assert!(matches!(stage.keeper.heartbeat(false).await, Err(PortError::Lost(_))));
     }
-    let says = |members: Vec<Member>| members.into_iter().map(|m| (m.status.state, m.status.takes)).collect::<Vec<_>>();
+    let says = |members: Vec<Member>| {
+        members.into_iter().map(|m| (m.status.state, m.status.accepts_shards)).collect::<Vec<_>>()
+    };
     assert_eq!(says(stage.leases.members().await.unwrap()), [("replaced".to_owned(), false)]);
-    stage.clock.pause(TTL).await;
+    stage.clock.sleep(TTL).await;
     for _ in 0..2 {
-        stage.keeper.beat(false).await.unwrap();
+        stage.keeper.heartbeat(false).await.unwrap();
     }
     assert_eq!(says(stage.leases.members().await.unwrap()), [("running".to_owned(), true)]);
 }

@@ -1,11 +1,11 @@
-//! `Keeper` gives its shards up while Postgres refuses writes, and says so.
+//! `Membership` gives its shards up while Postgres refuses writes, and says so.
 //!
 //! The heartbeat writes a row before it renews the membership. While Postgres is read-only (a standby, a default that was
 //! changed, a full disk), no heartbeat reaches Redis, so the membership ends within the lease TTL and a worker that can
 //! write takes the shards. `/readyz`, the metric `warmup_database_read_only` and one WARN tell of it meanwhile; the first
 //! heartbeat that is written stores an event.
 
-use super::{Keeper, PortError};
+use super::{Membership, PortError};
 use crate::{
     domain::id::ShardId,
     observe::liveness::Liveness,
@@ -16,9 +16,9 @@ use crate::{
 const ADVICE: &str = "check that DATABASE_URL leads to the primary, not to a standby, that default_transaction_read_only \
                       is off, and that the server's disk is not full";
 
-impl Keeper {
+impl Membership {
     /// Returns what this worker writes at a heartbeat.
-    pub(super) fn heartbeat(&self, shards: Vec<ShardId>, state: &'static str) -> Heartbeat {
+    pub(super) fn ledger_heartbeat(&self, shards: Vec<ShardId>, state: &'static str) -> Heartbeat {
         Heartbeat {
             worker: self.settings.worker.clone(),
             run: self.run,

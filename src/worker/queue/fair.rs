@@ -33,7 +33,7 @@ use self::host::Host;
 use crate::domain::{
     host_window::HostSign,
     id::{MailboxId, UserId},
-    plan::Planned,
+    plan::MailboxPlan,
     urgency::Urgency,
 };
 
@@ -51,9 +51,9 @@ pub(super) struct Released<'a> {
     pub(super) rested_at: Option<DateTime<Utc>>,
 }
 
-impl<'a> From<&'a Planned> for Released<'a> {
-    fn from(planned: &'a Planned) -> Released<'a> {
-        let Planned { host, user, mailbox, urgency, rested_at, .. } = planned;
+impl<'a> From<&'a MailboxPlan> for Released<'a> {
+    fn from(planned: &'a MailboxPlan) -> Released<'a> {
+        let MailboxPlan { host, user, mailbox, urgency, rested_at, .. } = planned;
         Released { host, user: *user, mailbox: *mailbox, urgency: *urgency, rested_at: *rested_at }
     }
 }

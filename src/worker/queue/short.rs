@@ -21,29 +21,29 @@ pub(super) type Place = (Urgency, MailboxId);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Short {
-    users: HashMap<UserId, Shortage>,
+pub(super) struct ThrottledUsers {
+    users: HashMap<UserId, UserThrottle>,
     recalls: BTreeSet<(DateTime<Utc>, UserId)>,
 }
 
 /// One user's.
 #[derive(Debug)]
-struct Shortage {
+struct UserThrottle {
     /// When some come back.
     recall_at: DateTime<Utc>,
     /// How many then.
     most: usize,
     /// How many may be handed out before that.
     left: usize,
-    aside: BTreeSet<Place>,
+    parked_mails: BTreeSet<Place>,
 }
 
-impl Short {
+impl ThrottledUsers {
     /// Notes that a cap of `user` refused a mail when `granted` others of it were let through: nothing more before
     /// `until`.
     pub(super) fn refused(&mut self, user: UserId, until: DateTime<Utc>, granted: usize) {
         let (recalls, most) = (&mut self.recalls, (2 * granted).max(1));
-        let new = || Shortage { recall_at: until, most, left: 0, aside: BTreeSet::new() };
+        let new = || UserThrottle { recall_at: until, most, left: 0, parked_mails: BTreeSet::new() };
         let shortage = self.users.entry(user).or_insert_with(new);
         recalls.remove(&(shortage.recall_at, user));
         shortage.recall_at = shortage.recall_at.max(until);
@@ -66,24 +66,24 @@ impl Short {
     /// Lets a mail stand aside if its user is short. Returns whether it does.
     pub(super) fn takes(&mut self, user: UserId, place: Place) -> bool {
         let shortage = self.users.get_mut(&user);
-        shortage.map(|shortage| shortage.aside.insert(place)).is_some()
+        shortage.map(|shortage| shortage.parked_mails.insert(place)).is_some()
     }
 
     /// Forgets a mail that is not to be handed out any more.
     pub(super) fn forget(&mut self, user: UserId, place: Place) {
         if let Some(shortage) = self.users.get_mut(&user) {
-            shortage.aside.remove(&place);
+            shortage.parked_mails.remove(&place);
         }
     }
 
     /// Returns the mails that come back at `now`, the most urgent of each user. Who has not used up what was let through,
     /// and has nothing that stands aside, is not short any more.
-    pub(super) fn recall(&mut self, now: DateTime<Utc>) -> Vec<Place> {
+    pub(super) fn resume_mails(&mut self, now: DateTime<Utc>) -> Vec<Place> {
         let mut back = Vec::new();
         while let Some((at, user)) = self.recalls.first().copied().filter(|(at, _)| *at <= now) {
             self.recalls.remove(&(at, user));
             let Some(shortage) = self.users.get_mut(&user) else { continue };
-            if shortage.aside.is_empty() && shortage.left > 0 {
+            if shortage.parked_mails.is_empty() && shortage.left > 0 {
                 self.users.remove(&user);
                 continue;
             }
@@ -91,7 +91,7 @@ impl Short {
                 shortage.left = shortage.most;
                 shortage.most = shortage.most.saturating_mul(2);
             }
-            back.extend((0..shortage.left).map_while(|_| shortage.aside.pop_last()));
+            back.extend((0..shortage.left).map_while(|_| shortage.parked_mails.pop_last()));
             shortage.recall_at = now + STEP;
             self.recalls.insert((shortage.recall_at, user));
         }

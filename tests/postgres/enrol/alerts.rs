@@ -1,7 +1,7 @@
 //! Whose quota is in danger is told once, and once more when it is over.
 
 use warmup::app::{
-    census::Census,
+    census::SnapshotCache,
     standing::{self, Filter},
 };
 
@@ -46,7 +46,7 @@ async fn change(pool: &PgPool, change: standing::Change, now: DateTime<Utc>) {
 async fn told(pool: &PgPool, now: DateTime<Utc>) -> Vec<(String, String, String)> {
     const NEW: &str = "
         DELETE FROM events WHERE kind LIKE 'quota-%' RETURNING kind, reason, detail";
-    Census::for_commands(pool.clone(), COOLDOWN).lately(None, now).await.unwrap();
+    SnapshotCache::for_commands(pool.clone(), COOLDOWN).current(None, now).await.unwrap();
     sqlx::query_as(NEW).fetch_all(pool).await.unwrap()
 }
 

@@ -22,7 +22,7 @@ async fn password(pool: &PgPool, email: &str) -> String {
         .fetch_one(pool)
         .await
         .unwrap();
-    sealer().look(id, &sealed).unwrap().password.expose_secret().to_owned()
+    sealer().inspect(id, &sealed).unwrap().password.expose_secret().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ async fn password(pool: &PgPool, email: &str) -> String {
         .fetch_one(pool)
         .await
         .unwrap();
-    sealer().look(id, &sealed).unwrap().password.expose_secret().to_owned()
+    sealer().inspect(id, &sealed).unwrap().password.expose_secret().to_owned()
 }
 
 async fn kinds(pool: &PgPool) -> Vec<(String, String)> {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use warmup::{
     adapters::postgres::{PostgresLedger, view::Selection},
     app::{
-        census::Census,
+        census::SnapshotCache,
         overview::{FleetStatus, MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
     },
     domain::{
@@ -51,7 +51,7 @@ async fn around_the_world() -> TestDatabase {
 
 async fn fleet(pool: &PgPool) -> FleetStatus {
     let (settings, _) = warmup::config::Settings::from_vars(&Default::default()).unwrap();
-    fleet_status(pool, &Census::for_commands(pool.clone(), COOLDOWN), &settings, now()).await.unwrap()
+    fleet_status(pool, &SnapshotCache::for_commands(pool.clone(), COOLDOWN), &settings, now()).await.unwrap()
 }
 
 #[tokio::test]

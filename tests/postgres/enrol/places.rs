@@ -34,7 +34,7 @@ async fn sealed(pool: &PgPool) -> Vec<u8> {
 
 /// What is sealed of the only mailbox, and what its row says now.
 async fn opened(pool: &PgPool, sealer: &Sealer) -> Opened {
-    sealer.look(id_of(pool, ANN).await, &sealed(pool).await).unwrap()
+    sealer.inspect(id_of(pool, ANN).await, &sealed(pool).await).unwrap()
 }
 
 /// Whether a mail of the only mailbox would get its password by its row.
@@ -69,7 +69,7 @@ async fn a_host_that_is_written_into_the_row_gets_no_password() {
     assert!(moved.len() == 1 && moved[0].starts_with("line 2, smtp_host: the stored password was not"), "{moved:?}");
     let new = Sealer::new(&[12; 32]);
     rotate(pool, &sealer(), &new, now()).await.unwrap();
-    assert_eq!(opened(pool, &new).await.places, Some(vec![at("mail.x.org", 587)]));
+    assert_eq!(opened(pool, &new).await.endpoints, Some(vec![at("mail.x.org", 587)]));
     rotate(pool, &new, &sealer(), now()).await.unwrap();
     assert_eq!(sends(pool, &at("mail.evil.example", 587)).await, Err(SealError::Elsewhere));
     // The operator's file mends it, and says what it changed.
@@ -89,7 +89,7 @@ async fn a_file_that_names_another_host_must_hold_the_password() {
     assert_eq!(dump(pool).await, before);
     let report = import(pool, &csv(&[&format!("{ANN},{CANARY},smtp.y.org,587")])).await.unwrap();
     assert_eq!(report.changed[0].columns, ["smtp_host"], "its password is the same");
-    assert_eq!(opened(pool, &sealer()).await.places, Some(vec![at("smtp.y.org", 587)]));
+    assert_eq!(opened(pool, &sealer()).await.endpoints, Some(vec![at("smtp.y.org", 587)]));
     let again = import(pool, &csv(&[&format!("{ANN},{CANARY},smtp.y.org,587")])).await.unwrap();
     assert_eq!((again.changed.len(), again.unchanged), (0, 1));
 }
@@ -143,10 +143,10 @@ async fn what_an_earlier_release_sealed_opens_and_is_bound_at_the_next_chance() 
     assert_eq!((same.changed.len(), same.unchanged), (0, 1), "nobody notices anything");
     assert!(faults(pool, &format!("{ANN},,smtp.y.org,587")).await[0].contains("smtp_host: the stored password"));
     import(pool, &csv(&[&format!("{ANN},,,465")])).await.unwrap();
-    assert_eq!(opened(pool, &sealer()).await.places, Some(vec![at("mail.x.org", 465)]));
+    assert_eq!(opened(pool, &sealer()).await.endpoints, Some(vec![at("mail.x.org", 465)]));
     put().await;
     let new = Sealer::new(&[12; 32]);
     rotate(pool, &sealer(), &new, now()).await.unwrap();
     let opened = opened(pool, &new).await;
-    assert_eq!((opened.password.expose_secret(), opened.places), (CANARY, Some(vec![at("mail.x.org", 587)])));
+    assert_eq!((opened.password.expose_secret(), opened.endpoints), (CANARY, Some(vec![at("mail.x.org", 587)])));
 }

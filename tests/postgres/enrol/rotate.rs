@@ -23,7 +23,7 @@ async fn opened(pool: &PgPool, sealer: &Sealer) -> usize {
             .fetch_all(pool)
             .await
             .unwrap();
-    rows.iter().filter(|(id, sealed)| sealer.look(MailboxId(*id), sealed).is_ok()).count()
+    rows.iter().filter(|(id, sealed)| sealer.inspect(MailboxId(*id), sealed).is_ok()).count()
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use warmup::{
     adapters::postgres::PostgresMailboxes,
-    domain::{id::ShardId, time::Todays},
-    ports::Mailboxes,
+    domain::{id::ShardId, time::LocalDates},
+    ports::PlanningStore,
 };
 
 use super::{
@@ -216,7 +216,7 @@ async fn who_is_paused_or_removed_is_neither_planned_nor_written_to() {
     ok(&warmup(&database, &["mailbox", "remove", "m1@d0.example"], ""));
     let mailboxes = PostgresMailboxes::new(pool.clone());
     let shards: Vec<ShardId> = (0..256).map(ShardId).collect();
-    let planned = mailboxes.candidates(&shards, &Todays::at(now()), now()).await.unwrap();
+    let planned = mailboxes.candidates(&shards, &LocalDates::at(now()), now()).await.unwrap();
     let paired = mailboxes.roster(now().date_naive(), now(), None).await.unwrap().unwrap().members;
     assert_eq!((planned.len(), paired.len()), (10, 10));
     for gone in ["m0@d0.example", "m1@d0.example"] {

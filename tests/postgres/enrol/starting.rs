@@ -3,11 +3,11 @@
 use warmup::{
     adapters::postgres::PostgresOrders,
     app::{
-        census::Census,
+        census::SnapshotCache,
         overview::{fleet_status, mailbox_detail},
     },
     domain::id::ShardId,
-    ports::Orders,
+    ports::FleetControl,
 };
 
 use super::{
@@ -98,7 +98,11 @@ async fn mailboxes_are_starting_until_one_cooldown_has_passed() {
 
 async fn starting(pool: &PgPool, now: DateTime<Utc>) -> i64 {
     let (settings, _) = warmup::config::Settings::from_vars(&Default::default()).unwrap();
-    fleet_status(pool, &Census::for_commands(pool.clone(), COOLDOWN), &settings, now).await.unwrap().today.starting
+    fleet_status(pool, &SnapshotCache::for_commands(pool.clone(), COOLDOWN), &settings, now)
+        .await
+        .unwrap()
+        .today
+        .starting
 }
 
 /// Enrolled at 10:00 of 09:00-17:00: half of 7/8 of the seven hours that are left is over at 13:03:45.
@@ -109,7 +113,7 @@ async fn the_day_of_the_enrolment_is_planned_from_then_on_wherever_it_is_told() 
     import(pool, &many(4)).await.unwrap();
     sqlx::query("UPDATE mailboxes SET ramp_start = 28, daily_max = 28").execute(pool).await.unwrap();
     let planned = async |now| {
-        let census = Census::for_commands(pool.clone(), COOLDOWN).lately(None, now).await.unwrap();
+        let census = SnapshotCache::for_commands(pool.clone(), COOLDOWN).current(None, now).await.unwrap();
         let rules = ("07:00-22:00".parse().unwrap(), 1.2);
         let id = id_of(pool, "m0@d0.example").await;
         let one = mailbox_detail(pool, warmup::adapters::postgres::view::Selection::Id(id), rules, now).await.unwrap();

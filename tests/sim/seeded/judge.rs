@@ -29,7 +29,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
-    adapters::memory::{MemoryLeases, MemoryWorld},
+    adapters::memory::{MemoryDatabase, MemoryLeases},
     domain::{
         id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
@@ -138,9 +138,9 @@ impl Write for Trace {
 }
 
 /// See the module.
-pub struct Judge {
+pub struct Checker {
     clock: Arc<dyn Clock>,
-    world: MemoryWorld,
+    world: MemoryDatabase,
     leases: Arc<MemoryLeases>,
     books: Mutex<Books>,
     windows: Mutex<Windows>,
@@ -153,7 +153,7 @@ pub struct Judge {
 
 /// What a simulation came to.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct CheckReport {
     pub violations: Vec<String>,
     pub tally: Tally,
     pub trace: u64,
@@ -167,18 +167,18 @@ pub struct Verdict {
     pub most_burned: u64,
 }
 
-impl Judge {
+impl Checker {
     pub fn new(
         clock: Arc<dyn Clock>,
-        world: MemoryWorld,
+        world: MemoryDatabase,
         leases: Arc<MemoryLeases>,
         windows: Windows,
         mail_deadline: Duration,
         aloud: bool,
-    ) -> Judge {
+    ) -> Checker {
         let connections = windows.connections();
         let (books, windows) = (Mutex::default(), Mutex::new(windows));
-        Judge { clock, world, leases, books, windows, connections, mail_deadline, aloud }
+        Checker { clock, world, leases, books, windows, connections, mail_deadline, aloud }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -353,7 +353,7 @@ impl Judge {
     }
 
     /// The last look. What a host took is accounted for, and nothing else is SENT.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> CheckReport {
         self.audit();
         for (id, row) in self.world.logs() {
             let known = self.books().ended.get(&id).map(|(_, ended)| ended.status);
@@ -374,7 +374,7 @@ impl Judge {
             .collect();
         let lost = books.taken.iter().filter(|id| !accounted.contains(id) && !books.lost.is_accounted(id));
         violations.extend(lost.map(|id| format!("a host took {id}, and the log says that it was refused")));
-        Verdict {
+        CheckReport {
             violations,
             tally: books.tally,
             trace: books.trace.0.finish(),

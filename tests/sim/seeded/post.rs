@@ -19,16 +19,16 @@ use warmup::{
         id::UserId,
         outcome::{
             Reply, Stage,
-            judge::{Evidence, judge},
+            judge::{DialogueEnd, classify_outcome},
         },
     },
-    ports::{Clock, Delivery, Entropy, Gate, Mailer, Outgoing, entropy::Purpose},
+    ports::{Clock, Entropy, Mailer, SendPermit, SendReport, Submission, entropy::Purpose},
 };
 
 use self::claims::Claims;
 pub use self::claims::{Cause, DAILY, HOURLY, SenderLimit};
-use super::{judge::Judge, kinds::Fault};
-use crate::link::Link;
+use super::{judge::Checker, kinds::Fault};
+use crate::link::WorkerLink;
 
 /// The steps of a dialogue at which a host can fall silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum Step {
 
 /// What a host does to some of its mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum HostBehavior {
     Unreachable,
     /// Its name takes seconds to resolve.
     Resolving,
@@ -64,55 +64,55 @@ pub enum Mood {
     Silent(Step),
 }
 
-impl Mood {
+impl HostBehavior {
     /// All moods in which a host answers.
-    pub const ALL: [Mood; 11] = [
-        Mood::Unreachable,
-        Mood::Resolving,
-        Mood::AuthRefused,
-        Mood::SenderRefused,
-        Mood::PartnerRefused,
-        Mood::Storm,
-        Mood::BrokenBeforeDot,
-        Mood::BrokenTaken,
-        Mood::BrokenGone,
-        Mood::Slow,
-        Mood::PastDeadline,
+    pub const ALL: [HostBehavior; 11] = [
+        HostBehavior::Unreachable,
+        HostBehavior::Resolving,
+        HostBehavior::AuthRefused,
+        HostBehavior::SenderRefused,
+        HostBehavior::PartnerRefused,
+        HostBehavior::Storm,
+        HostBehavior::BrokenBeforeDot,
+        HostBehavior::BrokenTaken,
+        HostBehavior::BrokenGone,
+        HostBehavior::Slow,
+        HostBehavior::PastDeadline,
     ];
 
     /// The moods in which a host falls silent, one for each step.
-    pub const SILENT: [Mood; 8] = [
-        Mood::Silent(Step::Connect),
-        Mood::Silent(Step::Greeting),
-        Mood::Silent(Step::Ehlo),
-        Mood::Silent(Step::Auth),
-        Mood::Silent(Step::Mail),
-        Mood::Silent(Step::Rcpt),
-        Mood::Silent(Step::Data),
-        Mood::Silent(Step::AfterDot),
+    pub const SILENT: [HostBehavior; 8] = [
+        HostBehavior::Silent(Step::Connect),
+        HostBehavior::Silent(Step::Greeting),
+        HostBehavior::Silent(Step::Ehlo),
+        HostBehavior::Silent(Step::Auth),
+        HostBehavior::Silent(Step::Mail),
+        HostBehavior::Silent(Step::Rcpt),
+        HostBehavior::Silent(Step::Data),
+        HostBehavior::Silent(Step::AfterDot),
     ];
 
     fn fault(self) -> Fault {
         match self {
-            Mood::Unreachable => Fault::Unreachable,
-            Mood::Resolving => Fault::Resolving,
-            Mood::AuthRefused => Fault::AuthRefused,
-            Mood::SenderRefused => Fault::SenderRefused,
-            Mood::PartnerRefused => Fault::PartnerRefused,
-            Mood::Storm => Fault::Storm,
-            Mood::BrokenBeforeDot => Fault::BrokenBeforeDot,
-            Mood::BrokenTaken => Fault::BrokenTaken,
-            Mood::BrokenGone => Fault::BrokenGone,
-            Mood::Slow => Fault::SmtpSlow,
-            Mood::PastDeadline => Fault::SmtpPastDeadline,
-            Mood::Silent(Step::Connect) => Fault::SilentAtConnect,
-            Mood::Silent(Step::Greeting) => Fault::SilentAtGreeting,
-            Mood::Silent(Step::Ehlo) => Fault::SilentAtEhlo,
-            Mood::Silent(Step::Auth) => Fault::SilentAtAuth,
-            Mood::Silent(Step::Mail) => Fault::SilentAtMail,
-            Mood::Silent(Step::Rcpt) => Fault::SilentAtRcpt,
-            Mood::Silent(Step::Data) => Fault::SilentAtData,
-            Mood::Silent(Step::AfterDot) => Fault::SilentAfterDot,
+            HostBehavior::Unreachable => Fault::Unreachable,
+            HostBehavior::Resolving => Fault::Resolving,
+            HostBehavior::AuthRefused => Fault::AuthRefused,
+            HostBehavior::SenderRefused => Fault::SenderRefused,
+            HostBehavior::PartnerRefused => Fault::PartnerRefused,
+            HostBehavior::Storm => Fault::Storm,
+            HostBehavior::BrokenBeforeDot => Fault::BrokenBeforeDot,
+            HostBehavior::BrokenTaken => Fault::BrokenTaken,
+            HostBehavior::BrokenGone => Fault::BrokenGone,
+            HostBehavior::Slow => Fault::SmtpSlow,
+            HostBehavior::PastDeadline => Fault::SmtpPastDeadline,
+            HostBehavior::Silent(Step::Connect) => Fault::SilentAtConnect,
+            HostBehavior::Silent(Step::Greeting) => Fault::SilentAtGreeting,
+            HostBehavior::Silent(Step::Ehlo) => Fault::SilentAtEhlo,
+            HostBehavior::Silent(Step::Auth) => Fault::SilentAtAuth,
+            HostBehavior::Silent(Step::Mail) => Fault::SilentAtMail,
+            HostBehavior::Silent(Step::Rcpt) => Fault::SilentAtRcpt,
+            HostBehavior::Silent(Step::Data) => Fault::SilentAtData,
+            HostBehavior::Silent(Step::AfterDot) => Fault::SilentAfterDot,
         }
     }
 }
@@ -120,16 +120,16 @@ impl Mood {
 /// All hosts, with the moods that each is in and how many of a hundred mails feel it, and with their claims.
 #[derive(Debug, Default)]
 pub struct Hosts {
-    moods: Mutex<Vec<(String, Mood, u64)>>,
+    moods: Mutex<Vec<(String, HostBehavior, u64)>>,
     pub claims: Claims,
 }
 
 impl Hosts {
-    pub fn enter(&self, host: &str, mood: Mood, percent: u64) {
+    pub fn enter(&self, host: &str, mood: HostBehavior, percent: u64) {
         self.moods.lock().unwrap().push((host.to_owned(), mood, percent));
     }
 
-    pub fn leave(&self, host: &str, mood: Mood) {
+    pub fn leave(&self, host: &str, mood: HostBehavior) {
         self.moods.lock().unwrap().retain(|(of, in_it, _)| of != host || *in_it != mood);
     }
 
@@ -138,23 +138,23 @@ impl Hosts {
         self.moods.lock().unwrap().iter().any(|(of, ..)| of == host) || self.claims.concern(host, user)
     }
 
-    fn percent(&self, host: &str, mood: Mood) -> u64 {
+    fn percent(&self, host: &str, mood: HostBehavior) -> u64 {
         let moods = self.moods.lock().unwrap();
         moods.iter().filter(|(of, in_it, _)| of == host && *in_it == mood).map(|(.., percent)| *percent).sum()
     }
 }
 
 /// One worker's client.
-pub struct Post {
+pub struct MailHosts {
     pub clock: Arc<dyn Clock>,
     pub dice: Arc<dyn Entropy>,
     pub hosts: Arc<Hosts>,
-    pub judge: Arc<Judge>,
+    pub judge: Arc<Checker>,
     pub deadline: Duration,
     /// How long the client waits for the reply to one command.
     pub step_timeout: Duration,
     /// The worker's own link, which is frozen with it.
-    pub link: OnceLock<Weak<Link>>,
+    pub link: OnceLock<Weak<WorkerLink>>,
 }
 
 /// How far a dialogue has come, also for whoever gives it up.
@@ -175,7 +175,7 @@ impl Reached {
 }
 
 /// A connection that is open until this is dropped.
-struct Open<'a>(&'a Post, &'a Outgoing);
+struct Open<'a>(&'a MailHosts, &'a Submission);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
@@ -183,10 +183,10 @@ impl Drop for Open<'_> {
     }
 }
 
-impl Post {
+impl MailHosts {
     async fn step(&self, low_ms: u64, high_ms: u64) {
-        let millis = self.dice.between(Purpose::Weather, 1, low_ms, high_ms);
-        self.clock.pause(Duration::from_millis(millis)).await;
+        let millis = self.dice.between(Purpose::SimulatedFaults, 1, low_ms, high_ms);
+        self.clock.sleep(Duration::from_millis(millis)).await;
         // Whoever is stopped in its tracks goes on with the next step when it wakes.
         let link = self.link.get().and_then(Weak::upgrade);
         if let Some(link) = link {
@@ -195,8 +195,8 @@ impl Post {
     }
 
     /// Waits as long as the client waits for one reply, where the host falls silent at `step`. Returns whether it does.
-    async fn waits_in_vain(&self, mail: &Outgoing, step: Step) -> bool {
-        let silent = self.feels(mail, Mood::Silent(step));
+    async fn waits_in_vain(&self, mail: &Submission, step: Step) -> bool {
+        let silent = self.feels(mail, HostBehavior::Silent(step));
         if silent {
             let millis = self.step_timeout.as_millis() as u64;
             self.step(millis, millis).await;
@@ -205,9 +205,9 @@ impl Post {
     }
 
     /// Says whether this mail feels a mood of its host.
-    fn feels(&self, mail: &Outgoing, mood: Mood) -> bool {
+    fn feels(&self, mail: &Submission, mood: HostBehavior) -> bool {
         let percent = self.hosts.percent(&mail.flight.endpoint.host, mood);
-        let felt = percent > 0 && self.dice.between(Purpose::Weather, 2, 0, 99) < percent;
+        let felt = percent > 0 && self.dice.between(Purpose::SimulatedFaults, 2, 0, 99) < percent;
         if felt {
             self.judge.fault(mood.fault());
         }
@@ -215,45 +215,45 @@ impl Post {
     }
 
     /// Returns the reply of a host that the sender has reached its limit, if the host says so at `stage`.
-    fn limited_at(&self, mail: &Outgoing, stage: Stage) -> Option<Evidence> {
+    fn limited_at(&self, mail: &Submission, stage: Stage) -> Option<DialogueEnd> {
         let (fault, reply) = self.hosts.claims.limited_at(mail, stage, self.clock.now())?;
         self.claims(mail, Cause::Limit, fault);
-        Some(Evidence::Reply(reply))
+        Some(DialogueEnd::Reply(reply))
     }
 
     /// Returns the reply of a host that lies about the partner, or about the sender's domain.
-    fn lie_about(&self, mail: &Outgoing) -> Option<Evidence> {
-        let dice = |most| self.dice.between(Purpose::Weather, 4, 0, most);
+    fn lie_about(&self, mail: &Submission) -> Option<DialogueEnd> {
+        let dice = |most| self.dice.between(Purpose::SimulatedFaults, 4, 0, most);
         let (fault, reply) = self.hosts.claims.lie_about(mail, dice)?;
         self.claims(mail, Cause::Lie, fault);
-        Some(Evidence::Reply(reply))
+        Some(DialogueEnd::Reply(reply))
     }
 
-    fn claims(&self, mail: &Outgoing, cause: Cause, fault: Fault) {
+    fn claims(&self, mail: &Submission, cause: Cause, fault: Fault) {
         self.judge.refuses(mail, cause);
         self.judge.fault(fault);
     }
 
-    async fn dialogue(&self, mail: &Outgoing, gate: &Gate, reached: &Reached) -> Evidence {
+    async fn dialogue(&self, mail: &Submission, gate: &SendPermit, reached: &Reached) -> DialogueEnd {
         self.step(0, 5).await;
-        if self.feels(mail, Mood::Resolving) {
+        if self.feels(mail, HostBehavior::Resolving) {
             self.step(2_000, 20_000).await;
         }
         if !gate.is_open() {
             self.judge.gate_closed(mail, gate, Stage::Connect);
-            return Evidence::NotStarted;
+            return DialogueEnd::NotStarted;
         }
         let _open = self.judge.opens(mail).then(|| Open(self, mail));
         self.step(1, 20).await;
-        if self.feels(mail, Mood::Unreachable) {
-            return Evidence::Lost("connection refused".into());
+        if self.feels(mail, HostBehavior::Unreachable) {
+            return DialogueEnd::Lost("connection refused".into());
         }
         if self.waits_in_vain(mail, Step::Connect).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
         reached.set(Stage::Greeting);
         if self.waits_in_vain(mail, Step::Greeting).await || self.waits_in_vain(mail, Step::Ehlo).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
         reached.set(Stage::Auth);
         self.step(1, 30).await;
@@ -261,22 +261,22 @@ impl Post {
             self.claims(mail, Cause::Password, Fault::WrongPassword);
             return reply(535, [5, 7, 8], "username and password not accepted");
         }
-        if self.feels(mail, Mood::AuthRefused) {
+        if self.feels(mail, HostBehavior::AuthRefused) {
             return reply(535, [5, 7, 8], "authentication failed");
         }
         if self.waits_in_vain(mail, Step::Auth).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
         self.envelope(mail, gate, reached).await
     }
 
-    async fn envelope(&self, mail: &Outgoing, gate: &Gate, reached: &Reached) -> Evidence {
+    async fn envelope(&self, mail: &Submission, gate: &SendPermit, reached: &Reached) -> DialogueEnd {
         reached.set(Stage::Mail);
         if self.waits_in_vain(mail, Step::Mail).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
-        if self.feels(mail, Mood::SenderRefused) {
-            return match self.dice.between(Purpose::Weather, 3, 0, 2) {
+        if self.feels(mail, HostBehavior::SenderRefused) {
+            return match self.dice.between(Purpose::SimulatedFaults, 3, 0, 2) {
                 0 => reply(550, [5, 4, 5], "daily sending quota exceeded"),
                 1 => reply(550, [5, 7, 1], "policy"),
                 _ => reply(550, [5, 1, 8], "sender blocked"),
@@ -284,13 +284,13 @@ impl Post {
         }
         reached.set(Stage::Rcpt);
         if self.waits_in_vain(mail, Step::Rcpt).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
         if let Some(refusal) = self.limited_at(mail, Stage::Rcpt).or_else(|| self.lie_about(mail)) {
             return refusal;
         }
-        if self.feels(mail, Mood::PartnerRefused) {
-            return match self.dice.between(Purpose::Weather, 3, 0, 1) {
+        if self.feels(mail, HostBehavior::PartnerRefused) {
+            return match self.dice.between(Purpose::SimulatedFaults, 3, 0, 1) {
                 0 => reply(550, [5, 1, 1], "no such user"),
                 _ => reply(452, [4, 2, 2], "mailbox full"),
             };
@@ -298,32 +298,32 @@ impl Post {
         reached.set(Stage::Data);
         self.step(5, 200).await;
         if self.waits_in_vain(mail, Step::Data).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
-        if self.feels(mail, Mood::BrokenBeforeDot) {
-            return Evidence::Lost("the connection broke before the dot".into());
+        if self.feels(mail, HostBehavior::BrokenBeforeDot) {
+            return DialogueEnd::Lost("the connection broke before the dot".into());
         }
         if !gate.is_open() {
             self.judge.gate_closed(mail, gate, Stage::Data);
-            return Evidence::LeaseLost;
+            return DialogueEnd::LeaseLost;
         }
         reached.set(Stage::Dot);
         self.judge.dot(mail);
         self.after_the_dot(mail).await
     }
 
-    async fn after_the_dot(&self, mail: &Outgoing) -> Evidence {
-        if self.feels(mail, Mood::PastDeadline) {
+    async fn after_the_dot(&self, mail: &Submission) -> DialogueEnd {
+        if self.feels(mail, HostBehavior::PastDeadline) {
             self.step(1_000, 2 * self.deadline.as_millis() as u64).await;
-        } else if self.feels(mail, Mood::Slow) {
+        } else if self.feels(mail, HostBehavior::Slow) {
             self.step(1_000, 12_000).await;
         }
         self.step(1, 150).await;
-        if self.feels(mail, Mood::Storm) {
+        if self.feels(mail, HostBehavior::Storm) {
             return reply(451, [4, 0, 0], "not now");
         }
-        if self.feels(mail, Mood::BrokenGone) {
-            return Evidence::Lost("the connection broke after the dot, and the mail is gone".into());
+        if self.feels(mail, HostBehavior::BrokenGone) {
+            return DialogueEnd::Lost("the connection broke after the dot, and the mail is gone".into());
         }
         if let Some(refusal) = self.limited_at(mail, Stage::Dot) {
             return refusal;
@@ -333,10 +333,10 @@ impl Post {
             self.judge.fault(Fault::LimitedSenderAccepted);
         }
         if self.waits_in_vain(mail, Step::AfterDot).await {
-            return Evidence::Timeout;
+            return DialogueEnd::Timeout;
         }
-        if self.feels(mail, Mood::BrokenTaken) {
-            return Evidence::Lost("the connection broke after the dot, and the mail was taken".into());
+        if self.feels(mail, HostBehavior::BrokenTaken) {
+            return DialogueEnd::Lost("the connection broke after the dot, and the mail was taken".into());
         }
         self.step(1, 50).await;
         self.judge.answers(mail);
@@ -344,13 +344,13 @@ impl Post {
     }
 }
 
-fn reply(code: u16, enhanced: [u16; 3], text: &str) -> Evidence {
-    Evidence::Reply(Reply { code, enhanced: Some(enhanced), text: text.to_owned() })
+fn reply(code: u16, enhanced: [u16; 3], text: &str) -> DialogueEnd {
+    DialogueEnd::Reply(Reply { code, enhanced: Some(enhanced), text: text.to_owned() })
 }
 
 #[async_trait]
-impl Mailer for Post {
-    async fn send(&self, mail: &Outgoing, gate: &Gate) -> Delivery {
+impl Mailer for MailHosts {
+    async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport {
         let (began, reached) = (self.clock.machine(), Reached(AtomicU8::new(0)));
         self.judge.begins(mail);
         let evidence = tokio::select! {
@@ -358,11 +358,11 @@ impl Mailer for Post {
             evidence = self.dialogue(mail, gate, &reached) => evidence,
             () = gate.cancel.cancelled() => {
                 self.judge.cancelled(mail, reached.get());
-                Evidence::Cancelled
+                DialogueEnd::Cancelled
             }
-            () = self.clock.pause(self.deadline) => Evidence::Timeout,
+            () = self.clock.sleep(self.deadline) => DialogueEnd::Timeout,
         };
         let latency = self.clock.machine().since(began);
-        Delivery { outcome: judge(reached.get(), evidence), latency, steps: Vec::new() }
+        SendReport { outcome: classify_outcome(reached.get(), evidence), latency, steps: Vec::new() }
     }
 }

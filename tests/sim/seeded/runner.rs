@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    judge::{Verdict, Wait},
+    judge::{CheckReport, Wait},
     kinds::Tally,
     scenario::Scenario,
     stage::play,
@@ -54,7 +54,7 @@ impl Run {
         run
     }
 
-    fn take(&mut self, seed: u64, verdict: Result<Verdict, String>) {
+    fn take(&mut self, seed: u64, verdict: Result<CheckReport, String>) {
         match verdict {
             Ok(verdict) => {
                 self.tally.add(&verdict.tally);
@@ -90,7 +90,7 @@ impl Run {
 }
 
 /// Plays one seed; a panic is a verdict too.
-fn judged(seed: u64) -> Result<Verdict, String> {
+fn judged(seed: u64) -> Result<CheckReport, String> {
     catch_unwind(AssertUnwindSafe(|| play(&Scenario::of(seed), false))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "a panic".into())

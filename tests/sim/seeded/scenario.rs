@@ -26,7 +26,7 @@ use warmup::domain::caps::CapLimits;
 pub use self::themes::Theme;
 use super::{
     draw::Draw,
-    post::{Mood, SenderLimit},
+    post::{HostBehavior, SenderLimit},
 };
 use crate::{
     link::{Service, State},
@@ -128,7 +128,7 @@ pub enum What {
     Suspended,
     /// The database loses its commits of so many seconds. At the end the operator fences it, and starts the fleet.
     SetBack(i64),
-    Host(&'static str, Mood, u64),
+    Host(&'static str, HostBehavior, u64),
     /// A host lies about so many of a hundred partners.
     Lies(&'static str, u64),
     /// A host limits each of its senders.

@@ -24,8 +24,10 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
     adapters::{
-        memory::{MemoryBell, MemoryCaps, MemoryLeases, MemoryMailbox, MemoryWorld, VirtualClock, world::Standing},
-        system::Dice,
+        memory::{
+            MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryNotifier, VirtualClock, world::MailboxState,
+        },
+        system::SeededRng,
     },
     domain::{
         caps::{HostCaps, MARGIN},
@@ -41,16 +43,16 @@ use warmup::{
 };
 
 use super::{
-    judge::{Judge, Verdict, Windows},
+    judge::{CheckReport, Checker, Windows},
     kinds::{Fault, Guard},
-    post::{Hosts, Post},
+    post::{Hosts, MailHosts},
     scenario::{Enrolled, HOSTS, Incident, Life, MOVED, Scenario, Theme, What},
-    watched::{Watched, Who},
+    watched::{CheckedPorts, Who},
 };
 use crate::{
-    link::Link,
+    link::WorkerLink,
     skewed::{ServerClock, Skewed},
-    sky::Sky,
+    sky::ServiceFaults,
 };
 
 pub const SHARDS: u16 = 16;
@@ -66,29 +68,29 @@ const ENOUGH_LANES: usize = 8;
 
 /// What all workers share.
 #[derive(Clone)]
-struct Stage {
+struct Fixture {
     scenario: Arc<Scenario>,
     clock: Arc<dyn Clock>,
     machine: VirtualClock,
     dice: Arc<dyn Entropy>,
-    world: MemoryWorld,
+    world: MemoryDatabase,
     redis_clock: Arc<ServerClock>,
     leases: Arc<MemoryLeases>,
     caps: Arc<MemoryCaps>,
-    bell: Arc<MemoryBell>,
+    bell: Arc<MemoryNotifier>,
     hosts: Arc<Hosts>,
-    sky: Arc<Sky>,
-    judge: Arc<Judge>,
+    sky: Arc<ServiceFaults>,
+    judge: Arc<Checker>,
 }
 
 /// Plays `scenario` in a runtime of its own, whose time is virtual. `aloud` keeps every statement.
-pub fn play(scenario: &Scenario, aloud: bool) -> Verdict {
+pub fn play(scenario: &Scenario, aloud: bool) -> CheckReport {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(live(scenario.clone(), aloud))
 }
 
-async fn live(scenario: Scenario, aloud: bool) -> Verdict {
-    let stage = Stage::of(scenario, aloud);
+async fn live(scenario: Scenario, aloud: bool) -> CheckReport {
+    let stage = Fixture::of(scenario, aloud);
     stage.note_size();
     stage.judge.operated();
     let mut workers = Vec::new();
@@ -108,12 +110,12 @@ async fn live(scenario: Scenario, aloud: bool) -> Verdict {
     stage.judge.verdict()
 }
 
-impl Stage {
-    fn of(scenario: Scenario, aloud: bool) -> Stage {
+impl Fixture {
+    fn of(scenario: Scenario, aloud: bool) -> Fixture {
         let machine = VirtualClock::starting_at(scenario.begins);
         let clock: Arc<dyn Clock> = Arc::new(machine.clone());
-        let dice: Arc<dyn Entropy> = Arc::new(Dice::seeded(scenario.seed));
-        let world = MemoryWorld::new(Arc::clone(&clock), SHARDS, 1.2);
+        let dice: Arc<dyn Entropy> = Arc::new(SeededRng::seeded(scenario.seed));
+        let world = MemoryDatabase::new(Arc::clone(&clock), SHARDS, 1.2);
         scenario.boxes.iter().for_each(|enrolled| world.enrol(mailbox(enrolled)));
         // In the middle of their windows they owe what any day owes.
         world.enrolled_earlier(TimeDelta::days(9));
@@ -125,13 +127,13 @@ impl Stage {
         let hosts = HostCaps::of(&limits, scenario.caps.burst, deadline + MARGIN).unwrap();
         let caps = MemoryCaps::new(scenario.caps, redis_clock.clone()).unwrap().with_hosts(hosts);
         let windows = Windows::new(scenario.caps, limits, HOSTS.map(str::to_owned).to_vec());
-        let judge = Judge::new(Arc::clone(&clock), world.clone(), Arc::clone(&leases), windows, deadline, aloud);
+        let judge = Checker::new(Arc::clone(&clock), world.clone(), Arc::clone(&leases), windows, deadline, aloud);
         let judge = Arc::new(judge);
-        let sky = Sky::clear(Arc::clone(&clock), Arc::clone(&dice)).over(scenario.way_ms, {
+        let sky = ServiceFaults::clear(Arc::clone(&clock), Arc::clone(&dice)).over(scenario.way_ms, {
             let judge = Arc::clone(&judge);
             move |service, condition| world::felt(&judge, service, condition)
         });
-        Stage {
+        Fixture {
             scenario: Arc::new(scenario),
             machine,
             dice,
@@ -139,7 +141,7 @@ impl Stage {
             redis_clock,
             leases,
             caps: Arc::new(caps),
-            bell: Arc::new(MemoryBell::cast()),
+            bell: Arc::new(MemoryNotifier::cast()),
             hosts: Arc::default(),
             sky: Arc::new(sky),
             judge,
@@ -156,10 +158,10 @@ impl Stage {
     }
 
     /// One worker's way to the services.
-    fn connect(&self, life: &Life) -> (Arc<Who>, Arc<Link>, Arc<Skewed>) {
+    fn connect(&self, life: &Life) -> (Arc<Who>, Arc<WorkerLink>, Arc<Skewed>) {
         let is_right = life.ahead_seconds == 0 && life.jumps.is_empty();
         let who = Arc::new(Who::new(life.name, is_right));
-        let watched = Arc::new(Watched {
+        let watched = Arc::new(CheckedPorts {
             who: Arc::clone(&who),
             judge: Arc::clone(&self.judge),
             clock: Arc::clone(&self.clock),
@@ -167,7 +169,7 @@ impl Stage {
             leases: Arc::clone(&self.leases),
             caps: Arc::clone(&self.caps),
         });
-        let post = Arc::new(Post {
+        let post = Arc::new(MailHosts {
             clock: Arc::clone(&self.clock),
             dice: Arc::clone(&self.dice),
             hosts: Arc::clone(&self.hosts),
@@ -191,7 +193,7 @@ impl Stage {
             bell: Arc::new(self.bell.another()),
         };
         let judge = Arc::clone(&self.judge);
-        let link = Link::asking(ports, Arc::clone(&self.sky), move |batch| judge.asks(batch));
+        let link = WorkerLink::asking(ports, Arc::clone(&self.sky), move |batch| judge.asks(batch));
         post.link.set(Arc::downgrade(&link)).expect("it is set once");
         (who, link, clock)
     }
@@ -248,7 +250,7 @@ fn mailbox(enrolled: &Enrolled) -> MemoryMailbox {
         grown,
         reply_rate,
         enabled: true,
-        sending: Standing::Active,
-        receiving: Standing::Active,
+        sending: MailboxState::Active,
+        receiving: MailboxState::Active,
     }
 }

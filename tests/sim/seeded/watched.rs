@@ -13,25 +13,25 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::{MemoryCaps, MemoryLeases, MemoryWorld},
+    adapters::memory::{MemoryCaps, MemoryDatabase, MemoryLeases},
     domain::{
         daily_room::UserDay,
-        duties::{Duty, Kept},
+        duties::{MaintenanceJob, PruneTarget},
         id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
         plan::Candidate,
         reply::DueReply,
-        time::Todays,
+        time::LocalDates,
     },
     ports::{
-        CapAsk, Caps, Clock, Connection, Duties, Grant, Heartbeat, LeaseKey, Leases, Ledger, LedgerPulse, Mailboxes,
-        Member, Members, Orders, PortError, Pulse, Reservation, ReserveBatch, Retired, Roster, Settlement, Status,
-        Sweep, Swept,
+        CapRequest, Caps, Clock, Connection, FleetControl, Grant, Heartbeat, HeartbeatReply, LeaseKey, Leases, Ledger,
+        LedgerPulse, MaintenanceStore, Member, MemberStatus, MembershipStore, PlanningStore, PortError, PruneReport,
+        Reservation, ReserveBatch, Roster, Settlement, SweepReport, SweepRequest,
     },
 };
 
 use super::{
-    judge::{By, Judge},
+    judge::{By, Checker},
     kinds::{Fault, Guard},
     scenario::MOVED,
 };
@@ -65,21 +65,21 @@ impl Who {
     }
 }
 
-pub struct Watched {
+pub struct CheckedPorts {
     pub who: Arc<Who>,
-    pub judge: Arc<Judge>,
+    pub judge: Arc<Checker>,
     pub clock: Arc<dyn Clock>,
-    pub world: MemoryWorld,
+    pub world: MemoryDatabase,
     pub leases: Arc<MemoryLeases>,
     pub caps: Arc<MemoryCaps>,
 }
 
-impl Watched {
+impl CheckedPorts {
     fn saw(&self, what: &str, how: &dyn std::fmt::Debug) {
         self.judge.trace(&self.who.name, what, how);
     }
 
-    fn says(&self, status: &Status) {
+    fn says(&self, status: &MemberStatus) {
         let before = std::mem::replace(&mut *self.who.state.lock().unwrap(), status.state.clone());
         if before != status.state {
             self.judge.happens(format!("{} says that it is {}", self.who.name, status.state));
@@ -108,7 +108,7 @@ impl Watched {
 }
 
 #[async_trait]
-impl Leases for Watched {
+impl Leases for CheckedPorts {
     async fn acquire(&self, owner: RunId, keys: &[LeaseKey], ttl: Duration) -> Result<Vec<bool>, PortError> {
         *self.who.run.lock().unwrap() = Some(owner);
         let got = self.leases.acquire(owner, keys, ttl).await?;
@@ -137,23 +137,29 @@ impl Leases for Watched {
 }
 
 #[async_trait]
-impl Members for Watched {
+impl MembershipStore for CheckedPorts {
     async fn heartbeat(
         &self,
         run: RunId,
-        status: &Status,
+        status: &MemberStatus,
         seat: LeaseKey,
         due: &[ShardId],
         ttl: Duration,
-    ) -> Result<Pulse, PortError> {
+    ) -> Result<HeartbeatReply, PortError> {
         let pulse = self.leases.heartbeat(run, status, seat, due, ttl).await?;
         self.saw(
             "heartbeat",
-            &(seat, due, (pulse.known, pulse.seated, &pulse.kept), &status.state, pulse.members.len()),
+            &(
+                seat,
+                due,
+                (pulse.was_member, pulse.has_exclusive_lease, &pulse.still_held),
+                &status.state,
+                pulse.members.len(),
+            ),
         );
         self.says(status);
-        self.judge.guard(Guard::LeaseNotRenewed, pulse.kept.iter().filter(|kept| !**kept).count() as u64);
-        self.judge.guard(Guard::SeatLost, (!pulse.seated).into());
+        self.judge.guard(Guard::LeaseNotRenewed, pulse.still_held.iter().filter(|kept| !**kept).count() as u64);
+        self.judge.guard(Guard::SeatLost, (!pulse.has_exclusive_lease).into());
         Ok(pulse)
     }
     async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError> {
@@ -174,8 +180,13 @@ impl Members for Watched {
 }
 
 #[async_trait]
-impl Caps for Watched {
-    async fn grant(&self, now: Option<i64>, asks: &[CapAsk], closed: &[Connection]) -> Result<Vec<Grant>, PortError> {
+impl Caps for CheckedPorts {
+    async fn grant(
+        &self,
+        now: Option<i64>,
+        asks: &[CapRequest],
+        closed: &[Connection],
+    ) -> Result<Vec<Grant>, PortError> {
         let grants = self.caps.grant(now, asks, closed).await?;
         self.saw("grant", &(asks, closed, &grants));
         self.judge.granted(asks, &grants);
@@ -188,9 +199,14 @@ impl Caps for Watched {
 }
 
 #[async_trait]
-impl Mailboxes for Watched {
-    async fn turn_days(&self, shards: &[ShardId], todays: &Todays, now: DateTime<Utc>) -> Result<u64, PortError> {
-        let closed = self.world.turn_days(shards, todays, now).await?;
+impl PlanningStore for CheckedPorts {
+    async fn roll_over_days(
+        &self,
+        shards: &[ShardId],
+        todays: &LocalDates,
+        now: DateTime<Utc>,
+    ) -> Result<u64, PortError> {
+        let closed = self.world.roll_over_days(shards, todays, now).await?;
         if closed > 0 {
             self.judge.fault(Fault::DayTurned);
         }
@@ -200,7 +216,7 @@ impl Mailboxes for Watched {
     async fn candidates(
         &self,
         shards: &[ShardId],
-        todays: &Todays,
+        todays: &LocalDates,
         now: DateTime<Utc>,
     ) -> Result<Vec<Candidate>, PortError> {
         let candidates = self.world.candidates(shards, todays, now).await?;
@@ -229,7 +245,7 @@ impl Mailboxes for Watched {
 }
 
 #[async_trait]
-impl Ledger for Watched {
+impl Ledger for CheckedPorts {
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError> {
         self.world.prepare(now).await
     }
@@ -304,7 +320,7 @@ impl Ledger for Watched {
         self.judge.guard(Guard::ResultsWaited, results.iter().filter(waited).count() as u64);
         Ok(changed)
     }
-    async fn sweep(&self, sweep: &Sweep) -> Result<Swept, PortError> {
+    async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError> {
         let swept = self.world.sweep(sweep).await?;
         self.saw("sweep", &(&sweep.running, swept));
         self.judge.after(&By::Sweep(sweep));
@@ -322,7 +338,7 @@ fn brief_of(reservation: &Reservation) -> Result<(FlightId, i64), &'static str> 
 }
 
 #[async_trait]
-impl Duties for Watched {
+impl MaintenanceStore for CheckedPorts {
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError> {
         self.world.finished(day).await
     }
@@ -331,15 +347,15 @@ impl Duties for Watched {
         worker: &WorkerId,
         day: NaiveDate,
         now: DateTime<Utc>,
-    ) -> Result<Option<BTreeSet<Duty>>, PortError> {
+    ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError> {
         let done = self.world.begin(worker, day, now).await?;
         self.saw("duties begin", &(day, &done));
         Ok(done)
     }
-    async fn retire(&self, kept: Kept, before: NaiveDate) -> Result<Retired, PortError> {
-        self.world.retire(kept, before).await
+    async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError> {
+        self.world.prune(kept, before).await
     }
-    async fn note(&self, day: NaiveDate, duty: Duty, gone: u64) -> Result<(), PortError> {
+    async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError> {
         self.world.note(day, duty, gone).await
     }
     async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError> {
@@ -351,7 +367,7 @@ impl Duties for Watched {
 }
 
 #[async_trait]
-impl Orders for Watched {
+impl FleetControl for CheckedPorts {
     async fn running(&self) -> Result<bool, PortError> {
         self.world.running().await
     }

@@ -10,7 +10,7 @@ use warmup::{
     adapters::{
         postgres::migrate,
         seal::Sealer,
-        system::{Dice, SystemClock},
+        system::{SeededRng, SystemClock},
     },
     api,
     app::{import, serve},
@@ -19,7 +19,7 @@ use warmup::{
     local::proof::Snapshot,
     observe::telemetry::Telemetry,
     ports::Clock,
-    worker::Report,
+    worker::DrainReport,
 };
 
 use crate::world::{self, TestDatabase, TestRedis};
@@ -43,7 +43,7 @@ pub struct Plan {
 
 /// A day that is over, and the services that hold what it left behind.
 pub struct Day {
-    pub report: Report,
+    pub report: DrainReport,
     pub snapshot: Snapshot,
     pub database: TestDatabase,
     pub redis: TestRedis,
@@ -108,7 +108,7 @@ impl Plan {
         let stop = CancellationToken::new();
         let off = Telemetry::default();
         let serving =
-            serve::serve(&settings, &off, Arc::clone(&clock), Arc::new(Dice::seeded(1)), api::serve, stop.clone());
+            serve::serve(&settings, &off, Arc::clone(&clock), Arc::new(SeededRng::seeded(1)), api::serve, stop.clone());
         let ending = async {
             clock.sleep_until(ends).await;
             stop.cancel();

@@ -71,7 +71,7 @@ impl Clock for HandClock {
         }
     }
 
-    async fn pause(&self, time: Duration) {
+    async fn sleep(&self, time: Duration) {
         self.sleep_until(self.now() + time).await;
     }
 }

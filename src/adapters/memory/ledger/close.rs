@@ -9,8 +9,8 @@ use crate::{
     adapters::memory::world::{DayRow, FlightRow, LogRow, ReplyRow, Tables},
     domain::{
         id::{BatchId, FlightId, ReplyId},
-        outcome::{Effects, Fate, Outcome, Stage},
-        reply::Due,
+        outcome::{Effects, Outcome, OutcomeKind, Stage},
+        reply::ReplyWindow,
     },
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Ending {
     pub(super) at: DateTime<Utc>,
     pub(super) next_at: Option<DateTime<Utc>>,
     /// When the partner answers.
-    pub(super) reply: Option<Due>,
+    pub(super) reply: Option<ReplyWindow>,
     pub(super) trace: Option<String>,
     pub(super) is_reduced: bool,
 }
@@ -43,18 +43,18 @@ pub(super) struct Closed {
 
 impl Ending {
     pub(super) fn unstarted(flight: FlightId, at: DateTime<Utc>) -> Ending {
-        Ending::without_reply(flight, at, Fate::Unstarted)
+        Ending::without_reply(flight, at, OutcomeKind::Unstarted)
     }
 
     pub(super) fn orphaned(flight: FlightId, at: DateTime<Utc>) -> Ending {
-        Ending::without_reply(flight, at, Fate::Uncertain)
+        Ending::without_reply(flight, at, OutcomeKind::Uncertain)
     }
 
     fn is_of(&self, message_id: &str) -> bool {
         self.message_id.as_deref().is_none_or(|own| own == message_id)
     }
 
-    fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: Fate) -> Ending {
+    fn without_reply(flight: FlightId, at: DateTime<Utc>, fate: OutcomeKind) -> Ending {
         let (effects, note) = (Effects::default(), String::new());
         let outcome = Outcome { fate, stage: Stage::Dot, reason: "", reply: None, effects, note };
         Ending {
@@ -83,26 +83,26 @@ pub(super) fn close(tables: &mut Tables, mut ends: Vec<Ending>) -> Closed {
         {
             tables.flying.remove(&row.mailbox);
             closed.changed += 1;
-            closed.uncertain += u64::from(end.is(Fate::Uncertain));
-            closed.released += u64::from(end.is(Fate::Unstarted));
+            closed.uncertain += u64::from(end.is(OutcomeKind::Uncertain));
+            closed.released += u64::from(end.is(OutcomeKind::Unstarted));
             tables.land(&end, row, &welcome);
         } else if tables.correct(&end, &welcome) {
             closed.changed += 1;
         }
     }
-    tables.mend(welcome);
+    tables.recover_hosts(welcome);
     closed
 }
 
 impl Tables {
     fn land(&mut self, end: &Ending, row: FlightRow, welcome: &Welcome) {
-        let given_back = end.is(Fate::Refused) || end.is(Fate::Unstarted);
+        let given_back = end.is(OutcomeKind::Refused) || end.is(OutcomeKind::Unstarted);
         let day = self.days.entry((row.mailbox, row.day)).or_default();
         match row.answers {
             Some(_) => count_reply(day, end),
             None => count_mail(day, end),
         }
-        if !end.is(Fate::Unstarted) {
+        if !end.is(OutcomeKind::Unstarted) {
             day.next_at = day.next_at.max(end.next_at);
         }
         if row.limited && given_back {
@@ -115,7 +115,7 @@ impl Tables {
         }
         self.count_in_batch(end, Some(row.batch), false);
         self.end_thread(end, row.answers);
-        if end.is(Fate::Unstarted) {
+        if end.is(OutcomeKind::Unstarted) {
             if row.answers.is_none() {
                 self.pairs.remove(row.day, row.mailbox, (row.partner, row.round));
             }
@@ -134,20 +134,20 @@ impl Tables {
         };
         self.schedule_reply(end, &log);
         self.count(end.at, &log);
-        if !self.forgets || end.is(Fate::Uncertain) {
+        if !self.forgets || end.is(OutcomeKind::Uncertain) {
             self.logs.insert(end.flight, log);
         }
-        self.take_measures(end, row.mailbox, row.partner, welcome);
+        self.apply_penalties(end, row.mailbox, row.partner, welcome);
     }
 
     fn count_in_batch(&mut self, end: &Ending, batch: Option<BatchId>, late: bool) {
         let Some((id, batch)) = batch.and_then(|id| Some((id, self.batches.get_mut(&id)?))) else { return };
         batch.uncertain -= u16::from(late);
         match end.outcome.fate {
-            Fate::Sent => batch.sent += 1,
-            Fate::Refused => batch.failed += 1,
-            Fate::Uncertain => batch.uncertain += 1,
-            Fate::Unstarted => batch.released += 1,
+            OutcomeKind::Sent => batch.sent += 1,
+            OutcomeKind::Refused => batch.failed += 1,
+            OutcomeKind::Uncertain => batch.uncertain += 1,
+            OutcomeKind::Unstarted => batch.released += 1,
         }
         batch.finished |= batch.sent + batch.failed + batch.uncertain + batch.released >= batch.processed;
         if batch.finished && self.forgets {
@@ -158,7 +158,7 @@ impl Tables {
     /// A late definite answer corrects its own uncertain row. Returns whether it did.
     fn correct(&mut self, end: &Ending, welcome: &Welcome) -> bool {
         let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN) && end.is_of(&row.message_id);
-        let definite = end.is(Fate::Sent) || end.is(Fate::Refused);
+        let definite = end.is(OutcomeKind::Sent) || end.is(OutcomeKind::Refused);
         let Some(row) = self.logs.get_mut(&end.flight).filter(uncertain).filter(|_| definite) else { return false };
         (row.status, row.reason) = status(&end.outcome, row.answers);
         let log = row.clone();
@@ -180,7 +180,7 @@ impl Tables {
         self.tally.corrected();
         self.count(end.at, &log);
         self.count_in_batch(end, end.batch, true);
-        self.take_measures(end, mailbox, partner, welcome);
+        self.apply_penalties(end, mailbox, partner, welcome);
         true
     }
 
@@ -188,15 +188,17 @@ impl Tables {
     fn end_thread(&mut self, end: &Ending, answers: Option<ReplyId>) {
         let Some(reply) = answers else { return };
         match end.outcome.fate {
-            Fate::Sent => self.end_reply(reply, "sent", None),
-            Fate::Unstarted => self.wait_again(reply),
-            Fate::Refused | Fate::Uncertain => self.end_reply(reply, "failed", status(&end.outcome, answers).1),
+            OutcomeKind::Sent => self.end_reply(reply, "sent", None),
+            OutcomeKind::Unstarted => self.wait_again(reply),
+            OutcomeKind::Refused | OutcomeKind::Uncertain => {
+                self.end_reply(reply, "failed", status(&end.outcome, answers).1)
+            }
         }
     }
 
     /// What the dice asked for. Never an answer to an answer.
     fn schedule_reply(&mut self, end: &Ending, log: &LogRow) {
-        let Some(due) = end.reply.filter(|_| end.is(Fate::Sent) && log.answers.is_none()) else { return };
+        let Some(due) = end.reply.filter(|_| end.is(OutcomeKind::Sent) && log.answers.is_none()) else { return };
         let reply = ReplyRow {
             mailbox: log.partner,
             partner: log.mailbox,
@@ -212,13 +214,13 @@ impl Tables {
 }
 
 fn count_mail(day: &mut DayRow, end: &Ending) {
-    day.sent += u16::from(end.is(Fate::Sent));
-    day.failed += u16::from(end.is(Fate::Refused));
-    day.uncertain += u16::from(end.is(Fate::Uncertain));
-    day.reserved -= u16::from(end.is(Fate::Refused) || end.is(Fate::Unstarted));
-    day.attempts -= u16::from(end.is(Fate::Unstarted));
+    day.sent += u16::from(end.is(OutcomeKind::Sent));
+    day.failed += u16::from(end.is(OutcomeKind::Refused));
+    day.uncertain += u16::from(end.is(OutcomeKind::Uncertain));
+    day.reserved -= u16::from(end.is(OutcomeKind::Refused) || end.is(OutcomeKind::Unstarted));
+    day.attempts -= u16::from(end.is(OutcomeKind::Unstarted));
     count_in_row(day, end);
-    if end.is(Fate::Sent) {
+    if end.is(OutcomeKind::Sent) {
         day.last_sent_at = day.last_sent_at.max(Some(end.at));
     }
 }
@@ -226,25 +228,25 @@ fn count_mail(day: &mut DayRow, end: &Ending) {
 /// A reply takes no place of the quota, so one that nobody knows the end of counts as failed: `uncertain` is a part of
 /// `reserved`.
 fn count_reply(day: &mut DayRow, end: &Ending) {
-    day.replied += u16::from(end.is(Fate::Sent));
-    day.failed += u16::from(end.is(Fate::Refused) || end.is(Fate::Uncertain));
-    day.reply_attempts -= u16::from(end.is(Fate::Unstarted));
+    day.replied += u16::from(end.is(OutcomeKind::Sent));
+    day.failed += u16::from(end.is(OutcomeKind::Refused) || end.is(OutcomeKind::Uncertain));
+    day.reply_attempts -= u16::from(end.is(OutcomeKind::Unstarted));
     count_in_row(day, end);
 }
 
 fn count_in_row(day: &mut DayRow, end: &Ending) {
     match end.outcome.fate {
-        Fate::Sent => day.failed_in_row = 0,
-        Fate::Refused | Fate::Uncertain => day.failed_in_row += 1,
-        Fate::Unstarted => {}
+        OutcomeKind::Sent => day.failed_in_row = 0,
+        OutcomeKind::Refused | OutcomeKind::Uncertain => day.failed_in_row += 1,
+        OutcomeKind::Unstarted => {}
     }
 }
 
 pub(super) fn status(outcome: &Outcome, answers: Option<ReplyId>) -> (&'static str, Option<String>) {
     match outcome.fate {
-        Fate::Sent if answers.is_some() => ("REPLIED", None),
-        Fate::Sent => ("SENT", None),
-        Fate::Uncertain => ("FAILED", Some(UNCERTAIN.to_owned())),
+        OutcomeKind::Sent if answers.is_some() => ("REPLIED", None),
+        OutcomeKind::Sent => ("SENT", None),
+        OutcomeKind::Uncertain => ("FAILED", Some(UNCERTAIN.to_owned())),
         _ => ("FAILED", Some(outcome.reason.to_owned())),
     }
 }

@@ -2,14 +2,14 @@
 
 use super::close::{Ending, close};
 use crate::{
-    adapters::memory::world::{DayRow, MemoryWorld, Tables},
+    adapters::memory::world::{DayRow, MemoryDatabase, Tables},
     domain::{
         id::{Epoch, FlightId, MailboxId, ReplyId},
         time::today,
     },
 };
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// Stops the fleet, raises ids and epochs beyond all that were ever handed out, settles what is in flight as uncertain,
     /// and closes today for every mailbox in its own zone.
     pub fn fence(&self) {

@@ -7,7 +7,7 @@ use crate::{
     adapters::memory::world::{DayRow, LogRow, Tables},
     domain::{
         id::{FlightId, ReplyId},
-        outcome::Fate,
+        outcome::OutcomeKind,
         time::today,
     },
     ports::Settlement,
@@ -18,7 +18,7 @@ impl Tables {
     pub(super) fn log_lost(&mut self, results: &[Settlement], now: DateTime<Utc>) -> u64 {
         let mut written = 0;
         for result in results {
-            if !self.forgets && result.outcome.fate != Fate::Unstarted && !self.knows(result) {
+            if !self.forgets && result.outcome.fate != OutcomeKind::Unstarted && !self.knows(result) {
                 self.log_late(result, now);
                 written += 1;
             }
@@ -41,22 +41,22 @@ impl Tables {
         let quota = self.mailboxes.get(&result.mailbox).map_or(0, |mailbox| mailbox.quota());
         let day = self.days.entry(key).or_insert_with(|| DayRow { quota, ..DayRow::default() });
         let (is_mail, fate) = (mail.answers.is_none(), result.outcome.fate);
-        let counts = is_mail && matches!(fate, Fate::Sent | Fate::Uncertain);
-        day.sent += u16::from(is_mail && fate == Fate::Sent);
-        day.uncertain += u16::from(is_mail && fate == Fate::Uncertain);
-        day.replied += u16::from(!is_mail && fate == Fate::Sent);
-        day.failed += u16::from(fate == Fate::Refused || (!is_mail && fate == Fate::Uncertain));
+        let counts = is_mail && matches!(fate, OutcomeKind::Sent | OutcomeKind::Uncertain);
+        day.sent += u16::from(is_mail && fate == OutcomeKind::Sent);
+        day.uncertain += u16::from(is_mail && fate == OutcomeKind::Uncertain);
+        day.replied += u16::from(!is_mail && fate == OutcomeKind::Sent);
+        day.failed += u16::from(fate == OutcomeKind::Refused || (!is_mail && fate == OutcomeKind::Uncertain));
         day.reserved += u16::from(counts);
         day.attempts += u16::from(is_mail);
         day.reply_attempts += u16::from(!is_mail);
         day.next_at = day.next_at.max(Some(result.next_at));
-        if is_mail && fate == Fate::Sent {
+        if is_mail && fate == OutcomeKind::Sent {
             day.last_sent_at = day.last_sent_at.max(Some(result.at));
         }
         if is_mail {
             self.pairs.insert(result.day, result.mailbox, (result.partner, mail.round));
         }
-        if self.limits.contains_key(&mail.user) && matches!(fate, Fate::Sent | Fate::Uncertain) {
+        if self.limits.contains_key(&mail.user) && matches!(fate, OutcomeKind::Sent | OutcomeKind::Uncertain) {
             *self.user_days.entry((mail.user, result.day)).or_default() += 1;
         }
         if let Some(partner) = self.mailboxes.get(&result.partner).filter(|_| counts) {
@@ -66,7 +66,7 @@ impl Tables {
         let (status, reason) = status(&result.outcome, mail.answers);
         let thread = mail.answers.filter(|id| self.is_thread(*id, mail.thread.as_deref()));
         if let Some(id) = thread.filter(|id| matches!(self.replies[id].state, "waiting" | "lapsed")) {
-            let state = if fate == Fate::Sent { "sent" } else { "failed" };
+            let state = if fate == OutcomeKind::Sent { "sent" } else { "failed" };
             self.end_reply(id, state, reason.clone());
         }
         self.last_flight += 1;

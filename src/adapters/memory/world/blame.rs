@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Enrolled, MemoryWorld, Tables};
+use super::{Enrolled, MemoryDatabase, Tables};
 use crate::domain::{
     id::{MailboxId, UserId},
     outcome::blame::{OwnerPause, PartnerRefusal, REFUSES_PARTNERS, is_suspect},
@@ -127,7 +127,7 @@ impl Tables {
     }
 }
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// The operator ends all pauses of hosts and domains for single owners.
     pub fn end_owner_pauses(&self) {
         self.tables().blame.pauses.clear();

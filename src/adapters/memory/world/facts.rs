@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{DayRow, Enrolled, MemoryWorld, Standing, Tables};
+use super::{DayRow, Enrolled, MailboxState, MemoryDatabase, Tables};
 use crate::domain::{
     id::{MailboxId, UserId},
-    outcome::standing::Whole,
+    outcome::standing::HostState,
     time::{Schedule, today},
 };
 
@@ -43,7 +43,7 @@ pub struct PauseFacts {
     pub is_probing: bool,
 }
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// Returns all mailboxes, by id.
     pub fn mailbox_facts(&self) -> Vec<MailboxFacts> {
         let (tables, now) = (self.tables(), self.clock.now());
@@ -63,7 +63,7 @@ impl MemoryWorld {
     }
 
     /// Returns the state of each mailbox as a sender and as a partner, by id.
-    pub fn mailbox_states(&self) -> Vec<(MailboxId, (Standing, Standing))> {
+    pub fn mailbox_states(&self) -> Vec<(MailboxId, (MailboxState, MailboxState))> {
         let tables = self.tables();
         let states = |mailbox: &Enrolled| (mailbox.sending.clone(), mailbox.receiving.clone());
         tables.mailboxes.iter().map(|(id, mailbox)| (*id, states(mailbox))).collect()
@@ -71,7 +71,7 @@ impl MemoryWorld {
 
     /// Returns all hosts and domains of which something was ever counted.
     pub fn pause_facts(&self) -> Vec<PauseFacts> {
-        let facts = |((_, name), whole): (&(&'static str, String), &Whole)| PauseFacts {
+        let facts = |((_, name), whole): (&(&'static str, String), &HostState)| PauseFacts {
             // A login's events are told as those of its host.
             scope: "host",
             name: name.clone(),

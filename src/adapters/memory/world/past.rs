@@ -5,14 +5,14 @@ use std::{iter, time::Duration};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{BatchRow, CleanupRow, DayRow, EventRow, FlightRow, LogRow, MemoryWorld, ReplyRow};
+use super::{BatchRow, CleanupRow, DayRow, EventRow, FlightRow, LogRow, MemoryDatabase, ReplyRow};
 use crate::{
     domain::{
-        duties::Kept,
+        duties::PruneTarget,
         id::{BatchId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId},
         lease::MachineTime,
-        outcome::standing::Whole,
-        reply::Due,
+        outcome::standing::HostState,
+        reply::ReplyWindow,
     },
     ports::Roster,
 };
@@ -21,13 +21,13 @@ const BOX: MailboxId = MailboxId(1);
 const PARTNER: MailboxId = MailboxId(2);
 const OWNER: UserId = UserId(1);
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// Writes something of `kept` of that date, over and done with.
-    pub fn remember(&self, kept: Kept, day: NaiveDate) {
+    pub fn remember(&self, kept: PruneTarget, day: NaiveDate) {
         let mut tables = self.tables();
         let next = i64::try_from(tables.logs.len() + tables.batches.len()).unwrap_or(i64::MAX) + 1;
         match kept {
-            Kept::Logs => {
+            PruneTarget::Logs => {
                 let row = LogRow {
                     day,
                     mailbox: BOX,
@@ -40,30 +40,30 @@ impl MemoryWorld {
                 };
                 tables.logs.insert(FlightId(next), row);
             }
-            Kept::MailboxDays => {
+            PruneTarget::MailboxDays => {
                 tables.days.insert((BOX, day), DayRow { closed: true, ..DayRow::default() });
             }
-            Kept::Events => tables.events.push(EventRow {
+            PruneTarget::Events => tables.events.push(EventRow {
                 at: noon(day),
                 kind: String::new(),
                 mailbox: None,
                 reason: String::new(),
             }),
-            Kept::Batches => {
+            PruneTarget::Batches => {
                 tables.batches.insert(BatchId(next), BatchRow { started_at: noon(day), ..BatchRow::default() });
             }
-            Kept::Rosters => drop(tables.rosters.insert(day, Roster::default())),
-            Kept::UserDays => drop(tables.user_days.insert((OWNER, day), 0)),
-            Kept::Pairs => tables.pairs.insert(day, BOX, (PARTNER, 0)),
-            Kept::Pauses => {
-                let whole = Whole { until: Some(noon(day)), ..Whole::default() };
+            PruneTarget::Rosters => drop(tables.rosters.insert(day, Roster::default())),
+            PruneTarget::UserDays => drop(tables.user_days.insert((OWNER, day), 0)),
+            PruneTarget::Pairs => tables.pairs.insert(day, BOX, (PARTNER, 0)),
+            PruneTarget::Pauses => {
+                let whole = HostState { until: Some(noon(day)), ..HostState::default() };
                 tables.pauses.insert(("host", day.to_string()), whole);
             }
-            Kept::Replies => {
+            PruneTarget::Replies => {
                 let row = ReplyRow {
                     mailbox: BOX,
                     partner: PARTNER,
-                    due: Due { at: noon(day), until: noon(day) + TimeDelta::hours(1) },
+                    due: ReplyWindow { at: noon(day), until: noon(day) + TimeDelta::hours(1) },
                     message_id: String::new(),
                     subject: String::new(),
                     state: "lapsed",
@@ -73,7 +73,9 @@ impl MemoryWorld {
                 let id = ReplyId(tables.replies.len() as i64 + 1);
                 tables.replies.insert(id, row);
             }
-            Kept::Cleanups => drop(tables.cleanups.insert(day, CleanupRow { finished: true, ..CleanupRow::default() })),
+            PruneTarget::Cleanups => {
+                drop(tables.cleanups.insert(day, CleanupRow { finished: true, ..CleanupRow::default() }))
+            }
         }
     }
 
@@ -112,19 +114,19 @@ impl MemoryWorld {
     }
 
     /// Returns the dates of what there is of `kept`, in order.
-    pub fn remembered(&self, kept: Kept) -> Vec<NaiveDate> {
+    pub fn remembered(&self, kept: PruneTarget) -> Vec<NaiveDate> {
         let tables = self.tables();
         let mut days: Vec<NaiveDate> = match kept {
-            Kept::Logs => tables.logs.values().map(|row| row.day).collect(),
-            Kept::MailboxDays => tables.days.keys().map(|(_, day)| *day).collect(),
-            Kept::Events => tables.events.iter().map(|row| row.at.date_naive()).collect(),
-            Kept::Batches => tables.batches.values().map(|row| row.started_at.date_naive()).collect(),
-            Kept::Rosters => tables.rosters.keys().copied().collect(),
-            Kept::UserDays => tables.user_days.keys().map(|(_, day)| *day).collect(),
-            Kept::Pairs => tables.pairs.all().into_iter().map(|(day, ..)| day).collect(),
-            Kept::Pauses => tables.pauses.values().filter_map(|whole| Some(whole.until?.date_naive())).collect(),
-            Kept::Replies => tables.replies.values().map(|row| row.due.at.date_naive()).collect(),
-            Kept::Cleanups => tables.cleanups.keys().copied().collect(),
+            PruneTarget::Logs => tables.logs.values().map(|row| row.day).collect(),
+            PruneTarget::MailboxDays => tables.days.keys().map(|(_, day)| *day).collect(),
+            PruneTarget::Events => tables.events.iter().map(|row| row.at.date_naive()).collect(),
+            PruneTarget::Batches => tables.batches.values().map(|row| row.started_at.date_naive()).collect(),
+            PruneTarget::Rosters => tables.rosters.keys().copied().collect(),
+            PruneTarget::UserDays => tables.user_days.keys().map(|(_, day)| *day).collect(),
+            PruneTarget::Pairs => tables.pairs.all().into_iter().map(|(day, ..)| day).collect(),
+            PruneTarget::Pauses => tables.pauses.values().filter_map(|whole| Some(whole.until?.date_naive())).collect(),
+            PruneTarget::Replies => tables.replies.values().map(|row| row.due.at.date_naive()).collect(),
+            PruneTarget::Cleanups => tables.cleanups.keys().copied().collect(),
         };
         days.sort();
         days

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Enrolled, EventRow, LogRow, MemoryWorld, Standing, Tables};
+use super::{Enrolled, EventRow, LogRow, MailboxState, MemoryDatabase, Tables};
 use crate::domain::{
     id::{FlightId, MailboxId, UserId},
-    outcome::standing::Whole,
+    outcome::standing::HostState,
 };
 
 /// The state of a mailbox, and whether everything that its sending depends on lets it send.
@@ -14,15 +14,15 @@ pub struct SenderState {
     pub owner: UserId,
     /// Its mail host in lower case, without port.
     pub host: Arc<str>,
-    pub sending: Standing,
-    pub receiving: Standing,
+    pub sending: MailboxState,
+    pub receiving: MailboxState,
     /// Neither the mailbox nor its host, domain or login is paused.
     pub can_send: bool,
     /// The days by which its ramp has grown.
     pub grown: u16,
 }
 
-impl MemoryWorld {
+impl MemoryDatabase {
     /// Returns the state of every mailbox now.
     pub fn sender_states(&self) -> BTreeMap<MailboxId, SenderState> {
         let (tables, now) = (self.tables(), self.clock.now());
@@ -53,7 +53,7 @@ impl MemoryWorld {
     }
 
     /// Returns how a mail host stands, where anything was ever counted.
-    pub fn host(&self, host: &str) -> Option<Whole> {
+    pub fn host(&self, host: &str) -> Option<HostState> {
         self.tables().pauses.get(&("host", host.to_lowercase())).cloned()
     }
 

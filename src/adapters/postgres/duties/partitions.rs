@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::{
     adapters::postgres::classify::classify,
-    ports::{PortError, Retired},
+    ports::{PortError, PruneReport},
 };
 
 /// How long one step waits for those who use the log.
@@ -40,7 +40,7 @@ const OLD: &str = "
     ORDER BY i.inhdetachpending IS NOT TRUE, i.inhrelid IS NOT NULL, c.relname";
 
 /// Takes away the first partition that is older than `before`. Repeatable, whatever was done of it.
-pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<Retired, PortError> {
+pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<PruneReport, PortError> {
     // A connection of its own: the time-outs must not stay behind on one of the pool's.
     let options =
         (*pool.connect_options()).clone().options([("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", "60s")]);
@@ -55,9 +55,9 @@ pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<Retired, 
     tokio::time::timeout(PATIENCE, retiring).await.unwrap_or_else(silent)
 }
 
-async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Result<Retired, sqlx::Error> {
+async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Result<PruneReport, sqlx::Error> {
     let old: Vec<(String, String, bool)> = sqlx::query_as(OLD).bind(before).fetch_all(&mut *connection).await?;
-    let Some((partition, state, old_enough)) = old.first() else { return Ok(Retired::default()) };
+    let Some((partition, state, old_enough)) = old.first() else { return Ok(PruneReport::default()) };
     match state.as_str() {
         "attached" => run(connection, format!("ALTER TABLE logs DETACH PARTITION {partition} CONCURRENTLY")).await?,
         "pending" => run(connection, format!("ALTER TABLE logs DETACH PARTITION {partition} FINALIZE")).await?,
@@ -67,7 +67,7 @@ async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Resul
         run(connection, format!("DROP TABLE IF EXISTS {partition}")).await?;
         tracing::info!(partition, "a day of the log is past its retention: dropped");
     }
-    Ok(Retired { gone: u64::from(*old_enough), more: old.len() > 1 })
+    Ok(PruneReport { gone: u64::from(*old_enough), more: old.len() > 1 })
 }
 
 /// One statement by the simple protocol: a concurrent DETACH refuses to be part of a transaction.

@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
-use super::Entry;
+use super::MailboxWrite;
 use crate::domain::shard::shard_of;
 
 /// The columns in the order in which the statements name them.
@@ -36,13 +36,13 @@ pub(super) struct Arrays {
 }
 
 impl Arrays {
-    pub(super) fn of(entries: &[Entry], shards: u16) -> Arrays {
+    pub(super) fn of(entries: &[MailboxWrite], shards: u16) -> Arrays {
         let mut arrays = Arrays::default();
         entries.iter().for_each(|entry| arrays.push(entry, shards));
         arrays
     }
 
-    fn push(&mut self, entry: &Entry, shards: u16) {
+    fn push(&mut self, entry: &MailboxWrite, shards: u16) {
         let profile = &entry.profile;
         self.id.push(entry.id.0);
         self.user_id.push(entry.user.0);

@@ -105,7 +105,7 @@ async fn reseal(connection: &mut PgConnection, old: &Sealer, new: &Sealer) -> Re
         last = row.id;
         let (mut ids, mut sealed) = (Vec::new(), Vec::new());
         for row in rows {
-            match old.look(MailboxId(row.id), &row.sealed_password) {
+            match old.inspect(MailboxId(row.id), &row.sealed_password) {
                 Ok(opened) => sealed.push(row.under(new, opened)?),
                 Err(_) => {
                     unopened.push(row.email);
@@ -137,7 +137,7 @@ struct Sealed {
 impl Sealed {
     /// Seals it anew to be sent to where it was given for: the row is believed only of what an earlier release sealed.
     fn under(&self, new: &Sealer, opened: Opened) -> Result<Vec<u8>, sqlx::Error> {
-        let places = opened.places.map_or_else(|| self.places(), Ok)?;
+        let places = opened.endpoints.map_or_else(|| self.places(), Ok)?;
         Ok(new.seal(MailboxId(self.id), &places, &opened.password))
     }
 

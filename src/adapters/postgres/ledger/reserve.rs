@@ -10,17 +10,17 @@ use crate::{
     domain::{
         id::{BatchId, FlightId, MailboxId, UserId},
         mailbox::Endpoint,
-        reply::Answering,
+        reply::ReplyPolicy,
         roster::RECEIVE_MARGIN,
-        time::{Todays, Weekdays},
+        time::{LocalDates, Weekdays},
     },
-    ports::{Ask, Flight, Party, PortError, Refusal, Reservation, ReserveBatch},
+    ports::{Flight, Participant, PortError, Refusal, Reservation, ReserveBatch, ReserveRequest},
 };
 
 /// Builds the one statement for a batch.
 pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement {
     let (shards, epochs): (Vec<i32>, Vec<i64>) = batch.epochs.iter().map(|(shard, epoch)| (shard.0, epoch.0)).unzip();
-    let (asks, elsewhere) = (&batch.asks, Todays::off_utc(batch.now));
+    let (asks, elsewhere) = (&batch.asks, LocalDates::off_utc(batch.now));
     let choices: Vec<(i32, i64, i32)> = (0..)
         .zip(asks)
         .flat_map(|(n, ask)| ask.choices.iter().map(move |choice| (n, choice.partner.0, i32::from(choice.round))))
@@ -48,7 +48,7 @@ pub(super) fn statement(batch: &ReserveBatch, user_daily_cap: f64) -> Statement 
         .bind(i32::from(RECEIVE_MARGIN))
 }
 
-fn column<T>(asks: &[Ask], of: impl Fn(&Ask) -> T) -> Vec<T> {
+fn column<T>(asks: &[ReserveRequest], of: impl Fn(&ReserveRequest) -> T) -> Vec<T> {
     asks.iter().map(of).collect()
 }
 
@@ -91,7 +91,7 @@ pub(super) fn return_places(lost: &LostPlaces) -> Statement {
         .bind(lost.values().copied().collect::<Vec<_>>())
 }
 
-fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
+fn reservation(ask: &ReserveRequest, row: &PgRow) -> Result<Reservation, sqlx::Error> {
     if let Some(refusal) = row.try_get::<Option<&str>, _>("refusal")? {
         let known = Refusal::ALL.into_iter().find(|known| known.as_str() == refusal);
         return Ok(Reservation::Refused(known.unwrap_or(Refusal::Stale)));
@@ -102,12 +102,12 @@ fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
         shard: ask.shard,
         day: ask.day,
         user: UserId(row.try_get("user_id")?),
-        sender: Party {
+        sender: Participant {
             mailbox: ask.mailbox,
             email: row.try_get("email")?,
             display_name: row.try_get("display_name")?,
         },
-        recipient: Party {
+        recipient: Participant {
             mailbox: MailboxId(row.try_get("partner_id")?),
             email: row.try_get("recipient")?,
             display_name: row.try_get("recipient_name")?,
@@ -123,10 +123,10 @@ fn reservation(ask: &Ask, row: &PgRow) -> Result<Reservation, sqlx::Error> {
     })))
 }
 
-fn answering(row: &PgRow) -> Result<Answering, sqlx::Error> {
+fn answering(row: &PgRow) -> Result<ReplyPolicy, sqlx::Error> {
     let wrong = |what: &str| sqlx::Error::Decode(format!("the partner has {what}").into());
     let days: i16 = row.try_get("reply_days")?;
-    Ok(Answering {
+    Ok(ReplyPolicy {
         rate: u8::try_from(row.try_get::<i16, _>("reply_rate")?).map_err(|_| wrong("an impossible reply rate"))?,
         zone: row.try_get::<&str, _>("reply_zone")?.parse().map_err(|_| wrong("an unknown time zone"))?,
         days: u8::try_from(days).ok().and_then(Weekdays::from_bits).ok_or_else(|| wrong("impossible weekdays"))?,

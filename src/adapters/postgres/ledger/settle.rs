@@ -15,17 +15,17 @@ use crate::{
     domain::{
         id::{FlightId, RunId, WorkerId},
         outcome::{
-            Fate, Measure, Outcome, Stage,
+            Outcome, OutcomeKind, Penalty, Stage,
             breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
             refusals::{
                 FAILING_MAILBOXES, HOST_PAUSES_MINUTES, PAIR_PAUSES_MINUTES, RefusalTarget, SENDER_PAUSES_MINUTES,
             },
             stalls::STALLED_MAILBOXES,
-            standing::Mark,
+            standing::EscalationSignal,
         },
-        time::Todays,
+        time::LocalDates,
     },
-    ports::{PortError, Settlement, Sweep},
+    ports::{PortError, Settlement, SweepRequest},
 };
 
 macro_rules! closing {
@@ -49,7 +49,7 @@ pub(super) fn release(run: RunId, message_ids: &[String], now: DateTime<Utc>) ->
     sqlx::query(RELEASE).bind(run.0).bind(message_ids.to_vec()).bind(now)
 }
 
-pub(super) fn sweep(sweep: &Sweep) -> Statement {
+pub(super) fn sweep(sweep: &SweepRequest) -> Statement {
     let shards: Vec<i32> = sweep.shards.iter().map(|shard| shard.0).collect();
     sqlx::query(SWEEP)
         .bind(sweep.run.0)
@@ -72,7 +72,7 @@ pub(super) fn settle_late(results: &[Settlement]) -> Statement {
 }
 
 fn bound(statement: Statement, results: &[Settlement]) -> Statement {
-    let until = |of: fn(&Outcome) -> Option<Measure>| -> Vec<Option<String>> {
+    let until = |of: fn(&Outcome) -> Option<Penalty>| -> Vec<Option<String>> {
         results.iter().map(|result| of(&result.outcome).and_then(|measure| end_of(measure, result.at))).collect()
     };
     ended(statement, results)
@@ -84,7 +84,7 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(column(results, |r| r.reply.map(|due| due.at)))
         .bind(column(results, |r| r.reply.map(|due| due.until)))
         .bind(column(results, mark))
-        .bind(column(results, |r| r.outcome.was_let_in() && !r.is_reduced))
+        .bind(column(results, |r| r.outcome.passed_auth() && !r.is_reduced))
         .bind(column(results, |r| r.trace.clone()))
         .bind(column(results, answered))
         .bind(column(results, |r| r.outcome.stalled().map(Stage::rank)))
@@ -124,7 +124,7 @@ pub(super) fn warn(row: &PgRow) -> Result<(), PortError> {
 
 /// Writes the rows of `results` that the database has lost.
 pub(super) fn log_lost(worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Statement {
-    let elsewhere = Todays::off_utc(now);
+    let elsewhere = LocalDates::off_utc(now);
     ended(sqlx::query(include_str!("../sql/log_lost.sql")), results)
         .bind(column(results, |r| r.mail.message_id.clone()))
         .bind(column(results, |r| r.mailbox.0))
@@ -162,9 +162,9 @@ const UNCERTAIN: &str = "uncertain";
 
 fn reason(result: &Settlement) -> Option<String> {
     match result.outcome.fate {
-        Fate::Sent => None,
-        Fate::Uncertain => Some(UNCERTAIN.to_owned()),
-        Fate::Refused | Fate::Unstarted => Some(result.outcome.reason.to_owned()),
+        OutcomeKind::Sent => None,
+        OutcomeKind::Uncertain => Some(UNCERTAIN.to_owned()),
+        OutcomeKind::Refused | OutcomeKind::Unstarted => Some(result.outcome.reason.to_owned()),
     }
 }
 
@@ -182,7 +182,7 @@ const NOTE_CHARS: usize = 4_000;
 fn mark(result: &Settlement) -> Option<&'static str> {
     match result.is_reduced {
         true => Some("reduced"),
-        false => result.outcome.mark().map(Mark::as_str),
+        false => result.outcome.mark().map(EscalationSignal::as_str),
     }
 }
 
@@ -199,11 +199,11 @@ fn answered(result: &Settlement) -> Option<i32> {
 }
 
 /// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
-fn end_of(measure: Measure, at: DateTime<Utc>) -> Option<String> {
+fn end_of(measure: Penalty, at: DateTime<Utc>) -> Option<String> {
     let end = match measure {
-        Measure::Strike | Measure::Stall => return None,
-        Measure::Disable => None,
-        Measure::Pause(time) | Measure::Ease(time) => {
+        Penalty::Strike | Penalty::Stall => return None,
+        Penalty::Disable => None,
+        Penalty::Pause(time) | Penalty::PauseAndHalve(time) => {
             TimeDelta::from_std(time).ok().and_then(|time| at.checked_add_signed(time))
         }
     };

@@ -10,21 +10,21 @@ use super::super::classify::classify;
 use crate::{
     domain::{
         id::{MailboxId, ReplyId, ShardId, UserId},
-        pairing::Member,
+        pairing::RosterEntry,
         plan::Candidate,
         probe::Probe,
         ramp::Ramp,
-        reply::{Due, DueReply},
-        time::{Schedule, Todays, Weekdays, Window},
+        reply::{DueReply, ReplyWindow},
+        time::{LocalDates, Schedule, Weekdays, Window},
     },
     ports::PortError,
 };
 
 /// Words that many rows have: hosts, domains.
 #[derive(Debug, Default)]
-pub(super) struct Words(HashSet<Arc<str>>);
+pub(super) struct StringInterner(HashSet<Arc<str>>);
 
-impl Words {
+impl StringInterner {
     fn shared(&mut self, word: &str) -> Arc<str> {
         if let Some(known) = self.0.get(word) {
             return Arc::clone(known);
@@ -66,16 +66,16 @@ impl<'r> Columns<'r> {
         u16::try_from(value).map_err(|_| PortError::Permanent(format!("{} is negative", self.row.column(at).name())))
     }
 
-    fn word(&mut self, words: &mut Words) -> Result<Arc<str>, PortError> {
+    fn word(&mut self, words: &mut StringInterner) -> Result<Arc<str>, PortError> {
         Ok(words.shared(self.next()?))
     }
 
-    fn host(&mut self, words: &mut Words) -> Result<Arc<str>, PortError> {
+    fn host(&mut self, words: &mut StringInterner) -> Result<Arc<str>, PortError> {
         Ok(words.lowered(self.next()?))
     }
 
     /// A key and whether the mailbox was let in before, both NULL for most.
-    fn probe(&mut self, words: &mut Words) -> Result<Option<Probe>, PortError> {
+    fn probe(&mut self, words: &mut StringInterner) -> Result<Option<Probe>, PortError> {
         let (key, was_let_in): (Option<&str>, Option<bool>) = (self.next()?, self.next()?);
         Ok(key.map(|key| Probe { key: words.shared(key), was_let_in: was_let_in.unwrap_or_default() }))
     }
@@ -90,7 +90,7 @@ fn wrong(what: &str) -> PortError {
 }
 
 /// By `candidates.sql`.
-pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Result<Candidate, PortError> {
+pub(super) fn candidate(row: &PgRow, todays: &LocalDates, words: &mut StringInterner) -> Result<Candidate, PortError> {
     let mut columns = Columns::of(row);
     let (id, user, shard) = (MailboxId(columns.next()?), UserId(columns.next()?), ShardId(columns.next()?));
     let (domain, host) = (columns.word(words)?, columns.host(words)?);
@@ -119,7 +119,7 @@ pub(super) fn candidate(row: &PgRow, todays: &Todays, words: &mut Words) -> Resu
 }
 
 /// By `due_replies.sql`.
-pub(super) fn due_reply(row: &PgRow, words: &mut Words) -> Result<DueReply, PortError> {
+pub(super) fn due_reply(row: &PgRow, words: &mut StringInterner) -> Result<DueReply, PortError> {
     let mut columns = Columns::of(row);
     Ok(DueReply {
         id: ReplyId(columns.next()?),
@@ -132,16 +132,16 @@ pub(super) fn due_reply(row: &PgRow, words: &mut Words) -> Result<DueReply, Port
         partner: MailboxId(columns.next()?),
         message_id: columns.next()?,
         subject: columns.next()?,
-        due: Due { at: columns.next()?, until: columns.next()? },
+        due: ReplyWindow { at: columns.next()?, until: columns.next()? },
         trace: columns.next()?,
         next_at: columns.next()?,
     })
 }
 
 /// A mailbox's user, domain and quota, by id.
-pub(super) fn member(row: &PgRow, words: &mut Words) -> Result<Member, PortError> {
+pub(super) fn member(row: &PgRow, words: &mut StringInterner) -> Result<RosterEntry, PortError> {
     let mut columns = Columns::of(row);
-    Ok(Member {
+    Ok(RosterEntry {
         mailbox: MailboxId(columns.next()?),
         user: UserId(columns.next()?),
         domain: columns.word(words)?,

@@ -11,7 +11,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::{
     alerts::alerts,
-    clocks::{Clocks, judged},
+    clocks::{PlannedShares, judged},
 };
 use crate::{
     adapters::postgres::transaction,
@@ -104,7 +104,7 @@ impl WindowSums {
 
 /// What was begun lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
-pub struct Pace {
+pub struct Throughput {
     /// Mails and replies that were granted in the last hour and in the last minute, without those given back unopened.
     pub hour_used: i64,
     pub minute_used: i64,
@@ -128,7 +128,7 @@ pub struct Age {
 /// Which census it was, and when what it counted was changed last: all that what is kept of a fleet depends on. Both are by
 /// the database's own clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
-pub struct Edition {
+pub struct SnapshotVersion {
     pub taken_at: DateTime<Utc>,
     /// None where that was never told.
     pub marked_at: Option<DateTime<Utc>>,
@@ -136,21 +136,21 @@ pub struct Edition {
 
 /// What the last census found.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct Counted {
+pub struct SnapshotRow {
     pub as_of: DateTime<Utc>,
     #[sqlx(flatten)]
-    pub edition: Edition,
+    pub edition: SnapshotVersion,
     #[sqlx(flatten)]
     pub age: Age,
     #[sqlx(flatten)]
-    pub pace: Pace,
+    pub pace: Throughput,
     /// None of a user without a mailbox.
     #[sqlx(json(nullable))]
     pub totals: Option<Totals>,
 }
 
 /// Returns what the last census found of `user`, or of all; none where there never was one.
-pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<Counted>, sqlx::Error> {
+pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<SnapshotRow>, sqlx::Error> {
     const COUNTED: &str = "
         SELECT c.as_of, c.taken_at, nullif(c.marked_at, '-infinity') AS marked_at,
                (extract(epoch FROM clock_timestamp() - c.taken_at) * 1000)::bigint AS age_ms, c.took_ms,
@@ -165,35 +165,40 @@ pub async fn mark(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE census SET marked_at = clock_timestamp()").execute(pool).await.map(drop)
 }
 
-/// What `take` does where somebody else is at it.
+/// What `refresh` does where somebody else is at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Else {
+pub enum IfBusy {
     /// It leaves it to them.
-    Leave,
+    Skip,
     /// It waits for their end, and takes another one only where theirs is older than the asking.
     Wait,
 }
 
 /// Counts everybody as they stand at `now`, where a mailbox is starting until it has had a `cooldown`'s time, unless somebody else just did.
-pub async fn take(pool: &PgPool, now: DateTime<Utc>, cooldown: TimeDelta, meanwhile: Else) -> Result<(), sqlx::Error> {
+pub async fn refresh(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    cooldown: TimeDelta,
+    meanwhile: IfBusy,
+) -> Result<(), sqlx::Error> {
     const BEGIN: &str = "
         SELECT set_config('statement_timeout', '60s', true), set_config('lock_timeout', '60s', true),
                set_config('work_mem', '64MB', true), set_config('jit', 'off', true)";
     const TRY: &str = "SELECT pg_try_advisory_xact_lock(hashtext('warmup census'))";
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('warmup census'))";
     const NEWER: &str = "SELECT EXISTS (SELECT FROM census WHERE taken_at >= $1 AND marked_at < taken_at)";
-    let clocks = Clocks::at(pool, now).await?;
+    let clocks = PlannedShares::at(pool, now).await?;
     let mut transaction = transaction::begin(pool).await?;
     let asked: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *transaction).await?;
     sqlx::query(BEGIN).execute(&mut *transaction).await?;
     match meanwhile {
-        Else::Leave => {
+        IfBusy::Skip => {
             let is_ours: bool = sqlx::query_scalar(TRY).fetch_one(&mut *transaction).await?;
             if !is_ours {
                 return Ok(());
             }
         }
-        Else::Wait => {
+        IfBusy::Wait => {
             sqlx::query(LOCK).execute(&mut *transaction).await?;
             if sqlx::query_scalar(NEWER).bind(asked).fetch_one(&mut *transaction).await? {
                 return Ok(());

@@ -5,13 +5,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 
 use crate::domain::{
-    progress::Share,
+    progress::PlannedShare,
     time::{Window, today},
 };
 
 /// For each zone and window that a mailbox has: its today, and how much of the quota should have gone by now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clocks {
+pub(super) struct PlannedShares {
     pub(super) zones: Vec<String>,
     pub(super) starts: Vec<i16>,
     pub(super) ends: Vec<i16>,
@@ -25,19 +25,19 @@ pub(super) struct Clocks {
     pub(super) midnights: Vec<DateTime<Utc>>,
 }
 
-impl Clocks {
+impl PlannedShares {
     /// Reads which zones and windows there are, and computes where they stand at `now`.
-    pub(super) async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<Clocks, sqlx::Error> {
+    pub(super) async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<PlannedShares, sqlx::Error> {
         const SCHEDULES: &str = "
             SELECT DISTINCT timezone, window_start, window_end FROM mailboxes WHERE state <> 'removed'";
         let schedules: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULES).fetch_all(pool).await?;
-        let mut clocks = Clocks::default();
+        let mut clocks = PlannedShares::default();
         for (name, start, end) in schedules {
             // What this release does not know it plans nothing for.
             let (Ok(zone), Some(window)) = (name.parse(), Window::new(start as u16, end as u16)) else { continue };
             let day = today(zone, now);
             let span = window.on(zone, day);
-            let (part, whole) = Share::at(now, span).fraction();
+            let (part, whole) = PlannedShare::at(now, span).fraction();
             clocks.opens.push(span.start);
             clocks.closes.push(span.end);
             clocks.midnights.push(Window::WHOLE_DAY.on(zone, day).end);

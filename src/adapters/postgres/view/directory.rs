@@ -2,13 +2,13 @@
 
 use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
 
-use super::census::Edition;
-use crate::domain::directory::{Directory, Listed, Status};
+use super::census::SnapshotVersion;
+use crate::domain::directory::{AddressIndex, IndexedMailbox, QuotaState};
 
 /// Returns the addresses of all mailboxes but the removed ones, as they are now, with how each was judged by the last census,
 /// and which one that was; none where there never was one. A directory is missing where an address or a host has a line
 /// break in it, which nobody can enrol.
-pub async fn directory(pool: &PgPool) -> Result<Option<(Edition, Option<Directory>)>, sqlx::Error> {
+pub async fn directory(pool: &PgPool) -> Result<Option<(SnapshotVersion, Option<AddressIndex>)>, sqlx::Error> {
     // Columns, each in one piece: a row for each mailbox would take three times as long.
     const DIRECTORY: &str = r"
         SELECT c.taken_at, nullif(c.marked_at, '-infinity') AS marked_at, columns.*
@@ -20,10 +20,10 @@ pub async fn directory(pool: &PgPool) -> Result<Option<(Edition, Option<Director
                   WHERE m.state <> 'removed' ORDER BY m.id) AS one
         ) AS columns";
     let row = sqlx::query(DIRECTORY).fetch_optional(pool).await?;
-    row.map(|row| Ok((Edition::from_row(&row)?, bound(&row)?))).transpose()
+    row.map(|row| Ok((SnapshotVersion::from_row(&row)?, bound(&row)?))).transpose()
 }
 
-fn bound(row: &PgRow) -> Result<Option<Directory>, sqlx::Error> {
+fn bound(row: &PgRow) -> Result<Option<AddressIndex>, sqlx::Error> {
     let ids: Vec<i64> = row.try_get("ids")?;
     let lines = |column: &str| row.try_get::<&str, _>(column).map(|text| text.split('\n'));
     let (addresses, hosts, statuses) = (lines("addresses")?, lines("hosts")?, lines("statuses")?);
@@ -31,10 +31,10 @@ fn bound(row: &PgRow) -> Result<Option<Directory>, sqlx::Error> {
         return Ok(None);
     }
     let listed = ids.into_iter().zip(addresses).zip(hosts).zip(statuses);
-    Ok(Some(Directory::of(listed.map(|(((id, address), host), word)| Listed {
+    Ok(Some(AddressIndex::of(listed.map(|(((id, address), host), word)| IndexedMailbox {
         id,
         address,
         host,
-        status: Status::of(word),
+        status: QuotaState::of(word),
     }))))
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 
-use crate::domain::{id::UserId, time::Todays};
+use crate::domain::{id::UserId, time::LocalDates};
 
 /// What the database knows of the fleet.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub async fn users_at_limit(pool: &PgPool, daily_cap: f64, now: DateTime<Utc>) -
               WHERE m.user_id = u.id AND m.state <> 'removed'
           )
         ORDER BY u.email";
-    let todays = Todays::at(now);
+    let todays = LocalDates::at(now);
     sqlx::query_scalar(REACHED).bind(todays.zones).bind(todays.days).bind(daily_cap).fetch_all(pool).await
 }
 

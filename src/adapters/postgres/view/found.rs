@@ -10,7 +10,7 @@ use crate::domain::id::UserId;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Looked<'a> {
+pub struct QuotaSearch<'a> {
     /// A part of the address, in any case.
     pub part: &'a str,
     /// `complete`, `on-track`, `behind` or `failing`; none for all.
@@ -30,7 +30,7 @@ macro_rules! found {
 pub async fn quotas_found(
     pool: &PgPool,
     user: Option<UserId>,
-    looked: Looked<'_>,
+    looked: QuotaSearch<'_>,
     page: Page,
 ) -> Result<(i64, Vec<QuotaRow>), sqlx::Error> {
     const FEW: &str = concat!("SELECT mailbox_id", found!(), " LIMIT $4");
@@ -40,7 +40,7 @@ pub async fn quotas_found(
         found!(),
         " AND ($4::bigint IS NULL OR mailbox_id > $4) ORDER BY mailbox_id LIMIT $5"
     );
-    let (Looked { part, status }, user) = (looked, user.map(|user| user.0));
+    let (QuotaSearch { part, status }, user) = (looked, user.map(|user| user.0));
     let asked = |statement| sqlx::query_scalar(statement).bind(user).bind(status).bind(part);
     let (total, ids) = match in_order(asked(FEW).bind(FOUND_AT_ONCE + 1).fetch_all(pool).await?) {
         Some(all) => (all.len() as i64, page.of(&all)),

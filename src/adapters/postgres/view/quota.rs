@@ -7,7 +7,7 @@ use crate::{
     adapters::postgres::enrol::schedule,
     domain::{
         id::UserId,
-        progress::{Share, planned_window},
+        progress::{PlannedShare, planned_window},
         time::{Window, today},
     },
 };
@@ -149,14 +149,14 @@ pub async fn quota_of(
     let status = match () {
         () if one.disabled || failed_in_row >= 3 => "failing",
         () if sent >= quota => "complete",
-        () if is_behind(sent, quota, Share::at(now, planned)) => "behind",
+        () if is_behind(sent, quota, PlannedShare::at(now, planned)) => "behind",
         () => "on-track",
     };
     let (opens, closes, status) = (span.start, span.end, status.to_owned());
     Ok(Some(QuotaRow { id, email: one.email, day, quota, sent, status, opens, closes }))
 }
 
-fn is_behind(sent: i32, quota: i32, share: Share) -> bool {
+fn is_behind(sent: i32, quota: i32, share: PlannedShare) -> bool {
     let (part, whole) = share.fraction();
     i64::from(sent) * whole < i64::from(quota) * part
 }

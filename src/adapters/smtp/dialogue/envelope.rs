@@ -17,7 +17,7 @@ use crate::{
         offers::{PIPELINING, SMTPUTF8},
         sasl::Login,
     },
-    domain::outcome::{Reply, Stage, judge::Evidence},
+    domain::outcome::{Reply, Stage, judge::DialogueEnd},
 };
 
 /// The addresses of a mail.
@@ -52,7 +52,7 @@ impl Dialogue<'_> {
         login: Option<&Login<'_>>,
         envelope: &Envelope<'_>,
         last: &Command,
-    ) -> Result<Reply, Evidence> {
+    ) -> Result<Reply, DialogueEnd> {
         let now = self.patience.clock.machine();
         let mut takes_one = self.terms.memory.has(self.endpoint, HostFact::TakesOneCommand, now);
         loop {
@@ -71,7 +71,7 @@ impl Dialogue<'_> {
         }
     }
 
-    async fn give_envelope(&mut self, envelope: &Envelope<'_>, last: &Command) -> Result<Reply, Evidence> {
+    async fn give_envelope(&mut self, envelope: &Envelope<'_>, last: &Command) -> Result<Reply, DialogueEnd> {
         let parameters = self.mail_parameters(envelope)?;
         let mail = Command::new(Stage::Mail, "mail", Mail::new(Some(envelope.from.clone()), parameters), is_2yz);
         let rcpt = Command::new(Stage::Rcpt, "rcpt", Rcpt::new(envelope.to.clone(), vec![]), is_2yz);
@@ -84,19 +84,19 @@ impl Dialogue<'_> {
         given
     }
 
-    fn mail_parameters(&mut self, envelope: &Envelope<'_>) -> Result<Vec<MailParameter>, Evidence> {
+    fn mail_parameters(&mut self, envelope: &Envelope<'_>) -> Result<Vec<MailParameter>, DialogueEnd> {
         self.stage = Stage::Mail;
         if !envelope.needs_utf8 {
             return Ok(vec![]);
         }
         if !self.line()?.offers.has(SMTPUTF8) {
-            return Err(Evidence::Unsendable("an address is not ASCII and the host does not offer SMTPUTF8".into()));
+            return Err(DialogueEnd::Unsendable("an address is not ASCII and the host does not offer SMTPUTF8".into()));
         }
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
     /// Gives `commands` in one write, and returns the reply to the last, or the first refusal.
-    pub(super) async fn give(&mut self, commands: &[&Command]) -> Result<Reply, Evidence> {
+    pub(super) async fn give(&mut self, commands: &[&Command]) -> Result<Reply, DialogueEnd> {
         self.line()?.wire.expect(commands.len());
         let mut text = Some(commands.iter().map(|command| command.text.as_str()).collect::<String>());
         let mut given = Err(gone());
@@ -117,10 +117,10 @@ impl Dialogue<'_> {
 
 /// Says whether the end of a pipelined envelope may come from the pipelining itself: a command was not answered, or the host
 /// refuses their order. A lost connection is not among it: it has a meaning of its own.
-fn is_pipelining_broken(stage: Stage, evidence: &Evidence) -> bool {
+fn is_pipelining_broken(stage: Stage, evidence: &DialogueEnd) -> bool {
     match evidence {
-        Evidence::Timeout => matches!(stage, Stage::Rcpt | Stage::Data),
-        Evidence::Reply(reply) => {
+        DialogueEnd::Timeout => matches!(stage, Stage::Rcpt | Stage::Data),
+        DialogueEnd::Reply(reply) => {
             let text = reply.text.to_ascii_lowercase();
             let names_it = text.contains("pipelin") || text.contains("synchroni");
             reply.code == 503 || reply.code / 100 == 5 && names_it

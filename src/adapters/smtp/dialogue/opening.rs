@@ -14,22 +14,22 @@ use crate::{
     adapters::smtp::{
         connect,
         host_memory::HostFact,
-        line::Line,
+        line::SmtpSession,
         offers::STARTTLS,
         race,
         sasl::{Login, is_mechanism_refused},
         tls,
-        wire::Wire,
+        wire::Transport,
     },
     domain::{
         mailbox::Security,
-        outcome::{Stage, judge::Evidence},
+        outcome::{Stage, judge::DialogueEnd},
     },
 };
 
 impl Dialogue<'_> {
     /// Brings the dialogue to where a mail can begin.
-    pub(super) async fn open(&mut self, login: Option<&Login<'_>>) -> Result<(), Evidence> {
+    pub(super) async fn open(&mut self, login: Option<&Login<'_>>) -> Result<(), DialogueEnd> {
         let tcp = self.connect().await?;
         self.secure(tcp).await?;
         match login {
@@ -38,7 +38,7 @@ impl Dialogue<'_> {
         }
     }
 
-    async fn connect(&mut self) -> Result<TcpStream, Evidence> {
+    async fn connect(&mut self) -> Result<TcpStream, DialogueEnd> {
         self.stage = Stage::Connect;
         let (endpoint, now) = (self.endpoint, self.patience.clock.machine());
         let (resolver, memory) = (&self.terms.resolver, &self.terms.memory);
@@ -53,7 +53,7 @@ impl Dialogue<'_> {
                 self.passed("connect", None, winner.address);
                 Ok(winner.connection)
             }
-            Err(Evidence::Cancelled) => Err(Evidence::Cancelled),
+            Err(DialogueEnd::Cancelled) => Err(DialogueEnd::Cancelled),
             Ok(Err(lost)) | Err(lost) => {
                 // No address answers: the host may have moved.
                 resolver.forget(&endpoint.host);
@@ -63,7 +63,7 @@ impl Dialogue<'_> {
     }
 
     /// Brings the connection to where commands can be given: TLS as the mailbox asks for it, greeting, EHLO.
-    async fn secure(&mut self, tcp: TcpStream) -> Result<(), Evidence> {
+    async fn secure(&mut self, tcp: TcpStream) -> Result<(), DialogueEnd> {
         match self.endpoint.security {
             Security::Tls => {
                 let wire = self.handshake(tcp).await?;
@@ -79,44 +79,44 @@ impl Dialogue<'_> {
         }
     }
 
-    async fn handshake(&mut self, tcp: TcpStream) -> Result<Wire, Evidence> {
+    async fn handshake(&mut self, tcp: TcpStream) -> Result<Transport, DialogueEnd> {
         self.stage = Stage::Tls;
         let handshake = tls::handshake(Arc::clone(&self.terms.tls), &self.endpoint.host, tcp);
         let stream = self.patience.step(handshake).await??;
         let version = stream.get_ref().1.protocol_version().map(|version| format!("{version:?}"));
         self.passed("tls", None, version.unwrap_or_default());
-        Ok(Wire::tls(stream))
+        Ok(Transport::tls(stream))
     }
 
     /// Asks for TLS and takes the stream back. The wire goes, and with it whatever was sent along in plain text: nothing
     /// said before TLS counts after it (RFC 3207 section 4.2).
-    async fn starttls(&mut self) -> Result<TcpStream, Evidence> {
+    async fn starttls(&mut self) -> Result<TcpStream, DialogueEnd> {
         self.stage = Stage::Tls;
         if !self.line()?.offers.has(STARTTLS) {
-            return Err(Evidence::StarttlsMissing);
+            return Err(DialogueEnd::StarttlsMissing);
         }
         self.give(&[&Command::new(Stage::Tls, "starttls", Starttls, |code| code == 220)]).await?;
         self.line.take().and_then(|line| line.wire.take_tcp()).ok_or_else(gone)
     }
 
     /// A port that speaks TLS from the start waits for our first word, as we wait for its greeting.
-    async fn greet_in_plain(&mut self, tcp: TcpStream) -> Result<(), Evidence> {
-        let greeted = self.greet(Wire::plain(tcp)).await;
-        let is_silent = matches!(greeted, Err(Evidence::Timeout)) && !self.has_greeted();
-        if is_silent { Err(Evidence::GreetingMissing) } else { greeted }
+    async fn greet_in_plain(&mut self, tcp: TcpStream) -> Result<(), DialogueEnd> {
+        let greeted = self.greet(Transport::plain(tcp)).await;
+        let is_silent = matches!(greeted, Err(DialogueEnd::Timeout)) && !self.has_greeted();
+        if is_silent { Err(DialogueEnd::GreetingMissing) } else { greeted }
     }
 
-    async fn greet(&mut self, wire: Wire) -> Result<(), Evidence> {
+    async fn greet(&mut self, wire: Transport) -> Result<(), DialogueEnd> {
         self.stage = Stage::Greeting;
         let greeting = self.patience.greeting(wire.reply()).await??;
         if !is_2yz(greeting.code) {
-            return Err(Evidence::Reply(greeting));
+            return Err(DialogueEnd::Reply(greeting));
         }
         self.passed("greeting", Some(&greeting), &greeting.text);
         self.hello(wire).await
     }
 
-    async fn hello(&mut self, wire: Wire) -> Result<(), Evidence> {
+    async fn hello(&mut self, wire: Transport) -> Result<(), DialogueEnd> {
         self.stage = Stage::Greeting;
         let name = self.client_id(&wire)?;
         let answer = {
@@ -129,19 +129,19 @@ impl Dialogue<'_> {
         };
         match answer {
             (_, Err(fault)) => Err(fault),
-            (_, Ok(reply)) if !is_2yz(reply.code) => Err(Evidence::Reply(reply)),
-            (Err(error), Ok(_)) => Err(Evidence::Garbled(error.to_string())),
+            (_, Ok(reply)) if !is_2yz(reply.code) => Err(DialogueEnd::Reply(reply)),
+            (Err(error), Ok(_)) => Err(DialogueEnd::Garbled(error.to_string())),
             (Ok(connection), Ok(reply)) => {
                 self.passed("ehlo", Some(&reply), "");
                 let offers = wire.offers();
-                self.line = Some(Line { wire, connection, offers });
+                self.line = Some(SmtpSession { wire, connection, offers });
                 Ok(())
             }
         }
     }
 
     /// The name to say: the one that is set, else the address (RFC 5321 section 4.1.4).
-    fn client_id(&self, wire: &Wire) -> Result<ClientId, Evidence> {
+    fn client_id(&self, wire: &Transport) -> Result<ClientId, DialogueEnd> {
         if let Some(name) = &self.terms.hello {
             return Ok(ClientId::Domain(name.clone()));
         }
@@ -152,12 +152,12 @@ impl Dialogue<'_> {
     }
 
     /// Logs in by the first mechanism that the host does not refuse. One that it refused lately is tried last.
-    async fn authenticate(&mut self, login: &Login<'_>) -> Result<(), Evidence> {
+    async fn authenticate(&mut self, login: &Login<'_>) -> Result<(), DialogueEnd> {
         self.stage = Stage::Auth;
         let (memory, endpoint, now) = (&self.terms.memory, self.endpoint, self.patience.clock.machine());
         let mut mechanisms = self.line.as_ref().ok_or_else(gone)?.offers.mechanisms();
         mechanisms.sort_by_key(|mechanism| memory.has(endpoint, HostFact::RefusesMechanism(*mechanism), now));
-        let mut last = Err(Evidence::AuthMissing);
+        let mut last = Err(DialogueEnd::AuthMissing);
         for mechanism in mechanisms {
             let line = self.line.as_mut().ok_or_else(gone)?;
             let reply = self.patience.step(line.log_in(login, mechanism)).await??;
@@ -189,17 +189,17 @@ mod tests {
     use super::*;
     use crate::{
         adapters::{
-            smtp::{dialogue::Terms, host_memory::HostMemory, patience::Patience, resolver::Resolver},
+            smtp::{dialogue::DialogueContext, host_memory::HostMemory, patience::Timeouts, resolver::Resolver},
             system::SystemClock,
         },
         domain::mailbox::Endpoint,
-        ports::{Clock, Gate},
+        ports::{Clock, SendPermit},
     };
 
     /// A host on a free port of 127.0.0.1 whose name leads to `addresses`, for dialogues that share what they learn.
     struct World {
         clock: Arc<SystemClock>,
-        terms: Terms,
+        terms: DialogueContext,
         endpoint: Endpoint,
         listener: TcpListener,
     }
@@ -210,7 +210,7 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             let clock = Arc::new(SystemClock::real());
             let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-            let terms = Terms {
+            let terms = DialogueContext {
                 tls: tls::client_config(None).unwrap(),
                 resolver: Resolver::told(host, &addresses, clock.machine()),
                 memory: HostMemory::default(),
@@ -221,14 +221,14 @@ mod tests {
             World { clock, terms, endpoint, listener }
         }
 
-        async fn connect(&self) -> Result<TcpStream, Evidence> {
-            let patience = Patience {
+        async fn connect(&self) -> Result<TcpStream, DialogueEnd> {
+            let patience = Timeouts {
                 deadline: self.clock.machine().after(Duration::from_secs(60)),
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 step: Duration::from_secs(30),
                 cancel: CancellationToken::new(),
             };
-            Dialogue::new(&self.terms, &self.endpoint, patience, &Gate::always()).connect().await
+            Dialogue::new(&self.terms, &self.endpoint, patience, &SendPermit::always()).connect().await
         }
 
         fn is_dead(&self, address: &str) -> bool {
@@ -240,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_is_not_where_it_was_is_looked_for_again() {
         let world = World::of("127.0.0.1", &["127.0.0.9"]).await;
-        assert!(matches!(world.connect().await, Err(Evidence::Lost(_))));
+        assert!(matches!(world.connect().await, Err(DialogueEnd::Lost(_))));
         assert!(world.connect().await.is_ok());
     }
 

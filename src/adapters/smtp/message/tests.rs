@@ -10,7 +10,7 @@ use crate::{
         content::judge_marker,
         id::{BatchId, FlightId, MailboxId, ShardId, UserId},
         mailbox::{Endpoint, Security},
-        reply::Answering,
+        reply::ReplyPolicy,
         time::Weekdays,
     },
     ports::{Flight, Thread},
@@ -18,9 +18,12 @@ use crate::{
 
 const FIELDS: [&str; 8] = ["From", "To", "Subject", "Date", "Message-ID", "X-Warmup", "MIME-Version", "Content-Type"];
 
-fn mail(sender: &str, recipient: &str, subject: &str, text: &str) -> Outgoing {
-    let party =
-        |id, email: &str, name: &str| Party { mailbox: MailboxId(id), email: email.into(), display_name: name.into() };
+fn mail(sender: &str, recipient: &str, subject: &str, text: &str) -> Submission {
+    let party = |id, email: &str, name: &str| Participant {
+        mailbox: MailboxId(id),
+        email: email.into(),
+        display_name: name.into(),
+    };
     let flight = Flight {
         id: FlightId(1),
         batch: BatchId(1),
@@ -33,19 +36,19 @@ fn mail(sender: &str, recipient: &str, subject: &str, text: &str) -> Outgoing {
         message_id: "018f-7@one.test".into(),
         subject: subject.into(),
         answers: None,
-        answering: Answering { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
+        answering: ReplyPolicy { rate: 0, zone: chrono_tz::UTC, days: Weekdays::ALL },
         endpoint: Endpoint { host: "mail.one.test".into(), port: 587, security: Security::Tls },
         username: String::new(),
         sealed_password: Vec::new(),
     };
-    Outgoing { flight, text: text.into(), date: DateTime::<Utc>::UNIX_EPOCH, thread: None }
+    Submission { flight, text: text.into(), date: DateTime::<Utc>::UNIX_EPOCH, thread: None }
 }
 
-fn marked(mail: &Outgoing, header: &str) -> Vec<u8> {
+fn marked(mail: &Submission, header: &str) -> Vec<u8> {
     compose(mail, header).unwrap().bytes
 }
 
-fn bytes(mail: &Outgoing) -> Vec<u8> {
+fn bytes(mail: &Submission) -> Vec<u8> {
     marked(mail, "X-Warmup")
 }
 
@@ -66,7 +69,7 @@ fn assert_lines(bytes: &[u8]) {
     assert!(head.lines().all(|line| !line.trim().is_empty()), "{head}");
 }
 
-fn assert_as_meant(mail: &Outgoing, bytes: &[u8], fields_meant: &[&str]) {
+fn assert_as_meant(mail: &Submission, bytes: &[u8], fields_meant: &[&str]) {
     assert_lines(bytes);
     let message = parsed(bytes);
     assert_eq!(fields(&message), fields_meant);
@@ -125,7 +128,7 @@ fn a_reply_names_its_thread_on_folded_lines() {
 fn an_id_that_is_none_is_not_sent_wherever_it_stands() {
     for wrong in ["", "a b@c", "a>\r\nBcc: eve@evil.test", "<a@b>", "jörg@ä.test", &"a".repeat(901)] {
         let mut one = mail("Anna", "Ben", "Lunch", "Yes.\n");
-        let unsendable = |mail: &Outgoing| matches!(compose(mail, "X"), Err(Evidence::Unsendable(_)));
+        let unsendable = |mail: &Submission| matches!(compose(mail, "X"), Err(DialogueEnd::Unsendable(_)));
         one.thread = Some(Thread { in_reply_to: wrong.into(), references: Vec::new() });
         assert!(unsendable(&one), "{wrong:?}");
         one.thread = Some(Thread { in_reply_to: "a@b".into(), references: vec!["a@b".into(), wrong.into()] });
@@ -198,7 +201,7 @@ fn an_address_that_others_may_read_as_two_is_none() {
     let mut mail = mail("Anna", "Ben", "Lunch", "Yes.\n");
     mail.flight.recipient.email = "\">,\"@one.test".into();
     let composed = compose(&mail, "X-Warmup");
-    assert!(matches!(composed, Err(Evidence::Unsendable(_))));
+    assert!(matches!(composed, Err(DialogueEnd::Unsendable(_))));
 }
 
 proptest! {

@@ -20,11 +20,11 @@ Thank you.
 ";
 
 fn faults(text: &str) -> Vec<String> {
-    read(text).unwrap_err().iter().map(Fault::to_string).collect()
+    read(text).unwrap_err().iter().map(TemplateError::to_string).collect()
 }
 
 fn warnings(text: &str) -> Vec<String> {
-    read(text).unwrap().warnings.iter().map(Fault::to_string).collect()
+    read(text).unwrap().warnings.iter().map(TemplateError::to_string).collect()
 }
 
 fn mail(body: &str) -> String {

@@ -3,13 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::content::{dice::Stream, names::Names};
 
-fn parsed(text: &str) -> Result<Phrase, Vec<Fault>> {
+fn parsed(text: &str) -> Result<Phrase, Vec<TemplateError>> {
     let lines: Vec<(u64, &str)> = (1..).zip(text.lines()).collect();
     parse(&lines)
 }
 
 fn faults(text: &str) -> Vec<String> {
-    parsed(text).unwrap_err().iter().map(Fault::to_string).collect()
+    parsed(text).unwrap_err().iter().map(TemplateError::to_string).collect()
 }
 
 fn said(text: &str, names: &Names, dice: u64) -> String {

@@ -28,7 +28,7 @@ fn new(cells: &[(&str, &str)]) -> Result<Profile, Vec<String>> {
 
 fn onto(cells: &[(&str, &str)], stored: Option<&Profile>, rules: &Rules) -> Result<Profile, Vec<String>> {
     Profile::resolve(&row(cells), stored, stored.map(Profile::places).as_deref(), rules)
-        .map_err(|faults| faults.iter().map(Fault::to_string).collect())
+        .map_err(|faults| faults.iter().map(EnrolmentError::to_string).collect())
 }
 
 #[test]

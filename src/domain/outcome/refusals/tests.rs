@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::outcome::{
     Effects, Reply,
-    judge::{Evidence, judge},
+    judge::{DialogueEnd, classify_outcome},
 };
 
 /// The pause after `count` failures in a row that are all about `target`.
@@ -18,7 +18,7 @@ fn rest(counts: FailureCounts, target: RefusalTarget) -> (i64, Option<&'static s
 }
 
 fn reply(stage: Stage, code: u16, enhanced: Option<[u16; 3]>, text: &str) -> Outcome {
-    judge(stage, Evidence::Reply(Reply { code, enhanced, text: text.to_owned() }))
+    classify_outcome(stage, DialogueEnd::Reply(Reply { code, enhanced, text: text.to_owned() }))
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_a_host_answers_to_a_named_sender_counts_for_the_side_that_it_names() {
         (reply(Stage::Rcpt, 421, None, "closing"), RefusalTarget::Sender),
         (reply(Stage::Auth, 454, Some([4, 7, 0]), "later"), RefusalTarget::Sender),
         (reply(Stage::Dot, 550, Some([5, 7, 1]), "spam"), RefusalTarget::Sender),
-        (judge(Stage::Mail, Evidence::Garbled("hello".into())), RefusalTarget::Sender),
+        (classify_outcome(Stage::Mail, DialogueEnd::Garbled("hello".into())), RefusalTarget::Sender),
         (reply(Stage::Rcpt, 550, Some([5, 1, 1]), "unknown"), RefusalTarget::Pair),
         (reply(Stage::Rcpt, 450, Some([4, 2, 1]), "busy"), RefusalTarget::Pair),
         (reply(Stage::Rcpt, 451, None, "greylisted"), RefusalTarget::Pair),
@@ -73,19 +73,19 @@ fn what_a_host_answers_to_a_named_sender_counts_for_the_side_that_it_names() {
 
 #[test]
 fn no_answer_and_answers_before_auth_count_for_the_host() {
-    let lost = || Evidence::Lost("reset".into());
+    let lost = || DialogueEnd::Lost("reset".into());
     let counted = [
         reply(Stage::Greeting, 554, None, "go away"),
         reply(Stage::Greeting, 421, None, "busy"),
-        judge(Stage::Connect, Evidence::Timeout),
-        judge(Stage::Connect, lost()),
-        judge(Stage::Tls, Evidence::TlsFailed("alert".into())),
-        judge(Stage::Greeting, Evidence::GreetingMissing),
-        judge(Stage::Greeting, Evidence::Garbled("hello".into())),
-        judge(Stage::Auth, lost()),
-        judge(Stage::Rcpt, Evidence::Timeout),
-        judge(Stage::Dot, Evidence::Timeout),
-        judge(Stage::Dot, lost()),
+        classify_outcome(Stage::Connect, DialogueEnd::Timeout),
+        classify_outcome(Stage::Connect, lost()),
+        classify_outcome(Stage::Tls, DialogueEnd::TlsFailed("alert".into())),
+        classify_outcome(Stage::Greeting, DialogueEnd::GreetingMissing),
+        classify_outcome(Stage::Greeting, DialogueEnd::Garbled("hello".into())),
+        classify_outcome(Stage::Auth, lost()),
+        classify_outcome(Stage::Rcpt, DialogueEnd::Timeout),
+        classify_outcome(Stage::Dot, DialogueEnd::Timeout),
+        classify_outcome(Stage::Dot, lost()),
     ];
     for outcome in counted {
         assert_eq!(outcome.refusal_target(), Some(RefusalTarget::Host), "{outcome:?}");
@@ -96,18 +96,18 @@ fn no_answer_and_answers_before_auth_count_for_the_host() {
 fn what_the_worker_stopped_itself_does_not_count_and_its_other_failures_do() {
     let uncounted = [
         reply(Stage::Dot, 250, None, "ok"),
-        judge(Stage::Data, Evidence::Cancelled),
-        judge(Stage::Data, Evidence::LeaseLost),
-        judge(Stage::Connect, Evidence::NotStarted),
+        classify_outcome(Stage::Data, DialogueEnd::Cancelled),
+        classify_outcome(Stage::Data, DialogueEnd::LeaseLost),
+        classify_outcome(Stage::Connect, DialogueEnd::NotStarted),
     ];
     for outcome in uncounted {
         assert_eq!(outcome.refusal_target(), None, "{outcome:?}");
     }
     let counted = [
-        judge(Stage::Connect, Evidence::SealBroken),
-        judge(Stage::Connect, Evidence::PlaintextRefused),
-        judge(Stage::Connect, Evidence::PartnerAddress("none".into())),
-        judge(Stage::Dot, Evidence::Garbled("hello".into())),
+        classify_outcome(Stage::Connect, DialogueEnd::SealBroken),
+        classify_outcome(Stage::Connect, DialogueEnd::PlaintextRefused),
+        classify_outcome(Stage::Connect, DialogueEnd::PartnerAddress("none".into())),
+        classify_outcome(Stage::Dot, DialogueEnd::Garbled("hello".into())),
     ];
     for outcome in counted {
         assert_eq!(outcome.refusal_target(), Some(RefusalTarget::Other), "{outcome:?}");

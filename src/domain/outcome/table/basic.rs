@@ -46,10 +46,10 @@ pub(super) static ROWS: &[Row] = &[
     row(&[Stage::Mail, Stage::Data, Stage::Dot], Is(552), Any, "content-refused", NOBODY),
     row(MAIL_TO_DOT, Is(555), Any, "content-refused", NOBODY),
     // 221 answers a QUIT (RFC 5321 section 4.3.2), which may go out with the dot: of the mail it says nothing.
-    Row { fate: Fate::Uncertain, ..row(DOT, Is(221), Any, "uncertain", NOBODY) },
-    Row { fate: Fate::Sent, ..row(DOT, Class(2), Any, "", NOBODY) },
+    Row { fate: OutcomeKind::Uncertain, ..row(DOT, Is(221), Any, "uncertain", NOBODY) },
+    Row { fate: OutcomeKind::Sent, ..row(DOT, Class(2), Any, "", NOBODY) },
     // After the dot a 3yz answers nothing that was asked.
-    Row { fate: Fate::Uncertain, ..row(DOT, Class(3), Any, "uncertain", NOBODY) },
+    Row { fate: OutcomeKind::Uncertain, ..row(DOT, Class(3), Any, "uncertain", NOBODY) },
     row(BEFORE_DOT, Class(2), Any, "protocol-error", NOBODY),
     row(BEFORE_DOT, Class(3), Any, "protocol-error", NOBODY),
     row(ANY, Class(4), Any, "transient", NOBODY),

@@ -274,7 +274,7 @@ fn every_row_has_an_example() {
 
 #[test]
 fn a_limit_rests_as_long_as_the_host_names_and_nothing_else_does() {
-    let minutes = |minutes| sender(Measure::Pause(Duration::from_mins(minutes)));
+    let minutes = |minutes| sender(Penalty::Pause(Duration::from_mins(minutes)));
     let after = |stage, line| {
         let reply = reply(line);
         row_for(stage, &reply).effects_of(&reply)

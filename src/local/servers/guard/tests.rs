@@ -3,12 +3,12 @@ use std::{io::BufRead, time::Duration};
 use super::*;
 
 /// A server that says its process id, and that ends only when it is asked to.
-fn patient(folder: &Path) -> Guarded {
-    Guarded::start(Plan {
+fn patient(folder: &Path) -> ServerProcess {
+    ServerProcess::start(Plan {
         name: "sleep",
         program: Path::new("/bin/sleep"),
         args: vec!["1000".into()],
-        servant: &Servant::of_this_process().unwrap(),
+        servant: &RunAs::of_this_process().unwrap(),
         log: folder.join("log"),
         stop: "TERM",
         patience: Duration::from_secs(10),

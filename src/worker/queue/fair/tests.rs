@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{progress::Share, time::Span, urgency::Standing};
+use crate::domain::{progress::PlannedShare, time::Span, urgency::QuotaProgress};
 
 const LANES: usize = 20;
 
@@ -31,8 +31,9 @@ impl Mail {
 
     fn released(&self) -> Released<'_> {
         let (mailbox, reserved) = (MailboxId(self.mailbox), self.reserved);
-        let standing = Standing { mailbox, quota: 100, reserved, sent: reserved, last_sent_at: None, failed_in_row: 0 };
-        let share = Share::at(at(0), Span { start: at(0), end: at(8) });
+        let standing =
+            QuotaProgress { mailbox, quota: 100, reserved, sent: reserved, last_sent_at: None, failed_in_row: 0 };
+        let share = PlannedShare::at(at(0), Span { start: at(0), end: at(8) });
         Released {
             host: &self.host,
             user: UserId(self.user),

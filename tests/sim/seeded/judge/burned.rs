@@ -10,7 +10,7 @@ use warmup::{
     ports::{Refusal, Reservation, ReserveBatch},
 };
 
-use super::Judge;
+use super::Checker;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl BurnedGrants {
     }
 }
 
-impl Judge {
+impl Checker {
     /// A worker makes a plan: it reads what room the limits leave.
     pub fn plans(&self, run: Option<RunId>) {
         self.books().burned.since_plan.retain(|(of, ..)| Some(*of) != run);

@@ -7,14 +7,14 @@ use warmup::{
     domain::{
         clock_guard::ALLOWED,
         id::{Epoch, FlightId, MailboxId, RunId, ShardId},
-        outcome::Fate,
+        outcome::OutcomeKind,
         roster::receive_bound,
         time::today,
     },
-    ports::{Ask, Flight, Refusal, Reservation, ReserveBatch, Settlement, Sweep},
+    ports::{Flight, Refusal, Reservation, ReserveBatch, ReserveRequest, Settlement, SweepRequest},
 };
 
-use super::{Books, Ended, Flying, Guard, Judge};
+use super::{Books, Checker, Ended, Flying, Guard};
 
 /// What a worker's clock may be off by.
 const SKEW_SECONDS: i64 = 30;
@@ -24,14 +24,14 @@ pub enum By<'a> {
     Settle(&'a [Settlement]),
     /// A release or an abandon.
     GivenBack,
-    Sweep(&'a Sweep),
+    Sweep(&'a SweepRequest),
     /// The operator's.
     Fence,
     /// One that ends nothing.
     Other,
 }
 
-impl Judge {
+impl Checker {
     /// A worker is about to ask for places.
     pub fn asks(&self, batch: &ReserveBatch) {
         for (shard, _) in &batch.epochs {
@@ -50,7 +50,7 @@ impl Judge {
         self.after(&By::Other);
     }
 
-    fn takes_off(&self, batch: &ReserveBatch, ask: &Ask, flight: &Flight) {
+    fn takes_off(&self, batch: &ReserveBatch, ask: &ReserveRequest, flight: &Flight) {
         let now = self.clock.now();
         let id = flight.id;
         self.demand(self.world.is_running(), || format!("a stopped fleet reserves flight {id}"));
@@ -116,7 +116,12 @@ impl Judge {
     }
 
     /// I22: counts a mail for the partner's own day. Returns that day, and what is wrong with it.
-    fn receives(&self, ask: &Ask, flight: &Flight, now: DateTime<Utc>) -> (Option<NaiveDate>, Option<String>) {
+    fn receives(
+        &self,
+        ask: &ReserveRequest,
+        flight: &Flight,
+        now: DateTime<Utc>,
+    ) -> (Option<NaiveDate>, Option<String>) {
         let partner = self.world.mailbox(flight.recipient.mailbox).filter(|_| ask.answers.is_none());
         let Some(partner) = partner else { return (None, None) };
         let (day, bound) = (today(partner.schedule.zone, now), receive_bound(partner.ramp.quota(partner.grown)));
@@ -128,7 +133,7 @@ impl Judge {
     }
 
     /// I1, by the quota that the mailbox has now.
-    fn fits_quota(&self, ask: &Ask) {
+    fn fits_quota(&self, ask: &ReserveRequest) {
         let (Some(mailbox), Some(day)) = (self.world.mailbox(ask.mailbox), self.world.day(ask.mailbox, ask.day)) else {
             return self.violated(format!("mailbox {} sends and has no day", ask.mailbox));
         };
@@ -163,10 +168,10 @@ impl Judge {
             By::Settle(results) => results.iter().find(|result| is_of(result, id, &flying)).is_some_and(|result| {
                 let as_sent = if flying.answers.is_some() { "REPLIED" } else { "SENT" };
                 match result.outcome.fate {
-                    Fate::Sent => status == Some(as_sent),
-                    Fate::Refused => status == Some("FAILED") && reason != "uncertain",
-                    Fate::Uncertain => status == Some("FAILED") && reason == "uncertain",
-                    Fate::Unstarted => status.is_none(),
+                    OutcomeKind::Sent => status == Some(as_sent),
+                    OutcomeKind::Refused => status == Some("FAILED") && reason != "uncertain",
+                    OutcomeKind::Uncertain => status == Some("FAILED") && reason == "uncertain",
+                    OutcomeKind::Unstarted => status.is_none(),
                 }
             }),
             By::GivenBack => status.is_none(),
@@ -228,7 +233,7 @@ impl Judge {
         };
         let (late, fresh): (Vec<&Settlement>, Vec<_>) = results.iter().partition(known);
         self.after(&By::Settle(results));
-        for result in fresh.into_iter().filter(|result| result.outcome.fate != Fate::Unstarted) {
+        for result in fresh.into_iter().filter(|result| result.outcome.fate != OutcomeKind::Unstarted) {
             let mut books = self.books();
             let cool = books.cool.entry(result.mailbox).or_insert(result.next_at);
             *cool = result.next_at.max(*cool);
@@ -321,7 +326,7 @@ impl Books {
     }
 
     /// Notes the pair or the thread that a reservation uses. Returns the round of the pair, and what is wrong with it.
-    fn uses(&mut self, ask: &Ask, flight: &Flight) -> (i16, Option<String>) {
+    fn uses(&mut self, ask: &ReserveRequest, flight: &Flight) -> (i16, Option<String>) {
         let partner = flight.recipient.mailbox;
         if partner == ask.mailbox {
             return (0, Some(format!("mailbox {partner} writes to itself")));

@@ -3,17 +3,17 @@
 use chrono::TimeDelta;
 use warmup::{
     domain::outcome::Stage,
-    ports::{Gate, Outgoing},
+    ports::{SendPermit, Submission},
 };
 
-use super::{Guard, Judge};
+use super::{Checker, Guard};
 
 /// A grant older than this is not used.
 const GRANT_HOLDS_SECONDS: u64 = 3;
 
-impl Judge {
+impl Checker {
     /// A worker begins to send: under a grant that is fresh, and what it has reserved.
-    pub fn begins(&self, mail: &Outgoing) {
+    pub fn begins(&self, mail: &Submission) {
         self.trace("", "begins", &mail.flight.id);
         let Some(flying) = self.flying_mail(mail) else {
             if self.is_lost(mail) {
@@ -28,7 +28,7 @@ impl Judge {
         });
     }
 
-    pub fn gate_closed(&self, mail: &Outgoing, gate: &Gate, stage: Stage) {
+    pub fn gate_closed(&self, mail: &Submission, gate: &SendPermit, stage: Stage) {
         self.trace("", "gate closed", &(mail.flight.id, stage));
         self.guard(
             match stage {
@@ -40,13 +40,13 @@ impl Judge {
         );
     }
 
-    pub fn cancelled(&self, mail: &Outgoing, stage: Stage) {
+    pub fn cancelled(&self, mail: &Submission, stage: Stage) {
         self.trace("", "cancelled", &(mail.flight.id, stage));
         self.guard(Guard::DrainCancelled, 1);
     }
 
     /// A connection is opened. Returns whether it is one that is known.
-    pub fn opens(&self, mail: &Outgoing) -> bool {
+    pub fn opens(&self, mail: &Submission) -> bool {
         let (flight, host) = (&mail.flight, &mail.flight.endpoint.host);
         self.trace("", "opens", &flight.id);
         if self.world.is_trying(flight.sender.mailbox) {
@@ -68,14 +68,14 @@ impl Judge {
         true
     }
 
-    pub fn closes(&self, mail: &Outgoing) {
+    pub fn closes(&self, mail: &Submission) {
         if let Some(open) = self.books().open.get_mut(&mail.flight.endpoint.host) {
             open.remove(&mail.flight.id);
         }
     }
 
     /// The write of the dot begins.
-    pub fn dot(&self, mail: &Outgoing) {
+    pub fn dot(&self, mail: &Submission) {
         self.trace("", "dot", &mail.flight.id);
         if let Some(flying) = self.flying_mail(mail) {
             self.holds_lease(flying.run, flying.shard, "a dot");
@@ -83,7 +83,7 @@ impl Judge {
     }
 
     /// A host takes a message completely.
-    pub fn takes(&self, mail: &Outgoing) {
+    pub fn takes(&self, mail: &Submission) {
         let id = &mail.flight.message_id;
         self.trace("", "takes", id);
         let (new, known) = {
@@ -97,7 +97,7 @@ impl Judge {
     }
 
     /// And says so: 250.
-    pub fn answers(&self, mail: &Outgoing) {
+    pub fn answers(&self, mail: &Submission) {
         self.trace("", "answers", &mail.flight.id);
         self.books().answered.insert(mail.flight.message_id.clone());
     }

@@ -19,15 +19,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::world::{EventRow, MemoryMailbox, SenderState, Standing},
+    adapters::memory::world::{EventRow, MailboxState, MemoryMailbox, SenderState},
     domain::{
         id::{MailboxId, UserId},
-        outcome::{Fate, Stage},
+        outcome::{OutcomeKind, Stage},
     },
-    ports::{Outgoing, Settlement},
+    ports::{Settlement, Submission},
 };
 
-use super::{By, Judge};
+use super::{By, Checker};
 use crate::seeded::post::Cause;
 
 /// A sender that reached a limit rests at least for this long, whatever words state the limit.
@@ -76,9 +76,9 @@ impl Failure {
     }
 }
 
-impl Judge {
+impl Checker {
     /// A simulated host refuses `mail` for a cause that the worker does not know.
-    pub fn refuses(&self, mail: &Outgoing, cause: Cause) {
+    pub fn refuses(&self, mail: &Submission, cause: Cause) {
         self.books().owners.causes.insert(mail.flight.message_id.clone(), cause);
     }
 
@@ -122,7 +122,8 @@ impl Judge {
 
     /// Returns the mails among `results` that failed, and notes what they say.
     fn failures(&self, results: &[Settlement]) -> Vec<Failure> {
-        let failed = results.iter().filter(|result| !matches!(result.outcome.fate, Fate::Sent | Fate::Unstarted));
+        let failed =
+            results.iter().filter(|result| !matches!(result.outcome.fate, OutcomeKind::Sent | OutcomeKind::Unstarted));
         failed.filter_map(|result| self.failure(result)).collect()
     }
 
@@ -190,11 +191,11 @@ impl Owners {
 }
 
 /// Says whether `now` lasts longer than `before`.
-fn is_worse(before: &Standing, now: &Standing) -> bool {
-    let end = |state: &Standing| match state {
-        Standing::Active => None,
-        Standing::Paused { until, .. } => Some(*until),
-        Standing::Stopped { .. } => Some(DateTime::<Utc>::MAX_UTC),
+fn is_worse(before: &MailboxState, now: &MailboxState) -> bool {
+    let end = |state: &MailboxState| match state {
+        MailboxState::Active => None,
+        MailboxState::Paused { until, .. } => Some(*until),
+        MailboxState::Stopped { .. } => Some(DateTime::<Utc>::MAX_UTC),
     };
     end(now) > end(before)
 }

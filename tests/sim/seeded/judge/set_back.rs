@@ -9,10 +9,10 @@ use warmup::{
         id::{Epoch, FlightId, MailboxId, ReplyId, ShardId},
         time::today,
     },
-    ports::Outgoing,
+    ports::Submission,
 };
 
-use super::{By, Counts, Ended, Fault, Flying, Guard, Judge};
+use super::{By, Checker, Counts, Ended, Fault, Flying, Guard};
 
 /// The books of the record at one moment.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Lost {
     }
 }
 
-impl Judge {
+impl Checker {
     /// Copies the books of the record.
     pub fn ledgers(&self) -> Ledgers {
         let books = self.books();
@@ -154,20 +154,20 @@ impl Judge {
     }
 
     /// No thread is answered twice, whatever the record says of it.
-    pub(super) fn takes_answer(&self, mail: &Outgoing) {
+    pub(super) fn takes_answer(&self, mail: &Submission) {
         let Some(thread) = &mail.thread else { return };
         let before = self.books().lost.answers.insert(thread.in_reply_to.clone(), mail.flight.message_id.clone());
         self.demand(before.is_none(), || format!("{} is answered by {before:?}, and again", thread.in_reply_to));
     }
 
     /// Returns what the books have of a mail that is on its way.
-    pub(super) fn flying_mail(&self, mail: &Outgoing) -> Option<Flying> {
+    pub(super) fn flying_mail(&self, mail: &Submission) -> Option<Flying> {
         let (id, message_id) = (mail.flight.id, &mail.flight.message_id);
         let books = self.books();
         books.flying.get(&id).filter(|flying| flying.message_id == *message_id).cloned()
     }
 
-    pub(super) fn is_lost(&self, mail: &Outgoing) -> bool {
+    pub(super) fn is_lost(&self, mail: &Submission) -> bool {
         self.books().lost.is_lost(&mail.flight.message_id)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use warmup::{
-    adapters::memory::world::{EventRow, Standing},
+    adapters::memory::world::{EventRow, MailboxState},
     domain::id::MailboxId,
 };
 
-use super::Judge;
+use super::Checker;
 
 /// Until when a host or domain is paused, and whether its breaker is open.
 type Pause = (Option<DateTime<Utc>>, bool);
@@ -16,7 +16,7 @@ type Pause = (Option<DateTime<Utc>>, bool);
 /// The states as they were at the last look.
 #[derive(Debug, Default)]
 pub(super) struct States {
-    mailboxes: BTreeMap<MailboxId, (Standing, Standing)>,
+    mailboxes: BTreeMap<MailboxId, (MailboxState, MailboxState)>,
     pauses: BTreeMap<(&'static str, String), Pause>,
     is_running: Option<bool>,
 }
@@ -52,7 +52,7 @@ impl States {
     }
 }
 
-impl Judge {
+impl Checker {
     /// Compares all states with those of the last look.
     pub(super) fn look_at_states(&self, events: &[EventRow]) {
         let later = self.states();

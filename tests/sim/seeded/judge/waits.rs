@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::domain::id::MailboxId;
 
-use super::Judge;
+use super::Checker;
 
 /// What the scenario promises.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +71,7 @@ impl Waits {
     }
 }
 
-impl Judge {
+impl Checker {
     /// Looks at the mailboxes that could send right now: each waits since it first could.
     pub fn could_send(&self, able: &BTreeSet<MailboxId>, bound: WaitBound, well_since: DateTime<Utc>) {
         let now = self.clock.now();

@@ -8,10 +8,10 @@ use warmup::{
         hosts::HostLimits,
         id::UserId,
     },
-    ports::{CapAsk, Grant},
+    ports::{CapRequest, Grant},
 };
 
-use super::{Guard, Judge};
+use super::{Checker, Guard};
 
 const MINUTE: i64 = 60_000_000;
 
@@ -40,7 +40,7 @@ impl Windows {
         self.names.iter().filter_map(limit).collect()
     }
 
-    fn of(&self, ask: &CapAsk) -> Vec<(CapKind, Whose, u32, i64)> {
+    fn of(&self, ask: &CapRequest) -> Vec<(CapKind, Whose, u32, i64)> {
         let CapLimits { global_hour, global_minute, user_hour, user_minute, .. } = self.limits;
         let user = || Whose::User(ask.user);
         let mut all = vec![
@@ -62,7 +62,7 @@ impl Windows {
     }
 
     /// Notes a grant at `now` and returns the caps that it passes.
-    fn grant(&mut self, now: i64, ask: &CapAsk) -> Vec<CapKind> {
+    fn grant(&mut self, now: i64, ask: &CapRequest) -> Vec<CapKind> {
         let mut passed = Vec::new();
         for (kind, whose, limit, window) in self.of(ask) {
             let granted = self.granted.entry((kind, whose)).or_default();
@@ -78,9 +78,9 @@ impl Windows {
     }
 }
 
-impl Judge {
+impl Checker {
     /// Looks at the caps' answer to a worker.
-    pub fn granted(&self, asks: &[CapAsk], grants: &[Grant]) {
+    pub fn granted(&self, asks: &[CapRequest], grants: &[Grant]) {
         let now = self.clock.now().timestamp_micros();
         for (ask, grant) in asks.iter().zip(grants) {
             match grant {

@@ -13,7 +13,7 @@ use warmup::{
         id::{MailboxId, UserId},
         outcome::{Reply, Stage},
     },
-    ports::Outgoing,
+    ports::Submission,
 };
 
 use crate::seeded::kinds::Fault;
@@ -126,7 +126,7 @@ impl Claims {
     }
 
     /// Says whether the host of `mail` refuses the password of its sender.
-    pub fn refuse_password_of(&self, mail: &Outgoing) -> bool {
+    pub fn refuse_password_of(&self, mail: &Submission) -> bool {
         self.passwords.lock().unwrap().contains(&(mail.flight.endpoint.host.clone(), mail.flight.user))
     }
 
@@ -139,7 +139,7 @@ impl Claims {
 
     /// Returns the host's reply if it lies about the partner of `mail`. A partner is lied about each time or never; `dice`
     /// chooses the words.
-    pub fn lie_about(&self, mail: &Outgoing, dice: impl FnOnce(u64) -> u64) -> Option<(Fault, Reply)> {
+    pub fn lie_about(&self, mail: &Submission, dice: impl FnOnce(u64) -> u64) -> Option<(Fault, Reply)> {
         let number = mail.flight.recipient.mailbox.0.unsigned_abs() * 37 % 100;
         let lies = self.lies.lock().unwrap();
         let is_lie = lies.iter().any(|(host, percent)| *host == mail.flight.endpoint.host && number < *percent);
@@ -150,7 +150,7 @@ impl Claims {
     }
 
     /// Returns the host's reply if the sender of `mail` has reached its limit and the host says so at `stage`.
-    pub fn limited_at(&self, mail: &Outgoing, stage: Stage, now: DateTime<Utc>) -> Option<(Fault, Reply)> {
+    pub fn limited_at(&self, mail: &Submission, stage: Stage, now: DateTime<Utc>) -> Option<(Fault, Reply)> {
         let limit = *self.limits.lock().unwrap().get(&mail.flight.endpoint.host)?;
         let sender = mail.flight.sender.mailbox;
         let accepted = self.accepted.lock().unwrap();
@@ -164,7 +164,7 @@ impl Claims {
     }
 
     /// Counts an accepted mail. Returns whether its host had limited the sender before.
-    pub fn accept(&self, mail: &Outgoing, now: DateTime<Utc>) -> bool {
+    pub fn accept(&self, mail: &Submission, now: DateTime<Utc>) -> bool {
         let sender = mail.flight.sender.mailbox;
         if self.limits.lock().unwrap().contains_key(&mail.flight.endpoint.host) {
             self.accepted.lock().unwrap().entry(sender).or_default().push(now);

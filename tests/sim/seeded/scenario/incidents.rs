@@ -3,7 +3,7 @@
 use super::{HOSTS, Life, Scenario, What, enrolled};
 use crate::{
     link::{Service, State},
-    seeded::{draw::Draw, post::Mood},
+    seeded::{draw::Draw, post::HostBehavior},
     sky::Condition,
 };
 
@@ -25,11 +25,11 @@ pub fn any(scenario: &mut Scenario, draw: &mut Draw) {
         4 => trouble(scenario, draw),
         5 => leave(scenario, draw),
         6 | 7 => {
-            let mood = draw.pick(&Mood::ALL);
+            let mood = draw.pick(&HostBehavior::ALL);
             host(scenario, draw, mood, 30);
         }
         8 => {
-            let mood = draw.pick(&Mood::SILENT);
+            let mood = draw.pick(&HostBehavior::SILENT);
             host(scenario, draw, mood, 30);
         }
         _ => operator(scenario, draw),
@@ -101,7 +101,7 @@ pub fn leave(scenario: &mut Scenario, draw: &mut Draw) {
 }
 
 /// A host does something to some of its mails for a while.
-pub fn host(scenario: &mut Scenario, draw: &mut Draw, mood: Mood, percent: u64) {
+pub fn host(scenario: &mut Scenario, draw: &mut Draw, mood: HostBehavior, percent: u64) {
     let (at, host) = (scenario.instant(draw), draw.pick(&HOSTS));
     let lasts = draw.pick(&[5_000, 20_000, 60_000]);
     scenario.add(at, lasts, What::Host(host, mood, percent));

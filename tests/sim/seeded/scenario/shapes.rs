@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     link::{Service, State},
-    seeded::{draw::Draw, post::Mood},
+    seeded::{draw::Draw, post::HostBehavior},
     sky::Condition,
 };
 use warmup::domain::caps::CapLimits;
@@ -27,7 +27,7 @@ pub fn silent(scenario: &mut Scenario, draw: &mut Draw) {
     scenario.lives.truncate(1);
     let host = |id: i64| if id % 5 > 0 { HOSTS[0] } else { HOSTS[(id % 2) as usize + 1] };
     scenario.boxes = (1..=30).map(|id| Enrolled { host: host(id), ..wide(draw, id) }).collect();
-    let mood = Mood::SILENT[(scenario.round() % Mood::SILENT.len() as u64) as usize];
+    let mood = HostBehavior::SILENT[(scenario.round() % HostBehavior::SILENT.len() as u64) as usize];
     scenario.add(30_000, 120_000, What::Host(HOSTS[0], mood, 100));
 }
 
@@ -125,9 +125,9 @@ pub fn set_back(scenario: &mut Scenario, draw: &mut Draw) {
     scenario.add(at, fenced_after, What::SetBack(draw.pick(&[1, 3, 8, 20])));
     for host in HOSTS {
         // So that mails are on their way at that moment.
-        scenario.add(15_000, 60_000, What::Host(host, Mood::Slow, 40));
+        scenario.add(15_000, 60_000, What::Host(host, HostBehavior::Slow, 40));
         // And their results come when all is fenced.
-        scenario.add(15_000, 60_000, What::Host(host, Mood::PastDeadline, 10));
+        scenario.add(15_000, 60_000, What::Host(host, HostBehavior::PastDeadline, 10));
     }
     let new = (301..307).map(|id| wide(draw, id)).collect();
     scenario.add(at + fenced_after + 2_000, 0, What::EnrolMany(new));

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     link::{Service, State},
-    seeded::{draw::Draw, post::Mood},
+    seeded::{draw::Draw, post::HostBehavior},
     sky::Condition,
 };
 
@@ -156,7 +156,7 @@ fn frozen(scenario: &mut Scenario, draw: &mut Draw) {
         let lasts = draw.pick(&[1_000, 2_500, 14_000, 30_000]);
         befall(scenario, draw, last - 1, State::Frozen, lasts);
     }
-    HOSTS.into_iter().for_each(|host| scenario.add(15_000, 80_000, What::Host(host, Mood::Slow, 50)));
+    HOSTS.into_iter().for_each(|host| scenario.add(15_000, 80_000, What::Host(host, HostBehavior::Slow, 50)));
 }
 
 fn cut(scenario: &mut Scenario, draw: &mut Draw) {
@@ -168,8 +168,8 @@ fn cut(scenario: &mut Scenario, draw: &mut Draw) {
         befall(scenario, draw, last - 1, State::Cut(Service::Redis), 30_000);
     }
     for host in HOSTS {
-        scenario.add(15_000, 90_000, What::Host(host, Mood::Slow, 40));
-        scenario.add(15_000, 90_000, What::Host(host, Mood::Resolving, 60));
+        scenario.add(15_000, 90_000, What::Host(host, HostBehavior::Slow, 40));
+        scenario.add(15_000, 90_000, What::Host(host, HostBehavior::Resolving, 60));
     }
 }
 
@@ -215,7 +215,7 @@ fn host_limits(scenario: &mut Scenario, draw: &mut Draw) {
     // Cold for as long as a connection lasts.
     scenario.tempo.mail_deadline = 20;
     scenario.tempo.drain = 24;
-    scenario.add(15_000, 60_000, What::Host(HOSTS[1], Mood::Slow, 50));
+    scenario.add(15_000, 60_000, What::Host(HOSTS[1], HostBehavior::Slow, 50));
     leave(scenario, draw);
 }
 
@@ -239,17 +239,17 @@ fn operators(scenario: &mut Scenario, draw: &mut Draw) {
 
 /// Everything that a host can do, and a storm that uses up the attempts of small quotas.
 fn hosts(scenario: &mut Scenario, draw: &mut Draw) {
-    Mood::ALL.into_iter().for_each(|mood| host(scenario, draw, mood, 20));
+    HostBehavior::ALL.into_iter().for_each(|mood| host(scenario, draw, mood, 20));
     scenario.tempo.tick = 20;
     let stormy = draw.pick(&HOSTS);
-    scenario.add(15_000, 100_000, What::Host(stormy, Mood::Storm, 65));
+    scenario.add(15_000, 100_000, What::Host(stormy, HostBehavior::Storm, 65));
 }
 
 fn drain(scenario: &mut Scenario, draw: &mut Draw) {
     scenario.tempo.drain = 20;
     for host in HOSTS {
-        scenario.add(15_000, 60_000, What::Host(host, Mood::PastDeadline, 20));
-        scenario.add(15_000, 60_000, What::Host(host, Mood::Slow, 30));
+        scenario.add(15_000, 60_000, What::Host(host, HostBehavior::PastDeadline, 20));
+        scenario.add(15_000, 60_000, What::Host(host, HostBehavior::Slow, 30));
     }
     for (name, at) in [("g", 30_000), ("h", 50_000)] {
         scenario.lives.push(Life { stops_ms: Some(at + draw.between(0, 5_000)), ..Life::of(name, 0) });
@@ -269,8 +269,8 @@ fn breaker(scenario: &mut Scenario, draw: &mut Draw) {
         mailbox.host = HOSTS[(mailbox.id % 2) as usize];
     }
     let lasts = draw.pick(&[1_200_000, 4_600_000]);
-    scenario.add(600_000, lasts, What::Host(HOSTS[0], Mood::AuthRefused, 100));
-    scenario.add(900_000, 1_500_000, What::Host(HOSTS[1], Mood::Unreachable, 95));
+    scenario.add(600_000, lasts, What::Host(HOSTS[0], HostBehavior::AuthRefused, 100));
+    scenario.add(900_000, 1_500_000, What::Host(HOSTS[1], HostBehavior::Unreachable, 95));
     for _ in 0..4 {
         operator(scenario, draw);
     }

@@ -8,16 +8,16 @@ use warmup::{
     domain::clock_guard::ALLOWED,
     observe::liveness::Liveness,
     ports::LeaseKey,
-    worker::{KeeperError, Worker},
+    worker::{MembershipError, Worker},
 };
 
-use super::{Fault, Guard, Life, SHARDS, Stage, What, Who};
+use super::{Fault, Fixture, Guard, Life, SHARDS, What, Who};
 use crate::{
-    link::{Link, Service, State},
+    link::{Service, State, WorkerLink},
     skewed::Skewed,
 };
 
-impl Stage {
+impl Fixture {
     /// Lives a worker's life.
     pub(super) async fn work(self, life: Life, again: bool) {
         self.until(life.begins_ms).await;
@@ -79,15 +79,15 @@ impl Stage {
     }
 
     /// Why a worker was not started; nothing else may end one before its stop.
-    fn refused(&self, life: &Life, refusal: KeeperError) {
+    fn refused(&self, life: &Life, refusal: MembershipError) {
         self.judge.happens(format!("{} is refused: {refusal}", life.name));
         let (fault, guard) = match refusal {
-            KeeperError::NameTaken(_) => (Fault::NameUsedTwice, Guard::NameTaken),
-            KeeperError::OtherShards { .. } => (Fault::CountsOtherShards, Guard::OtherShards),
-            KeeperError::WorksAlone(_) => (Fault::FleetBesideSolo, Guard::WorksAlone),
-            KeeperError::AnotherWorker => (Fault::SoloBesideFleet, Guard::AnotherWorker),
+            MembershipError::NameTaken(_) => (Fault::NameUsedTwice, Guard::NameTaken),
+            MembershipError::OtherShards { .. } => (Fault::CountsOtherShards, Guard::OtherShards),
+            MembershipError::WorksAlone(_) => (Fault::FleetBesideSolo, Guard::WorksAlone),
+            MembershipError::AnotherWorker => (Fault::SoloBesideFleet, Guard::AnotherWorker),
             // No other fleet is drawn, and Redis is sound.
-            refusal @ (KeeperError::AnotherFleet(_) | KeeperError::Unusable(_)) => {
+            refusal @ (MembershipError::AnotherFleet(_) | MembershipError::Unusable(_)) => {
                 return self.judge.violated(format!("{} is refused: {refusal}", life.name));
             }
         };
@@ -156,7 +156,7 @@ impl Stage {
         }
     }
 
-    async fn trouble(self, life: Life, who: Arc<Who>, link: Arc<Link>) {
+    async fn trouble(self, life: Life, who: Arc<Who>, link: Arc<WorkerLink>) {
         for (state, from, to) in life.troubles.clone() {
             self.until(from).await;
             self.judge.happens(format!("{} is {state:?} until {to} ms", life.name));

@@ -2,12 +2,12 @@
 
 use warmup::{
     domain::shard::all_shards,
-    ports::{Bell, Ledger, orders::Ring},
+    ports::{Bell, Ledger, orders::Notification},
 };
 
-use super::{SHARDS, Stage};
+use super::{Fixture, SHARDS};
 
-impl Stage {
+impl Fixture {
     /// Lets the database lose what was committed in the last `seconds`, from when to when the fleet is to stand still.
     pub(super) async fn set_back(&self, seconds: i64, (from_ms, to_ms): (i64, i64)) {
         self.until(from_ms - 1_000 * seconds).await;
@@ -28,7 +28,7 @@ impl Stage {
         self.judge.fenced(shards.into_iter().zip(epochs));
         self.world.start_fenced();
         self.judge.operated();
-        self.bell.another().ring(Ring::Ordered).await.expect("a bell in memory rings");
+        self.bell.another().ring(Notification::Ordered).await.expect("a bell in memory rings");
     }
 
     /// Says whether no other trouble of services or workers was there meanwhile, or shortly before.

@@ -10,9 +10,9 @@ use warmup::domain::{
     shard::{all_shards, shard_of},
 };
 
-use super::{AUDIT_EVERY_SECONDS, ENOUGH_LANES, SHARDS, Stage, Theme, waits::Able, worker_states::WorkerStates};
+use super::{AUDIT_EVERY_SECONDS, ENOUGH_LANES, Fixture, SHARDS, Theme, waits::Able, worker_states::WorkerStates};
 
-impl Stage {
+impl Fixture {
     /// Looks at everything now and then, and after the healing at whether every shard sends.
     pub(super) async fn watch(&self) {
         let mut hungry: BTreeMap<ShardId, i64> = BTreeMap::new();
@@ -22,7 +22,7 @@ impl Stage {
         // Before the workers stop.
         while self.now_ms() < self.scenario.lasts_ms() - 2_000 * every as i64 {
             second += every;
-            self.clock.pause(Duration::from_secs(every)).await;
+            self.clock.sleep(Duration::from_secs(every)).await;
             if second % AUDIT_EVERY_SECONDS == 0 {
                 self.judge.audit();
             }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use warmup::{
     domain::shard::all_shards,
-    ports::{LeaseKey, Members},
+    ports::{LeaseKey, MembershipStore},
 };
 
-use super::{Fault, SHARDS, SKEW_SECONDS, Stage};
+use super::{Fault, Fixture, SHARDS, SKEW_SECONDS};
 
 /// Added to the mail deadline before a sweep settles what nobody works on.
 const ORPHANED_AFTER_SECONDS: u64 = 10;
@@ -16,7 +16,7 @@ const ORPHANED_AFTER_SECONDS: u64 = 10;
 /// For how long a host rests that failed five times in a row.
 const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(5);
 
-impl Stage {
+impl Fixture {
     /// Looks at everything that a trouble may have left.
     pub(super) async fn look_for_traces(&self) {
         let left = [

@@ -7,11 +7,11 @@ use warmup::{
     adapters::memory::world::MailboxFacts,
     domain::{
         id::MailboxId,
-        progress::{Share, due, planned_window},
+        progress::{PlannedShare, due, planned_window},
     },
 };
 
-use super::{ACTIVE, Stage};
+use super::{ACTIVE, Fixture};
 use crate::seeded::judge::WaitBound;
 
 /// What a mail takes of a lane on average while all is well, with the rest after it.
@@ -28,7 +28,7 @@ pub(super) enum Able {
     Late,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) fn look_for_waits(&self, able: &BTreeMap<MailboxId, Able>, troubles: &[(i64, i64)]) {
         let now = self.now_ms();
         if troubles.iter().any(|(from, to)| (*from..*to).contains(&now)) {
@@ -81,7 +81,7 @@ impl Stage {
             && !row.closed
             && !mailbox.is_probing
             && mailbox.has_daily_room
-            && due(mailbox.quota, row.reserved, Share::at(now, planned)) > 0
+            && due(mailbox.quota, row.reserved, PlannedShare::at(now, planned)) > 0
             && u32::from(row.attempts) < 2 * u32::from(mailbox.quota)
             && !self.hosts.is_in_trouble(&mailbox.host, mailbox.user)
             && !self.scenario.host_limits.contains(&*mailbox.host)

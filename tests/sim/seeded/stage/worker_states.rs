@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use warmup::{domain::clock_guard::ALLOWED, ports::Members};
+use warmup::{domain::clock_guard::ALLOWED, ports::MembershipStore};
 
-use super::{Guard, Life, SKEW_SECONDS, Stage};
+use super::{Fixture, Guard, Life, SKEW_SECONDS};
 use crate::link::State;
 
 /// What each worker says of itself, and since when in milliseconds.
 pub(super) type WorkerStates = BTreeMap<String, (String, i64)>;
 
-impl Stage {
+impl Fixture {
     /// Looks at what all workers say, and for how long they have said so.
     pub(super) async fn look_at_workers(&self, states: &mut WorkerStates, troubles: &[(i64, i64)]) {
         let now = self.now_ms();

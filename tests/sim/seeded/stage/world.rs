@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use warmup::{
-    adapters::memory::world::Standing,
+    adapters::memory::world::MailboxState,
     domain::{
         id::{MailboxId, UserId, WorkerId},
         shard::all_shards,
     },
-    ports::{Bell, Ledger, orders::Ring},
+    ports::{Bell, Ledger, orders::Notification},
 };
 
-use super::{Fault, HOSTS, Incident, Judge, MOVED, SHARDS, Stage, What, mailbox};
+use super::{Checker, Fault, Fixture, HOSTS, Incident, MOVED, SHARDS, What, mailbox};
 use crate::{link::Service, sky::Condition};
 
-impl Stage {
+impl Fixture {
     pub(super) async fn befall(self, incident: Incident) {
         let Incident { from_ms, to_ms, what } = incident;
         if let What::SetBack(seconds) = what {
@@ -85,7 +85,7 @@ impl Stage {
             What::Ordered { running, heard } => self.order(running, heard).await,
             What::Triggered => {
                 self.judge.fault(Fault::Triggered);
-                self.ring(Ring::Trigger).await;
+                self.ring(Notification::Trigger).await;
             }
             What::Pause(mailbox) => {
                 self.judge.fault(Fault::MailboxPaused);
@@ -137,13 +137,13 @@ impl Stage {
         self.judge.fault(if running { Fault::OrderedToStart } else { Fault::OrderedToStop });
         self.world.order(running);
         if heard {
-            self.ring(Ring::Ordered).await;
+            self.ring(Notification::Ordered).await;
         } else {
             self.judge.fault(Fault::OrderUnheard);
         }
     }
 
-    async fn ring(&self, ring: Ring) {
+    async fn ring(&self, ring: Notification) {
         self.bell.ring(ring).await.expect("a bell in memory rings");
     }
 
@@ -158,7 +158,7 @@ impl Stage {
     }
 
     fn pause(&self, mailbox: MailboxId) {
-        let paused = Standing::Stopped { reason: "operator".into(), by_operator: true };
+        let paused = MailboxState::Stopped { reason: "operator".into(), by_operator: true };
         self.world.change(mailbox, |mailbox| mailbox.sending = paused);
     }
 
@@ -181,7 +181,7 @@ impl Stage {
 }
 
 /// Counts a call that something befell.
-pub(super) fn felt(judge: &Judge, service: Service, condition: Condition) {
+pub(super) fn felt(judge: &Checker, service: Service, condition: Condition) {
     let fault = match (service, condition) {
         (_, Condition::Fair) => return,
         (Service::Redis, Condition::Gone) => Fault::RedisGone,

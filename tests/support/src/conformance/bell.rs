@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use warmup::ports::{Bell, Ring};
+use warmup::ports::{Bell, Notification};
 
 /// A ring that takes longer is not heard.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,31 +29,31 @@ macro_rules! bell_conformance {
 }
 
 /// Returns the next ring that `bell` hears.
-pub async fn hears(bell: &dyn Bell) -> Ring {
+pub async fn hears(bell: &dyn Bell) -> Notification {
     tokio::time::timeout(PATIENCE, bell.next()).await.expect("a ring is heard")
 }
 
 pub async fn whoever_begins_to_listen_hears_of_orders_first(world: &dyn BellWorld) {
     let bell = world.bell();
-    bell.ring(Ring::Trigger).await.unwrap();
-    assert_eq!(hears(&*bell).await, Ring::Ordered, "what was rung before is made up for by a look");
+    bell.ring(Notification::Trigger).await.unwrap();
+    assert_eq!(hears(&*bell).await, Notification::Ordered, "what was rung before is made up for by a look");
 }
 
 pub async fn a_ring_is_heard_by_everybody(world: &dyn BellWorld) {
     let (one, other) = (world.bell(), world.bell());
-    assert_eq!((hears(&*one).await, hears(&*other).await), (Ring::Ordered, Ring::Ordered));
-    one.ring(Ring::Trigger).await.unwrap();
-    assert_eq!((hears(&*one).await, hears(&*other).await), (Ring::Trigger, Ring::Trigger));
+    assert_eq!((hears(&*one).await, hears(&*other).await), (Notification::Ordered, Notification::Ordered));
+    one.ring(Notification::Trigger).await.unwrap();
+    assert_eq!((hears(&*one).await, hears(&*other).await), (Notification::Trigger, Notification::Trigger));
 }
 
 pub async fn rings_come_in_order(world: &dyn BellWorld) {
     let (one, other) = (world.bell(), world.bell());
     hears(&*one).await;
-    for ring in [Ring::Trigger, Ring::Ordered, Ring::Trigger] {
+    for ring in [Notification::Trigger, Notification::Ordered, Notification::Trigger] {
         other.ring(ring).await.unwrap();
     }
     assert_eq!(
         [hears(&*one).await, hears(&*one).await, hears(&*one).await],
-        [Ring::Trigger, Ring::Ordered, Ring::Trigger]
+        [Notification::Trigger, Notification::Ordered, Notification::Trigger]
     );
 }

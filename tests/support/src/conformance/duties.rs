@@ -1,4 +1,4 @@
-//! The cases of the `Duties` port.
+//! The cases of the `MaintenanceStore` port.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use warmup::{
     domain::{
-        duties::{Duty, Kept},
+        duties::{MaintenanceJob, PruneTarget},
         id::WorkerId,
     },
-    ports::{Duties, PortError},
+    ports::{MaintenanceStore, PortError},
 };
 
 /// A row of the duties.
@@ -24,15 +24,15 @@ pub struct Row {
 /// One implementation's world, with nothing in it.
 #[async_trait]
 pub trait DutiesWorld: Send + Sync {
-    fn duties(&self) -> Arc<dyn Duties>;
+    fn duties(&self) -> Arc<dyn MaintenanceStore>;
     /// Writes something of `kept` of that date, over and done with. Not for `Cleanups`.
-    async fn write(&self, kept: Kept, day: NaiveDate);
+    async fn write(&self, kept: PruneTarget, day: NaiveDate);
     /// Writes a mailbox's day that is not closed.
     async fn write_open_day(&self, day: NaiveDate);
     /// Writes a closed day of which a mail is on its way.
     async fn write_flying_day(&self, day: NaiveDate);
     /// The dates of what there is of `kept`, in order.
-    async fn left(&self, kept: Kept) -> Vec<NaiveDate>;
+    async fn left(&self, kept: PruneTarget) -> Vec<NaiveDate>;
     /// The rows of the duties, in order.
     async fn rows(&self) -> Vec<Row>;
     /// The service is away from here on.
@@ -61,7 +61,7 @@ macro_rules! duties_conformance {
 }
 
 const DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
-const LOGS: Duty = Duty::Retire(Kept::Logs);
+const LOGS: MaintenanceJob = MaintenanceJob::Retire(PruneTarget::Logs);
 
 fn now() -> DateTime<Utc> {
     DAY.and_hms_opt(0, 5, 0).expect("a time that exists").and_utc()
@@ -96,10 +96,10 @@ pub async fn a_date_is_finished_once_and_not_begun_again(world: &dyn DutiesWorld
 pub async fn the_next_leader_learns_what_is_done(world: &dyn DutiesWorld) {
     let duties = world.duties();
     duties.begin(&one(), DAY, now()).await.unwrap();
-    duties.note(DAY, Duty::Partitions, 0).await.unwrap();
+    duties.note(DAY, MaintenanceJob::Partitions, 0).await.unwrap();
     duties.note(DAY, LOGS, 3).await.unwrap();
     let done = duties.begin(&WorkerId("other".into()), DAY, now()).await.unwrap();
-    assert_eq!(done, Some(BTreeSet::from([Duty::Partitions, LOGS])));
+    assert_eq!(done, Some(BTreeSet::from([MaintenanceJob::Partitions, LOGS])));
     assert_eq!(world.rows().await, [Row { attempts: 2, ..row(DAY, None, false) }]);
 }
 
@@ -147,9 +147,9 @@ pub async fn a_date_that_was_left_unfinished_is_covered_by_the_next(world: &dyn 
 
 pub async fn what_is_older_goes_and_the_rest_stays(world: &dyn DutiesWorld) {
     let duties = world.duties();
-    for duty in Duty::ALL {
-        let Duty::Retire(kept) = duty else { continue };
-        if kept == Kept::Cleanups {
+    for duty in MaintenanceJob::ALL {
+        let MaintenanceJob::Retire(kept) = duty else { continue };
+        if kept == PruneTarget::Cleanups {
             continue;
         }
         for days in [0, 1, 2, 3] {
@@ -163,10 +163,10 @@ pub async fn what_is_older_goes_and_the_rest_stays(world: &dyn DutiesWorld) {
     }
 }
 
-async fn retire_all(duties: &dyn Duties, kept: Kept, before: NaiveDate) -> u64 {
+async fn retire_all(duties: &dyn MaintenanceStore, kept: PruneTarget, before: NaiveDate) -> u64 {
     let mut gone = 0;
     loop {
-        let retired = duties.retire(kept, before).await.unwrap();
+        let retired = duties.prune(kept, before).await.unwrap();
         gone += retired.gone;
         if !retired.more {
             return gone;
@@ -179,9 +179,9 @@ pub async fn a_day_that_is_not_over_stays(world: &dyn DutiesWorld) {
     let (open, flying) = (DAY - Days::new(9), DAY - Days::new(8));
     world.write_open_day(open).await;
     world.write_flying_day(flying).await;
-    world.write(Kept::MailboxDays, DAY - Days::new(7)).await;
-    assert_eq!(retire_all(&*duties, Kept::MailboxDays, DAY).await, 1);
-    assert_eq!(world.left(Kept::MailboxDays).await, [open, flying]);
+    world.write(PruneTarget::MailboxDays, DAY - Days::new(7)).await;
+    assert_eq!(retire_all(&*duties, PruneTarget::MailboxDays, DAY).await, 1);
+    assert_eq!(world.left(PruneTarget::MailboxDays).await, [open, flying]);
 }
 
 pub async fn old_rows_of_the_duties_go_unless_they_are_unfinished(world: &dyn DutiesWorld) {
@@ -191,7 +191,7 @@ pub async fn old_rows_of_the_duties_go_unless_they_are_unfinished(world: &dyn Du
         duties.finish(DAY + Days::new(days), now()).await.unwrap();
     }
     duties.begin(&one(), DAY + Days::new(2), now()).await.unwrap();
-    assert_eq!(retire_all(&*duties, Kept::Cleanups, DAY + Days::new(9)).await, 2);
+    assert_eq!(retire_all(&*duties, PruneTarget::Cleanups, DAY + Days::new(9)).await, 2);
     assert_eq!(world.rows().await, [row(DAY + Days::new(2), None, false)]);
 }
 
@@ -203,8 +203,8 @@ pub async fn a_record_that_is_away_is_unavailable_or_unknown(world: &dyn DutiesW
     let away = |error| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
     assert!(duties.finished(DAY).await.is_err_and(away));
     assert!(duties.begin(&one(), DAY, now()).await.is_err_and(away));
-    assert!(duties.retire(Kept::Logs, DAY).await.is_err_and(away));
-    assert!(duties.retire(Kept::Events, DAY).await.is_err_and(away));
+    assert!(duties.prune(PruneTarget::Logs, DAY).await.is_err_and(away));
+    assert!(duties.prune(PruneTarget::Events, DAY).await.is_err_and(away));
     assert!(duties.note(DAY, LOGS, 0).await.is_err_and(away));
     assert!(duties.finish(DAY, now()).await.is_err_and(away));
 }

@@ -24,13 +24,13 @@ use uuid::Uuid;
 use warmup::{
     domain::{
         id::{Epoch, FlightId, MailboxId, RunId, ShardId, WorkerId},
-        outcome::{Effects, Fate, Outcome, Reply, Stage},
+        outcome::{Effects, Outcome, OutcomeKind, Reply, Stage},
         ramp::Ramp,
-        time::Todays,
+        time::LocalDates,
     },
     ports::{
-        Ask, Choice, Flight, Ledger, LoggedMail, Mailboxes, Refusal, Reservation, ReserveBatch, Settlement, Sweep,
-        Swept,
+        Flight, Ledger, LoggedMail, PartnerOption, PlanningStore, Refusal, Reservation, ReserveBatch, ReserveRequest,
+        Settlement, SweepReport, SweepRequest,
     },
 };
 
@@ -83,7 +83,7 @@ pub struct Standing {
 #[async_trait]
 pub trait LedgerWorld: Send + Sync {
     fn ledger(&self) -> Arc<dyn Ledger>;
-    fn mailboxes(&self) -> Arc<dyn Mailboxes>;
+    fn mailboxes(&self) -> Arc<dyn PlanningStore>;
     /// Enrols mailbox `id` of `user` with this quota, on `mail.test`, in `domain`, for these weekdays (Monday lowest).
     async fn enrol(&self, id: i64, user: i64, quota: u16, domain: &str, weekdays: u8);
     async fn limit(&self, user: i64, limit: u32);
@@ -156,31 +156,31 @@ impl<'a> Life<'a> {
     pub async fn begin(world: &'a dyn LedgerWorld) -> Life<'a> {
         let ledger = world.ledger();
         ledger.prepare(noon()).await.unwrap();
-        world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+        world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
         let worker = WorkerId("conformance".into());
         let read = ledger.epochs(&[SHARD]).await.unwrap()[0];
         let epoch = ledger.raise(&worker, &[(SHARD, read)]).await.unwrap()[0].expect("nobody else raises");
         Life { world, ledger, worker, run: RunId(Uuid::now_v7()), epoch }
     }
 
-    pub fn batch(&self, asks: Vec<Ask>) -> ReserveBatch {
+    pub fn batch(&self, asks: Vec<ReserveRequest>) -> ReserveBatch {
         self.batch_at(noon(), asks)
     }
 
-    pub fn batch_at(&self, now: DateTime<Utc>, asks: Vec<Ask>) -> ReserveBatch {
+    pub fn batch_at(&self, now: DateTime<Utc>, asks: Vec<ReserveRequest>) -> ReserveBatch {
         ReserveBatch { worker: self.worker.clone(), run: self.run, epochs: vec![(SHARD, self.epoch)], now, asks }
     }
 
-    pub async fn reserve(&self, asks: Vec<Ask>) -> Vec<Reservation> {
+    pub async fn reserve(&self, asks: Vec<ReserveRequest>) -> Vec<Reservation> {
         self.ledger.reserve(&self.batch(asks)).await.unwrap()
     }
 
     /// Reserves one mail that must go.
-    pub async fn fly(&self, ask: Ask) -> Flight {
+    pub async fn fly(&self, ask: ReserveRequest) -> Flight {
         self.fly_at(noon(), ask).await
     }
 
-    pub async fn fly_at(&self, now: DateTime<Utc>, ask: Ask) -> Flight {
+    pub async fn fly_at(&self, now: DateTime<Utc>, ask: ReserveRequest) -> Flight {
         match self.ledger.reserve(&self.batch_at(now, vec![ask])).await.unwrap().remove(0) {
             Reservation::Reserved(flight) => *flight,
             Reservation::Refused(refusal) => panic!("refused: {refusal:?}"),
@@ -188,7 +188,7 @@ impl<'a> Life<'a> {
     }
 
     /// Asks for one mail that must be refused.
-    pub async fn refusal(&self, ask: Ask) -> Refusal {
+    pub async fn refusal(&self, ask: ReserveRequest) -> Refusal {
         match self.reserve(vec![ask]).await.remove(0) {
             Reservation::Refused(refusal) => refusal,
             Reservation::Reserved(flight) => panic!("reserved: {flight:?}"),
@@ -199,13 +199,13 @@ impl<'a> Life<'a> {
         self.ledger.settle(&self.worker, results).await.unwrap()
     }
 
-    pub async fn sweep(&self, run: RunId, running: Vec<String>) -> Swept {
+    pub async fn sweep(&self, run: RunId, running: Vec<String>) -> SweepReport {
         self.ledger.sweep(&self.sweep_of(run, running)).await.unwrap()
     }
 
     /// A sweep of `run` over shard 0 of what is older than a minute.
-    pub fn sweep_of(&self, run: RunId, running: Vec<String>) -> Sweep {
-        Sweep {
+    pub fn sweep_of(&self, run: RunId, running: Vec<String>) -> SweepRequest {
+        SweepRequest {
             worker: self.worker.clone(),
             run,
             shards: vec![SHARD],
@@ -225,18 +225,18 @@ impl<'a> Life<'a> {
 /// Lets the next day begin for everybody. Returns its noon.
 pub async fn open_tomorrow(world: &dyn LedgerWorld) -> DateTime<Utc> {
     let tomorrow = noon() + TimeDelta::days(1);
-    world.mailboxes().turn_days(&[SHARD], &Todays::at(tomorrow), tomorrow).await.unwrap();
+    world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(tomorrow), tomorrow).await.unwrap();
     tomorrow
 }
 
 /// A mail of `mailbox` to the first of `partners` that will do, as its `attempts + 1`-th attempt.
-pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> Ask {
-    Ask {
+pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> ReserveRequest {
+    ReserveRequest {
         mailbox: MailboxId(mailbox),
         shard: SHARD,
         day: DAY,
         attempts,
-        choices: partners.iter().map(|partner| Choice { partner: MailboxId(*partner), round: 0 }).collect(),
+        choices: partners.iter().map(|partner| PartnerOption { partner: MailboxId(*partner), round: 0 }).collect(),
         message_id: format!("{}@example.test", Uuid::now_v7()),
         subject: "Notes from this morning".into(),
         answers: None,
@@ -244,12 +244,12 @@ pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> Ask {
 }
 
 /// The end of a flight without effects on anybody, and without a cooldown.
-pub fn end(flight: &Flight, fate: Fate) -> Settlement {
+pub fn end(flight: &Flight, fate: OutcomeKind) -> Settlement {
     let (reason, reply) = match fate {
-        Fate::Sent => ("", Some(Reply { code: 250, enhanced: Some([2, 0, 0]), text: "ok".into() })),
-        Fate::Refused => ("message-refused", Some(Reply { code: 554, enhanced: None, text: "no".into() })),
-        Fate::Uncertain => ("uncertain", None),
-        Fate::Unstarted => ("", None),
+        OutcomeKind::Sent => ("", Some(Reply { code: 250, enhanced: Some([2, 0, 0]), text: "ok".into() })),
+        OutcomeKind::Refused => ("message-refused", Some(Reply { code: 554, enhanced: None, text: "no".into() })),
+        OutcomeKind::Uncertain => ("uncertain", None),
+        OutcomeKind::Unstarted => ("", None),
     };
     let outcome = Outcome { fate, stage: Stage::Dot, reason, reply, effects: Effects::default(), note: String::new() };
     Settlement {

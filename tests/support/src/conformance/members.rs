@@ -1,4 +1,4 @@
-//! The cases of the `Members` port.
+//! The cases of the `MembershipStore` port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use warmup::{
         ledger_mark::{LedgerMark, SettledMail},
         turns::lease_length,
     },
-    ports::{LeaseKey, Member, Members, PortError, Pulse, Status},
+    ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };
 
 use super::leases::LeasesWorld;
@@ -19,7 +19,7 @@ use super::leases::LeasesWorld;
 #[async_trait]
 pub trait MembersWorld: LeasesWorld {
     /// The world's members.
-    async fn members(&self) -> Arc<dyn Members>;
+    async fn members(&self) -> Arc<dyn MembershipStore>;
 }
 
 /// Expands to a test of each case, in a module of its own.
@@ -66,13 +66,13 @@ fn shards(range: std::ops::Range<i32>) -> Vec<ShardId> {
 }
 
 /// A heartbeat of a worker that never took its seat.
-async fn beat(members: &dyn Members, run: RunId, id: &str, due: &[ShardId]) -> Pulse {
+async fn beat(members: &dyn MembershipStore, run: RunId, id: &str, due: &[ShardId]) -> HeartbeatReply {
     members.heartbeat(run, &status(id), SEAT, due, TTL).await.unwrap()
 }
 
-fn status(id: &str) -> Status {
+fn status(id: &str) -> MemberStatus {
     let held = [ShardId(3), ShardId(4_095)].into_iter().collect();
-    Status { id: WorkerId(id.into()), held, queue_size: 7, state: "running".into(), ..Status::default() }
+    MemberStatus { id: WorkerId(id.into()), held, queue_size: 7, state: "running".into(), ..MemberStatus::default() }
 }
 
 fn runs(members: &[Member]) -> Vec<RunId> {
@@ -83,14 +83,14 @@ pub async fn a_heartbeat_makes_a_member_and_tells_all_of_all(world: &dyn Members
     let (members, one, other) = (world.members().await, run(), run());
     assert!(members.members().await.unwrap().is_empty());
     let first = beat(&*members, one, "one", &[]).await;
-    assert_eq!((first.known, first.kept, runs(&first.members)), (false, vec![], vec![one]));
+    assert_eq!((first.was_member, first.still_held, runs(&first.members)), (false, vec![], vec![one]));
     let second = beat(&*members, other, "other", &[]).await;
     assert_eq!(runs(&second.members), [one, other], "ordered by run");
-    let told: Vec<&Status> = second.members.iter().map(|member| &member.status).collect();
+    let told: Vec<&MemberStatus> = second.members.iter().map(|member| &member.status).collect();
     assert_eq!(told, [&status("one"), &status("other")]);
-    let changed = Status { queue_size: 8, ..status("one") };
+    let changed = MemberStatus { queue_size: 8, ..status("one") };
     let third = members.heartbeat(one, &changed, SEAT, &[], TTL).await.unwrap();
-    assert!(third.known);
+    assert!(third.was_member);
     assert_eq!(third.members[0].status, changed);
     assert_eq!(members.members().await.unwrap(), third.members);
 }
@@ -110,26 +110,26 @@ pub async fn a_member_lives_as_long_as_it_beats(world: &dyn MembersWorld) {
 pub async fn who_was_gone_is_told_so(world: &dyn MembersWorld) {
     let (members, one, other) = (world.members().await, run(), run());
     for known in [false, true] {
-        assert_eq!(beat(&*members, one, "one", &[]).await.known, known);
+        assert_eq!(beat(&*members, one, "one", &[]).await.was_member, known);
     }
     world.pass(Duration::from_secs(10)).await;
     beat(&*members, other, "other", &[]).await;
     world.pass(Duration::from_secs(5)).await;
-    assert!(!beat(&*members, one, "one", &[]).await.known);
+    assert!(!beat(&*members, one, "one", &[]).await.was_member);
 }
 
 pub async fn a_heartbeat_extends_its_seat_and_the_leases_that_are_due_and_no_others(world: &dyn MembersWorld) {
     let (leases, members, one, other) = (world.leases().await, world.members().await, run(), run());
     let all = shards(0..4);
     leases.acquire(one, &[SEAT], TTL).await.unwrap();
-    assert!(beat(&*members, one, "one", &[]).await.seated);
-    assert!(!beat(&*members, other, "other", &[]).await.seated, "it is another's");
+    assert!(beat(&*members, one, "one", &[]).await.has_exclusive_lease);
+    assert!(!beat(&*members, other, "other", &[]).await.has_exclusive_lease, "it is another's");
     members.claim(one, &all[..2], TTL).await.unwrap();
     members.claim(other, &all[2..3], TTL).await.unwrap();
     world.pass(TTL - Duration::from_secs(5)).await;
     let due = [&all[..1], &all[2..]].concat();
     let pulse = beat(&*members, one, "one", &due).await;
-    assert_eq!((pulse.known, pulse.seated, pulse.kept), (true, true, vec![true, false, false]));
+    assert_eq!((pulse.was_member, pulse.has_exclusive_lease, pulse.still_held), (true, true, vec![true, false, false]));
     world.pass(Duration::from_secs(5)).await;
     let free = members.claim(run(), &all, TTL).await.unwrap();
     assert_eq!(free, [false, true, true, true], "what was not due, or another's, was not extended");
@@ -150,7 +150,7 @@ pub async fn a_lease_that_ran_out_is_not_taken_again_by_a_heartbeat(world: &dyn 
     beat(&*members, one, "one", &[]).await;
     world.pass(Duration::from_secs(5)).await;
     let pulse = beat(&*members, one, "one", &shard).await;
-    assert_eq!((pulse.known, pulse.kept), (true, vec![false]));
+    assert_eq!((pulse.was_member, pulse.still_held), (true, vec![false]));
     assert_eq!(members.claim(run(), &shard, TTL).await.unwrap(), [true]);
 }
 
@@ -159,11 +159,11 @@ pub async fn whose_time_was_over_keeps_none_of_its_leases(world: &dyn MembersWor
     let shard = shards(0..1);
     beat(&*members, one, "one", &[]).await;
     members.claim(one, &shard, TTL).await.unwrap();
-    assert_eq!(beat(&*members, one, "one", &shard).await.kept, [true]);
+    assert_eq!(beat(&*members, one, "one", &shard).await.still_held, [true]);
     world.pass(TTL).await;
     leases.acquire(one, &[SEAT], TTL).await.unwrap();
     let pulse = beat(&*members, one, "one", &shard).await;
-    assert_eq!((pulse.known, pulse.seated, pulse.kept), (false, true, vec![false]));
+    assert_eq!((pulse.was_member, pulse.has_exclusive_lease, pulse.still_held), (false, true, vec![false]));
     world.pass(lease_length(TTL) - TTL).await;
     let key = [LeaseKey::Shard(shard[0])];
     assert_eq!(leases.renew(one, &key, TTL).await.unwrap(), [false], "it was not extended either");
@@ -177,15 +177,15 @@ pub async fn four_thousand_leases_are_renewed_at_once(world: &dyn MembersWorld) 
         members.claim(one, some, TTL).await.unwrap();
     }
     let pulse = beat(&*members, one, "one", &all).await;
-    assert_eq!(pulse.kept.len(), 4_097);
-    assert_eq!(pulse.kept.iter().position(|kept| !kept), Some(4_096));
+    assert_eq!(pulse.still_held.len(), 4_097);
+    assert_eq!(pulse.still_held.iter().position(|kept| !kept), Some(4_096));
 }
 
 /// Has `owner` hold `shards` by leases that are extended, as a worker does.
-async fn hold(members: &dyn Members, owner: RunId, shards: &[ShardId]) {
+async fn hold(members: &dyn MembershipStore, owner: RunId, shards: &[ShardId]) {
     beat(members, owner, "owner", &[]).await;
     members.claim(owner, shards, TTL).await.unwrap();
-    assert!(beat(members, owner, "owner", shards).await.kept.iter().all(|kept| *kept));
+    assert!(beat(members, owner, "owner", shards).await.still_held.iter().all(|kept| *kept));
 }
 
 pub async fn a_lease_that_outlives_its_owner_s_time_is_anybody_s(world: &dyn MembersWorld) {
@@ -263,7 +263,7 @@ pub async fn a_member_that_leaves_is_gone_and_the_others_are_not(world: &dyn Mem
     members.leave(one).await.unwrap();
     assert_eq!(runs(&members.members().await.unwrap()), [other]);
     let back = beat(&*members, one, "one", &[]).await;
-    assert_eq!((back.known, back.seated), (false, true), "leases are given back by themselves");
+    assert_eq!((back.was_member, back.has_exclusive_lease), (false, true), "leases are given back by themselves");
 }
 
 pub async fn who_beat_later_has_the_later_end(world: &dyn MembersWorld) {
@@ -288,7 +288,7 @@ pub async fn of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers
             for some in all.chunks(8) {
                 won += members.claim(owner, some, TTL).await.unwrap().iter().filter(|held| **held).count();
                 let pulse = beat(&*members, owner, "racer", &all).await;
-                assert_eq!(pulse.kept.iter().filter(|kept| **kept).count(), won);
+                assert_eq!(pulse.still_held.iter().filter(|kept| **kept).count(), won);
             }
             (owner, won)
         }
@@ -307,7 +307,7 @@ pub async fn of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers
 
 pub async fn nobody_joins_while_another_fleet_lives(world: &dyn MembersWorld) {
     let (leases, members, one, other) = (world.leases().await, world.members().await, run(), run());
-    let of = |fleet: &str| Status { fleet: FleetId(fleet.into()), ..status("worker") };
+    let of = |fleet: &str| MemberStatus { fleet: FleetId(fleet.into()), ..status("worker") };
     members.heartbeat(one, &of("first"), LeaseKey::Solo, &[], TTL).await.unwrap();
     leases.acquire(other, &[SEAT], TTL).await.unwrap();
     world.pass(Duration::from_secs(10)).await;
@@ -332,7 +332,7 @@ pub async fn lost_members_are_forgotten(world: &dyn MembersWorld) {
     beat(&*members, one, "one", &[]).await;
     world.lose().await;
     assert!(members.members().await.unwrap().is_empty());
-    assert!(!beat(&*members, one, "one", &[]).await.known);
+    assert!(!beat(&*members, one, "one", &[]).await.was_member);
 }
 
 pub async fn a_service_that_is_away_says_so(world: &dyn MembersWorld) {
@@ -354,7 +354,7 @@ pub async fn a_lost_answer_leaves_it_open(world: &dyn MembersWorld) {
     let error = members.heartbeat(one, &status("one"), SEAT, &[], TTL).await.unwrap_err();
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     world.mend().await;
-    assert!(beat(&*members, one, "one", &[]).await.known, "it is a member, though it was not told");
+    assert!(beat(&*members, one, "one", &[]).await.was_member, "it is a member, though it was not told");
 }
 
 fn mark(fence: i64, flight: i64, epochs: i64) -> LedgerMark {

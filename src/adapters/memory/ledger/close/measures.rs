@@ -11,12 +11,12 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use super::{Ending, UNCERTAIN};
 use crate::{
-    adapters::memory::world::{Enrolled, LogRow, Standing, Tables},
+    adapters::memory::world::{Enrolled, LogRow, MailboxState, Tables},
     domain::{
         id::{FlightId, MailboxId, UserId},
         outcome::{
-            Effects, Fate, Measure, Stage,
-            standing::{Mark, Struck},
+            Effects, OutcomeKind, Penalty, Stage,
+            standing::{EscalationSignal, StrikeResult},
         },
     },
 };
@@ -54,7 +54,7 @@ impl Welcome {
     fn is_pressed(&self, end: &Ending, place: &Place) -> bool {
         let is_host = place.0 == "host";
         match (end.outcome.mark(), end.outcome.stalled()) {
-            (Some(Mark::ShutOut(_)), _) => self.is_unbroken(place, end.at),
+            (Some(EscalationSignal::AccessDenied(_)), _) => self.is_unbroken(place, end.at),
             (_, Some(step)) => is_host && !self.is_answered_since(&place.1, step, end.at),
             _ => is_host && end.outcome.effects.host.is_some_and(holds),
         }
@@ -88,7 +88,7 @@ impl Tables {
                 let last = welcome.answered.entry((host.1.clone(), step)).or_insert(end.at);
                 *last = end.at.max(*last);
             }
-            for place in [host, login].into_iter().filter(|_| end.outcome.was_let_in()) {
+            for place in [host, login].into_iter().filter(|_| end.outcome.passed_auth()) {
                 let first = welcome.recovers.entry(place.clone()).or_insert(end.at);
                 *first = end.at.min(*first);
                 if !self.pauses.get(&place).is_some_and(|whole| whole.probing) {
@@ -119,10 +119,10 @@ impl Tables {
 
     /// A mail that was let in ends what had paused its host and its owner's login there, and brings the mailboxes back that the
     /// breaker had disabled.
-    pub(super) fn mend(&mut self, welcome: Welcome) {
+    pub(super) fn recover_hosts(&mut self, welcome: Welcome) {
         for (place, at) in welcome.recovers {
             let Some(whole) = self.pauses.get_mut(&place) else { continue };
-            let recovery = whole.let_in(at);
+            let recovery = whole.record_recovery(at);
             for mailbox in recovery.restored {
                 self.restore(mailbox, &place);
             }
@@ -135,15 +135,15 @@ impl Tables {
     fn restore(&mut self, mailbox: MailboxId, (_, key): &Place) {
         let is_there = |disabled: &Enrolled| *disabled.host == **key || *disabled.login == **key;
         let Some(disabled) = self.mailboxes.get_mut(&mailbox).filter(|disabled| is_there(disabled)) else { return };
-        if let Standing::Stopped { reason, by_operator: false } = &disabled.sending {
+        if let MailboxState::Stopped { reason, by_operator: false } = &disabled.sending {
             let reason = reason.clone();
-            disabled.sending = Standing::Active;
+            disabled.sending = MailboxState::Active;
             self.tell("sender-restored", Some(mailbox), &reason);
         }
     }
 
-    pub(super) fn take_measures(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
-        if end.is(Fate::Sent) {
+    pub(super) fn apply_penalties(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, welcome: &Welcome) {
+        if end.is(OutcomeKind::Sent) {
             self.failures.remove(&sender);
         }
         if end.is_reduced {
@@ -159,17 +159,17 @@ impl Tables {
         let repeated = target.and_then(|target| self.count_failure((sender, target), welcome));
         let own = effects.sender.filter(|_| !spared);
         let is_longer = |pause: Duration| match own {
-            Some(Measure::Disable) => false,
-            own => own.and_then(Measure::pause).is_none_or(|time| time < pause),
+            Some(Penalty::Disable) => false,
+            own => own.and_then(Penalty::pause).is_none_or(|time| time < pause),
         };
         match repeated.filter(|(pause, _)| is_longer(*pause)) {
-            Some((pause, for_failures)) => self.stop_sender(sender, Measure::Pause(pause), end.at, for_failures),
+            Some((pause, for_failures)) => self.stop_sender(sender, Penalty::Pause(pause), end.at, for_failures),
             None => own.into_iter().for_each(|measure| self.stop_sender(sender, measure, end.at, reason)),
         }
         match end.outcome.mark() {
-            Some(Mark::Strike) => self.strike(sender, end.at, reason),
-            Some(Mark::Ease) => self.ease(sender, end.at, reason),
-            Some(Mark::Alert | Mark::HostRefusesUs) => self.alert(sender, end.at, reason),
+            Some(EscalationSignal::Strike) => self.strike(sender, end.at, reason),
+            Some(EscalationSignal::Ease) => self.ease(sender, end.at, reason),
+            Some(EscalationSignal::Alert | EscalationSignal::HostRefusesUs) => self.alert(sender, end.at, reason),
             _ => {}
         }
         if let Some(measure) = effects.partner {
@@ -183,12 +183,12 @@ impl Tables {
     }
 
     /// What the answer says about the partner. Whom it counts for depends on whose word it is.
-    fn blame_partner_for(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, measure: Measure) {
+    fn blame_partner_for(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, measure: Penalty) {
         let (said, told) = ((end.at, end_of(measure, end.at)), (end.outcome.reply.is_some(), end.outcome.reason));
         let Some(until) = self.blame_partner((sender, partner), said, told) else { return };
         let is_for_good = until == DateTime::<Utc>::MAX_UTC;
         let rest =
-            if is_for_good { Measure::Disable } else { Measure::Pause((until - end.at).to_std().unwrap_or_default()) };
+            if is_for_good { Penalty::Disable } else { Penalty::Pause((until - end.at).to_std().unwrap_or_default()) };
         if let Some(mailbox) = self.mailboxes.get_mut(&partner)
             && stand(&mut mailbox.receiving, rest, end.at, end.outcome.reason)
         {
@@ -201,15 +201,15 @@ impl Tables {
         let Some(host) = self.host_of(sender) else { return false };
         self.pause_whole("host", host.clone(), end.outcome.effects.host, end);
         match end.outcome.mark() {
-            Some(Mark::HostFailure) if !welcome.recovers.contains_key(&("host", host.clone())) => {
+            Some(EscalationSignal::HostFailure) if !welcome.recovers.contains_key(&("host", host.clone())) => {
                 if self.pauses.entry(("host", host)).or_default().fail(end.at) {
                     self.tell("host-paused", None, end.outcome.reason);
                 }
                 false
             }
-            Some(mark @ (Mark::Stalled(_) | Mark::HostTrouble | Mark::HostRefusesUs))
-                if !welcome.is_answered_since(&host, end.outcome.stage, end.at) =>
-            {
+            Some(
+                mark @ (EscalationSignal::Stalled(_) | EscalationSignal::HostTrouble | EscalationSignal::HostRefusesUs),
+            ) if !welcome.is_answered_since(&host, end.outcome.stage, end.at) => {
                 let owners = self.owners_at(&host);
                 let whole = self.pauses.entry(("host", host)).or_default();
                 if whole.stall(sender, end.outcome.stage, end.at, &owners) {
@@ -217,14 +217,14 @@ impl Tables {
                 }
                 false
             }
-            Some(mark @ Mark::ShutOut(_)) => self.shut_out(end, sender, mark, welcome),
+            Some(mark @ EscalationSignal::AccessDenied(_)) => self.shut_out(end, sender, mark, welcome),
             _ => false,
         }
     }
 
     /// Counts a refused login for the sender's host and for its owner's login there. Returns whether an open breaker spares the
     /// sender.
-    fn shut_out(&mut self, end: &Ending, sender: MailboxId, mark: Mark, welcome: &Welcome) -> bool {
+    fn shut_out(&mut self, end: &Ending, sender: MailboxId, mark: EscalationSignal, welcome: &Welcome) -> bool {
         let places = self.places_of(sender).into_iter().flatten();
         let mut is_spared = false;
         for place in places.filter(|place| welcome.is_unbroken(place, end.at)) {
@@ -238,7 +238,7 @@ impl Tables {
             last_in.into_iter().for_each(|last| whole.forget_refusals(*last));
             let shut_out = match owners {
                 Some(owners) => whole.shut_out_of_all(sender, end.at, &tried, &owners),
-                None => whole.shut_out(sender, end.at, &tried),
+                None => whole.record_access_denied(sender, end.at, &tried),
             };
             if shut_out.opened {
                 self.tell("host-paused", None, mark.as_str());
@@ -266,7 +266,7 @@ impl Tables {
         of_it.map(|mailbox| mailbox.id).filter(tried).collect()
     }
 
-    fn pause_whole(&mut self, scope: &'static str, name: String, measure: Option<Measure>, end: &Ending) {
+    fn pause_whole(&mut self, scope: &'static str, name: String, measure: Option<Penalty>, end: &Ending) {
         let Some(until) = measure.filter(|measure| holds(*measure)).map(|measure| end_of(measure, end.at)) else {
             return;
         };
@@ -275,7 +275,7 @@ impl Tables {
         }
     }
 
-    fn stop_sender(&mut self, sender: MailboxId, measure: Measure, at: DateTime<Utc>, reason: &str) {
+    fn stop_sender(&mut self, sender: MailboxId, measure: Penalty, at: DateTime<Utc>, reason: &str) {
         if let Some(mailbox) = self.mailboxes.get_mut(&sender)
             && stand(&mut mailbox.sending, measure, at, reason)
         {
@@ -285,11 +285,11 @@ impl Tables {
 
     fn strike(&mut self, sender: MailboxId, at: DateTime<Utc>, reason: &str) {
         match self.records.entry(sender).or_default().strike(at) {
-            Struck::Counted => {}
-            Struck::Ease => self.ease(sender, at, reason),
-            Struck::Pause(until) => {
+            StrikeResult::Counted => {}
+            StrikeResult::Ease => self.ease(sender, at, reason),
+            StrikeResult::Pause(until) => {
                 let rest = (until - at).to_std().unwrap_or_default();
-                self.stop_sender(sender, Measure::Pause(rest), at, reason);
+                self.stop_sender(sender, Penalty::Pause(rest), at, reason);
             }
         }
     }
@@ -332,40 +332,40 @@ impl Tables {
 }
 
 /// Says whether somebody is left alone, and not only counted against.
-fn holds(measure: Measure) -> bool {
-    !matches!(measure, Measure::Strike | Measure::Stall)
+fn holds(measure: Penalty) -> bool {
+    !matches!(measure, Penalty::Strike | Penalty::Stall)
 }
 
 fn is_disabled(mailbox: &Enrolled) -> bool {
-    matches!(mailbox.sending, Standing::Stopped { by_operator: false, .. })
+    matches!(mailbox.sending, MailboxState::Stopped { by_operator: false, .. })
 }
 
-fn kind(whom: &str, for_good: &str, measure: Measure) -> String {
+fn kind(whom: &str, for_good: &str, measure: Penalty) -> String {
     match measure {
-        Measure::Disable => format!("{whom}-{for_good}"),
+        Penalty::Disable => format!("{whom}-{for_good}"),
         _ => format!("{whom}-paused"),
     }
 }
 
 /// Only what ends later than what is there changes anything. Returns whether it did.
-fn stand(standing: &mut Standing, measure: Measure, at: DateTime<Utc>, reason: &str) -> bool {
+fn stand(standing: &mut MailboxState, measure: Penalty, at: DateTime<Utc>, reason: &str) -> bool {
     let (end, reason) = (end_of(measure, at), reason.to_owned());
     let changes = holds(measure)
         && match &*standing {
-            Standing::Active => true,
-            Standing::Paused { until, .. } => *until < end,
-            Standing::Stopped { by_operator, .. } => *by_operator && measure == Measure::Disable,
+            MailboxState::Active => true,
+            MailboxState::Paused { until, .. } => *until < end,
+            MailboxState::Stopped { by_operator, .. } => *by_operator && measure == Penalty::Disable,
         };
     if changes {
         *standing = match measure {
-            Measure::Disable => Standing::Stopped { reason, by_operator: false },
-            _ => Standing::Paused { until: end, reason },
+            Penalty::Disable => MailboxState::Stopped { reason, by_operator: false },
+            _ => MailboxState::Paused { until: end, reason },
         };
     }
     changes
 }
 
-fn end_of(measure: Measure, at: DateTime<Utc>) -> DateTime<Utc> {
+fn end_of(measure: Penalty, at: DateTime<Utc>) -> DateTime<Utc> {
     let end = measure.pause().and_then(|time| at.checked_add_signed(TimeDelta::from_std(time).ok()?));
     end.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

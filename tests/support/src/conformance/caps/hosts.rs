@@ -14,7 +14,7 @@ use warmup::{
         caps::{CapLimits, HostCaps},
         hosts::{HostLimits, read},
     },
-    ports::{CapAsk, CapKind, Caps, Grant, PortError},
+    ports::{CapKind, CapRequest, Caps, Grant, PortError},
 };
 
 use super::{ALICE, CapsWorld, SECOND, START, WIDE, filled};
@@ -30,7 +30,7 @@ async fn limited(world: &dyn CapsWorld, lines: &str) -> Arc<dyn Caps> {
 }
 
 /// Mails of one user to one host.
-fn to(host: &str, mails: usize) -> Vec<CapAsk> {
+fn to(host: &str, mails: usize) -> Vec<CapRequest> {
     (0..mails).map(|_| asks::ask(ALICE, host)).collect()
 }
 
@@ -146,7 +146,7 @@ pub async fn a_lost_answer_leaves_connections_taken_that_can_be_given_back(world
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     world.mend().await;
     assert_eq!(granted(&caps.grant(Some(START), &to("a.org", 2), &[]).await.unwrap()), 0);
-    let asked: Vec<_> = mails.iter().map(CapAsk::connection).collect();
+    let asked: Vec<_> = mails.iter().map(CapRequest::connection).collect();
     assert_eq!(granted(&caps.grant(Some(START), &to("a.org", 2), &asked).await.unwrap()), 2);
 }
 

@@ -2,7 +2,7 @@
 //! passwords of one owner pause nobody else's mailboxes.
 
 use warmup::{
-    domain::outcome::Fate,
+    domain::outcome::OutcomeKind,
     ports::{Flight, Refusal, Settlement},
 };
 
@@ -43,7 +43,7 @@ pub async fn the_refusals_of_one_owner_pause_that_owners_mailboxes_only(world: &
     assert_eq!(life.refusal(ask(3, 1, &[12])).await, Refusal::SenderPaused, "the host is not paused");
     life.fly(ask(8, 0, &[12])).await;
 
-    life.settle(&[at(61, end(&flights[6], Fate::Sent))]).await;
+    life.settle(&[at(61, end(&flights[6], OutcomeKind::Sent))]).await;
     assert_eq!(stopped(world).await, [1, 2], "another owner's mailbox was let in");
     assert_eq!(told(world, "host-recovered").await, [""; 0]);
     let mine = candidates(world, 62).await.into_iter().filter(|id| *id <= 6).count();
@@ -60,7 +60,7 @@ pub async fn the_refusals_of_two_owners_open_the_breaker_of_their_host(world: &d
     assert_eq!(candidates(world, 60).await.len(), 1);
 
     let flight = fly_again(&life, 9, 60).await;
-    life.settle(&[at(61, end(&flight, Fate::Sent))]).await;
+    life.settle(&[at(61, end(&flight, OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "host-recovered").await, ["let-in"; 2], "the host, and the second owner's login");
     assert_eq!(stopped(world).await, [0; 0], "the host's breaker had disabled them");
     let able = candidates(world, 62).await;
@@ -73,7 +73,7 @@ pub async fn the_breaker_of_a_host_counts_from_the_last_mail_that_was_let_in(wor
     let flights = fly(&life, 1..=12).await;
     let refused = |minute: i64, mailbox: usize| at(minute, not_let_in(&flights[mailbox - 1]));
     let mut results: Vec<Settlement> = (1..=6).map(|mailbox| refused(mailbox as i64, mailbox)).collect();
-    results.push(at(7, end(&flights[11], Fate::Sent)));
+    results.push(at(7, end(&flights[11], OutcomeKind::Sent)));
     results.push(refused(8, 8));
     life.settle(&results).await;
     life.settle(&[refused(9, 9)]).await;
@@ -127,11 +127,11 @@ pub async fn what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_i
     let flights = fly(&life, 1..=10).await;
     let (theirs, others) = flights.split_at(6);
     life.settle(&[at(0, not_let_in(&others[1]))]).await;
-    life.settle(&[at(1, end(&others[0], Fate::Sent))]).await;
+    life.settle(&[at(1, end(&others[0], OutcomeKind::Sent))]).await;
     life.settle(&theirs.iter().map(|flight| at(2, not_let_in(flight))).collect::<Vec<_>>()).await;
     assert_eq!(stopped(world).await, [1, 2, 8]);
     let flight = fly_again(&life, 4, 62).await;
-    life.settle(&[at(63, end(&flight, Fate::Sent))]).await;
+    life.settle(&[at(63, end(&flight, OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "sender-restored").await, ["auth-refused"; 2]);
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
     assert_eq!(stopped(world).await, [8], "that is the other owner's own matter");
@@ -140,7 +140,7 @@ pub async fn what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_i
 pub async fn a_mailbox_that_was_let_in_before_tries_first(world: &dyn LedgerWorld) {
     let life = two_owners(world).await;
     let first = fly(&life, [5]).await;
-    life.settle(&[end(&first[0], Fate::Sent)]).await;
+    life.settle(&[end(&first[0], OutcomeKind::Sent)]).await;
     let mut flights = fly(&life, [1, 2, 3, 4, 6]).await;
     flights.push(fly_again(&life, 5, 0).await);
     life.settle(&flights.iter().map(|flight| at(1, not_let_in(flight))).collect::<Vec<_>>()).await;

@@ -6,17 +6,17 @@ use uuid::Uuid;
 use warmup::{
     domain::{
         id::RunId,
-        outcome::{Effects, Fate, Measure},
+        outcome::{Effects, OutcomeKind, Penalty},
     },
     ports::{Flight, Refusal, Reservation, Settlement},
 };
 
 use super::{LedgerWorld, Life, ask, assert_true, end, enrol, minutes, noon};
 
-const HOUR: Measure = Measure::Pause(Duration::from_secs(3600));
+const HOUR: Penalty = Penalty::Pause(Duration::from_secs(3600));
 
 fn refused(flight: &Flight, reason: &'static str, effects: Effects) -> Settlement {
-    let mut settlement = end(flight, Fate::Refused);
+    let mut settlement = end(flight, OutcomeKind::Refused);
     settlement.outcome.reason = reason;
     settlement.outcome.effects = effects;
     settlement
@@ -27,7 +27,7 @@ async fn events(world: &dyn LedgerWorld, kind: &str) -> Vec<(Option<i64>, String
     all.into_iter().filter(|(of, ..)| of == kind).map(|(_, mailbox, reason)| (mailbox, reason)).collect()
 }
 
-async fn answer_at(life: &Life<'_>, later: i64, asked: warmup::ports::Ask) -> Reservation {
+async fn answer_at(life: &Life<'_>, later: i64, asked: warmup::ports::ReserveRequest) -> Reservation {
     life.ledger.reserve(&life.batch_at(noon() + minutes(later), vec![asked])).await.unwrap().remove(0)
 }
 
@@ -35,7 +35,7 @@ pub async fn a_disabled_sender_stops_with_a_reason_and_an_event(world: &dyn Ledg
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { sender: Some(Penalty::Disable), ..Effects::default() };
     life.settle(&[refused(&flight, "auth-refused", effects)]).await;
     let standing = world.standing(1).await;
     assert_eq!((standing.sending.as_str(), standing.sending_reason.as_deref()), ("stopped", Some("auth-refused")));
@@ -59,7 +59,7 @@ pub async fn an_excluded_partner_is_not_written_to_and_its_sender_goes_on(world:
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    let effects = Effects { partner: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { partner: Some(Penalty::Disable), ..Effects::default() };
     life.settle(&[refused(&flight, "partner-unknown", effects)]).await;
     let standing = world.standing(2).await;
     assert_eq!((standing.receives, standing.receive_reason.as_deref()), (false, Some("partner-unknown")));
@@ -110,7 +110,7 @@ pub async fn an_operators_pause_is_not_shortened(world: &dyn LedgerWorld) {
 
 /// I9: an event stands for a change, and every change has one.
 pub async fn what_changes_nothing_tells_nothing(world: &dyn LedgerWorld) {
-    const MINUTE: Measure = Measure::Pause(Duration::from_secs(60));
+    const MINUTE: Penalty = Penalty::Pause(Duration::from_secs(60));
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
     let (one, two, three) =
@@ -136,7 +136,7 @@ pub async fn a_late_answer_takes_its_measures(world: &dyn LedgerWorld) {
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.age(Duration::from_secs(61)).await;
     life.sweep(RunId(Uuid::now_v7()), vec![]).await;
-    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { sender: Some(Penalty::Disable), ..Effects::default() };
     life.settle(&[refused(&flight, "auth-refused", effects)]).await;
     assert_eq!(world.standing(1).await.sending, "stopped");
     assert_eq!(events(world, "sender-disabled").await, [(Some(1), "auth-refused".to_owned())]);
@@ -162,7 +162,7 @@ pub async fn a_cooldown_holds_until_its_end(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    let mut settlement = end(&flight, Fate::Sent);
+    let mut settlement = end(&flight, OutcomeKind::Sent);
     settlement.next_at = noon() + minutes(5);
     life.settle(&[settlement]).await;
     assert_eq!(answer_at(&life, 4, ask(1, 1, &[3])).await, Reservation::Refused(Refusal::NotCool));

@@ -6,10 +6,10 @@ use uuid::Uuid;
 use warmup::{
     domain::{
         id::{FlightId, RunId, ShardId},
-        outcome::Fate,
-        time::Todays,
+        outcome::OutcomeKind,
+        time::LocalDates,
     },
-    ports::{Refusal, Settlement, Sweep, Swept},
+    ports::{Refusal, Settlement, SweepReport, SweepRequest},
 };
 
 use super::{LedgerWorld, Life, LogLine, SHARD, ask, assert_true, end, enrol, minutes, noon};
@@ -26,7 +26,7 @@ pub async fn sent_is_one_row_and_keeps_the_place(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    assert_eq!(life.settle(&[end(&flight, Fate::Sent)]).await, 1);
+    assert_eq!(life.settle(&[end(&flight, OutcomeKind::Sent)]).await, 1);
     let row = row(world).await;
     assert_eq!((row.flight, row.status.as_str(), row.reason), (flight.id.0, "SENT", None));
     assert_eq!((life.day(1).await.reserved, world.in_flight().await), (1, 0));
@@ -37,7 +37,7 @@ pub async fn a_definite_failure_gives_its_place_back_but_not_its_attempt(world: 
     enrol(world, 3, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Refused)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Refused)]).await;
     assert_eq!(row(world).await.reason.as_deref(), Some("message-refused"));
     let day = life.day(1).await;
     assert_eq!((day.reserved, day.failed, day.attempts), (0, 1, 1));
@@ -50,7 +50,7 @@ pub async fn uncertain_is_one_row_and_keeps_the_place(world: &dyn LedgerWorld) {
     enrol(world, 3, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Uncertain)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Uncertain)]).await;
     let row = row(world).await;
     assert_eq!((row.status.as_str(), row.reason.as_deref()), ("FAILED", Some("uncertain")));
     assert_true(world, 1, 0).await;
@@ -61,7 +61,7 @@ pub async fn unstarted_leaves_no_row_and_gives_everything_back(world: &dyn Ledge
     enrol(world, 3, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Unstarted)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Unstarted)]).await;
     given_back(world, &life).await;
 }
 
@@ -100,7 +100,7 @@ pub async fn an_abandoned_batch_is_found_by_its_message_ids_and_only_once(world:
 pub async fn a_settle_that_is_repeated_changes_nothing(world: &dyn LedgerWorld) {
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
-    for (mailbox, fate) in [(1, Fate::Sent), (2, Fate::Refused), (3, Fate::Uncertain)] {
+    for (mailbox, fate) in [(1, OutcomeKind::Sent), (2, OutcomeKind::Refused), (3, OutcomeKind::Uncertain)] {
         let flight = life.fly(ask(mailbox, 0, &[4])).await;
         let results = [end(&flight, fate)];
         assert_eq!(life.settle(&results).await, 1);
@@ -117,7 +117,7 @@ pub async fn a_late_answer_corrects_its_uncertain_row_to_sent(world: &dyn Ledger
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.age(OLD).await;
     assert_eq!(life.sweep(RunId(Uuid::now_v7()), vec![]).await.uncertain, 1);
-    assert_eq!(life.settle(&[end(&flight, Fate::Sent)]).await, 1);
+    assert_eq!(life.settle(&[end(&flight, OutcomeKind::Sent)]).await, 1);
     let row = row(world).await;
     assert_eq!((row.flight, row.status.as_str(), row.reason), (flight.id.0, "SENT", None));
     let day = life.day(1).await;
@@ -131,7 +131,7 @@ pub async fn a_late_answer_corrects_its_uncertain_row_to_refused(world: &dyn Led
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.age(OLD).await;
     life.sweep(RunId(Uuid::now_v7()), vec![]).await;
-    life.settle(&[end(&flight, Fate::Refused)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Refused)]).await;
     assert_eq!(row(world).await.reason.as_deref(), Some("message-refused"));
     let day = life.day(1).await;
     assert_eq!((day.reserved, day.failed, day.uncertain), (0, 1, 0));
@@ -141,7 +141,9 @@ pub async fn a_late_answer_corrects_its_uncertain_row_to_refused(world: &dyn Led
 pub async fn a_late_answer_moves_the_counts_of_its_batch(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
-    for (mailbox, fate, counts) in [(1, Fate::Sent, (1, 1, 0, 0, 0, true)), (2, Fate::Refused, (1, 0, 1, 0, 0, true))] {
+    for (mailbox, fate, counts) in
+        [(1, OutcomeKind::Sent, (1, 1, 0, 0, 0, true)), (2, OutcomeKind::Refused, (1, 0, 1, 0, 0, true))]
+    {
         let flight = life.fly(ask(mailbox, 0, &[3])).await;
         world.age(OLD).await;
         life.sweep(RunId(Uuid::now_v7()), vec![]).await;
@@ -158,7 +160,7 @@ pub async fn a_late_answer_that_knows_no_more_changes_nothing(world: &dyn Ledger
     world.age(OLD).await;
     life.sweep(RunId(Uuid::now_v7()), vec![]).await;
     let before = (life.day(1).await, world.pairs().await);
-    for fate in [Fate::Uncertain, Fate::Unstarted] {
+    for fate in [OutcomeKind::Uncertain, OutcomeKind::Unstarted] {
         assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
     }
     assert_eq!(life.ledger.release(life.run, std::slice::from_ref(&flight.message_id), noon()).await.unwrap(), 0);
@@ -170,18 +172,20 @@ pub async fn an_unstarted_mail_does_not_cool_its_mailbox(world: &dyn LedgerWorld
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[Settlement { next_at: noon() + minutes(9), ..end(&flight, Fate::Unstarted) }]).await;
+    life.settle(&[Settlement { next_at: noon() + minutes(9), ..end(&flight, OutcomeKind::Unstarted) }]).await;
     life.fly(ask(1, 0, &[2])).await;
 }
 
 pub async fn only_a_sent_mail_ends_the_silence(world: &dyn LedgerWorld) {
     enrol(world, 5, 5).await;
     let life = Life::begin(world).await;
-    for (mailbox, fate) in [(1, Fate::Sent), (2, Fate::Refused), (3, Fate::Uncertain), (4, Fate::Unstarted)] {
+    for (mailbox, fate) in
+        [(1, OutcomeKind::Sent), (2, OutcomeKind::Refused), (3, OutcomeKind::Uncertain), (4, OutcomeKind::Unstarted)]
+    {
         let flight = life.fly(ask(mailbox, 0, &[5])).await;
         life.settle(&[end(&flight, fate)]).await;
     }
-    let read = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    let read = world.mailboxes().candidates(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
     let last: Vec<_> = read.iter().map(|candidate| candidate.last_sent_at).collect();
     assert_eq!(last, [Some(noon()), None, None, None, None]);
 }
@@ -190,8 +194,8 @@ pub async fn a_late_answer_changes_no_row_that_is_certain(world: &dyn LedgerWorl
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
-    for fate in [Fate::Refused, Fate::Uncertain, Fate::Unstarted, Fate::Sent] {
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
+    for fate in [OutcomeKind::Refused, OutcomeKind::Uncertain, OutcomeKind::Unstarted, OutcomeKind::Sent] {
         assert_eq!(life.settle(&[end(&flight, fate)]).await, 0);
     }
     assert_eq!(row(world).await.status, "SENT");
@@ -205,7 +209,7 @@ pub async fn a_sweep_takes_only_old_flights_of_other_runs(world: &dyn LedgerWorl
     world.age(OLD).await;
     life.fly(ask(2, 0, &[3])).await;
     let swept = life.sweep(RunId(Uuid::now_v7()), vec![]).await;
-    assert_eq!(swept, Swept { uncertain: 1, released: 0 });
+    assert_eq!(swept, SweepReport { uncertain: 1, released: 0 });
     assert_eq!((row(world).await.mailbox, world.in_flight().await), (1, 1));
     assert_eq!(row(world).await.reason.as_deref(), Some("uncertain"));
     assert_true(world, 1, 0).await;
@@ -217,12 +221,12 @@ pub async fn a_sweep_releases_what_its_own_run_never_started(world: &dyn LedgerW
     let life = Life::begin(world).await;
     let running = life.fly(ask(1, 0, &[2])).await;
     let unstarted = life.fly(ask(2, 0, &[3])).await;
-    let sweep = Sweep {
+    let sweep = SweepRequest {
         unstarted: vec![unstarted.message_id],
         shards: vec![],
         ..life.sweep_of(life.run, vec![running.message_id])
     };
-    assert_eq!(life.ledger.sweep(&sweep).await.unwrap(), Swept { uncertain: 0, released: 1 });
+    assert_eq!(life.ledger.sweep(&sweep).await.unwrap(), SweepReport { uncertain: 0, released: 1 });
     assert!(world.logs().await.is_empty());
     assert_eq!(life.day(2).await.attempts, 0);
     assert_true(world, 1, 1).await;
@@ -235,11 +239,15 @@ pub async fn a_sweep_releases_nothing_that_its_own_run_does_not_know(world: &dyn
     let life = Life::begin(world).await;
     let forgotten = life.fly(ask(1, 0, &[2])).await;
     world.age(OLD).await;
-    let sweep = Sweep { unstarted: vec![forgotten.message_id], ..life.sweep_of(RunId(Uuid::now_v7()), vec![]) };
-    assert_eq!(life.ledger.sweep(&sweep).await.unwrap(), Swept { uncertain: 1, released: 0 }, "another run's word");
+    let sweep = SweepRequest { unstarted: vec![forgotten.message_id], ..life.sweep_of(RunId(Uuid::now_v7()), vec![]) };
+    assert_eq!(
+        life.ledger.sweep(&sweep).await.unwrap(),
+        SweepReport { uncertain: 1, released: 0 },
+        "another run's word"
+    );
     life.fly(ask(2, 0, &[3])).await;
     world.age(OLD).await;
-    assert_eq!(life.sweep(life.run, vec![]).await, Swept { uncertain: 1, released: 0 });
+    assert_eq!(life.sweep(life.run, vec![]).await, SweepReport { uncertain: 1, released: 0 });
     assert_true(world, 1, 0).await;
     assert_true(world, 2, 0).await;
 }
@@ -249,7 +257,7 @@ pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     life.fly(ask(1, 0, &[2])).await;
     world.age(OLD).await;
-    let elsewhere = Sweep {
+    let elsewhere = SweepRequest {
         worker: life.worker.clone(),
         run: RunId(Uuid::now_v7()),
         shards: vec![ShardId(1)],
@@ -259,7 +267,7 @@ pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
         older_than: Duration::from_secs(60),
         now: noon(),
     };
-    assert_eq!(life.ledger.sweep(&elsewhere).await.unwrap(), Swept::default());
+    assert_eq!(life.ledger.sweep(&elsewhere).await.unwrap(), SweepReport::default());
     assert_eq!(world.in_flight().await, 1);
 }
 
@@ -270,7 +278,7 @@ pub async fn a_sweep_that_comes_late_leaves_what_was_started_since_alone(world: 
     let known = life.fly(ask(1, 0, &[2])).await;
     let since = life.fly(ask(2, 0, &[3])).await;
     world.age(OLD).await;
-    let late = Sweep {
+    let late = SweepRequest {
         worker: life.worker.clone(),
         run: life.run,
         shards: vec![SHARD],
@@ -280,8 +288,8 @@ pub async fn a_sweep_that_comes_late_leaves_what_was_started_since_alone(world: 
         older_than: Duration::from_secs(60),
         now: noon(),
     };
-    assert_eq!(life.ledger.sweep(&late).await.unwrap(), Swept::default());
-    assert_eq!(life.settle(&[end(&since, Fate::Sent)]).await, 1);
+    assert_eq!(life.ledger.sweep(&late).await.unwrap(), SweepReport::default());
+    assert_eq!(life.settle(&[end(&since, OutcomeKind::Sent)]).await, 1);
     assert_true(world, 2, 0).await;
 }
 
@@ -298,7 +306,7 @@ pub async fn a_batch_counts_its_ends(world: &dyn LedgerWorld) {
             warmup::ports::Reservation::Refused(refusal) => panic!("{refusal:?}"),
         })
         .collect();
-    let fates = [Fate::Sent, Fate::Refused, Fate::Uncertain, Fate::Unstarted];
+    let fates = [OutcomeKind::Sent, OutcomeKind::Refused, OutcomeKind::Uncertain, OutcomeKind::Unstarted];
     let ends: Vec<_> = flights.iter().zip(fates).map(|(flight, fate)| end(flight, fate)).collect();
     life.settle(&ends[..2]).await;
     assert_eq!(world.batch(flights[0].batch.0).await, (4, 1, 1, 0, 0, false));
@@ -312,7 +320,9 @@ pub async fn a_users_place_is_given_back_with_the_mail(world: &dyn LedgerWorld) 
     }
     world.limit(7, 1).await;
     let life = Life::begin(world).await;
-    for (attempts, round, fate) in [(0, 0, Fate::Refused), (1, 1, Fate::Unstarted), (1, 2, Fate::Uncertain)] {
+    for (attempts, round, fate) in
+        [(0, 0, OutcomeKind::Refused), (1, 1, OutcomeKind::Unstarted), (1, 2, OutcomeKind::Uncertain)]
+    {
         let mut asked = ask(1, attempts, &[2]);
         asked.choices[0].round = round;
         let flight = life.fly(asked).await;

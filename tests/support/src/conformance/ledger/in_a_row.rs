@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use warmup::{
-    domain::outcome::{Effects, Fate, Measure, Stage},
+    domain::outcome::{Effects, OutcomeKind, Penalty, Stage},
     ports::{Flight, Refusal, Reservation, Settlement},
 };
 
 use super::{LedgerWorld, Life, ask, assert_true, end, enrol, minutes, noon};
 
-const HOUR: Measure = Measure::Pause(Duration::from_secs(3600));
+const HOUR: Penalty = Penalty::Pause(Duration::from_secs(3600));
 const REASON: &str = "refused-in-a-row";
 const FAILED: &str = "failed-in-a-row";
 /// The host of mailbox 1 alone.
@@ -23,7 +23,7 @@ async fn begin(world: &dyn LedgerWorld) -> Life<'_> {
 
 /// As a 554 that says nothing more.
 fn refused(flight: &Flight) -> Settlement {
-    let mut settlement = end(flight, Fate::Refused);
+    let mut settlement = end(flight, OutcomeKind::Refused);
     settlement.outcome.reason = "refused";
     settlement
 }
@@ -33,7 +33,7 @@ fn partner_refused(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Rcpt, "partner-busy");
     settlement.outcome.effects =
-        Effects { partner: Some(Measure::Pause(Duration::from_secs(300))), ..Effects::default() };
+        Effects { partner: Some(Penalty::Pause(Duration::from_secs(300))), ..Effects::default() };
     settlement
 }
 
@@ -41,7 +41,7 @@ fn partner_refused(flight: &Flight) -> Settlement {
 fn quota_exceeded(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     settlement.outcome.reason = "sender-quota-exceeded";
-    let rest = Measure::Pause(Duration::from_secs(4 * 3600));
+    let rest = Penalty::Pause(Duration::from_secs(4 * 3600));
     settlement.outcome.effects = Effects { sender: Some(rest), ..Effects::default() };
     settlement
 }
@@ -50,7 +50,7 @@ fn quota_exceeded(flight: &Flight) -> Settlement {
 fn not_greeted(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Greeting, "connection-lost");
-    (settlement.outcome.reply, settlement.outcome.effects.host) = (None, Some(Measure::Strike));
+    (settlement.outcome.reply, settlement.outcome.effects.host) = (None, Some(Penalty::Strike));
     settlement
 }
 
@@ -58,14 +58,14 @@ fn not_greeted(flight: &Flight) -> Settlement {
 fn unanswered(flight: &Flight) -> Settlement {
     let mut settlement = not_greeted(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Rcpt, "timeout");
-    settlement.outcome.effects.host = Some(Measure::Stall);
+    settlement.outcome.effects.host = Some(Penalty::Stall);
     settlement
 }
 
 /// As a timeout after the final dot.
 fn uncertain(flight: &Flight) -> Settlement {
-    let mut settlement = end(flight, Fate::Uncertain);
-    settlement.outcome.effects.host = Some(Measure::Stall);
+    let mut settlement = end(flight, OutcomeKind::Uncertain);
+    settlement.outcome.effects.host = Some(Penalty::Stall);
     settlement
 }
 
@@ -133,20 +133,22 @@ pub async fn a_sender_that_is_refused_again_and_again_rests_longer_each_time(wor
         assert_rests(&life, attempt + 1, minute + rests - 1).await;
         minute += rests;
     }
-    mail(&life, 6, minute, |flight| end(flight, Fate::Sent)).await;
+    mail(&life, 6, minute, |flight| end(flight, OutcomeKind::Sent)).await;
     assert_true(world, 1, 0).await;
 }
 
 pub async fn a_success_ends_the_refusals_in_a_row(world: &dyn LedgerWorld) {
     let life = begin(world).await;
-    for (attempt, ends) in [(0, Fate::Refused), (1, Fate::Sent), (2, Fate::Refused), (3, Fate::Uncertain)] {
+    for (attempt, ends) in
+        [(0, OutcomeKind::Refused), (1, OutcomeKind::Sent), (2, OutcomeKind::Refused), (3, OutcomeKind::Uncertain)]
+    {
         mail(&life, attempt, 0, |flight| end(flight, ends)).await;
     }
     assert_eq!(pauses(world).await, [], "never two without a success");
     mail(&life, 4, 0, refused).await;
     assert_eq!(pauses(world).await, [rest()], "what nobody knows is no success");
     assert_rests(&life, 5, 14).await;
-    mail(&life, 5, 15, |flight| end(flight, Fate::Sent)).await;
+    mail(&life, 5, 15, |flight| end(flight, OutcomeKind::Sent)).await;
     mail(&life, 6, 15, refused).await;
     assert_eq!(pauses(world).await, [rest()], "it counts anew");
 }
@@ -251,15 +253,15 @@ pub async fn a_sender_that_fails_before_auth_rests_while_its_host_takes_other_ma
     let life = begin(world).await;
     for attempt in 0..2 {
         mail(&life, attempt, 0, not_greeted).await;
-        mail_of(&life, 2, attempt, 0, |flight| end(flight, Fate::Sent)).await;
-        mail_of(&life, 3, attempt, 0, |flight| end(flight, Fate::Sent)).await;
+        mail_of(&life, 2, attempt, 0, |flight| end(flight, OutcomeKind::Sent)).await;
+        mail_of(&life, 3, attempt, 0, |flight| end(flight, OutcomeKind::Sent)).await;
     }
     assert_eq!(pauses(world).await, []);
     mail(&life, 2, 0, not_greeted).await;
     assert_eq!(pauses(world).await, [rest_for_failures()]);
     assert_rests(&life, 3, 14).await;
-    mail_of(&life, 2, 2, 0, |flight| end(flight, Fate::Sent)).await;
-    mail(&life, 3, 15, |flight| end(flight, Fate::Sent)).await;
+    mail_of(&life, 2, 2, 0, |flight| end(flight, OutcomeKind::Sent)).await;
+    mail(&life, 3, 15, |flight| end(flight, OutcomeKind::Sent)).await;
     for attempt in 4..6 {
         mail(&life, attempt, 15, not_greeted).await;
     }
@@ -289,7 +291,7 @@ pub async fn a_host_that_is_down_for_everybody_rests_no_sender_of_its_own(world:
         }
         assert_eq!(pauses(world).await, [], "minute {minute}");
     }
-    mail_of(&life, 2, attempts[2], 321, |flight| end(flight, Fate::Sent)).await;
+    mail_of(&life, 2, attempts[2], 321, |flight| end(flight, OutcomeKind::Sent)).await;
     mail(&life, attempts[1], 321, not_greeted).await;
     assert_eq!(pauses(world).await, [rest_for_failures()], "what was counted before the host was paused, and this one");
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use warmup::{
-    domain::{id::RunId, outcome::Fate},
+    domain::{id::RunId, outcome::OutcomeKind},
     ports::{PortError, Reservation, Settlement},
 };
 
@@ -57,7 +57,11 @@ pub async fn racers_on_overlapping_batches_pass_no_quota(world: &dyn LedgerWorld
                             Reservation::Reserved(flight) => Some(flight),
                             Reservation::Refused(_) => None,
                         })
-                        .zip([Fate::Sent, Fate::Refused, Fate::Uncertain, Fate::Unstarted].into_iter().cycle())
+                        .zip(
+                            [OutcomeKind::Sent, OutcomeKind::Refused, OutcomeKind::Uncertain, OutcomeKind::Unstarted]
+                                .into_iter()
+                                .cycle(),
+                        )
                         .map(|(flight, fate)| end(flight, fate))
                         .collect();
                     ends.reverse();
@@ -127,7 +131,7 @@ pub async fn a_settle_whose_answer_was_lost_is_repeated_without_harm(world: &dyn
     enrol(world, 2, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    let results = [end(&flight, Fate::Sent)];
+    let results = [end(&flight, OutcomeKind::Sent)];
     life.settle(&[]).await;
     world.lose_next_answer().await;
     let answer = life.ledger.settle(&life.worker, &results).await;
@@ -148,7 +152,7 @@ pub async fn racing_ends_of_one_flight_write_one_row(world: &dyn LedgerWorld) {
         .await
         .iter()
         .filter_map(|answer| match answer {
-            Reservation::Reserved(flight) => Some(end(flight, Fate::Sent)),
+            Reservation::Reserved(flight) => Some(end(flight, OutcomeKind::Sent)),
             Reservation::Refused(_) => None,
         })
         .collect();

@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use warmup::{
     domain::{
         id::{MailboxId, ReplyId},
-        outcome::Fate,
-        reply::Due,
+        outcome::OutcomeKind,
+        reply::ReplyWindow,
         roster::{RECEIVE_MARGIN, receive_bound},
     },
-    ports::{Ask, Choice, Refusal, Reservation, Settlement},
+    ports::{PartnerOption, Refusal, Reservation, ReserveRequest, Settlement},
 };
 
 use super::{LedgerWorld, Life, ask, end, noon, open_tomorrow};
@@ -33,13 +33,13 @@ async fn crowd(world: &dyn LedgerWorld, senders: i64) {
 }
 
 /// The n-th mail of a day to `partners`, which the pairs allow: each in a round of its own.
-fn nth(sender: i64, attempts: u16, partners: &[i64]) -> Ask {
-    let choice = |partner: &i64| Choice { partner: MailboxId(*partner), round: attempts as i16 };
-    Ask { choices: partners.iter().map(choice).collect(), ..ask(sender, attempts, &[]) }
+fn nth(sender: i64, attempts: u16, partners: &[i64]) -> ReserveRequest {
+    let choice = |partner: &i64| PartnerOption { partner: MailboxId(*partner), round: attempts as i16 };
+    ReserveRequest { choices: partners.iter().map(choice).collect(), ..ask(sender, attempts, &[]) }
 }
 
 /// Lets sender 11 send `count` mails to the partner, from its `first` attempt on, each ended so.
-async fn send(life: &Life<'_>, first: u16, count: u16, fate: Fate) {
+async fn send(life: &Life<'_>, first: u16, count: u16, fate: OutcomeKind) {
     for attempts in first..first + count {
         let flight = life.fly(nth(11, attempts, &[PARTNER])).await;
         life.settle(&[end(&flight, fate)]).await;
@@ -50,7 +50,7 @@ pub async fn a_mailbox_receives_its_quota_and_a_margin_and_no_more(world: &dyn L
     crowd(world, 2).await;
     let life = Life::begin(world).await;
     assert_eq!(bound(), QUOTA + RECEIVE_MARGIN);
-    send(&life, 0, bound(), Fate::Sent).await;
+    send(&life, 0, bound(), OutcomeKind::Sent).await;
     assert_eq!(life.refusal(nth(11, bound(), &[PARTNER])).await, Refusal::PartnersFull);
     assert_eq!(life.refusal(nth(12, 0, &[PARTNER])).await, Refusal::PartnersFull, "nor from anybody else");
     assert_eq!(life.refusal(nth(12, 0, &[12])).await, Refusal::NoPartner, "which is another matter");
@@ -61,8 +61,8 @@ pub async fn a_mailbox_receives_its_quota_and_a_margin_and_no_more(world: &dyn L
 pub async fn a_full_partner_is_passed_over(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound() - 1, Fate::Sent).await;
-    send(&life, bound() - 1, 1, Fate::Uncertain).await;
+    send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
+    send(&life, bound() - 1, 1, OutcomeKind::Uncertain).await;
     let flight = life.fly(nth(11, bound(), &[PARTNER, 3])).await;
     assert_eq!(flight.recipient.mailbox, MailboxId(3));
 }
@@ -70,25 +70,25 @@ pub async fn a_full_partner_is_passed_over(world: &dyn LedgerWorld) {
 pub async fn what_did_not_arrive_for_certain_is_given_back_to_its_partner(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound() - 1, Fate::Sent).await;
+    send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
     let last = bound() - 1;
-    send(&life, last, 2, Fate::Refused).await;
+    send(&life, last, 2, OutcomeKind::Refused).await;
     // Two refusals in a row rest it.
     world.resume(11).await;
     // None of these three is started, so each gives its attempt back too.
-    send(&life, last + 2, 1, Fate::Unstarted).await;
+    send(&life, last + 2, 1, OutcomeKind::Unstarted).await;
     let released = life.fly(nth(11, last + 2, &[PARTNER])).await;
     assert_eq!(life.ledger.release(life.run, &[released.message_id], noon()).await.unwrap(), 1);
     let abandoned = life.fly(nth(11, last + 2, &[PARTNER])).await;
     life.ledger.release(life.run, &[abandoned.message_id], noon()).await.unwrap();
-    send(&life, last + 2, 1, Fate::Uncertain).await;
+    send(&life, last + 2, 1, OutcomeKind::Uncertain).await;
     assert_eq!(life.refusal(nth(11, last + 3, &[PARTNER])).await, Refusal::PartnersFull);
 }
 
 pub async fn of_one_batch_the_most_urgent_reach_a_partner(world: &dyn LedgerWorld) {
     crowd(world, 4).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound() - 2, Fate::Sent).await;
+    send(&life, 0, bound() - 2, OutcomeKind::Sent).await;
     let asks = [14, 12, 13].map(|sender| nth(sender, 0, &[PARTNER]));
     let answers = life.reserve(asks.to_vec()).await;
     let reserved: Vec<bool> = answers.iter().map(|answer| matches!(answer, Reservation::Reserved(_))).collect();
@@ -108,7 +108,7 @@ pub async fn one_batch_alone_passes_no_bound(world: &dyn LedgerWorld) {
 pub async fn racers_for_a_partners_last_mail_pass_no_bound(world: &dyn LedgerWorld) {
     crowd(world, 10).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound() - 1, Fate::Sent).await;
+    send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
     let racer = |sender| {
         let (ledger, batch) = (Arc::clone(&life.ledger), life.batch(vec![nth(sender, 0, &[PARTNER])]));
         tokio::spawn(async move { ledger.reserve(&batch).await.unwrap().remove(0) })
@@ -127,23 +127,23 @@ pub async fn racers_for_a_partners_last_mail_pass_no_bound(world: &dyn LedgerWor
 pub async fn a_partner_receives_anew_on_its_own_next_day(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound(), Fate::Sent).await;
+    send(&life, 0, bound(), OutcomeKind::Sent).await;
     let tomorrow = open_tomorrow(world).await;
-    let ask = Ask { day: tomorrow.date_naive(), ..nth(11, 0, &[PARTNER]) };
+    let ask = ReserveRequest { day: tomorrow.date_naive(), ..nth(11, 0, &[PARTNER]) };
     life.fly_at(tomorrow, ask).await;
 }
 
 pub async fn replies_are_not_counted_as_received(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
-    send(&life, 0, bound() - 1, Fate::Sent).await;
+    send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
     // The partner writes to 3, which answers: neither concerns what the partner receives but the answer, which is none.
     let flight = life.fly(nth(PARTNER, 0, &[3])).await;
-    let due = Due { at: noon(), until: noon() + TimeDelta::hours(3) };
-    life.settle(&[Settlement { reply: Some(due), ..end(&flight, Fate::Sent) }]).await;
-    let answer = Ask { answers: Some(ReplyId(flight.id.0)), ..nth(3, 0, &[PARTNER]) };
+    let due = ReplyWindow { at: noon(), until: noon() + TimeDelta::hours(3) };
+    life.settle(&[Settlement { reply: Some(due), ..end(&flight, OutcomeKind::Sent) }]).await;
+    let answer = ReserveRequest { answers: Some(ReplyId(flight.id.0)), ..nth(3, 0, &[PARTNER]) };
     let reply = life.fly(answer).await;
-    life.settle(&[end(&reply, Fate::Sent)]).await;
-    send(&life, bound() - 1, 1, Fate::Sent).await;
+    life.settle(&[end(&reply, OutcomeKind::Sent)]).await;
+    send(&life, bound() - 1, 1, OutcomeKind::Sent).await;
     assert_eq!(life.refusal(nth(11, bound(), &[PARTNER])).await, Refusal::PartnersFull);
 }

@@ -4,10 +4,10 @@ use chrono::Days;
 use warmup::{
     domain::{
         id::{Epoch, ShardId, UserId, WorkerId},
-        outcome::Fate,
-        time::Todays,
+        outcome::OutcomeKind,
+        time::LocalDates,
     },
-    ports::{Ask, Heartbeat, PortError, Refusal, Reservation, Settlement, StateChange},
+    ports::{Heartbeat, PortError, Refusal, Reservation, ReserveRequest, Settlement, StateChange},
 };
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon, open_tomorrow};
@@ -31,7 +31,7 @@ pub async fn a_full_quota_refuses(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     for (attempts, partner) in [(0, 2), (1, 3)] {
         let flight = life.fly(ask(1, attempts, &[partner])).await;
-        life.settle(&[end(&flight, Fate::Sent)]).await;
+        life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     }
     assert_eq!(life.refusal(ask(1, 2, &[4])).await, Refusal::QuotaFull);
     assert_true(world, 1, 0).await;
@@ -41,7 +41,7 @@ pub async fn a_lowered_quota_applies_from_the_next_reservation(world: &dyn Ledge
     enrol(world, 5, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     world.set_quota(1, 1).await;
     assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::QuotaFull);
 }
@@ -50,7 +50,7 @@ pub async fn a_raised_quota_applies_from_the_next_reservation(world: &dyn Ledger
     enrol(world, 5, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     world.set_quota(1, 2).await;
     life.fly(ask(1, 1, &[3])).await;
     assert_eq!(life.day(1).await.quota, 2);
@@ -127,7 +127,7 @@ pub async fn a_cooling_mailbox_reserves_nothing(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    let mut settlement = end(&flight, Fate::Sent);
+    let mut settlement = end(&flight, OutcomeKind::Sent);
     settlement.next_at = noon() + minutes(5);
     life.settle(&[settlement]).await;
     assert_eq!(life.refusal(ask(1, 1, &[3])).await, Refusal::NotCool);
@@ -153,7 +153,7 @@ pub async fn twice_the_quota_in_attempts_is_the_end(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     for (attempts, partner) in [(0, 2), (1, 3)] {
         let flight = life.fly(ask(1, attempts, &[partner])).await;
-        life.settle(&[end(&flight, Fate::Refused)]).await;
+        life.settle(&[end(&flight, OutcomeKind::Refused)]).await;
     }
     // Two refusals in a row rest it.
     world.resume(1).await;
@@ -165,7 +165,7 @@ pub async fn the_first_partner_that_can_receive_and_is_unused_is_taken(world: &d
     enrol(world, 5, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     world.pause(3).await;
     let flight = life.fly(ask(1, 1, &[2, 3, 99, 5, 4])).await;
     assert_eq!(flight.recipient.mailbox.0, 5, "2 is used, 3 is paused, 99 does not exist");
@@ -176,7 +176,7 @@ pub async fn nobody_writes_to_itself_or_twice_to_a_partner_in_a_round(world: &dy
     let life = Life::begin(world).await;
     assert_eq!(life.refusal(ask(1, 0, &[1])).await, Refusal::NoPartner);
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     assert_eq!(life.refusal(ask(1, 1, &[2])).await, Refusal::NoPartner);
     let mut again = ask(1, 1, &[2]);
     again.choices[0].round = 1;
@@ -209,7 +209,7 @@ pub async fn a_users_daily_limit_holds_over_batches_and_for_one_day(world: &dyn 
     life.fly(ask(1, 0, &[3])).await;
     assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::UserDailyLimit);
     let tomorrow = open_tomorrow(world).await;
-    let ask = Ask { day: tomorrow.date_naive(), ..ask(2, 0, &[3]) };
+    let ask = ReserveRequest { day: tomorrow.date_naive(), ..ask(2, 0, &[3]) };
     life.fly_at(tomorrow, ask).await;
 }
 
@@ -237,7 +237,7 @@ pub async fn the_room_of_a_daily_limit_is_what_a_reserve_would_still_grant(world
     let refused = life.fly(ask(1, 0, &[4])).await;
     life.fly(ask(2, 0, &[4])).await;
     assert_eq!(left().await[0], (DAY, 1));
-    life.settle(&[end(&refused, Fate::Refused)]).await;
+    life.settle(&[end(&refused, OutcomeKind::Refused)]).await;
     assert_eq!(left().await[0], (DAY, 2), "what was refused gives its place back");
     world.limit(7, 0).await;
     assert_eq!(left().await[0], (DAY, 0));
@@ -258,7 +258,7 @@ pub async fn a_daily_limit_that_is_reached_is_told_once_a_day(world: &dyn Ledger
     assert_eq!(told().await, [""; 0]);
     let last = life.fly(ask(3, 0, &[4])).await;
     assert_eq!(told().await, ["user-daily-limit"]);
-    life.settle(&[end(&last, Fate::Refused)]).await;
+    life.settle(&[end(&last, OutcomeKind::Refused)]).await;
     life.fly(ask(4, 0, &[1])).await;
     assert_eq!(told().await, ["user-daily-limit"]);
 }
@@ -267,18 +267,18 @@ pub async fn a_mailbox_s_failures_in_a_row_are_read_with_it_until_one_is_sent(wo
     enrol(world, 5, 5).await;
     let life = Life::begin(world).await;
     let failed = async |now| {
-        let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+        let candidates = world.mailboxes().candidates(&[SHARD], &LocalDates::at(now), now).await.unwrap();
         candidates.iter().find(|candidate| candidate.id.0 == 1).expect("it may send").failed_in_row
     };
-    for (attempts, fate) in [(0, Fate::Refused), (1, Fate::Uncertain)] {
+    for (attempts, fate) in [(0, OutcomeKind::Refused), (1, OutcomeKind::Uncertain)] {
         let flight = life.fly(ask(1, attempts, &[2 + i64::from(attempts)])).await;
         life.settle(&[end(&flight, fate)]).await;
         assert_eq!(failed(noon()).await, attempts + 1);
     }
     let tomorrow = open_tomorrow(world).await;
     assert_eq!(failed(tomorrow).await, 2, "the next day begins with them");
-    let flight = life.fly_at(tomorrow, Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[4]) }).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    let flight = life.fly_at(tomorrow, ReserveRequest { day: tomorrow.date_naive(), ..ask(1, 0, &[4]) }).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     assert_eq!(failed(tomorrow).await, 0);
 }
 
@@ -300,7 +300,7 @@ pub async fn a_closed_day_takes_nothing_more(world: &dyn LedgerWorld) {
     open_tomorrow(world).await;
     assert_eq!(life.refusal(ask(1, 0, &[2])).await, Refusal::Stale);
     assert_eq!(life.day(1).await.reserved, 0);
-    let candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    let candidates = world.mailboxes().candidates(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
     assert_eq!(candidates, [], "what can't be reserved is not asked for");
 }
 
@@ -309,10 +309,10 @@ pub async fn a_mail_on_its_way_since_yesterday_holds_up_today(world: &dyn Ledger
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     let tomorrow = open_tomorrow(world).await;
-    let todays = || Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
+    let todays = || ReserveRequest { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
     let answer = life.ledger.reserve(&life.batch_at(tomorrow, vec![todays()])).await.unwrap().remove(0);
     assert_eq!(answer, Reservation::Refused(Refusal::NotCool));
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     assert_true(world, 1, 0).await;
     life.fly_at(tomorrow, todays()).await;
 }
@@ -322,8 +322,8 @@ pub async fn a_cooldown_goes_on_over_midnight(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     let tomorrow = open_tomorrow(world).await;
-    life.settle(&[Settlement { next_at: tomorrow + minutes(1), ..end(&flight, Fate::Sent) }]).await;
-    let todays = || Ask { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
+    life.settle(&[Settlement { next_at: tomorrow + minutes(1), ..end(&flight, OutcomeKind::Sent) }]).await;
+    let todays = || ReserveRequest { day: tomorrow.date_naive(), ..ask(1, 0, &[3]) };
     let answer = life.ledger.reserve(&life.batch_at(tomorrow, vec![todays()])).await.unwrap().remove(0);
     assert_eq!(answer, Reservation::Refused(Refusal::NotCool));
     life.fly_at(tomorrow + minutes(1), todays()).await;

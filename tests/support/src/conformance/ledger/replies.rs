@@ -4,27 +4,27 @@ use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
     domain::{
         id::{MailboxId, ReplyId},
-        outcome::Fate,
-        reply::{Due, DueReply},
+        outcome::OutcomeKind,
+        reply::{DueReply, ReplyWindow},
     },
-    ports::{Ask, Choice, Flight, Refusal, Reservation, Settlement},
+    ports::{Flight, PartnerOption, Refusal, Reservation, ReserveRequest, Settlement},
 };
 
 use super::{DAY, LedgerWorld, Life, ReplyLine, SHARD, ask, assert_true, end, enrol, minutes, noon};
 
 /// Due from noon on, for three hours.
-fn due() -> Option<Due> {
-    Some(Due { at: noon(), until: noon() + TimeDelta::hours(3) })
+fn due() -> Option<ReplyWindow> {
+    Some(ReplyWindow { at: noon(), until: noon() + TimeDelta::hours(3) })
 }
 
 fn answered(flight: &Flight) -> Settlement {
-    Settlement { reply: due(), ..end(flight, Fate::Sent) }
+    Settlement { reply: due(), ..end(flight, OutcomeKind::Sent) }
 }
 
 /// The answer to a mail that `partner` sent to `mailbox`.
-pub(super) fn answer(reply: i64, mailbox: i64, partner: i64) -> Ask {
-    Ask {
-        choices: vec![Choice { partner: MailboxId(partner), round: 0 }],
+pub(super) fn answer(reply: i64, mailbox: i64, partner: i64) -> ReserveRequest {
+    ReserveRequest {
+        choices: vec![PartnerOption { partner: MailboxId(partner), round: 0 }],
         answers: Some(ReplyId(reply)),
         subject: "Re: Notes from this morning".into(),
         ..ask(mailbox, 0, &[])
@@ -55,7 +55,7 @@ pub async fn a_sent_mail_schedules_the_reply_that_was_asked_for(world: &dyn Ledg
     let trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     life.settle(&[Settlement { trace: trace.clone(), ..answered(&flight) }]).await;
     let silent = life.fly(ask(3, 0, &[2])).await;
-    life.settle(&[end(&silent, Fate::Sent)]).await;
+    life.settle(&[end(&silent, OutcomeKind::Sent)]).await;
     let reply = listed(world, noon(), noon() + minutes(1)).await.remove(0);
     assert_eq!((reply.id.0, reply.mailbox, reply.partner), (flight.id.0, MailboxId(2), MailboxId(1)));
     assert_eq!((reply.message_id, reply.subject, reply.trace), (flight.message_id, flight.subject, trace));
@@ -67,7 +67,7 @@ pub async fn a_sent_mail_schedules_the_reply_that_was_asked_for(world: &dyn Ledg
 pub async fn a_mail_that_did_not_arrive_is_not_answered(world: &dyn LedgerWorld) {
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
-    for (mailbox, fate) in [(1, Fate::Refused), (2, Fate::Uncertain), (3, Fate::Unstarted)] {
+    for (mailbox, fate) in [(1, OutcomeKind::Refused), (2, OutcomeKind::Uncertain), (3, OutcomeKind::Unstarted)] {
         let flight = life.fly(ask(mailbox, 0, &[4])).await;
         life.settle(&[Settlement { reply: due(), ..end(&flight, fate) }]).await;
     }
@@ -78,7 +78,7 @@ pub async fn a_mail_that_is_known_late_to_have_arrived_is_answered(world: &dyn L
     enrol(world, 2, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Uncertain)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Uncertain)]).await;
     life.settle(&[answered(&flight)]).await;
     life.settle(&[answered(&flight)]).await;
     let reply = listed(world, noon(), noon() + minutes(1)).await.remove(0);
@@ -91,7 +91,7 @@ pub async fn a_reply_is_one_row_and_takes_no_place_and_no_pair(world: &dyn Ledge
     let mail = written(&life).await;
     // Its quota is full, and its own pair with the same partner is used.
     let own = life.fly(ask(2, 0, &[1])).await;
-    life.settle(&[end(&own, Fate::Sent)]).await;
+    life.settle(&[end(&own, OutcomeKind::Sent)]).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     assert_eq!((reply.answers, reply.recipient.mailbox), (Some(ReplyId(mail.id.0)), MailboxId(1)));
     assert_eq!(only(world).await.state, "claimed");
@@ -111,7 +111,7 @@ pub async fn a_thread_is_answered_once(world: &dyn LedgerWorld) {
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     assert_eq!(life.refusal(answer(mail.id.0, 2, 1)).await, Refusal::NotCool);
-    life.settle(&[end(&reply, Fate::Sent)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Sent)]).await;
     assert_eq!(life.refusal(answer(mail.id.0, 2, 1)).await, Refusal::Stale);
     assert!(listed(world, noon(), noon() + minutes(1)).await.is_empty());
 }
@@ -121,7 +121,7 @@ pub async fn a_reply_that_failed_is_a_failed_row_and_is_not_repeated(world: &dyn
     let life = Life::begin(world).await;
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.settle(&[end(&reply, Fate::Refused)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Refused)]).await;
     let day = life.day(2).await;
     assert_eq!((day.reserved, day.failed, day.uncertain, day.replied), (0, 1, 0, 0));
     let line = only(world).await;
@@ -135,12 +135,12 @@ pub async fn an_uncertain_reply_counts_as_failed_until_it_is_known(world: &dyn L
     let life = Life::begin(world).await;
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.settle(&[end(&reply, Fate::Uncertain)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Uncertain)]).await;
     let day = life.day(2).await;
     assert_eq!((day.reserved, day.failed, day.uncertain, day.replied), (0, 1, 0, 0));
     assert_eq!(only(world).await.reason.as_deref(), Some("uncertain"));
     assert_true(world, 2, 0).await;
-    life.settle(&[end(&reply, Fate::Sent)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Sent)]).await;
     let day = life.day(2).await;
     assert_eq!((day.reserved, day.failed, day.uncertain, day.replied), (0, 0, 0, 1));
     let line = only(world).await;
@@ -153,8 +153,8 @@ pub async fn a_late_refusal_of_a_reply_is_a_failed_one_still(world: &dyn LedgerW
     let life = Life::begin(world).await;
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.settle(&[end(&reply, Fate::Uncertain)]).await;
-    life.settle(&[end(&reply, Fate::Refused)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Uncertain)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Refused)]).await;
     let day = life.day(2).await;
     assert_eq!((day.reserved, day.failed, day.replied), (0, 1, 0));
     assert_eq!(only(world).await.reason.as_deref(), Some("message-refused"));
@@ -166,7 +166,7 @@ pub async fn a_reply_that_was_never_started_waits_again(world: &dyn LedgerWorld)
     let life = Life::begin(world).await;
     let mail = written(&life).await;
     let own = life.fly(ask(2, 0, &[1])).await;
-    life.settle(&[end(&own, Fate::Sent)]).await;
+    life.settle(&[end(&own, OutcomeKind::Sent)]).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     life.ledger.release(life.run, &[reply.message_id], noon()).await.unwrap();
     assert_eq!((life.day(2).await.reply_attempts, only(world).await.state.as_str()), (0, "waiting"));
@@ -202,7 +202,7 @@ pub async fn half_the_quota_is_answered_a_day(world: &dyn LedgerWorld) {
     }
     for (mail, partner) in &mails[..2] {
         let reply = life.fly(answer(*mail, 1, *partner)).await;
-        life.settle(&[end(&reply, Fate::Sent)]).await;
+        life.settle(&[end(&reply, OutcomeKind::Sent)]).await;
     }
     assert_eq!(life.refusal(answer(mails[2].0, 1, 4)).await, Refusal::QuotaFull);
     let last = world.replies().await.pop().unwrap();
@@ -261,7 +261,7 @@ pub async fn a_mailbox_cools_down_between_mails_and_replies(world: &dyn LedgerWo
     let mail = written(&life).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::NotCool, "one on its way");
-    life.settle(&[Settlement { next_at: noon() + minutes(5), ..end(&reply, Fate::Sent) }]).await;
+    life.settle(&[Settlement { next_at: noon() + minutes(5), ..end(&reply, OutcomeKind::Sent) }]).await;
     assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::NotCool);
     life.fly_at(noon() + minutes(5), ask(2, 0, &[1])).await;
 }
@@ -276,7 +276,7 @@ pub async fn a_reply_has_its_place_in_the_users_daily_limit(world: &dyn LedgerWo
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
     life.ledger.release(life.run, &[reply.message_id], noon()).await.unwrap();
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
-    life.settle(&[end(&reply, Fate::Sent)]).await;
+    life.settle(&[end(&reply, OutcomeKind::Sent)]).await;
     assert_eq!(life.refusal(ask(2, 0, &[1])).await, Refusal::UserDailyLimit);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use warmup::{
-    domain::{outcome::Fate, roster::receive_bound},
+    domain::{outcome::OutcomeKind, roster::receive_bound},
     ports::{Flight, LoggedMail, Refusal, Settlement},
 };
 
@@ -35,7 +35,7 @@ pub async fn a_result_that_lost_its_flight_is_written_late_and_once(world: &dyn 
     world.backup().await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.restore().await;
-    let results = [end(&flight, Fate::Sent)];
+    let results = [end(&flight, OutcomeKind::Sent)];
     assert_eq!((life.settle(&results).await, set_backs(world).await), (0, 0));
     assert_eq!((log_lost(&life, &results).await, set_backs(world).await), (1, 1));
     assert_eq!((log_lost(&life, &results).await, life.settle(&results).await, set_backs(world).await), (0, 0, 1));
@@ -52,7 +52,7 @@ pub async fn the_day_of_a_lost_mail_may_be_lost_too(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.restore().await;
-    assert_eq!(log_lost(&life, &[end(&flight, Fate::Uncertain)]).await, 1);
+    assert_eq!(log_lost(&life, &[end(&flight, OutcomeKind::Uncertain)]).await, 1);
     let day = life.day(1).await;
     assert_eq!((day.quota, day.uncertain, day.reserved), (5, 1, 1));
     assert_true(world, 1, 0).await;
@@ -64,7 +64,7 @@ pub async fn a_lost_mail_counts_as_it_ended(world: &dyn LedgerWorld) {
     world.backup().await;
     let flights = flights(&life, 3).await;
     world.restore().await;
-    let fates = [Fate::Refused, Fate::Uncertain, Fate::Unstarted];
+    let fates = [OutcomeKind::Refused, OutcomeKind::Uncertain, OutcomeKind::Unstarted];
     let results: Vec<_> = flights.iter().zip(fates).map(|(flight, fate)| end(flight, fate)).collect();
     assert_eq!(log_lost(&life, &results).await, 2, "what was never started has no row");
     let (refused, uncertain) = (life.day(1).await, life.day(2).await);
@@ -82,7 +82,7 @@ pub async fn a_lost_mail_takes_its_place_in_the_users_day(world: &dyn LedgerWorl
     world.backup().await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     world.restore().await;
-    assert_eq!(log_lost(&life, &[end(&flight, Fate::Sent)]).await, 1);
+    assert_eq!(log_lost(&life, &[end(&flight, OutcomeKind::Sent)]).await, 1);
     assert_eq!(life.refusal(ask(2, 0, &[3])).await, Refusal::UserDailyLimit);
 }
 
@@ -94,7 +94,7 @@ pub async fn a_lost_mail_counts_as_received_by_its_partner(world: &dyn LedgerWor
     let bound = i64::from(receive_bound(1));
     let mut results = Vec::new();
     for sender in 1..=bound {
-        let fate = if sender == bound { Fate::Refused } else { Fate::Uncertain };
+        let fate = if sender == bound { OutcomeKind::Refused } else { OutcomeKind::Uncertain };
         results.push(end(&life.fly(ask(sender, 0, &[PARTNER])).await, fate));
     }
     world.restore().await;
@@ -115,9 +115,9 @@ pub async fn a_result_ends_no_other_mail_with_its_id(world: &dyn LedgerWorld) {
     world.restore().await;
     let other = life.fly(ask(2, 0, &[3])).await;
     assert_eq!(lost.id, other.id, "the id is handed out again");
-    assert_eq!((life.settle(&[end(&lost, Fate::Refused)]).await, world.in_flight().await), (0, 1));
+    assert_eq!((life.settle(&[end(&lost, OutcomeKind::Refused)]).await, world.in_flight().await), (0, 1));
     assert_eq!(life.ledger.release(life.run, std::slice::from_ref(&lost.message_id), noon()).await.unwrap(), 0);
-    let both = [end(&lost, Fate::Refused), end(&other, Fate::Sent)];
+    let both = [end(&lost, OutcomeKind::Refused), end(&other, OutcomeKind::Sent)];
     assert_eq!((life.settle(&both).await, log_lost(&life, &both).await), (1, 1));
     assert_eq!((life.day(1).await.failed, life.day(2).await.sent), (1, 1));
     assert_true(world, 1, 0).await;
@@ -131,8 +131,8 @@ pub async fn a_result_corrects_no_other_mail_with_its_id(world: &dyn LedgerWorld
     let lost = life.fly(ask(1, 0, &[2])).await;
     world.restore().await;
     let other = life.fly(ask(2, 0, &[3])).await;
-    life.settle(&[end(&other, Fate::Uncertain)]).await;
-    assert_eq!(life.settle(&[end(&lost, Fate::Sent)]).await, 0);
+    life.settle(&[end(&other, OutcomeKind::Uncertain)]).await;
+    assert_eq!(life.settle(&[end(&lost, OutcomeKind::Sent)]).await, 0);
     assert_eq!((life.day(2).await.uncertain, life.day(2).await.sent), (1, 0));
     assert_true(world, 2, 0).await;
 }
@@ -141,7 +141,7 @@ pub async fn what_the_ledger_knows_is_not_written_again(world: &dyn LedgerWorld)
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
     let flights = flights(&life, 3).await;
-    let results: Vec<_> = flights.iter().map(|flight| end(flight, Fate::Sent)).collect();
+    let results: Vec<_> = flights.iter().map(|flight| end(flight, OutcomeKind::Sent)).collect();
     life.settle(&results[..1]).await;
     world.age(Duration::from_secs(120)).await;
     assert_eq!(life.sweep(life.run, vec![flights[2].message_id.clone()]).await.uncertain, 1);
@@ -153,7 +153,7 @@ pub async fn what_the_ledger_knows_is_not_written_again(world: &dyn LedgerWorld)
 }
 
 fn answered_late(reply: &Flight, thread: &str) -> Settlement {
-    Settlement { mail: LoggedMail::from_flight(reply, Some(thread.to_owned())), ..end(reply, Fate::Sent) }
+    Settlement { mail: LoggedMail::from_flight(reply, Some(thread.to_owned())), ..end(reply, OutcomeKind::Sent) }
 }
 
 pub async fn a_thread_whose_answer_was_lost_is_not_answered_again(world: &dyn LedgerWorld) {

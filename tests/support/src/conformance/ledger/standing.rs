@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use warmup::{
     domain::{
-        outcome::{Effects, Fate, Measure, Stage},
+        outcome::{Effects, OutcomeKind, Penalty, Stage},
         probe::{ProbeCandidate, keep_one_each},
         ramp::Ramp,
-        time::Todays,
+        time::LocalDates,
     },
     ports::{Flight, Settlement},
 };
@@ -26,7 +26,7 @@ pub(super) fn at(minute: i64, mut settlement: Settlement) -> Settlement {
 }
 
 fn answered(flight: &Flight, stage: Stage, reason: &'static str, effects: Effects) -> Settlement {
-    let mut settlement = end(flight, Fate::Refused);
+    let mut settlement = end(flight, OutcomeKind::Refused);
     (settlement.outcome.stage, settlement.outcome.reason) = (stage, reason);
     settlement.outcome.effects = effects;
     settlement
@@ -34,30 +34,30 @@ fn answered(flight: &Flight, stage: Stage, reason: &'static str, effects: Effect
 
 /// As a 535.
 pub(super) fn not_let_in(flight: &Flight) -> Settlement {
-    let effects = Effects { sender: Some(Measure::Disable), ..Effects::default() };
+    let effects = Effects { sender: Some(Penalty::Disable), ..Effects::default() };
     answered(flight, Stage::Auth, "auth-refused", effects)
 }
 
 fn failed(flight: &Flight) -> Settlement {
-    let effects = Effects { host: Some(Measure::Strike), ..Effects::default() };
+    let effects = Effects { host: Some(Penalty::Strike), ..Effects::default() };
     answered(flight, Stage::Connect, "host-unreachable", effects)
 }
 
 /// As a timeout at `stage`, after answers to all before it.
 fn stalled(flight: &Flight, stage: Stage) -> Settlement {
-    let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+    let effects = Effects { host: Some(Penalty::Stall), ..Effects::default() };
     let mut settlement = answered(flight, stage, "timeout", effects);
     settlement.outcome.reply = None;
     settlement
 }
 
 fn struck(flight: &Flight) -> Settlement {
-    let effects = Effects { sender: Some(Measure::Strike), ..Effects::default() };
+    let effects = Effects { sender: Some(Penalty::Strike), ..Effects::default() };
     answered(flight, Stage::Dot, "policy-refused", effects)
 }
 
 fn too_much(flight: &Flight) -> Settlement {
-    let ease = Measure::Ease(Duration::from_secs(3600));
+    let ease = Penalty::PauseAndHalve(Duration::from_secs(3600));
     answered(flight, Stage::Dot, "sender-rate", Effects { sender: Some(ease), ..Effects::default() })
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn told(world: &dyn LedgerWorld, kind: &str) -> Vec<String> {
 /// Who would be planned that many minutes after noon.
 pub(super) async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
     let now = noon() + minutes(minute);
-    let mut candidates = world.mailboxes().candidates(&[SHARD], &Todays::at(now), now).await.unwrap();
+    let mut candidates = world.mailboxes().candidates(&[SHARD], &LocalDates::at(now), now).await.unwrap();
     keep_one_each(&mut candidates, now, |candidate| {
         let (mailbox, failed_in_row) = (candidate.id, candidate.failed_in_row);
         candidate.probe.as_ref().map(|probe| ProbeCandidate { mailbox, failed_in_row, probe })
@@ -139,7 +139,7 @@ pub async fn who_is_refused_while_its_neighbours_are_let_in_stays_disabled(world
     let (life, flights) = aloft(world, 12).await;
     for (n, pair) in (0..).zip(flights.chunks(2)) {
         life.settle(&[at(n, not_let_in(&pair[0]))]).await;
-        life.settle(&[at(n, end(&pair[1], Fate::Sent))]).await;
+        life.settle(&[at(n, end(&pair[1], OutcomeKind::Sent))]).await;
     }
     assert_eq!(stopped(world).await, [1, 3, 5, 7, 9, 11], "each for its own reason");
     assert_eq!(told(world, "host-paused").await, [""; 0]);
@@ -149,7 +149,7 @@ pub async fn who_is_refused_while_its_neighbours_are_let_in_stays_disabled(world
 pub async fn in_one_settle_a_refusal_before_one_that_is_let_in_is_its_own_matter(world: &dyn LedgerWorld) {
     let (life, flights) = aloft(world, 6).await;
     let mut results: Vec<Settlement> = (0..).zip(&flights[..4]).map(|(n, flight)| at(n, not_let_in(flight))).collect();
-    results.push(at(4, end(&flights[4], Fate::Sent)));
+    results.push(at(4, end(&flights[4], OutcomeKind::Sent)));
     results.push(at(5, not_let_in(&flights[5])));
     life.settle(&results).await;
     assert_eq!(stopped(world).await, [1, 2, 3, 4, 6]);
@@ -184,7 +184,7 @@ pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(wo
     assert_eq!(tried.len(), 1);
     let attempts = world.day(tried[0], super::DAY).await.attempts as u16;
     let flight = life.fly_at(noon() + minutes(120), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11, 10])).await;
-    life.settle(&[at(121, end(&flight, Fate::Sent))]).await;
+    life.settle(&[at(121, end(&flight, OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 2]);
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
     assert_eq!(candidates(world, 121).await.len(), 13, "also those that it had disabled");
@@ -192,7 +192,7 @@ pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(wo
 
 pub async fn whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in(world: &dyn LedgerWorld) {
     let (life, flights) = aloft(world, 10).await;
-    life.settle(&[at(0, not_let_in(&flights[8])), at(1, end(&flights[9], Fate::Sent))]).await;
+    life.settle(&[at(0, not_let_in(&flights[8])), at(1, end(&flights[9], OutcomeKind::Sent))]).await;
     for (n, flight) in (0..).zip(&flights[..8]) {
         life.settle(&[at(15 + n * 15, not_let_in(flight))]).await;
     }
@@ -200,7 +200,7 @@ pub async fn whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in(world:
     // It has moved.
     world.set_host(3, "other.test").await;
     let flight = life.fly_at(noon() + minutes(180), ask(5, 1, &[12])).await;
-    life.settle(&[at(181, end(&flight, Fate::Sent))]).await;
+    life.settle(&[at(181, end(&flight, OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "sender-restored").await, ["auth-refused"; 3]);
     assert_eq!(stopped(world).await, [3, 9], "9 had neighbours that were let in, 3 is elsewhere");
     assert_eq!(world.standing(1).await.sending_reason, None);
@@ -234,7 +234,7 @@ pub async fn a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host(worl
 
 /// As a 421 at MAIL.
 fn in_trouble(flight: &Flight) -> Settlement {
-    let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+    let effects = Effects { host: Some(Penalty::Stall), ..Effects::default() };
     answered(flight, Stage::Mail, "host-trouble", effects)
 }
 
@@ -257,7 +257,7 @@ pub async fn a_421_at_mail_to_one_sender_rests_nobody_and_to_three_pauses_their_
 pub async fn a_host_that_refuses_our_address_is_told_of_and_eases_nobody(world: &dyn LedgerWorld) {
     let life = ramping(world).await;
     let refuses_us = |flight: &Flight| {
-        let effects = Effects { host: Some(Measure::Stall), ..Effects::default() };
+        let effects = Effects { host: Some(Penalty::Stall), ..Effects::default() };
         answered(flight, Stage::Rcpt, "host-refuses-us", effects)
     };
     for sender in 1..=3 {
@@ -320,7 +320,7 @@ pub async fn an_answer_at_that_step_ends_the_count_of_stalls(world: &dyn LedgerW
     assert_eq!(candidates(world, 8).await.len(), 0);
     life.settle(&[at(9, stalled(&flights[7], Stage::Rcpt))]).await;
     assert_eq!((candidates(world, 23).await.len(), candidates(world, 24).await.len()), (0, 13), "longer each time");
-    life.settle(&[at(24, end(&flights[8], Fate::Sent))]).await;
+    life.settle(&[at(24, end(&flights[8], OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
     life.settle(&[at(25, stalled(&flights[9], Stage::Rcpt)), at(25, stalled(&flights[10], Stage::Rcpt))]).await;
     assert_eq!(candidates(world, 26).await.len(), 13, "it begins anew");
@@ -363,7 +363,7 @@ pub async fn a_resumed_host_is_as_if_nothing_had_been(world: &dyn LedgerWorld) {
 
 pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn LedgerWorld) {
     let (life, flights) = aloft(world, 12).await;
-    let ends = [failed, failed, failed, failed, |f: &Flight| end(f, Fate::Sent), failed, failed, failed, failed];
+    let ends = [failed, failed, failed, failed, |f: &Flight| end(f, OutcomeKind::Sent), failed, failed, failed, failed];
     for (settlement, flight) in ends.iter().zip(&flights) {
         life.settle(&[settlement(flight)]).await;
     }
@@ -374,7 +374,7 @@ pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn 
     life.settle(&[at(6, failed(&flights[11]))]).await;
     assert_eq!((candidates(world, 20).await, candidates(world, 21).await.len()), (vec![], 13), "longer each time");
     let flight = life.fly_at(noon() + minutes(21), ask(1, 1, &[2])).await;
-    life.settle(&[at(21, end(&flight, Fate::Sent))]).await;
+    life.settle(&[at(21, end(&flight, OutcomeKind::Sent))]).await;
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
     assert_eq!(stopped(world).await, [0; 0]);
 }
@@ -390,7 +390,7 @@ async fn collect(life: &Life<'_>, rounds: std::ops::Range<u16>, answer: fn(&Flig
 }
 
 fn sent(flight: &Flight) -> Settlement {
-    end(flight, Fate::Sent)
+    end(flight, OutcomeKind::Sent)
 }
 
 async fn ramping(world: &dyn LedgerWorld) -> Life<'_> {

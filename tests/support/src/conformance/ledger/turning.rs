@@ -1,7 +1,7 @@
 //! What a tick reads and does: days turn, rosters are made.
 
 use chrono::{Days, NaiveDate};
-use warmup::domain::{outcome::Fate, ramp::Ramp, time::Todays};
+use warmup::domain::{outcome::OutcomeKind, ramp::Ramp, time::LocalDates};
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, end, enrol, noon};
 
@@ -11,14 +11,14 @@ fn next_day() -> NaiveDate {
 
 async fn turn(world: &dyn LedgerWorld) -> u64 {
     let tomorrow = noon() + Days::new(1);
-    world.mailboxes().turn_days(&[SHARD], &Todays::at(tomorrow), tomorrow).await.unwrap()
+    world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(tomorrow), tomorrow).await.unwrap()
 }
 
 pub async fn a_day_closes_once_and_a_good_one_raises_the_ramp(world: &dyn LedgerWorld) {
     enrol(world, 3, 2).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     assert_eq!(turn(world).await, 3);
     assert_eq!(turn(world).await, 0, "once");
     assert_eq!((world.grown(1).await, world.grown(2).await), (1, 0), "half a quota counts, none does not");
@@ -31,13 +31,13 @@ pub async fn a_day_that_is_today_again_is_opened_and_takes_its_growth_back(world
     enrol(world, 3, 2).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     // A clock that runs 400 days ahead closes today, and is set right.
     let ahead = noon() + Days::new(400);
-    assert_eq!(world.mailboxes().turn_days(&[SHARD], &Todays::at(ahead), ahead).await.unwrap(), 3);
+    assert_eq!(world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(ahead), ahead).await.unwrap(), 3);
     assert_eq!((world.grown(1).await, world.day(1, DAY).await.closed), (1, true));
     for _ in 0..2 {
-        assert_eq!(world.mailboxes().turn_days(&[SHARD], &Todays::at(noon()), noon()).await.unwrap(), 0);
+        assert_eq!(world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap(), 0);
     }
     assert_eq!((world.grown(1).await, world.grown(2).await), (0, 0));
     let day = world.day(1, DAY).await;
@@ -54,7 +54,7 @@ pub async fn a_short_day_is_late_with_an_event(world: &dyn LedgerWorld) {
     enrol(world, 2, 1).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     turn(world).await;
     assert_eq!((world.day(1, DAY).await.late, world.day(2, DAY).await.late), (false, true));
     let late: Vec<_> = world.events().await.into_iter().filter(|(kind, ..)| kind == "day-short").collect();
@@ -158,7 +158,7 @@ pub async fn a_roster_counts_good_days_that_are_not_closed_yet(world: &dyn Ledge
     }
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
     let roster = world.mailboxes().roster(next_day(), noon(), None).await.unwrap().unwrap();
     assert_eq!(roster.members.iter().map(|member| member.quota).collect::<Vec<_>>(), [4, 1]);
     turn(world).await;
@@ -180,8 +180,8 @@ pub async fn candidates_are_those_that_may_send(world: &dyn LedgerWorld) {
     let life = Life::begin(world).await;
     world.pause(2).await;
     let flight = life.fly(ask(3, 0, &[1])).await;
-    life.settle(&[end(&flight, Fate::Sent)]).await;
-    let read = world.mailboxes().candidates(&[SHARD], &Todays::at(noon()), noon()).await.unwrap();
+    life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
+    let read = world.mailboxes().candidates(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
     let lines: Vec<_> = read.iter().map(|c| (c.id.0, c.reserved, c.sent, c.attempts)).collect();
     assert_eq!(lines, [(1, 0, 0, 0), (3, 1, 1, 1), (4, 0, 0, 0)]);
     assert_eq!((read[1].last_sent_at, read[1].day), (Some(noon()), DAY));
