@@ -62,7 +62,7 @@ fn share<'a>(me: RunId, shards: u16, held: &'a ShardSet, members: &'a [Member]) 
         match owner {
             Some(owner) if owner == me && !held.contains(shard) => drop(share.to_acquire.insert(shard)),
             Some(owner) if owner != me && held.contains(shard) && settled(owner) => {
-                drop(share.to_release.insert(shard))
+                share.to_release.insert(shard);
             }
             _ => {}
         }
