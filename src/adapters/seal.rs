@@ -155,7 +155,7 @@ impl Sealer {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seals the password of `mailbox`, to be sent to `endpoints` and nowhere else. Two seals of one password differ.
+    /// Seals the password of `mailbox`, to be sent to `places` and nowhere else. Two seals of one password differ.
     ///
     /// Panics where the operating system has no random numbers: nothing can be sealed safely there.
     pub fn seal(&self, mailbox: MailboxId, places: &[Endpoint], password: &SecretString) -> Vec<u8> {

@@ -62,20 +62,20 @@ pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> 
         .execute(&mut *transaction)
         .await?;
     sqlx::raw_sql(repair()).execute(&mut *transaction).await.map_err(explain)?;
-    let told: (String, String, String, String) = sqlx::query_as(METRIC_DOCS).fetch_one(&mut *transaction).await?;
+    let report: (String, String, String, String) = sqlx::query_as(REPORT).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
     let wrong = |error: serde_json::Error| NormalizeError::Database(sqlx::Error::Decode(error.into()));
-    let after: std::collections::BTreeMap<String, i64> = serde_json::from_str(&told.1).map_err(wrong)?;
+    let after: std::collections::BTreeMap<String, i64> = serde_json::from_str(&report.1).map_err(wrong)?;
     let rows = |status: &str| (status.to_owned(), after.get(status).copied().unwrap_or_default());
     Ok(Normalized {
-        before: serde_json::from_str(&told.0).map_err(wrong)?,
+        before: serde_json::from_str(&report.0).map_err(wrong)?,
         after: ["SENT", "REPLIED", "FAILED"].map(rows).to_vec(),
-        changed: told.2.parse().unwrap_or_default(),
-        notes: serde_json::from_str(&told.3).map_err(wrong)?,
+        changed: report.2.parse().unwrap_or_default(),
+        notes: serde_json::from_str(&report.3).map_err(wrong)?,
     })
 }
 
-const METRIC_DOCS: &str = "
+const REPORT: &str = "
     SELECT current_setting('warmup.before'), current_setting('warmup.after'), current_setting('warmup.changed'),
            current_setting('warmup.notes')";
 
