@@ -104,7 +104,7 @@ impl SnapshotCache {
         }
     }
 
-    /// Returns everybody's addresses, in which nothing is missing that was enrolled before `edition` was counted; none where
+    /// Returns everybody's addresses, in which nothing is missing that was enrolled before the snapshot `lately` was counted; none where
     /// Postgres has to be asked: of a small fleet, and until they are there.
     pub fn directory(&self, lately: &StatsSnapshot) -> Option<Arc<AddressIndex>> {
         (lately.enrolled > SMALL).then(|| self.directories.at(lately.edition)).flatten()
