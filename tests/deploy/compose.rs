@@ -70,7 +70,7 @@ fn the_workers_are_confined_and_set_as_the_program_reads_it() {
     for service in [worker, migrate] {
         assert_eq!(service["read_only"], true);
         assert_eq!(service["cap_drop"][0], "ALL");
-        let vars: BTreeMap<String, String> = serde_json::from_value(service["environment"].clone()).unwrap();
+        let vars = set_in(service);
         let (settings, _) = Settings::from_vars(&vars).unwrap();
         assert!(settings.distributed_mode);
         assert_eq!(worker["deploy"]["replicas"], settings.worker_count);
@@ -82,6 +82,24 @@ fn the_workers_are_confined_and_set_as_the_program_reads_it() {
     assert_eq!(worker["image"], concat!("warmup:", env!("CARGO_PKG_VERSION")));
     assert_eq!(migrate["command"][0], "migrate");
     assert_eq!(worker["depends_on"]["migrate"]["condition"], "service_completed_successfully");
+}
+
+/// The variables that a service has; one without a value is passed on, and not set.
+fn set_in(service: &Value) -> BTreeMap<String, String> {
+    let vars: BTreeMap<String, Option<String>> = serde_json::from_value(service["environment"].clone()).unwrap();
+    vars.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+#[test]
+fn a_setting_of_the_env_file_reaches_each_worker() {
+    let told = printed(compose().envs(SECRETS).env("WARMUP_HELO_NAME", "mail.example.com"));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let (settings, _) = Settings::from_vars(&set_in(&told["services"]["worker"])).unwrap();
+    assert_eq!(settings.helo_name.as_deref(), Some("mail.example.com"));
+    // Compose takes a variable without a value for more than the same one in the file of the size.
+    let sized = env_file(&path("deploy/env/medium.env")).unwrap();
+    let worker = set_in(&services()["worker"]);
+    assert!(sized.iter().all(|(name, value)| worker.get(name) == Some(value)), "{worker:?}");
 }
 
 /// Each writes to a name and a port at which another listens.

@@ -80,6 +80,25 @@ fn the_chart_can_set_every_setting_and_no_other() {
 }
 
 #[test]
+fn compose_can_set_every_setting_and_no_other() {
+    let tree = tree::read(&["src/config/table.rs", "deploy/compose.yaml", "deploy/env/medium.env"]);
+    let [table, compose, sized] =
+        ["src/config/table.rs", "deploy/compose.yaml", "deploy/env/medium.env"].map(|file| &tree[file]);
+    let lines = compose.lines().chain(sized.lines()).filter(|line| !line.trim_start().starts_with('#'));
+    let carried = lines.collect::<Vec<_>>().join("\n");
+    // Compose gives secrets as they are, publishes one port, and starts each replica with these variables; the data directory
+    // is of `warmup local`.
+    let other = [
+        "WARMUP_ADMIN_TOKEN_FILE",
+        "WARMUP_DATA_DIR",
+        "WARMUP_HTTP_ADDR",
+        "WARMUP_MASTER_KEY_FILE",
+        "WARMUP_WORKER_ID",
+    ];
+    assert_eq!(drifted(table, &carried), other);
+}
+
+#[test]
 fn a_setting_that_stands_in_one_place_only_is_found() {
     assert_eq!(drifted("\"WARMUP_SHARDS\" \"WARMUP_NEW\"", "# WARMUP_SHARDS=256"), ["WARMUP_NEW"]);
     assert_eq!(drifted("\"WARMUP_SHARDS\"", "# WARMUP_SHARDS=256\n# WARMUP_OLD=1"), ["WARMUP_OLD"]);
