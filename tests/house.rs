@@ -12,4 +12,5 @@ mod house {
     mod settings;
     mod transactions;
     mod tree;
+    mod verified;
 }

@@ -13,7 +13,8 @@
 //! other host, and to none unencrypted: that is a fault. An address that was *removed* is enrolled anew in its old row: it
 //! becomes active again with the password that is given, and keeps its id, log, counters, settings and ramp, so that
 //! coming back on the same day can't send a second quota. A mailbox that was *disabled because of its access* becomes
-//! active again when the file changes what it logs in with; any other state is left as it is.
+//! active again when the file changes what it logs in with; any other state is left as it is. What an admin enrols is
+//! verified by that, so a known mailbox that is not verified is a change, whatever else its row says.
 
 mod by;
 mod file;
@@ -170,7 +171,9 @@ async fn write_in(
     if let Some(owner) = owner {
         owner.confine(&mut file, &stored);
     }
-    let plan = off_runtime(|| Plan::of(file, &mut stored, rules, sealer, by)).map_err(ImportError::Faults)?;
+    let verified_by = verified_by(by, owner);
+    let plan =
+        off_runtime(|| Plan::of(file, &mut stored, rules, sealer, (by, verified_by))).map_err(ImportError::Faults)?;
     if let Some(owner) = owner {
         let enrolled = enrol::enrolled_of(&mut transaction, owner.id).await?;
         owner.limit(&plan, enrolled).map_err(ImportError::Faults)?;
@@ -182,8 +185,7 @@ async fn write_in(
     };
     let mut report = report::report(&plan, members, scope, rules, options.dry_run);
     if !options.dry_run {
-        report.users_created =
-            write(&mut transaction, plan, sealer, (shards, verified_by(by, owner)), by, options).await?;
+        report.users_created = write(&mut transaction, plan, sealer, (shards, verified_by), by, options).await?;
         transaction.commit().await?;
         enrol::analyze(pool, report.new.len() + report.changed.len()).await;
         census::mark(pool).await;
@@ -210,7 +212,9 @@ pub fn check_first(rules: &Rules, csv: impl Read) -> Result<(), ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
     // Nothing is stored, so nothing is opened: any key does.
     let sealer = Sealer::new(&rand::random());
-    Plan::of(file, &mut HashMap::new(), rules, &sealer, EnrolmentCommand::Import).map(drop).map_err(ImportError::Faults)
+    let by = EnrolmentCommand::Import;
+    let plan = Plan::of(file, &mut HashMap::new(), rules, &sealer, (by, verified_by(by, None)));
+    plan.map(drop).map_err(ImportError::Faults)
 }
 
 async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<String, StoredMailbox>, sqlx::Error> {
@@ -240,10 +244,11 @@ async fn write(
         let rest = new.split_off(CHUNK.min(new.len()));
         let entries: Vec<MailboxWrite> =
             new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer, verified_by)).collect();
-        enrol::insert(connection, &entries, shards, options.now).await?;
         let events: Vec<Event> =
             entries.iter().map(|entry| event("mailbox-enrolled", entry, by, String::new())).collect();
+        // Before the rows, which bring the events of their verification.
         enrol::record(connection, &events, options.now).await?;
+        enrol::insert(connection, &entries, shards, options.now).await?;
         done += entries.len();
         (options.progress)(done, total);
         new = rest;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ask for a code ─▶ bounds, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome noted
+//!                                                   verification-requested              verification-sent, -refused, -uncertain or -unsent
 //! enter the code ─▶ compared with the hash of the newest code ─▶ verified, or one attempt less
 //! ```
 //!
@@ -32,9 +33,10 @@ use crate::{
         smtp::{Candidate, Notice, SmtpMailer},
     },
     domain::{
+        content::one_line,
         id::{MailboxId, RunId, UserId},
         mailbox::domain_of,
-        outcome::{Outcome, OutcomeKind},
+        outcome::{Outcome, OutcomeKind, Stage},
         token::TokenHash,
         verification::{CODE_ATTEMPTS, CODE_LIFETIME, code, code_hash, codes_bounded_until},
     },
@@ -45,6 +47,8 @@ use crate::{
 const CAPS_PATIENCE: Duration = Duration::from_secs(10);
 /// The shortest time between two requests to the caps.
 const CAPS_RETRY: Duration = Duration::from_millis(100);
+/// The shortest name that is hidden in the server's words: a shorter one stands in many words.
+const HIDDEN_NAME_BYTES: usize = 3;
 
 /// Why no code was sent, or a mailbox was not verified.
 #[derive(Debug, Error)]
@@ -145,13 +149,13 @@ pub async fn send_code(
     let (ask, notice) = match cleared {
         Ok(cleared) => cleared,
         Err(error) => {
-            verification::forget(&mut *pool.acquire().await?, id).await?;
+            verification::forget(&mut *pool.acquire().await?, id, unsent_reason(&error), clock.now()).await?;
             return Err(error);
         }
     };
     let outcome = services.mailer.send_notice(&notice, &SendPermit::always()).await;
     give_back(services, &ask).await;
-    conclude(pool, &mailbox, id, &outcome).await?;
+    conclude(services, &mailbox, &notice.sender, (id, &outcome)).await?;
     let expires_at = now + CODE_LIFETIME;
     Ok(SentCode { email: mailbox.email, outcome: outcome.fate.as_str(), expires_at, attempts: CODE_ATTEMPTS })
 }
@@ -274,26 +278,67 @@ async fn notice(
     })
 }
 
+/// Returns the reason of the event that a code was not sent.
+fn unsent_reason(error: &VerificationError) -> &'static str {
+    match error {
+        VerificationError::Capped(_) => "caps-used-up",
+        VerificationError::CapsAway(_) => "caps-unreachable",
+        VerificationError::Unstarted => "unstarted",
+        _ => "sender-unavailable",
+    }
+}
+
 /// Notes how the mail ended.
 async fn conclude(
-    pool: &PgPool,
+    services: CodeServices<'_>,
     mailbox: &VerifiableMailbox,
-    id: i64,
-    outcome: &Outcome,
+    sender: &Candidate,
+    (id, outcome): (i64, &Outcome),
 ) -> Result<(), VerificationError> {
-    let mut connection = pool.acquire().await?;
+    let (mut connection, now) = (services.pool.acquire().await?, services.clock.now());
     if outcome.fate == OutcomeKind::Unstarted {
-        verification::forget(&mut connection, id).await?;
-        return Err(VerificationError::Unstarted);
+        let error = VerificationError::Unstarted;
+        verification::forget(&mut connection, id, unsent_reason(&error), now).await?;
+        return Err(error);
     }
     let reason = Some(outcome.reason).filter(|reason| !reason.is_empty());
-    verification::note_outcome(&mut connection, id, outcome.fate.as_str(), reason).await?;
+    let words = shown_words(outcome, sender);
+    verification::note_outcome(&mut connection, id, outcome.fate.as_str(), (reason, &words), now).await?;
     if outcome.fate != OutcomeKind::Refused {
         return Ok(());
     }
     let Outcome { stage, reason, note, .. } = outcome;
     tracing::warn!(mailbox = mailbox.id, stage = stage.as_str(), reason, note, "a verification code was refused");
     Err(VerificationError::Refused(reason))
+}
+
+/// Returns the server's words as the owner of the mailbox may read them, in one line: those about the recipient or the
+/// mail, without the names of the operator's mailbox. Words about the login of the operator's mailbox
+/// stand in the log only.
+fn shown_words(outcome: &Outcome, sender: &Candidate) -> String {
+    let concerns_recipient = matches!(outcome.stage, Stage::Rcpt | Stage::Data | Stage::Dot);
+    let Some(reply) = outcome.reply.as_ref().filter(|_| concerns_recipient) else {
+        return String::new();
+    };
+    let said = [Some(reply.code.to_string()), reply.enhanced_text(), Some(reply.text.clone())];
+    let said = said.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let domain = domain_of(&sender.email);
+    let operators = [&sender.email, &sender.username, &sender.endpoint.host, &domain];
+    let hidden = operators.into_iter().filter(|name| name.len() >= HIDDEN_NAME_BYTES);
+    one_line(&hidden.fold(said, |text, name| without(&text, name)))
+}
+
+/// Returns `text` with each `name`, in any case, replaced by `[hidden]`.
+fn without(text: &str, name: &str) -> String {
+    let (lower, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let mut shown = String::new();
+    let mut end = 0;
+    for (start, found) in lower.match_indices(&name) {
+        shown += &text[end..start];
+        shown += "[hidden]";
+        end = start + found.len();
+    }
+    shown + &text[end..]
 }
 
 /// Verifies `mailbox`, which must be `owner`'s where an owner is named, by the code that was sent to it.

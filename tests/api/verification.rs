@@ -98,7 +98,10 @@ async fn a_code_that_the_mailbox_received_verifies_it() {
     let verified = enter(&world, &ann, id, &code.to_lowercase().replace('-', " ")).await;
     assert_eq!(verified.json()["data"], json!({"email": "a@own.test", "verifiedBy": "code"}), "{}", verified.text);
     assert_eq!(verified_by(&world, id).await.as_deref(), Some("code"));
-    assert_eq!(kinds(&world, id).await, ["mailbox-enrolled", "verification-requested", "mailbox-verified"]);
+    assert_eq!(
+        kinds(&world, id).await,
+        ["mailbox-enrolled", "verification-requested", "verification-sent", "mailbox-verified"]
+    );
     enter(&world, &ann, id, &code).await.is_problem(409, "verified already (code)");
     ask_code(&world, &ann, id).await.is_problem(409, "verified already (code)");
 
@@ -157,7 +160,10 @@ async fn a_code_is_void_after_five_wrong_entries_a_day_and_a_new_owner() {
     }
     enter(&world, &ann, id, "wrong").await.is_problem(422, "no attempt is left: ask for another code");
     enter(&world, &ann, id, &codes(&host)[0]).await.is_problem(409, "there is no valid code");
-    assert_eq!(kinds(&world, id).await, ["mailbox-enrolled", "verification-requested", "verification-failed"]);
+    assert_eq!(
+        kinds(&world, id).await,
+        ["mailbox-enrolled", "verification-requested", "verification-sent", "verification-failed"]
+    );
 
     world.pod.clock.pass(COOLDOWN);
     sent_code(&world, &ann, id).await;
@@ -205,4 +211,89 @@ async fn a_refused_code_is_void_and_changes_no_mailbox() {
     let states = "SELECT DISTINCT state || ' ' || receives FROM mailboxes";
     let states: Vec<String> = sqlx::query_scalar(states).fetch_all(world.pool()).await.unwrap();
     assert_eq!(states, ["active true"]);
+}
+
+/// Kind, reason and detail of each event of the mailbox but its enrolment.
+async fn events(world: &World, id: i64) -> Vec<(String, String, String)> {
+    let query =
+        "SELECT kind, reason, detail FROM events WHERE mailbox_id = $1 AND kind <> 'mailbox-enrolled' ORDER BY id";
+    sqlx::query_as(query).bind(id).fetch_all(world.pool()).await.unwrap()
+}
+
+fn event(kind: &str, reason: &str, detail: &str) -> (String, String, String) {
+    (kind.to_owned(), reason.to_owned(), detail.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_a_code_and_its_refusal_in_the_words_of_the_server_are_two_events() {
+    let refusal = "550 5.1.1 <a@own.test> is unknown to BOX@op.test at 127.0.0.1\r\n";
+    let host = FaultyHost::start(Script::usual().at(Moment::Rcpt, [Act::say(refusal)])).await;
+    let world = world_with(&host).await;
+    let ann = world.token_of("ann@x.test").await;
+    let id = enrol(&world, &ann, "a@own.test", &host).await;
+    ask_code(&world, &ann, id).await.is_problem(422, "refused (partner-unknown)");
+    let words = "550 5.1.1 <a@own.test> is unknown to [hidden] at [hidden]";
+    assert_eq!(
+        events(&world, id).await,
+        [event("verification-requested", "code", ""), event("verification-refused", "partner-unknown", words)]
+    );
+    let told = world.pod.ask("GET", "/api/warmup/events", Some(&ann), None).await.text;
+    assert!(told.contains("about to be sent") && told.contains("refused the verification code"), "{told}");
+    assert!(!told.contains("was sent"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_operators_login_is_told_without_its_words() {
+    let refuses = Script::usual().at(Moment::Mail, [Act::say("550 5.7.60 box@op.test may not send, see op.test\r\n")]);
+    let host = FaultyHost::start(refuses).await;
+    let world = world_with(&host).await;
+    let ann = world.token_of("ann@x.test").await;
+    let id = enrol(&world, &ann, "a@own.test", &host).await;
+    assert_eq!(ask_code(&world, &ann, id).await.status, 422);
+    let (kind, reason, detail) = events(&world, id).await.pop().unwrap();
+    assert_eq!((kind.as_str(), reason.is_empty(), detail.as_str()), ("verification-refused", false, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_which_no_mail_went_out_is_told_as_unsent() {
+    let host = FaultyHost::start(Script::usual()).await;
+    let mut world = world_with(&host).await;
+    let ann = world.token_of("ann@x.test").await;
+    let id = enrol(&world, &ann, "a@own.test", &host).await;
+    world.redis.halt().await;
+    assert_eq!(ask_code(&world, &ann, id).await.status, 503);
+    assert_eq!(
+        events(&world, id).await,
+        [event("verification-requested", "code", ""), event("verification-unsent", "caps-unreachable", "")]
+    );
+    assert_eq!(host.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_enrolment_anew_no_other_owner_and_no_tag_gets_an_inbox_more_codes() {
+    let host = FaultyHost::start(Script::usual()).await;
+    let world = world_with(&host).await;
+    let (ann, ben) = (world.token_of("ann@x.test").await, world.token_of("ben@y.test").await);
+    let path = |id: i64| format!("{MAILBOXES}/{id}");
+    let id = enrol(&world, &ann, "victim@big.test", &host).await;
+    for _ in 0..2 {
+        sent_code(&world, &ann, id).await;
+        world.pod.clock.pass(COOLDOWN);
+        assert_eq!(world.pod.ask("DELETE", &path(id), Some(&ann), None).await.status, 200);
+        assert_eq!(enrol(&world, &ann, "Victim@big.test", &host).await, id);
+    }
+    let tagged = enrol(&world, &ann, "Victim+a@big.test", &host).await;
+    sent_code(&world, &ann, tagged).await;
+    world.pod.clock.pass(COOLDOWN);
+    let says = "before 2026-11-25";
+    for mailbox in [id, tagged, enrol(&world, &ann, "victim+b+c@big.test", &host).await] {
+        ask_code(&world, &ann, mailbox).await.is_problem(429, says);
+    }
+    let moved = world.pod.ask("PATCH", &path(id), Some(ADMIN), Some(&json!({"user": "ben@y.test"}))).await;
+    assert_eq!(moved.status, 200, "{}", moved.text);
+    ask_code(&world, &ben, id).await.is_problem(429, says);
+    assert_eq!(codes(&host).len(), 3, "no mail goes out that is not counted");
+
+    let other = enrol(&world, &ann, "victims@big.test", &host).await;
+    sent_code(&world, &ann, other).await;
 }

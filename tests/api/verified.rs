@@ -93,3 +93,54 @@ async fn a_user_enrols_no_more_mailboxes_than_the_setting_allows() {
     assert_eq!(import(&ann, &file(1_000)).await.status, 200, "what is known adds nothing");
     assert_eq!(enrol(&world, ADMIN, "one@more.test", Some("ann@x.test")).await.status, 201);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_another_user_enrolled_first_gives_way_to_its_owner_by_an_admin() {
+    let world = World::start().await;
+    let (ann, ben) = (world.token_of("ann@x.test").await, world.token_of("ben@y.test").await);
+    let squatted = id(&enrol(&world, &ann, "ben@own.test", None).await);
+    let file = "email,password,smtp_host,smtp_port\nBen@own.test,secret,smtp.x.test,587\n";
+    let import =
+        async || world.pod.ask_with("POST", &format!("{MAILBOXES}/import"), Some(&ben), Some(("text/csv", file))).await;
+    for refused in [enrol(&world, &ben, "ben@own.test", None).await, import().await] {
+        assert_eq!(refused.status, 422, "{}", refused.text);
+        let says = "by `warmup mailbox set ben@own.test --user ben@y.test`";
+        let (text, says) = (
+            refused.text.to_lowercase(),
+            format!("is enrolled by another user: if it is yours, ask an admin, who moves it {says}"),
+        );
+        assert!(text.contains(&says) && !text.contains("ann"), "{text}");
+    }
+
+    let path = format!("{MAILBOXES}/{squatted}");
+    let moved = world.pod.ask("PATCH", &path, Some(ADMIN), Some(&json!({"user": "ben@y.test"}))).await;
+    assert_eq!(moved.status, 200, "{}", moved.text);
+    assert_eq!(import().await.status, 200, "it is Ben's");
+    let refused = enrol(&world, &ann, "ben@own.test", None).await;
+    refused.is_problem(422, "");
+    assert!(refused.text.contains("is enrolled by another user"), "{}", refused.text);
+    assert_eq!(verified_by(&world, squatted).await, Value::Null, "a move verifies nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_another_user_enrolled_and_removed_gives_way_to_its_owner_by_an_admin() {
+    let world = World::start().await;
+    let (ann, ben) = (world.token_of("ann@x.test").await, world.token_of("ben@y.test").await);
+    let squatted = id(&enrol(&world, &ann, "ben@own.test", None).await);
+    for _ in 0..2 {
+        assert_eq!(world.pod.ask("DELETE", &format!("{MAILBOXES}/{squatted}"), Some(&ann), None).await.status, 200);
+        let refused = enrol(&world, &ben, "ben@own.test", None).await;
+        refused.is_problem(422, "");
+        let says = "was enrolled by another user before: ask an admin, who enrols it for you by `warmup mailbox add \
+                    ben@own.test --user ben@y.test ...`";
+        assert!(refused.text.contains(says) && !refused.text.contains("ann"), "{}", refused.text);
+        assert_eq!(id(&enrol(&world, &ann, "ben@own.test", None).await), squatted);
+    }
+    assert_eq!(world.pod.ask("DELETE", &format!("{MAILBOXES}/{squatted}"), Some(&ann), None).await.status, 200);
+    let moved = enrol(&world, ADMIN, "ben@own.test", Some("ben@y.test")).await;
+    assert_eq!((moved.status, id(&moved)), (201, squatted));
+    assert_eq!(verified_by(&world, squatted).await, "admin");
+    let shown = world.get_as(&ben, &format!("{MAILBOXES}/{squatted}")).await;
+    assert_eq!(shown["user"], "ben@y.test");
+    enrol(&world, &ann, "ben@own.test", None).await.is_problem(422, "");
+}

@@ -38,6 +38,8 @@ mod starting;
 mod templates;
 #[path = "enrol/users.rs"]
 mod users;
+#[path = "enrol/verified.rs"]
+mod verified;
 #[path = "enrol/watch.rs"]
 mod watch;
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 use utoipa::ToSchema;
 
+use super::verification::verification_events;
 use crate::domain::id::{MailboxId, UserId};
 
 /// A confirmed domain.
@@ -48,7 +49,8 @@ pub async fn verify(
     by: &str,
     now: DateTime<Utc>,
 ) -> Result<Vec<MailboxId>, sqlx::Error> {
-    const VERIFY: &str = "
+    const VERIFY: &str = concat!(
+        "
         WITH confirmed AS (
             INSERT INTO verified_domains (user_id, domain, verified_by, verified_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (user_id, domain) DO NOTHING RETURNING domain),
@@ -56,13 +58,15 @@ pub async fn verify(
             SELECT id FROM mailboxes
             WHERE user_id = $1 AND domain = $2 AND verified_by IS NULL AND state <> 'removed' ORDER BY id FOR UPDATE),
         written AS (
-            UPDATE mailboxes m SET verified_by = 'domain', changed_at = $4 FROM old WHERE m.id = old.id RETURNING m.id),
-        told AS (
+            UPDATE mailboxes m SET verified_by = 'domain', changed_at = $4 FROM old WHERE m.id = old.id
+            RETURNING m.id, m.user_id, m.domain, NULL::text AS was, m.verified_by),
+        new_event AS (
             INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
-            SELECT $4, 'domain-verified', NULL, $1, 'operator', domain FROM confirmed
-            UNION ALL
-            SELECT $4, 'mailbox-verified', id, $1, 'domain', $2 FROM written)
-        SELECT id FROM written ORDER BY id";
+            SELECT $4, 'domain-verified', NULL, $1, 'operator', domain FROM confirmed),",
+        verification_events!("$4"),
+        "
+        SELECT id FROM written ORDER BY id"
+    );
     changed(connection, VERIFY, (user, domain, by, now)).await
 }
 
@@ -76,19 +80,22 @@ pub async fn revoke(
     now: DateTime<Utc>,
 ) -> Result<Option<Vec<MailboxId>>, sqlx::Error> {
     const IS_CONFIRMED: &str = "SELECT EXISTS (SELECT FROM verified_domains WHERE user_id = $1 AND domain = $2)";
-    const REVOKE: &str = "
+    const REVOKE: &str = concat!(
+        "
         WITH gone AS (DELETE FROM verified_domains WHERE user_id = $1 AND domain = $2 RETURNING domain),
         old AS MATERIALIZED (
-            SELECT id FROM mailboxes
+            SELECT id, verified_by AS was FROM mailboxes
             WHERE user_id = $1 AND domain = $2 AND verified_by = 'domain' ORDER BY id FOR UPDATE),
         written AS (
-            UPDATE mailboxes m SET verified_by = NULL, changed_at = $4 FROM old WHERE m.id = old.id RETURNING m.id),
-        told AS (
+            UPDATE mailboxes m SET verified_by = NULL, changed_at = $4 FROM old WHERE m.id = old.id
+            RETURNING m.id, m.user_id, m.domain, old.was, m.verified_by),
+        new_event AS (
             INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
-            SELECT $4, 'domain-unverified', NULL, $1, 'operator', format('%s, by %s', domain, $3::text) FROM gone
-            UNION ALL
-            SELECT $4, 'mailbox-unverified', id, $1, 'domain', $2 FROM written)
-        SELECT id FROM written ORDER BY id";
+            SELECT $4, 'domain-unverified', NULL, $1, 'operator', format('%s, by %s', domain, $3::text) FROM gone),",
+        verification_events!("$4"),
+        "
+        SELECT id FROM written ORDER BY id"
+    );
     let is_confirmed: bool =
         sqlx::query_scalar(IS_CONFIRMED).bind(user.0).bind(domain).fetch_one(&mut *connection).await?;
     if !is_confirmed {

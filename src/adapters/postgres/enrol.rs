@@ -13,6 +13,7 @@ use sqlx::{FromRow, PgConnection, Row};
 
 use self::arrays::Arrays;
 pub use self::statistics::analyze;
+use super::verification::verification_events;
 use crate::domain::{
     enrolment::{Profile, REASONS_OF_ACCESS},
     id::{MailboxId, UserId},
@@ -31,6 +32,8 @@ pub struct StoredMailbox {
     pub sealed_password: Option<Vec<u8>>,
     pub state: String,
     pub reason: Option<String>,
+    /// Why it receives from other owners; none if it is not verified.
+    pub verified_by: Option<String>,
 }
 
 impl StoredMailbox {
@@ -87,7 +90,7 @@ const STORED: &str = "
     SELECT lower(m.email) AS key, m.id, m.user_id, m.email, u.email AS user_email, m.display_name, m.username,
            m.sealed_password, m.smtp_host, m.smtp_port, m.smtp_security, m.imap_host, m.imap_port, m.imap_security,
            m.timezone, m.window_start, m.window_end, m.days, m.ramp_start, m.ramp_step, m.daily_max, m.reply_rate,
-           m.enabled, m.state, m.reason
+           m.enabled, m.state, m.reason, m.verified_by
     FROM mailboxes m JOIN users u ON u.id = m.user_id
     WHERE lower(m.email) = ANY ($1)";
 
@@ -118,6 +121,7 @@ struct StoredRow {
     enabled: bool,
     state: String,
     reason: Option<String>,
+    verified_by: Option<String>,
 }
 
 impl StoredRow {
@@ -146,6 +150,7 @@ impl StoredRow {
             sealed_password: self.sealed_password,
             state: self.state,
             reason: self.reason,
+            verified_by: self.verified_by,
         };
         Ok((self.key, stored))
     }
@@ -235,6 +240,7 @@ macro_rules! new_mailboxes {
 
 const INSERT: &str = concat!(
     "
+    WITH written AS (
     INSERT INTO mailboxes (id, user_id, email, domain, display_name, username, sealed_password, smtp_host, smtp_port,
                            smtp_security, imap_host, imap_port, imap_security, timezone, window_start, window_end, days,
                            ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, enrolled_at, changed_at,
@@ -244,7 +250,12 @@ const INSERT: &str = concat!(
            ramp_start, ramp_step, daily_max, reply_rate, enabled, shard, $1, $1, $1,
            COALESCE(verified_by, (SELECT 'domain' FROM verified_domains v WHERE v.user_id = new.user_id AND v.domain = new.domain))
     FROM ",
-    new_mailboxes!()
+    new_mailboxes!(),
+    "
+    RETURNING id, user_id, domain, NULL::text AS was, verified_by),",
+    verification_events!("$1"),
+    "
+    SELECT count(*) FROM written"
 );
 
 /// Writes what is known of mailboxes over what was stored. The entries stand in the order of their ids. Returns those
@@ -265,7 +276,7 @@ const UPDATE: &str = concat!(
     new_mailboxes!(),
     "),
     old AS MATERIALIZED (
-        SELECT m.id, m.state = 'removed' AS removed,
+        SELECT m.id, m.verified_by AS was, m.state = 'removed' AS removed,
                m.state = 'removed'
                OR m.state = 'disabled' AND new.new_access AND m.reason = ANY ($27)
                OR m.state = 'paused' AND new.new_access AND m.reason IN ('refused-in-a-row', 'failed-in-a-row') AS reactivate
@@ -294,7 +305,9 @@ const UPDATE: &str = concat!(
                 SELECT 'domain' FROM verified_domains v WHERE v.user_id = new.user_id AND v.domain = m.domain)),
             able_since = CASE WHEN old.reactivate OR new.enabled AND NOT m.enabled THEN $1 ELSE m.able_since END
         FROM new JOIN old USING (id) WHERE m.id = new.id
-        RETURNING m.id, old.reactivate)
+        RETURNING m.id, m.user_id, m.domain, old.was, m.verified_by, old.reactivate),",
+    verification_events!("$1"),
+    "
     SELECT id FROM written WHERE reactivate ORDER BY id"
 );
 

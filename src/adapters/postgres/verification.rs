@@ -1,5 +1,6 @@
 //! The codes that verify mailboxes, as they are stored: a hash, its end, the wrong entries that are left, and the mailbox of
-//! the operator that it went out through.
+//! the operator that it went out through. And the events of verification, which every statement that writes
+//! `mailboxes.verified_by` shares.
 
 use std::time::Duration;
 
@@ -11,6 +12,26 @@ use crate::domain::{
     token::TokenHash,
     verification::{CODE_ATTEMPTS, CODE_LIFETIME, CODES_REMEMBERED},
 };
+
+/// Returns a part of a WITH list that records the event of each changed `mailboxes.verified_by`. The part before it is named
+/// `written` and returns `(id, user_id, domain, was, verified_by)` of each row, where `was` is the value before; `$at` is the
+/// parameter of the instant. Every statement that writes the column has this part: `tests/house/verified.rs`.
+macro_rules! verification_events {
+    ($at:literal) => {
+        concat!(
+            "
+        verification_event AS (
+            INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+            SELECT ",
+            $at,
+            ", CASE WHEN verified_by IS NULL THEN 'mailbox-unverified' ELSE 'mailbox-verified' END, id, user_id,
+                   COALESCE(verified_by, was),
+                   CASE COALESCE(verified_by, was) WHEN 'domain' THEN domain ELSE '' END
+            FROM written WHERE verified_by IS DISTINCT FROM was ORDER BY id)"
+        )
+    };
+}
+pub(in crate::adapters::postgres) use verification_events;
 
 /// A mailbox that a code is for.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -64,8 +85,9 @@ pub async fn mailbox(
     sqlx::query_as(MAILBOX).bind(mailbox.0).bind(owner.map(|owner| owner.0)).fetch_optional(connection).await
 }
 
-/// Returns when codes were sent to the mailbox, and for mailboxes of the user: the latest first. Deletes what is too old to
-/// count.
+/// Returns when codes were sent to the mailbox's inbox, and for mailboxes of the user: the latest first. An inbox is an
+/// address without its `+tag`, so neither another tag nor another owner gets it more codes; a removed mailbox keeps its row,
+/// so an enrolment anew does neither. Deletes what is too old to count.
 pub async fn sent_codes(
     connection: &mut PgConnection,
     mailbox: i64,
@@ -74,7 +96,11 @@ pub async fn sent_codes(
 ) -> Result<(Vec<DateTime<Utc>>, Vec<DateTime<Utc>>), sqlx::Error> {
     const FORGET: &str = "DELETE FROM verification_codes WHERE requested_at < $1";
     const SENT: &str = "
-        SELECT ARRAY(SELECT requested_at FROM verification_codes WHERE mailbox_id = $1 ORDER BY requested_at DESC),
+        SELECT ARRAY(
+                   SELECT c.requested_at FROM verification_codes c JOIN mailboxes m ON m.id = c.mailbox_id
+                   WHERE regexp_replace(lower(m.email), '[+].*@', '@') = (
+                       SELECT regexp_replace(lower(own.email), '[+].*@', '@') FROM mailboxes own WHERE own.id = $1)
+                   ORDER BY c.requested_at DESC),
                ARRAY(SELECT requested_at FROM verification_codes WHERE user_id = $2 ORDER BY requested_at DESC)";
     sqlx::query(FORGET).bind(now - CODES_REMEMBERED).execute(&mut *connection).await?;
     sqlx::query_as(SENT).bind(mailbox).bind(user).fetch_one(connection).await
@@ -118,7 +144,8 @@ pub async fn sender(
     sqlx::query_as(SENDER).bind(owner).bind(now).bind(cooldown.as_secs_f64()).fetch_optional(connection).await
 }
 
-/// Stores a new code of a mailbox, which replaces the one before, and lets its sender cool down as a mail does. Returns its id.
+/// Stores a new code of a mailbox, which replaces the one before, and lets its sender cool down as a mail does. The event says
+/// that the code is about to be sent. Returns its id.
 pub async fn add(
     connection: &mut PgConnection,
     mailbox: &VerifiableMailbox,
@@ -148,23 +175,37 @@ pub async fn add(
         .await
 }
 
-/// Forgets a code of which no mail went out: it counts in no bound, and the one before it is valid again.
-pub async fn forget(connection: &mut PgConnection, code: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM verification_codes WHERE id = $1").bind(code).execute(connection).await.map(drop)
+/// Forgets a code of which no mail went out, with an event: it counts in no bound, and the one before it is valid again.
+pub async fn forget(
+    connection: &mut PgConnection,
+    code: i64,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    const FORGET: &str = "
+        WITH gone AS (DELETE FROM verification_codes WHERE id = $1 RETURNING mailbox_id, user_id)
+        INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+        SELECT $3, 'verification-unsent', mailbox_id, user_id, $2, '' FROM gone";
+    sqlx::query(FORGET).bind(code).bind(reason).bind(now).execute(connection).await.map(drop)
 }
 
-/// Notes how the mail of a code ended; a code whose mail was refused is void.
+/// Notes how the mail of a code ended, with an event that holds `words` of the server; a code whose mail was refused is void.
 pub async fn note_outcome(
     connection: &mut PgConnection,
     code: i64,
     outcome: &str,
-    reason: Option<&str>,
+    (reason, words): (Option<&str>, &str),
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     const NOTE: &str = "
-        UPDATE verification_codes
-        SET outcome = $2, reason = $3, code_hash = CASE WHEN $2 <> 'refused' THEN code_hash END
-        WHERE id = $1";
-    sqlx::query(NOTE).bind(code).bind(outcome).bind(reason).execute(connection).await.map(drop)
+        WITH written AS (
+            UPDATE verification_codes
+            SET outcome = $2, reason = $3, code_hash = CASE WHEN $2 <> 'refused' THEN code_hash END
+            WHERE id = $1 RETURNING mailbox_id, user_id)
+        INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
+        SELECT $5, 'verification-' || $2, mailbox_id, user_id, COALESCE($3, ''), $4 FROM written";
+    let query = sqlx::query(NOTE).bind(code).bind(outcome).bind(reason).bind(words).bind(now);
+    query.execute(connection).await.map(drop)
 }
 
 /// Returns the newest code of a mailbox.
@@ -200,14 +241,16 @@ pub async fn verify(
     code: i64,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    const VERIFY: &str = "
+    const VERIFY: &str = concat!(
+        "
         WITH used AS (UPDATE verification_codes SET code_hash = NULL WHERE id = $1),
         written AS (
             UPDATE mailboxes SET verified_by = 'code', changed_at = $4
-            WHERE id = $2 AND user_id = $3 AND verified_by IS NULL AND state <> 'removed' RETURNING id),
-        new_event AS (
-            INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)
-            SELECT $4, 'mailbox-verified', id, $3, 'code', '' FROM written)
-        SELECT EXISTS (SELECT FROM written)";
+            WHERE id = $2 AND user_id = $3 AND verified_by IS NULL AND state <> 'removed'
+            RETURNING id, user_id, domain, NULL::text AS was, verified_by),",
+        verification_events!("$4"),
+        "
+        SELECT EXISTS (SELECT FROM written)"
+    );
     sqlx::query_scalar(VERIFY).bind(code).bind(mailbox.id).bind(mailbox.user_id).bind(now).fetch_one(connection).await
 }

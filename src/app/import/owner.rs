@@ -33,13 +33,30 @@ impl Owner {
         Err(vec![EnrolmentError::of_line(1, message)].into())
     }
 
+    /// Returns why the owner can't enrol `email`, which is another user's, and how an admin gives it to the owner. It does not
+    /// name the other user.
+    fn refusal(&self, stored: &StoredMailbox, email: &str) -> String {
+        let owner = &self.address;
+        if stored.is_removed() {
+            format!(
+                "was enrolled by another user before: ask an admin, who enrols it for you by `warmup mailbox add {email} --user \
+                 {owner} ...`"
+            )
+        } else {
+            format!(
+                "is enrolled by another user: if it is yours, ask an admin, who moves it by `warmup mailbox set {email} --user \
+                 {owner}`; then set your password and mail host"
+            )
+        }
+    }
+
     /// Makes what is new in `file` the owner's. What is somebody else's, removed or not, is a fault, and so is another
     /// owner's name.
     pub(super) fn confine(&self, file: &mut File, stored: &HashMap<String, StoredMailbox>) {
         for row in &mut file.rows {
             let known = stored.get(&row.key());
-            if known.is_some_and(|stored| stored.user != self.id) {
-                let message = "can't be enrolled by you: ask an admin";
+            if let Some(stored) = known.filter(|stored| stored.user != self.id) {
+                let message = self.refusal(stored, &row.email);
                 file.faults.push(EnrolmentError::of_cell(row.line, Column::Email, message));
             }
             match &row.user {

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Stands among the changed columns of a mailbox that the enrolment verifies.
+const VERIFIED: &str = "verified";
+
 /// Everything that will be written.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -33,18 +36,18 @@ pub(super) struct Planned {
     pub(super) profile: Profile,
     /// To be sealed; none where the stored one stays.
     password: Option<SecretString>,
-    /// What differs from what is stored.
+    /// The names of the columns that differ from what is stored, and `verified` if the enrolment verifies a stored mailbox.
     pub(super) columns: Vec<&'static str>,
 }
 
 impl Plan {
-    /// Resolves all rows of `file`. Returns all faults, those of reading included, in the order of the lines.
+    /// Resolves all rows of `file`; `verified_by` verifies what is enrolled, if that does. Returns all faults, those of reading included, in the order of the lines.
     pub(super) fn of(
         file: File,
         stored: &mut HashMap<String, StoredMailbox>,
         rules: &Rules,
         sealer: &Sealer,
-        by: EnrolmentCommand,
+        (by, verified_by): (EnrolmentCommand, Option<&'static str>),
     ) -> Result<Plan, Faults> {
         let File { rows, mut faults } = file;
         let mut plan = Plan::default();
@@ -59,7 +62,7 @@ impl Plan {
             match Profile::resolve(&row, stored.as_ref().map(|stored| &stored.profile), given_for, rules) {
                 Ok(profile) => {
                     plan.pasted.extend(pasted(&row, by));
-                    plan.add(row, profile, stored, kept);
+                    plan.add(row, profile, (stored, kept), verified_by);
                 }
                 Err(more) => faults.extend(more),
             }
@@ -68,7 +71,13 @@ impl Plan {
         if faults.is_empty() { Ok(plan) } else { Err(faults.in_order()) }
     }
 
-    fn add(&mut self, row: Row, profile: Profile, stored: Option<StoredMailbox>, kept: Option<StoredPassword>) {
+    fn add(
+        &mut self,
+        row: Row,
+        profile: Profile,
+        (stored, kept): (Option<StoredMailbox>, Option<StoredPassword>),
+        verified_by: Option<&'static str>,
+    ) {
         let Some(stored) = stored else {
             return self.new.push(Planned { profile, password: row.password, columns: Vec::new() });
         };
@@ -78,6 +87,9 @@ impl Plan {
         // A known password that is bound anew though nothing else differs is told too: somebody had changed the row.
         if is_new || password.is_some() && columns.is_empty() {
             columns.push(Column::Password.name());
+        }
+        if verified_by.is_some() && stored.verified_by.is_none() {
+            columns.push(VERIFIED);
         }
         if columns.is_empty() && !stored.is_removed() {
             self.unchanged.push(profile);
