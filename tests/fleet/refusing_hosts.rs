@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use sqlx::PgPool;
+use warmup::local::sink::certificate::Identity;
 use warmup_support::{
     day::{DATE, Plan},
     smtp::{Act, FaultyHost, Moment, Script},
@@ -15,7 +16,7 @@ use warmup_support::{
 use crate::every_host::{self, COLUMNS, HELO_NAME};
 
 const QUOTA: i16 = 30;
-/// The mailboxes of each refusing host.
+/// The mailboxes of a refusing host; every third host has one.
 const REFUSED: usize = 2;
 /// The mails that a mailbox whose mails are all refused tries on a day, at most.
 const ATTEMPTS: i64 = 6;
@@ -31,15 +32,31 @@ enum Ends {
     HostRests,
 }
 
+/// What a host does instead of taking a mail.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Reply(&'static str),
+    Closes,
+    Hangs,
+}
+
 struct Refusal {
     moment: Moment,
-    reply: &'static str,
+    answer: Answer,
     reason: &'static str,
     ends: Ends,
 }
 
 const fn refusal(moment: Moment, reply: &'static str, reason: &'static str, ends: Ends) -> Refusal {
-    Refusal { moment, reply, reason, ends }
+    Refusal { moment, answer: Answer::Reply(reply), reason, ends }
+}
+
+const fn closes(moment: Moment, reason: &'static str) -> Refusal {
+    Refusal { moment, answer: Answer::Closes, reason, ends: Ends::HostRests }
+}
+
+const fn hangs(moment: Moment, reason: &'static str) -> Refusal {
+    Refusal { moment, answer: Answer::Hangs, reason, ends: Ends::HostRests }
 }
 
 const TABLE: &[Refusal] = &[
@@ -107,6 +124,35 @@ const TABLE: &[Refusal] = &[
     refusal(Moment::Dot, "550 Computer says no", "refused", Ends::Rests),
     refusal(Moment::Dot, "499 Not on a Tuesday", "transient", Ends::Rests),
     refusal(Moment::Mail, "599 No", "refused", Ends::Rests),
+    // Before AUTH.
+    refusal(Moment::Greeting, "421 4.3.2 Service not available", "host-trouble", Ends::HostRests),
+    refusal(Moment::Greeting, "554 5.7.1 Your address is listed", "host-refuses-us", Ends::HostRests),
+    refusal(Moment::Ehlo, "421 4.3.2 Too many connections", "host-trouble", Ends::HostRests),
+    refusal(Moment::Ehlo, "550 EHLO argument does not match a fully qualified name", "helo-refused", Ends::HostRests),
+    refusal(Moment::Starttls, "454 4.7.0 TLS not available due to a temporary reason", "host-trouble", Ends::HostRests),
+    // The name that we give, refused late.
+    refusal(
+        Moment::Rcpt,
+        "450 4.7.1 <warmup-0>: Helo command rejected: Host not found",
+        "helo-refused",
+        Ends::HostRests,
+    ),
+    // The connection ends, or nothing more is said.
+    closes(Moment::Greeting, "connection-lost"),
+    closes(Moment::Ehlo, "connection-lost"),
+    closes(Moment::Starttls, "connection-lost"),
+    closes(Moment::Auth, "connection-lost"),
+    closes(Moment::Mail, "connection-lost"),
+    closes(Moment::Rcpt, "connection-lost"),
+    closes(Moment::Data, "connection-lost"),
+    closes(Moment::Dot, "uncertain"),
+    hangs(Moment::Ehlo, "timeout"),
+    hangs(Moment::Starttls, "timeout"),
+    hangs(Moment::Auth, "timeout"),
+    hangs(Moment::Mail, "timeout"),
+    hangs(Moment::Rcpt, "timeout"),
+    hangs(Moment::Data, "timeout"),
+    hangs(Moment::Dot, "uncertain"),
 ];
 
 /// A running host of a row, and its mailboxes.
@@ -118,15 +164,25 @@ struct RunningHost {
 }
 
 /// Starts each host at an address of its own, `127.0.1.10` and up, and writes its mailboxes into `csv`.
-async fn start(csv: &mut String) -> Vec<RunningHost> {
+async fn start(csv: &mut String, identity: &Identity) -> Vec<RunningHost> {
     let mut hosts = Vec::new();
     for (n, row) in TABLE.iter().enumerate() {
         let ip = [127, 0, 1, 10 + u8::try_from(n).unwrap()];
-        let script = Script::usual().at(row.moment, [Act::say(&format!("{}\r\n", row.reply))]);
+        let act = match row.answer {
+            Answer::Reply(reply) => Act::say(&format!("{reply}\r\n")),
+            Answer::Closes => Act::Close,
+            Answer::Hangs => Act::Hang,
+        };
+        let (security, script) = match row.moment {
+            Moment::Starttls => ("starttls", Script::starttls(identity.clone())),
+            _ => ("none", Script::usual()),
+        };
+        let script = script.at(row.moment, [act]);
         let host = FaultyHost::start_at(ip.into(), script).await;
         let name = format!("127.0.1.{}", ip[3]);
-        let mailboxes: Vec<String> = (0..REFUSED).map(|box_| format!("box{box_}@refused{n}.test")).collect();
-        mailboxes.iter().for_each(|email| enrol(csv, email, &name, host.port()));
+        let mailboxes: Vec<String> =
+            (0..if n % 3 == 0 { 1 } else { REFUSED }).map(|box_| format!("box{box_}@refused{n}.test")).collect();
+        mailboxes.iter().for_each(|email| enrol(csv, email, (&name, host.port()), security));
         hosts.push(RunningHost { row, name, mailboxes, _host: host });
     }
     hosts
@@ -137,8 +193,8 @@ fn usual_day() -> String {
     format!("UTC,09:00-17:00,{QUOTA},{QUOTA},0")
 }
 
-fn enrol(csv: &mut String, email: &str, host: &str, port: u16) {
-    writeln!(csv, "{email},secret,{host},{port},none,{}", usual_day()).unwrap();
+fn enrol(csv: &mut String, email: &str, (host, port): (&str, u16), security: &str) {
+    writeln!(csv, "{email},secret,{host},{port},{security},{}", usual_day()).unwrap();
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -177,7 +233,7 @@ async fn refused_mailboxes_try_a_few_times_and_healthy_ones_fill_their_quota() {
     std::fs::write(certificate.path(), &identity.pem).unwrap();
     let (others, rows) = every_host::start(every_host::cases(&identity), &usual_day()).await;
     let mut csv = format!("{COLUMNS}{rows}");
-    let hosts = start(&mut csv).await;
+    let hosts = start(&mut csv, &identity).await;
 
     let plan = Plan::of(csv)
         .with("WARMUP_ALLOW_PLAINTEXT", "true")
@@ -202,7 +258,7 @@ async fn refused_mailboxes_try_a_few_times_and_healthy_ones_fill_their_quota() {
                 && (row.ends != Ends::Disabled || stored.failed == 1)
                 && stored.reasons == [row.reason];
             if !is_right {
-                wrong.push(format!("{email} ({}): {stored:?}", row.reply));
+                wrong.push(format!("{email} ({:?} at {:?}): {stored:?}", row.answer, row.moment));
             }
         }
     }

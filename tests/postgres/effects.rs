@@ -146,8 +146,8 @@ async fn an_excluded_partner_has_a_reason_and_goes_on_sending() {
 async fn a_paused_host_is_one_row_and_no_mailbox_changes() {
     let left = Left::by(Stage::Greeting, "host-refuses-us", Effects { host: Some(HOUR), ..Effects::default() }).await;
     left.assert_only(1, Row::usual());
-    assert_eq!(left.pauses, [pause("host", "mail.test", "host-refuses-us")]);
-    left.assert_told(&[("host-paused", None, "host-refuses-us", &format!("mail.test until {ONE_PM}"))]);
+    assert_eq!(left.pauses, [pause("login", "1/mail.test:465/tls", "host-refuses-us")]);
+    left.assert_told(&[("host-paused", None, "host-refuses-us", &format!("mail.test:465/tls until {ONE_PM}"))]);
 }
 
 #[tokio::test]

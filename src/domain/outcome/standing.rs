@@ -1,14 +1,16 @@
 //! What several answers lead to that one alone does not.
 //!
 //! ```text
-//! a host     5 failures in a row, none let in between ──▶ pause 5 min ──fails again──▶ 15 min ──▶ 60 min
+//! a host     5 failures in a row of two owners at one port and security, none let in between ──▶ pause 5 min
+//!                       ──fails again for two owners──▶ 15 min ──▶ 60 min
 //!            3 mailboxes without an answer at a step (`stalls`) ──▶ the same pauses
 //!            half of the mailboxes that tried not let in (`breaker`) ──▶ breaker: pause 1 h, then one mailbox at a
-//!                                       time is tried; from the refusal that opens it on nobody is disabled for it
+//!                                       time is tried, and each one that is refused makes the next pause longer: 4 h,
+//!                                       24 h; from the refusal that opens it on nobody is disabled for it
 //!            a mail gets past AUTH once the pause is over ──▶ all is forgotten, and whom an open breaker had disabled
 //!                                                             sends again
-//! a login    of one owner at one host, port and security: the same breaker, for these mailboxes only; that of the host
-//!            needs the mailboxes of several owners
+//! a login    of one owner at one host, port and security: the same breaker, and the same pauses after 5 failures in a
+//!            row, for these mailboxes only; those of the host need the mailboxes of several owners
 //! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
 //!            eased at most once in 24 h; the ramp climbs again from there
 //! ```
@@ -32,8 +34,9 @@ use super::{
 };
 use crate::domain::id::{MailboxId, UserId};
 
-/// For how long nobody is tried once a breaker has opened, and again after each attempt that was not let in.
-const BREAKER_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// The pauses of an open breaker: the first when it opens, each further one after an attempt that was not let in. The last
+/// one repeats, so an open breaker costs at most three attempts within 24 hours.
+const BREAKER_PAUSES: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::hours(4), TimeDelta::hours(24)];
 
 /// Failures in a row that pause a host.
 pub const FAILURES: u16 = 5;
@@ -65,6 +68,8 @@ pub enum EscalationSignal {
     HostTrouble,
     /// The host says at a step after AUTH that it does not want the address that we come from. Somebody should read it.
     HostRefusesUs,
+    /// The host says at a step after AUTH that it does not want the name that we give in EHLO.
+    HeloRefused,
     /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
     AccessDenied(Breaker),
     /// Nobody's standing changes; somebody should read it.
@@ -89,6 +94,7 @@ impl EscalationSignal {
             EscalationSignal::Stalled(stage) => stalls::reason(stage).unwrap_or("host-failure"),
             EscalationSignal::HostTrouble => "host-trouble",
             EscalationSignal::HostRefusesUs => "host-refuses-us",
+            EscalationSignal::HeloRefused => "helo-refused",
             EscalationSignal::AccessDenied(Breaker::Tls) => "tls-breaker",
             EscalationSignal::AccessDenied(Breaker::Auth) => "auth-breaker",
             EscalationSignal::Alert => "alert",
@@ -111,6 +117,7 @@ impl Outcome {
             (_, Some(Penalty::Stall)) => Some(match (&self.reply, self.reason) {
                 (None, _) => EscalationSignal::Stalled(self.stage),
                 (Some(_), "host-refuses-us") => EscalationSignal::HostRefusesUs,
+                (Some(_), "helo-refused") => EscalationSignal::HeloRefused,
                 (Some(_), _) => EscalationSignal::HostTrouble,
             }),
             _ => ALERTS.contains(&self.reason).then_some(EscalationSignal::Alert),
@@ -162,6 +169,11 @@ pub struct HostState {
     pub stalled: BTreeMap<MailboxId, Stage>,
     /// Its breaker opened, and nobody was let in since.
     pub probing: bool,
+    /// The number of pauses since the breaker opened, at most as many as [`BREAKER_PAUSES`] has.
+    pub probes: usize,
+    /// Of a host: the failures before AUTH of each owner at each endpoint (port and security), at most [`FAILURES`] each, since
+    /// the host let a mail in or was paused for failures.
+    pub failing: BTreeMap<String, BTreeMap<UserId, u16>>,
 }
 
 /// What a mail that was let in ends.
@@ -205,6 +217,26 @@ impl HostState {
         self.failures = (self.failures + 1).min(MOST_FAILURES);
         let step = self.failures.checked_sub(FAILURES).map(usize::from);
         step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
+    }
+
+    /// Counts a failure before AUTH of a mailbox of `owner` at `endpoint` for the host as a whole. Returns whether a pause of
+    /// all its mailboxes began.
+    ///
+    /// One owner may have enrolled a wrong port or security, so each pause needs failures of two owners at one endpoint.
+    pub fn fail_for_all(&mut self, endpoint: &str, owner: UserId, at: DateTime<Utc>) -> bool {
+        if self.holds(at) {
+            return false;
+        }
+        let of_owners = self.failing.entry(endpoint.to_owned()).or_default();
+        let failures = of_owners.entry(owner).or_default();
+        *failures = (*failures + 1).min(FAILURES);
+        let is_enough = self.failures >= FAILURES || of_owners.values().sum::<u16>() >= FAILURES;
+        if of_owners.len() < 2 || !is_enough {
+            return false;
+        }
+        self.failing.clear();
+        self.failures = self.failures.max(FAILURES - 1);
+        self.fail(at)
     }
 
     /// Counts a mail of `mailbox` that got no answer at `step`. `owners` are the mailboxes of the host, each with its user.
@@ -296,7 +328,11 @@ impl HostState {
             }
         }
         let opens = self.probing && !(was_probing && self.holds(at));
-        let opened = opens && self.pause(at + BREAKER_PAUSE);
+        if opens {
+            let earlier = if was_probing { self.probes } else { 0 };
+            self.probes = (earlier + 1).min(BREAKER_PAUSES.len());
+        }
+        let opened = opens && self.pause(at + BREAKER_PAUSES[self.probes.saturating_sub(1)]);
         // Also the mailbox that opens it is spared: at a host with three somebody must be left to try.
         AccessDenial { disabled: !self.probing, opened }
     }
@@ -324,7 +360,8 @@ impl HostState {
         }
         let is_recovered = self.probing || self.failures >= FAILURES;
         let restored = if self.probing { self.refused.keys().copied().collect() } else { Vec::new() };
-        (self.failures, self.probing) = (0, false);
+        (self.failures, self.probing, self.probes) = (0, false, 0);
+        self.failing.clear();
         self.forget_refusals(at);
         Recovery { is_recovered, restored }
     }

@@ -193,6 +193,7 @@ const BEFORE_DOT: &[Stage] =
 /// Nobody was named yet: what fails here is the host's.
 const NAMELESS: &[Stage] = &[Stage::Connect, Stage::Tls, Stage::Greeting];
 const AUTH: &[Stage] = &[Stage::Auth];
+const AUTH_TO_DATA: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
 const RCPT: &[Stage] = &[Stage::Rcpt];
 const DOT: &[Stage] = &[Stage::Dot];
 /// The mail's own dialogue: sender and recipient are known to the server.

@@ -165,6 +165,7 @@ refused_senders AS MATERIALIZED (
     )
 ),
 -- What the answers say about hosts as a whole, and about the logins of one owner at one host, port and security: a row each.
+-- A failure before AUTH pauses the owner's mailboxes at that port and security. The host counts it per port, security and owner.
 -- Refused before the last one that was let in is refused for its own reason; where the breaker is open, nobody is.
 said AS MATERIALIZED (
     SELECT heard.*, is_refused AND (last_in < at) IS NOT FALSE AS shut_out,
@@ -177,16 +178,18 @@ said AS MATERIALIZED (
         FROM (
             SELECT 'host' AS scope, lower(m.smtp_host) AS key, lower(m.smtp_host) AS host, NULL::bigint AS user_id,
                    m.smtp_port AS port, m.smtp_security AS security, e.mailbox_id, r.flight, r.day, r.at,
-                   CASE WHEN r.stalled IS NULL THEN r.reason ELSE r.mark END AS reason, r.host_until AS until, r.mark, r.let_in,
-                   r.answered, r.stalled
+                   CASE WHEN r.stalled IS NULL THEN r.reason ELSE r.mark END AS reason, NULL::timestamptz AS until, r.mark, r.let_in,
+                   r.answered, r.stalled, (r.mark = 'host-failure') IS TRUE OR r.host_until IS NOT NULL AS fails,
+                   concat_ws('/', m.smtp_port, m.smtp_security, m.user_id) AS counter
             FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
             WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.stalled IS NOT NULL
                OR r.answered IS NOT NULL OR r.let_in
             UNION ALL
             SELECT 'login', login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security), lower(m.smtp_host), m.user_id,
-                   m.smtp_port, m.smtp_security, e.mailbox_id, r.flight, r.day, r.at, r.reason, NULL, r.mark, r.let_in, NULL, NULL
+                   m.smtp_port, m.smtp_security, e.mailbox_id, r.flight, r.day, r.at, r.reason, r.host_until, r.mark, r.let_in, NULL, NULL,
+                   (r.mark = 'host-failure') IS TRUE, NULL
             FROM ends e JOIN results r ON r.flight = e.flight JOIN mailboxes m ON m.id = e.mailbox_id
-            WHERE r.mark LIKE '%-breaker' OR r.let_in
+            WHERE r.host_until IS NOT NULL OR r.mark = 'host-failure' OR r.mark LIKE '%-breaker' OR r.let_in
         ) AS each
     ) AS heard
 ),
@@ -236,13 +239,15 @@ pressed AS MATERIALIZED (
                COALESCE((array_agg(mark ORDER BY flight) FILTER (WHERE shut_out))[1],
                         (array_agg(reason ORDER BY until DESC NULLS LAST, flight) FILTER (WHERE presses))[1], '') AS reason,
                CASE WHEN bool_or(let_in) OR max(until) IS NOT NULL THEN 0
-                    ELSE LEAST(count(*) FILTER (WHERE mark = 'host-failure'), 5) END AS failures,
+                    ELSE LEAST(count(*) FILTER (WHERE scope = 'login' AND fails), 5) END AS failures,
+               CASE WHEN bool_or(let_in) IS NOT TRUE THEN array_agg(counter) FILTER (WHERE scope = 'host' AND fails) END AS failing,
                COALESCE(jsonb_object_agg(mailbox_id, at) FILTER (WHERE shut_out), '{}') AS refused,
                COALESCE(jsonb_object_agg(mailbox_id, stalled) FILTER (WHERE stalls), '{}') AS stalled,
                count(*) FILTER (WHERE stalls) AS stalls,
-               bool_or(let_in) IS TRUE AS let_in, max(last_in) AS last_in, max(answered) AS answered, max(user_id) AS user_id
+               bool_or(let_in) IS TRUE AS let_in, max(last_in) AS last_in, max(answered) AS answered, max(user_id) AS user_id,
+               max(host) AS host
         FROM (
-            SELECT said.*, until IS NOT NULL OR shut_out OR stalls OR (mark = 'host-failure') IS TRUE AS presses FROM said
+            SELECT said.*, until IS NOT NULL OR shut_out OR stalls OR fails AS presses FROM said
         ) AS weighed
         GROUP BY scope, key
     ) AS whole
@@ -287,11 +292,12 @@ boxes AS MATERIALIZED (
 -- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker. Of
 -- the refusals that open the breaker of a host, one owner gives at most half. A bounded number of each owner's is stored.
 held AS (
-    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing, user_id)
+    INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing, user_id, failing, probes)
     SELECT scope, key, reason, at,
            GREATEST(at, until, CASE WHEN fails.n = 5 THEN at + interval '5 minutes' END,
                     CASE WHEN shuts.probing THEN at + interval '1 hour' END),
-           flight, fails.n, shuts.refused, first.stalled, shuts.probing, user_id
+           flight, fails.n, shuts.refused, first.stalled, shuts.probing, user_id,
+           CASE WHEN shared.by_several THEN '{}' ELSE shared.failing END, shuts.probing::int
     FROM pressed,
     LATERAL (
         SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
@@ -310,7 +316,16 @@ held AS (
         WHERE m.id = ANY (ARRAY(SELECT jsonb_object_keys(first.stalled)::bigint))
     ) AS blaming,
     LATERAL (
-        SELECT CASE WHEN first.n >= stalled_mailboxes AND blaming.n >= owners THEN 5
+        SELECT COALESCE(jsonb_object_agg(counter, times), '{}') AS failing,
+               COALESCE(bool_or(owners >= 2 AND times_in_all >= 5), false) AS by_several
+        FROM (
+            SELECT counter, times, count(*) OVER endpoint AS owners, sum(times) OVER endpoint AS times_in_all
+            FROM (SELECT counter, LEAST(count(*), 5) AS times FROM unnest(pressed.failing) AS counter GROUP BY counter) AS by_owner
+            WINDOW endpoint AS (PARTITION BY regexp_replace(counter, '/[0-9]+$', ''))
+        ) AS by_endpoint
+    ) AS shared,
+    LATERAL (
+        SELECT CASE WHEN shared.by_several OR first.n >= stalled_mailboxes AND blaming.n >= owners THEN 5
                     WHEN stalls > 0 AND first.n >= mailboxes THEN LEAST(failures + stalls, 5) ELSE failures END AS n
     ) AS fails,
     LATERAL (
@@ -335,15 +350,16 @@ held AS (
         ) AS first_few
         WHERE CASE WHEN is_enough THEN nth = 1 ELSE of_owner <= 10 * refusals_most END
     ) AS shuts
-    WHERE (until IS NOT NULL OR fails.n > 0 OR pressed.refused <> '{}' OR pressed.stalled <> '{}')
+    WHERE (until IS NOT NULL OR fails.n > 0 OR pressed.refused <> '{}' OR pressed.stalled <> '{}' OR pressed.failing IS NOT NULL)
       AND (SELECT count(*) FROM boxes) >= 0
     ORDER BY scope, key
-    ON CONFLICT (scope, key) DO UPDATE SET (reason, since, until, flight, failures, refused, stalled, probing) = (
+    ON CONFLICT (scope, key) DO UPDATE SET (reason, since, until, flight, failures, refused, stalled, probing, failing, probes) = (
         SELECT CASE WHEN later.until > p.until THEN new.reason ELSE p.reason END,
                CASE WHEN later.until > p.until AND NOT was.open THEN new.at ELSE p.since END,
                later.until,
                CASE WHEN later.until > p.until THEN new.flight ELSE p.flight END,
-               fails.n, shuts.refused, silent.stalled, shuts.probing
+               fails.n, shuts.refused, silent.stalled, shuts.probing,
+               CASE WHEN shared.by_several THEN '{}' ELSE shared.failing END, opening.probes
         FROM pressed AS new,
         LATERAL (SELECT p.until > new.at AS open) AS was,
         LATERAL (
@@ -369,10 +385,29 @@ held AS (
             SELECT count(DISTINCT m.user_id) AS n FROM mailboxes m
             WHERE m.id = ANY (ARRAY(SELECT jsonb_object_keys(silent.stalled)::bigint))
         ) AS blaming,
+        -- Five failures at one port and security, of two owners, and nobody was let in since: the host pauses for everybody.
+        -- Each further pause needs failures of two owners again. Failures during a pause do not count.
+        LATERAL (
+            SELECT COALESCE(jsonb_object_agg(counter, times), '{}') AS failing,
+                   COALESCE(bool_or(is_new AND owners >= 2 AND (times_in_all >= 5 OR p.failures >= 5)), false) AS by_several
+            FROM (
+                SELECT *, count(*) OVER endpoint AS owners, sum(times) OVER endpoint AS times_in_all
+                FROM (
+                    SELECT counter, LEAST(sum(times), 5) AS times, bool_or(is_new) AS is_new
+                    FROM (
+                        SELECT key AS counter, value::int AS times, false AS is_new FROM jsonb_each(p.failing)
+                        UNION ALL
+                        SELECT counter, 1, true FROM unnest(new.failing) AS counter WHERE NOT was.open
+                    ) AS all_of_them
+                    GROUP BY counter
+                ) AS by_owner
+                WINDOW endpoint AS (PARTITION BY regexp_replace(counter, '/[0-9]+$', ''))
+            ) AS by_endpoint
+        ) AS shared,
         -- So many mailboxes without an answer are as five failures, unless they are one user's at a host that others share;
         -- where there are fewer, each counts once all met it.
         LATERAL (
-            SELECT CASE WHEN new.stalls = 0 THEN new.failures
+            SELECT CASE WHEN shared.by_several THEN 5 WHEN new.stalls = 0 THEN new.failures
                         WHEN silent.n >= new.stalled_mailboxes AND blaming.n >= new.owners THEN 5
                         WHEN silent.n >= new.mailboxes THEN LEAST(new.failures + new.stalls, 5)
                         ELSE new.failures END AS n
@@ -427,29 +462,45 @@ held AS (
             ) AS first_few
             WHERE CASE WHEN is_enough THEN nth = 1 ELSE of_owner <= 10 * new.refusals_most END
         ) AS shuts,
+        -- Each mail that an open breaker lets try and that is refused makes the next pause longer.
+        LATERAL (
+            SELECT again.is_longer, CASE WHEN NOT shuts.probing THEN 0 WHEN NOT p.probing THEN 1
+                                         WHEN again.is_longer THEN LEAST(p.probes + 1, 3) ELSE p.probes END AS probes
+            FROM (SELECT new.refused <> '{}' AND shuts.probing AND NOT (p.probing AND was.open) AS is_longer) AS again
+        ) AS opening,
         LATERAL (
             SELECT GREATEST(p.until, new.until,
                 CASE WHEN counted.n > 0 AND NOT was.open AND fails.n >= 5
                      THEN new.at + (ARRAY[5, 15, 60])[fails.n - 4] * interval '1 minute' END,
-                CASE WHEN new.refused <> '{}' AND shuts.probing AND NOT (p.probing AND was.open)
-                     THEN new.at + interval '1 hour' END) AS until
+                CASE WHEN opening.is_longer
+                     THEN new.at + (ARRAY[1, 4, 24])[opening.probes] * interval '1 hour' END) AS until
         ) AS later
         WHERE new.scope = p.scope AND new.key = p.key
     )
     WHERE p.until < EXCLUDED.until OR EXCLUDED.failures > 0 OR EXCLUDED.refused <> '{}' OR EXCLUDED.stalled <> '{}'
+       OR EXCLUDED.failing <> '{}'
     RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.failures, p.refused, p.probing, p.user_id
 ),
--- Hosts that are down for everybody: paused for failures in a row, nobody let in since, and several mailboxes failed.
+-- Hosts and logins that are down for all their mailboxes: paused for failures in a row, nobody let in since, and several
+-- mailboxes failed.
 down AS MATERIALIZED (
-    SELECT held.key AS host
-    FROM held, rules
-    WHERE held.scope = 'host' AND held.failures >= 5
+    SELECT held.scope, held.key
+    FROM held
+    JOIN pressed ON pressed.scope = held.scope AND pressed.key = held.key
+    WHERE held.failures >= 5
       AND (SELECT count(*) FROM (
               (SELECT m.id FROM mailboxes m
-               WHERE lower(m.smtp_host) = held.key AND m.failures > 0 AND m.state <> 'removed' LIMIT failing_mailboxes)
+               WHERE held.scope = 'host' AND lower(m.smtp_host) = held.key AND m.failures > 0 AND m.state <> 'removed'
+               LIMIT failing_mailboxes)
+              UNION
+              (SELECT m.id FROM mailboxes m
+               WHERE held.scope = 'login' AND m.user_id = held.user_id AND lower(m.smtp_host) = pressed.host
+                 AND login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) = held.key
+                 AND m.failures > 0 AND m.state <> 'removed'
+               LIMIT failing_mailboxes)
               UNION
               (SELECT b.id FROM boxes b JOIN refused_senders s ON s.id = b.id AND 'host' = ANY (s.targets)
-               WHERE b.host = held.key LIMIT failing_mailboxes)
+               WHERE held.key IN (b.host, b.login) LIMIT failing_mailboxes)
           ) AS failing) >= failing_mailboxes
 ),
 -- Not let in, and not disabled for it: a breaker was open, or opens with this one. Somebody must be left to try.
@@ -475,9 +526,10 @@ mending AS MATERIALIZED (
     FROM pauses p
     JOIN pressed ON pressed.scope = p.scope AND pressed.key = p.key
     WHERE p.until <= pressed.at
-      AND (pressed.let_in AND (p.failures > 0 OR p.probing OR p.refused <> '{}')
+      AND (pressed.let_in AND (p.failures > 0 OR p.probing OR p.refused <> '{}' OR p.failing <> '{}')
            OR EXISTS (SELECT FROM jsonb_each(p.stalled) WHERE value::int <= pressed.answered))
       AND pressed.failures = 0 AND pressed.refused = '{}' AND pressed.stalled = '{}' AND pressed.until IS NULL
+      AND pressed.failing IS NULL
       AND (SELECT count(*) FROM held) >= 0
     FOR UPDATE OF p SKIP LOCKED
 ),
@@ -485,6 +537,8 @@ mended AS (
     UPDATE pauses p
     SET failures = CASE WHEN mending.let_in THEN 0 ELSE p.failures END,
         probing = p.probing AND NOT mending.let_in,
+        probes = CASE WHEN mending.let_in THEN 0 ELSE p.probes END,
+        failing = CASE WHEN mending.let_in THEN '{}' ELSE p.failing END,
         refused = (
             SELECT COALESCE(jsonb_object_agg(key, value), '{}') FROM jsonb_each(p.refused)
             WHERE NOT mending.let_in OR NOT p.probing AND (value #>> '{}')::timestamptz > mending.last_in
@@ -590,7 +644,7 @@ rulings AS MATERIALIZED (
                    counted.refusals + count(*) FILTER (WHERE failure.target IN ('sender', 'pair')) OVER (ORDER BY failure.n) AS refusals,
                    counted.failures + count(*) FILTER (WHERE NOT failure.is_excused) OVER (ORDER BY failure.n) AS failures
             FROM (
-                SELECT at, target, n, target = 'host' AND EXISTS (SELECT FROM down WHERE down.host = b.host) AS is_excused
+                SELECT at, target, n, target = 'host' AND EXISTS (SELECT FROM down WHERE down.key IN (b.host, b.login)) AS is_excused
                 FROM unnest(s.times, s.targets) WITH ORDINALITY AS each (at, target, n)
             ) AS failure
         ) AS nth

@@ -69,6 +69,32 @@ fn failures_in_a_row_pause_a_host_longer_and_longer() {
 }
 
 #[test]
+fn failures_before_auth_pause_a_host_for_everybody_only_if_two_owners_meet_them_at_one_endpoint() {
+    let mut host = HostState::default();
+    for minute in 0..20 {
+        assert!(!host.fail_for_all("2525/starttls", UserId(1), at(minute)), "one owner, however often");
+        assert!(!host.fail_for_all("587/starttls", UserId(2), at(minute)), "the other one elsewhere");
+    }
+    assert!(host.fail_for_all("2525/starttls", UserId(2), at(20)) && host.until == Some(at(25)));
+    assert!(!host.fail_for_all("2525/starttls", UserId(2), at(24)), "it was on its way when the pause began");
+    for minute in 25..40 {
+        assert!(!host.fail_for_all("2525/starttls", UserId(1), at(minute)), "one owner does not lengthen it");
+    }
+    assert!(host.fail_for_all("2525/starttls", UserId(2), at(40)) && host.until == Some(at(55)));
+}
+
+#[test]
+fn a_mail_that_is_let_in_ends_the_count_of_failures_before_auth_of_all_owners() {
+    let mut host = HostState::default();
+    for minute in 0..4 {
+        assert!(!host.fail_for_all("587/starttls", UserId(1), at(minute)));
+    }
+    assert!(!host.record_recovery(at(4)).is_recovered, "nothing had paused it");
+    assert!(!host.fail_for_all("587/starttls", UserId(2), at(5)));
+    assert!(host.failing.values().all(|owners| owners.len() == 1));
+}
+
+#[test]
 fn a_host_that_takes_mails_in_between_is_not_paused() {
     let mut host = HostState::default();
     for minute in 0..100 {
@@ -99,14 +125,22 @@ fn half_of_those_that_tried_open_the_breaker_however_long_it_takes() {
         host.record_access_denied(MailboxId(7), at(4_061), &eight),
         AccessDenial { disabled: false, opened: true }
     );
-    assert_eq!(host.until, Some(at(4_121)));
-    let recovery = host.record_recovery(at(4_121));
+    assert_eq!(host.until, Some(at(4_061 + 4 * 60)), "the first was an hour");
+    for again in [4_301, 4_301 + 24 * 60] {
+        assert!(host.record_access_denied(MailboxId(8), at(again), &eight).opened);
+        assert_eq!(host.until, Some(at(again + 24 * 60)));
+    }
+    let recovery = host.record_recovery(at(7_181));
     assert_eq!((recovery.is_recovered, recovery.restored), (true, tried(4).into_iter().collect()));
-    assert_eq!(host.record_recovery(at(4_122)), Recovery::default());
+    assert_eq!(host.record_recovery(at(7_182)), Recovery::default());
     assert_eq!(
-        host.record_access_denied(MailboxId(7), at(4_123), &eight),
+        host.record_access_denied(MailboxId(7), at(7_183), &eight),
         AccessDenial { disabled: true, opened: false }
     );
+    for mailbox in 1..=3 {
+        host.record_access_denied(MailboxId(mailbox), at(7_184), &eight);
+    }
+    assert_eq!(host.until, Some(at(7_184 + 60)), "a success ends the growth");
 }
 
 #[test]

@@ -20,9 +20,11 @@ const HELO_REFUSED: Text = Text::OneOf(&[
 
 pub(super) static ROWS: &[Row] = &[
     // No mailbox and no partner can do anything about it, and no mail goes through: counted as trouble of the host, which then
-    // rests for minutes, not for an hour, so that a new name is tried soon.
-    row(BEFORE_DOT, Class(4), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
-    row(BEFORE_DOT, Class(5), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
+    // rests for minutes, not for an hour, so that a new name is tried soon. After AUTH several senders must see it.
+    row(NAMELESS, Class(4), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
+    row(NAMELESS, Class(5), Enhanced::Any, "helo-refused", host(STRIKE)).when_text(HELO_REFUSED),
+    row(AUTH_TO_DATA, Class(4), Enhanced::Any, "helo-refused", host(STALL)).when_text(HELO_REFUSED),
+    row(AUTH_TO_DATA, Class(5), Enhanced::Any, "helo-refused", host(STALL)).when_text(HELO_REFUSED),
     // Quotas look permanent and clear by themselves: never a reason to disable.
     row(ANY, Is(550), Enhanced::Is(5, 4, 5), "sender-daily-limit", sender(DAY)),
     // Which domains a tenant has, nobody tells us: its others get the same answer, each for itself.

@@ -199,7 +199,9 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Greeting, "554 5.7.1 you are listed", "host-refuses-us", host(HOUR)),
     // Our own name.
     (Greeting, "550 EHLO argument does not match a fully qualified name", "helo-refused", host(STRIKE)),
-    (Rcpt, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STRIKE)),
+    (Greeting, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STRIKE)),
+    (Rcpt, "504 5.5.2 <warmup-0>: Helo command rejected: need fully-qualified hostname", "helo-refused", host(STALL)),
+    (Rcpt, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STALL)),
     // MAIL and DATA.
     (Mail, "553 5.7.1 no", "sender-address", sender(DISABLE)),
     (Rcpt, "553 5.7.1 relaying denied", "policy-refused", sender(STRIKE)),

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! sending, ramp   a failed mail of the same owner; of a sender that reached its host's limit, only its own
-//!                 a failure of its own mail host before AUTH, or mails of two owners that failed there
+//!                 mails of two owners that failed at its mail host; before AUTH at one port and security
 //! receiving       a failed mail to it, if its sender is of the same owner or at the same host; if the hosts of two owners
 //!                 refused it; or if our own check refused it. A sender's limit and a wrong password concern no partner.
 //! a pair avoided  a host is kept from a partner only after it refused a mail to that partner
@@ -40,7 +40,7 @@ pub(super) struct Owners {
     avoided: BTreeSet<(String, MailboxId)>,
     /// The causes of the refusals that simulated hosts made up, by Message-ID.
     causes: BTreeMap<String, Cause>,
-    /// The owners whose mails failed at each host after they were named there.
+    /// The owners whose mails failed at each host after they were named there, and before at each port and security of it.
     failed_at: BTreeMap<String, BTreeSet<UserId>>,
     /// The owners whose hosts refused each partner.
     refused_by: BTreeMap<MailboxId, BTreeSet<UserId>>,
@@ -64,7 +64,8 @@ impl Failure {
         if self.cause == Some(Cause::Limit) {
             return self.sender.id == mailbox;
         }
-        let is_shared = || self.is_nameless || owners.failed_at.get(host).is_some_and(|failed| failed.len() > 1);
+        let failed_at = if self.is_nameless { endpoint(&self.sender) } else { host.to_lowercase() };
+        let is_shared = || owners.failed_at.get(&failed_at).is_some_and(|failed| failed.len() > 1);
         self.sender.user == owner || (self.sender.endpoint.host.eq_ignore_ascii_case(host) && is_shared())
     }
 
@@ -135,8 +136,9 @@ impl Checker {
         if cause == Some(Cause::Limit) {
             let rest = owners.limited.entry(sender.id).or_default();
             *rest = (*rest).max(result.at + LIMIT_REST);
-        } else if !is_nameless {
-            owners.failed_at.entry(sender.endpoint.host.to_lowercase()).or_default().insert(sender.user);
+        } else {
+            let failed_at = if is_nameless { endpoint(&sender) } else { sender.endpoint.host.to_lowercase() };
+            owners.failed_at.entry(failed_at).or_default().insert(sender.user);
         }
         if result.outcome.stage == Stage::Rcpt && !is_our_finding {
             owners.refused_by.entry(partner.id).or_default().insert(sender.user);
@@ -198,6 +200,10 @@ fn is_worse(before: &MailboxState, now: &MailboxState) -> bool {
         MailboxState::Stopped { .. } => Some(DateTime::<Utc>::MAX_UTC),
     };
     end(now) > end(before)
+}
+
+fn endpoint(mailbox: &MemoryMailbox) -> String {
+    format!("{}/{}", place(mailbox), mailbox.endpoint.security)
 }
 
 fn place(mailbox: &MemoryMailbox) -> String {

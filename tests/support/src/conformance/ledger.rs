@@ -409,7 +409,7 @@ macro_rules! ledger_conformance {
                 a_paused_sender_stops_until_its_pause_is_over
                 an_excluded_partner_is_not_written_to_and_its_sender_goes_on
                 a_partners_pause_ends_by_itself
-                a_paused_host_stops_all_its_mailboxes
+                a_paused_host_stops_all_its_mailboxes_of_that_owner
                 a_paused_domain_stops_its_mailboxes_and_no_others
                 an_operators_pause_is_not_shortened
                 what_changes_nothing_tells_nothing
@@ -444,7 +444,8 @@ macro_rules! ledger_conformance {
                 who_is_refused_while_its_neighbours_are_let_in_stays_disabled
                 in_one_settle_a_refusal_before_one_that_is_let_in_is_its_own_matter
                 a_host_with_two_mailboxes_has_no_breaker_and_of_three_one_is_left
-                a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in
+                a_breaker_lets_one_mailbox_try_after_longer_and_longer_pauses_until_one_is_let_in
+                a_mail_that_a_breaker_lets_try_and_that_is_let_in_ends_it
                 whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in
                 a_breaker_concerns_its_own_host_only
                 a_resumed_host_is_as_if_nothing_had_been
@@ -474,6 +475,10 @@ macro_rules! ledger_conformance {
                 an_owners_breaker_counts_for_one_port_and_security
                 what_an_owners_breaker_disabled_comes_back_when_that_owners_probe_is_let_in
                 a_mailbox_that_was_let_in_before_tries_first
+                failures_before_auth_of_one_owner_rest_that_owners_mailboxes_at_that_port_only
+                failures_before_auth_of_two_owners_at_one_port_pause_their_host
+                failures_before_auth_of_two_owners_at_two_ports_pause_no_third_owner
+                a_greeting_that_refuses_one_owner_rests_no_other_owner
             );
         }
         mod turning {

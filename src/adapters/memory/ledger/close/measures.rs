@@ -50,13 +50,14 @@ impl Welcome {
 }
 
 impl Welcome {
-    /// Says whether a mail speaks against a place that let others in. What is no refusal concerns the host only.
+    /// Says whether a mail speaks against a place that let others in. A missing answer concerns the host only, a pause the owner's
+    /// login only.
     fn is_pressed(&self, end: &Ending, place: &Place) -> bool {
         let is_host = place.0 == "host";
         match (end.outcome.mark(), end.outcome.stalled()) {
             (Some(EscalationSignal::AccessDenied(_)), _) => self.is_unbroken(place, end.at),
             (_, Some(step)) => is_host && !self.is_answered_since(&place.1, step, end.at),
-            _ => is_host && end.outcome.effects.host.is_some_and(holds),
+            _ => !is_host && end.outcome.effects.host.is_some_and(holds),
         }
     }
 }
@@ -199,16 +200,13 @@ impl Tables {
     /// What the answer says about the sender's host. Returns whether the sender is spared its disabling.
     fn press_host(&mut self, end: &Ending, sender: MailboxId, welcome: &Welcome) -> bool {
         let Some(host) = self.host_of(sender) else { return false };
-        self.pause_whole("host", host.clone(), end.outcome.effects.host, end);
+        self.fail_before_auth(end, sender, welcome);
         match end.outcome.mark() {
-            Some(EscalationSignal::HostFailure) if !welcome.recovers.contains_key(&("host", host.clone())) => {
-                if self.pauses.entry(("host", host)).or_default().fail(end.at) {
-                    self.tell("host-paused", None, end.outcome.reason);
-                }
-                false
-            }
             Some(
-                mark @ (EscalationSignal::Stalled(_) | EscalationSignal::HostTrouble | EscalationSignal::HostRefusesUs),
+                mark @ (EscalationSignal::Stalled(_)
+                | EscalationSignal::HostTrouble
+                | EscalationSignal::HostRefusesUs
+                | EscalationSignal::HeloRefused),
             ) if !welcome.is_answered_since(&host, end.outcome.stage, end.at) => {
                 let owners = self.owners_at(&host);
                 let whole = self.pauses.entry(("host", host)).or_default();
@@ -219,6 +217,26 @@ impl Tables {
             }
             Some(mark @ EscalationSignal::AccessDenied(_)) => self.shut_out(end, sender, mark, welcome),
             _ => false,
+        }
+    }
+
+    /// Counts a failure before AUTH for the owner's login, and for the host as a whole.
+    fn fail_before_auth(&mut self, end: &Ending, sender: MailboxId, welcome: &Welcome) {
+        let is_failure = end.outcome.mark() == Some(EscalationSignal::HostFailure);
+        let pause = end.outcome.effects.host.filter(|measure| holds(*measure));
+        let Some([host, login]) = self.places_of(sender).filter(|_| is_failure || pause.is_some()) else { return };
+        let Some(owner) = self.mailboxes.get(&sender).map(|mailbox| mailbox.user) else { return };
+        let endpoint = login.1.split_once(':').map_or_else(String::new, |(_, endpoint)| endpoint.to_owned());
+        if let Some(measure) = pause
+            && self.pauses.entry(login.clone()).or_default().pause(end_of(measure, end.at))
+        {
+            self.tell("host-paused", None, end.outcome.reason);
+        }
+        let counts_for = |place: &Place| !welcome.recovers.contains_key(place);
+        let of_owner = is_failure && counts_for(&login) && self.pauses.entry(login).or_default().fail(end.at);
+        let of_all = counts_for(&host) && self.pauses.entry(host).or_default().fail_for_all(&endpoint, owner, end.at);
+        for _ in [of_owner, of_all].into_iter().filter(|is_paused| *is_paused) {
+            self.tell("host-paused", None, end.outcome.reason);
         }
     }
 
@@ -264,15 +282,6 @@ impl Tables {
         let is_there = |mailbox: &Enrolled| *mailbox.host == **key || *mailbox.login == **key;
         let of_it = self.mailboxes.values().filter(|mailbox| is_there(mailbox) && !is_disabled(mailbox));
         of_it.map(|mailbox| mailbox.id).filter(tried).collect()
-    }
-
-    fn pause_whole(&mut self, scope: &'static str, name: String, measure: Option<Penalty>, end: &Ending) {
-        let Some(until) = measure.filter(|measure| holds(*measure)).map(|measure| end_of(measure, end.at)) else {
-            return;
-        };
-        if self.pauses.entry((scope, name)).or_default().pause(until) {
-            self.tell(format!("{scope}-paused"), None, end.outcome.reason);
-        }
     }
 
     fn stop_sender(&mut self, sender: MailboxId, measure: Penalty, at: DateTime<Utc>, reason: &str) {

@@ -1,14 +1,16 @@
 //! The login breakers: one for each owner and place, and one for a host that refuses mailboxes of several owners. The wrong
-//! passwords of one owner pause nobody else's mailboxes.
+//! passwords of one owner pause nobody else's mailboxes, and neither do the failures before AUTH.
+
+use std::time::Duration;
 
 use warmup::{
-    domain::outcome::OutcomeKind,
+    domain::outcome::{Effects, OutcomeKind, Penalty},
     ports::{Flight, Refusal, Settlement},
 };
 
 use super::{
     DAY, LedgerWorld, Life, ask, end, minutes, noon,
-    standing::{MAILBOXES, at, candidates, not_let_in, stopped, told},
+    standing::{MAILBOXES, at, candidates, failed, not_let_in, stopped, told},
 };
 
 /// Mailboxes 1 to 6 belong to user 1, 7 to 12 to user 2, the last one to user 3. All are at one host.
@@ -149,4 +151,70 @@ pub async fn a_mailbox_that_was_let_in_before_tries_first(world: &dyn LedgerWorl
         let mine: Vec<i64> = candidates(world, minute).await.into_iter().filter(|id| *id <= 6).collect();
         assert_eq!(mine, [5], "{minute} minutes after noon");
     }
+}
+
+pub async fn failures_before_auth_of_one_owner_rest_that_owners_mailboxes_at_that_port_only(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    for mailbox in 1..=5 {
+        world.set_starttls(mailbox, 2525).await;
+    }
+    let flights = fly(&life, 1..=5).await;
+    life.settle(&flights.iter().map(failed).collect::<Vec<_>>()).await;
+    assert_eq!(told(world, "host-paused").await, ["host-unreachable"], "the owner's");
+    assert_eq!(candidates(world, 4).await, [6, 7, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(life.refusal(ask(3, 1, &[12])).await, Refusal::SenderPaused);
+    life.fly(ask(6, 0, &[12])).await;
+    assert_eq!(candidates(world, 5).await.len(), 13);
+
+    for minute in [5, 20] {
+        let flight = fly_again(&life, 1, minute).await;
+        life.settle(&[at(minute, failed(&flight))]).await;
+    }
+    assert_eq!(told(world, "host-paused").await.len(), 3, "longer each time");
+    assert_eq!(candidates(world, 21).await, [6, 7, 8, 9, 10, 11, 12, 13]);
+}
+
+pub async fn failures_before_auth_of_two_owners_at_one_port_pause_their_host(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, [1, 2, 3, 4, 7]).await;
+    let failures: Vec<Settlement> = flights.iter().map(failed).collect();
+    life.settle(&failures[..4]).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0]);
+    life.settle(&[at(1, failed(&flights[4]))]).await;
+    assert_eq!(told(world, "host-paused").await, ["host-unreachable"]);
+    assert_eq!((candidates(world, 5).await, candidates(world, 6).await.len()), (vec![], 13));
+    assert_eq!(life.refusal(ask(13, 0, &[12])).await, Refusal::HostPaused);
+
+    let alone = fly_again(&life, 8, 6).await;
+    life.settle(&[at(6, failed(&alone))]).await;
+    assert_eq!(candidates(world, 7).await.len(), 13, "each pause needs two owners");
+    let other = fly_again(&life, 1, 7).await;
+    life.settle(&[at(7, failed(&other))]).await;
+    assert_eq!((candidates(world, 21).await, candidates(world, 22).await.len() > 6), (vec![], true), "longer now");
+    let flight = fly_again(&life, 9, 22).await;
+    life.settle(&[at(22, end(&flight, OutcomeKind::Sent))]).await;
+    assert_eq!(told(world, "host-recovered").await, ["let-in"]);
+}
+
+pub async fn failures_before_auth_of_two_owners_at_two_ports_pause_no_third_owner(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    for mailbox in 1..=6 {
+        world.set_starttls(mailbox, 2525).await;
+    }
+    let flights = fly(&life, [1, 2, 3, 4, 7, 8, 9, 10]).await;
+    life.settle(&flights.iter().map(failed).collect::<Vec<_>>()).await;
+    assert_eq!(told(world, "host-paused").await, [""; 0]);
+    assert_eq!(candidates(world, 1).await.len(), 13);
+}
+
+pub async fn a_greeting_that_refuses_one_owner_rests_no_other_owner(world: &dyn LedgerWorld) {
+    let life = two_owners(world).await;
+    let flights = fly(&life, 1..=1).await;
+    let hour = Penalty::Pause(Duration::from_secs(3600));
+    let mut refused = failed(&flights[0]);
+    refused.outcome.effects = Effects { host: Some(hour), ..Effects::default() };
+    life.settle(&[refused]).await;
+    assert_eq!(told(world, "host-paused").await, ["host-unreachable"]);
+    assert_eq!(candidates(world, 59).await, [7, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(candidates(world, 60).await.len(), 13);
 }

@@ -77,13 +77,13 @@ pub async fn a_partners_pause_ends_by_itself(world: &dyn LedgerWorld) {
     assert!(matches!(answer_at(&life, 60, ask(3, 0, &[2])).await, Reservation::Reserved(_)));
 }
 
-pub async fn a_paused_host_stops_all_its_mailboxes(world: &dyn LedgerWorld) {
+pub async fn a_paused_host_stops_all_its_mailboxes_of_that_owner(world: &dyn LedgerWorld) {
     enrol(world, 3, 5).await;
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[refused(&flight, "host-trouble", Effects { host: Some(HOUR), ..Effects::default() })]).await;
     assert_eq!(events(world, "host-paused").await, [(None, "host-trouble".to_owned())]);
-    assert_eq!(life.refusal(ask(3, 0, &[2])).await, Refusal::HostPaused);
+    assert_eq!(life.refusal(ask(3, 0, &[2])).await, Refusal::SenderPaused, "its owner's mailboxes there rest");
     assert!(matches!(answer_at(&life, 60, ask(3, 0, &[2])).await, Reservation::Reserved(_)));
     assert_eq!(world.standing(1).await.sending, "active", "the mailbox itself is not to blame");
 }

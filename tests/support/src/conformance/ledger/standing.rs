@@ -38,7 +38,7 @@ pub(super) fn not_let_in(flight: &Flight) -> Settlement {
     answered(flight, Stage::Auth, "auth-refused", effects)
 }
 
-fn failed(flight: &Flight) -> Settlement {
+pub(super) fn failed(flight: &Flight) -> Settlement {
     let effects = Effects { host: Some(Penalty::Strike), ..Effects::default() };
     answered(flight, Stage::Connect, "host-unreachable", effects)
 }
@@ -169,7 +169,9 @@ pub async fn a_host_with_two_mailboxes_has_no_breaker_and_of_three_one_is_left(w
     assert_eq!(told(world, "host-paused").await, ["auth-breaker"], "three.test");
 }
 
-pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(world: &dyn LedgerWorld) {
+pub async fn a_breaker_lets_one_mailbox_try_after_longer_and_longer_pauses_until_one_is_let_in(
+    world: &dyn LedgerWorld,
+) {
     let (life, flights) = aloft(world, 8).await;
     life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
     let mut tried = candidates(world, 60).await;
@@ -178,16 +180,37 @@ pub async fn a_breaker_lets_one_mailbox_try_after_an_hour_until_one_is_let_in(wo
     let flight = life.fly_at(noon() + minutes(60), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11])).await;
     life.settle(&[at(60, not_let_in(&flight))]).await;
     assert_eq!(stopped(world).await, [1, 2, 3], "nobody more is disabled");
-    assert_eq!(candidates(world, 119).await, [0; 0], "the hour begins again");
+    assert_eq!(candidates(world, 60 + 4 * 60 - 1).await, [0; 0], "four hours");
 
-    tried = candidates(world, 120).await;
+    tried = candidates(world, 300).await;
     assert_eq!(tried.len(), 1);
     let attempts = world.day(tried[0], super::DAY).await.attempts as u16;
-    let flight = life.fly_at(noon() + minutes(120), ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11, 10])).await;
-    life.settle(&[at(121, end(&flight, OutcomeKind::Sent))]).await;
-    assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 2]);
+    let asked = || ask(tried[0], attempts, &[MAILBOXES - 1, 12, 11, 10]);
+    let flights = [life.fly_at(noon() + minutes(300), asked()).await];
+    life.settle(&[at(300, not_let_in(&flights[0]))]).await;
+    assert_eq!(candidates(world, 300 + 24 * 60 - 1).await, [0; 0], "a day");
+    assert_eq!(told(world, "host-paused").await, ["auth-breaker"; 3]);
+}
+
+pub async fn a_mail_that_a_breaker_lets_try_and_that_is_let_in_ends_it(world: &dyn LedgerWorld) {
+    let (life, flights) = aloft(world, 8).await;
+    life.settle(&flights.iter().map(not_let_in).collect::<Vec<_>>()).await;
+    for (minute, ends) in [(60, not_let_in as fn(&Flight) -> Settlement), (300, sent)] {
+        let tried = candidates(world, minute).await[0];
+        let attempts = world.day(tried, super::DAY).await.attempts as u16;
+        let flight = life.fly_at(noon() + minutes(minute), ask(tried, attempts, &[MAILBOXES - 1, 12, 11, 10])).await;
+        life.settle(&[at(minute, ends(&flight))]).await;
+    }
     assert_eq!(told(world, "host-recovered").await, ["let-in"]);
-    assert_eq!(candidates(world, 121).await.len(), 13, "also those that it had disabled");
+    assert_eq!(candidates(world, 301).await.len(), 13, "also those that it had disabled");
+    let mut flights = Vec::new();
+    for mailbox in candidates(world, 301).await.into_iter().filter(|id| *id < MAILBOXES).take(8) {
+        let attempts = world.day(mailbox, super::DAY).await.attempts as u16;
+        flights.push(life.fly_at(noon() + minutes(301), ask(mailbox, attempts, &[12, 11, 10, 9, 8, 7])).await);
+    }
+    life.settle(&flights.iter().map(|flight| at(302, not_let_in(flight))).collect::<Vec<_>>()).await;
+    assert_eq!(candidates(world, 302 + 59).await, [0; 0]);
+    assert_eq!(candidates(world, 302 + 60).await.len(), 1, "an hour, as at first");
 }
 
 pub async fn whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in(world: &dyn LedgerWorld) {

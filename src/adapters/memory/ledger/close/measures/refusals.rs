@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{super::Ending, Welcome};
+use super::{super::Ending, Place, Welcome};
 use crate::{
-    adapters::memory::world::Tables,
+    adapters::memory::world::{Enrolled, Tables},
     domain::{
         id::MailboxId,
         outcome::{
@@ -32,13 +32,17 @@ impl Tables {
         counts.pause(target).and_then(|(pause, reason)| Some((pause.to_std().ok()?, reason)))
     }
 
-    /// Says whether the host of `mailbox` is paused for failures in a row, and several of its mailboxes failed.
+    /// Says whether the host of `mailbox`, or its owner's login there, is paused for failures in a row, and several of the
+    /// mailboxes of that place failed.
     fn is_down_for_all(&self, mailbox: MailboxId, welcome: &Welcome) -> bool {
-        let Some(host) = self.host_of(mailbox) else { return false };
         let has_failed = |id: &MailboxId| self.failures.contains_key(id) || welcome.unanswered.contains(id);
-        let failing = self.mailboxes.values().filter(|other| *other.host == *host && has_failed(&other.id));
-        self.pauses.get(&("host", host.clone())).is_some_and(|whole| whole.failures >= FAILURES)
-            && failing.count() >= FAILING_MAILBOXES
+        let is_down = |place: &Place| {
+            let is_there = |other: &Enrolled| *other.host == *place.1 || *other.login == *place.1;
+            let failing = self.mailboxes.values().filter(|other| is_there(other) && has_failed(&other.id));
+            self.pauses.get(place).is_some_and(|whole| whole.failures >= FAILURES)
+                && failing.count() >= FAILING_MAILBOXES
+        };
+        self.places_of(mailbox).into_iter().flatten().any(|place| is_down(&place))
     }
 }
 
