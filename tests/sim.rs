@@ -47,5 +47,7 @@ mod slow;
 mod suspend;
 #[path = "sim/trouble.rs"]
 mod trouble;
+#[path = "sim/unverified.rs"]
+mod unverified;
 #[path = "sim/zones.rs"]
 mod zones;

@@ -109,8 +109,8 @@ fn render(status: &FleetStatus) -> Result<String, fmt::Error> {
 /// The mailboxes that only their owner's mailboxes write to, and the commands that change that.
 fn unverified(status: &FleetStatus) -> String {
     let which = match status.unverified {
-        1 => "1 mailbox is not verified and receives only from its owner's mailboxes".to_owned(),
-        many => format!("{many} mailboxes are not verified and receive only from their owners' mailboxes"),
+        1 => "1 mailbox is not verified and exchanges mails only with its owner's mailboxes".to_owned(),
+        many => format!("{many} mailboxes are not verified and exchange mails only with their owners' mailboxes"),
     };
     let mut examples = status.unverified_examples.join(", ");
     let more = status.unverified - status.unverified_examples.len() as i64;

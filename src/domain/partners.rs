@@ -3,7 +3,8 @@
 //! A mailbox that owes q mails writes to q partners a day. The pairing keeps it among *other owners'* mailboxes as long
 //! as there are shifts that leave its own group: those from g to n - g, with n mailboxes and g the largest owner's. So
 //! another owner is promised only for q <= n + 1 - 2g; the same holds for domains, and beyond n - 1 partners repeat
-//! within the day. A lone mailbox sends nothing.
+//! within the day. All that holds among the verified mailboxes; the others exchange mails with their owner's only. A
+//! mailbox without any partner sends nothing.
 
 use std::{collections::HashMap, fmt};
 
@@ -19,6 +20,8 @@ pub struct PoolMember {
     pub domain: String,
     /// What it owes, or will owe, a day.
     pub quota: u16,
+    /// Whether it exchanges mails with other owners' mailboxes.
+    pub verified: bool,
 }
 
 /// Something that the pool cannot give.
@@ -26,6 +29,8 @@ pub struct PoolMember {
 pub enum Shortage {
     /// There is nobody to write to.
     Lone(String),
+    /// These are not verified, or no other owner's mailbox is, and their owner has no other mailbox.
+    Unverified(Vec<String>),
     /// These owe more than there are other mailboxes: they write to the same partner again within the day.
     Repeats { mailboxes: Vec<String>, partners: usize },
     /// These are not promised partners of other owners only, because one owner has `largest` of all.
@@ -39,6 +44,21 @@ pub fn shortages(members: &[PoolMember]) -> Vec<Shortage> {
     if let [lone] = members {
         return vec![Shortage::Lone(lone.email.clone())];
     }
+    let (verified, others): (Vec<&PoolMember>, Vec<&PoolMember>) = members.iter().partition(|member| member.verified);
+    let mut owned: HashMap<&str, usize> = HashMap::new();
+    members.iter().for_each(|member| *owned.entry(&member.owner).or_default() += 1);
+    let lone = if verified.len() == 1 { &verified[..] } else { &[] };
+    let apart = others.iter().chain(lone).filter(|member| owned[member.owner.as_str()] == 1);
+    let apart: Vec<String> = apart.map(|member| member.email.clone()).collect();
+    let mut short: Vec<Shortage> = (!apart.is_empty()).then_some(Shortage::Unverified(apart)).into_iter().collect();
+    if verified.len() > 1 {
+        short.extend(shortages_among(&verified));
+    }
+    short
+}
+
+/// Returns what a pool cannot give in which everybody may write to everybody.
+fn shortages_among(members: &[&PoolMember]) -> Vec<Shortage> {
     let n = members.len();
     let mut short = Vec::new();
     let mut note = |promised: usize, shortage: &dyn Fn(Vec<String>) -> Shortage| {
@@ -66,6 +86,12 @@ impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Shortage::Lone(email) => write!(f, "{email} is the only mailbox: it sends nothing until there is another"),
+            Shortage::Unverified(mailboxes) => write!(
+                f,
+                "nobody to write to: mailboxes of two owners exchange mails only if both are verified, and these are not, or \
+                 no others are: {}. To verify: `warmup mailbox verify ADDRESS`",
+                Names(mailboxes)
+            ),
             Shortage::Repeats { mailboxes, partners } => write!(
                 f,
                 "too few partners: with {partners} other mailboxes these write to one more than once a day: {}",
@@ -123,6 +149,7 @@ mod tests {
                 owner: format!("u{owner}@example.com"),
                 domain: format!("d{owner}.example"),
                 quota,
+                verified: true,
             })
             .collect()
     }
@@ -138,6 +165,23 @@ mod tests {
     fn a_lone_mailbox_is_named_and_an_empty_pool_lacks_nothing() {
         assert_eq!(shortages(&pool(&[1], 30)), [Shortage::Lone("m0@d0.example".to_owned())]);
         assert_eq!(shortages(&[]), []);
+    }
+
+    #[test]
+    fn mailboxes_that_have_nobody_to_write_to_until_they_are_verified_are_named() {
+        let mut members = pool(&[2, 1, 1], 1);
+        members[2].verified = false;
+        let text = shortages(&members)[0].to_string();
+        assert!(text.contains("no others are: m2@d1.example. To verify: `warmup mailbox verify ADDRESS`"), "{text}");
+        members[3].verified = false;
+        members[0].verified = false;
+        // The two of the first owner write to one another, verified or not.
+        assert_eq!(shortages(&members), [Shortage::Unverified(vec!["m2@d1.example".into(), "m3@d2.example".into()])]);
+        members[0].verified = true;
+        members[1].verified = true;
+        members[3].verified = true;
+        members[2].quota = 30;
+        assert!(shortages(&members).iter().all(|shortage| !matches!(shortage, Shortage::Repeats { .. })));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Candidate {
     pub shard: ShardId,
     /// What stands behind the `@` of its address: its Message-IDs end in it.
     pub domain: Arc<str>,
+    /// Whether it exchanges mails with other owners' mailboxes.
+    pub verified: bool,
     /// Where it submits, in lower case.
     pub host: Arc<str>,
     pub schedule: Schedule,
@@ -71,6 +73,7 @@ pub struct MailboxPlan {
     pub user: UserId,
     pub shard: ShardId,
     pub domain: Arc<str>,
+    pub verified: bool,
     pub host: Arc<str>,
     pub day: NaiveDate,
     pub attempts: u16,
@@ -212,6 +215,7 @@ fn owed(candidate: &Candidate, SendingHours { sending, window }: SendingHours, t
         user: candidate.user,
         shard: candidate.shard,
         domain: Arc::clone(&candidate.domain),
+        verified: candidate.verified,
         host: Arc::clone(&candidate.host),
         day: candidate.day,
         attempts: candidate.attempts,
@@ -257,6 +261,7 @@ mod tests {
             user: UserId(1),
             shard: ShardId(0),
             domain: "a.test".into(),
+            verified: true,
             host: "mail.test".into(),
             schedule: Schedule {
                 zone: chrono_tz::UTC,

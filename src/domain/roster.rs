@@ -9,15 +9,15 @@
 //! - whatever the roster says, a reserve takes one of the mails that the partner may still receive on its own day
 //!   ([`receive_bound`]).
 
-/// A roster is remade when more than one in this many of its mailboxes joined or left. A remake changes the partners of
-/// everybody, so a single new mailbox of many waits for others, and finds fallback partners meanwhile.
+/// A roster is remade when more than one in this many of its mailboxes joined, left, or changed owner or verification. A remake
+/// changes the partners of everybody, so a single new mailbox of many waits for others, and finds fallback partners meanwhile.
 pub const REMADE_AT_ONE_IN: u32 = 20;
 
 /// Mails that a mailbox may receive on a day beyond its quota. The pairs give each mailbox about as many mails as it
 /// sends; fallback partners come on top of that. Ten is a third of a full quota of 30, and more than a fleet in order needs.
 pub const RECEIVE_MARGIN: u16 = 10;
 
-/// Returns whether a roster is to be remade of which `changed` mailboxes joined or left, where the larger one of the old
+/// Returns whether a roster is to be remade of which `changed` mailboxes joined, left or moved, where the larger one of the old
 /// and the new holds `larger`.
 pub fn is_outdated(changed: usize, larger: usize) -> bool {
     changed.saturating_mul(REMADE_AT_ONE_IN as usize) > larger

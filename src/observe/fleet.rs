@@ -73,7 +73,7 @@ gauges! {
     "warmup_in_flight", "Reservations whose end is not recorded yet", |fleet| fleet.in_flight as f64;
     "warmup_hosts_paused", "Mail hosts that are paused, or where one mailbox at a time tries", |fleet| fleet.hosts_paused as f64;
     "warmup_hosts_suspected", "Mail hosts that rest for an owner, because they refused most of their partners", |fleet| fleet.hosts_suspected as f64;
-    "warmup_mailboxes_unverified", "Mailboxes that are not verified, and receive from their owner's mailboxes only", |fleet| fleet.unverified as f64;
+    "warmup_mailboxes_unverified", "Mailboxes that are not verified, and exchange mails with their owner's mailboxes only", |fleet| fleet.unverified as f64;
     "warmup_caps_short", "Caps, lanes and limits of mail hosts that cannot carry the quotas of the enrolled mailboxes", |fleet| fleet.caps_short as f64;
     "warmup_fleet_running", "1 while the standing order lets the fleet send", |fleet| f64::from(u8::from(fleet.running));
     "warmup_fleet_set_back", "1 while the fleet is stopped because the database was set back", |fleet| f64::from(u8::from(fleet.set_back));

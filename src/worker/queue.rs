@@ -343,6 +343,7 @@ mod tests {
             user: UserId(*user),
             shard: ShardId(0),
             domain: "a.test".into(),
+            verified: true,
             host: format!("mail{user}.test").into(),
             schedule: Schedule { zone: chrono_tz::UTC, window: "09:00-17:00".parse().unwrap(), days: Weekdays::ALL },
             ramp: Ramp { start: 30, step: 0, daily_max: 30 },

@@ -4,7 +4,8 @@ use super::{DayPairing, Worker, letter::OutboundMail, queue::Mail};
 use crate::{
     domain::{
         content::Draft,
-        pairing::Partner,
+        pairing::{PairingSender, Partner},
+        plan::MailboxPlan,
         reply::{DueReply, ReplyIntent},
         time::today,
     },
@@ -97,15 +98,17 @@ impl Worker {
         let Some(DayPairing { pairing, .. }) = self.pairings.get(&planned.day) else { return Vec::new() };
         let k = planned.attempts + 1;
         let dice = self.ports.entropy.next_u64(Purpose::FallbackPartner, mailbox_key(planned.mailbox));
-        let planned_partner = pairing.planned(planned.mailbox, k).into_iter();
+        let MailboxPlan { mailbox, user, verified, .. } = *planned;
+        let sender = PairingSender { mailbox, user, domain: &planned.domain, verified };
+        let planned_partner = pairing.planned(sender, k).into_iter();
         let partners: Vec<Partner> = if mail.walk {
-            let everybody = pairing.fallback_partners(planned.mailbox, k, dice, EVERYBODY + usize::from(k));
+            let everybody = pairing.fallback_partners(sender, k, dice, EVERYBODY + usize::from(k));
             let rounds = 2 + EVERYBODY / everybody.len().max(1);
             let later = |again: &Vec<Partner>| Some(again.iter().copied().map(Partner::in_next_round).collect());
             let repeats = std::iter::successors(Some(everybody), later).take(rounds);
             planned_partner.chain(repeats.flatten()).collect()
         } else {
-            planned_partner.chain(pairing.fallback_partners(planned.mailbox, k, dice, ALTERNATIVES)).collect()
+            planned_partner.chain(pairing.fallback_partners(sender, k, dice, ALTERNATIVES)).collect()
         };
         // The ledger counts rounds as smallint: a round beyond it can't be stored, so its partner is no choice.
         let choice =

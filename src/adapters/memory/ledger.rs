@@ -299,13 +299,13 @@ impl Tables {
             && self
                 .mailboxes
                 .get(&choice.partner)
-                .is_some_and(|partner| Tables::may_receive(partner, now) && self.receives_from(partner, sender.user))
+                .is_some_and(|partner| Tables::may_receive(partner, now) && self.may_exchange(sender, partner))
             && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
     }
 
-    /// Says whether a mailbox is verified, or the sender's own owner's.
-    fn receives_from(&self, partner: &Enrolled, sender: UserId) -> bool {
-        partner.user == sender || !self.unverified.contains(&partner.id)
+    /// Says whether both mailboxes belong to one owner, or both are verified.
+    fn may_exchange(&self, sender: &Enrolled, partner: &Enrolled) -> bool {
+        partner.user == sender.user || (self.is_verified(sender.id) && self.is_verified(partner.id))
     }
 
     /// Takes of several mails to one partner those that it may still receive, in order of urgency.

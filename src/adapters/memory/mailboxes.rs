@@ -1,6 +1,6 @@
 //! What a tick reads, from memory.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -125,6 +125,7 @@ impl Tables {
             user: mailbox.user,
             shard: self.shard(mailbox.id),
             domain: Arc::clone(&mailbox.domain),
+            verified: self.is_verified(mailbox.id),
             host: Arc::clone(&mailbox.host),
             schedule: mailbox.schedule,
             ramp: mailbox.ramp,
@@ -180,8 +181,13 @@ impl Tables {
             self.rosters.insert(day, Roster { version: 1, members });
             return;
         };
-        let ids = |members: &[RosterEntry]| members.iter().map(|member| member.mailbox).collect::<BTreeSet<_>>();
-        let changed = ids(&roster.members).symmetric_difference(&ids(&members)).count();
+        let known: BTreeMap<MailboxId, &RosterEntry> = roster.members.iter().map(|old| (old.mailbox, old)).collect();
+        let (mut stay, mut moved) = (0, 0);
+        for (old, new) in members.iter().filter_map(|new| Some((known.get(&new.mailbox)?, new))) {
+            stay += 1;
+            moved += usize::from((old.user, old.verified) != (new.user, new.verified));
+        }
+        let changed = roster.members.len() + members.len() - 2 * stay + moved;
         if is_outdated(changed, roster.members.len().max(members.len())) {
             *roster = Roster { version: roster.version + 1, members };
             self.tell("roster-remade", None, "members-changed");
@@ -200,6 +206,7 @@ impl Tables {
                 user: m.user,
                 domain: Arc::clone(&m.domain),
                 quota: self.quota_on(m, day),
+                verified: self.is_verified(m.id),
             })
             .filter(|member| member.quota > 0)
             .collect();

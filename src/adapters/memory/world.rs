@@ -294,6 +294,11 @@ impl Tables {
         Some(Probe { key: Arc::clone(key), was_let_in: days.any(|(_, day)| day.sent + day.replied > 0) })
     }
 
+    /// Says whether a mailbox exchanges mails with other owners' mailboxes.
+    pub(super) fn is_verified(&self, mailbox: MailboxId) -> bool {
+        !self.unverified.contains(&mailbox)
+    }
+
     /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
     pub(super) fn may_receive(mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
         mailbox.enabled && !mailbox.sending.holds(now) && !mailbox.receiving.holds(now)

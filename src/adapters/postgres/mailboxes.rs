@@ -87,11 +87,11 @@ impl PostgresMailboxes {
     /// Reads the roster of `day`, head and members at one instant.
     async fn read_roster(&self, day: NaiveDate) -> Result<Option<Roster>, PortError> {
         const READ: &str = "
-            SELECT m.mailbox_id, m.user_id, m.domain, m.quota, r.version
+            SELECT m.mailbox_id, m.user_id, m.domain, m.quota, m.verified, r.version
             FROM rosters r LEFT JOIN roster m ON m.day = r.day WHERE r.day = $1";
         let (mut words, mut version) = (StringInterner::default(), None);
         let read = |row: PgRow| {
-            version = Some(row.try_get(4).map_err(classify)?);
+            version = Some(row.try_get(5).map_err(classify)?);
             let is_empty = row.try_get::<Option<i64>, _>(0).map_err(classify)?.is_none();
             if is_empty { Ok(None) } else { member(&row, &mut words).map(Some) }
         };

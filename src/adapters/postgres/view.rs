@@ -72,11 +72,14 @@ pub struct Partners {
 /// Looks for partners that `mailbox` has at `now`.
 pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> Result<Partners, sqlx::Error> {
     const PARTNERS: &str = "
-        WITH one AS MATERIALIZED (
+        WITH own AS MATERIALIZED (
+            SELECT user_id, verified_by IS NOT NULL AS verified FROM mailboxes WHERE id = $1
+        ),
+        one AS MATERIALIZED (
             SELECT FROM mailboxes
             WHERE enabled AND (state = 'active' OR state = 'paused' AND paused_until <= $2)
               AND (receives OR receive_until <= $2) AND id <> $1
-              AND (verified_by IS NOT NULL OR user_id = (SELECT own.user_id FROM mailboxes own WHERE own.id = $1))
+              AND (user_id = (SELECT user_id FROM own) OR verified_by IS NOT NULL AND (SELECT verified FROM own))
             LIMIT 1
         ),
         open AS MATERIALIZED (
@@ -84,7 +87,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
             LEFT JOIN unnest($3::text[], $4::date[]) AS elsewhere (zone, day) ON elsewhere.zone = m.timezone
             WHERE m.enabled AND (m.state = 'active' OR m.state = 'paused' AND m.paused_until <= $2)
               AND (m.receives OR m.receive_until <= $2) AND m.id <> $1
-              AND (m.verified_by IS NOT NULL OR m.user_id = (SELECT own.user_id FROM mailboxes own WHERE own.id = $1))
+              AND (m.user_id = (SELECT user_id FROM own) OR m.verified_by IS NOT NULL AND (SELECT verified FROM own))
               AND COALESCE((SELECT rd.received FROM received_days rd
                             WHERE rd.day = COALESCE(elsewhere.day, ($2 AT TIME ZONE 'UTC')::date)
                               AND rd.mailbox_id = m.id), 0)
@@ -93,7 +96,9 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
         )
         SELECT CASE WHEN EXISTS (SELECT FROM one) THEN 1
                     ELSE (SELECT count(*) FROM mailboxes
-                          WHERE enabled AND state IN ('active', 'paused') AND id <> $1) END AS enrolled,
+                          WHERE enabled AND state IN ('active', 'paused') AND id <> $1
+                            AND (user_id = (SELECT user_id FROM own) OR verified_by IS NOT NULL AND (SELECT verified FROM own))
+                    ) END AS enrolled,
                (SELECT count(*) FROM one) AS receiving, (SELECT count(*) FROM open) AS open";
     let elsewhere = LocalDates::off_utc(now);
     sqlx::query_as(PARTNERS)
@@ -109,7 +114,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
 /// Returns the mailboxes that take part in the pairing, with the quota that each will have when it is warmed up.
 pub async fn members(connection: &mut PgConnection) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
-        SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
+        SELECT m.email, u.email, m.domain, m.daily_max, m.verified_by IS NOT NULL FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
     let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).fetch_all(connection).await?;
     Ok(rows.into_iter().map(member).collect())
@@ -118,7 +123,7 @@ pub async fn members(connection: &mut PgConnection) -> Result<Vec<PoolMember>, s
 /// Returns the same, as they were counted last, with the quota that each has today.
 pub async fn owing_members(pool: &PgPool) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
-        SELECT m.email, u.email, m.domain, s.quota::smallint
+        SELECT m.email, u.email, m.domain, s.quota::smallint, m.verified_by IS NOT NULL
         FROM standings s JOIN mailboxes m ON m.id = s.mailbox_id JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') ORDER BY m.id";
     let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).fetch_all(pool).await?;
@@ -128,15 +133,15 @@ pub async fn owing_members(pool: &PgPool) -> Result<Vec<PoolMember>, sqlx::Error
 /// Returns those of `members` that belong to `user`.
 pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
-        SELECT m.email, u.email, m.domain, m.daily_max FROM mailboxes m JOIN users u ON u.id = m.user_id
+        SELECT m.email, u.email, m.domain, m.daily_max, m.verified_by IS NOT NULL FROM mailboxes m JOIN users u ON u.id = m.user_id
         WHERE m.enabled AND m.state IN ('active', 'paused') AND m.user_id = $1 ORDER BY m.id";
     let rows: Vec<Pairing> = sqlx::query_as(MEMBERS).bind(user.0).fetch_all(connection).await?;
     Ok(rows.into_iter().map(member).collect())
 }
 
-/// Address, owner, domain, quota.
-type Pairing = (String, String, String, i16);
+/// Address, owner, domain, quota, whether it is verified.
+type Pairing = (String, String, String, i16, bool);
 
-fn member((email, owner, domain, quota): Pairing) -> PoolMember {
-    PoolMember { email, owner, domain, quota: u16::try_from(quota).unwrap_or_default() }
+fn member((email, owner, domain, quota, verified): Pairing) -> PoolMember {
+    PoolMember { email, owner, domain, quota: u16::try_from(quota).unwrap_or_default(), verified }
 }

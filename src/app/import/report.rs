@@ -136,7 +136,7 @@ fn profiles(plan: &Plan) -> impl Iterator<Item = &Profile> {
     plan.new.iter().map(|planned| &planned.profile).chain(changed).chain(&plan.unchanged)
 }
 
-/// The mailboxes that take part, as they are after the plan.
+/// The mailboxes that take part, as they are after the plan. Of a caller that may know all of them: what it enrols is verified.
 fn joined(plan: &Plan, members: Vec<PoolMember>) -> Vec<PoolMember> {
     let mut pool: HashMap<String, PoolMember> =
         members.into_iter().map(|member| (member.email.clone(), member)).collect();
@@ -144,24 +144,26 @@ fn joined(plan: &Plan, members: Vec<PoolMember>) -> Vec<PoolMember> {
         let takes_part =
             pool.contains_key(&stored.profile.email) || !stored.profile.enabled || planned.reactivates(stored);
         if takes_part && planned.profile.enabled {
-            pool.insert(stored.profile.email.clone(), member(&planned.profile));
+            let verified = pool.get(&stored.profile.email).is_none_or(|known| known.verified);
+            pool.insert(stored.profile.email.clone(), member(&planned.profile, verified));
         } else {
             pool.remove(&stored.profile.email);
         }
     }
     let new = plan.new.iter().map(|planned| &planned.profile).filter(|profile| profile.enabled);
-    pool.extend(new.map(|profile| (profile.email.clone(), member(profile))));
+    pool.extend(new.map(|profile| (profile.email.clone(), member(profile, true))));
     let mut pool: Vec<PoolMember> = pool.into_values().collect();
     pool.sort_unstable_by(|a, b| a.email.cmp(&b.email));
     pool
 }
 
-fn member(profile: &Profile) -> PoolMember {
+fn member(profile: &Profile, verified: bool) -> PoolMember {
     PoolMember {
         email: profile.email.clone(),
         owner: profile.user.clone(),
         domain: profile.domain(),
         quota: profile.ramp.daily_max,
+        verified,
     }
 }
 

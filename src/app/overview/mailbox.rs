@@ -96,8 +96,8 @@ pub struct MailboxDetail {
     pub receive_reason: Option<String>,
     /// When it receives again; none where it does, or only once it is resumed.
     pub receives_from: Option<DateTime<Utc>>,
-    /// Why it receives from other owners: `admin`, `domain`, `code` or `earlier-release`; none if it is not verified, and receives
-    /// from its owner's mailboxes only.
+    /// Why it exchanges mails with other owners' mailboxes: `admin`, `domain`, `code` or `earlier-release`; none if it is not
+    /// verified: then with its owner's only.
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,

@@ -91,7 +91,13 @@ pub(super) fn facts(
     let block = match () {
         () if !ends => Some(standing.words()),
         () if stopped.is_some() => stopped.map(str::to_owned),
-        () if partners.enrolled == 0 => Some("it is the only mailbox: too few partners".to_owned()),
+        () if partners.enrolled == 0 && mailbox.verified_by.is_none() => Some(format!(
+            "it is not verified, and its owner has no other mailbox to exchange mails with: `warmup mailbox verify {}`",
+            mailbox.email
+        )),
+        () if partners.enrolled == 0 => {
+            Some("no other mailbox may exchange mails with it: too few partners".to_owned())
+        }
         () if partners.receiving == 0 => {
             Some(format!("{ALONE}: of {} others all are paused, disabled or excluded", partners.enrolled))
         }

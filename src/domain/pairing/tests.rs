@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{circle::ShiftOrder, *};
 
 /// `groups`: (owner, domain, how many), all with the quota that `quota` gives for the mailbox's number.
 fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<RosterEntry> {
@@ -15,8 +15,19 @@ fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Rost
             user: UserId(user),
             domain: domain.into(),
             quota: quota(i),
+            verified: true,
         })
         .collect()
+}
+
+/// A member as a sender.
+fn sender(member: &RosterEntry) -> PairingSender<'_> {
+    PairingSender { mailbox: member.mailbox, user: member.user, domain: &member.domain, verified: member.verified }
+}
+
+/// A verified mailbox of the first owner in its first domain, as `same` makes them.
+fn numbered(mailbox: i64) -> PairingSender<'static> {
+    PairingSender { mailbox: MailboxId(mailbox), user: UserId(1), domain: "a.test", verified: true }
 }
 
 fn same(n: usize, quota: u16) -> Vec<RosterEntry> {
@@ -30,9 +41,9 @@ fn serve(members: &[RosterEntry]) -> Vec<(MailboxId, Partner, bool)> {
     for member in members {
         let mut used = HashSet::new();
         for k in 1..=member.quota {
-            let planned = pairing.planned(member.mailbox, k);
+            let planned = pairing.planned(sender(member), k);
             let walk = || {
-                let round = pairing.fallback_partners(member.mailbox, k, u64::from(k) << 58, usize::MAX);
+                let round = pairing.fallback_partners(sender(member), k, u64::from(k) << 58, usize::MAX);
                 round.clone().into_iter().chain(round.into_iter().map(Partner::in_next_round))
             };
             let fresh = planned.into_iter().find(|p| !used.contains(p));
@@ -98,7 +109,7 @@ fn two_halves_have_one_crossing_shift_and_stay_balanced() {
     // All of one shift, and most of the mails of the longest others.
     assert!(crossing >= 48, "{crossing}");
     let first = Pairing::new(members.clone());
-    assert!(members.iter().all(|m| user[&first.planned(m.mailbox, 1).unwrap().mailbox] != m.user));
+    assert!(members.iter().all(|m| user[&first.planned(sender(m), 1).unwrap().mailbox] != m.user));
     assert_balanced(&members);
     assert_eq!(repeats(&members), 0);
 }
@@ -120,9 +131,9 @@ fn small_pools_begin_a_new_round_only_when_everybody_was_used() {
 #[test]
 fn a_lone_mailbox_has_no_partner() {
     let pairing = Pairing::new(same(1, 30));
-    assert_eq!(pairing.planned(MailboxId(1), 1), None);
-    assert!(pairing.fallback_partners(MailboxId(1), 1, 7, 64).is_empty());
-    assert!(Pairing::new(Vec::new()).fallback_partners(MailboxId(1), 1, 7, 64).is_empty());
+    assert_eq!(pairing.planned(numbered(1), 1), None);
+    assert!(pairing.fallback_partners(numbered(1), 1, 7, 64).is_empty());
+    assert!(Pairing::new(Vec::new()).fallback_partners(numbered(1), 1, 7, 64).is_empty());
 }
 
 #[test]
@@ -135,7 +146,7 @@ fn ramps_mixed_from_three_to_thirty_repeat_nobody() {
 #[test]
 fn a_mailbox_enrolled_at_noon_walks_over_everybody() {
     let pairing = Pairing::new(same(48, 30));
-    let walk = pairing.fallback_partners(MailboxId(1_000), 1, u64::MAX / 2, usize::MAX);
+    let walk = pairing.fallback_partners(numbered(1_000), 1, u64::MAX / 2, usize::MAX);
     let partners: HashSet<_> = walk.iter().map(|partner| partner.mailbox).collect();
     assert_eq!(partners.len(), 48);
 }
@@ -143,17 +154,80 @@ fn a_mailbox_enrolled_at_noon_walks_over_everybody() {
 #[test]
 fn an_attempt_beyond_the_quota_walks() {
     let pairing = Pairing::new(same(48, 30));
-    assert!(pairing.planned(MailboxId(1), 30).is_some());
-    assert_eq!(pairing.planned(MailboxId(1), 31), None);
-    assert_eq!(pairing.planned(MailboxId(1), 0), None);
+    assert!(pairing.planned(numbered(1), 30).is_some());
+    assert_eq!(pairing.planned(numbered(1), 31), None);
+    assert_eq!(pairing.planned(numbered(1), 0), None);
 }
 
 #[test]
 fn a_walk_prefers_other_owners_then_other_domains() {
-    let pairing = Pairing::new(pool(&[(1, "a", 2), (1, "b", 2), (2, "c", 2)], |_| 3));
+    let members = pool(&[(1, "a", 2), (1, "b", 2), (2, "c", 2)], |_| 3);
+    let pairing = Pairing::new(members.clone());
     let walk: Vec<i64> =
-        pairing.fallback_partners(MailboxId(1), 4, 0, 64).iter().take(5).map(|p| p.mailbox.0).collect();
+        pairing.fallback_partners(sender(&members[0]), 4, 0, 64).iter().take(5).map(|p| p.mailbox.0).collect();
     assert_eq!(walk, [5, 6, 3, 4, 2]);
+}
+
+/// Two owners with verified mailboxes and others.
+fn half_verified() -> Vec<RosterEntry> {
+    let mut members = pool(&[(1, "a", 6), (2, "b", 4), (2, "c", 8)], |_| 5);
+    members.iter_mut().for_each(|member| member.verified = member.mailbox.0 % 2 == 0);
+    members
+}
+
+#[test]
+fn mailboxes_that_are_not_verified_are_paired_within_their_owner_and_the_others_among_themselves() {
+    let members = half_verified();
+    let by_id: HashMap<MailboxId, &RosterEntry> = members.iter().map(|member| (member.mailbox, member)).collect();
+    for (from, to, planned) in serve(&members) {
+        let (from, to) = (by_id[&from], by_id[&to.mailbox]);
+        assert!(from.user == to.user || (from.verified && to.verified), "{from:?} writes to {to:?}");
+        assert!(!planned || from.verified == to.verified, "{from:?} is planned to write to {to:?}");
+    }
+}
+
+#[test]
+fn unverified_mailboxes_of_one_owner_keep_the_verified_of_all_in_balance() {
+    let mut members = half_verified();
+    members.extend((0..500).map(|i| RosterEntry {
+        mailbox: MailboxId(1_000 + i),
+        user: UserId(3),
+        domain: "d".into(),
+        quota: 30,
+        verified: false,
+    }));
+    let verified: Vec<RosterEntry> = members.iter().filter(|member| member.verified).cloned().collect();
+    let received = received(&serve(&members));
+    assert!(verified.iter().all(|member| received.get(&member.mailbox) == Some(&member.quota)), "{received:?}");
+    let pairing = Pairing::new(members.clone());
+    for member in &verified {
+        let others = pairing.fallback_partners(sender(member), 9, 1 << 60, 64).len();
+        assert!(others >= verified.len() - 1, "the verified ones are found among many that are not: {others}");
+    }
+}
+
+#[test]
+fn a_lone_unverified_mailbox_uses_all_of_its_owner_once_a_round() {
+    let mut members = pool(&[(1, "a", 4), (2, "b", 20)], |_| 6);
+    members[0].verified = false;
+    let partners: Vec<Partner> =
+        serve(&members).into_iter().filter(|(from, ..)| *from == members[0].mailbox).map(|(_, to, _)| to).collect();
+    let mut mailboxes: Vec<i64> = partners.iter().map(|partner| partner.mailbox.0).collect();
+    mailboxes.sort_unstable();
+    assert_eq!(mailboxes, [2, 2, 3, 3, 4, 4], "{partners:?}");
+}
+
+#[test]
+fn a_mailbox_that_was_verified_after_the_roster_was_made_walks_over_the_verified_ones() {
+    let members = half_verified();
+    let pairing = Pairing::new(members.clone());
+    let now = PairingSender { verified: true, ..sender(&members[0]) };
+    assert_eq!(pairing.planned(now, 1), None);
+    let walk: HashSet<MailboxId> =
+        pairing.fallback_partners(now, 1, 7, usize::MAX).into_iter().map(|partner| partner.mailbox).collect();
+    let all: HashSet<MailboxId> =
+        members[1..].iter().filter(|m| m.verified || m.user == UserId(1)).map(|m| m.mailbox).collect();
+    assert_eq!(walk, all);
 }
 
 /// 2^k - 1, 2^k and 2^k + 1, up to 2^`most`.
@@ -162,12 +236,12 @@ fn sizes_around_powers_of_two(most: u32) -> impl Iterator<Item = usize> {
 }
 
 /// The planned partners of `mailbox` on a day with `quota`, checked to be others and unused.
-fn planned_partners(pairing: &Pairing, mailbox: MailboxId, quota: u16) -> Vec<Partner> {
+fn planned_partners(pairing: &Pairing, member: &RosterEntry, quota: u16) -> Vec<Partner> {
     let mut used = HashSet::new();
-    let partners: Vec<Partner> = (1..=quota).filter_map(|k| pairing.planned(mailbox, k)).collect();
+    let partners: Vec<Partner> = (1..=quota).filter_map(|k| pairing.planned(sender(member), k)).collect();
     for partner in &partners {
-        assert_ne!(partner.mailbox, mailbox, "no mailbox is its own partner");
-        assert!(used.insert(*partner), "{mailbox:?} of {} repeats {partner:?}", pairing.len());
+        assert_ne!(partner.mailbox, member.mailbox, "no mailbox is its own partner");
+        assert!(used.insert(*partner), "{member:?} of {} repeats {partner:?}", pairing.len());
     }
     partners
 }
@@ -175,9 +249,10 @@ fn planned_partners(pairing: &Pairing, mailbox: MailboxId, quota: u16) -> Vec<Pa
 #[test]
 fn a_roster_of_65_537_has_one_round_and_repeats_nobody() {
     for n in [65_536, 65_537, 65_538] {
-        let pairing = Pairing::new(same(n, 30));
-        for mailbox in [1, 2, 32_768, n as i64].map(MailboxId) {
-            let partners = planned_partners(&pairing, mailbox, 30);
+        let members = same(n, 30);
+        let pairing = Pairing::new(members.clone());
+        for at in [0, 1, 32_767, n - 1] {
+            let partners = planned_partners(&pairing, &members[at], 30);
             let mailboxes: HashSet<_> = partners.iter().map(|partner| partner.mailbox).collect();
             assert_eq!((mailboxes.len(), partners[29].round), (30, 0), "{n}");
         }
@@ -189,18 +264,18 @@ fn rosters_around_every_power_of_two_pair_without_a_repeat() {
     // Above 2^17 one size of each three, because the test builds each roster.
     for n in sizes_around_powers_of_two(17).chain((18..=20).map(|power| (1 << power) + 1)) {
         let quota = |i: usize| if i.is_multiple_of(3) { 12 } else { 9 };
-        let pairing = Pairing::new(pool(&[(1, "a", n / 2), (2, "b", n - n / 2)], quota));
+        let members = pool(&[(1, "a", n / 2), (2, "b", n - n / 2)], quota);
+        let pairing = Pairing::new(members.clone());
         for i in (0..n).step_by(n.div_ceil(9)).chain([n - 1]) {
-            let mailbox = MailboxId(i as i64 + 1);
-            let partners = planned_partners(&pairing, mailbox, quota(i));
+            let partners = planned_partners(&pairing, &members[i], quota(i));
             // Both kinds of members share the first nine levels, so no partner can be missing.
             assert!(partners.len() >= 9, "{n}: {partners:?}");
             for (partner, k) in partners.iter().zip(1..).take(9) {
                 assert_eq!(usize::from(partner.round), (k - 1) / (n - 1), "{n}");
             }
-            let fallbacks = pairing.fallback_partners(mailbox, 10, u64::MAX - i as u64, 16);
+            let fallbacks = pairing.fallback_partners(sender(&members[i]), 10, u64::MAX - i as u64, 16);
             assert_eq!(fallbacks.len(), (n - 1).min(16), "{n}");
-            assert!(fallbacks.iter().all(|partner| partner.mailbox != mailbox), "{n}");
+            assert!(fallbacks.iter().all(|partner| partner.mailbox != members[i].mailbox), "{n}");
         }
     }
 }
@@ -256,7 +331,7 @@ proptest! {
         let members = pool(&[(1, "a", quotas.len())], |i| quotas[i]);
         let pairing = Pairing::new(members.clone());
         for member in &members {
-            let planned: Vec<Partner> = (1..=member.quota).filter_map(|k| pairing.planned(member.mailbox, k)).collect();
+            let planned: Vec<Partner> = (1..=member.quota).filter_map(|k| pairing.planned(sender(member), k)).collect();
             let distinct: HashSet<_> = planned.iter().collect();
             prop_assert_eq!(distinct.len(), planned.len());
             prop_assert!(planned.iter().all(|p| p.mailbox != member.mailbox));
@@ -268,7 +343,7 @@ proptest! {
         let members = pool(&[(1, "a", quotas.len())], |i| quotas[i]);
         let pairing = Pairing::new(members.clone());
         let level: HashSet<_> = members.iter().filter(|m| m.quota >= k).map(|m| m.mailbox).collect();
-        let targets: Vec<_> = level.iter().filter_map(|m| pairing.planned(*m, k)).map(|p| p.mailbox).collect();
+        let targets: Vec<_> = members.iter().filter_map(|m| pairing.planned(sender(m), k)).map(|p| p.mailbox).collect();
         if !targets.is_empty() {
             prop_assert_eq!(targets.iter().copied().collect::<HashSet<_>>(), level);
             prop_assert_eq!(targets.len(), targets.iter().collect::<HashSet<_>>().len());
@@ -282,7 +357,7 @@ proptest! {
         shuffled.sort_by_key(|m| (m.mailbox.0 as u64).wrapping_mul(seed | 1));
         let (one, other) = (Pairing::new(members.clone()), Pairing::new(shuffled));
         for member in &members {
-            prop_assert_eq!(one.planned(member.mailbox, 1), other.planned(member.mailbox, 1));
+            prop_assert_eq!(one.planned(sender(member), 1), other.planned(sender(member), 1));
         }
     }
 }

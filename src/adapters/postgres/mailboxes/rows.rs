@@ -93,7 +93,7 @@ fn wrong(what: &str) -> PortError {
 pub(super) fn candidate(row: &PgRow, todays: &LocalDates, words: &mut StringInterner) -> Result<Candidate, PortError> {
     let mut columns = Columns::of(row);
     let (id, user, shard) = (MailboxId(columns.next()?), UserId(columns.next()?), ShardId(columns.next()?));
-    let (domain, host) = (columns.word(words)?, columns.host(words)?);
+    let (domain, host, verified) = (columns.word(words)?, columns.host(words)?, columns.next()?);
     let (zone, day) = todays.of_place(columns.next()?).ok_or_else(|| wrong("an unknown time zone"))?;
     let window = Window::new(columns.small()?, columns.small()?).ok_or_else(|| wrong("an impossible window"))?;
     let days = u8::try_from(columns.small()?).ok().and_then(Weekdays::from_bits);
@@ -102,6 +102,7 @@ pub(super) fn candidate(row: &PgRow, todays: &LocalDates, words: &mut StringInte
         user,
         shard,
         domain,
+        verified,
         host,
         schedule: Schedule { zone, window, days: days.ok_or_else(|| wrong("impossible weekdays"))? },
         ramp: Ramp { start: columns.small()?, step: columns.small()?, daily_max: columns.small()? },
@@ -138,7 +139,7 @@ pub(super) fn due_reply(row: &PgRow, words: &mut StringInterner) -> Result<DueRe
     })
 }
 
-/// A mailbox's user, domain and quota, by id.
+/// A mailbox of a roster.
 pub(super) fn member(row: &PgRow, words: &mut StringInterner) -> Result<RosterEntry, PortError> {
     let mut columns = Columns::of(row);
     Ok(RosterEntry {
@@ -146,5 +147,6 @@ pub(super) fn member(row: &PgRow, words: &mut StringInterner) -> Result<RosterEn
         user: UserId(columns.next()?),
         domain: columns.word(words)?,
         quota: columns.small()?,
+        verified: columns.next()?,
     })
 }

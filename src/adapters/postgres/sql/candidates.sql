@@ -39,7 +39,7 @@ zoned AS (
     FULL JOIN unnest($2::text[], $3::date[]) WITH ORDINALITY AS today (zone, day, place) ON today.zone = able.timezone
     WHERE COALESCE(able.id IS NOT NULL AND today.zone IS NOT NULL, false)
 )
-SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.place, m.window_start, m.window_end, m.days,
+SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.verified_by IS NOT NULL, m.place, m.window_start, m.window_end, m.days,
        m.ramp_start, m.ramp_step, m.daily_max, m.grown, COALESCE(d.reserved, 0::smallint), COALESCE(d.sent, 0::smallint),
        COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at, m.enrolled_at,
        COALESCE(d.failed_in_row, 0::smallint), m.probe,

@@ -5,8 +5,8 @@ made AS (
     INSERT INTO rosters (day, made_at) VALUES ($1, $2) ON CONFLICT DO NOTHING
     RETURNING day
 )
-INSERT INTO roster (day, position, mailbox_id, user_id, domain, quota)
+INSERT INTO roster (day, position, mailbox_id, user_id, domain, quota, verified)
 SELECT made.day, row_number() OVER (ORDER BY members.user_id, members.domain COLLATE "C", members.id) - 1, members.id,
-       members.user_id, members.domain, members.quota
+       members.user_id, members.domain, members.quota, members.verified
 FROM members
 CROSS JOIN made

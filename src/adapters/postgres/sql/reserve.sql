@@ -32,7 +32,7 @@ owned AS MATERIALIZED (
 ),
 senders AS MATERIALIZED (
     SELECT m.id, m.user_id, m.domain, m.email, m.display_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
-           m.sealed_password, m.shard, lower(m.smtp_host) || ':' || m.smtp_port AS host,
+           m.sealed_password, m.shard, m.verified_by IS NOT NULL AS verified, lower(m.smtp_host) || ':' || m.smtp_port AS host,
            LEAST(m.daily_max, m.ramp_start + m.grown::int * m.ramp_step) AS quota,
            m.enabled
                AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $3))
@@ -53,7 +53,8 @@ senders AS MATERIALIZED (
 ),
 -- The conditions are looked at again on the newest version of each row once its lock is ours.
 days AS MATERIALIZED (
-    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id, senders.host
+    SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id, senders.verified,
+           senders.host
     FROM asks
     JOIN owned ON owned.shard = asks.shard
     JOIN senders ON senders.id = asks.mailbox_id AND senders.shard = asks.shard AND senders.active
@@ -117,8 +118,8 @@ chosen AS MATERIALIZED (
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
-      -- From another owner only if it is verified.
-      AND (partner.verified_by IS NOT NULL OR partner.user_id = days.user_id)
+      -- Mailboxes of two owners only if both are verified.
+      AND (partner.user_id = days.user_id OR (days.verified AND partner.verified_by IS NOT NULL))
       -- Nor one that the sender's host has refused. A scalar, so that the row is looked up by its key.
       AND COALESCE((SELECT max(r.until) FROM partner_refusals r
                     WHERE r.partner_id = choices.partner_id AND r.host = days.host), '-infinity') <= $3

@@ -21,7 +21,7 @@ able AS (
 ),
 members AS (
     SELECT * FROM (
-        SELECT able.id, able.user_id, able.domain,
+        SELECT able.id, able.user_id, able.domain, able.verified_by IS NOT NULL AS verified,
                LEAST(able.daily_max, able.ramp_start + able.ramp_step * (able.grown + COALESCE(growing.days, 0))) AS quota
         FROM able
         FULL JOIN growing ON growing.mailbox_id = able.id

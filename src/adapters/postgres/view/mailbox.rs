@@ -70,7 +70,7 @@ pub struct MailboxView {
     pub receives: bool,
     pub receive_reason: Option<String>,
     pub receive_until: Option<DateTime<Utc>>,
-    /// Why it receives from other owners; none if it is not verified, and receives from its owner's mailboxes only.
+    /// Why it exchanges mails with other owners' mailboxes; none if it is not verified: then with its owner's only.
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,

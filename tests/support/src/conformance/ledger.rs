@@ -400,7 +400,7 @@ macro_rules! ledger_conformance {
                 a_host_that_refuses_most_of_its_partners_rests_for_its_owner
                 a_host_that_takes_most_mails_is_no_suspect
                 a_domain_rests_for_its_owner_alone
-                a_mailbox_that_is_not_verified_receives_from_its_owner_alone
+                a_mailbox_that_is_not_verified_exchanges_mails_with_its_owner_alone
             );
         }
         mod effects {
@@ -490,6 +490,8 @@ macro_rules! ledger_conformance {
                 a_roster_is_made_once_and_not_again_for_another_quota
                 a_roster_is_remade_when_its_members_change_with_an_event
                 a_large_roster_is_remade_when_more_than_a_twentieth_changed
+                a_roster_says_who_is_verified_and_follows_it
+                a_candidate_is_verified_or_not
                 a_roster_without_anybody_is_remade_when_somebody_comes
                 racers_remake_a_roster_once
                 a_roster_counts_good_days_that_are_not_closed_yet

@@ -181,13 +181,14 @@ pub async fn a_domain_rests_for_its_owner_alone(world: &dyn LedgerWorld) {
     assert!(matches!(answer_at(&life, 60, ask(2, 0, &[3])).await, Reservation::Reserved(_)));
 }
 
-pub async fn a_mailbox_that_is_not_verified_receives_from_its_owner_alone(world: &dyn LedgerWorld) {
+pub async fn a_mailbox_that_is_not_verified_exchanges_mails_with_its_owner_alone(world: &dyn LedgerWorld) {
     let life = owners(world).await;
     world.set_verified(11, false).await;
     assert_eq!(life.refusal(ask(1, 0, &[11])).await, Refusal::NoPartner);
     assert_eq!(life.fly(ask(1, 0, &[11, 13])).await.recipient.mailbox.0, 13);
     life.fly(ask(12, 0, &[11])).await;
-    life.fly(ask(11, 0, &[3])).await;
+    assert_eq!(life.refusal(ask(11, 0, &[3])).await, Refusal::NoPartner);
+    assert_eq!(life.fly(ask(11, 0, &[3, 13])).await.recipient.mailbox.0, 13);
     world.set_verified(11, true).await;
     life.fly(ask(3, 0, &[11])).await;
 }

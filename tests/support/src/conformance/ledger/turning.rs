@@ -1,7 +1,12 @@
 //! What a tick reads and does: days turn, rosters are made.
 
+use std::collections::BTreeSet;
+
 use chrono::{Days, NaiveDate};
-use warmup::domain::{outcome::OutcomeKind, ramp::Ramp, time::LocalDates};
+use warmup::{
+    domain::{outcome::OutcomeKind, ramp::Ramp, time::LocalDates},
+    ports::Roster,
+};
 
 use super::{DAY, LedgerWorld, Life, SHARD, ask, end, enrol, noon};
 
@@ -113,6 +118,35 @@ pub async fn a_large_roster_is_remade_when_more_than_a_twentieth_changed(world: 
     let (version, members) = newer(world, Some(1)).await.unwrap();
     assert_eq!((version, members.len()), (2, 41));
     assert!(members.contains(&41) && members.contains(&42) && !members.contains(&7));
+}
+
+pub async fn a_roster_says_who_is_verified_and_follows_it(world: &dyn LedgerWorld) {
+    enrol(world, 40, 5).await;
+    world.set_verified(7, false).await;
+    Life::begin(world).await;
+    let unverified = |roster: &Roster| {
+        let members = roster.members.iter().filter(|member| !member.verified);
+        members.map(|member| member.mailbox.0).collect::<BTreeSet<_>>()
+    };
+    let mailboxes = world.mailboxes();
+    let made = mailboxes.roster(DAY, noon(), None).await.unwrap().unwrap();
+    assert_eq!((made.version, unverified(&made)), (1, [7].into()));
+    world.set_verified(8, false).await;
+    world.set_verified(9, false).await;
+    assert_eq!(mailboxes.roster(DAY, noon(), Some(1)).await.unwrap(), None, "two of forty are few");
+    world.set_verified(7, true).await;
+    let remade = mailboxes.roster(DAY, noon(), Some(1)).await.unwrap().unwrap();
+    assert_eq!((remade.version, unverified(&remade)), (2, [8, 9].into()));
+}
+
+pub async fn a_candidate_is_verified_or_not(world: &dyn LedgerWorld) {
+    enrol(world, 2, 5).await;
+    world.set_verified(2, false).await;
+    Life::begin(world).await;
+    let mailboxes = world.mailboxes();
+    let candidates = mailboxes.candidates(&[SHARD], &LocalDates::at(noon()), noon()).await.unwrap();
+    let verified: Vec<_> = candidates.iter().map(|candidate| (candidate.id.0, candidate.verified)).collect();
+    assert_eq!(verified, [(1, true), (2, false)]);
 }
 
 pub async fn a_roster_without_anybody_is_remade_when_somebody_comes(world: &dyn LedgerWorld) {
