@@ -252,7 +252,8 @@ const INSERT: &str = concat!(
     FROM ",
     new_mailboxes!(),
     "
-    RETURNING id, user_id, domain, NULL::text AS was, verified_by),",
+    -- What an admin enrols is verified by that: `mailbox-enrolled` says it.
+    RETURNING id, user_id, domain, CASE WHEN verified_by = 'admin' THEN verified_by END AS was, verified_by),",
     verification_events!("$1"),
     "
     SELECT count(*) FROM written"

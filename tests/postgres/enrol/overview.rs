@@ -284,7 +284,7 @@ async fn a_mailbox_says_what_it_owes_what_happened_and_what_to_do() {
     let healthy = detail(pool, "m0@d0.example").await;
     assert_eq!((healthy.planned_by_now, healthy.owed_now, healthy.advice), (4, 3, None));
     let kinds: Vec<&str> = healthy.last_events.iter().map(|event| event.kind.as_str()).collect();
-    assert_eq!(kinds, ["mailbox-enrolled", "mailbox-verified"]);
+    assert_eq!(kinds, ["mailbox-enrolled"]);
     run("INSERT INTO pauses VALUES ('host', 'smtp.d0.example', 'auth-breaker', '2026-11-24', '2026-11-26')")
         .await
         .unwrap();
