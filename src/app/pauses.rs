@@ -1,7 +1,8 @@
 //! Pauses of mail hosts and domains: which stand, and how one is ended.
 //!
 //! A host is paused for everybody, by what the mailboxes of several owners met there, or for one owner (name:port, or
-//! name:port/security where it does not let that owner's mailboxes in). A domain is paused for one owner. An owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
+//! name:port/security where that owner's mailboxes can't connect or are not let in). A domain is paused for one owner. An
+//! owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

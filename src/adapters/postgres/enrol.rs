@@ -253,7 +253,7 @@ const INSERT: &str = concat!(
     new_mailboxes!(),
     "
     -- What an admin enrols is verified by that: `mailbox-enrolled` says it.
-    RETURNING id, user_id, domain, CASE WHEN verified_by = 'admin' THEN verified_by END AS was, verified_by),",
+    RETURNING id, user_id, domain, CASE verified_by WHEN 'admin' THEN verified_by END AS was, verified_by),",
     verification_events!("$1"),
     "
     SELECT count(*) FROM written"
