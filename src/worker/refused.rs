@@ -105,8 +105,7 @@ impl Settler {
                 refused.push(result.clone());
             }
         }
-        let are_all = refused.len() == results.len() && results.len() > 1;
-        if are_all || self.refused.len() + refused.len() > KEPT_MOST {
+        if is_fault_of_database(results.len(), refused.len(), self.refused.len()) {
             return Err(PortError::Permanent(why));
         }
         for result in &refused {
@@ -151,6 +150,13 @@ impl Settler {
         }
         Ok(Some(refusal))
     }
+}
+
+/// Says whether the database is at fault, and not single results: it refuses all of several, or more than can be kept beside
+/// the `kept` ones.
+fn is_fault_of_database(results: usize, refused: usize, kept: usize) -> bool {
+    let are_all = refused == results && results > 1;
+    are_all || kept + refused > KEPT_MOST
 }
 
 impl Form {
@@ -233,6 +239,14 @@ mod tests {
         }
         let uncertain = Form::Uncertain.of(&result(250)).outcome;
         assert_eq!((uncertain.fate, uncertain.reason, uncertain.reply), (OutcomeKind::Uncertain, "uncertain", None));
+    }
+
+    #[test]
+    fn the_database_is_at_fault_if_it_refuses_all_of_several_or_more_than_can_be_kept() {
+        assert!((2..=KEPT_MOST).all(|results| is_fault_of_database(results, results, 0)));
+        assert!(!is_fault_of_database(1, 1, 0), "one that ended alone can't be told from a poisoned one");
+        assert!((2..=KEPT_MOST).all(|results| !is_fault_of_database(results, results - 1, 0)));
+        assert!(is_fault_of_database(20, KEPT_MOST + 1, 0) && is_fault_of_database(20, 1, KEPT_MOST));
     }
 
     #[test]

@@ -211,8 +211,6 @@ async fn where_every_result_is_refused_nothing_is_reduced_and_all_wait() {
     // The batch, each of it in two forms, and the batch again: by then something would have been kept.
     const ROLLED_BACK: &str = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
     eventually(PATIENCE, || async { running.count(ROLLED_BACK).await > 3 * MAILBOXES }).await;
-    // One that ended alone can't be told from a poisoned one.
-    assert!(running.liveness.kept_results() < MAILBOXES as usize / 2, "{}", running.liveness.kept_results());
     // Nothing new starts meanwhile, so these are the first batches: how many mails that is, is up to the machine.
     assert!(running.count("SELECT count(*) FROM in_flight").await > 0, "nothing is lost");
 
