@@ -104,7 +104,7 @@ async fn an_address_that_another_user_enrolled_first_gives_way_to_its_owner_by_a
         async || world.pod.ask_with("POST", &format!("{MAILBOXES}/import"), Some(&ben), Some(("text/csv", file))).await;
     for refused in [enrol(&world, &ben, "ben@own.test", None).await, import().await] {
         assert_eq!(refused.status, 422, "{}", refused.text);
-        let says = "by `warmup mailbox set ben@own.test --user ben@y.test`";
+        let says = "by `warmup mailbox set address --user ben@y.test`";
         let (text, says) = (
             refused.text.to_lowercase(),
             format!("is enrolled by another user: if it is yours, ask an admin, who moves it {says}"),

@@ -23,8 +23,11 @@ fn csv() -> String {
 }
 
 fn enrol(csv: &mut String, email: &str, host: &FaultyHost, owner: &str) {
-    let port = host.port();
-    writeln!(csv, "{email},secret,127.0.0.1,{port},none,{owner},09:00-12:00,{QUOTA},{QUOTA}").unwrap();
+    enrol_at(csv, email, (host.port(), "none"), owner);
+}
+
+fn enrol_at(csv: &mut String, email: &str, (port, security): (u16, &str), owner: &str) {
+    writeln!(csv, "{email},secret,127.0.0.1,{port},{security},{owner},09:00-12:00,{QUOTA},{QUOTA}").unwrap();
 }
 
 /// Half of the honest owner's mailboxes are at each host.
@@ -80,6 +83,11 @@ async fn an_owner_whose_hosts_addresses_and_domains_are_all_bad_harms_no_other_o
     for n in 0..5 {
         enrol(&mut csv, &format!("wrong{n}@bad.test"), &shared, "bad@owner.test");
     }
+    for n in 0..6 {
+        // The host's name is right; the port is closed, or speaks no TLS.
+        enrol_at(&mut csv, &format!("port{n}@bad.test"), (1, "none"), "bad@owner.test");
+        enrol_at(&mut csv, &format!("tls{n}@bad.test"), (shared.port(), "tls"), "bad@owner.test");
+    }
     for n in 0..2 {
         enrol(&mut csv, &format!("liar{n}@bad.test"), &liar, "bad@owner.test");
         // An address in the other owner's domain, and one that could be anybody's.
@@ -130,7 +138,14 @@ async fn lies_rest_the_liar(pool: &PgPool, liar: &FaultyHost) {
 async fn wrong_passwords_rest_their_owner(pool: &PgPool, shared: &FaultyHost) {
     let paused = told(pool, "host-paused").await;
     let place = format!("bad@owner.test: auth-breaker 127.0.0.1:{}/none until", shared.port());
-    assert!(!paused.is_empty() && paused.iter().all(|told| told.starts_with(&place)), "{paused:?}");
+    assert!(paused.iter().any(|told| told.starts_with(&place)), "{paused:?}");
+    // So does each other way not to get in.
+    let places = [format!("{}/none", shared.port()), format!("{}/tls", shared.port()), "1/none".to_owned()];
+    let is_owned = |told: &&String| {
+        told.starts_with("bad@owner.test: ")
+            && places.iter().any(|place| told.contains(&format!(" 127.0.0.1:{place} until")))
+    };
+    assert_eq!(paused.iter().filter(is_owned).count(), paused.len(), "{paused:?}");
     let query = "SELECT count(*) FROM mailboxes WHERE reason = 'auth-refused' AND email LIKE 'wrong%@bad.test'";
     let disabled: i64 = sqlx::query_scalar(query).fetch_one(pool).await.unwrap();
     assert_eq!(disabled, 2, "the third refusal opens the breaker");

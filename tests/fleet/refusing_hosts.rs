@@ -36,27 +36,37 @@ enum Ends {
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Reply(&'static str),
+    /// To partners at domains of an even number so, to the others by this reply at RCPT.
+    Alternates(&'static str, &'static str),
     Closes,
     Hangs,
+    /// The port speaks no TLS, and TLS from the first byte is what the mailboxes ask for.
+    NoTls,
+    /// A certificate of another name.
+    ForeignCertificate,
 }
 
 struct Refusal {
     moment: Moment,
     answer: Answer,
-    reason: &'static str,
+    reasons: &'static [&'static str],
     ends: Ends,
 }
 
-const fn refusal(moment: Moment, reply: &'static str, reason: &'static str, ends: Ends) -> Refusal {
-    Refusal { moment, answer: Answer::Reply(reply), reason, ends }
+const fn row(moment: Moment, answer: Answer, reasons: &'static [&'static str], ends: Ends) -> Refusal {
+    Refusal { moment, answer, reasons, ends }
 }
 
-const fn closes(moment: Moment, reason: &'static str) -> Refusal {
-    Refusal { moment, answer: Answer::Closes, reason, ends: Ends::HostRests }
+const fn refusal(moment: Moment, reply: &'static str, reason: &'static [&'static str], ends: Ends) -> Refusal {
+    row(moment, Answer::Reply(reply), reason, ends)
 }
 
-const fn hangs(moment: Moment, reason: &'static str) -> Refusal {
-    Refusal { moment, answer: Answer::Hangs, reason, ends: Ends::HostRests }
+const fn closes(moment: Moment, reason: &'static [&'static str]) -> Refusal {
+    row(moment, Answer::Closes, reason, Ends::HostRests)
+}
+
+const fn hangs(moment: Moment, reason: &'static [&'static str]) -> Refusal {
+    row(moment, Answer::Hangs, reason, Ends::HostRests)
 }
 
 const TABLE: &[Refusal] = &[
@@ -64,95 +74,120 @@ const TABLE: &[Refusal] = &[
     refusal(
         Moment::Dot,
         "550 User box0@host.test has exceeded its 24-hour sending limit. Messages to 150 recipients out of 150 allowed have been sent.",
-        "sender-quota-exceeded",
+        &["sender-quota-exceeded"],
         Ends::Rests,
     ),
     refusal(
         Moment::Rcpt,
         "550 User box0@host.test has exceeded its 24-hour sending limit.",
-        "sender-quota-exceeded",
+        &["sender-quota-exceeded"],
         Ends::Rests,
     ),
     refusal(
         Moment::Dot,
         "550 Domain host.test has exceeded the max emails per hour (150/150 (100%)) allowed. Message discarded.",
-        "sender-rate-exceeded",
+        &["sender-rate-exceeded"],
         Ends::Rests,
     ),
-    refusal(Moment::Dot, "454 Throttling failure: Daily message quota exceeded.", "sender-quota-exceeded", Ends::Rests),
+    refusal(
+        Moment::Dot,
+        "454 Throttling failure: Daily message quota exceeded.",
+        &["sender-quota-exceeded"],
+        Ends::Rests,
+    ),
     refusal(
         Moment::Dot,
         "552 Message would take you over your relay quota of 500",
-        "sender-quota-exceeded",
+        &["sender-quota-exceeded"],
         Ends::Rests,
     ),
-    refusal(Moment::Rcpt, "451 4.7.1 Rate limit exceeded", "sender-rate-exceeded", Ends::Rests),
+    refusal(Moment::Rcpt, "451 4.7.1 Rate limit exceeded", &["sender-rate-exceeded"], Ends::Rests),
     // The sender is suspended.
     refusal(
         Moment::Dot,
         "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Failed to process message due to a permanent exception with message WASCL UserAction verdict is not None. Actual verdict is Suspend, ShowTierUpgrade.",
-        "sender-blocked",
+        &["sender-blocked"],
         Ends::Disabled,
     ),
     // The login may not send from this address.
-    refusal(Moment::Rcpt, "553 Relaying disallowed as box0@host.test", "sender-address", Ends::Disabled),
+    refusal(Moment::Rcpt, "553 Relaying disallowed as box0@host.test", &["sender-address"], Ends::Disabled),
     refusal(
         Moment::Dot,
         "554 5.2.252 SendAsDenied; box0@host.test not allowed to send as other@host.test",
-        "sender-address",
+        &["sender-address"],
         Ends::Disabled,
     ),
-    refusal(Moment::Dot, "554 Message rejected: Email address is not verified.", "sender-address", Ends::Disabled),
-    refusal(Moment::Mail, "550 Sender address is not allowed.", "sender-address", Ends::Disabled),
+    refusal(Moment::Dot, "554 Message rejected: Email address is not verified.", &["sender-address"], Ends::Disabled),
+    refusal(Moment::Mail, "550 Sender address is not allowed.", &["sender-address"], Ends::Disabled),
     // A temporary failure that looks permanent.
     refusal(
         Moment::Auth,
         "535 5.7.8 Error: authentication failed: Connection lost to authentication server",
-        "auth-temporary",
+        &["auth-temporary"],
         Ends::Rests,
     ),
     // The host refuses our address.
     refusal(
         Moment::Rcpt,
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
-        "host-refuses-us",
+        &["host-refuses-us"],
         Ends::HostRests,
     ),
     // It concerns the sender and the partner together.
-    refusal(Moment::Rcpt, "450 4.2.0 Greylisted, see http://postgrey.example/", "greylisted", Ends::Rests),
+    refusal(Moment::Rcpt, "450 4.2.0 Greylisted, see http://postgrey.example/", &["greylisted"], Ends::Rests),
     // Unknown.
-    refusal(Moment::Dot, "550 Computer says no", "refused", Ends::Rests),
-    refusal(Moment::Dot, "499 Not on a Tuesday", "transient", Ends::Rests),
-    refusal(Moment::Mail, "599 No", "refused", Ends::Rests),
+    refusal(Moment::Dot, "550 Computer says no", &["refused"], Ends::Rests),
+    refusal(Moment::Dot, "499 Not on a Tuesday", &["transient"], Ends::Rests),
+    refusal(Moment::Mail, "599 No", &["refused"], Ends::Rests),
     // Before AUTH.
-    refusal(Moment::Greeting, "421 4.3.2 Service not available", "host-trouble", Ends::HostRests),
-    refusal(Moment::Greeting, "554 5.7.1 Your address is listed", "host-refuses-us", Ends::HostRests),
-    refusal(Moment::Ehlo, "421 4.3.2 Too many connections", "host-trouble", Ends::HostRests),
-    refusal(Moment::Ehlo, "550 EHLO argument does not match a fully qualified name", "helo-refused", Ends::HostRests),
-    refusal(Moment::Starttls, "454 4.7.0 TLS not available due to a temporary reason", "host-trouble", Ends::HostRests),
+    refusal(Moment::Greeting, "421 4.3.2 Service not available", &["host-trouble"], Ends::HostRests),
+    refusal(Moment::Greeting, "554 5.7.1 Your address is listed", &["host-refuses-us"], Ends::HostRests),
+    refusal(Moment::Ehlo, "421 4.3.2 Too many connections", &["host-trouble"], Ends::HostRests),
+    refusal(
+        Moment::Ehlo,
+        "550 EHLO argument does not match a fully qualified name",
+        &["helo-refused"],
+        Ends::HostRests,
+    ),
+    refusal(
+        Moment::Starttls,
+        "454 4.7.0 TLS not available due to a temporary reason",
+        &["host-trouble"],
+        Ends::HostRests,
+    ),
     // The name that we give, refused late.
     refusal(
         Moment::Rcpt,
         "450 4.7.1 <warmup-0>: Helo command rejected: Host not found",
-        "helo-refused",
+        &["helo-refused"],
         Ends::HostRests,
     ),
     // The connection ends, or nothing more is said.
-    closes(Moment::Greeting, "connection-lost"),
-    closes(Moment::Ehlo, "connection-lost"),
-    closes(Moment::Starttls, "connection-lost"),
-    closes(Moment::Auth, "connection-lost"),
-    closes(Moment::Mail, "connection-lost"),
-    closes(Moment::Rcpt, "connection-lost"),
-    closes(Moment::Data, "connection-lost"),
-    closes(Moment::Dot, "uncertain"),
-    hangs(Moment::Ehlo, "timeout"),
-    hangs(Moment::Starttls, "timeout"),
-    hangs(Moment::Auth, "timeout"),
-    hangs(Moment::Mail, "timeout"),
-    hangs(Moment::Rcpt, "timeout"),
-    hangs(Moment::Data, "timeout"),
-    hangs(Moment::Dot, "uncertain"),
+    closes(Moment::Greeting, &["connection-lost"]),
+    closes(Moment::Ehlo, &["connection-lost"]),
+    closes(Moment::Starttls, &["connection-lost"]),
+    closes(Moment::Auth, &["connection-lost"]),
+    closes(Moment::Mail, &["connection-lost"]),
+    closes(Moment::Rcpt, &["connection-lost"]),
+    closes(Moment::Data, &["connection-lost"]),
+    closes(Moment::Dot, &["uncertain"]),
+    hangs(Moment::Ehlo, &["timeout"]),
+    hangs(Moment::Starttls, &["timeout"]),
+    hangs(Moment::Auth, &["timeout"]),
+    hangs(Moment::Mail, &["timeout"]),
+    hangs(Moment::Rcpt, &["timeout"]),
+    hangs(Moment::Data, &["timeout"]),
+    hangs(Moment::Dot, &["uncertain"]),
+    // Another refusal for another partner.
+    row(
+        Moment::Dot,
+        Answer::Alternates("550 Computer says no", "451 4.7.1 Not now"),
+        &["refused", "transient"],
+        Ends::Rests,
+    ),
+    // TLS.
+    row(Moment::Greeting, Answer::NoTls, &["tls-failed"], Ends::HostRests),
+    row(Moment::Greeting, Answer::ForeignCertificate, &["certificate-bad"], Ends::Disabled),
 ];
 
 /// A running host of a row, and its mailboxes.
@@ -168,16 +203,7 @@ async fn start(csv: &mut String, identity: &Identity) -> Vec<RunningHost> {
     let mut hosts = Vec::new();
     for (n, row) in TABLE.iter().enumerate() {
         let ip = [127, 0, 1, 10 + u8::try_from(n).unwrap()];
-        let act = match row.answer {
-            Answer::Reply(reply) => Act::say(&format!("{reply}\r\n")),
-            Answer::Closes => Act::Close,
-            Answer::Hangs => Act::Hang,
-        };
-        let (security, script) = match row.moment {
-            Moment::Starttls => ("starttls", Script::starttls(identity.clone())),
-            _ => ("none", Script::usual()),
-        };
-        let script = script.at(row.moment, [act]);
+        let (security, script) = script(row, identity);
         let host = FaultyHost::start_at(ip.into(), script).await;
         let name = format!("127.0.1.{}", ip[3]);
         let mailboxes: Vec<String> =
@@ -186,6 +212,30 @@ async fn start(csv: &mut String, identity: &Identity) -> Vec<RunningHost> {
         hosts.push(RunningHost { row, name, mailboxes, _host: host });
     }
     hosts
+}
+
+/// The security that the mailboxes ask for, and what their host does.
+fn script(row: &Refusal, identity: &Identity) -> (&'static str, Script) {
+    let say = |reply: &str| [Act::say(&format!("{reply}\r\n"))];
+    let (security, script) = match (row.answer, row.moment) {
+        (Answer::NoTls, _) => ("tls", Script::usual()),
+        (Answer::ForeignCertificate, _) => ("tls", Script::tls(identity.clone())),
+        (_, Moment::Starttls) => ("starttls", Script::starttls(identity.clone())),
+        _ => ("none", Script::usual()),
+    };
+    let script = match row.answer {
+        Answer::Reply(reply) => script.at(row.moment, say(reply)),
+        Answer::Closes => script.at(row.moment, [Act::Close]),
+        Answer::Hangs => script.at(row.moment, [Act::Hang]),
+        Answer::NoTls | Answer::ForeignCertificate => script,
+        Answer::Alternates(reply, at_rcpt) => {
+            let odd = ["1", "3", "5", "7", "9"].map(|digit| format!("{digit}.test>"));
+            odd.iter().fold(script.at(row.moment, say(reply)), |script, domain| {
+                script.when(Moment::Rcpt, domain, say(at_rcpt))
+            })
+        }
+    };
+    (security, script)
 }
 
 /// Zone, window and quota of each mailbox, and no replies.
@@ -256,7 +306,8 @@ async fn refused_mailboxes_try_a_few_times_and_healthy_ones_fill_their_quota() {
                 && stored.sent == 0
                 && (1..=ATTEMPTS).contains(&stored.failed)
                 && (row.ends != Ends::Disabled || stored.failed == 1)
-                && stored.reasons == [row.reason];
+                && !stored.reasons.is_empty()
+                && stored.reasons.iter().all(|reason| row.reasons.contains(&reason.as_str()));
             if !is_right {
                 wrong.push(format!("{email} ({:?} at {:?}): {stored:?}", row.answer, row.moment));
             }

@@ -33,18 +33,18 @@ impl Owner {
         Err(vec![EnrolmentError::of_line(1, message)].into())
     }
 
-    /// Returns why the owner can't enrol `email`, which is another user's, and how an admin gives it to the owner. It does not
-    /// name the other user.
-    fn refusal(&self, stored: &StoredMailbox, email: &str) -> String {
+    /// Returns why the owner can't enrol `stored`, which is another user's, and how an admin gives it to the owner. It does not
+    /// name the other user, and repeats no address that it may not know.
+    fn refusal(&self, stored: &StoredMailbox) -> String {
         let owner = &self.address;
         if stored.is_removed() {
             format!(
-                "was enrolled by another user before: ask an admin, who enrols it for you by `warmup mailbox add {email} --user \
+                "was enrolled by another user before: ask an admin, who enrols it for you by `warmup mailbox add ADDRESS --user \
                  {owner} ...`"
             )
         } else {
             format!(
-                "is enrolled by another user: if it is yours, ask an admin, who moves it by `warmup mailbox set {email} --user \
+                "is enrolled by another user: if it is yours, ask an admin, who moves it by `warmup mailbox set ADDRESS --user \
                  {owner}`; then set your password and mail host"
             )
         }
@@ -56,7 +56,7 @@ impl Owner {
         for row in &mut file.rows {
             let known = stored.get(&row.key());
             if let Some(stored) = known.filter(|stored| stored.user != self.id) {
-                let message = self.refusal(stored, &row.email);
+                let message = self.refusal(stored);
                 file.faults.push(EnrolmentError::of_cell(row.line, Column::Email, message));
             }
             match &row.user {
