@@ -1,6 +1,7 @@
-//! Floor 2: the ports, for real and in memory. Each adapter translates its library's errors in one `classify`.
+//! Adapters implement the ports over Postgres, Redis, SMTP and the system. Each translates its library's errors in one
+//! `classify`.
 
-pub mod memory;
+pub mod from_settings;
 pub mod postgres;
 pub mod redis;
 pub mod seal;

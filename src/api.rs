@@ -1,4 +1,4 @@
-//! Floor 5: HTTP, beside the command line: the same use cases, asked over the network.
+//! Layer 5: HTTP, beside the command line: the same use cases, asked over the network.
 //!
 //! ```text
 //!   connection ─▶ listen (headers, time and number bounded) ─▶ probes and the dashboard's files, no token
@@ -9,30 +9,32 @@
 //! failure a [`Problem`]. TLS is the ingress's job; by default only this machine is listened to.
 
 mod auth;
+mod auth_throttle;
+mod coalesce;
 mod control;
 mod dashboard;
 mod day;
-mod describe;
 mod domains;
+mod envelope;
 mod events;
+pub mod exposition;
 mod extract;
-mod listen;
+mod listeners;
 mod logs;
 mod mailboxes;
 mod me;
 mod metrics;
-mod page;
+mod openapi;
+mod pagination;
 mod pauses;
 mod performance;
 mod probes;
 mod problem;
 mod quota;
-mod reply;
 mod scrape;
+mod server;
 mod shares;
 mod stream;
-mod throttle;
-mod together;
 mod tokens;
 mod trace;
 mod users;
@@ -50,14 +52,15 @@ use axum::{
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+pub use self::listeners::Listeners;
 use self::{
+    auth_throttle::AuthThrottle,
+    coalesce::{Coalescer, Requests},
     problem::Problem,
     shares::Shares,
-    throttle::AuthThrottle,
-    together::{Coalescer, Requests},
 };
 use crate::{
-    app::{desk::Services, serve::Listeners, tokens::Identity},
+    admin::{services::Services, tokens::Identity},
     domain::token::TokenHash,
 };
 
@@ -122,27 +125,27 @@ async fn answer(listeners: Listeners, desk: Arc<Services>, stop: CancellationTok
     });
     let scrapes = Router::new().route("/metrics", get(scrape::metrics)).with_state(Arc::clone(&front));
     match listeners.metrics {
-        None => listen::listen(listeners.api, scrapes.fallback_service(router(front)), clock, stop).await,
+        None => server::listen(listeners.api, scrapes.fallback_service(router(front)), clock, stop).await,
         Some(apart) => {
-            let scraping = listen::listen(apart, scrapes, Arc::clone(&clock), stop.clone());
-            tokio::join!(listen::listen(listeners.api, router(front), clock, stop), scraping);
+            let scraping = server::listen(apart, scrapes, Arc::clone(&clock), stop.clone());
+            tokio::join!(server::listen(listeners.api, router(front), clock, stop), scraping);
         }
     }
 }
 
 /// Everything that is answered at the address of the settings, but what Prometheus reads.
 fn router(front: SharedState) -> Router {
-    let (api, document) = describe::routes().split_for_parts();
+    let (api, document) = openapi::routes().split_for_parts();
     let api = api
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&front), marked))
-        .layer(middleware::from_fn_with_state(Arc::clone(&front), together::together))
+        .layer(middleware::from_fn_with_state(Arc::clone(&front), coalesce::together))
         .layer(middleware::from_fn_with_state(Arc::clone(&front), auth::authenticate))
         .layer(middleware::from_fn(bounded))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn(trace::traced));
-    let document = describe::json(document);
+    let document = openapi::json(document);
     Router::new()
         .route("/healthz", get(probes::alive))
         .route("/readyz", get(probes::ready))

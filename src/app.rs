@@ -1,35 +1,13 @@
-//! Floor 4: from the configuration to a running world, started and stopped in order; and what commands and API share.
+//! The runtime: it makes the ports of a configuration, runs the worker and the API, and stops them in order.
 
-pub mod admin_token;
-pub mod advice;
-pub mod bench;
-pub mod capacity;
-pub mod census;
-pub mod checkup;
-pub mod control;
+pub mod benchmark;
 pub mod credentials;
-pub mod desk;
-mod directory;
-pub mod domains;
-pub mod events;
-pub mod exposition;
-pub mod import;
-pub mod keys;
-mod keywatch;
-pub mod legacy;
+mod instrumented;
+mod key_rotation_watch;
 pub mod local;
-mod metered;
-pub mod overview;
-mod patience;
-pub mod pauses;
-mod pushing;
-mod sending;
+mod metrics_push;
+mod send_runtime;
 pub mod serve;
-pub mod shards;
 pub mod simulate;
-pub mod standing;
-pub mod templates;
-pub mod tokens;
-pub mod users;
-pub mod verification;
-pub mod world;
+mod wait_for_server;
+pub mod wiring;

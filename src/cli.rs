@@ -1,8 +1,8 @@
-//! Floor 6: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
+//! Layer 7: the command line. Exit 0 done, 1 failed, 2 usage (clap), 64 bad configuration.
 
-mod ask;
 mod bench;
 mod config;
+mod confirm;
 mod dashboard;
 mod demo;
 mod domain;

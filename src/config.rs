@@ -1,4 +1,4 @@
-//! Floor 1: the settings.
+//! Layer 1: the settings.
 //!
 //! `table` is the one place where a setting is named; everything else comes from it or judges it:
 //!
@@ -9,11 +9,11 @@
 //!
 //! The environment comes in as a map, so that tests and the demo bring their own.
 
-mod carry;
+mod capacity;
 mod doc;
 mod env_file;
+mod error;
 mod example;
-mod fault;
 mod folder;
 mod hosts;
 mod kind;
@@ -33,8 +33,8 @@ use secrecy::SecretString;
 
 pub use doc::markdown;
 pub use env_file::env_file;
+pub use error::{SettingError, SettingErrors, Warning};
 pub use example::env_example;
-pub use fault::{SettingError, SettingErrors, Warning};
 pub use needs::{Load, Need};
 pub use secret::MasterKey;
 pub use secret_file::RereadSecret;

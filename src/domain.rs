@@ -1,4 +1,4 @@
-//! Floor 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
+//! Layer 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
 //! here can be tested against the sentence that states it. Its arithmetic never narrows a number silently: a conversion
 //! that can fail says what happens then.
 
@@ -13,14 +13,11 @@
 )]
 
 pub mod address;
-pub mod bench;
+pub mod address_index;
 pub mod caps;
 pub mod clock_guard;
 pub mod content;
-pub mod curve;
 pub mod daily_room;
-pub mod directory;
-pub mod duties;
 pub mod enrolment;
 pub mod free_mail;
 pub mod health;
@@ -30,14 +27,17 @@ pub mod hosts;
 pub mod id;
 pub mod lane_share;
 pub mod lease;
+pub mod lease_rotation;
 pub mod ledger_mark;
 pub mod mailbox;
+pub mod maintenance;
+pub mod next_send;
 pub mod outcome;
-pub mod outlook;
 pub mod ownership;
 pub mod pairing;
 pub mod partners;
 pub mod plan;
+pub mod planned_curve;
 pub mod probe;
 pub mod progress;
 pub mod ramp;
@@ -45,9 +45,9 @@ pub mod reply;
 pub mod roster;
 pub mod shard;
 pub mod shard_set;
+pub mod suspension;
 pub mod time;
 pub mod token;
-pub mod turns;
 pub mod uniform;
 pub mod urgency;
 pub mod verification;

@@ -1,25 +1,30 @@
 //! warmup: a horizontally sharded fleet of workers that warms up e-mail mailboxes.
 //!
-//! The map of the house; imports go down only, and `api`, `adapters` and `worker` never name one another
-//! (`tests/house.rs` holds it):
+//! A module imports modules of lower layers only. `api`, `adapters` and `worker` never import one another. The test
+//! `tests/house/floors.rs` enforces this table:
 //!
-//! | floor | module | what lives there |
+//! | layer | module | contents |
 //! |---|---|---|
 //! | 0 | [`domain`] | pure decisions: plan, pairing, caps, outcomes |
-//! | 1 | [`config`], [`ports`], [`observe`] | settings; what the worker needs of the world; logs and liveness |
-//! | 2 | [`adapters`], [`worker`] | Postgres, Redis, SMTP, memory, the system; the loop |
-//! | 3 | [`local`] | private servers and the demo's mail sink |
-//! | 4 | [`app`] | config to world, start and stop in order |
+//! | 1 | [`config`], [`ports`], [`observe`] | settings; traits that the worker needs; logs, metrics and liveness |
+//! | 2 | [`adapters`], [`simulation`], [`worker`] | Postgres, Redis, SMTP and the system; the same ports in memory; the loop |
+//! | 3 | [`local`], [`demo`], [`reporting`] | private servers; the demo's mail sink and audit; the read side with its SQL |
+//! | 4 | [`admin`] | use cases that commands and API share |
 //! | 5 | [`api`] | HTTP |
-//! | 6 | [`cli`] | the command line |
+//! | 6 | [`app`] | the runtime, from configuration to ports, with ordered start and stop |
+//! | 7 | [`cli`] | the command line |
 
 pub mod adapters;
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod local;
 pub mod observe;
 pub mod ports;
+pub mod reporting;
+pub mod simulation;
 pub mod worker;

@@ -1,8 +1,5 @@
-//! Floor 3: private servers and workers for a laptop, the demo and the tests.
+//! Private Postgres and Redis servers, and the data folder in which they run, for a laptop, the demo and the tests.
 
 mod advice;
-pub mod home;
-pub mod proof;
+pub mod data_dir;
 pub mod servers;
-pub mod sink;
-pub mod team;

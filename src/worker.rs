@@ -16,34 +16,34 @@
 //! - *keeping*: leases are renewed until everything is settled, then given back.
 
 mod batch;
-mod bench;
 mod clock_watch;
+mod compose;
 mod connections;
+mod delivery;
 mod drain;
-mod duties;
+mod fleet_control;
 mod grant_backoff;
 mod grants;
-mod holdings;
 mod hosts;
-mod keeper;
 mod lanes;
-mod leader;
-mod letter;
+mod leadership;
 mod limit_warnings;
-mod orders;
+mod maintenance;
+mod membership;
+mod outbound;
+mod owned_shards;
 mod parts;
+mod planner;
 mod queue;
 mod refused;
 mod replies;
 mod reserve;
-mod send;
 mod set_back;
 mod settings;
 mod settler;
-mod tick;
+mod stats;
+mod suspension;
 mod unstarted;
-mod vitals;
-mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,41 +54,41 @@ use std::{
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub use drain::DrainReport;
 use drain::Tasks;
-pub use keeper::MembershipError;
+pub use membership::MembershipError;
 pub use settings::WorkerSettings;
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     batch::LEASE_RETRY_DELAY,
-    bench::PendingProbe,
     clock_watch::ClockWatch,
     connections::Connections,
-    duties::MaintenanceRunner,
+    fleet_control::OrderListener,
     grant_backoff::GrantBackoff,
-    holdings::OwnedShards,
-    keeper::Membership,
     lanes::Lanes,
     limit_warnings::LimitWarnings,
-    orders::OrderListener,
+    maintenance::MaintenanceRunner,
+    membership::Membership,
+    owned_shards::OwnedShards,
     parts::Parts,
     queue::Queue,
     replies::ReplyQueue,
     set_back::SetBackWatch,
     settler::{InFlight, Settler},
+    stats::WorkerStats,
+    suspension::PendingProbe,
     unstarted::UnstartedMails,
-    vitals::WorkerStats,
 };
 use crate::{
     domain::{
-        bench::Suspension,
         content::Texts,
         id::{MailboxId, RunId, ShardId},
         lease::MachineTime,
         pairing::Pairing,
+        suspension::Suspension,
         time::next_tick,
     },
-    observe::{liveness::Liveness, trails::ParentSpan},
+    observe::{liveness::Liveness, mail_spans::ParentSpan},
     ports::{
         Bell, Caps, Clock, Entropy, FleetControl, Leases, Ledger, Mailer, MaintenanceStore, MembershipStore,
         PlanningStore, entropy::Purpose,

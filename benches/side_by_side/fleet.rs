@@ -14,9 +14,9 @@ use warmup::{
     adapters::redis::{RedisLeases, RedisMembers, open},
     domain::{
         id::{Epoch, RunId, ShardId},
+        lease_rotation::LeaseRotation,
         ownership::target_owners,
         shard::all_shards,
-        turns::LeaseRotation,
     },
     ports::{LeaseKey, Leases, MemberStatus, MembershipStore},
 };

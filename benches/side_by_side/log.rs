@@ -6,7 +6,7 @@ use chrono::{Days, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
 use warmup::{
     adapters::postgres::PostgresDuties,
-    domain::duties::PruneTarget,
+    domain::maintenance::PruneTarget,
     local::servers::{Durability, PrivatePostgres, PrivateRedis},
     ports::MaintenanceStore,
 };

@@ -5,27 +5,27 @@
 //! back empty makes the fleet slow for a while and nothing else.
 
 mod address;
-mod bell;
 mod caps;
 mod classify;
 mod connector;
 mod counted;
-mod fit;
 mod keys;
 mod leases;
-mod lookout;
 mod members;
+mod notifier;
+mod observer;
 mod pool;
+mod preflight;
 
 pub use address::Address;
-pub use bell::RedisNotifier;
 pub use caps::RedisCaps;
 pub use classify::classify;
 pub use connector::Reread;
 pub use counted::evalshas;
-pub use fit::{acl_rule, check, check_version};
 pub use keys::Keys;
 pub use leases::RedisLeases;
-pub use lookout::RedisObserver;
 pub use members::RedisMembers;
+pub use notifier::RedisNotifier;
+pub use observer::RedisObserver;
 pub use pool::{CALL_TIMEOUT, Pool, open};
+pub use preflight::{acl_rule, check, check_version};

@@ -8,26 +8,26 @@
 //! -> gate -> dot -> reply -> verdict -> QUIT
 
 mod address;
+mod capabilities;
 mod connect;
 mod dialogue;
 mod host_memory;
-mod line;
-mod link;
+mod login_test;
 mod message;
 mod notice;
-mod offers;
-mod patience;
 mod pinned;
 mod race;
 mod redact;
-mod rehearsal;
 mod reply;
 mod resolver;
 mod sasl;
-mod sessions;
+mod session;
+mod stream;
+mod timeouts;
 mod tls;
-mod trace;
-mod wire;
+mod tls_tickets;
+mod transcript;
+mod transport;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,14 +40,14 @@ use self::{
     dialogue::{Dialogue, DialogueContext},
     host_memory::HostMemory,
     message::EncodedMessage,
-    patience::Timeouts,
     resolver::Resolver,
     sasl::Login,
+    timeouts::Timeouts,
 };
 pub use self::{
+    login_test::{Candidate, LoginTest},
     notice::Notice,
-    rehearsal::{Candidate, LoginTest},
-    trace::Step,
+    transcript::Step,
 };
 use crate::{
     domain::{
@@ -57,7 +57,7 @@ use crate::{
         mailbox::Security,
         outcome::{
             Reply,
-            judge::{DialogueEnd, classify_outcome},
+            classify::{DialogueEnd, classify_outcome},
         },
     },
     ports::{Clock, Mailer, PasswordOpener, SendPermit, SendReport, Submission},

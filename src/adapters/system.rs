@@ -1,7 +1,7 @@
 //! The machine's own clock and dice: the only place where time and chance enter.
 
 mod clock;
-mod dice;
+mod rng;
 
 pub use clock::SystemClock;
-pub use dice::SeededRng;
+pub use rng::SeededRng;

@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ApiState, SharedState, listen::Peer, problem::Problem};
+use super::{ApiState, SharedState, problem::Problem, server::Peer};
 use crate::{
-    app::tokens::{Identity, identify},
+    admin::tokens::{Identity, identify},
     domain::token::TokenHash,
 };
 

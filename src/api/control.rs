@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::JsonBody,
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::{
-    control::ControlError,
-    overview::{ControlStatus, LookError, control_status},
+use crate::{
+    admin::fleet_orders::ControlError,
+    reporting::{ControlStatus, LookError, control_status},
 };
 
 /// Shows the fleet.

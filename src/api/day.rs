@@ -5,9 +5,9 @@ use axum::extract::State;
 use super::{
     SharedState,
     auth::Caller,
-    reply::{ApiResult, Envelope},
+    envelope::{ApiResult, Envelope},
 };
-use crate::app::overview::{DayCurve, day_curve};
+use crate::reporting::{DayCurve, day_curve};
 
 /// Shows the day as a line.
 #[utoipa::path(get, path = "/day", tag = "fleet",

@@ -7,11 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::{JsonBody, QueryParams},
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::domains::{self, DomainChange, DomainError, VerifiedDomain};
+use crate::admin::domains::{self, DomainChange, DomainError, VerifiedDomain};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct DomainList {

@@ -8,11 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::QueryParams,
-    page,
-    reply::{ApiResult, Envelope},
+    pagination,
 };
-use crate::app::events::{self, Event, EventFilter, event_page};
+use crate::reporting::event_text::{self, Event, EventFilter, event_page};
 
 /// Mailboxes of an owner: as many index scans.
 const FEW: i64 = 1_000;
@@ -64,7 +64,7 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Parameters>,
 ) -> ApiResult<EventList> {
-    let limit = page::limit(asked.limit)?;
+    let limit = pagination::limit(asked.limit)?;
     let (desk, owner) = (&front.desk, caller.identity.scope());
     let filter = EventFilter {
         owner,
@@ -74,10 +74,10 @@ pub(super) async fn list(
         since: asked.since,
         until: asked.until,
         limit: limit + 1,
-        before: page::id(asked.cursor.as_deref())?,
+        before: pagination::id(asked.cursor.as_deref())?,
     };
     let mut events = event_page(&desk.database, &filter).await?;
-    let next_cursor = page::cut(&mut events, limit, |event| event.id.to_string());
-    let told = |event: Event| EventView { text: events::describe(&event), event };
+    let next_cursor = pagination::cut(&mut events, limit, |event| event.id.to_string());
+    let told = |event: Event| EventView { text: event_text::describe(&event), event };
     Ok(front.answer(EventList { events: events.into_iter().map(told).collect(), next_cursor }))
 }

@@ -8,12 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::QueryParams,
-    page,
+    pagination,
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::overview::{LogEntry, LogPageFilter, log_page};
+use crate::reporting::{LogEntry, LogPageFilter, log_page};
 
 /// What became of a mail.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -75,7 +75,7 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Parameters>,
 ) -> ApiResult<LogList> {
-    let limit = page::limit(asked.limit)?;
+    let limit = pagination::limit(asked.limit)?;
     let filter = LogPageFilter {
         owner: caller.identity.scope(),
         mailbox: asked.mailbox,
@@ -87,11 +87,11 @@ pub(super) async fn list(
         before: asked.cursor.as_deref().map(cursor).transpose()?,
     };
     let mut logs = log_page(&front.desk.database, &filter, front.desk.clock.now()).await?;
-    let next_cursor = page::cut(&mut logs, limit, |row| format!("{}.{}", row.day, row.id));
+    let next_cursor = pagination::cut(&mut logs, limit, |row| format!("{}.{}", row.day, row.id));
     Ok(front.answer(LogList { logs, next_cursor }))
 }
 
 fn cursor(text: &str) -> Result<(NaiveDate, i64), Problem> {
     let both = text.split_once('.').and_then(|(day, id)| Some((day.parse().ok()?, id.parse().ok()?)));
-    both.ok_or_else(page::invalid_cursor)
+    both.ok_or_else(pagination::invalid_cursor)
 }

@@ -1,7 +1,7 @@
 //! /api/warmup/mailboxes: enrolled mailboxes, without their passwords.
 
 pub(super) mod enrol;
-pub(super) mod standing;
+pub(super) mod state;
 pub(super) mod verification;
 
 use axum::extract::State;
@@ -11,12 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::{Id, QueryParams},
-    page,
+    pagination,
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::overview::{MailboxDetail, MailboxFilter, MailboxStatus, Page, mailbox_detail_of, mailbox_page};
+use crate::reporting::{MailboxDetail, MailboxFilter, MailboxStatus, Page, mailbox_detail_of, mailbox_page};
 
 /// How a mailbox stands.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -84,7 +84,7 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Parameters>,
 ) -> ApiResult<MailboxList> {
-    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let page = pagination::page(asked.limit, asked.cursor.as_deref())?;
     let lower = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
     let filter = MailboxFilter {
         owner: caller.identity.scope(),
@@ -97,7 +97,7 @@ pub(super) async fn list(
     let (desk, one_more) = (&front.desk, Page { limit: page.limit + 1, ..page });
     let (total, mut mailboxes) =
         mailbox_page(&desk.database, &desk.census, &filter, one_more, desk.clock.now()).await?;
-    let next_cursor = page::cut(&mut mailboxes, page.limit, |mailbox| mailbox.id.to_string());
+    let next_cursor = pagination::cut(&mut mailboxes, page.limit, |mailbox| mailbox.id.to_string());
     Ok(front.answer(MailboxList { total, mailboxes, next_cursor }))
 }
 

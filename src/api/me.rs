@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     SharedState,
     auth::Caller,
-    reply::{ApiResult, Envelope},
+    envelope::{ApiResult, Envelope},
 };
 
 /// Whom the token speaks for.

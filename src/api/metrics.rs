@@ -9,8 +9,8 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{SharedState, auth::Caller, extract::QueryParams, problem::Problem, reply::Envelope, scrape};
-use crate::app::overview::{Metrics, metrics};
+use super::{SharedState, auth::Caller, envelope::Envelope, extract::QueryParams, problem::Problem, scrape};
+use crate::reporting::{Metrics, metrics};
 
 /// How they are written.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]

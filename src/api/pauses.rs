@@ -7,13 +7,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::QueryParams,
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::{
+use crate::admin::{
+    mailbox_state::EndedPause,
     pauses::{self, EndError, PauseKey, StandingPause},
-    standing::EndedPause,
 };
 
 #[derive(Serialize, ToSchema)]

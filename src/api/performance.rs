@@ -7,12 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::QueryParams,
-    page,
+    pagination,
     problem::Problem,
-    reply::{ApiResult, Envelope},
 };
-use crate::app::overview::{Performance, QuotaStatus, performance_of, performances};
+use crate::reporting::{Performance, QuotaStatus, performance_of, performances};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +78,7 @@ pub(super) async fn show(
         let (metrics, quota) = both.ok_or_else(|| Problem::not_found(format!("there is no mailbox {id}")))?;
         return Ok(front.answer(PerformanceResponse::One(MailboxPerformance { metrics, quota })));
     }
-    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let page = pagination::page(asked.limit, asked.cursor.as_deref())?;
     let (list, metrics) = performances(pool, &front.desk.census, scope, page, now).await?;
     let mean = list.quotas.iter().map(fill_rate).sum::<f64>() / list.quotas.len().max(1) as f64;
     let summary = MailboxSummary { total: list.total, avg_fill_rate: (mean * 100.0).round() / 100.0 };

@@ -7,11 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, Envelope},
     extract::QueryParams,
-    page,
-    reply::{ApiResult, Envelope},
+    pagination,
 };
-use crate::app::overview::{QuotaList, QuotaSearch, quota_list, quotas_found};
+use crate::reporting::{QuotaList, QuotaSearch, quota_list, quotas_found};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[schema(as = Status)]
@@ -62,7 +62,7 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Parameters>,
 ) -> ApiResult<QuotaList> {
-    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let page = pagination::page(asked.limit, asked.cursor.as_deref())?;
     let desk = &front.desk;
     let status = asked.status.word();
     if let Some(part) = asked.search.as_deref() {

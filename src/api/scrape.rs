@@ -11,7 +11,7 @@ use axum::{
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 
 use super::SharedState;
-use crate::app::exposition;
+use crate::api::exposition;
 
 /// Answers a scrape.
 pub(super) async fn metrics(State(front): State<SharedState>) -> Response {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{app::tokens::Identity, domain::id::UserId};
+use crate::{admin::tokens::Identity, domain::id::UserId};
 
 /// The places of one kind.
 #[derive(Debug)]

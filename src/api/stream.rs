@@ -13,7 +13,7 @@ use chrono::SecondsFormat;
 use futures_util::stream::{self, Stream};
 
 use super::{SharedState, auth::Caller, problem::Problem, shares::Place};
-use crate::app::{overview::metrics, tokens::identify};
+use crate::{admin::tokens::identify, reporting::metrics};
 
 /// A person sees no difference below.
 const EVERY: Duration = Duration::from_secs(2);

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, CreatedResponse, Envelope},
     extract::{Id, JsonBody, QueryParams},
-    page::{self, Paging},
+    pagination::{self, Paging},
     problem::Problem,
-    reply::{ApiResult, CreatedResponse, Envelope},
 };
-use crate::app::tokens::{self, Token, TokenError, TokenRequest};
+use crate::admin::tokens::{self, Token, TokenError, TokenRequest};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -52,10 +52,10 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Paging>,
 ) -> ApiResult<TokenList> {
-    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let page = pagination::page(asked.limit, asked.cursor.as_deref())?;
     let scope = caller.identity.scope();
     let mut tokens = tokens::page(&front.desk.database, scope, page.after, page.limit + 1).await?;
-    let next_cursor = page::cut(&mut tokens, page.limit, |token| token.id.to_string());
+    let next_cursor = pagination::cut(&mut tokens, page.limit, |token| token.id.to_string());
     Ok(front.answer(TokenList { tokens, next_cursor }))
 }
 

@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 use super::{
     SharedState,
     auth::Caller,
+    envelope::{ApiResult, CreatedResponse, Envelope},
     extract::{Id, JsonBody, QueryParams},
-    page::{self, Paging},
+    pagination::{self, Paging},
     problem::Problem,
-    reply::{ApiResult, CreatedResponse, Envelope},
 };
 use crate::{
-    app::users::{self, User, UserError, UserUpdate},
+    admin::users::{self, User, UserError, UserUpdate},
     domain::id::UserId,
 };
 
@@ -34,11 +34,11 @@ pub(super) async fn list(
     caller: Caller,
     QueryParams(asked): QueryParams<Paging>,
 ) -> ApiResult<UserList> {
-    let page = page::page(asked.limit, asked.cursor.as_deref())?;
+    let page = pagination::page(asked.limit, asked.cursor.as_deref())?;
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let wanted = (page.after, page.limit + 1);
     let mut users = users::page(&desk.database, &desk.census, scope, wanted, desk.clock.now()).await?;
-    let next_cursor = page::cut(&mut users, page.limit, |user| user.id.to_string());
+    let next_cursor = pagination::cut(&mut users, page.limit, |user| user.id.to_string());
     Ok(front.answer(UserList { users, next_cursor }))
 }
 

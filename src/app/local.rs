@@ -13,19 +13,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    desk::Services,
-    serve::{self, Listeners},
-    world,
-};
+use super::serve;
 use crate::{
     adapters::{
+        from_settings,
         postgres::{keyring, migrate},
         seal::Sealer,
     },
+    api::Listeners,
     config::Settings,
     local::{
-        home::{DataDir, FoundKey, RunningServers, install_key, kept_keys, prepared_key},
+        data_dir::{DataDir, FoundKey, RunningServers, install_key, kept_keys, prepared_key},
         servers::{Durability, PrivatePostgres, PrivateRedis, restart_on_exit, stop_leftovers},
     },
     observe::telemetry::Telemetry,
@@ -60,7 +58,7 @@ impl Local {
         if let Some(found) = &key {
             (settings.master_key, settings.master_key_file) = (Some(found.key.clone()), Some(found.path.clone()));
         }
-        let database = world::database(&settings).await?;
+        let database = from_settings::database(&settings).await?;
         migrate::migrate(&database, settings.shards, now).await?;
         let mut local = Local { settings, database, key, redis, postgres, home };
         local.check_key().await?;
@@ -113,21 +111,17 @@ impl Local {
     }
 
     /// Runs the worker of `warmup run` until `stop` is cancelled, starting servers again that end meanwhile.
-    pub async fn serve<F, Answering>(
+    pub async fn serve(
         &mut self,
         telemetry: &Telemetry,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        answer: F,
+        announce: impl FnOnce(&Listeners),
         stop: CancellationToken,
-    ) -> anyhow::Result<DrainReport>
-    where
-        F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
-        Answering: Future<Output = ()> + Send + 'static,
-    {
+    ) -> anyhow::Result<DrainReport> {
         tokio::select! {
             biased;
-            report = serve::serve(&self.settings, telemetry, clock, entropy, answer, stop) => report,
+            report = serve::serve(&self.settings, telemetry, clock, entropy, announce, stop) => report,
             never = restart_on_exit(&mut self.postgres, &mut self.redis) => match never {},
         }
     }

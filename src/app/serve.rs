@@ -1,24 +1,24 @@
 //! One process: the worker and what answers beside it, until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    capacity::CapacityWatch, credentials, desk::Services, keywatch::KeyWatch, metered::metered, pushing,
-    sending::SendRuntime, templates, world,
-};
+use super::{instrumented::metered, key_rotation_watch::KeyWatch, metrics_push, send_runtime::SendRuntime, wiring};
 use crate::{
     adapters::{
         postgres::{fleet, pool},
         seal::Sealer,
     },
+    admin::{services::Services, templates},
+    api::{self, Listeners},
+    app::credentials,
     config::Settings,
     domain::id::WorkerId,
     observe::{liveness::Liveness, meters::SharedMeters, telemetry::Telemetry},
     ports::{Clock, Entropy},
+    reporting::capacity::CapacityWatch,
     worker::{DrainReport, Worker},
 };
 
@@ -26,65 +26,35 @@ use crate::{
 /// keep the process until the server's own time-out, long after everything is settled.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Where HTTP is answered.
-pub struct Listeners {
-    pub api: TcpListener,
-    /// Of `/metrics`, where it has an address of its own.
-    pub metrics: Option<TcpListener>,
-}
-
-impl Listeners {
-    async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
-        let bind = async |name: &str, address: SocketAddr| {
-            let bound = TcpListener::bind(address).await;
-            bound.with_context(|| format!("{name} {address} can't be listened on: choose another port"))
-        };
-        let api = bind("WARMUP_HTTP_ADDR", settings.http_addr).await?;
-        let metrics = match settings.metrics_addr {
-            Some(address) => Some(bind("WARMUP_METRICS_ADDR", address).await?),
-            None => None,
-        };
-        Ok(Listeners { api, metrics })
-    }
-}
-
 /// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
 /// closed, what is on its way finished, leases given back, metrics pushed a last time, HTTP last. While it waits for servers that are away, it is alive
-/// and not ready. `answer` is the HTTP: it lives a floor above.
-pub async fn serve<F, Answering>(
+/// and not ready. `announce` learns the addresses that are listened on, before the first request is answered.
+pub async fn serve(
     settings: &Settings,
     telemetry: &Telemetry,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    answer: F,
+    announce: impl FnOnce(&Listeners),
     stop: CancellationToken,
-) -> anyhow::Result<DrainReport>
-where
-    F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
-    Answering: Future<Output = ()> + Send + 'static,
-{
-    serve_for(settings, telemetry, clock, entropy, answer, credentials::PATIENCE, stop).await
+) -> anyhow::Result<DrainReport> {
+    serve_for(settings, telemetry, clock, entropy, announce, credentials::PATIENCE, stop).await
 }
 
 /// The same with another `patience`: the time of refused credentials after which the worker stops by itself.
-pub async fn serve_for<F, Answering>(
+pub async fn serve_for(
     settings: &Settings,
     telemetry: &Telemetry,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    answer: F,
+    announce: impl FnOnce(&Listeners),
     patience: Duration,
     stop: CancellationToken,
-) -> anyhow::Result<DrainReport>
-where
-    F: FnOnce(Listeners, Arc<Services>, CancellationToken) -> Answering,
-    Answering: Future<Output = ()> + Send + 'static,
-{
+) -> anyhow::Result<DrainReport> {
     settings.require_all()?;
     let listeners = Listeners::bind(settings).await?;
     tracing::info!(address = %listeners.api.local_addr()?, "the API and the probes /healthz and /readyz are answered");
     let liveness = Arc::new(Liveness::default());
-    let name = world::worker_name(settings);
+    let name = wiring::worker_name(settings);
     let desk = Services::new(settings, name.clone(), Arc::clone(&clock), Arc::clone(&liveness))?;
     let meters = SharedMeters::clone(&desk.meters);
     let (sealer, database) = (Arc::clone(&desk.sealer), desk.database.clone());
@@ -94,8 +64,9 @@ where
     let renew = pool::renew_requests;
     tokio::spawn(credentials::keep_fresh(database, url, renew, Arc::clone(&clock), answering.clone()));
     let push = telemetry.push.clone();
-    let pushes = push.map(|push| tokio::spawn(pushing::keep_pushing(Arc::clone(&desk), push, pushing.clone())));
-    let answers = tokio::spawn(answer(listeners, desk, answering.clone()));
+    let pushes = push.map(|push| tokio::spawn(metrics_push::keep_pushing(Arc::clone(&desk), push, pushing.clone())));
+    announce(&listeners);
+    let answers = tokio::spawn(api::serve(listeners, desk, answering.clone()));
     let report = work(settings, name, clock, entropy, (liveness, meters, sealer), patience, stop).await;
     pushing.cancel();
     if let Some(pushes) = pushes {
@@ -118,7 +89,7 @@ async fn work(
     // So that ending here by itself stops nothing else of the caller's.
     let stop = stop.child_token();
     let ports =
-        stop.run_until_cancelled(world::ports(settings, Arc::clone(&clock), entropy, Arc::clone(&sealer))).await;
+        stop.run_until_cancelled(wiring::ports(settings, Arc::clone(&clock), entropy, Arc::clone(&sealer))).await;
     let Some(ports) = ports else {
         tracing::info!("stopped before the worker had started");
         return Ok(DrainReport::default());
@@ -136,7 +107,7 @@ async fn work(
     tokio::spawn(credentials::keep_fresh(database.clone(), url, renew, Arc::clone(&clock), stop.clone()));
     let fleet = fleet::identity(&database).await.context("which fleet this is")?;
     let named = name.clone();
-    let worker = world::worker_settings(settings, name, fleet);
+    let worker = wiring::worker_settings(settings, name, fleet);
     let sending = SendRuntime::start().context("no thread to send on")?;
     let worker = Worker::new(metered(ports, &meters, &liveness, settings.cron_interval), worker, Arc::clone(&liveness))
         .with_texts(texts)

@@ -12,10 +12,10 @@
 //! answer.
 
 mod bottleneck;
+mod fleet;
 mod gauges;
 mod hosts;
 mod report;
-mod scene;
 
 use std::{
     sync::{
@@ -28,8 +28,8 @@ use std::{
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use self::fleet::SimulatedFleet;
 pub use self::report::{HourOf, Report};
-use self::scene::SimulatedFleet;
 use crate::{config::Settings, observe::liveness::Liveness, worker::Worker};
 
 /// What is asked.

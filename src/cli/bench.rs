@@ -1,7 +1,7 @@
 //! `warmup bench`: what this machine, these servers and this mail host can do together.
 
+mod environment;
 mod send;
-mod stage;
 
 use std::process::ExitCode;
 

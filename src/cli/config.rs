@@ -12,11 +12,11 @@ use comfy_table::{Table, presets};
 
 use super::session;
 use crate::{
-    adapters::postgres::{durability_warnings, migrate, pool, view},
-    app::capacity,
+    adapters::postgres::{durability_warnings, migrate, pool},
     config::{self, HostLoad, SettingErrors, SettingValue, Settings, Source, Warning},
     domain::partners,
     observe::{doc, telemetry::Telemetry},
+    reporting::{capacity, sql},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -85,9 +85,9 @@ async fn enrolled(settings: Settings) -> Result<Vec<Warning>> {
     migrate::check_schema(&database).await?;
     let durability = durability_warnings(&database).await?;
     let mut connection = database.acquire().await?;
-    let members = view::members(&mut connection).await?;
+    let members = sql::members(&mut connection).await?;
     let mut warnings = settings.warnings_for(&capacity::enrolled(&mut connection, None).await?);
-    let loads: Vec<HostLoad> = view::hosts(&mut connection).await?.into_iter().map(load).collect();
+    let loads: Vec<HostLoad> = sql::hosts(&mut connection).await?.into_iter().map(load).collect();
     warnings.extend(settings.warnings_for_hosts(&settings.host_limits()?, &loads));
     let shortages = partners::shortages(&members);
     warnings.extend(shortages.iter().map(|shortage| Warning::new("mailboxes", shortage.to_string())));
@@ -95,7 +95,7 @@ async fn enrolled(settings: Settings) -> Result<Vec<Warning>> {
     Ok(warnings)
 }
 
-fn load(on: view::OnHost) -> HostLoad {
+fn load(on: sql::OnHost) -> HostLoad {
     HostLoad { host: on.host, mailboxes: on.mailboxes.unsigned_abs(), quota: on.quota.unsigned_abs() }
 }
 

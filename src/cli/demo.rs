@@ -3,24 +3,24 @@
 //! What is not production is said when it starts: the day clock runs faster, addresses and CA are private, and the ramp
 //! starts at its end. Servers, mail host and worker are real; nothing of this machine's own services is touched.
 
-pub(super) mod cast;
-mod screen;
-mod stage;
+mod day_view;
+mod environment;
+pub(super) mod mailboxes;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-use self::{screen::DayView, stage::DemoEnvironment};
+use self::{day_view::DayView, environment::DemoEnvironment};
 use super::{session, stop};
 use crate::{
     adapters::system::{SeededRng, SystemClock},
-    api,
+    api::Listeners,
     app::serve,
     config::environment,
-    local::{
-        proof::{Expect, Snapshot, prove},
+    demo::{
+        audit::{Expect, Snapshot, prove},
         sink::read_journal,
     },
     observe::{logging, telemetry::Telemetry},
@@ -96,17 +96,16 @@ async fn perform(args: &Args, telemetry: &Telemetry, folder: &Kept) -> anyhow::R
         })
     };
     let mut screen = None;
-    let answer = |listeners: serve::Listeners, desk, stopped| {
-        match stage.dashboard(&listeners) {
+    let announce = |listeners: &Listeners| {
+        match stage.dashboard(listeners) {
             Ok(address) => println!("Watch it, while it runs: {address}"),
             Err(error) => println!("The dashboard has no address: {error}"),
         }
         let (database, clock) = (stage.database().clone(), Arc::clone(&clock));
         screen = Some(DayView::open(database, clock, begins.date_naive(), args.mailboxes, QUOTA));
-        api::serve(listeners, desk, stopped)
     };
     let dice = Arc::new(SeededRng::seeded(args.seed));
-    let report = serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, answer, stop.clone()).await;
+    let report = serve::serve(stage.settings(), telemetry, Arc::clone(&clock), dice, announce, stop.clone()).await;
     let early = clock.now() < ends;
     curtain.abort();
     if let Some(screen) = screen {
@@ -133,7 +132,7 @@ async fn verdict(
     stage: &DemoEnvironment,
     args: &Args,
     begins: DateTime<Utc>,
-) -> anyhow::Result<crate::local::proof::AuditReport> {
+) -> anyhow::Result<crate::demo::audit::AuditReport> {
     let journal = read_journal(stage.journal())?;
     let snapshot = Snapshot::read(stage.database(), begins.date_naive()).await?;
     let expect = Expect { mailboxes: usize::from(args.mailboxes), quota: QUOTA, faults: args.faults };

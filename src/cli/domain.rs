@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::session::{Session, count, instant, print, print_json, table};
-use crate::app::domains::{self, DomainChange, VerifiedDomain};
+use crate::admin::domains::{self, DomainChange, VerifiedDomain};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

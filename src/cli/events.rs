@@ -7,9 +7,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::session::{Session, instant, print, print_json};
 use crate::{
-    adapters::postgres::view::{Selection, mailbox_id},
-    app::events::{Asked, describe, events, kinds},
     domain::id::MailboxId,
+    reporting::{
+        event_text::{Asked, describe, events, kinds},
+        sql::{Selection, mailbox_id},
+    },
 };
 
 #[derive(Debug, clap::Args)]

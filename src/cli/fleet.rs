@@ -5,15 +5,13 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Subcommand;
 
 use super::{
-    ask::confirm,
+    confirm::confirm,
     session::{Session, print, print_json},
 };
 use crate::{
-    adapters::{
-        postgres::{Fenced, view},
-        system::SystemClock,
-    },
-    app::control::{FleetOrders, OrderResult},
+    adapters::{postgres::Fenced, system::SystemClock},
+    admin::fleet_orders::{FleetOrders, OrderResult},
+    reporting::sql,
 };
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +89,7 @@ async fn order(running: bool, json: bool) -> anyhow::Result<()> {
 
 async fn start_after_restore(json: bool) -> anyhow::Result<()> {
     let session = Session::open().await?;
-    let ordered = control(&session)?.start_after_restore(BY, view::server_time(&session.pool).await?).await?;
+    let ordered = control(&session)?.start_after_restore(BY, sql::server_time(&session.pool).await?).await?;
     show(&ordered, json)
 }
 
@@ -102,7 +100,7 @@ async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     // The workers' days follow this clock, not that of the operator's machine; read after the answer, which may take a night.
-    let fenced = control(&session)?.fence(BY, view::server_time(&session.pool).await?).await?;
+    let fenced = control(&session)?.fence(BY, sql::server_time(&session.pool).await?).await?;
     if args.json {
         print_json(&fenced)?;
     } else {

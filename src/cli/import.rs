@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     adapters::{postgres::pool, seal::Sealer},
-    app::legacy::{LegacyReport, Options, import},
-    domain::{duties::Retention, enrolment::Rules},
+    admin::legacy::{LegacyReport, Options, import},
+    domain::{enrolment::Rules, maintenance::Retention},
 };
 
 /// Rows of each kind that are named before the rest is counted; `--json` names all.

@@ -11,15 +11,15 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
-    ask::confirm,
+    confirm::confirm,
     secret,
     session::{Session, count, print, print_json},
 };
 use crate::{
     adapters::seal::Sealer,
-    app::keys::{RotateError, generate, make, rotate},
+    admin::keys::{RotateError, generate, make, rotate},
     config::MasterKey,
-    local::home::{discard_key, install_key, prepare_key},
+    local::data_dir::{discard_key, install_key, prepare_key},
 };
 
 /// What has to be done around it.

@@ -1,7 +1,7 @@
 //! `warmup local`: a worker with servers of its own, for somebody with one machine, for good.
 
 mod offer;
-mod told;
+mod summary;
 
 use std::{fs, io::Read, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -17,19 +17,15 @@ use super::{
 };
 use crate::{
     adapters::system::{SeededRng, SystemClock},
-    api,
-    app::{
-        census::SnapshotCache,
-        import::check_first,
-        local::Local,
-        overview::{fleet_status, next_mail_at},
-        serve::Listeners,
-    },
+    admin::import::check_first,
+    api::Listeners,
+    app::local::Local,
     config::{LogFormat, Settings, environment},
     domain::enrolment::Rules,
-    local::home::{DataDir, with_saved},
+    local::data_dir::{DataDir, with_saved},
     observe::{logging, telemetry::Telemetry},
     ports::Clock,
+    reporting::{fleet_status, next_mail_at, snapshot::SnapshotCache},
 };
 
 #[derive(Debug, clap::Args)]
@@ -113,15 +109,14 @@ async fn work(
     let census = SnapshotCache::for_commands(local.database().clone(), settings.mailbox_cooldown_max);
     let status = fleet_status(local.database(), &census, settings, now).await?;
     let next = next_mail_at(local.database(), settings.active_hours, settings.user_daily_cap, now).await?;
-    let told = told::render(local, &status, next, now, is_usual);
-    let answer = |listeners: Listeners, desk, stopped| {
+    let told = summary::render(local, &status, next, now, is_usual);
+    let announce = |listeners: &Listeners| {
         let dashboard = listeners.api.local_addr().map(|http| dashboard::address(http, token.as_ref()));
-        if let Err(error) = dashboard.and_then(|address| session::print(&told::with_dashboard(&told, &address))) {
+        if let Err(error) = dashboard.and_then(|address| session::print(&summary::with_dashboard(&told, &address))) {
             tracing::warn!(%error, "how things are can't be printed");
         }
-        api::serve(listeners, desk, stopped)
     };
-    let report = local.serve(telemetry, clock, Arc::new(SeededRng::random()), answer, stop).await?;
+    let report = local.serve(telemetry, clock, Arc::new(SeededRng::random()), announce, stop).await?;
     Ok(if report.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -12,16 +12,16 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{dashboard, demo::cast, local::read, mailbox::import, session, stop};
+use super::{dashboard, demo::mailboxes, local::read, mailbox::import, session, stop};
 use crate::{
     app::local::Local,
     config::{LogFormat, Settings},
-    domain::enrolment::Rules,
-    local::{
-        home::DataDir,
+    demo::{
         sink::{self, SinkHandle},
-        team::WorkerProcesses,
+        worker_processes::WorkerProcesses,
     },
+    domain::enrolment::Rules,
+    local::data_dir::DataDir,
     observe::logging,
 };
 
@@ -122,7 +122,7 @@ async fn mail_host(home: &DataDir, password: &str, settings: &mut Settings) -> a
 
 /// Mailboxes that have something to send now, whatever the time.
 fn made_up(port: u16, password: &str) -> String {
-    let csv = cast::csv(MAILBOXES, port, password, QUOTA);
+    let csv = mailboxes::csv(MAILBOXES, port, password, QUOTA);
     let line = |(n, line): (usize, &str)| format!("{line},{}\n", if n == 0 { "window" } else { "00:00-24:00" });
     csv.lines().enumerate().map(line).collect()
 }

@@ -6,13 +6,13 @@ pub(super) mod import;
 mod list;
 mod selector;
 mod show;
-mod standing;
+mod state;
 mod test;
 mod verify;
 
 use std::process::ExitCode;
 
-use crate::app::standing::Change;
+use crate::admin::mailbox_state::Change;
 
 /// The file's columns. A test holds it to those that are read.
 const COLUMNS: &str = "\
@@ -50,11 +50,11 @@ pub(super) enum Command {
     /// Send a code to a mailbox, or verify the mailbox by the code that it received: it then receives from other owners.
     Verify(verify::Args),
     /// Let mailboxes neither send nor receive until they are resumed. Selectors ask first.
-    Pause(standing::Args),
+    Pause(state::Args),
     /// Let mailboxes send and receive again, whatever stopped them; with --host or --domain also those. Selectors ask first.
-    Resume(standing::Args),
+    Resume(state::Args),
     /// Erase the passwords of mailboxes and never use them again; logs and counters stay. Selectors ask first.
-    Remove(standing::Args),
+    Remove(state::Args),
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -66,9 +66,9 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(args).await,
         Command::Test(args) => test::run(args).await,
         Command::Verify(args) => verify::run(args).await,
-        Command::Pause(args) => standing::run(Change::Pause, args).await,
-        Command::Resume(args) => standing::run(Change::Resume, args).await,
-        Command::Remove(args) => standing::run(Change::Remove, args).await,
+        Command::Pause(args) => state::run(Change::Pause, args).await,
+        Command::Resume(args) => state::run(Change::Resume, args).await,
+        Command::Remove(args) => state::run(Change::Remove, args).await,
     }
 }
 

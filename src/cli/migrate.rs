@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::session::{Session, count, print, print_json};
 use crate::{
     adapters::postgres::migrate::{Migrated, migrate},
-    app::shards,
+    admin::reshard_check,
 };
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::connect().await?;
     let shards = session.settings.shards;
-    if let Some(unseen) = shards::nobody_works(&session.settings, &session.pool).await? {
+    if let Some(unseen) = reshard_check::nobody_works(&session.settings, &session.pool).await? {
         eprintln!("warning: {unseen}");
     }
     let migrated = migrate(&session.pool, shards, session.now).await?;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::session::{Session, instant, print, print_json, table};
-use crate::app::{
+use crate::admin::{
+    mailbox_state::EndedPause,
     pauses::{self, PauseKey, StandingPause},
-    standing::EndedPause,
 };
 
 #[derive(Debug, clap::Subcommand)]

@@ -5,7 +5,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use super::{session, stop};
 use crate::{
     adapters::system::{SeededRng, SystemClock},
-    api,
     app::{credentials::PATIENCE, serve},
     config::LogFormat,
     observe::logging,
@@ -36,7 +35,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let (clock, dice) = (Arc::new(SystemClock::real()), Arc::new(SeededRng::random()));
     let patience = args.credentials_patience_ms.map_or(PATIENCE, Duration::from_millis);
-    let report = serve::serve_for(&settings, &telemetry, clock, dice, api::serve, patience, stop).await;
+    let report = serve::serve_for(&settings, &telemetry, clock, dice, |_| {}, patience, stop).await;
     telemetry.end().await;
     Ok(if report?.abandoned == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     adapters::postgres::{migrate, pool},
     config::{SettingErrors, Settings, Warning, environment},
-    local::home,
+    local::data_dir,
     observe::telemetry::Telemetry,
 };
 
@@ -70,7 +70,7 @@ pub(super) fn vars() -> Result<BTreeMap<String, String>, SettingErrors> {
     // Faults are reported by whoever reads all settings.
     let Ok((settings, _)) = Settings::from_vars(&vars) else { return Ok(vars) };
     match data_folder(&settings).filter(|_| settings.database_url.is_none() && settings.database_url_file.is_none()) {
-        Some(folder) => home::with_saved(&folder, vars),
+        Some(folder) => data_dir::with_saved(&folder, vars),
         None => Ok(vars),
     }
 }
@@ -91,11 +91,11 @@ pub(super) fn data_folder(settings: &Settings) -> Option<PathBuf> {
 pub(super) fn attached(mut settings: Settings) -> anyhow::Result<Settings> {
     let folder = data_folder(&settings).filter(|_| settings.database_url.is_none());
     let Some(folder) = folder else { return Ok(settings) };
-    if let Some(running) = home::find(&folder)? {
+    if let Some(running) = data_dir::find(&folder)? {
         settings.database_url = Some(running.database_url.into());
         settings.redis_url = Some(running.redis_url.into());
         if settings.master_key.is_none() {
-            settings.master_key = home::read_key(&folder)?.map(|found| found.key);
+            settings.master_key = data_dir::read_key(&folder)?.map(|found| found.key);
         }
     }
     Ok(settings)

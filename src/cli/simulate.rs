@@ -11,11 +11,9 @@ use super::{
 };
 use crate::{
     adapters::postgres::{migrate, pool},
-    app::{
-        capacity,
-        simulate::{self, Progress, Report, SimulationInput},
-    },
+    app::simulate::{self, Progress, Report, SimulationInput},
     config::{self, EnrolledLoad, SettingErrors, Settings},
+    reporting::capacity,
 };
 
 /// How often the bar moves.

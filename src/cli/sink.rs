@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::stop;
-use crate::local::sink::{Options, serve};
+use crate::demo::sink::{Options, serve};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -9,9 +9,9 @@ use super::{
     session::{Session, count, instant, table},
     watch::{Watch, WatchView},
 };
-use crate::app::{
-    census::{SnapshotCache, is_read_only},
-    overview::{FleetStatus, READ_ONLY, SlowHost, fleet_status},
+use crate::reporting::{
+    FleetStatus, READ_ONLY, SlowHost, fleet_status,
+    snapshot::{SnapshotCache, is_read_only},
 };
 
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::session::{Session, count, print, print_json};
 use crate::{
-    app::templates::{ImportError, ImportReport, export, import, reset},
+    admin::templates::{ImportError, ImportReport, export, import, reset},
     domain::content::Texts,
 };
 

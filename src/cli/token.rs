@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::session::{Session, instant, print, print_json, table};
 use crate::{
-    app::{
+    admin::{
         tokens::{self, Token, TokenRequest},
         users,
     },

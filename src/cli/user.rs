@@ -8,7 +8,7 @@ use clap::{
 };
 
 use super::session::{Session, instant, print, print_json, table};
-use crate::app::users::{self, User, UserUpdate, in_words};
+use crate::admin::users::{self, User, UserUpdate, in_words};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     Settings,
-    carry::{Cap, DAY, HOUR, MINUTE, WINDOW},
+    capacity::{Cap, DAY, HOUR, MINUTE, WINDOW},
     table::LARGEST_CAP,
 };
 

@@ -65,7 +65,7 @@ macro_rules! settings {
             $( $(#[doc = $sentence:literal])+ $field:ident: $type:ty = $name:literal, $default:literal, $kind:expr; )+
         }
     )+) => {
-        /// Every setting, typed: the environment as the rest of the house sees it.
+        /// Every setting, typed: the environment as all other modules see it.
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(

@@ -13,7 +13,7 @@ pub use self::{
 };
 use super::{
     Settings, Warning,
-    carry::{self, HOUR},
+    capacity::{self, HOUR},
 };
 
 /// The quota below which a warmed-up mailbox is no longer seen as one.
@@ -75,7 +75,7 @@ fn a_minute_that_never_fills_the_hour(s: &Settings) -> Vec<Warning> {
 
 fn lanes_that_never_fill_the_caps(s: &Settings) -> Vec<Warning> {
     let cap = u64::from(s.global_hourly_limit).min(u64::from(s.global_minute_limit) * 60);
-    let lanes = carry::lanes_carry(s, HOUR);
+    let lanes = capacity::lanes_carry(s, HOUR);
     let text = || {
         format!(
             "{} give {lanes} mails an hour, so the fleet's caps, {cap} an hour, are never reached; raise \
@@ -91,8 +91,8 @@ fn lanes_in_words(s: &Settings) -> String {
     let mut words = format!(
         "{} lane(s) x {} worker(s) at {} a mail (2 s and the mean rest)",
         s.max_concurrent,
-        carry::workers(s),
-        seconds(carry::turn(s)),
+        capacity::workers(s),
+        seconds(capacity::turn(s)),
     );
     if !s.batch_delay.is_zero() {
         words += &format!(" and WARMUP_BATCH_DELAY_MS {} between batches", s.batch_delay.as_millis());
@@ -113,8 +113,8 @@ fn a_burst_that_starves_the_rest(s: &Settings) -> Vec<Warning> {
     only_if(s.cap_burst > 0.5 && cap.limit > 1, "WARMUP_CAP_BURST", text)
 }
 
-fn global_minute(s: &Settings) -> carry::Cap {
-    carry::Cap { limit: s.global_minute_limit, window: carry::MINUTE, burst: s.cap_burst }
+fn global_minute(s: &Settings) -> capacity::Cap {
+    capacity::Cap { limit: s.global_minute_limit, window: capacity::MINUTE, burst: s.cap_burst }
 }
 
 fn a_daily_cap_below_the_limit(s: &Settings) -> Vec<Warning> {

@@ -29,19 +29,17 @@
 //!
 //! This is the model; `lua/caps.lua` is the same in Redis, and a test compares them on random histories.
 
-mod ask;
 mod bucket;
 mod connections;
-mod fleet;
 mod host;
+mod request;
 
 use std::time::Duration;
 
-pub use ask::{CapRequest, Connection, ConnectionId};
 pub use bucket::{Bucket, CapOutOfRange, DEVIATION_MICROS, FUTURE_MICROS, Period, Rate, SLACK_MICROS};
 pub use connections::{Connections, MARGIN};
-pub use fleet::CapsModel;
 pub use host::{DAY_BURST, HostCaps, HostRates};
+pub use request::{CapRequest, Connection, ConnectionId};
 
 /// The limits as they are configured: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. 0 lets nothing through.
 #[derive(Clone, Copy, Debug, PartialEq)]

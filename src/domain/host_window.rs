@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::domain::outcome::{
         Reply, Stage,
-        judge::{DialogueEnd, classify_outcome},
+        classify::{DialogueEnd, classify_outcome},
     };
 
     fn after(signs: &[HostSign]) -> HostWindow {

@@ -1,15 +1,16 @@
 //! What became of one mail, and what its answer says about whom.
 //!
-//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/judge.rs`. What several
-//! answers lead to that one alone does not stands in `outcome/standing.rs`, and in `outcome/refusals.rs` for refusals in a row.
+//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/classify.rs`. What several
+//! answers lead to that one alone does not stands in `outcome/escalation.rs`, and in `outcome/refusals.rs` for refusals in a row.
 
+pub mod advice;
 pub mod blame;
 pub mod breaker;
-pub mod judge;
+pub mod classify;
+pub mod escalation;
 pub mod named_wait;
 pub mod refusals;
 pub mod stalls;
-pub mod standing;
 pub mod table;
 
 use std::time::Duration;

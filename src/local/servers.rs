@@ -9,19 +9,19 @@
 mod binaries;
 mod folder;
 mod guard;
-mod orphans;
+mod leftovers;
 mod postgres;
 mod redis;
-mod servant;
-mod upkeep;
+mod restart;
+mod run_as;
 
 use std::{io, path::PathBuf};
 
-pub use orphans::stop_leftovers;
+pub use leftovers::stop_leftovers;
 pub use postgres::{Durability, PrivatePostgres};
 pub use redis::PrivateRedis;
+pub use restart::restart_on_exit;
 use thiserror::Error;
-pub use upkeep::restart_on_exit;
 
 use super::advice::advice;
 

@@ -9,13 +9,13 @@
 //!   mail that was kept,
 //! - of the batches those of which a mail was kept (`trails.rs`).
 
-mod asked;
-mod complaint;
-mod courier;
-mod keep;
+mod env;
+mod failure_log;
+mod logged_exporter;
+mod otlp_client;
 mod points;
 mod push;
-mod told;
+mod sampler;
 
 use std::{
     collections::BTreeMap,
@@ -32,10 +32,10 @@ use opentelemetry_sdk::{
 use thiserror::Error;
 
 use self::{
-    asked::{OtelEnv, Protocol, Signal},
-    told::LoggedExporter,
+    env::{OtelEnv, Protocol, Signal},
+    logged_exporter::LoggedExporter,
 };
-pub use self::{keep::Sampler, push::Push};
+pub use self::{push::Push, sampler::Sampler};
 use super::spans;
 
 /// What is left to say is said within this time at the end, or not at all.

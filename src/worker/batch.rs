@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Worker, connections::OpenConnection, grants::GrantedBatch, holdings::ShardGuard, letter::OutboundMail,
-    send::DeliveryTask, settler::ResultSender, words::ComposedMail,
+    Worker, compose::ComposedMail, connections::OpenConnection, delivery::DeliveryTask, grants::GrantedBatch,
+    outbound::OutboundMail, owned_shards::ShardGuard, settler::ResultSender,
 };
 use crate::{
     domain::{
@@ -17,7 +17,7 @@ use crate::{
         id::{Epoch, ShardId},
         lease::MachineTime,
     },
-    observe::trails::{BatchSpans, BatchTimestamps},
+    observe::mail_spans::{BatchSpans, BatchTimestamps},
     ports::{
         Flight, PortError, Refusal, Reservation, ReserveBatch, SendPermit,
         entropy::{Purpose, mailbox_key},

@@ -119,12 +119,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        adapters::memory::{Fault, MemoryCaps, VirtualClock},
         domain::{
             caps::{CapLimits, HostCaps},
             hosts::{HostLimits, read},
         },
         ports::Grant,
+        simulation::{Fault, MemoryCaps, VirtualClock},
     };
 
     const WIDE: CapLimits =

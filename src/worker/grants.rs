@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Worker, batch::REFUSAL_RETRY_DELAY, connections::OpenConnection, letter::OutboundMail};
+use super::{Worker, batch::REFUSAL_RETRY_DELAY, connections::OpenConnection, outbound::OutboundMail};
 use crate::{
     domain::id::MailboxId,
     ports::{CapKind, CapRequest, Connection, Grant, PortError},

@@ -5,7 +5,7 @@
 
 mod fair;
 mod refusals;
-mod short;
+mod throttled_users;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,7 +21,7 @@ pub(super) use self::{
 use self::{
     fair::{FairQueue, Released},
     refusals::KnownRefusals,
-    short::ThrottledUsers,
+    throttled_users::ThrottledUsers,
 };
 use crate::{
     domain::{

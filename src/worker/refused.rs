@@ -192,7 +192,7 @@ mod tests {
     use crate::{
         domain::{
             id::{BatchId, FlightId, MailboxId, UserId},
-            outcome::judge::{DialogueEnd, classify_outcome},
+            outcome::classify::{DialogueEnd, classify_outcome},
             reply::ReplyWindow,
         },
         ports::LoggedMail,

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::{batch::REFUSAL_RETRY_DELAY, letter::reply_scope, queue::Queue};
+use super::{batch::REFUSAL_RETRY_DELAY, outbound::reply_scope, queue::Queue};
 use crate::domain::{
     id::{MailboxId, ReplyId, ShardId},
     reply::DueReply,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Worker, holdings::ShardGuard};
+use super::{Worker, owned_shards::ShardGuard};
 use crate::ports::{Ledger, PortError, Reservation, ReserveBatch};
 
 type Answer = Result<Vec<Reservation>, PortError>;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::domain::{
-    duties::Retention,
     id::{FleetId, WorkerId},
+    maintenance::Retention,
     time::Window,
 };
 

@@ -22,7 +22,7 @@ use crate::{
         id::{BatchId, FlightId, ShardId, WorkerId},
         outcome::OutcomeKind,
     },
-    observe::{liveness::Liveness, trails::MailSpan},
+    observe::{liveness::Liveness, mail_spans::MailSpan},
     ports::{Flight, PortError, Settlement, entropy::Purpose},
 };
 

@@ -13,12 +13,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::postgres::migrate::migrate,
-    api,
-    app::{
-        desk::Services,
-        serve::Listeners,
+    admin::{
+        services::Services,
         tokens::{self, TokenRequest},
     },
+    api,
+    api::Listeners,
     config::Settings,
     domain::id::WorkerId,
     observe::liveness::Liveness,

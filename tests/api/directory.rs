@@ -4,14 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use warmup::{
-    app::{
-        census::SnapshotCache,
-        overview::{MailboxFilter, Page, QuotaSearch, mailbox_page, quotas_found},
-    },
     domain::{
-        directory::{AddressIndex, AddressQuery},
+        address_index::{AddressIndex, AddressQuery},
         id::UserId,
     },
+    reporting::{MailboxFilter, Page, QuotaSearch, mailbox_page, quotas_found, snapshot::SnapshotCache},
 };
 use warmup_support::world::eventually;
 

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use warmup::{
-    adapters::redis::{RedisLeases, RedisMembers},
-    adapters::seal::Sealer,
-    app::import::{Options, import},
+    adapters::{
+        redis::{RedisLeases, RedisMembers},
+        seal::Sealer,
+    },
+    admin::import::{Options, import},
     domain::{
         enrolment::Rules,
         id::{RunId, WorkerId},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use warmup::{
     adapters::redis::{self, RedisNotifier},
-    ports::{Bell, orders::Notification},
+    ports::{Bell, fleet_control::Notification},
 };
 
 use crate::{

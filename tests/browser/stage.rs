@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use warmup::local::sink::{self, SinkHandle, read_journal};
+use warmup::demo::sink::{self, SinkHandle, read_journal};
 use warmup_support::{
     process::{Binary, NOTHING_WAITS, Running},
     world::{self, TestDatabase, TestRedis, eventually},

@@ -147,7 +147,7 @@ fn a_pod_is_stopped_only_after_its_drain_had_time() {
         let grace = pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
         let (settings, _) = Settings::from_vars(&warmups(&variables(container(&pod)))).unwrap();
         assert_eq!(settings.drain_timeout, Duration::from_millis(drain_ms));
-        // Postgres' and the API's goodbye are 2 s each (`app/serve.rs`, `api/listen.rs`), those of metrics and traces 3 s.
+        // Postgres' and the API's goodbye are 2 s each (`app/serve.rs`, `api/server.rs`), those of metrics and traces 3 s.
         assert!(Duration::from_secs(grace) >= settings.drain_timeout + Duration::from_secs(10), "{grace} s");
     }
 }

@@ -11,7 +11,6 @@ use warmup::{
         postgres::migrate,
         system::{SeededRng, SystemClock},
     },
-    api,
     app::serve,
     config::Settings,
     observe::telemetry::Telemetry,
@@ -83,7 +82,7 @@ impl Fleet {
             &off,
             Arc::clone(&clock),
             Arc::new(SeededRng::seeded(1)),
-            api::serve,
+            |_| {},
             stop.clone(),
         );
         let (report, ()) = tokio::join!(serving, ending);

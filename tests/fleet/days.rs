@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use warmup::local::proof::{Acceptance, Expect, Status, prove};
+use warmup::demo::audit::{Acceptance, Expect, Status, prove};
 use warmup_support::{
     day::{Day, Plan},
     smtp::postfix::SmtpSink,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sqlx::PgPool;
-use warmup::local::sink::certificate::{Identity, self_signed};
+use warmup::demo::sink::certificate::{Identity, self_signed};
 use warmup_support::{
     smtp::{Act, FaultyHost, Moment, Script},
     world::{eventually, postgres, redis},

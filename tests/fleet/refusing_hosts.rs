@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use sqlx::PgPool;
-use warmup::local::sink::certificate::Identity;
+use warmup::demo::sink::certificate::Identity;
 use warmup_support::{
     day::{DATE, Plan},
     smtp::{Act, FaultyHost, Moment, Script},

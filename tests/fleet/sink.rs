@@ -1,7 +1,7 @@
 //! The demo's mail host as a process of its own. Its journal names the recipient of each mail that it accepted.
 
 use tempfile::TempDir;
-use warmup::local::sink::{Acceptance, Options, SinkHandle, read_journal, spawn};
+use warmup::demo::sink::{Acceptance, Options, SinkHandle, read_journal, spawn};
 
 /// A running sink. Dropping it kills the process.
 pub struct Sink {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mail_parser::{HeaderValue, MessageParser};
-use warmup::local::proof::{Snapshot, Status};
+use warmup::demo::audit::{Snapshot, Status};
 use warmup_support::mailstack::Delivered;
 
 /// Looks at every REPLIED row: its mail is in the thread of the mail that it answers, and nothing else is in a thread.

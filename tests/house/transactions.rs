@@ -3,7 +3,7 @@
 
 use super::tree::{self, Tree};
 
-const MAY: [&str; 2] = ["src/adapters/postgres/transaction.rs", "src/local/proof/snapshot.rs"];
+const MAY: [&str; 2] = ["src/adapters/postgres/transaction.rs", "src/demo/audit/snapshot.rs"];
 
 fn faults(tree: &Tree) -> Vec<String> {
     let begins = |text: &str| {

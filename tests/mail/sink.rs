@@ -5,11 +5,11 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use warmup::{
     adapters::smtp::{SmtpConfig, SmtpMailer},
+    demo::sink::{Options, SinkHandle, read_journal, scenario, spawn},
     domain::{
         mailbox::Security,
         outcome::{Effects, Outcome, OutcomeKind, Penalty},
     },
-    local::sink::{Options, SinkHandle, read_journal, scenario, spawn},
     ports::{Mailer, SendPermit, Submission},
 };
 

@@ -23,10 +23,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use warmup::{
-    adapters::memory::{
-        MemoryDatabase, MemoryMailbox,
-        world::{EventRow, MailboxState},
-    },
+    demo::sink::certificate::{Identity, self_signed},
     domain::{
         id::{MailboxId, RunId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
@@ -37,10 +34,13 @@ use warmup::{
         ramp::Ramp,
         time::{LocalDates, Schedule, Weekdays, Window},
     },
-    local::sink::certificate::{Identity, self_signed},
     ports::{
         Flight, Ledger, LoggedMail, Mailer, PlanningStore, Reservation, ReserveBatch, SendPermit, Settlement,
         Submission,
+    },
+    simulation::{
+        MemoryDatabase, MemoryMailbox,
+        database::{EventRow, MailboxState},
     },
 };
 use warmup_support::{

@@ -7,11 +7,11 @@ use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use warmup::{
     adapters::smtp::SmtpConfig,
+    demo::sink::certificate::{Identity, self_signed},
     domain::{
         mailbox::Security,
         outcome::{Outcome, OutcomeKind, Penalty, Stage},
     },
-    local::sink::certificate::{Identity, self_signed},
     ports::SendPermit,
 };
 use warmup_support::smtp::{Act, Moment, Script};

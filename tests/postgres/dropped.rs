@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use warmup::{
     adapters::postgres::{PostgresDuties, transaction},
-    domain::duties::PruneTarget,
+    domain::maintenance::PruneTarget,
     ports::MaintenanceStore,
 };
 use warmup_support::{

@@ -10,7 +10,7 @@ use sqlx::{
 };
 use warmup::{
     adapters::postgres::{PostgresDuties, PostgresLedger},
-    domain::{duties::PruneTarget, outcome::OutcomeKind},
+    domain::{maintenance::PruneTarget, outcome::OutcomeKind},
     ports::{Ledger, MaintenanceStore, PortError, Reservation},
 };
 use warmup_support::{

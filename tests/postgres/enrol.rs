@@ -47,7 +47,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use warmup::{
     adapters::{postgres::migrate::migrate as bring_up, seal::Sealer},
-    app::import::{ImportError, ImportReport, Options, import as import_csv},
+    admin::import::{ImportError, ImportReport, Options, import as import_csv},
     domain::{enrolment::Rules, id::MailboxId},
 };
 use warmup_support::world::{self, TestDatabase};

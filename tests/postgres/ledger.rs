@@ -11,7 +11,7 @@ use sqlx::{
 use warmup::{
     adapters::postgres::{
         PostgresLedger, PostgresMailboxes,
-        standing::{Change, change},
+        mailbox_state::{Change, change},
     },
     domain::{
         id::{MailboxId, RunId, WorkerId},

@@ -8,8 +8,8 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use warmup::{
     adapters::{postgres::migrate::migrate as bring_up, seal::Sealer},
-    app::legacy::{LegacyError, LegacyReport, Options, import},
-    domain::{duties::Retention, enrolment::Rules, id::MailboxId},
+    admin::legacy::{LegacyError, LegacyReport, Options, import},
+    domain::{enrolment::Rules, id::MailboxId, maintenance::Retention},
 };
 use warmup_support::world::{self, TestDatabase, empty_postgres};
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use warmup::adapters::postgres::view::{LogFilter, LogView, logs};
+use warmup::reporting::sql::{LogFilter, LogView, logs};
 use warmup_support::world::{TestDatabase, postgres};
 
 fn at(text: &str) -> DateTime<Utc> {

@@ -10,12 +10,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use warmup::{
-    adapters::postgres::{
-        PostgresMailboxes,
-        view::{self, IfBusy},
-    },
+    adapters::postgres::PostgresMailboxes,
     domain::{id::ShardId, time::LocalDates},
     ports::PlanningStore,
+    reporting::sql::{self, IfBusy},
 };
 use warmup_support::{
     conformance::ledger::{DAY, noon},
@@ -96,14 +94,14 @@ impl Fleet {
         self.turns("the first day opens", today).await;
         self.plans(today).await;
         self.reads("census", READ, async |pool| {
-            view::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
+            sql::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
         })
         .await;
         self.reads("next census", READ, async |pool| {
-            view::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
+            sql::refresh(&pool, today, TimeDelta::minutes(10), IfBusy::Wait).await.unwrap()
         })
         .await;
-        self.reads("directory", READ, async |pool| drop(view::directory(&pool).await.unwrap())).await;
+        self.reads("directory", READ, async |pool| drop(sql::directory(&pool).await.unwrap())).await;
         self.turns("the next day", tomorrow).await;
         self.plans(tomorrow).await;
     }

@@ -10,21 +10,21 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
     adapters::{
-        memory::{MemoryCaps, MemoryLeases, MemoryNotifier},
         postgres::{PostgresDuties, PostgresMailboxes, PostgresOrders},
         system::{SeededRng, SystemClock},
     },
     domain::{
         caps::CapLimits,
-        duties::Retention,
         id::{FleetId, MailboxId, WorkerId},
+        maintenance::Retention,
         outcome::{
             Reply, Stage,
-            judge::{DialogueEnd, classify_outcome},
+            classify::{DialogueEnd, classify_outcome},
         },
     },
     observe::liveness::Liveness,
     ports::{Clock, Mailer, SendPermit, SendReport, Submission},
+    simulation::{MemoryCaps, MemoryLeases, MemoryNotifier},
     worker::{DrainReport, Ports, Worker, WorkerSettings},
 };
 use warmup_support::{

@@ -4,7 +4,7 @@ use chrono::{Days, NaiveDate};
 use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use warmup::{
     adapters::postgres::PostgresDuties,
-    domain::duties::{PruneTarget, Retention},
+    domain::maintenance::{PruneTarget, Retention},
     ports::MaintenanceStore,
 };
 use warmup_support::{

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use warmup::{
     adapters::{
-        memory::MemoryNotifier,
         redis::{RedisNotifier, open},
         system::SystemClock,
     },
     ports::{Bell, Notification, PortError},
+    simulation::MemoryNotifier,
 };
 use warmup_support::{
     conformance::bell::{BellWorld, hears},

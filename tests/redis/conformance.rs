@@ -128,9 +128,9 @@ mod memory {
 
     use async_trait::async_trait;
     use warmup::{
-        adapters::memory::{Fault, MemoryCaps, MemoryLeases},
         domain::caps::{CapLimits, HostCaps},
         ports::{Caps, Leases, MembershipStore},
+        simulation::{Fault, MemoryCaps, MemoryLeases},
     };
     use warmup_support::{
         conformance::{caps::CapsWorld, leases::LeasesWorld, members::MembersWorld},

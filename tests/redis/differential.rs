@@ -6,10 +6,11 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
 };
+use warmup::simulation::caps_model::CapsModel;
 use warmup::{
     adapters::redis::RedisCaps,
     domain::{
-        caps::{CapLimits, CapsModel, HostCaps, Rates},
+        caps::{CapLimits, HostCaps, Rates},
         hosts::{HostLimit, HostLimits},
         id::UserId,
     },

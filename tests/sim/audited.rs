@@ -8,7 +8,6 @@ use std::sync::{
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
-    adapters::memory::MemoryDatabase,
     domain::{
         daily_room::UserDay,
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
@@ -18,6 +17,7 @@ use warmup::{
         Clock, Heartbeat, Ledger, LedgerPulse, PortError, Reservation, ReserveBatch, Settlement, SweepReport,
         SweepRequest,
     },
+    simulation::MemoryDatabase,
 };
 
 pub struct Audited {

@@ -8,10 +8,6 @@ use std::{
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use warmup::{
-    adapters::memory::{
-        Fault, MemoryDatabase, MemoryMailbox,
-        world::{Backup, MailboxState as Sending},
-    },
     domain::{
         id::{BatchId, MailboxId, UserId},
         mailbox::{Endpoint, Security},
@@ -19,6 +15,10 @@ use warmup::{
         time::{Schedule, Weekdays, Window},
     },
     ports::{Ledger, PlanningStore},
+    simulation::{
+        Fault, MemoryDatabase, MemoryMailbox,
+        database::{Backup, MailboxState as Sending},
+    },
 };
 use warmup_support::{
     conformance::ledger::{DayCounts, LedgerWorld, LogLine, ReplyLine, Standing},
@@ -124,7 +124,7 @@ impl LedgerWorld for InMemory {
     }
 
     async fn logs(&self) -> Vec<LogLine> {
-        let line = |(flight, row): (warmup::domain::id::FlightId, warmup::adapters::memory::world::LogRow)| LogLine {
+        let line = |(flight, row): (warmup::domain::id::FlightId, warmup::simulation::database::LogRow)| LogLine {
             flight: flight.0,
             mailbox: row.mailbox.0,
             partner: row.partner.0,
@@ -136,7 +136,7 @@ impl LedgerWorld for InMemory {
     }
 
     async fn replies(&self) -> Vec<ReplyLine> {
-        let line = |(id, row): (warmup::domain::id::ReplyId, warmup::adapters::memory::world::ReplyRow)| ReplyLine {
+        let line = |(id, row): (warmup::domain::id::ReplyId, warmup::simulation::database::ReplyRow)| ReplyLine {
             id: id.0,
             state: row.state.to_owned(),
             reason: row.reason,

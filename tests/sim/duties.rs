@@ -15,19 +15,17 @@ use chrono_tz::Tz;
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use warmup::{
-    adapters::{
-        memory::{
-            Fault, FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock,
-            world::CleanupRow,
-        },
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
-        duties::{MaintenanceJob, PruneTarget, due},
         id::WorkerId,
+        maintenance::{MaintenanceJob, PruneTarget, due},
     },
     observe::liveness::Liveness,
     ports::{Clock, LeaseKey, MaintenanceStore, PortError, PruneReport},
+    simulation::{
+        Fault, FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock,
+        database::CleanupRow,
+    },
     worker::{DrainReport, MembershipError, Ports, Worker, WorkerSettings},
 };
 use warmup_support::{

@@ -8,26 +8,24 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
-    adapters::{
-        memory::{
-            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
-            VirtualClock, world::MailboxState,
-        },
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
         caps::CapLimits,
         id::{MailboxId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
         outcome::{
             Stage,
-            judge::{DialogueEnd, classify_outcome},
+            classify::{DialogueEnd, classify_outcome},
         },
         ramp::Ramp,
         time::{Schedule, Weekdays},
     },
     observe::liveness::Liveness,
     ports::{Clock, Mailer, SendPermit, SendReport, Submission},
+    simulation::{
+        FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+        VirtualClock, database::MailboxState,
+    },
     worker::{Ports, Worker, WorkerSettings},
 };
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::{MemoryDatabase, world::MailboxState},
     domain::id::MailboxId,
+    simulation::{MemoryDatabase, database::MailboxState},
 };
 
 use crate::{

@@ -5,25 +5,23 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
-    adapters::{
-        memory::{
-            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
-            VirtualClock,
-            world::{DayRow, LogRow, MailboxState, ReplyRow},
-        },
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
         caps::CapLimits,
-        duties::Retention,
         id::{Epoch, FleetId, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
+        maintenance::Retention,
         ramp::Ramp,
         shard::all_shards,
         time::{Schedule, Weekdays},
     },
     observe::liveness::Liveness,
     ports::{Clock, Entropy, LeaseKey, Ledger},
+    simulation::{
+        FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+        VirtualClock,
+        database::{DayRow, LogRow, MailboxState, ReplyRow},
+    },
     worker::{DrainReport, MembershipError, Ports, Worker, WorkerSettings},
 };
 

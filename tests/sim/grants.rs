@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use warmup::{
-    adapters::memory::MemoryCaps,
     domain::id::UserId,
     ports::{CapRequest, Caps, Clock, Connection, Grant, PortError},
+    simulation::MemoryCaps,
 };
 
 pub struct Noted {

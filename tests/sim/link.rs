@@ -8,9 +8,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
     domain::{
         daily_room::UserDay,
-        duties::{MaintenanceJob, PruneTarget},
         id::{Epoch, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
+        maintenance::{MaintenanceJob, PruneTarget},
         plan::Candidate,
         reply::DueReply,
         time::LocalDates,
@@ -19,7 +19,7 @@ use warmup::{
         Bell, CapRequest, Caps, Connection, FleetControl, Grant, Heartbeat, HeartbeatReply, LeaseKey, Leases, Ledger,
         LedgerPulse, Mailer, MaintenanceStore, Member, MemberStatus, MembershipStore, PlanningStore, PortError,
         PruneReport, Reservation, ReserveBatch, Roster, SendPermit, SendReport, Settlement, Submission, SweepReport,
-        SweepRequest, orders::Notification,
+        SweepRequest, fleet_control::Notification,
     },
     worker::Ports,
 };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use warmup::{
-    adapters::memory::{MemoryDatabase, world::MailboxState},
     domain::{id::MailboxId, roster::receive_bound},
+    simulation::{MemoryDatabase, database::MailboxState},
 };
 
 use crate::{

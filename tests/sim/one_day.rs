@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use warmup::adapters::memory::{Fault, FaultRates};
+use warmup::simulation::{Fault, FaultRates};
 
 use crate::{
     fleet::{Day, Life, Pace, Scenario, simulate},

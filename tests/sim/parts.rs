@@ -13,10 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use warmup::{
-    adapters::{
-        memory::{FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock},
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
         id::{MailboxId, ShardId},
         plan::Candidate,
@@ -25,6 +22,7 @@ use warmup::{
     },
     observe::liveness::Liveness,
     ports::{Clock, PlanningStore, PortError, Roster},
+    simulation::{FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailer, MemoryNotifier, VirtualClock},
     worker::{Ports, Worker},
 };
 

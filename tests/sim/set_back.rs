@@ -1,7 +1,7 @@
 //! A database that loses its last seconds while a fleet sends: nothing is sent on its word.
 
 use chrono::{DateTime, Utc};
-use warmup::adapters::memory::FaultRates;
+use warmup::simulation::FaultRates;
 
 use crate::{
     fleet::{Day, Life, Pace, Scenario, simulate},

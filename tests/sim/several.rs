@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use warmup::{
-    adapters::memory::{Fault, FaultRates},
     domain::{
         id::{MailboxId, ShardId, WorkerId},
         shard::shard_of,
     },
+    simulation::{Fault, FaultRates},
     worker::MembershipError,
 };
 

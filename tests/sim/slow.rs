@@ -1,6 +1,6 @@
 //! A slow Postgres: what a late answer costs, and that it costs nothing for good.
 
-use warmup::adapters::memory::FaultRates;
+use warmup::simulation::FaultRates;
 
 use crate::{
     fleet::{Life, Pace, Scenario, simulate},

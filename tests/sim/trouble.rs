@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use warmup::{
-    adapters::memory::Fault,
     domain::{
         id::{FleetId, RunId, WorkerId},
         shard::all_shards,
     },
     ports::{LeaseKey, Ledger, MemberStatus, MembershipStore},
+    simulation::Fault,
 };
 
 use crate::{

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use warmup::{
-    adapters::memory::{MemoryDatabase, MemoryMailbox},
     domain::{
         id::{MailboxId, UserId},
         ramp::Ramp,
     },
+    simulation::{MemoryDatabase, MemoryMailbox},
 };
 
 use crate::{

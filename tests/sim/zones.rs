@@ -6,14 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::{America::Los_Angeles, Asia::Tokyo, Pacific::Auckland, Tz};
 use tokio_util::sync::CancellationToken;
 use warmup::{
-    adapters::{
-        memory::{
-            FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
-            VirtualClock,
-            world::{DayRow, MailboxState},
-        },
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
         id::{MailboxId, UserId},
         mailbox::{Endpoint, Security},
@@ -22,6 +15,11 @@ use warmup::{
     },
     observe::liveness::Liveness,
     ports::Clock,
+    simulation::{
+        FaultRates, MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryMailer, MemoryNotifier,
+        VirtualClock,
+        database::{DayRow, MailboxState},
+    },
     worker::{Ports, Worker, WorkerSettings},
 };
 

@@ -157,12 +157,7 @@ impl StoredRow {
 }
 
 /// Reads a schedule from its columns. Returns `Decode` for a zone that this release does not know.
-pub(in crate::adapters::postgres) fn schedule(
-    zone: &str,
-    start: i16,
-    end: i16,
-    days: i16,
-) -> Result<Schedule, sqlx::Error> {
+pub(crate) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Schedule, sqlx::Error> {
     let unknown =
         |what: &str| sqlx::Error::Decode(format!("{what} in table mailboxes is unknown to this release").into());
     Ok(Schedule {
@@ -173,11 +168,7 @@ pub(in crate::adapters::postgres) fn schedule(
 }
 
 /// Reads an endpoint from its columns.
-pub(in crate::adapters::postgres) fn endpoint(
-    host: String,
-    port: i32,
-    security: &str,
-) -> Result<Endpoint, sqlx::Error> {
+pub(crate) fn endpoint(host: String, port: i32, security: &str) -> Result<Endpoint, sqlx::Error> {
     Ok(Endpoint {
         host,
         port: port as u16,

@@ -10,8 +10,8 @@ use super::{Keys, Pool, leases::millis, pool};
 use crate::{
     domain::{
         id::{RunId, ShardId},
+        lease_rotation,
         ledger_mark::LedgerMark,
-        turns,
     },
     ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };
@@ -63,7 +63,7 @@ impl MembershipStore for RedisMembers {
         for shard in due {
             call.key(self.keys.lease(LeaseKey::Shard(*shard)));
         }
-        call.arg(run.to_string()).arg(millis(ttl)).arg(millis(turns::lease_length(ttl)));
+        call.arg(run.to_string()).arg(millis(ttl)).arg(millis(lease_rotation::lease_length(ttl)));
         call.arg(packed(status)?).arg(&status.fleet.0);
         let (was_member, has_exclusive_lease, lost, told): (bool, bool, Vec<usize>, Vec<Told>) =
             pool::run(&self.pool, &call).await?;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 
 use super::{address::is_public, resolver::Resolver};
-use crate::domain::{lease::MachineTime, outcome::judge::DialogueEnd};
+use crate::domain::{lease::MachineTime, outcome::classify::DialogueEnd};
 
 /// Returns the addresses of a mail host that may be connected to, in the resolver's order.
 ///

@@ -18,18 +18,18 @@ use rustls::ClientConfig;
 use self::envelope::{Command, Envelope};
 use super::{
     host_memory::{HostFact, HostMemory},
-    line::SmtpSession,
     message::EncodedMessage,
-    patience::Timeouts,
     resolver::Resolver,
     sasl::Login,
-    trace::Transcript,
+    session::SmtpSession,
+    timeouts::Timeouts,
+    transcript::Transcript,
 };
 use crate::{
     domain::{
         lease::MachineTime,
         mailbox::Endpoint,
-        outcome::{CompletedStep, Outcome, Reply, Stage, judge::DialogueEnd},
+        outcome::{CompletedStep, Outcome, Reply, Stage, classify::DialogueEnd},
     },
     ports::SendPermit,
 };

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     domain::{
         content::{MARK, html, one_line, plain},
-        outcome::judge::DialogueEnd,
+        outcome::classify::DialogueEnd,
     },
     ports::{Participant, Submission},
 };

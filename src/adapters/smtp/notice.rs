@@ -12,8 +12,8 @@ use mail_builder::{
 use secrecy::SecretString;
 
 use super::{
-    SmtpMailer, dialogue::Dialogue, message::EncodedMessage, patience::Timeouts, redact::redact, rehearsal::Candidate,
-    sasl::Login,
+    SmtpMailer, dialogue::Dialogue, login_test::Candidate, message::EncodedMessage, redact::redact, sasl::Login,
+    timeouts::Timeouts,
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         mailbox::Security,
         outcome::{
             Outcome, Reply,
-            judge::{DialogueEnd, classify_outcome},
+            classify::{DialogueEnd, classify_outcome},
         },
     },
     ports::SendPermit,

@@ -12,7 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
-use crate::domain::outcome::judge::DialogueEnd;
+use crate::domain::outcome::classify::DialogueEnd;
 
 /// The "Connection Attempt Delay" that RFC 8305 section 5 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

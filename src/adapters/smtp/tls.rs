@@ -11,8 +11,8 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SetupError, pinned::PinnedVerifier, sessions::TlsTicketCache};
-use crate::domain::outcome::judge::DialogueEnd;
+use super::{SetupError, pinned::PinnedVerifier, tls_tickets::TlsTicketCache};
+use crate::domain::outcome::classify::DialogueEnd;
 
 /// Makes the one client configuration that all connections share.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SetupError> {

@@ -10,18 +10,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{SharedState, detail};
 use crate::{
+    admin::import::{EnrolmentCommand, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
     api::{
         auth::Caller,
+        envelope::{ApiResult, CreatedResponse, Envelope},
         extract::{Csv, Id, JsonBody, QueryParams},
         problem::{Problem, Wrong},
-        reply::{ApiResult, CreatedResponse, Envelope},
         shares::Place,
     },
-    app::{
-        import::{EnrolmentCommand, ImportError, ImportReport, Options, Owner, enrol_for, import_for},
-        overview::{MailboxDetail, mailbox_id},
-    },
     domain::enrolment::{Column, EnrolmentError, Row, Rules},
+    reporting::{MailboxDetail, mailbox_id},
 };
 
 /// Some 200,000 mailboxes.

@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 
 use super::{SharedState, unknown};
 use crate::{
+    admin::verification::{self, CodeServices, SentCode, VerificationError, VerifiedMailbox},
     api::{
         auth::Caller,
+        envelope::{ApiResult, Envelope},
         extract::{Id, JsonBody},
         problem::Problem,
-        reply::{ApiResult, Envelope},
     },
-    app::verification::{self, CodeServices, SentCode, VerificationError, VerifiedMailbox},
     domain::id::MailboxId,
 };
 

@@ -4,11 +4,11 @@
 //! refuse is counted; lanes are short when nearly all of their time is used in the busiest hour; the cooldown is short when it leaves no room
 //! for the quota, whatever else happens.
 
-use super::{SimulationInput, scene::SimulatedFleet};
+use super::{SimulationInput, fleet::SimulatedFleet};
 use crate::{
-    adapters::memory::world::{Hour, Tally},
     config::Settings,
     ports::CapKind,
+    simulation::database::{Hour, Tally},
 };
 
 /// A cap that refuses fewer of the mails than this only smooths them.

@@ -14,8 +14,8 @@ use rand_chacha::{
 use uuid::Uuid;
 
 use crate::{
-    adapters::memory::MemoryCaps,
     ports::{CapKind, CapRequest, Caps, Connection, Entropy, Grant, PortError, entropy::Purpose},
+    simulation::MemoryCaps,
 };
 
 /// The caps, with their answers counted.

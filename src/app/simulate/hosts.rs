@@ -15,7 +15,7 @@ use rand_distr::{Distribution, LogNormal};
 use crate::{
     domain::outcome::{
         Outcome, Reply, Stage,
-        judge::{DialogueEnd, classify_outcome},
+        classify::{DialogueEnd, classify_outcome},
     },
     ports::{Clock, Mailer, SendPermit, SendReport, Submission},
 };

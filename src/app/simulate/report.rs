@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{SimulationInput, bottleneck, hosts, scene::SimulatedFleet};
+use super::{SimulationInput, bottleneck, fleet::SimulatedFleet, hosts};
 use crate::{
     config::{Load, Need, Settings},
     domain::enrolment::{DEFAULT_REPLY_RATE, DEFAULT_WINDOW},

@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::stage::{self, BenchEnvironment};
+use super::environment::{self, BenchEnvironment};
 use crate::{
     adapters::system::SystemClock,
-    app::bench::{self, BenchmarkReport, Calls},
+    app::benchmark::{self, BenchmarkReport, Calls},
     cli::{
         secret::{self, SecretSource},
         session::{print, print_json, table},
@@ -119,8 +119,8 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let password =
         args.password_file.as_ref().map(|file| secret::read("password", SecretSource::File(file))).transpose()?;
     let stage = BenchEnvironment::set(folder.path(), &args, password.as_ref()).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(stage::begins(), 1.0));
-    let measured = bench::send(&stage.settings, clock, args.sends, 1).await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::scaled(environment::begins(), 1.0));
+    let measured = benchmark::send(&stage.settings, clock, args.sends, 1).await;
     let mailboxes = stage.mailboxes;
     stage.stop().await;
     let report = Report {

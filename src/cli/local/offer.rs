@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{capacity::shortfalls, local::Local},
-    cli::ask,
+    app::local::Local,
+    cli::confirm,
     config::{Settings, Warning, environment},
-    local::home::{save_settings, settings_file, with_saved},
+    local::data_dir::{save_settings, settings_file, with_saved},
+    reporting::capacity::shortfalls,
 };
 
 /// The time that an answer may take. Nothing is sent meanwhile, so a terminal that nobody watches must not hold up the
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Asks whether the suggested lines are saved in the data folder, and uses them from now on if the answer is yes. Without
 /// a terminal nothing is asked and nothing changes.
 pub(super) async fn offer(local: &mut Local, stop: &CancellationToken) -> anyhow::Result<()> {
-    if !ask::is_possible() {
+    if !confirm::is_possible() {
         return Ok(());
     }
     let short = shortfalls(local.database(), local.settings(), None).await?;
@@ -31,7 +32,7 @@ pub(super) async fn offer(local: &mut Local, stop: &CancellationToken) -> anyhow
     short.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let file = settings_file(local.folder());
     let question = format!("Save {} in {} and use it from now on?", lines.join(" and "), file.display());
-    let answer = stop.run_until_cancelled(tokio::time::timeout(PATIENCE, ask::on_terminal(question))).await;
+    let answer = stop.run_until_cancelled(tokio::time::timeout(PATIENCE, confirm::on_terminal(question))).await;
     match answer {
         Some(Ok(true)) => {}
         Some(Err(_)) => {

@@ -7,9 +7,9 @@ use chrono_tz::Tz;
 
 use super::Status;
 use crate::{
-    adapters::postgres::view::{LogFilter, LogView, logs},
     cli::session::{Session, instant, print, print_json, table},
     domain::time,
+    reporting::sql::{LogFilter, LogView, logs},
 };
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     adapters::seal::Sealer,
-    app::import::{EnrolmentCommand, ImportError, Options, enrol},
+    admin::import::{EnrolmentCommand, ImportError, Options, enrol},
     cli::{
         secret,
         session::{Session, print, print_json},

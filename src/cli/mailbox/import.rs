@@ -14,7 +14,7 @@ use sqlx::PgPool;
 
 use crate::{
     adapters::seal::Sealer,
-    app::import::{ImportError, ImportReport, Options, import},
+    admin::import::{ImportError, ImportReport, Options, import},
     cli::{
         progress::Bar,
         session::{Session, count, print, print_json},

@@ -7,14 +7,12 @@ use serde::Serialize;
 
 use super::selector::Narrowed;
 use crate::{
-    app::{
-        overview::{MailboxStatus, mailbox_statuses_of},
-        standing::Filter,
-    },
+    admin::mailbox_state::Filter,
     cli::{
         session::{Session, count, instant, table},
         watch::{Watch, WatchView},
     },
+    reporting::{MailboxStatus, mailbox_statuses_of},
 };
 
 #[derive(Debug, clap::Args)]

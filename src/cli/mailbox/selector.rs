@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::app::standing::Filter;
+use crate::admin::mailbox_state::Filter;
 
 const SELECTORS: [&str; 5] = ["user", "domain", "host", "reason", "all"];
 

@@ -7,17 +7,18 @@ use serde::Serialize;
 
 use super::list::state;
 use crate::{
-    adapters::postgres::view::{LastRefusal, Selection},
-    app::{
-        capacity::shortfalls,
-        events::{Event, describe},
-        overview::{MailboxDetail, mailbox_detail},
-    },
     cli::{
         session::{Session, instant, table},
         watch::{Watch, WatchView},
     },
     domain::{id::MailboxId, mailbox::domain_of},
+    reporting::{
+        MailboxDetail,
+        capacity::shortfalls,
+        event_text::{Event, describe},
+        mailbox_detail,
+        sql::{LastRefusal, Selection},
+    },
 };
 
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,8 @@ use std::{fmt::Write, process::ExitCode, sync::Arc};
 
 use super::selector::Selector;
 use crate::{
-    adapters::{postgres::keyring, seal::Sealer, smtp::SmtpMailer, system::SystemClock},
-    app::{
-        checkup::{MailboxTestReport, candidates, check},
-        world,
-    },
+    adapters::{from_settings, postgres::keyring, seal::Sealer, smtp::SmtpMailer, system::SystemClock},
+    admin::mailbox_test::{MailboxTestReport, candidates, check},
     cli::{
         progress::Bar,
         session::{Session, count, print, print_json},
@@ -35,7 +32,8 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // A wrong key would make every mailbox fail.
     keyring::check(&session.pool, &sealer).await?;
     let candidates = candidates(&session.pool, &args.selector.filter()).await?;
-    let mailer = SmtpMailer::new(world::smtp(&session.settings), Arc::new(sealer), Arc::new(SystemClock::real()))?;
+    let mailer =
+        SmtpMailer::new(from_settings::smtp(&session.settings), Arc::new(sealer), Arc::new(SystemClock::real()))?;
     let bar = Bar::new(candidates.len(), "mailboxes");
     let checked = check(Arc::new(mailer), candidates, |done, _| bar.at(done)).await;
     bar.end();

@@ -5,21 +5,11 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 
 use crate::{
-    adapters::{
-        postgres::{
-            keyring,
-            view::{self, Selection},
-        },
-        seal::Sealer,
-        smtp::SmtpMailer,
-        system::SystemClock,
-    },
-    app::{
-        verification::{CodeServices, SentCode, enter_code, send_code},
-        world,
-    },
+    adapters::{from_settings, postgres::keyring, seal::Sealer, smtp::SmtpMailer, system::SystemClock},
+    admin::verification::{CodeServices, SentCode, enter_code, send_code},
     cli::session::{Session, instant, print, print_json},
     ports::Clock,
+    reporting::sql::{self, Selection},
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +26,7 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
-    let mailbox = view::mailbox_id(&session.pool, Selection::Email(args.address.trim())).await?;
+    let mailbox = sql::mailbox_id(&session.pool, Selection::Email(args.address.trim())).await?;
     let mailbox =
         mailbox.with_context(|| format!("there is no mailbox {}: `warmup mailbox list` shows all", args.address))?;
     if let Some(code) = args.code {
@@ -53,8 +43,8 @@ pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sealer = Sealer::new(settings.require_master_key()?.expose());
     keyring::check(&session.pool, &sealer).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::real());
-    let mailer = SmtpMailer::new(world::smtp(settings), Arc::new(sealer), Arc::clone(&clock))?;
-    let caps = world::limited_caps(settings, world::redis(settings, 1)?, &clock)?;
+    let mailer = SmtpMailer::new(from_settings::smtp(settings), Arc::new(sealer), Arc::clone(&clock))?;
+    let caps = from_settings::limited_caps(settings, from_settings::redis(settings, 1)?, &clock)?;
     let (pool, cooldown) = (&session.pool, settings.mailbox_cooldown_min);
     let services = CodeServices { pool, mailer: &mailer, caps: &caps, clock: &*clock, cooldown };
     let sent = send_code(services, mailbox, None).await?;

@@ -10,7 +10,7 @@ use super::{lanes_in_words, only_if};
 use crate::{
     config::{
         Settings, Warning,
-        carry::{self, Cap, DAY, HOUR, MAIL, MINUTE},
+        capacity::{self, Cap, DAY, HOUR, MAIL, MINUTE},
     },
     domain::enrolment::DEFAULT_REPLY_RATE,
 };
@@ -136,7 +136,7 @@ fn load_in_words(whose: &str, load: OwnerLoad) -> String {
 
 fn lanes(s: &Settings, all: OwnerLoad) -> Vec<Warning> {
     const NAME: &str = "WARMUP_MAX_CONCURRENT";
-    let carries = carry::lanes_carry(s, DAY);
+    let carries = capacity::lanes_carry(s, DAY);
     if carries >= all.quota {
         return Vec::new();
     }

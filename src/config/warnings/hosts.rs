@@ -6,7 +6,7 @@ use super::only_if;
 use crate::{
     config::{
         Settings, Warning,
-        carry::{Cap, DAY, HOUR, MAIL, MINUTE},
+        capacity::{Cap, DAY, HOUR, MAIL, MINUTE},
     },
     domain::{
         caps::DAY_BURST,

@@ -8,7 +8,7 @@
 //! A 421 or a 451 that says at such a step that the host is in trouble counts in the same way, and so does a reply that it
 //! does not want our address: one sender's 421 never rests the host for others.
 
-use super::{Effects, Penalty, Stage, judge::DialogueEnd};
+use super::{Effects, Penalty, Stage, classify::DialogueEnd};
 
 /// So many mailboxes of a host without an answer pause it.
 pub const STALLED_MAILBOXES: usize = 3;
@@ -36,7 +36,7 @@ pub(super) fn effects(stage: Stage, evidence: &DialogueEnd) -> Effects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::{OutcomeKind, judge::classify_outcome, standing::EscalationSignal};
+    use crate::domain::outcome::{OutcomeKind, classify::classify_outcome, escalation::EscalationSignal};
 
     /// One test for each row of `STEPS`: what a timeout and a broken connection there mean.
     macro_rules! rows {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ServerError, random_password, servant::RunAs};
+use super::{ServerError, random_password, run_as::RunAs};
 
 /// A folder that exists and belongs to the server's user.
 #[derive(Debug)]

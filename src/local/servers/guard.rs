@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ServerError, folder::fault, servant::RunAs};
+use super::{ServerError, folder::fault, run_as::RunAs};
 
 /// A line through the pipe says that the server is gone already: its process id may be another's by now, and whoever
 /// wrote the line is alive to remove what it made.

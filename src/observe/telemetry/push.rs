@@ -25,10 +25,10 @@ use opentelemetry_proto::{
 
 use super::{
     TelemetryError,
-    asked::{OtelEnv, Signal},
-    complaint::FailureLog,
-    courier::{OtlpClient, milliseconds},
+    env::{OtelEnv, Signal},
+    failure_log::FailureLog,
     fault,
+    otlp_client::{OtlpClient, milliseconds},
     points::{Times, gone, points},
 };
 use crate::observe::{fleet, spans};

@@ -9,10 +9,8 @@ use std::{fmt::Write, time::Duration};
 use chrono::{DateTime, NaiveTime, Utc};
 use warmup::{
     adapters::system::SystemClock,
-    local::{
-        proof::{Expect, Snapshot, prove},
-        servers::{Durability, PrivatePostgres},
-    },
+    demo::audit::{Expect, Snapshot, prove},
+    local::servers::{Durability, PrivatePostgres},
     ports::Clock,
 };
 use warmup_support::{

@@ -10,8 +10,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use warmup::{
     adapters::{postgres::pool, seal::Sealer},
-    app::keys::rotate,
-    local::home::{find, install_key, prepare_key, read_key},
+    admin::keys::rotate,
+    local::data_dir::{find, install_key, prepare_key, read_key},
 };
 
 use super::place::{Place, TWO};

@@ -1,8 +1,8 @@
 //! Whose quota is in danger is told once, and once more when it is over.
 
-use warmup::app::{
-    census::SnapshotCache,
-    standing::{self, Filter},
+use warmup::{
+    admin::mailbox_state::{self, Filter},
+    reporting::snapshot::SnapshotCache,
 };
 
 use super::*;
@@ -37,9 +37,9 @@ async fn stand(pool: &PgPool, day: &str, sent: i16, failed_in_row: i16) {
 }
 
 /// Lets the operator do something to all mailboxes.
-async fn change(pool: &PgPool, change: standing::Change, now: DateTime<Utc>) {
-    let chosen = standing::choose(pool, &Filter::default(), change, standing::OPERATOR, now).await.unwrap();
-    standing::carry_out(pool, &chosen, change, standing::OPERATOR, now).await.unwrap();
+async fn change(pool: &PgPool, change: mailbox_state::Change, now: DateTime<Utc>) {
+    let chosen = mailbox_state::choose(pool, &Filter::default(), change, mailbox_state::OPERATOR, now).await.unwrap();
+    mailbox_state::carry_out(pool, &chosen, change, mailbox_state::OPERATOR, now).await.unwrap();
 }
 
 /// Counts everybody, and returns what was told that had not been before.
@@ -65,7 +65,7 @@ async fn a_mailbox_that_was_resumed_is_told_behind_only_after_a_cooldown() {
     stand(pool, "2026-11-24", 0, 0).await;
     run(pool, "UPDATE mailboxes SET state = 'paused', reason = 'operator'").await;
     assert_eq!(told(pool, at("11:00")).await, []);
-    change(pool, standing::Change::Resume, at("12:00")).await;
+    change(pool, mailbox_state::Change::Resume, at("12:00")).await;
     assert_eq!(told(pool, at("12:00")).await, []);
     assert_eq!(told(pool, at("12:09")).await, []);
     assert_eq!(told(pool, at("12:10")).await.len(), 2, "they had their time");

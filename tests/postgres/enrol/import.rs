@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use warmup::{
     adapters::postgres::keyring,
-    app::import::{Changed, ImportError},
+    admin::import::{Changed, ImportError},
     domain::shard::shard_of,
 };
 

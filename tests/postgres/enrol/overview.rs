@@ -3,16 +3,16 @@
 use chrono_tz::Tz;
 use uuid::Uuid;
 use warmup::{
-    adapters::postgres::{PostgresLedger, view::Selection},
-    app::{
-        census::SnapshotCache,
-        overview::{FleetStatus, MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses},
-    },
+    adapters::postgres::PostgresLedger,
     domain::{
         id::{RunId, WorkerId},
         time::{Window, today},
     },
     ports::{Heartbeat, Ledger},
+    reporting::{
+        FleetStatus, MailboxDetail, fleet_status, mailbox_detail, mailbox_statuses, snapshot::SnapshotCache,
+        sql::Selection,
+    },
 };
 
 use super::*;

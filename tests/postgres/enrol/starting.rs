@@ -2,12 +2,9 @@
 
 use warmup::{
     adapters::postgres::PostgresOrders,
-    app::{
-        census::SnapshotCache,
-        overview::{fleet_status, mailbox_detail},
-    },
     domain::id::ShardId,
     ports::FleetControl,
+    reporting::{fleet_status, mailbox_detail, snapshot::SnapshotCache},
 };
 
 use super::{
@@ -116,7 +113,7 @@ async fn the_day_of_the_enrolment_is_planned_from_then_on_wherever_it_is_told() 
         let census = SnapshotCache::for_commands(pool.clone(), COOLDOWN).current(None, now).await.unwrap();
         let rules = ("07:00-22:00".parse().unwrap(), 1.2);
         let id = id_of(pool, "m0@d0.example").await;
-        let one = mailbox_detail(pool, warmup::adapters::postgres::view::Selection::Id(id), rules, now).await.unwrap();
+        let one = mailbox_detail(pool, warmup::reporting::sql::Selection::Id(id), rules, now).await.unwrap();
         (census.totals.planned, one.unwrap().planned_by_now)
     };
     assert_eq!(planned(at("09:00:00")).await, (0, 0));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Write, sync::Arc};
 
 use sqlx::PgPool;
 use warmup::{
-    app::templates::{ImportError, export, import, reset, texts},
+    admin::templates::{ImportError, export, import, reset, texts},
     config::Settings,
     domain::content::{Kind, Names, Texts},
 };

@@ -2,7 +2,7 @@
 //! (`tests/api/verification.rs`).
 
 use warmup::{
-    app::import::{Changed, Owner, import_for},
+    admin::import::{Changed, Owner, import_for},
     domain::id::UserId,
 };
 

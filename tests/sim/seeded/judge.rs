@@ -29,12 +29,12 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use warmup::{
-    adapters::memory::{MemoryDatabase, MemoryLeases},
     domain::{
         id::{Epoch, FlightId, MailboxId, ReplyId, RunId, ShardId, UserId, WorkerId},
         lease::MachineTime,
     },
     ports::{Clock, LeaseKey},
+    simulation::{MemoryDatabase, MemoryLeases},
 };
 
 use self::{burned::BurnedGrants, owners::Owners, set_back::Lost, states::States, waits::Waits};

@@ -19,7 +19,7 @@ use warmup::{
         id::UserId,
         outcome::{
             Reply, Stage,
-            judge::{DialogueEnd, classify_outcome},
+            classify::{DialogueEnd, classify_outcome},
         },
     },
     ports::{Clock, Entropy, Mailer, SendPermit, SendReport, Submission, entropy::Purpose},

@@ -23,22 +23,20 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
-    adapters::{
-        memory::{
-            MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryNotifier, VirtualClock, world::MailboxState,
-        },
-        system::SeededRng,
-    },
+    adapters::system::SeededRng,
     domain::{
         caps::{HostCaps, MARGIN},
-        duties::Retention,
         hosts::{HostLimits, read},
         id::{FleetId, MailboxId, UserId, WorkerId},
         mailbox::{Endpoint, Security},
+        maintenance::Retention,
         ramp::Ramp,
         time::{Schedule, Weekdays},
     },
     ports::{Clock, Entropy},
+    simulation::{
+        MemoryCaps, MemoryDatabase, MemoryLeases, MemoryMailbox, MemoryNotifier, VirtualClock, database::MailboxState,
+    },
     worker::{Ports, WorkerSettings},
 };
 

@@ -13,12 +13,11 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::{MemoryCaps, MemoryDatabase, MemoryLeases},
     domain::{
         daily_room::UserDay,
-        duties::{MaintenanceJob, PruneTarget},
         id::{Epoch, FlightId, RunId, ShardId, UserId, WorkerId},
         ledger_mark::{LedgerMark, LedgerState, SettledMail},
+        maintenance::{MaintenanceJob, PruneTarget},
         plan::Candidate,
         reply::DueReply,
         time::LocalDates,
@@ -28,6 +27,7 @@ use warmup::{
         LedgerPulse, MaintenanceStore, Member, MemberStatus, MembershipStore, PlanningStore, PortError, PruneReport,
         Reservation, ReserveBatch, Roster, Settlement, SweepReport, SweepRequest,
     },
+    simulation::{MemoryCaps, MemoryDatabase, MemoryLeases},
 };
 
 use super::{

@@ -12,11 +12,11 @@ use warmup::{
         seal::Sealer,
         system::{SeededRng, SystemClock},
     },
-    api,
-    app::{import, serve},
+    admin::import,
+    app::serve,
     config::Settings,
+    demo::audit::Snapshot,
     domain::enrolment::Rules,
-    local::proof::Snapshot,
     observe::telemetry::Telemetry,
     ports::Clock,
     worker::DrainReport,
@@ -108,7 +108,7 @@ impl Plan {
         let stop = CancellationToken::new();
         let off = Telemetry::default();
         let serving =
-            serve::serve(&settings, &off, Arc::clone(&clock), Arc::new(SeededRng::seeded(1)), api::serve, stop.clone());
+            serve::serve(&settings, &off, Arc::clone(&clock), Arc::new(SeededRng::seeded(1)), |_| {}, stop.clone());
         let ending = async {
             clock.sleep_until(ends).await;
             stop.cancel();

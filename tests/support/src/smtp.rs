@@ -21,7 +21,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
-use warmup::local::sink::certificate::Identity;
+use warmup::demo::sink::certificate::Identity;
 
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
 

@@ -17,11 +17,11 @@ use crate::{
         outcome::{
             Outcome, OutcomeKind, Penalty, Stage,
             breaker::{REFUSALS_LEAST, REFUSALS_MOST, REFUSED_SHARE_PERCENT},
+            escalation::EscalationSignal,
             refusals::{
                 FAILING_MAILBOXES, HOST_PAUSES_MINUTES, PAIR_PAUSES_MINUTES, RefusalTarget, SENDER_PAUSES_MINUTES,
             },
             stalls::STALLED_MAILBOXES,
-            standing::EscalationSignal,
         },
         time::LocalDates,
     },

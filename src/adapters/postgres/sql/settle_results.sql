@@ -4,7 +4,7 @@
 -- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
 -- $11 batch bigint[], $12..$15 sender_until, partner_until, host_until, domain_until text[] of timestamps: NULL nothing, 'infinity' until
 -- the operator resumes; $16 reply_due, $17 reply_until timestamptz[]: when the partner answers, NULL never; $18 mark text[]:
--- what it adds to a count (domain/outcome/standing.rs), or `reduced`; $19 let_in bool[]: it got past AUTH, $20 trace text[]: its
+-- what it adds to a count (domain/outcome/escalation.rs), or `reduced`; $19 let_in bool[]: it got past AUTH, $20 trace text[]: its
 -- span, where somebody traces; $21 answered int[]: the last step at which its host answered, from AUTH on, $22 stalled int[]: the
 -- step at which it did not
 -- $23 refused_share int (percent), $24 refusals_least, $25 refusals_most, $26 stalled_mailboxes int: domain/outcome/breaker.rs

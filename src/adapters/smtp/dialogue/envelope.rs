@@ -13,11 +13,11 @@ use lettre::{
 use super::{Dialogue, accept, gone, is_2yz};
 use crate::{
     adapters::smtp::{
+        capabilities::{PIPELINING, SMTPUTF8},
         host_memory::HostFact,
-        offers::{PIPELINING, SMTPUTF8},
         sasl::Login,
     },
-    domain::outcome::{Reply, Stage, judge::DialogueEnd},
+    domain::outcome::{Reply, Stage, classify::DialogueEnd},
 };
 
 /// The addresses of a mail.

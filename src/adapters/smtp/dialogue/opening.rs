@@ -12,18 +12,18 @@ use tokio::net::TcpStream;
 use super::{Dialogue, accept, envelope::Command, gone, is_2yz};
 use crate::{
     adapters::smtp::{
+        capabilities::STARTTLS,
         connect,
         host_memory::HostFact,
-        line::SmtpSession,
-        offers::STARTTLS,
         race,
         sasl::{Login, is_mechanism_refused},
+        session::SmtpSession,
         tls,
-        wire::Transport,
+        transport::Transport,
     },
     domain::{
         mailbox::Security,
-        outcome::{Stage, judge::DialogueEnd},
+        outcome::{Stage, classify::DialogueEnd},
     },
 };
 
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::{
         adapters::{
-            smtp::{dialogue::DialogueContext, host_memory::HostMemory, patience::Timeouts, resolver::Resolver},
+            smtp::{dialogue::DialogueContext, host_memory::HostMemory, resolver::Resolver, timeouts::Timeouts},
             system::SystemClock,
         },
         domain::mailbox::Endpoint,

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::outcome::{
     Effects, Reply,
-    judge::{DialogueEnd, classify_outcome},
+    classify::{DialogueEnd, classify_outcome},
 };
 
 /// The pause after `count` failures in a row that are all about `target`.

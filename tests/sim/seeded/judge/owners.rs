@@ -19,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
-    adapters::memory::world::{EventRow, MailboxState, MemoryMailbox, SenderState},
     domain::{
         id::{MailboxId, UserId},
         outcome::{OutcomeKind, Stage},
     },
     ports::{Settlement, Submission},
+    simulation::database::{EventRow, MailboxState, MemoryMailbox, SenderState},
 };
 
 use super::{By, Checker};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use warmup::{
-    adapters::memory::world::{EventRow, MailboxState},
     domain::id::MailboxId,
+    simulation::database::{EventRow, MailboxState},
 };
 
 use super::Checker;

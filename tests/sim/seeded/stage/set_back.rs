@@ -2,7 +2,7 @@
 
 use warmup::{
     domain::shard::all_shards,
-    ports::{Bell, Ledger, orders::Notification},
+    ports::{Bell, Ledger, fleet_control::Notification},
 };
 
 use super::{Fixture, SHARDS};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
 use warmup::{
-    adapters::memory::world::MailboxFacts,
     domain::{
         id::MailboxId,
         progress::{PlannedShare, due, planned_window},
     },
+    simulation::database::MailboxFacts,
 };
 
 use super::{ACTIVE, Fixture};

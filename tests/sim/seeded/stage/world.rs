@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use warmup::{
-    adapters::memory::world::MailboxState,
     domain::{
         id::{MailboxId, UserId, WorkerId},
         shard::all_shards,
     },
-    ports::{Bell, Ledger, orders::Notification},
+    ports::{Bell, Ledger, fleet_control::Notification},
+    simulation::database::MailboxState,
 };
 
 use super::{Checker, Fault, Fixture, HOSTS, Incident, MOVED, SHARDS, What, mailbox};

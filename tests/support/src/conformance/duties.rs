@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use warmup::{
     domain::{
-        duties::{MaintenanceJob, PruneTarget},
         id::WorkerId,
+        maintenance::{MaintenanceJob, PruneTarget},
     },
     ports::{MaintenanceStore, PortError},
 };

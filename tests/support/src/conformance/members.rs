@@ -7,8 +7,8 @@ use uuid::Uuid;
 use warmup::{
     domain::{
         id::{FleetId, RunId, ShardId, WorkerId},
+        lease_rotation::lease_length,
         ledger_mark::{LedgerMark, SettledMail},
-        turns::lease_length,
     },
     ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };

@@ -1,0 +1,115 @@
+//! Orders to the whole fleet: start, stop, trigger. Whoever gives one writes the row that lasts, then rings the bell.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::{
+    adapters::{
+        from_settings,
+        postgres::{Fenced, PostgresFence, PostgresOrders},
+        redis::RedisNotifier,
+    },
+    config::Settings,
+    ports::{Bell, Clock, FleetControl, Notification, PortError},
+};
+
+/// Why an order was not given.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    #[error("the fleet is stopped, and a stopped fleet plans nothing: start it first")]
+    Stopped,
+    #[error("no worker can be told, because Redis does not answer ({0}): start Redis, or wait for the next tick")]
+    Silent(PortError),
+    #[error(
+        "the fleet was not started, because {0}. Run `warmup fleet fence`, which closes today for every mailbox, then \
+         `warmup fleet start --after-restore`"
+    )]
+    SetBack(String),
+    #[error("the order can't be written: {0}")]
+    Ledger(#[from] PortError),
+}
+
+/// What an order came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Ordered)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderResult {
+    /// The order that stands now.
+    pub running: bool,
+    /// Whether it was another one before.
+    pub changed: bool,
+    /// Whether the bell was rung. Workers that hear nothing obey at their next heartbeat; none starts a mail meanwhile.
+    pub announced: bool,
+    /// Why not, for people.
+    #[serde(skip)]
+    pub silent: Option<String>,
+}
+
+/// Gives orders.
+pub struct FleetOrders {
+    orders: PostgresOrders,
+    fence: PostgresFence,
+    bell: Arc<dyn Bell>,
+}
+
+impl FleetOrders {
+    /// Writes to `database` and rings through the Redis of the settings, which need not answer now.
+    pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<FleetOrders> {
+        let pool = from_settings::redis(settings, 1)?;
+        let bell = RedisNotifier::new(pool, &settings.redis_prefix, clock);
+        let fence = PostgresFence::new(database.clone());
+        Ok(FleetOrders { orders: PostgresOrders::new(database), fence, bell: Arc::new(bell) })
+    }
+
+    /// Lets the fleet send, or stops it. It stays so, also over a restart of everything, until the next order.
+    ///
+    /// Returns `SetBack` for a start while the database counts as set back.
+    pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
+        if running && let Some(sentence) = self.orders.set_back().await? {
+            return Err(ControlError::SetBack(sentence));
+        }
+        let changed = self.orders.order(running, by, now).await?;
+        Ok(self.announce(running, changed).await)
+    }
+
+    /// Lets the fleet send again after `fence`.
+    ///
+    /// Returns `SetBack` if today is not closed for every mailbox.
+    pub async fn start_after_restore(&self, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
+        if !self.orders.start_fenced(by, now).await? {
+            let unfenced = "today is not closed for every mailbox".to_owned();
+            return Err(ControlError::SetBack(self.orders.set_back().await?.unwrap_or(unfenced)));
+        }
+        Ok(self.announce(true, true).await)
+    }
+
+    /// Closes today for every mailbox of a database that was set back, and stops the fleet.
+    pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, ControlError> {
+        let fenced = self.fence.fence(by, now).await?;
+        self.announce(false, true).await;
+        Ok(fenced)
+    }
+
+    async fn announce(&self, running: bool, changed: bool) -> OrderResult {
+        let silent = self.bell.ring(Notification::Ordered).await.err().map(|error| {
+            tracing::warn!(%error, "the order stands, but the bell can't be rung");
+            error.to_string()
+        });
+        OrderResult { running, changed, announced: silent.is_none(), silent }
+    }
+
+    /// Lets all workers plan at once.
+    ///
+    /// Returns `Stopped` where the standing order forbids it, `Silent` where no worker can be told.
+    pub async fn trigger(&self) -> Result<(), ControlError> {
+        if !self.orders.running().await? {
+            return Err(ControlError::Stopped);
+        }
+        self.bell.ring(Notification::Trigger).await.map_err(ControlError::Silent)
+    }
+}

@@ -1,0 +1,227 @@
+//! Pause, resume and remove: who is meant, what is asked before, what was done.
+//!
+//! ```text
+//! choose: whom do the addresses or selectors mean? ─▶ (a person agrees) ─▶ carry out: exactly these, looked at again
+//! ```
+//!
+//! The ids are fixed when the question is asked: nobody is touched who was not counted in it.
+//!
+//! - *pause* has no end; it needs `resume`. A disabled mailbox stays disabled, so that its reason is not lost.
+//! - *resume* clears what stops a mailbox as a sender and as a partner, also what would end by itself. With a host or a
+//!   domain it ends that host's or domain's own pause too (its breaker included), with all mailboxes every one of them. It
+//!   says which pauses still hold; `pauses` ends them.
+//! - *remove* erases the secret and keeps log and counters. It is never planned or written to again; `mailbox add` or an
+//!   import with a password enrols the address anew, in the same row.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+pub use crate::adapters::postgres::mailbox_state::{ActivePause, Change, Filter, MailboxMatch};
+use crate::{
+    adapters::postgres::{mailbox_state, plan_requests, transaction},
+    domain::id::MailboxId,
+    reporting::snapshot,
+};
+
+pub use crate::domain::mailbox::OPERATOR;
+
+/// Why nobody was chosen.
+#[derive(Debug, Error)]
+pub enum ChooseError {
+    /// Some addresses are not enrolled: all of them. Nothing was changed.
+    #[error("not enrolled, or removed: {}; nothing was done", .0.join(", "))]
+    Unknown(Vec<String>),
+    #[error("no mailbox is meant by that: `warmup mailbox list` shows all")]
+    Nobody,
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Who is meant, and what the order will do about each.
+#[derive(Clone, Debug, Default)]
+pub struct MailboxSelection {
+    /// Those that will be changed.
+    pub due: Vec<MailboxMatch>,
+    /// Those that are already as they should be, or can't be.
+    pub rest: Vec<MailboxMatch>,
+    /// Host and domain pauses that a resume will end.
+    pub held: Vec<ActivePause>,
+}
+
+/// A mailbox that stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Left)]
+pub struct UnchangedMailbox {
+    pub email: String,
+    /// Its state and the reason of it.
+    pub because: String,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Done)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeReport {
+    pub changed: Vec<String>,
+    pub unchanged: Vec<UnchangedMailbox>,
+    /// Hosts and domains whose own pause was ended.
+    pub released: Vec<EndedPause>,
+    /// What still keeps some of the mailboxes from sending that were asked for, also of those that are unchanged.
+    pub still_held: Vec<EndedPause>,
+}
+
+/// A host or a domain and why it was, or is, left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Freed)]
+pub struct EndedPause {
+    /// `host` or `domain`.
+    pub scope: String,
+    pub key: String,
+    /// The owner for whom it is, or was, paused; left out if it is paused for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    pub reason: String,
+    pub until: DateTime<Utc>,
+}
+
+/// Returns the mailboxes that `filter` means.
+///
+/// Returns `Unknown` with every address that is not enrolled, `Nobody` where selectors mean no mailbox at all.
+pub async fn choose(
+    pool: &PgPool,
+    filter: &Filter,
+    change: Change,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<MailboxSelection, ChooseError> {
+    let mut connection = pool.acquire().await?;
+    let found = find(&mut connection, filter).await?;
+    let held = match change {
+        Change::Resume => {
+            mailbox_state::held(&mut connection, filter.host.as_deref(), filter.domain.as_deref(), now).await?
+        }
+        Change::Pause | Change::Remove => Vec::new(),
+    };
+    let all = filter.emails.is_none() && filter.user.is_none() && filter.reason.is_none();
+    let by_place = filter.host.is_some() || filter.domain.is_some();
+    let held = if all || by_place { held } else { Vec::new() };
+    if found.is_empty() && held.is_empty() {
+        return Err(ChooseError::Nobody);
+    }
+    let (due, rest): (Vec<MailboxMatch>, Vec<MailboxMatch>) =
+        found.into_iter().partition(|found| is_due(found, change, reason));
+    Ok(MailboxSelection { due, rest, held })
+}
+
+/// Returns the mailboxes that `filter` means, ordered by id; `Unknown` with every address that is not among them.
+pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Result<Vec<MailboxMatch>, ChooseError> {
+    let found = mailbox_state::find(connection, filter).await?;
+    let known: HashSet<String> = found.iter().map(|found| found.email.to_lowercase()).collect();
+    let asked = filter.emails.iter().flatten();
+    let unknown: Vec<String> = asked.filter(|email| !known.contains(*email)).cloned().collect();
+    if unknown.is_empty() { Ok(found) } else { Err(ChooseError::Unknown(unknown)) }
+}
+
+/// Carries the order out: all of it, or nothing.
+pub async fn carry_out(
+    pool: &PgPool,
+    chosen: &MailboxSelection,
+    change: Change,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<ChangeReport, sqlx::Error> {
+    let mut transaction = transaction::begin(pool).await?;
+    let ids: Vec<MailboxId> = chosen.due.iter().map(|found| MailboxId(found.id)).collect();
+    let changed = mailbox_state::change(&mut transaction, change, &ids, reason, now).await?;
+    let released = mailbox_state::release(&mut transaction, &chosen.held, reason, now).await?;
+    let still_held = match change {
+        Change::Resume => mailbox_state::held(&mut transaction, None, None, now).await?,
+        Change::Pause | Change::Remove => Vec::new(),
+    };
+    if change == Change::Resume {
+        let mut able = changed.clone();
+        able.extend(of_held(&mut transaction, &released).await?);
+        plan_requests::request(&mut transaction, &able).await?;
+    }
+    transaction.commit().await?;
+    snapshot::mark(pool).await;
+    let is_changed = |found: &&MailboxMatch| changed.binary_search(&MailboxId(found.id)).is_ok();
+    let (done, missed): (Vec<&MailboxMatch>, Vec<&MailboxMatch>) = chosen.due.iter().partition(is_changed);
+    let of_these = |held: &ActivePause| chosen.due.iter().chain(&chosen.rest).any(|found| held.holds(found));
+    Ok(ChangeReport {
+        still_held: still_held.into_iter().filter(of_these).map(EndedPause::of).collect(),
+        changed: done.iter().map(|found| found.email.clone()).collect(),
+        unchanged: chosen.rest.iter().chain(missed).map(UnchangedMailbox::of).collect(),
+        released: released.into_iter().map(EndedPause::of).collect(),
+    })
+}
+
+/// Returns the mailboxes of hosts and domains whose own pause was ended.
+pub(super) async fn of_held(
+    connection: &mut sqlx::PgConnection,
+    released: &[ActivePause],
+) -> Result<Vec<MailboxId>, sqlx::Error> {
+    let keys = |scope: &str| -> Vec<&str> {
+        released.iter().filter(|held| held.scope == scope).map(ActivePause::name).collect()
+    };
+    plan_requests::mailboxes_of(connection, &[], &keys("host"), &keys("domain")).await
+}
+
+/// Says whether the order changes anything about it. The statement asks the same of the row's newest version.
+fn is_due(found: &MailboxMatch, change: Change, reason: &str) -> bool {
+    match (change, found.state.as_str()) {
+        (_, "removed") => false,
+        (Change::Remove, _) => true,
+        (Change::Resume, state) => state != "active" || !found.receives,
+        (Change::Pause, "active") => true,
+        (Change::Pause, "paused") => found.paused_until.is_some() || found.reason.as_deref() != Some(reason),
+        (Change::Pause, _) => false,
+    }
+}
+
+impl UnchangedMailbox {
+    fn of(found: &MailboxMatch) -> UnchangedMailbox {
+        let because = match &found.reason {
+            Some(reason) => format!("{}: {reason}", found.state),
+            None => found.state.clone(),
+        };
+        UnchangedMailbox { email: found.email.clone(), because }
+    }
+}
+
+impl EndedPause {
+    pub(super) fn of(held: ActivePause) -> EndedPause {
+        let ActivePause { scope, key, reason, until, user, .. } = held;
+        EndedPause { scope, key, user, reason, until }
+    }
+}
+
+impl ActivePause {
+    fn holds(&self, found: &MailboxMatch) -> bool {
+        let place = || format!("{}:{}", found.smtp_host, found.smtp_port);
+        let is_place = || {
+            self.key.eq_ignore_ascii_case(&place())
+                || self.key.eq_ignore_ascii_case(&format!("{}/{}", place(), found.smtp_security))
+        };
+        let is_its = self.user_id.is_none_or(|user| user == found.user_id);
+        is_its
+            && match (self.scope.as_str(), self.user_id) {
+                ("host", None) => self.key.eq_ignore_ascii_case(&found.smtp_host),
+                ("host", Some(_)) => is_place(),
+                _ => self.key == found.domain,
+            }
+    }
+
+    /// The name of the host, without its port, or the domain.
+    fn name(&self) -> &str {
+        match self.key.rsplit_once(':') {
+            Some((name, _)) if self.scope == "host" && self.user_id.is_some() => name,
+            _ => &self.key,
+        }
+    }
+}
