@@ -132,7 +132,7 @@ async fn an_address_that_another_user_enrolled_and_removed_gives_way_to_its_owne
         let refused = enrol(&world, &ben, "ben@own.test", None).await;
         refused.is_problem(422, "");
         let says = "was enrolled by another user before: ask an admin, who enrols it for you by `warmup mailbox add \
-                    ben@own.test --user ben@y.test ...`";
+                    ADDRESS --user ben@y.test ...`";
         assert!(refused.text.contains(says) && !refused.text.contains("ann"), "{}", refused.text);
         assert_eq!(id(&enrol(&world, &ann, "ben@own.test", None).await), squatted);
     }
