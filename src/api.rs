@@ -1,12 +1,13 @@
-//! Layer 5: HTTP, beside the command line: the same use cases, asked over the network.
+//! The HTTP API offers the use cases of `admin.rs` and `reporting.rs` over the network, beside the command line.
 //!
 //! ```text
-//!   connection ─▶ listen (headers, time and number bounded) ─▶ probes and the dashboard's files, no token
-//!                                                           └▶ auth (token ─▶ Caller, guessing slowed) ─▶ handlers ─▶ app
+//!   connection ─▶ server (headers, time and number bounded) ─▶ probes and the dashboard's files, no token
+//!                                                           └▶ auth (token ─▶ Identity, guessing slowed) ─▶ handlers
 //! ```
 //!
-//! Every answer is the database's and Redis', so any pod speaks for the whole fleet. A success is an [`Envelope`], a
-//! failure a [`Problem`]. TLS is the ingress's job; by default only this machine is listened to.
+//! Every answer comes from Postgres and Redis, so any pod answers for the whole fleet. A success is an
+//! `Envelope`, a failure a `Problem`. The ingress terminates TLS. By default the API
+//! listens on the loopback interface only.
 
 mod auth;
 mod auth_throttle;
@@ -64,48 +65,49 @@ use crate::{
     domain::token::TokenHash,
 };
 
-/// What a request may carry: more than any order needs. An import has its own bound.
+/// The largest body of a request, in bytes: more than any order needs. An import has its own limit.
 const LARGEST_BODY: usize = 64 * 1024;
-/// A request that takes longer is given up: nobody waits for it any more.
+/// The longest time that a request may take. After it, the request ends with 503.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A file of 100,000 mailboxes takes longer than a person would wait, and is all or nothing.
+/// The longest time that an import may take. A file of 100,000 mailboxes is one transaction and needs minutes.
 const PATIENCE_WITH_FILES: Duration = Duration::from_secs(600);
 
-/// Mailboxes that are tried out at once. Each holds a connection to a mail host for some seconds.
+/// The number of mailbox tests that run at once. Each test holds a connection to a mail host for some seconds.
 const CHECKUPS: usize = 8;
 const CHECKUPS_FOR_ADMINS: usize = 2;
 const CHECKUPS_OF_USER: usize = 2;
 
-/// Streams at once. Each asks for the whole day every few seconds. A user has a page on a screen and another one or two.
+/// The number of metrics streams that are open at once. Each stream reads the whole day every few seconds. A
+/// user has a page on a screen and another one or two.
 const STREAMS: usize = 64;
 const STREAMS_FOR_ADMINS: usize = 8;
 const STREAMS_OF_USER: usize = 4;
 
-/// Files that are received at once, each of up to 32 MB; they are imported one after the other.
+/// The number of files that are received at once, each of up to 32 MB. The API imports one file at a time.
 const IMPORTS: usize = 4;
 const IMPORTS_FOR_ADMINS: usize = 1;
 const IMPORTS_OF_USER: usize = 1;
 
-/// What all handlers share.
+/// The state that all handlers share.
 struct ApiState {
     desk: Arc<Services>,
     throttle: AuthThrottle,
-    /// Those who wait for the same answer, to be told whom the same token speaks for, and for the same scrape.
+    /// Requests that wait for a common answer: equal reads, the identity of a token, and a scrape.
     together: Requests,
     identities: Coalescer<TokenHash, Result<Option<Identity>, Problem>>,
     scrapes: Coalescer<(), Arc<str>>,
-    /// Mailboxes that are tried out at the same time.
+    /// Mailbox tests that run at once.
     checkups: Shares,
-    /// Those who follow the day.
+    /// Open metrics streams.
     streams: Shares,
-    /// Files that are received, and the one that is imported.
+    /// Files that are received, and the lock under which one of them is imported.
     imports: Shares,
     importing: Mutex<()>,
 }
 
 type SharedState = Arc<ApiState>;
 
-/// Answers until `stop`.
+/// Answers requests until `stop` is cancelled, and keeps the statistics snapshot current.
 pub async fn serve(listeners: Listeners, desk: Arc<Services>, stop: CancellationToken) {
     tokio::join!(answer(listeners, Arc::clone(&desk), stop.clone()), desk.census.keep(&*desk.clock, &stop));
 }
@@ -133,7 +135,7 @@ async fn answer(listeners: Listeners, desk: Arc<Services>, stop: CancellationTok
     }
 }
 
-/// Everything that is answered at the address of the settings, but what Prometheus reads.
+/// Builds all routes of the API's address except `/metrics`.
 fn router(front: SharedState) -> Router {
     let (api, document) = openapi::routes().split_for_parts();
     let api = api
@@ -164,7 +166,8 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
     Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
-/// Whoever changed something is told of it in the sums too.
+/// Invalidates the statistics snapshot after a successful change, so that the caller's next read shows the
+/// change.
 async fn marked(State(front): State<SharedState>, request: Request, next: Next) -> Response {
     let changes = request.method() != Method::GET;
     let response = next.run(request).await;
@@ -174,7 +177,7 @@ async fn marked(State(front): State<SharedState>, request: Request, next: Next) 
     response
 }
 
-/// Gives a request that takes too long up, and keeps answers out of caches and browsers' guesses.
+/// Limits the time of a request, and forbids caching and content sniffing of the answer.
 async fn bounded(request: Request, next: Next) -> Response {
     let is_file = request.uri().path() == mailboxes::enrol::IMPORT;
     let patience = if is_file { PATIENCE_WITH_FILES } else { PATIENCE };

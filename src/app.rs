@@ -1,4 +1,8 @@
-//! The runtime: it makes the ports of a configuration, runs the worker and the API, and stops them in order.
+//! The `app` module builds the ports from the settings, runs the worker and the API, and stops them in order.
+//!
+//! It is the runtime above the use cases (`admin.rs`), the read side (`reporting.rs`) and the API (`api.rs`).
+//! `serve.rs` runs one process, `local.rs` adds private servers, `simulate.rs` and `benchmark.rs` measure the
+//! worker.
 
 pub mod benchmark;
 pub mod credentials;

@@ -1,13 +1,14 @@
-//! What one worker can do: the production path over real services, as fast as it goes, and measured from outside and inside.
+//! The benchmark runs one production worker over real services at full speed and measures it from outside and
+//! inside.
 //!
 //! ```text
-//!   Postgres, Redis ── what they counted before and after ──┐
-//!   worker ── ports ── probes around each call ─────────────┼─▶ Measured
+//!   Postgres, Redis ── counters before and after ───────────┐
+//!   worker ── ports ── probes around each call ─────────────┼─▶ BenchmarkReport
 //!   this process ── CPU time, memory ───────────────────────┘
 //! ```
 //!
-//! The worker is the one that `warmup run` runs, with its meters. Only what makes a day natural is out of the way by the
-//! caller's settings: rests, cooldowns, and caps that count and never refuse.
+//! The worker is the worker of `warmup run`, with its meters. The caller's settings remove only what makes a day
+//! natural: rests and cooldowns; the caps count and never refuse.
 
 mod probe;
 mod server_counters;
@@ -36,43 +37,45 @@ use crate::{
     worker::{Ports, Worker},
 };
 
-/// Nothing was settled for so long: nothing more comes.
+/// The time without a settlement after which the benchmark assumes that no further mail comes.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// The longest bucket of a user or the fleet is full after an hour and some seconds.
+/// The time that fills every cap bucket. The longest bucket, of a user or the fleet, needs an hour and some
+/// seconds.
 const FILLS: Duration = Duration::from_secs(2 * 3600);
 
-/// What was seen.
+/// The result of a benchmark.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BenchmarkReport {
-    /// Mails that were to be sent.
+    /// The number of mails to send.
     pub wanted: u64,
     pub sent: u64,
     pub failed: u64,
-    /// Reason and note of the first that failed.
+    /// The reason code and the note of the first failed mail.
     pub first_failure: Option<String>,
-    /// From the first question to the caps to the last settlement.
+    /// The seconds from the first cap request to the last settlement.
     pub seconds: f64,
     pub mails_per_second: f64,
     pub batches: u64,
-    /// What each step of a mail, or of a batch, took.
+    /// The durations of each step of a mail or a batch.
     pub steps: Vec<Step>,
-    /// Of this process, in user and system.
+    /// The CPU time of this process per mail, user and system together, in milliseconds.
     pub cpu_ms_per_mail: f64,
-    /// As Postgres counts them (`pg_stat_statements`); none where it does not.
+    /// The statements that Postgres counted (`pg_stat_statements`); `None` if Postgres does not count them.
     pub statements: Option<Calls>,
-    /// As Redis counts them (`INFO commandstats`).
+    /// The script calls that Redis counted (`INFO commandstats`).
     pub evalshas: Calls,
-    /// None where the system does not tell.
+    /// The memory of this process; `None` if the system does not report it.
     pub memory: Option<Memory>,
-    /// Where the database contradicts what was seen or itself; empty when all agree.
+    /// The contradictions between the database and the report, or within the database; empty if all agree.
     pub disagreements: Vec<String>,
 }
 
-/// Lets a worker send `wanted` mails that the mailboxes of the database owe at once, and measures it.
+/// Runs a worker until it has sent `wanted` mails, and returns its measurements.
 ///
-/// Returns an error when a service is away or unfit, or the worker refuses to start.
+/// The mailboxes of the database must owe these mails at once. Returns an error when a service is unavailable or
+/// unfit, or when the worker refuses to start.
 pub async fn send(
     settings: &Settings,
     clock: Arc<dyn Clock>,
@@ -124,8 +127,8 @@ pub async fn send(
     })
 }
 
-/// Has the caps' buckets be full when the bench begins: they are asked once as of hours before, which they refuse, being
-/// cold, and fill from then on.
+/// Fills the cap buckets before the benchmark begins. It sends one cap request with a time hours in the past.
+/// The cold buckets refuse that request and fill from then on.
 async fn fill_caps(ports: &Ports, database: &PgPool) -> anyhow::Result<()> {
     let users: Vec<i64> = sqlx::query_scalar("SELECT id FROM users").fetch_all(database).await?;
     let run = RunId(ports.entropy.uuid());
@@ -139,7 +142,7 @@ async fn fill_caps(ports: &Ports, database: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says how many mailboxes the database has, removed ones too; none where it has no schema yet.
+/// Returns the number of mailboxes in the database, removed ones included; 0 if the database has no schema yet.
 pub async fn mailboxes(database: &PgPool) -> Result<i64, sqlx::Error> {
     let is_there: bool = sqlx::query_scalar("SELECT to_regclass('mailboxes') IS NOT NULL").fetch_one(database).await?;
     match is_there {

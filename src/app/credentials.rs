@@ -1,9 +1,10 @@
-//! Credentials that are rotated while a worker runs.
+//! This module applies rotated credentials while a worker runs, and stops the worker when a server keeps
+//! refusing them.
 //!
-//! With `DATABASE_URL_FILE` and `REDIS_URL_FILE` a rotation needs no restart: new connections use what the files hold.
-//! (Redis' pool reads its file itself; Postgres' pool, a library's, is told here.) Without them, or where the file stays
-//! old, the server refuses every new connection; then the worker ends in order, so that its supervisor starts it with the
-//! new values.
+//! With `DATABASE_URL_FILE` and `REDIS_URL_FILE` a rotation needs no restart: new connections use the current
+//! content of the files. The Redis pool reads its file itself; `keep_fresh` passes the URL to the Postgres pool,
+//! which belongs to a library. Without these files, or if a file stays old, the server refuses every new
+//! connection. Then the worker drains and ends, so that its supervisor starts it with the new values.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +24,16 @@ use crate::{
     ports::Clock,
 };
 
-/// The time of refused credentials after which a worker stops. A rotation changes the server and the secret one after the
-/// other, and a mounted secret follows within about a minute; three minutes leave room for both. Machine clock.
+/// The time of refused credentials after which a worker stops. A rotation changes the server and the secret one
+/// after the other, and a mounted secret follows within about a minute. Three minutes leave room for both.
+/// Machine clock.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The time between two looks. A new connection uses a changed file within this time. Machine clock.
+/// The time between two checks. A new connection uses a changed file within this time. Machine clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Gives `pool` the URL of its file, whenever that changes, until `stop` is cancelled. Open connections stay.
+/// Passes the URL of the file to `pool` whenever the file changes, until `stop` is cancelled. Open connections
+/// stay.
 pub(super) async fn keep_fresh(
     pool: PgPool,
     url: RereadSecret,
@@ -41,7 +44,7 @@ pub(super) async fn keep_fresh(
     if !url.is_from_file() {
         return;
     }
-    // Before the first look: the file may have changed since the pool was made.
+    // The file may have changed since the pool was made, so the first check always renews.
     let mut used = SecretString::default();
     while stop.run_until_cancelled(clock.sleep(LOOK_EVERY)).await.is_some() {
         let now = url.current();
@@ -56,8 +59,8 @@ pub(super) async fn keep_fresh(
     }
 }
 
-/// Watches until `stop` is cancelled. Cancels it, and returns the server, when a server has refused the credentials for
-/// `patience` without one success in between.
+/// Watches for refused credentials until `stop` is cancelled. If a server refuses them for `patience` without
+/// one success, cancels `stop` and returns that server.
 pub(super) async fn watch(
     liveness: Arc<Liveness>,
     clock: Arc<dyn Clock>,
@@ -74,7 +77,8 @@ pub(super) async fn watch(
     None
 }
 
-/// Records the stop of `worker` because of `server`, unless that is the database itself.
+/// Records the stop of `worker` as an event. Records nothing if Postgres refused: the event could not be
+/// written.
 pub(super) async fn record_stop(pool: &PgPool, worker: &WorkerId, server: Server, now: DateTime<Utc>) {
     if server == Server::Postgres {
         return;
@@ -87,7 +91,7 @@ pub(super) async fn record_stop(pool: &PgPool, worker: &WorkerId, server: Server
     }
 }
 
-/// The last words of a worker that stopped because of `server`.
+/// Returns the error message of a worker that stopped because of `server`.
 pub(super) fn last_words(server: Server, patience: Duration) -> String {
     format!(
         "{server} has refused the user or the password in {} for {} s, so this worker stopped: put the present password \

@@ -1,5 +1,7 @@
-//! The ports of a worker, counted: each asks the real one and notes what came of it. So the worker itself knows nothing of
-//! meters, and nothing that goes through a port is forgotten.
+//! This module wraps the ports of a worker with meters. Each wrapper calls the real port and counts the result.
+//!
+//! The worker itself needs no knowledge of meters, and every call through a wrapped port is counted. The
+//! wrappers are in `instrumented/`, one file per port.
 
 mod caps;
 mod ledger;
@@ -24,7 +26,7 @@ use crate::{
     worker::Ports,
 };
 
-/// Puts meters around `ports` of a worker that ticks at this interval.
+/// Wraps `ports` of a worker that ticks every `tick_interval`.
 pub(super) fn metered(ports: Ports, meters: &SharedMeters, liveness: &Arc<Liveness>, tick_interval: Duration) -> Ports {
     let interval = TimeDelta::from_std(tick_interval).unwrap_or(TimeDelta::MAX);
     let meter =
@@ -40,14 +42,14 @@ pub(super) fn metered(ports: Ports, meters: &SharedMeters, liveness: &Arc<Livene
     }
 }
 
-/// The meters and the clock by which they time.
+/// A `Meter` holds the meters, the liveness and the clock that the wrappers share.
 struct Meter {
     meters: SharedMeters,
     liveness: Arc<Liveness>,
     clock: Arc<dyn Clock>,
 }
 
-/// Which service is asked.
+/// The service that a call goes to.
 #[derive(Clone, Copy)]
 enum Service {
     Postgres,
@@ -62,7 +64,7 @@ impl Service {
         }
     }
 
-    /// The span of a call that is part of something that has one.
+    /// Returns the span of a call; none if the call is not part of a traced operation.
     fn span(self, call: &'static str) -> Span {
         if Span::current().is_none() {
             return Span::none();
@@ -83,7 +85,7 @@ impl Service {
 }
 
 impl Meter {
-    /// Times a call, and counts it when it fails.
+    /// Times a call, and counts it if it fails.
     async fn timed<T>(
         &self,
         service: Service,
@@ -109,7 +111,7 @@ impl Meter {
         answer
     }
 
-    /// Notes a call that was refused for the credentials.
+    /// Counts a call that the server refused because of the credentials, and warns at the first one.
     fn note_denial(&self, server: Server, error: &str) {
         self.meters.credentials_refused.get_or_create(&ServerLabel { server: server.as_str() }).inc();
         if self.liveness.access.record_refusal(server, self.clock.machine()) {

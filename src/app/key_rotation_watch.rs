@@ -1,7 +1,9 @@
-//! A worker whose master key was rotated away can open no password any more. It would fail mail after mail (and disable
-//! nobody); so it asks at each heartbeat whether its key is still the database's. Where the key stands in a file
-//! (`WARMUP_MASTER_KEY_FILE`, or `master.key` of `warmup local`) it takes the new one from there and goes on. Otherwise it
-//! stops in order; its supervisor starts it again, and it is refused until it has the new key.
+//! `KeyWatch` checks at each heartbeat that the worker's master key is still the key of the database.
+//!
+//! After a rotation the old key opens no password: the worker would fail mail after mail, and disable no
+//! mailbox. If a file holds the key (`WARMUP_MASTER_KEY_FILE`, or `master.key` of `warmup local`), the worker
+//! adopts the new key from it and continues. Otherwise it drains and stops. Its supervisor restarts it, and the
+//! start fails until the worker has the new key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,21 +19,22 @@ use crate::{
     ports::Clock,
 };
 
-/// The heartbeats that the file may be late: a rotation commits first and replaces the file then.
+/// The number of heartbeats that the file may be late: a rotation commits first and replaces the file
+/// afterwards.
 const LATE: u32 = 2;
 
-/// What is watched, and where a new key comes from.
+/// A `KeyWatch` knows the key in use, the database that confirms it, and the source of a new key.
 pub(super) struct KeyWatch<F> {
     pub(super) pool: PgPool,
-    /// Shared with all that opens passwords.
+    /// The sealer that the whole worker shares.
     pub(super) sealer: Arc<Sealer>,
-    /// Returns the key that the file holds now; none without a file.
+    /// Returns the key that the file holds now; `None` without a file.
     pub(super) in_file: F,
 }
 
 impl<F: Fn() -> Option<MasterKey>> KeyWatch<F> {
-    /// Watches until `stop` is cancelled, by whomever. Returns whether it was cancelled here, because the key is gone. A
-    /// database that does not answer says nothing about the key.
+    /// Watches until `stop` is cancelled. Returns true if it cancelled `stop` itself because the key was rotated
+    /// away. A database that does not answer says nothing about the key, so the watch continues.
     pub(super) async fn run(self, clock: Arc<dyn Clock>, every: Duration, stop: CancellationToken) -> bool {
         let mut misses = 0;
         while stop.run_until_cancelled(clock.sleep(every)).await.is_some() {
@@ -63,7 +66,7 @@ impl<F: Fn() -> Option<MasterKey>> KeyWatch<F> {
         false
     }
 
-    /// Works with `new` from now on, if it is the database's.
+    /// Switches the sealer to `new` if the database uses that key. Returns true if it did.
     async fn adopts(&self, new: &MasterKey) -> bool {
         let id = Sealer::new(new.expose()).key_id();
         let fits = self.holds(id).await == Some(true);
@@ -73,7 +76,7 @@ impl<F: Fn() -> Option<MasterKey>> KeyWatch<F> {
         fits
     }
 
-    /// Says whether `key` is the database's; none where it does not answer.
+    /// Returns whether `key` is the key of the database; `None` if the database does not answer.
     async fn holds(&self, key: KeyId) -> Option<bool> {
         keyring::holds(&self.pool, key).await.ok()
     }

@@ -1,11 +1,11 @@
-//! One machine: servers of our own in a data folder, brought to this release, and a worker over them.
+//! `Local` runs a worker on private servers in a data folder, and brings their database to this release.
 //!
 //! ```text
-//!   home (lock, key) ─▶ orphans ended ─▶ Postgres, Redis ─▶ migrate ─▶ check the key ─▶ announce ─▶ serve
-//!                                           stop: worker ─▶ withdraw ─▶ Redis ─▶ Postgres ─▶ lock
+//!   data folder (lock, key) ─▶ stop leftovers ─▶ Postgres, Redis ─▶ migrate ─▶ check the key ─▶ announce ─▶ serve
+//!                                            stop: worker ─▶ withdraw ─▶ Redis ─▶ Postgres ─▶ lock
 //! ```
 //!
-//! Whatever fails on the way, the servers that were started end with it.
+//! If any step fails, the servers that were started end with it.
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
@@ -31,20 +31,20 @@ use crate::{
     worker::DrainReport,
 };
 
-/// Running servers with what they hold, and the settings that name them.
+/// A `Local` holds the running servers, their data folder, and the settings that name them.
 pub struct Local {
     settings: Settings,
     database: PgPool,
-    /// None where `WARMUP_MASTER_KEY` is set.
+    /// The key file; `None` if `WARMUP_MASTER_KEY` is set.
     key: Option<FoundKey>,
     redis: PrivateRedis,
     postgres: PrivatePostgres,
-    /// Last, so that the lock outlives the servers.
+    /// The data folder. It is the last field, so that its lock outlives the servers.
     home: DataDir,
 }
 
 impl Local {
-    /// Starts the servers in `home` and brings the database to this release. `settings` name no servers yet.
+    /// Starts the servers in `home` and migrates the database to this release. `settings` name no servers yet.
     pub async fn start(home: DataDir, mut settings: Settings, now: DateTime<Utc>) -> anyhow::Result<Local> {
         let key = match &settings.master_key {
             Some(_) => None,
@@ -66,23 +66,23 @@ impl Local {
         Ok(local)
     }
 
-    /// Where the servers are.
+    /// Returns the addresses of the servers and the process id.
     pub fn addresses(&self) -> RunningServers {
         let (database_url, redis_url) = (self.postgres.url().to_owned(), self.redis.url());
         RunningServers { pid: std::process::id(), database_url, redis_url }
     }
 
-    /// Starts servers again that have ended, for as long as this is awaited.
+    /// Restarts servers that ended, as long as the caller awaits this future.
     pub async fn keep_up(&mut self) -> Infallible {
         restart_on_exit(&mut self.postgres, &mut self.redis).await
     }
 
-    /// The settings with the servers and the key in them.
+    /// Returns the settings, with the servers and the key in them.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Goes on with the values of `fresh`, and with the servers, the key and the token of before.
+    /// Takes the values of `fresh`, but retains the servers, the key, the admin token and the data folder.
     pub fn adopt(&mut self, fresh: Settings) {
         let Settings { database_url, redis_url, master_key, master_key_file, admin_token, data_dir, .. } =
             self.settings.clone();
@@ -90,27 +90,27 @@ impl Local {
             Settings { database_url, redis_url, master_key, master_key_file, admin_token, data_dir, ..fresh };
     }
 
-    /// The database, at this release.
+    /// Returns the pool of the database, which has the schema of this release.
     pub fn database(&self) -> &PgPool {
         &self.database
     }
 
-    /// The data folder.
+    /// Returns the path of the data folder.
     pub fn folder(&self) -> &Path {
         self.home.path()
     }
 
-    /// The key file; none where `WARMUP_MASTER_KEY` is set.
+    /// Returns the key file; `None` if `WARMUP_MASTER_KEY` is set.
     pub fn key(&self) -> Option<&FoundKey> {
         self.key.as_ref()
     }
 
-    /// Seals and opens the passwords of this folder.
+    /// Returns the sealer for the passwords of this folder.
     pub fn sealer(&self) -> anyhow::Result<Sealer> {
         Ok(Sealer::new(self.settings.require_master_key()?.expose()))
     }
 
-    /// Runs the worker of `warmup run` until `stop` is cancelled, starting servers again that end meanwhile.
+    /// Runs the worker of `warmup run` until `stop` is cancelled, and restarts servers that end meanwhile.
     pub async fn serve(
         &mut self,
         telemetry: &Telemetry,
@@ -126,7 +126,7 @@ impl Local {
         }
     }
 
-    /// Stops the servers and returns when they are gone.
+    /// Stops the servers and returns when they have ended.
     pub async fn stop(self) {
         self.home.withdraw();
         self.database.close().await;
@@ -149,7 +149,8 @@ impl Local {
         Err(anyhow::Error::from(error).context(format!("{path} is not the key of the data beside it: {instead}")))
     }
 
-    /// Installs the key that a rotation prepared and that the database has already: it was interrupted in between.
+    /// Installs a prepared key that the database uses already: a rotation was interrupted between the two steps.
+    /// Returns true if it did.
     async fn finish_rotation(&mut self) -> anyhow::Result<bool> {
         let Some(prepared) = prepared_key(self.home.path())? else { return Ok(false) };
         if !self.fits(&prepared).await {
@@ -161,7 +162,7 @@ impl Local {
         Ok(true)
     }
 
-    /// The key of an earlier rotation that is the database's.
+    /// Returns the key of an earlier rotation that the database uses.
     async fn kept_key(&self) -> Option<FoundKey> {
         for kept in kept_keys(self.home.path()) {
             if self.fits(&kept).await {

@@ -1,8 +1,8 @@
-//! The metrics of a process on their way to a collector, at their interval, until it stops.
+//! This module pushes the metrics of a process to a collector at an interval until the process stops.
 //!
-//! What concerns the fleet is the same whoever reads it, and a collector that sums what its processes push would tell it as
-//! many times as there are workers. So only the leader pushes it: one at a time, and none for some seconds when the leader
-//! changes. Who leads no longer says that its gauges have no value any more.
+//! Every worker would report the same fleet metrics, and a collector that sums its sources would multiply them
+//! by the number of workers. So only the leader pushes them: one process at a time, and none for some seconds
+//! after the leader changes. A worker that loses the leadership reports its fleet gauges as having no value.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     observe::telemetry::{Push, SHUTDOWN_TIMEOUT},
 };
 
-/// Pushes until `stop` is cancelled, and once more then.
+/// Pushes at the interval until `stop` is cancelled, then once more.
 pub(super) async fn keep_pushing(desk: Arc<Services>, push: Arc<Push>, stop: CancellationToken) {
     let mut told_fleet = false;
     while stop.run_until_cancelled(desk.clock.sleep(push.every)).await.is_some() {
@@ -29,7 +29,7 @@ pub(super) async fn keep_pushing(desk: Arc<Services>, push: Arc<Push>, stop: Can
     }
 }
 
-/// Pushes once. Returns whether the fleet was told of.
+/// Pushes once. Returns true if the push contained the fleet metrics.
 async fn pushed(desk: &Services, push: &Push, told_fleet: bool) -> bool {
     let leads = desk.meters.leader.get() == 1;
     let mut text = String::new();

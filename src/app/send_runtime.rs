@@ -1,5 +1,7 @@
-//! The thread that mails are sent on. A dialogue is many short steps: they cost less where no other thread takes them over,
-//! and nobody who asks the API waits behind them.
+//! `SendRuntime` is the thread on which the worker sends mails.
+//!
+//! An SMTP dialogue consists of many short steps. They cost less on one thread that never hands them over, and
+//! API requests do not wait behind them.
 
 use std::{io, thread};
 
@@ -8,7 +10,7 @@ use tokio::{
     sync::oneshot,
 };
 
-/// A running thread. Ends when dropped, and what is left of its tasks with it.
+/// A `SendRuntime` is a running thread. Dropping it ends the thread and cancels its remaining tasks.
 pub(super) struct SendRuntime {
     handle: Handle,
     _alive: oneshot::Sender<()>,
@@ -20,13 +22,13 @@ impl SendRuntime {
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
         thread::Builder::new().name("sending".into()).spawn(move || {
-            // An error is the end that is waited for.
+            // `block_on` returns an error when the sender is dropped, which is the signal to end.
             let _ = runtime.block_on(gone);
         })?;
         Ok(SendRuntime { handle, _alive: alive })
     }
 
-    /// Where to spawn.
+    /// Returns the handle that spawns tasks on this thread.
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -1,4 +1,12 @@
-//! One process: the worker and what answers beside it, until it is told to stop.
+//! `serve` runs one process, the worker with its API and background tasks, until the process must stop.
+//!
+//! ```text
+//!   listen ─▶ API and probes ─▶ wait for Postgres and Redis ─▶ worker
+//!   stop: readiness off ─▶ intake closed ─▶ mails in progress end ─▶ leases released ─▶ last metrics ─▶ HTTP closed
+//! ```
+//!
+//! The process also stops by itself when its credentials are refused for too long (`credentials.rs`) or its
+//! master key was rotated away (`key_rotation_watch.rs`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +30,14 @@ use crate::{
     worker::{DrainReport, Worker},
 };
 
-/// How long the connections to Postgres may take to say goodbye. One whose statement hangs (a sweep behind a lock) would
-/// keep the process until the server's own time-out, long after everything is settled.
+/// The longest time that the connections to Postgres may take to close. A hanging statement (a sweep behind a
+/// lock) would hold the process until the server's own time-out, long after everything is settled.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Runs a worker and what answers at its address until `stop` is cancelled, then ends in order: readiness off, intake
-/// closed, what is on its way finished, leases given back, metrics pushed a last time, HTTP last. While it waits for servers that are away, it is alive
-/// and not ready. `announce` learns the addresses that are listened on, before the first request is answered.
+/// Runs a worker and its API until `stop` is cancelled, then ends in order, HTTP last.
+///
+/// While it waits for unavailable servers, the process is alive and not ready. Calls `announce` with the
+/// listeners before the first request is answered.
 pub async fn serve(
     settings: &Settings,
     telemetry: &Telemetry,
@@ -40,7 +49,8 @@ pub async fn serve(
     serve_for(settings, telemetry, clock, entropy, announce, credentials::PATIENCE, stop).await
 }
 
-/// The same with another `patience`: the time of refused credentials after which the worker stops by itself.
+/// Runs like [`serve`] with another `patience`: the time of refused credentials after which the worker stops
+/// itself.
 pub async fn serve_for(
     settings: &Settings,
     telemetry: &Telemetry,
@@ -86,7 +96,7 @@ async fn work(
     patience: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<DrainReport> {
-    // So that ending here by itself stops nothing else of the caller's.
+    // A stop by this function must not stop anything else of the caller.
     let stop = stop.child_token();
     let ports =
         stop.run_until_cancelled(wiring::ports(settings, Arc::clone(&clock), entropy, Arc::clone(&sealer))).await;
@@ -113,7 +123,7 @@ async fn work(
         .with_texts(texts)
         .with_lanes_on(sending.handle());
     let report = worker.run(stop.clone()).await;
-    // A worker that ended by itself ends its watch.
+    // If the worker ended by itself, its watches must end too.
     stop.cancel();
     let rotated = watch.await.unwrap_or(false);
     let refused = refusals.await.unwrap_or(None);

@@ -1,4 +1,4 @@
-//! Capacity planning: the production worker lives through days of a fleet that is only imagined.
+//! The capacity simulation runs the production worker through days of an imagined fleet.
 //!
 //! ```text
 //!   settings ─▶ worker 1 ─┐                       ┌─ ledger, mailboxes  (memory adapters, forgetful)
@@ -6,10 +6,10 @@
 //!               worker N ─┘                       └─ hosts              (log-normal latency; lane time is counted)
 //! ```
 //!
-//! Nothing is estimated that the worker does: ticks, batches, caps, lanes, cooldowns, replies and shards are the real
-//! ones, on memory adapters that pass the same conformance suite as Postgres and Redis. What is imagined are the mail
-//! hosts, which take everything after a while, and the mailboxes, which are all alike. The same question gets the same
-//! answer.
+//! The simulation estimates nothing that the worker does: ticks, batches, caps, lanes, cooldowns, replies and
+//! shards are real. They run on memory adapters that pass the conformance suite of Postgres and Redis. Only two
+//! parts are imagined: mail hosts, which accept every mail after some time, and mailboxes, which are all alike.
+//! Equal input gives an equal report.
 
 mod bottleneck;
 mod fleet;
@@ -32,30 +32,32 @@ use self::fleet::SimulatedFleet;
 pub use self::report::{HourOf, Report};
 use crate::{config::Settings, observe::liveness::Liveness, worker::Worker};
 
-/// What is asked.
+/// The input of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct SimulationInput {
     pub mailboxes: u32,
     pub workers: u32,
     pub days: u32,
     pub seed: u64,
-    /// Owners of the mailboxes; at most as many as mailboxes.
+    /// The number of owners of the mailboxes; at most the number of mailboxes.
     pub users: u32,
-    /// Mailboxes of the largest owner; the others share the rest equally. Without it all shares are equal.
+    /// The number of mailboxes of the largest owner; the others share the rest equally. If `None`, all shares
+    /// are equal.
     pub largest_user: Option<u32>,
-    /// The median of what a mail host takes for a mail.
+    /// The median time that a mail host takes for a mail.
     pub latency: Duration,
 }
 
 impl SimulationInput {
-    /// The number of mailboxes of the largest owner: at least an equal share, and one is left to each other owner.
+    /// Returns the number of mailboxes of the largest owner: at least an equal share, and one is left to each
+    /// other owner.
     fn of_largest_user(&self) -> u32 {
         let equal = self.mailboxes.div_ceil(self.users);
         let most = self.mailboxes - (self.users - 1);
         self.largest_user.map_or(equal, |largest| largest.clamp(equal.min(most), most))
     }
 
-    /// The owner of a mailbox, both counted from 1.
+    /// Returns the owner of a mailbox, both counted from 1.
     fn owner_of(&self, mailbox: u32) -> u32 {
         let share =
             |place: u32, owners: u32, among: u32| (u64::from(place) * u64::from(owners) / u64::from(among)) as u32;
@@ -69,20 +71,20 @@ impl SimulationInput {
     }
 }
 
-/// How far a simulation is, for whoever waits for it.
+/// `Progress` shows another thread how far a simulation is.
 #[derive(Debug, Default)]
 pub struct Progress(AtomicU64);
 
 impl Progress {
-    /// Seconds of the simulated days that have passed.
+    /// Returns the seconds of the simulated days that have passed.
     pub fn seconds(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Simulates on this thread, which it blocks until the last day is over.
+/// Runs the simulation on this thread and blocks until the last day is over.
 ///
-/// Returns an error when the caps can't be counted, or a worker refuses to start.
+/// Returns an error when the caps can't be counted, or when a worker refuses to start.
 pub fn simulate(settings: &Settings, question: &SimulationInput, progress: &Progress) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.context("the virtual clock does not start")?.block_on(live(settings, question, progress))

@@ -1,17 +1,19 @@
-//! Waiting for a server that is away when a worker starts: it says so at once, then rarely, and asks ever more slowly.
+//! `wait_until_available` waits for a server that is unavailable when a worker starts.
+//!
+//! It warns at once, then once a minute, and doubles the pause between two attempts up to ten seconds.
 
 use std::{fmt::Display, time::Duration};
 
 use crate::ports::Clock;
 
-/// The first rest; each further one is twice as long, up to the longest.
+/// The pause after the first failed attempt; each further pause is twice as long, up to `LONGEST_REST`.
 const FIRST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-/// How often a long wait is told again.
+/// The time between two warnings of a long wait.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// Asks until the answer is anything else than an error that `passes`.
+/// Repeats `ask` until it returns anything else than an error that `passes`.
 pub(super) async fn wait_until_available<T, E: Display>(
     clock: &dyn Clock,
     server: &'static str,

@@ -1,4 +1,4 @@
-//! Makes the real ports of a configuration.
+//! This module builds the real ports and the worker settings from the configuration.
 
 use std::sync::Arc;
 
@@ -26,11 +26,13 @@ use crate::{
     worker::{Ports, WorkerSettings},
 };
 
-/// Connections to Redis: the heartbeat, the caps and a reader.
+/// The size of the Redis pool, which serves the heartbeat, the caps and a reader.
 const REDIS_CONNECTIONS: usize = 8;
 
-/// Makes the ports of a worker over real services, after looking at whether they are fit: a database of this release, the
-/// right master key, a Redis that is new enough. Services that are away are waited for.
+/// Returns the ports of a worker over real services, after checking that the services are fit.
+///
+/// The checks demand a database of this release, the right master key and a Redis that is new enough. Waits for
+/// services that are unavailable.
 pub async fn ports(
     settings: &Settings,
     clock: Arc<dyn Clock>,
@@ -39,7 +41,7 @@ pub async fn ports(
 ) -> anyhow::Result<(Ports, PgPool)> {
     settings.require_all()?;
     let url = settings.database()?;
-    // Read before anything is waited for: a file with errors is reported at once.
+    // The file is read before any wait, so that its errors are reported at once.
     from_settings::host_caps(settings, &*clock)?;
     let connect = async || pool::connect_worker(&url.current(), settings.db_pool).await;
     let database = wait_until_available(&*clock, "Postgres", pool::ConnectError::passes, connect).await?;
@@ -59,7 +61,7 @@ pub async fn ports(
         Err(PortError::Permanent(error) | PortError::Denied(error)) => bail!("Redis can't be used: {error}"),
         Err(error) => bail!("Redis can't be used: {error}; check REDIS_URL"),
     }
-    // Again: Redis may have been waited for while somebody changed the number.
+    // The check is repeated because an operator may have changed the number during the wait for Redis.
     migrate::check_shards(&database, settings.shards).await?;
     let mailer = SmtpMailer::new(from_settings::smtp(settings), sealer, Arc::clone(&clock))?;
     let bell = RedisNotifier::new(redis.clone(), &settings.redis_prefix, Arc::clone(&clock));
@@ -80,12 +82,13 @@ pub async fn ports(
     Ok((ports, database))
 }
 
-/// What the worker is called. One without a name takes the host's and a random part, another at each call.
+/// Returns the worker's name. Without a configured name it is the host name and a random part, which differs at
+/// each call.
 pub fn worker_name(settings: &Settings) -> WorkerId {
     settings.worker_id.clone().map_or_else(random_name, WorkerId)
 }
 
-/// The worker's part of the settings, in the fleet that the database is of.
+/// Returns the worker's part of the settings, for the fleet of the database.
 pub fn worker_settings(settings: &Settings, worker: WorkerId, fleet: FleetId) -> WorkerSettings {
     WorkerSettings {
         fleet,

@@ -1,4 +1,4 @@
-//! Looks around the calls of a worker: how long each took, how many batches there were, and what was settled.
+//! The `Probe` times the calls of a worker to its ports, and counts batches and settled mails.
 
 use std::{
     collections::BTreeMap,
@@ -26,8 +26,11 @@ use crate::{
     worker::Ports,
 };
 
-/// A step of a batch (`caps`, `reserve`, `settle`) or of a mail, as they come; `whole` is a mail from its first packet to
-/// the reply to its dot. In milliseconds.
+/// A `Step` holds the durations of one step of a batch (`caps`, `reserve`, `settle`) or of a mail, in
+/// milliseconds.
+///
+/// The step `whole` is a mail from its first packet to the reply to its final dot. Steps come in the order in
+/// which they first occurred.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
@@ -38,7 +41,7 @@ pub struct Step {
     pub p99_ms: f64,
 }
 
-/// All that was seen so far.
+/// The counts and durations that a probe has collected so far.
 pub(super) struct Seen {
     pub(super) sent: u64,
     pub(super) failed: u64,
@@ -48,7 +51,7 @@ pub(super) struct Seen {
     pub(super) steps: Vec<Step>,
 }
 
-/// What looks.
+/// A `Probe` collects the durations and outcomes that the wrapped ports report.
 pub(super) struct Probe {
     clock: Arc<dyn Clock>,
     notes: Mutex<Notes>,
@@ -57,7 +60,7 @@ pub(super) struct Probe {
 
 #[derive(Default)]
 struct Notes {
-    /// In microseconds, by the step, in the order in which steps were first seen.
+    /// The durations of each step in microseconds, in the order in which the steps first occurred.
     times: Vec<(&'static str, Vec<u32>)>,
     places: BTreeMap<&'static str, usize>,
     began: Option<MachineTime>,
@@ -73,7 +76,7 @@ impl Probe {
         Probe { clock, notes: Mutex::default(), settled: Notify::new() }
     }
 
-    /// Waits until `wanted` mails were sent, or nothing was settled for as long as `silence`.
+    /// Waits until `wanted` mails are sent, or until nothing was settled for the duration of `silence`.
     pub(super) async fn until_settled(&self, wanted: u64, silence: Duration) {
         while self.lock().sent < wanted {
             if tokio::time::timeout(silence, self.settled.notified()).await.is_err() {
@@ -90,7 +93,7 @@ impl Probe {
         Seen { sent: notes.sent, failed: notes.failed, first_failure, batches: notes.batches, time, steps }
     }
 
-    /// Times a call.
+    /// Awaits a call and records its duration under `step`.
     async fn timed<T>(&self, step: &'static str, asking: impl Future<Output = T>) -> T {
         let asked = self.clock.machine();
         let answer = asking.await;
@@ -99,7 +102,7 @@ impl Probe {
         answer
     }
 
-    /// Poisoned only by a panic between two plain writes.
+    /// Locks the notes. The lock is poisoned only by a panic between two plain writes, so the notes stay usable.
     fn lock(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,7 +127,7 @@ fn of(step: &'static str, micros: &mut [u32]) -> Step {
     Step { step, count: micros.len(), p50_ms: at(50), p95_ms: at(95), p99_ms: at(99) }
 }
 
-/// Puts `probe` around what a batch and its mails ask.
+/// Wraps the ports that a batch and its mails call: caps, ledger and mailer.
 pub(super) fn around(ports: Ports, probe: &Arc<Probe>) -> Ports {
     let probe = || Arc::clone(probe);
     Ports {

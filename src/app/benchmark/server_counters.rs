@@ -1,4 +1,5 @@
-//! What the servers themselves counted, and whether the ledger agrees with what was seen.
+//! `Counts` reads the counters of Postgres and Redis; `disagreements` compares the ledger with the worker's own
+//! counts.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -11,35 +12,35 @@ use crate::adapters::{
     redis::{self, evalshas},
 };
 
-/// Calls during a run: those of batches, and those that come with the time (ticks, heartbeats).
+/// The calls to a server during a run: those of batches, and periodic ones (ticks, heartbeats).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
     pub calls: u64,
-    /// All of them, over the batches.
+    /// The number of all calls divided by the number of batches.
     pub per_batch: f64,
-    /// By their text, the most frequent first.
+    /// The calls by statement, the most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<Statement>,
 }
 
-/// One statement, by its first words.
+/// The calls of one statement, which is named by its first words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Statement {
     pub text: String,
     pub calls: u64,
 }
 
-/// What was counted until a moment.
+/// The server counters at one moment.
 pub(super) struct Counts {
-    /// By the statement; none where Postgres does not count.
+    /// The calls by statement; `None` if Postgres does not count them.
     statements: Option<BTreeMap<String, u64>>,
     evalshas: u64,
-    /// Where the log was.
+    /// The position of the log when the counters were read.
     mark: i64,
 }
 
-/// How much of a statement is shown.
+/// The number of characters that a report shows of a statement.
 const SHOWN_CHARS: usize = 60;
 
 impl Counts {
@@ -72,15 +73,15 @@ impl Calls {
     }
 }
 
-/// Comments and line ends are for whoever reads the file.
+/// Returns the start of a statement without its SQL comments and line ends.
 fn shown(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     words.join(" ").chars().take(SHOWN_CHARS).collect()
 }
 
-/// Says where the database contradicts itself, or what was `sent` and `failed` since `before` by the worker's own account.
-/// A given database may have a log from earlier, which is nobody's here.
+/// Returns each contradiction within the database, or between it and the worker's `sent` and `failed` mails
+/// since `before`. Earlier rows of the log are ignored: a database of the caller may hold some.
 pub(super) async fn disagreements(
     database: &PgPool,
     before: &Counts,

@@ -1,21 +1,22 @@
-//! What this process spends: CPU time, and memory where the system tells (Linux: `/proc/self`).
+//! `ProcessUsage` measures the CPU time of this process, and its memory where the system reports it (Linux:
+//! `/proc/self`).
 
 use std::{fs, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-/// Resident memory of this process, in bytes.
+/// The resident memory of this process, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
-    /// Before the worker began.
+    /// The memory before the worker began.
     pub before_bytes: u64,
-    /// The most since then.
+    /// The peak since then.
     pub peak_bytes: u64,
 }
 
-/// What was spent when measuring began.
+/// The CPU time and memory of this process when the measurement began.
 pub(super) struct ProcessUsage {
     cpu: Duration,
     resident: Option<u64>,
@@ -23,7 +24,8 @@ pub(super) struct ProcessUsage {
 
 impl ProcessUsage {
     pub(super) fn from_here() -> ProcessUsage {
-        // So that the peak is that of what follows (proc(5), clear_refs). Where that can't be written, it is the process's.
+        // Resets the peak, so that `VmHWM` covers only the measurement (proc(5), clear_refs). If that file can't
+        // be written, the peak is the peak of the process's whole life.
         let _ = fs::write("/proc/self/clear_refs", "5");
         ProcessUsage { cpu: cpu(), resident: status("VmRSS:") }
     }
@@ -40,7 +42,7 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A line of `/proc/self/status`, in bytes.
+/// Returns the value of a line of `/proc/self/status`, in bytes.
 fn status(name: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,4 +1,4 @@
-//! Grants and refusals.
+//! `InstrumentedCaps` counts grants, and refusals by cap.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Batches that are reserved and settled.
+//! `InstrumentedLedger` times the ledger calls, and counts reserved, settled, lost and swept mails.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Ledger for InstrumentedLedger {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError> {
-        // The worker counts since its start, and it is the only one of this process.
+        // The heartbeat carries the count since the worker's start, and this process has only this worker.
         let expired = &self.meter.meters.grants_expired;
         expired.inc_by(heartbeat.grants_expired.saturating_sub(expired.get()));
         let pulse = self.meter.timed(Postgres, "heartbeat", self.inner.heartbeat(heartbeat)).await;

@@ -1,4 +1,5 @@
-//! Ticks: a tick reads from `roll_over_days` to `due_replies`.
+//! `InstrumentedPlanningStore` measures the reads of a tick, from `roll_over_days` to `due_replies`, and how
+//! late a tick begins.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,9 +21,9 @@ use crate::{
 pub(super) struct InstrumentedPlanningStore {
     inner: Arc<dyn PlanningStore>,
     meter: Meter,
-    /// When the tick that is being read began.
+    /// The start of the tick whose reads are in progress.
     began: Mutex<Option<MachineTime>>,
-    /// From one tick to the next, and for which one was read last.
+    /// The time between two ticks, and the due time of the last tick that was read.
     interval: TimeDelta,
     tick: Mutex<Option<DateTime<Utc>>>,
 }
@@ -32,8 +33,8 @@ impl InstrumentedPlanningStore {
         InstrumentedPlanningStore { inner, meter, began: Mutex::default(), interval, tick: Mutex::default() }
     }
 
-    /// Notes how late the first reading for a tick begins. What is read in between, because shards were acquired, is no
-    /// tick; nor is what a worker reads at its start.
+    /// Records the delay of the first read for a tick. Reads between ticks, after shards were acquired, do not
+    /// count, nor do the reads at the start of a worker.
     fn note_lag(&self, now: DateTime<Utc>) {
         let due = next_tick(now, self.interval) - self.interval;
         let before = lock(&self.tick).replace(due);

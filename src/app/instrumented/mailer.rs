@@ -1,4 +1,4 @@
-//! Verdicts.
+//! `InstrumentedMailer` counts active sends, and mails and their duration by outcome.
 
 use std::sync::Arc;
 

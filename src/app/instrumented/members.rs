@@ -1,4 +1,4 @@
-//! Heartbeats and leases: what this worker is in the fleet.
+//! `InstrumentedMembership` and `MeteredLeases` measure the worker's heartbeats, leases and leadership.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,7 +61,7 @@ impl MembershipStore for InstrumentedMembership {
     }
 }
 
-/// How many leases are gone, of a worker that had `shards` and its seat.
+/// Returns the number of lost leases of a worker that owned `shards` shards and its exclusive lease.
 fn lost(pulse: &HeartbeatReply, shards: usize) -> usize {
     let shards = if pulse.was_member { pulse.still_held.iter().filter(|kept| !**kept).count() } else { shards };
     shards + usize::from(!pulse.has_exclusive_lease)
@@ -77,7 +77,7 @@ pub(super) struct MeteredLeases {
 }
 
 impl MeteredLeases {
-    /// Notes whether this worker leads, where that was what was asked.
+    /// Updates the leader gauge when `keys` contain the lease of the leader.
     fn note(&self, keys: &[LeaseKey], held: &[bool]) {
         let leads = keys.iter().zip(held).find(|(key, _)| **key == LeaseKey::Leader);
         if let Some((_, leads)) = leads {

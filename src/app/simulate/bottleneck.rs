@@ -1,8 +1,9 @@
-//! What keeps a simulated fleet from filling its quotas within the window.
+//! This module names the bottleneck that prevents a simulated fleet from filling its quotas within the window.
 //!
-//! Mails wait for one of four things: a token, a lane, their mailbox's cooldown, or each other in batches. What the caps
-//! refuse is counted; lanes are short when nearly all of their time is used in the busiest hour; the cooldown is short when it leaves no room
-//! for the quota, whatever else happens.
+//! A mail waits for one of four things: a cap token, a lane, the cooldown of its mailbox, or the other mails of
+//! its batch. Caps are the bottleneck if they refuse a large share of the requests. Lanes are short if nearly
+//! all of their time is used in the busiest hour. The cooldown is too long if it leaves no room for the quota by
+//! itself.
 
 use super::{SimulationInput, fleet::SimulatedFleet};
 use crate::{
@@ -11,15 +12,16 @@ use crate::{
     simulation::database::{Hour, Tally},
 };
 
-/// A cap that refuses fewer of the mails than this only smooths them.
+/// The share of refused cap requests below which a cap only smooths the mails.
 const REFUSED: f64 = 0.05;
 
-/// Lanes that are used less than this are not what mails wait for. A lane that is free waits up to 200 ms for its batch.
+/// The share of used lane time below which lanes are not the bottleneck. A free lane waits up to 200 ms for its
+/// batch.
 const USED: f64 = 0.8;
 
 const NOTHING: &str = "none";
 
-/// Names the bottleneck, with the setting that widens it; `none` when every quota was filled within its window.
+/// Returns the bottleneck and the setting that widens it; `none` when every quota was filled within its window.
 pub(super) fn of(settings: &Settings, question: &SimulationInput, scene: &SimulatedFleet, tally: &Tally) -> String {
     if tally.filled == scene.owed && tally.filled_late == 0 {
         return NOTHING.to_owned();
@@ -33,7 +35,7 @@ pub(super) fn of(settings: &Settings, question: &SimulationInput, scene: &Simula
         .unwrap_or_else(|| "window (the mails did not fit into its hours)".to_owned())
 }
 
-/// Says whether that is nothing.
+/// Returns whether `bottleneck` is `none`.
 pub(super) fn is_none(bottleneck: &str) -> bool {
     bottleneck == NOTHING
 }
@@ -48,7 +50,7 @@ fn by_caps(settings: &Settings, scene: &SimulatedFleet) -> Option<String> {
         CapKind::GlobalMinute => ("WARMUP_GLOBAL_MINUTE_LIMIT", settings.global_minute_limit),
         CapKind::UserHour => ("WARMUP_USER_HOURLY_LIMIT", settings.user_hourly_limit),
         CapKind::UserMinute => ("WARMUP_USER_MINUTE_LIMIT", settings.user_minute_limit),
-        // No host is limited here.
+        // The simulation limits no host.
         CapKind::HostMinute | CapKind::HostHour | CapKind::HostDay | CapKind::HostConnections => return None,
     };
     Some(format!("{} ({setting} {limit})", cap.as_str()))

@@ -1,4 +1,4 @@
-//! The imagined fleet: its mailboxes, its days, and the ports of its workers.
+//! `SimulatedFleet` holds the imagined mailboxes, their days, and the ports of the simulated workers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,16 +30,16 @@ use crate::{
     worker::{Ports, WorkerSettings},
 };
 
-/// A Monday far from any change of clocks.
+/// The first simulated day: a Monday far from any change of clocks.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 12).expect("a date that exists");
 
-/// How long before the first window the workers start: they share the shards within two heartbeats.
+/// The time between the start of the workers and the first window. They share the shards within two heartbeats.
 const BEFORE: TimeDelta = TimeDelta::minutes(2);
 
-/// What the mails say does not matter here.
+/// The templates of the simulated mails. Their content has no influence on the result.
 const WORDS: &str = "=== mail\nSubject: Notes\n\nSee you.\n=== reply\n\nYes.\n";
 
-/// Everything that the simulated workers share.
+/// A `SimulatedFleet` is the state that all simulated workers share.
 pub(super) struct SimulatedFleet {
     settings: WorkerSettings,
     clock: Arc<dyn Clock>,
@@ -114,7 +114,7 @@ impl SimulatedFleet {
         Arc::clone(&self.texts)
     }
 
-    /// How many minutes it all lasts.
+    /// Returns the length of the simulation in minutes.
     pub(super) fn minutes(&self) -> u64 {
         (self.ends - self.begins).num_minutes().unsigned_abs()
     }
@@ -132,19 +132,19 @@ impl SimulatedFleet {
         FIRST_DAY
     }
 
-    /// How long a mailbox's window is.
+    /// Returns the length of a mailbox's window.
     pub(super) fn window_time(&self) -> Duration {
         let minutes = self.schedule.window.end() - self.schedule.window.start();
         Duration::from_secs(u64::from(minutes) * 60)
     }
 }
 
-/// The hours of a mailbox whose enrolment does not say them.
+/// Returns the default window of an enrolment.
 fn window() -> Window {
     DEFAULT_WINDOW.parse().expect("the default window is a window")
 }
 
-/// Grown up, like all others but for its owner.
+/// Returns a mailbox with a completed ramp. Mailboxes differ only in number and owner.
 fn mailbox(number: u32, question: &SimulationInput, quota: u16, schedule: Schedule) -> MemoryMailbox {
     let user = question.owner_of(number);
     MemoryMailbox {

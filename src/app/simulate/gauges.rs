@@ -1,4 +1,5 @@
-//! Ports that count what holds mails up: what the caps refuse, and how long lanes rest.
+//! `CountedCaps` and `CountedDice` are ports that count the waits of mails: refusals of the caps, and rests of
+//! the lanes.
 
 use std::{
     collections::BTreeMap,
@@ -18,13 +19,13 @@ use crate::{
     simulation::MemoryCaps,
 };
 
-/// The caps, with their answers counted.
+/// `CountedCaps` wraps the caps and counts their answers.
 pub(super) struct CountedCaps {
     caps: MemoryCaps,
     answers: Mutex<Answers>,
 }
 
-/// What the caps said so far.
+/// The answers of the caps so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
     pub(super) granted: u64,
@@ -69,7 +70,8 @@ impl Caps for CountedCaps {
     }
 }
 
-/// One stream of dice for everything: nothing happens at once here, so the order of the rolls is the same each time.
+/// `CountedDice` draws all random numbers from one seeded stream. Nothing runs in parallel here, so the order of
+/// the draws is the same in each run.
 pub(super) struct CountedDice(Mutex<Rolled>);
 
 struct Rolled {
@@ -84,7 +86,7 @@ impl CountedDice {
         CountedDice(Mutex::new(Rolled { dice, ids: 0, rested: Duration::ZERO }))
     }
 
-    /// How long all lanes have rested so far, and will after the mails that they have.
+    /// Returns the total rest of all lanes so far, including the rests after the mails in progress.
     pub(super) fn rested(&self) -> Duration {
         self.rolled().rested
     }

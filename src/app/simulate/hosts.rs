@@ -1,7 +1,7 @@
-//! Imagined mail hosts: they take every mail, each after a time of its own.
+//! `ImaginedHosts` are mail hosts that accept every mail, each after a random time.
 //!
-//! Latencies of servers are skewed: most answers come soon, a few late. A log-normal distribution has that shape, and two
-//! numbers describe it: the median, which is asked for, and the spread of its logarithm.
+//! Server latencies are skewed: most answers come soon, a few late. A log-normal distribution has that shape.
+//! Two numbers describe it: the median, which is an input, and the standard deviation of its logarithm.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,14 +20,15 @@ use crate::{
     ports::{Clock, Mailer, SendPermit, SendReport, Submission},
 };
 
-/// The standard deviation of the logarithm: with a median of 500 ms a tenth takes over 950 ms, a hundredth over 1.6 s.
+/// The standard deviation of the logarithm. With a median of 500 ms, a tenth of the mails takes over 950 ms and
+/// a hundredth over 1.6 s.
 pub(super) const SPREAD: f64 = 0.5;
 
 pub(super) struct ImaginedHosts {
     clock: Arc<dyn Clock>,
     latency: LogNormal<f64>,
     deadline: Duration,
-    /// The verdict on nearly all mails: judged once.
+    /// The outcome of nearly all mails, which is classified once.
     accepted: Outcome,
     drawn: Mutex<Drawn>,
 }
@@ -38,9 +39,10 @@ struct Drawn {
 }
 
 impl ImaginedHosts {
-    /// Hosts of which half the mails take `median` at most. What takes longer than `deadline` is given up before its dot.
+    /// Returns hosts that take at most `median` for half of the mails. A mail that takes longer than `deadline`
+    /// ends before its final dot.
     pub(super) fn new(clock: Arc<dyn Clock>, median: Duration, deadline: Duration, seed: u64) -> ImaginedHosts {
-        // No median at all is as good as a very short one.
+        // The logarithm needs a positive median; 1 ns stands for zero.
         let latency = LogNormal::new(median.as_secs_f64().max(1e-9).ln(), SPREAD).expect("the spread is a number");
         let drawn = Drawn { dice: ChaCha8Rng::seed_from_u64(seed), spent: Duration::ZERO };
         let reply = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };
@@ -48,7 +50,7 @@ impl ImaginedHosts {
         ImaginedHosts { clock, latency, deadline, accepted, drawn: Mutex::new(drawn) }
     }
 
-    /// How long all mails so far took together.
+    /// Returns the total time of all mails so far.
     pub(super) fn spent(&self) -> Duration {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner).spent
     }
@@ -61,7 +63,7 @@ impl ImaginedHosts {
     }
 }
 
-/// The mean of a log-normal distribution lies above its median.
+/// Returns the mean of the latency for a median. The mean of a log-normal distribution lies above its median.
 pub(super) fn mean(median: Duration) -> Duration {
     median.mul_f64((SPREAD * SPREAD / 2.0).exp())
 }

@@ -1,4 +1,4 @@
-//! What a simulation came to.
+//! `Report` holds the result of a simulation, the settings it depends on, and its assumptions.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     domain::enrolment::{DEFAULT_REPLY_RATE, DEFAULT_WINDOW},
 };
 
-/// The answer to a [`SimulationInput`]. Rates are percent.
+/// A `Report` answers a [`SimulationInput`]. Rates are percentages.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -20,29 +20,29 @@ pub struct Report {
     pub users: u32,
     pub days: u32,
     pub seed: u64,
-    /// Mails that all quotas ask for.
+    /// The number of mails that all quotas require.
     pub owed: u64,
     pub sent: u64,
     pub replied: u64,
     pub failed: u64,
-    /// Of all days of all mailboxes, those whose quota was filled.
+    /// The percentage of mailbox days whose quota was filled.
     pub quota_completion_rate: f64,
-    /// When the last quota was filled; `None` when some were not.
+    /// The time at which the last quota was filled; `None` if some were not.
     pub completed_at: Option<DateTime<Utc>>,
-    /// What kept the quotas from being filled within their windows, or `none`.
+    /// The reason why quotas were not filled within their windows, or `none`.
     pub bottleneck: String,
-    /// Settings that don't carry the load, with values that do; empty when all was filled in time.
+    /// Settings that don't carry the load, with values that do; empty when all quotas were filled in time.
     pub needs: Vec<Need>,
     pub hours: Vec<HourOf>,
     pub settings: BTreeMap<&'static str, String>,
     pub assumptions: Vec<String>,
 }
 
-/// What was sent in one hour.
+/// The number of mails and replies that were sent in one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HourOf {
-    /// Its beginning.
+    /// The beginning of the hour.
     pub at: DateTime<Utc>,
     pub sent: u64,
     pub replied: u64,
@@ -74,7 +74,7 @@ pub(super) fn of(settings: &Settings, question: &SimulationInput, scene: &Simula
     }
 }
 
-/// What is owed in a day.
+/// Returns the mails and replies that are due in a day.
 fn load(settings: &Settings, question: &SimulationInput) -> Load {
     let mails = |mailboxes: u32| u64::from(mailboxes) * u64::from(settings.min_daily_quota);
     let replies = |mailboxes: u32| mails(mailboxes) * u64::from(DEFAULT_REPLY_RATE) / 100;
@@ -89,7 +89,7 @@ fn load(settings: &Settings, question: &SimulationInput) -> Load {
     }
 }
 
-/// All settings that a worker reads, with what the question says instead.
+/// Returns the settings that a worker reads, with the number of workers from the input.
 fn settings_of(settings: &Settings, question: &SimulationInput) -> BTreeMap<&'static str, String> {
     let listed = settings.listing(&BTreeMap::new()).into_iter();
     let mut all: BTreeMap<&'static str, String> = listed
@@ -101,7 +101,7 @@ fn settings_of(settings: &Settings, question: &SimulationInput) -> BTreeMap<&'st
     all
 }
 
-/// The settings on which the answer depends.
+/// The settings on which the result depends.
 const WHAT_MATTERS: [&str; 25] = [
     "WARMUP_BATCH_SIZE",
     "WARMUP_MAX_CONCURRENT",
