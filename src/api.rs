@@ -5,9 +5,8 @@
 //!                                                           └▶ auth (token ─▶ Identity, guessing slowed) ─▶ handlers
 //! ```
 //!
-//! Every answer comes from Postgres and Redis, so any pod answers for the whole fleet. A success is an
-//! `Envelope`, a failure a `Problem`. The ingress terminates TLS. By default the API
-//! listens on the loopback interface only.
+//! Every answer comes from Postgres and Redis, so any pod answers for the whole fleet. A success is an `Envelope`, a
+//! failure a `Problem`. The ingress terminates TLS. By default the API listens on the loopback interface only.
 
 mod auth;
 mod auth_throttle;

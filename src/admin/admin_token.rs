@@ -1,4 +1,6 @@
-//! The admin token of the environment: fixed, or that of a file, which an operator may rotate while the API answers.
+//! `AdminToken` reads the admin token from the environment or from a file.
+//!
+//! An operator may rotate the token in the file while the API answers.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -12,24 +14,24 @@ use crate::{
     domain::{lease::MachineTime, token::TokenHash},
 };
 
-/// The file is read at most once in this time, however many requests there are.
+/// The shortest time between two reads of the file, independent of the number of requests.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// The hash of the admin token, as its file has it now.
+/// An `AdminToken` returns the hash of the admin token that is in force now.
 pub struct AdminToken {
     source: Option<RereadSecret>,
-    /// The hash, and when the file was read.
+    /// The hash, and the time at which its file was read.
     last: Mutex<Option<(TokenHash, MachineTime)>>,
 }
 
 impl AdminToken {
-    /// Takes the token of `settings`, or none.
+    /// Returns the admin token of `settings`, which may have none.
     pub fn new(settings: &Settings) -> AdminToken {
         AdminToken { source: settings.admin_token_source(), last: Mutex::default() }
     }
 
-    /// Returns the hash of the token that holds at `now`, at most a second old. A file that can't be read or holds no token
-    /// changes nothing.
+    /// Returns the hash of the token that is valid at `now`; it is at most a second old. If the file can't be
+    /// read or holds no token, the previous hash stays valid.
     pub fn current(&self, now: MachineTime) -> Option<TokenHash> {
         let source = self.source.as_ref()?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,8 @@
-//! Domains that an admin confirms for a user. A user chooses address and mail host of a mailbox, so a mailbox that a user
-//! enrols receives from other owners only once it is verified: an admin enrolled it, or confirmed its domain for that user.
+//! This module confirms and revokes domains of users.
+//!
+//! A user chooses the address and the mail host of a mailbox. So a mailbox that a user enrols receives from
+//! other owners only when it is verified. A mailbox is verified if an admin enrolled it, if an admin confirmed
+//! its domain for that user, or by a code (`verification.rs`).
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,7 +17,7 @@ use crate::{
     reporting::snapshot,
 };
 
-/// Why no domain was confirmed or taken back.
+/// The reasons why no domain was confirmed or revoked.
 #[derive(Debug, Error)]
 pub enum DomainError {
     #[error("{0} is no domain: write one like example.com")]
@@ -40,7 +43,8 @@ pub struct DomainChange {
     pub mailboxes: usize,
 }
 
-/// Confirms that `domain` belongs to `user`: the user's mailboxes in it, now and later, receive from other owners.
+/// Confirms that `domain` belongs to `user`. The user's mailboxes in it, present and future, receive from other
+/// owners.
 pub async fn verify(
     pool: &PgPool,
     domain: &str,
@@ -53,7 +57,7 @@ pub async fn verify(
         return Err(DomainError::FreeMail(domain));
     }
     let mut transaction = transaction::begin(pool).await?;
-    // No enrolment meanwhile: it would not see the confirmation, nor this its mailboxes.
+    // Locks out enrolments: a concurrent one would not see this confirmation, nor would this see its mailboxes.
     enrol::begin(&mut transaction).await?;
     let id = domains::user(&mut transaction, user).await?.ok_or_else(|| DomainError::User(user.to_owned()))?;
     let verified = domains::verify(&mut transaction, id, &domain, by, now).await?;
@@ -63,7 +67,7 @@ pub async fn verify(
     Ok(DomainChange { domain, user: user.to_owned(), mailboxes: verified.len() })
 }
 
-/// Takes a confirmation back.
+/// Revokes the confirmation of `domain` for `user`.
 pub async fn revoke(
     pool: &PgPool,
     domain: &str,
@@ -82,7 +86,7 @@ pub async fn revoke(
     Ok(DomainChange { domain, user: user.to_owned(), mailboxes })
 }
 
-/// The domain as the addresses in it are stored.
+/// Returns the domain in the form that stored addresses use.
 fn name(text: &str) -> Result<String, DomainError> {
     let text = text.trim().trim_end_matches('.');
     let address = mailbox_address(&format!("a@{text}")).map_err(|_| DomainError::Name(text.to_owned()))?;

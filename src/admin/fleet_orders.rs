@@ -1,4 +1,7 @@
-//! Orders to the whole fleet: start, stop, trigger. Whoever gives one writes the row that lasts, then rings the bell.
+//! `FleetOrders` gives orders to the whole fleet: start, stop, trigger and fence.
+//!
+//! An order is a row in Postgres, which lasts. A notification through Redis then tells the workers, which
+//! otherwise read the row at their next heartbeat.
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use crate::{
     ports::{Bell, Clock, FleetControl, Notification, PortError},
 };
 
-/// Why an order was not given.
+/// The reasons why an order was not given.
 #[derive(Debug, Error)]
 pub enum ControlError {
     #[error("the fleet is stopped, and a stopped fleet plans nothing: start it first")]
@@ -50,7 +53,7 @@ pub struct OrderResult {
     pub silent: Option<String>,
 }
 
-/// Gives orders.
+/// `FleetOrders` writes orders to Postgres and announces them through Redis.
 pub struct FleetOrders {
     orders: PostgresOrders,
     fence: PostgresFence,
@@ -58,7 +61,7 @@ pub struct FleetOrders {
 }
 
 impl FleetOrders {
-    /// Writes to `database` and rings through the Redis of the settings, which need not answer now.
+    /// Returns orders for `database` that announce through the Redis of the settings. Redis need not answer now.
     pub fn new(settings: &Settings, database: PgPool, clock: Arc<dyn Clock>) -> anyhow::Result<FleetOrders> {
         let pool = from_settings::redis(settings, 1)?;
         let bell = RedisNotifier::new(pool, &settings.redis_prefix, clock);
@@ -66,7 +69,7 @@ impl FleetOrders {
         Ok(FleetOrders { orders: PostgresOrders::new(database), fence, bell: Arc::new(bell) })
     }
 
-    /// Lets the fleet send, or stops it. It stays so, also over a restart of everything, until the next order.
+    /// Starts or stops the fleet. The order holds until the next one, also across a restart of all processes.
     ///
     /// Returns `SetBack` for a start while the database counts as set back.
     pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
@@ -77,7 +80,7 @@ impl FleetOrders {
         Ok(self.announce(running, changed).await)
     }
 
-    /// Lets the fleet send again after `fence`.
+    /// Starts the fleet after `fence`.
     ///
     /// Returns `SetBack` if today is not closed for every mailbox.
     pub async fn start_after_restore(&self, by: &str, now: DateTime<Utc>) -> Result<OrderResult, ControlError> {
@@ -103,9 +106,9 @@ impl FleetOrders {
         OrderResult { running, changed, announced: silent.is_none(), silent }
     }
 
-    /// Lets all workers plan at once.
+    /// Triggers a tick of all workers at once.
     ///
-    /// Returns `Stopped` where the standing order forbids it, `Silent` where no worker can be told.
+    /// Returns `Stopped` if the fleet is stopped, and `Silent` if Redis can't notify the workers.
     pub async fn trigger(&self) -> Result<(), ControlError> {
         if !self.orders.running().await? {
             return Err(ControlError::Stopped);

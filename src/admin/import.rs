@@ -1,20 +1,24 @@
-//! Enrolment, from a CSV file or from the flags of `mailbox add` and `set`: all of it or nothing, in one transaction.
+//! This module enrols and changes mailboxes, from a CSV file or from the flags of `mailbox add` and `set`, in
+//! one transaction.
 //!
 //! ```text
-//! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read what is stored ─▶ resolve every row
-//!     any fault anywhere: nothing is written, all faults are told
+//! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read stored mailboxes ─▶ resolve every row
+//!     any error anywhere: nothing is written, all errors are reported
 //!     dry run:            the report, and the transaction is rolled back
 //!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, a request to plan
 //!                         them at once, commit
 //! ```
 //!
-//! A known address (any case) changes only in columns that are there and filled. A password is compared by opening the
-//! stored one, and sealed again only when it differs or shall be sent elsewhere. A stored one that is not given again goes to no
-//! other host, and to none unencrypted: that is a fault. An address that was *removed* is enrolled anew in its old row: it
-//! becomes active again with the password that is given, and keeps its id, log, counters, settings and ramp, so that
-//! coming back on the same day can't send a second quota. A mailbox that was *disabled because of its access* becomes
-//! active again when the file changes what it logs in with; any other state is left as it is. What an admin enrols is
-//! verified by that, so a known mailbox that is not verified is a change, whatever else its row says.
+//! - A known address (any case) changes only in columns that are present and filled.
+//! - A password is compared with the opened stored password. It is sealed again only if it differs or if its
+//!   mail host changes.
+//! - A stored password that is not repeated goes to no other host, and to no host unencrypted: that is an error.
+//! - A *removed* address is enrolled again in its old row. It becomes active with the new password and keeps its
+//!   id, log, counters, settings and ramp, so that a return on the same day can't send a second quota.
+//! - A mailbox that was *disabled because of its access* becomes active again if the file changes its login. Any
+//!   other state stays.
+//! - Enrolment by an admin verifies a mailbox, so a known unverified mailbox counts as changed, whatever else
+//!   its row contains.
 
 mod command;
 mod file;
@@ -58,7 +62,8 @@ use crate::{
     reporting::{snapshot, sql},
 };
 
-/// Rows in one statement: large enough that the round trips do not count, small enough to show progress.
+/// The number of rows in one statement: large enough to make round trips negligible, small enough to show
+/// progress.
 const CHUNK: usize = 2_000;
 
 impl From<&Settings> for Rules {
@@ -72,20 +77,20 @@ impl From<&Settings> for Rules {
     }
 }
 
-/// How to import.
+/// The options of an import.
 pub struct Options<'a> {
-    /// Day clock.
+    /// The time of the import by the day clock.
     pub now: DateTime<Utc>,
-    /// Report only.
+    /// True to report without writing.
     pub dry_run: bool,
-    /// Told now and then how many mailboxes of how many are written.
+    /// The callback that receives the number of written mailboxes and their total.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
-/// Why nothing was imported.
+/// The reasons why nothing was imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// The file has faults: the first of them, and how many there are.
+    /// The file has errors: the first of them, and their total.
     #[error("{}", report::told(.0))]
     Faults(Faults),
     /// The file could not be read.
@@ -100,10 +105,9 @@ pub enum ImportError {
     Database(#[from] sqlx::Error),
 }
 
-/// Enrols the mailboxes of a CSV file, or updates them.
+/// Enrols or updates the mailboxes of a CSV file.
 ///
-/// Returns `Faults` with every fault of the file when there is any; then, as after every other error, nothing was
-/// changed.
+/// Returns `Faults` with every error of the file if there is any. After any error nothing was changed.
 pub async fn import(
     pool: &PgPool,
     sealer: &Sealer,
@@ -114,7 +118,7 @@ pub async fn import(
     import_for(pool, sealer, rules, csv, None, options).await
 }
 
-/// The same on behalf of `owner`, to whom all of the mailboxes must belong.
+/// Imports like [`import`], on behalf of `owner`, to whom all of the mailboxes must belong.
 pub async fn import_for(
     pool: &PgPool,
     sealer: &Sealer,
@@ -127,8 +131,8 @@ pub async fn import_for(
     write_in(pool, sealer, rules, file, (EnrolmentCommand::Import, owner), options).await
 }
 
-/// Enrols or changes the mailboxes that the flags of a command speak of, by the same rules as a file's. In `faults` comes
-/// what is wrong with the flags already; a fault's line is the row's.
+/// Enrols or changes the mailboxes that the flags of a command describe, by the rules of a file import. `faults`
+/// holds the errors that the caller found in the flags; the line of an error is the line of its row.
 pub async fn enrol(
     pool: &PgPool,
     sealer: &Sealer,
@@ -140,7 +144,7 @@ pub async fn enrol(
     enrol_for(pool, sealer, rules, (rows, faults), by, None, options).await
 }
 
-/// The same on behalf of `owner`, to whom all of the mailboxes must belong.
+/// Enrols like [`enrol`], on behalf of `owner`, to whom all of the mailboxes must belong.
 pub async fn enrol_for(
     pool: &PgPool,
     sealer: &Sealer,
@@ -178,7 +182,7 @@ async fn write_in(
         let enrolled = enrol::enrolled_of(&mut transaction, owner.id).await?;
         owner.limit(&plan, enrolled).map_err(ImportError::Faults)?;
     }
-    // A user who is no admin is told of their own mailboxes only.
+    // A user without the admin role sees their own mailboxes only.
     let (members, scope) = match owner {
         None => (sql::members(&mut transaction).await?, Scope::All),
         Some(owner) => (sql::members_of(&mut transaction, owner.id).await?, Scope::Own),
@@ -193,13 +197,14 @@ async fn write_in(
     Ok(report)
 }
 
-/// What an admin enrols is verified by that; a changed setting verifies nothing.
+/// Returns the verification of an enrolment: an admin verifies by enrolling, and a changed setting verifies
+/// nothing.
 fn verified_by(by: EnrolmentCommand, owner: Option<&Owner>) -> Option<&'static str> {
     (owner.is_none() && by != EnrolmentCommand::Set).then_some("admin")
 }
 
-/// Runs `work`, which may take seconds, so that the tasks of this thread of the runtime go on elsewhere meanwhile. A runtime
-/// with one thread has no elsewhere: only tests have one.
+/// Runs `work`, which may take seconds, and lets the other tasks of this thread move to another thread. A
+/// runtime with a single thread exists only in tests; there `work` blocks.
 fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
@@ -207,10 +212,10 @@ fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Finds what is wrong with a CSV file for a database that holds nothing yet, without one.
+/// Checks a CSV file without a database, as if no mailbox were stored.
 pub fn check_first(rules: &Rules, csv: impl Read) -> Result<(), ImportError> {
     let file = File::read(csv).map_err(ImportError::Unreadable)?;
-    // Nothing is stored, so nothing is opened: any key does.
+    // No stored password is opened, so any key fits.
     let sealer = Sealer::new(&rand::random());
     let by = EnrolmentCommand::Import;
     let plan = Plan::of(file, &mut HashMap::new(), rules, &sealer, (by, verified_by(by, None)));
@@ -226,7 +231,7 @@ async fn stored(connection: &mut PgConnection, file: &File) -> Result<HashMap<St
     Ok(stored)
 }
 
-/// Writes the plan and returns the users that it made.
+/// Writes the plan and returns the addresses of the users that it created.
 async fn write(
     connection: &mut PgConnection,
     plan: Plan,
@@ -246,7 +251,7 @@ async fn write(
             new.iter().map(|(id, planned)| planned.entry(*id, &users, sealer, verified_by)).collect();
         let events: Vec<Event> =
             entries.iter().map(|entry| event("mailbox-enrolled", entry, by, String::new())).collect();
-        // Before the rows, which bring the events of their verification.
+        // The events precede the rows, which add the events of their verification.
         enrol::record(connection, &events, options.now).await?;
         enrol::insert(connection, &entries, shards, options.now).await?;
         done += entries.len();

@@ -1,5 +1,7 @@
-//! A new master key made here: written to a file before anything is sealed under it, so that no crash leaves a database
-//! that nobody can open.
+//! This module generates master keys.
+//!
+//! A new key is written to a file before anything is sealed with it. So no crash leaves a database that cannot
+//! be opened.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,9 +18,9 @@ use secrecy::zeroize::Zeroizing;
 pub use crate::adapters::postgres::keyring::{RotateError, Rotated, rotate};
 use crate::config::MasterKey;
 
-/// Makes a key and writes it to a new file that only its owner can read.
+/// Generates a key and writes it to a new file that only its owner can read.
 ///
-/// Returns an error when there is such a file already: it may hold a key that something is sealed under.
+/// Returns an error when the file exists: its key may have sealed something.
 pub fn generate(path: &Path) -> anyhow::Result<MasterKey> {
     let text = fresh()?;
     let mut file = OpenOptions::new()
@@ -32,7 +34,7 @@ pub fn generate(path: &Path) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::from_base64(&text).expect("32 bytes in base64 are a key"))
 }
 
-/// Makes a key that stands in no file yet.
+/// Generates a key that is in no file yet.
 pub fn make() -> anyhow::Result<MasterKey> {
     Ok(MasterKey::from_base64(&fresh()?).expect("32 bytes in base64 are a key"))
 }
@@ -43,7 +45,7 @@ fn fresh() -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(STANDARD.encode(bytes.as_slice())))
 }
 
-/// The file's name is durable only once its folder is.
+/// Syncs the folder of `path`, because the name of a new file is durable only when its folder is synced.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::File::open(folder)?.sync_all()

@@ -1,14 +1,16 @@
-//! Moving in from the older system: its users, mailboxes, log and texts, read from its database and written to ours.
+//! This module imports from the older system: it copies users, mailboxes, log and templates from that system's
+//! database.
 //!
 //! ```text
-//! one snapshot ─▶ users ─▶ mailboxes (as an import of a file does it) ─▶ places on their ramps ─▶ log ─▶ templates
+//! one snapshot ─▶ users ─▶ mailboxes (like a file import) ─▶ positions on their ramps ─▶ log ─▶ templates
 //!      │
-//!      └── a row that can't be read is left out and told with its reason; the others are copied
+//!      └── a row that can't be read is skipped and reported with its reason; the others are copied
 //! ```
 //!
-//! The older database is only read. Each step is a transaction of its own (of the log, each two thousand rows) and finds
-//! what is here already: so it may be repeated, also after it was broken off, and a second run changes nothing. What
-//! this system has counted itself stays as it is. docs/LEGACY.md says what becomes of each column.
+//! The module only reads the older database. Each step is its own transaction (for the log, every two thousand
+//! rows) and skips rows that are already copied. So an import may be repeated, also after an interruption, and a
+//! second run changes nothing. Counters of this system stay as they are. docs/LEGACY.md describes the
+//! destination of each column.
 
 mod accounts;
 mod past;
@@ -40,24 +42,24 @@ use crate::{
     },
 };
 
-/// How to move in.
+/// The options of an import from the older system.
 pub struct Options<'a> {
-    /// Day clock.
+    /// The time of the import by the day clock.
     pub now: DateTime<Utc>,
-    /// Report only.
+    /// True to report without writing.
     pub dry_run: bool,
-    /// How long a log is kept: what is older is not copied.
+    /// The retention of the log: older rows are not copied.
     pub retention: Retention,
-    /// Told now and then how many rows of how many of the log are read.
+    /// The callback that receives the number of log rows that were read, and their total.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
-/// Why nothing more was copied. What was copied before stays, and is found by the next run.
+/// The reasons why an import stopped. Rows that were copied before stay, and the next run finds them.
 #[derive(Debug, Error)]
 pub enum LegacyError {
     #[error("the database to move in from is one of this system already: name the older system's")]
     Ours,
-    /// All that is missing.
+    /// The database lacks tables or columns: all that are missing.
     #[error("this is no database of the older system: {}", .0.join("; "))]
     Foreign(Vec<String>),
     #[error("the older system's database did not answer: {0}")]
@@ -68,7 +70,7 @@ pub enum LegacyError {
     Database(#[from] sqlx::Error),
 }
 
-/// Copies what the database behind `source` holds. A dry run reads and judges all of it and writes nothing.
+/// Copies the content of the database behind `source`. A dry run reads and checks everything and writes nothing.
 pub async fn import(
     pool: &PgPool,
     source: &PgPool,
@@ -93,9 +95,9 @@ pub async fn import(
     Ok(report)
 }
 
-/// Returns what is not there and can be done without.
+/// Returns warnings about missing tables and columns that the import can do without.
 ///
-/// Returns `Foreign` with all that can't.
+/// Returns `Foreign` with all missing ones that it needs.
 async fn check(old: &mut Old) -> Result<Vec<String>, LegacyError> {
     if old.is_ours().await.map_err(LegacyError::Old)? {
         return Err(LegacyError::Ours);
@@ -109,7 +111,7 @@ async fn check(old: &mut Old) -> Result<Vec<String>, LegacyError> {
     if faults.is_empty() { Ok(missing) } else { Err(LegacyError::Foreign(faults)) }
 }
 
-/// Says what of `table` is missing that can't be done without.
+/// Returns the required columns of `table` that are missing, or that the table itself is missing, as a sentence.
 fn lacks(table: &Table, found: &[String]) -> Option<String> {
     if found.is_empty() {
         return Some(format!("there is no table {}", table.name));
@@ -119,7 +121,8 @@ fn lacks(table: &Table, found: &[String]) -> Option<String> {
     (!columns.is_empty()).then(|| format!("table {} has no column {}", table.name, columns.join(", ")))
 }
 
-/// Puts mailboxes where they stood on their ramps. Returns how many, or, in a dry run, would be.
+/// Moves mailboxes to their positions on their ramps. Returns the number of moved mailboxes; a dry run returns
+/// the number that it would move.
 async fn ramps(
     pool: &PgPool,
     ramps: &HashMap<String, u16>,

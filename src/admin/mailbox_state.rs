@@ -1,17 +1,18 @@
-//! Pause, resume and remove: who is meant, what is asked before, what was done.
+//! This module pauses, resumes and removes mailboxes: it selects them, lets a person confirm, and reports the
+//! change.
 //!
 //! ```text
-//! choose: whom do the addresses or selectors mean? ─▶ (a person agrees) ─▶ carry out: exactly these, looked at again
+//! choose: which mailboxes do the addresses or selectors match? ─▶ (a person confirms) ─▶ carry out: exactly these, checked again
 //! ```
 //!
-//! The ids are fixed when the question is asked: nobody is touched who was not counted in it.
+//! The ids are fixed when the question is asked, so a mailbox that the question did not count is never changed.
 //!
 //! - *pause* has no end; it needs `resume`. A disabled mailbox stays disabled, so that its reason is not lost.
-//! - *resume* clears what stops a mailbox as a sender and as a partner, also what would end by itself. With a host or a
-//!   domain it ends that host's or domain's own pause too (its breaker included), with all mailboxes every one of them. It
-//!   says which pauses still hold; `pauses` ends them.
-//! - *remove* erases the secret and keeps log and counters. It is never planned or written to again; `mailbox add` or an
-//!   import with a password enrols the address anew, in the same row.
+//! - *resume* clears everything that stops a mailbox as a sender and as a partner, including pauses with an end.
+//!   With a host or a domain it also ends the pause of that host or domain (and the host breaker). With all
+//!   mailboxes it ends every such pause. The report lists the pauses that still apply; `pauses.rs` ends them.
+//! - *remove* erases the password and retains log and counters. The mailbox is never planned or used as a
+//!   partner again. `mailbox add` or an import with a password enrols the address again, in the same row.
 
 use std::collections::HashSet;
 
@@ -30,7 +31,7 @@ use crate::{
 
 pub use crate::domain::mailbox::OPERATOR;
 
-/// Why nobody was chosen.
+/// The reasons why no mailbox was chosen.
 #[derive(Debug, Error)]
 pub enum ChooseError {
     /// Some addresses are not enrolled: all of them. Nothing was changed.
@@ -42,12 +43,12 @@ pub enum ChooseError {
     Database(#[from] sqlx::Error),
 }
 
-/// Who is meant, and what the order will do about each.
+/// A `MailboxSelection` holds the matching mailboxes and the effect of the order on each.
 #[derive(Clone, Debug, Default)]
 pub struct MailboxSelection {
-    /// Those that will be changed.
+    /// Mailboxes that the order changes.
     pub due: Vec<MailboxMatch>,
-    /// Those that are already as they should be, or can't be.
+    /// Mailboxes that the order leaves as they are.
     pub rest: Vec<MailboxMatch>,
     /// Host and domain pauses that a resume will end.
     pub held: Vec<ActivePause>,
@@ -89,9 +90,9 @@ pub struct EndedPause {
     pub until: DateTime<Utc>,
 }
 
-/// Returns the mailboxes that `filter` means.
+/// Returns the mailboxes that `filter` matches.
 ///
-/// Returns `Unknown` with every address that is not enrolled, `Nobody` where selectors mean no mailbox at all.
+/// Returns `Unknown` with every address that is not enrolled, and `Nobody` if selectors match no mailbox.
 pub async fn choose(
     pool: &PgPool,
     filter: &Filter,
@@ -118,7 +119,8 @@ pub async fn choose(
     Ok(MailboxSelection { due, rest, held })
 }
 
-/// Returns the mailboxes that `filter` means, ordered by id; `Unknown` with every address that is not among them.
+/// Returns the mailboxes that `filter` matches, ordered by id. Returns `Unknown` with every address that is not
+/// among them.
 pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Result<Vec<MailboxMatch>, ChooseError> {
     let found = mailbox_state::find(connection, filter).await?;
     let known: HashSet<String> = found.iter().map(|found| found.email.to_lowercase()).collect();
@@ -127,7 +129,7 @@ pub async fn find(connection: &mut sqlx::PgConnection, filter: &Filter) -> Resul
     if unknown.is_empty() { Ok(found) } else { Err(ChooseError::Unknown(unknown)) }
 }
 
-/// Carries the order out: all of it, or nothing.
+/// Carries out the order for all chosen mailboxes in one transaction.
 pub async fn carry_out(
     pool: &PgPool,
     chosen: &MailboxSelection,
@@ -172,7 +174,8 @@ pub(super) async fn of_held(
     plan_requests::mailboxes_of(connection, &[], &keys("host"), &keys("domain")).await
 }
 
-/// Says whether the order changes anything about it. The statement asks the same of the row's newest version.
+/// Returns whether the order changes the mailbox. The statement of `change` checks the newest version of the row
+/// again.
 fn is_due(found: &MailboxMatch, change: Change, reason: &str) -> bool {
     match (change, found.state.as_str()) {
         (_, "removed") => false,
@@ -217,7 +220,7 @@ impl ActivePause {
             }
     }
 
-    /// The name of the host, without its port, or the domain.
+    /// Returns the name of the host, without its port, or the domain.
     fn name(&self) -> &str {
         match self.key.rsplit_once(':') {
             Some((name, _)) if self.scope == "host" && self.user_id.is_some() => name,

@@ -1,4 +1,5 @@
-//! `mailbox test`: mailboxes tried out over the very path that mails take, several at once.
+//! This module implements `mailbox test`: it tests the login of several mailboxes at once, over the path that
+//! mails take.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,9 +18,9 @@ use crate::{
     ports::SendPermit,
 };
 
-/// Tested at the same time: quick for a fleet, and less than any mail host minds.
+/// The number of mailboxes that are tested at once: fast for a fleet, and harmless for a mail host.
 const AT_ONCE: usize = 8;
-/// Mailboxes that are read in one statement.
+/// The number of mailboxes that one statement reads.
 const CHUNK: usize = 2_000;
 
 /// How a mailbox did.
@@ -59,7 +60,7 @@ pub struct Failed {
     pub advice: Option<String>,
 }
 
-/// Returns the mailboxes that `filter` means, ready to be tried out.
+/// Returns the mailboxes that `filter` matches, ready for a test.
 pub async fn candidates(pool: &PgPool, filter: &Filter) -> Result<Vec<Candidate>, ChooseError> {
     let mut connection = pool.acquire().await?;
     let found = mailbox_state::find(&mut connection, filter).await?;
@@ -70,7 +71,7 @@ pub async fn candidates(pool: &PgPool, filter: &Filter) -> Result<Vec<Candidate>
     let mut candidates = BTreeMap::new();
     for keys in keys.chunks(CHUNK) {
         for stored in enrol::stored(&mut connection, keys).await?.into_values() {
-            // None where it was removed just now.
+            // Skips a mailbox that was removed meanwhile.
             let Some(sealed_password) = stored.sealed_password else { continue };
             let (mailbox, profile) = (stored.id, stored.profile);
             let (email, endpoint, username) = (profile.email, profile.smtp, profile.username);
@@ -80,7 +81,8 @@ pub async fn candidates(pool: &PgPool, filter: &Filter) -> Result<Vec<Candidate>
     Ok(candidates.into_values().collect())
 }
 
-/// Tries all of them out, several at once, and returns how they did, in their order. `progress` is told after each.
+/// Tests all candidates, several at once, and returns their reports in the order of the candidates. Calls
+/// `progress` after each test.
 pub async fn check(
     mailer: Arc<SmtpMailer>,
     candidates: Vec<Candidate>,

@@ -1,8 +1,11 @@
-//! Pauses of mail hosts and domains: which stand, and how one is ended.
+//! This module lists and ends pauses of mail hosts and domains.
 //!
-//! A host is paused for everybody, by what the mailboxes of several owners met there, or for one owner (name:port, or
-//! name:port/security where that owner's mailboxes can't connect or are not let in). A domain is paused for one owner. An
-//! owner sees the pauses that hold the owner's mailboxes, and ends those that are the owner's alone.
+//! - A host is paused for everybody because mailboxes of several owners failed there.
+//! - A host is paused for one owner by name:port, or by name:port/security if that owner's mailboxes can't
+//!   connect or log in.
+//! - A domain is paused for one owner.
+//!
+//! An owner sees the pauses that stop the owner's mailboxes, and ends those that concern the owner alone.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -19,18 +22,18 @@ use crate::{
     reporting::snapshot,
 };
 
-/// Which pause is meant.
+/// A `PauseKey` identifies the pauses to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseKey {
     /// `host` or `domain`.
     pub scope: &'static str,
-    /// A host's name, name:port, or its key in the list; a domain. In any case.
+    /// A host's name, name:port, or its key in the list; or a domain. Case does not count.
     pub key: String,
-    /// Only the one of this owner; none for the common one and every owner's.
+    /// The owner whose pause is meant; `None` means the common one and those of all owners.
     pub user: Option<String>,
 }
 
-/// Why no pause was ended.
+/// The reasons why no pause was ended.
 #[derive(Debug, Error)]
 pub enum EndError {
     #[error("no such pause stands: `warmup pause list` shows those that do")]
@@ -41,10 +44,10 @@ pub enum EndError {
     Database(#[from] sqlx::Error),
 }
 
-/// Ends the pauses that `wanted` means: of `owner` alone, or of everybody. Returns those that it ended; their mailboxes are
-/// planned at once.
+/// Ends the pauses that `wanted` means: those of `owner` alone, or of everybody. Returns the ended pauses; their
+/// mailboxes are planned at once.
 ///
-/// Returns `Common` if only a pause for everybody stands, which is not the owner's to end.
+/// Returns `Common` if only a pause for everybody matches, which the owner may not end.
 pub async fn end(
     pool: &PgPool,
     owner: Option<UserId>,

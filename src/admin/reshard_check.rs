@@ -1,5 +1,8 @@
-//! Another number of shards moves mailboxes between workers, so nobody may work meanwhile. Postgres says who is connected,
-//! Redis who beats; either may be cut off from a worker that the other sees.
+//! This module refuses a new number of shards while workers run.
+//!
+//! Another number moves mailboxes between workers, so no worker may run meanwhile. `migrate` checks the
+//! connections to Postgres; this check reads the members in Redis. Either server may be cut off from a worker
+//! that the other sees.
 
 use anyhow::bail;
 use sqlx::PgPool;
@@ -14,13 +17,14 @@ use crate::{
     ports::MembershipStore,
 };
 
-/// Refuses while workers of this fleet beat in Redis and the database has another number of shards than the settings.
-/// Returns what could not be asked, to be told. Postgres itself is asked by `migrate`.
+/// Returns an error if the number of shards changes while workers of this fleet are members in Redis.
+///
+/// Returns a warning if Redis could not be read. `migrate` checks Postgres.
 pub async fn nobody_works(settings: &Settings, database: &PgPool) -> anyhow::Result<Option<String>> {
     let Err(migrate::SchemaError::Shards { found, .. }) = migrate::check_shards(database, settings.shards).await else {
         return Ok(None);
     };
-    // None yet, or no Redis is named: no worker has begun, or Postgres alone can tell.
+    // A database without shards has had no worker. Without a Redis URL only Postgres can tell.
     if found == 0 || settings.redis_url.is_none() {
         return Ok(None);
     }
@@ -29,7 +33,7 @@ pub async fn nobody_works(settings: &Settings, database: &PgPool) -> anyhow::Res
         Ok(living) => living,
         Err(error) => return Ok(Some(format!("whether workers still run can't be seen in Redis ({error})"))),
     };
-    // A database of an older release does not say which fleet it is.
+    // A database of an older release does not identify its fleet.
     let ours = fleet::identity(database).await.unwrap_or_default();
     let named: Vec<String> = living
         .into_iter()

@@ -1,7 +1,8 @@
-//! What the API answers from: the database, Redis, and the orders of this process. Every part may be away, also when the
-//! process starts; whoever asks then is told what is missing.
+//! `Services` holds the connections and caches from which the API answers: the database, Redis, and the orders
+//! of this process.
 //!
-//! Its connections are its own: however many ask, the worker's statements wait for none of theirs.
+//! Every part may be unavailable, also when the process starts; a request then fails with the name of the
+//! missing part. The API has its own connections, so the worker's statements never wait for requests.
 
 use std::sync::Arc;
 
@@ -17,39 +18,39 @@ use crate::{
     reporting::{Sources, capacity::CapacityCache, snapshot::SnapshotCache},
 };
 
-/// Connections to Postgres, and to Redis, for requests. A request holds one for some milliseconds.
+/// The number of connections to Postgres, and to Redis, for requests. A request uses one for some milliseconds.
 const CONNECTIONS: u32 = 4;
 
-/// What requests are answered from.
+/// `Services` is the state from which requests are answered.
 pub struct Services {
     pub settings: Arc<Settings>,
     pub database: PgPool,
-    /// What is told of many mailboxes.
+    /// The statistics snapshot, which answers questions about many mailboxes.
     pub census: SnapshotCache,
-    /// Caps that cannot carry the enrolled mailboxes.
+    /// The caps that cannot carry the enrolled mailboxes.
     pub capacity: CapacityCache,
     pub clock: Arc<dyn Clock>,
     pub liveness: Arc<Liveness>,
-    /// What this process counts of itself.
+    /// The metrics of this process.
     pub meters: SharedMeters,
-    /// The worker of this process.
+    /// The name of the worker of this process.
     pub worker: WorkerId,
-    /// Who lives and who leads.
+    /// The reader of the live workers and the leader.
     pub lookout: RedisObserver,
-    /// Gives orders to the fleet.
+    /// The orders to the fleet.
     pub control: FleetOrders,
-    /// Seals the passwords that come in.
+    /// The sealer of passwords that requests bring.
     pub sealer: Arc<Sealer>,
-    /// Tries mailboxes out, and sends codes.
+    /// The mailer that tests mailboxes and sends codes.
     pub mailer: Arc<SmtpMailer>,
-    /// Grants the mails with codes.
+    /// The caps that grant the mails with codes.
     pub caps: Arc<dyn Caps>,
-    /// Of `WARMUP_ADMIN_TOKEN`.
+    /// The token of `WARMUP_ADMIN_TOKEN`.
     pub admin_token: AdminToken,
 }
 
 impl Services {
-    /// Makes a desk. Connects to nothing yet.
+    /// Returns the services of the settings. Connects to no server yet.
     pub fn new(
         settings: &Settings,
         worker: WorkerId,
@@ -78,7 +79,7 @@ impl Services {
         })
     }
 
-    /// What the views of the fleet are read from.
+    /// Returns the sources of the fleet's views.
     pub fn sources(&self) -> Sources<'_> {
         let Services { database, census, capacity, lookout, settings, worker, .. } = self;
         let machine = self.clock.machine();

@@ -1,8 +1,8 @@
-//! Which texts a worker writes with, and the import of one's own.
+//! This module selects the templates of a worker, and imports and exports the stored ones.
 //!
-//! A worker takes, at its start, the first that there is: the file `WARMUP_TEMPLATES_FILE` (its own, for a trial or a
-//! fleet of one); what `warmup template import` stored (the same for the whole fleet); what comes with the program. In
-//! file and store, a kind that is missing is taken from the program.
+//! At its start a worker takes the first that exists: the file `WARMUP_TEMPLATES_FILE` (for a trial or a fleet
+//! of one worker); the templates that `warmup template import` stored (for the whole fleet); the built-in
+//! templates. If the file or the store lacks a kind, the built-in templates of that kind are used.
 
 use std::{fmt::Write, fs, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     domain::content::{Kind, Source, TemplateError, Templates, Texts, read, write},
 };
 
-/// Returns the texts that a worker with these settings writes with.
+/// Returns the templates of a worker with these settings.
 pub async fn texts(settings: &Settings, pool: &PgPool) -> anyhow::Result<Arc<Texts>> {
     let (from, texts) = match &settings.templates_file {
         Some(path) => {
@@ -37,37 +37,38 @@ pub async fn texts(settings: &Settings, pool: &PgPool) -> anyhow::Result<Arc<Tex
     Ok(texts)
 }
 
-/// What was stored by this release, or an older one, is understood; a row written by hand may not be.
+/// Parses stored templates. Templates that this or an older release stored are valid; a row that was written by
+/// hand may not be.
 fn understood(sources: &[Source]) -> anyhow::Result<Templates> {
     read(&write(sources)).map_err(|faults| {
         anyhow!("table templates holds what is no template ({}): import the file again", faults[0].message)
     })
 }
 
-/// What an import stored, or, in a dry run, would store.
+/// The result of an import or of its dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
     pub dry_run: bool,
     pub mails: usize,
     pub replies: usize,
-    /// Legal, but perhaps not meant.
+    /// Warnings about legal templates that are perhaps not meant.
     pub warnings: Vec<TemplateError>,
 }
 
-/// Why nothing was imported.
+/// The reasons why nothing was imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// The file has faults: all of them.
+    /// The file has errors: all of them.
     #[error("{}", told(.0))]
     Faults(Vec<TemplateError>),
     #[error("the database did not take the templates, nothing was changed: {0}")]
     Database(#[from] sqlx::Error),
 }
 
-/// Stores the templates of a file in the place of those that were stored.
+/// Replaces the stored templates by those of a file.
 ///
-/// Returns `Faults` with every fault of the file when there is any; then nothing was changed.
+/// Returns `Faults` with every error of the file if there is any; then nothing was changed.
 pub async fn import(pool: &PgPool, file: &str, now: DateTime<Utc>, dry_run: bool) -> Result<ImportReport, ImportError> {
     let read = read(file).map_err(ImportError::Faults)?;
     let (mails, replies) = (read.count(Kind::Mail), read.count(Kind::Reply));
@@ -78,12 +79,13 @@ pub async fn import(pool: &PgPool, file: &str, now: DateTime<Utc>, dry_run: bool
     Ok(ImportReport { dry_run, mails, replies, warnings: read.warnings })
 }
 
-/// Forgets what was stored: the built-in texts are used again.
+/// Deletes the stored templates, so that the built-in ones are used again.
 pub async fn reset(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     replace(pool, &[], now, "reset").await
 }
 
-/// Returns the file of what the fleet writes with: the stored templates, or the built-in ones where none are.
+/// Returns a file of the templates that the fleet uses: the stored ones, or the built-in ones if none are
+/// stored.
 pub async fn export(pool: &PgPool) -> Result<String, sqlx::Error> {
     let sources = stored(pool).await?;
     Ok(if sources.is_empty() { Texts::built_in_file() } else { write(&sources) })

@@ -1,4 +1,4 @@
-//! Bearer tokens of the API: made, listed, revoked, and whom one speaks for.
+//! This module creates, lists, revokes and identifies bearer tokens of the API.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// The longest name that a token may have.
+/// The longest name of a token, in characters.
 const LONGEST_NAME: usize = 100;
-/// The uses of a token within this time are noted once.
+/// The shortest time between two updates of the last use of a token.
 const NOTED_ONCE: TimeDelta = TimeDelta::minutes(1);
 
-/// Why no token was made or revoked.
+/// The reasons why no token was created or revoked.
 #[derive(Debug, Error)]
 pub enum TokenError {
     #[error("write a name of 1 to 100 characters in one line: it says later what the token is for")]
@@ -37,17 +37,17 @@ pub enum TokenError {
     Database(#[from] sqlx::Error),
 }
 
-/// A token that is to be made.
+/// A `TokenRequest` describes a token to create.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// The address of the user whom it will speak for, in any case.
+    /// The address of the user that the token authenticates, in any case.
     pub user: String,
-    /// What it is for.
+    /// The purpose of the token.
     pub name: String,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Makes a token and returns it, for the only time, with what is kept of it.
+/// Creates a token. Returns its secret, which is never shown again, and the stored row.
 pub async fn create(
     pool: &PgPool,
     wanted: &TokenRequest,
@@ -70,13 +70,13 @@ pub async fn create(
     Ok((secret, made))
 }
 
-/// Returns the tokens of `user`, or of everybody, by id; also those that hold no more.
+/// Returns the tokens of `user`, or of everybody, by id, including revoked and expired ones.
 pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     tokens::all(pool, user).await
 }
 
-/// Revokes tokens of `user`, or of anybody, at once and for good: all of them, or none. One that was revoked before stays
-/// as it is.
+/// Revokes tokens of `user`, or of anybody, at once and permanently: all of them, or none. A token that was
+/// revoked before stays as it is.
 pub async fn revoke(
     pool: &PgPool,
     ids: &[i64],
@@ -95,26 +95,26 @@ pub async fn revoke(
     Ok(revoked)
 }
 
-/// Who asks.
+/// An `Identity` is the authenticated caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// None for the token of the environment, which belongs to nobody.
+    /// The user; `None` for the token of the environment, which belongs to no user.
     pub user: Option<UserId>,
-    /// As an order of theirs is signed.
+    /// The name that signs the caller's orders.
     pub name: String,
-    /// Sees and orders all; others see and change their own mailboxes.
+    /// True if the caller sees and orders everything; otherwise the caller sees and changes own mailboxes only.
     pub is_admin: bool,
 }
 
 impl Identity {
-    /// Returns whose mailboxes they may see; none for everybody's.
+    /// Returns the user whose mailboxes the caller may see; `None` means all mailboxes.
     pub fn scope(&self) -> Option<UserId> {
         self.user.filter(|_| !self.is_admin)
     }
 }
 
-/// Returns whom the token with this hash speaks for: the environment's, which needs no database, or a stored one that is
-/// neither revoked nor expired.
+/// Returns the identity of the token with this hash. The token is that of the environment, which needs no
+/// database, or a stored one that is neither revoked nor expired.
 pub async fn identify(
     pool: &PgPool,
     environment: Option<&TokenHash>,

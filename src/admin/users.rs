@@ -1,4 +1,4 @@
-//! The owners of mailboxes: listed, made, changed.
+//! This module lists, creates and changes the owners of mailboxes.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -11,7 +11,7 @@ use crate::{
     reporting::snapshot::SnapshotCache,
 };
 
-/// Why no user was made or changed.
+/// The reasons why no user was created or changed.
 #[derive(Debug, Error)]
 pub enum UserError {
     #[error("{0}: {1}")]
@@ -26,23 +26,23 @@ pub enum UserError {
     Database(#[from] sqlx::Error),
 }
 
-/// What is to be changed; `None` leaves it.
+/// A `UserUpdate` holds the fields to change; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserUpdate {
     pub role: Option<String>,
-    /// Inside: none for no limit.
+    /// The new daily limit; the inner `None` means no limit.
     pub daily_limit: Option<Option<i32>>,
 }
 
-/// What became of a user.
+/// The changes of one user.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Changed {
     pub email: String,
-    /// In words; empty where nothing was different.
+    /// The changes in words; empty if nothing was different.
     pub changes: Vec<String>,
 }
 
-/// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id.
+/// Returns the first `limit` users with an id greater than `after`, by id: all users, or only `user`.
 pub async fn page(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -54,7 +54,7 @@ pub async fn page(
     users::page(pool, user, after, limit).await
 }
 
-/// Makes a user and returns its address as it is stored, and its id.
+/// Creates a user. Returns its stored address and its id.
 pub async fn add(
     pool: &PgPool,
     email: &str,
@@ -99,7 +99,7 @@ pub async fn set(
     if !stored.iter().any(|user| user.role == "admin") {
         return Err(UserError::LastAdmin);
     }
-    // A limit that was raised lets their mailboxes send again.
+    // A raised limit lets the mailboxes send again, so they are planned at once.
     let ids: Vec<i64> = stored.iter().filter(|user| is_asked(user)).map(|user| user.id).collect();
     let mailboxes = plan_requests::mailboxes_of(&mut transaction, &ids, &[], &[]).await?;
     plan_requests::request(&mut transaction, &mailboxes).await?;
@@ -112,7 +112,7 @@ fn address(text: &str) -> Result<String, UserError> {
 }
 
 impl UserUpdate {
-    /// Changes `user` and returns what changed.
+    /// Changes `user` and returns the changes in words.
     fn lay_onto(&self, user: &mut User) -> Vec<String> {
         let mut changes = Vec::new();
         if let Some(role) = self.role.as_ref().filter(|role| **role != user.role) {
@@ -127,7 +127,7 @@ impl UserUpdate {
     }
 }
 
-/// A limit as it is written and read: a number, or `none`.
+/// Returns a limit as it is written and read: a number, or `none`.
 pub fn in_words(limit: Option<i32>) -> String {
     limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
 }

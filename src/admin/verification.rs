@@ -1,16 +1,18 @@
-//! A mailbox is verified by reading a code back.
+//! This module verifies a mailbox: it sends a code to the mailbox, and its owner enters the code.
 //!
 //! ```text
-//! ask for a code ─▶ bounds, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome noted
+//! request a code ─▶ limits, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome noted
 //!                                                   verification-requested              verification-sent, -refused, -uncertain or -unsent
 //! enter the code ─▶ compared with the hash of the newest code ─▶ verified, or one attempt less
 //! ```
 //!
-//! The code goes out through a mailbox that belongs to an admin, so the user who asks controls neither the mailbox nor its mail
-//! host: only who reads the address's own mail sees the code. Mailboxes of other users are never used for it: no owner pays
-//! for another. The mail takes one token of each cap, of the fleet and of the operator, and makes its sender cool down; it is
-//! no warm-up mail, so it is in no quota and in no statistics. The code is stored before it is sent: a process that ends
-//! meanwhile has counted it, so the bounds hold for every code.
+//! The code is sent through a mailbox of an admin, so the user who requests it controls neither that mailbox nor
+//! its mail host. Only a person who reads the mail of the address sees the code. Mailboxes of other users never
+//! send it: no owner pays for another.
+//!
+//! The mail takes one token of each cap, of the fleet and of the operator, and starts a cooldown of its sender.
+//! It is no warm-up mail, so it counts in no quota and in no statistics. The code is stored before it is sent. A
+//! process that ends in between has counted the code, so the limits hold for every code.
 
 use std::time::Duration;
 
@@ -42,14 +44,16 @@ use crate::{
     reporting::{snapshot, sql},
 };
 
-/// How long a request waits for the caps: while workers use all that a cap gives, a token comes free every few seconds.
+/// The longest time that a request waits for the caps. While workers use all that a cap grants, a token becomes
+/// free every few seconds.
 const CAPS_PATIENCE: Duration = Duration::from_secs(10);
-/// The shortest time between two requests to the caps.
+/// The shortest time between two cap requests.
 const CAPS_RETRY: Duration = Duration::from_millis(100);
-/// The shortest name that is hidden in the server's words: a shorter one stands in many words.
+/// The length of the shortest name that is hidden in the server's reply, in bytes. A shorter name is part of
+/// many words.
 const HIDDEN_NAME_BYTES: usize = 3;
 
-/// Why no code was sent, or a mailbox was not verified.
+/// The reasons why no code was sent, or why a mailbox was not verified.
 #[derive(Debug, Error)]
 pub enum VerificationError {
     #[error("there is no such mailbox: `warmup mailbox list` shows all")]
@@ -120,7 +124,7 @@ pub struct VerifiedMailbox {
     pub verified_by: &'static str,
 }
 
-/// What sending a code needs.
+/// `CodeServices` holds the services that sending a code needs.
 #[derive(Clone, Copy)]
 pub struct CodeServices<'a> {
     pub pool: &'a PgPool,
@@ -131,7 +135,8 @@ pub struct CodeServices<'a> {
     pub cooldown: Duration,
 }
 
-/// Sends a new code to `mailbox`, which must be `owner`'s where an owner is named. The code before it is void.
+/// Sends a new code to `mailbox`, which must belong to `owner` if an owner is named. The previous code becomes
+/// invalid.
 pub async fn send_code(
     services: CodeServices<'_>,
     mailbox: MailboxId,
@@ -159,7 +164,7 @@ pub async fn send_code(
     Ok(SentCode { email: mailbox.email, outcome: outcome.fate.as_str(), expires_at, attempts: CODE_ATTEMPTS })
 }
 
-/// Checks all that may refuse a code, and stores it.
+/// Checks everything that can refuse a code, and stores the code.
 async fn prepare(
     services: CodeServices<'_>,
     mailbox: MailboxId,
@@ -204,7 +209,7 @@ async fn unverified(
     }
 }
 
-/// Takes a token of each cap for one mail of the sender, and waits a little where there is none.
+/// Takes a token of each cap for one mail of the sender. Waits up to `CAPS_PATIENCE` if there is none.
 async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<CapRequest, VerificationError> {
     let CodeServices { pool, caps, clock, .. } = services;
     let host = stored_sender(pool, sender).await?.1.endpoint.host.to_lowercase();
@@ -227,7 +232,8 @@ async fn take_token(services: CodeServices<'_>, sender: &CodeSender) -> Result<C
     Err(VerificationError::CapsAway(PortError::Unknown("the caps gave no answer".to_owned())))
 }
 
-/// Gives the connection back where the host counts connections; else it ends by itself.
+/// Reports the closed connection if the caps count connections of the host. If the report fails, the connection
+/// expires by itself.
 async fn give_back(services: CodeServices<'_>, ask: &CapRequest) {
     let CodeServices { caps, clock, .. } = services;
     if caps.counts_connections(&ask.host)
@@ -237,7 +243,7 @@ async fn give_back(services: CodeServices<'_>, ask: &CapRequest) {
     }
 }
 
-/// Reads the sender as it is stored: its name, and what it submits with.
+/// Returns the display name of the stored sender, and its login.
 async fn stored_sender(pool: &PgPool, sender: &CodeSender) -> Result<(String, Candidate), VerificationError> {
     let key = sender.email.to_lowercase();
     let mut stored = enrol::stored(&mut *pool.acquire().await?, std::slice::from_ref(&key)).await?;
@@ -248,7 +254,8 @@ async fn stored_sender(pool: &PgPool, sender: &CodeSender) -> Result<(String, Ca
     Ok((profile.display_name, Candidate { mailbox: stored.id, email, endpoint, username, sealed_password }))
 }
 
-/// The mail. Nothing in it is chosen by the user but the address: a name would be a message to a stranger.
+/// Returns the mail. The user chooses nothing in it but the address: a display name would be a message to a
+/// stranger.
 async fn notice(
     pool: &PgPool,
     mailbox: &VerifiableMailbox,
@@ -277,7 +284,7 @@ async fn notice(
     })
 }
 
-/// Returns the reason of the event that a code was not sent.
+/// Returns the reason code of the event that a code was not sent.
 fn unsent_reason(error: &VerificationError) -> &'static str {
     match error {
         VerificationError::Capped(_) => "caps-used-up",
@@ -287,7 +294,7 @@ fn unsent_reason(error: &VerificationError) -> &'static str {
     }
 }
 
-/// Notes how the mail ended.
+/// Records the outcome of the mail.
 async fn conclude(
     services: CodeServices<'_>,
     mailbox: &VerifiableMailbox,
@@ -311,9 +318,10 @@ async fn conclude(
     Err(VerificationError::Refused(reason))
 }
 
-/// Returns the server's words as the owner of the mailbox may read them, in one line: those about the recipient or the
-/// mail, without the names of the operator's mailbox. Words about the login of the operator's mailbox
-/// stand in the log only.
+/// Returns the server's reply in one line, as the owner of the mailbox may read it.
+///
+/// It contains only replies about the recipient or the mail, without the names of the operator's mailbox.
+/// Replies about the login of the operator's mailbox appear only in the log.
 fn shown_words(outcome: &Outcome, sender: &Candidate) -> String {
     let concerns_recipient = matches!(outcome.stage, Stage::Rcpt | Stage::Data | Stage::Dot);
     let Some(reply) = outcome.reply.as_ref().filter(|_| concerns_recipient) else {
@@ -340,7 +348,7 @@ fn without(text: &str, name: &str) -> String {
     shown + &text[end..]
 }
 
-/// Verifies `mailbox`, which must be `owner`'s where an owner is named, by the code that was sent to it.
+/// Verifies `mailbox`, which must belong to `owner` if an owner is named, by the code that was sent to it.
 pub async fn enter_code(
     pool: &PgPool,
     mailbox: MailboxId,

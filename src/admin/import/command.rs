@@ -1,20 +1,21 @@
-//! Which command enrols. They differ only in whether an address must be known already.
+//! `EnrolmentCommand` names the command that enrols. The commands differ in which addresses they accept: known,
+//! unknown or both.
 
 use crate::adapters::postgres::enrol::StoredMailbox;
 
-/// The command that enrols or changes mailboxes; the reason of the events that it writes.
+/// The command that enrols or changes mailboxes, which is also the reason of the events that it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnrolmentCommand {
-    /// `mailbox import`: known or not.
+    /// `mailbox import` accepts known and unknown addresses.
     Import,
-    /// `mailbox add`: not known, or removed.
+    /// `mailbox add` accepts unknown and removed addresses.
     Add,
-    /// `mailbox set`: known.
+    /// `mailbox set` accepts known addresses.
     Set,
 }
 
 impl EnrolmentCommand {
-    /// The word for it in `events.reason`.
+    /// Returns the word of the command in `events.reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             EnrolmentCommand::Import => "import",
@@ -23,7 +24,7 @@ impl EnrolmentCommand {
         }
     }
 
-    /// Returns why an address that is `stored` like this, or not at all, is not for this command.
+    /// Returns the reason why this command rejects an address that is `stored` in this way or not at all.
     pub(super) fn objection(self, stored: Option<&StoredMailbox>) -> Option<&'static str> {
         match (self, stored.map(StoredMailbox::is_removed)) {
             (EnrolmentCommand::Add, Some(false)) => Some("is enrolled already: `warmup mailbox set` changes it"),

@@ -1,4 +1,4 @@
-//! Lines of bytes to rows. Every line is read, whatever is wrong with those before it.
+//! `File` reads the lines of a CSV file into rows and collects the errors of every line.
 
 use std::{collections::HashMap, io::Read};
 
@@ -6,22 +6,22 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use crate::domain::enrolment::{Column, EnrolmentError, Faults, Header, Row};
 
-/// The most lines of one file: some 32 MB of mailboxes.
+/// The largest number of lines of one file, which is some 32 MB of mailboxes.
 const MOST_LINES: usize = 200_000;
 
-/// What a file says, and what is wrong with it.
+/// A `File` holds the rows of a CSV file and its errors.
 #[derive(Debug, Default)]
 pub(super) struct File {
-    /// Only rows with an address, each address once.
+    /// Rows that have an address; each address occurs once.
     pub(super) rows: Vec<Row>,
     pub(super) faults: Faults,
 }
 
 impl File {
-    /// Reads all of `csv`: comma-separated, quoted by `"`, lines ended by LF or CRLF, with or without a byte order mark.
-    /// Lines without any value are passed over.
+    /// Reads all of `csv`: comma-separated, quoted by `"`, lines ended by LF or CRLF, with or without a byte
+    /// order mark. Lines without any value are skipped.
     ///
-    /// Returns an error only when the reading itself fails.
+    /// Returns an error only when the reader fails.
     pub(super) fn read(mut csv: impl Read) -> Result<File, std::io::Error> {
         let mut bytes = Vec::new();
         csv.read_to_end(&mut bytes)?;
@@ -35,7 +35,7 @@ impl File {
         let mut lines = LineNumbers { bytes, at: 0, line: 1 };
         let (mut record, mut header, mut seen) = (ByteRecord::new(), None, HashMap::new());
         let mut records = 0;
-        // Reading from memory, with lines of any length allowed, has no errors.
+        // Reading from memory with lines of any length has no errors.
         while reader.read_byte_record(&mut record).unwrap_or(false) {
             let start = record.position().map_or(0, |position| position.byte() as usize);
             let line = lines.of_record_at(start);
@@ -53,7 +53,7 @@ impl File {
                 (Some(cells), Some(header)) => self.row(header, line, &cells, &mut seen),
                 (Some(cells), None) => match Header::read(line, &cells) {
                     Ok(read) => header = Some(read),
-                    // Without a header nothing else can be understood.
+                    // Without a header, no other line can be understood.
                     Err(faults) => return self.faults.extend(faults),
                 },
             }
@@ -85,7 +85,7 @@ impl File {
     }
 }
 
-/// Counts lines as editors do. The parser's own numbers are off after blank lines and CRLF.
+/// `LineNumbers` counts lines as editors do. The parser's own numbers are wrong after blank lines and CRLF.
 struct LineNumbers<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -93,7 +93,8 @@ struct LineNumbers<'a> {
 }
 
 impl LineNumbers<'_> {
-    /// Returns the line of the record that was found from byte `start` on: blank lines before it belong to it.
+    /// Returns the line of the record that the parser found from byte `start` on. Blank lines before a record
+    /// belong to it.
     fn of_record_at(&mut self, start: usize) -> u64 {
         let blank = self.bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let first = start + blank;

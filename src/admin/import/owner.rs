@@ -1,4 +1,5 @@
-//! Whoever is no admin enrols for themselves, and touches nobody else's mailboxes.
+//! `Owner` confines an import to the mailboxes of one user. A user without the admin role enrols for themselves
+//! only.
 
 use std::collections::HashMap;
 
@@ -11,17 +12,17 @@ use crate::{
     },
 };
 
-/// Whose mailboxes all of a file must be.
+/// An `Owner` is the user to whom all mailboxes of a file must belong.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub id: UserId,
     pub address: String,
-    /// The mailboxes that the owner may have (`WARMUP_USER_MAILBOX_LIMIT`).
+    /// The number of mailboxes that the owner may have (`WARMUP_USER_MAILBOX_LIMIT`).
     pub most: usize,
 }
 
 impl Owner {
-    /// Refuses a plan by which the owner, with `enrolled` mailboxes now, would have too many.
+    /// Rejects a plan that would give the owner, who has `enrolled` mailboxes now, too many mailboxes.
     pub(super) fn limit(&self, plan: &Plan, enrolled: usize) -> Result<(), Faults> {
         let again = plan.changed.iter().filter(|(stored, _)| stored.is_removed()).count();
         let added = plan.new.len() + again;
@@ -33,8 +34,8 @@ impl Owner {
         Err(vec![EnrolmentError::of_line(1, message)].into())
     }
 
-    /// Returns why the owner can't enrol `stored`, which is another user's, and how an admin gives it to the owner. It does not
-    /// name the other user, and repeats no address that it may not know.
+    /// Returns why the owner can't enrol `stored`, which belongs to another user, and how an admin transfers it.
+    /// The text names neither the other user nor an address that the owner may not know.
     fn refusal(&self, stored: &StoredMailbox) -> String {
         let owner = &self.address;
         if stored.is_removed() {
@@ -50,8 +51,8 @@ impl Owner {
         }
     }
 
-    /// Makes what is new in `file` the owner's. What is somebody else's, removed or not, is a fault, and so is another
-    /// owner's name.
+    /// Assigns the new rows of `file` to the owner. A mailbox of another user, removed or not, is an error, and
+    /// so is a row that names another owner.
     pub(super) fn confine(&self, file: &mut File, stored: &HashMap<String, StoredMailbox>) {
         for row in &mut file.rows {
             let known = stored.get(&row.key());

@@ -1,4 +1,4 @@
-//! What an import will do: which mailboxes are new, which change in what, which stay as they are.
+//! `Plan` decides which mailboxes an import creates, changes or leaves as they are.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,32 +16,34 @@ use crate::{
     },
 };
 
-/// Stands among the changed columns of a mailbox that the enrolment verifies.
+/// The name among the changed columns that marks a mailbox which the enrolment verifies.
 const VERIFIED: &str = "verified";
 
-/// Everything that will be written.
+/// A `Plan` holds everything that the import will write.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) new: Vec<Planned>,
-    /// In the order of their ids.
+    /// Changed mailboxes, ordered by id.
     pub(super) changed: Vec<(StoredMailbox, Planned)>,
     pub(super) unchanged: Vec<Profile>,
     /// Warnings about passwords and user names, with their lines.
     pub(super) pasted: Vec<String>,
 }
 
-/// One mailbox as it shall be.
+/// A `Planned` mailbox is the wanted state of one mailbox.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) profile: Profile,
-    /// To be sealed; none where the stored one stays.
+    /// The password to seal; `None` if the stored one stays.
     password: Option<SecretString>,
-    /// The names of the columns that differ from what is stored, and `verified` if the enrolment verifies a stored mailbox.
+    /// The names of the columns that differ from the stored row, and `verified` if the enrolment verifies a
+    /// stored mailbox.
     pub(super) columns: Vec<&'static str>,
 }
 
 impl Plan {
-    /// Resolves all rows of `file`; `verified_by` verifies what is enrolled, if that does. Returns all faults, those of reading included, in the order of the lines.
+    /// Resolves all rows of `file`. If `verified_by` is set, the enrolment verifies its mailboxes. Returns all
+    /// errors, including those of reading, in the order of the lines.
     pub(super) fn of(
         file: File,
         stored: &mut HashMap<String, StoredMailbox>,
@@ -84,7 +86,8 @@ impl Plan {
         let mut columns: Vec<&str> = stored.profile.differences(&profile).into_iter().map(Column::name).collect();
         let is_new = row.password.as_ref().is_some_and(|given| !kept.as_ref().is_some_and(|kept| kept.is(given)));
         let password = to_seal(row.password, kept, &profile, &stored.profile);
-        // A known password that is bound anew though nothing else differs is told too: somebody had changed the row.
+        // A known password that is bound to new endpoints is reported even if no column differs: another change
+        // of the row had unbound it.
         if is_new || password.is_some() && columns.is_empty() {
             columns.push(Column::Password.name());
         }
@@ -98,7 +101,7 @@ impl Plan {
         }
     }
 
-    /// The owners that the plan names, in lower case, each once.
+    /// Returns the owners that the plan names, in lower case, each once.
     pub(super) fn users(&self) -> Vec<String> {
         let planned = self.new.iter().chain(self.changed.iter().map(|(_, planned)| planned));
         let users: HashSet<String> = planned.map(|planned| planned.owner()).collect();
@@ -111,19 +114,19 @@ impl Planned {
         self.profile.user.to_lowercase()
     }
 
-    /// Says whether what the mailbox logs in with will be another.
+    /// Returns whether the login of the mailbox changes.
     fn has_new_access(&self) -> bool {
         let access = [Column::Password, Column::Username, Column::SmtpHost, Column::SmtpPort, Column::SmtpSecurity];
         access.iter().any(|column| self.columns.contains(&column.name()))
     }
 
-    /// Says whether the mailbox, stored like this, will be active again.
+    /// Returns whether the mailbox, in this stored state, becomes active again.
     pub(super) fn reactivates(&self, stored: &StoredMailbox) -> bool {
         let of_access = stored.reason.as_deref().is_some_and(|reason| REASONS_OF_ACCESS.contains(&reason));
         stored.is_removed() || stored.state == "disabled" && of_access && self.has_new_access()
     }
 
-    /// The mailbox as it is written, its password sealed.
+    /// Returns the mailbox as it is written, with its password sealed.
     pub(super) fn entry(
         &self,
         id: MailboxId,
@@ -142,7 +145,7 @@ impl Planned {
     }
 }
 
-/// Returns a warning for each of password and user name that holds what is seldom meant. It repeats neither.
+/// Returns a warning for a password and for a user name with unusual content. The warning repeats neither.
 fn pasted(row: &Row, by: EnrolmentCommand) -> impl Iterator<Item = String> {
     let line = if by == EnrolmentCommand::Import { format!("line {}, ", row.line) } else { String::new() };
     let password = row.password.as_ref().map(|password| (Column::Password, password.expose_secret()));
@@ -155,8 +158,8 @@ fn pasted(row: &Row, by: EnrolmentCommand) -> impl Iterator<Item = String> {
     [password.and_then(odd), username.and_then(odd)].into_iter().flatten()
 }
 
-/// Returns the password that must be sealed: the given one unless it is stored just so, or the kept one where it shall go
-/// elsewhere than before.
+/// Returns the password to seal: the given one unless it is stored with these endpoints, or the stored one if
+/// its endpoints change.
 fn to_seal(
     given: Option<SecretString>,
     kept: Option<StoredPassword>,

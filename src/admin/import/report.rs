@@ -1,4 +1,4 @@
-//! What an import did, or would do, and what should be known about it.
+//! `ImportReport` describes the changes of an import, or of a dry run, and its warnings.
 
 use std::{collections::HashMap, fmt::Write};
 
@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// Warnings about pasted passwords and user names in one report: as many as a person corrects by hand.
+/// The number of warnings about pasted passwords and user names in one report: as many as a person corrects by
+/// hand.
 const PASTED_TOLD: usize = 100;
 
 /// What an import did, or, in a dry run, would do.
@@ -43,7 +44,7 @@ pub struct ImportReport {
     enrolled: EnrolledLoad,
 }
 
-/// Which mailboxes the caller of an import may know.
+/// The `Scope` is the set of mailboxes that the caller of an import may see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Scope {
     #[default]
@@ -72,8 +73,8 @@ pub struct Changed {
     pub columns: Vec<&'static str>,
 }
 
-/// Makes the report of `plan`, where `members` are the mailboxes in `scope` that take part already. Too few partners are
-/// reported only to a caller that may know all mailboxes.
+/// Returns the report of `plan`; `members` are the mailboxes in `scope` that take part already. Only a caller
+/// that may see all mailboxes gets a warning about too few partners.
 pub(super) fn report(
     plan: &Plan,
     members: Vec<PoolMember>,
@@ -124,7 +125,7 @@ fn warnings(plan: &Plan, members: &[PoolMember], scope: Scope, rules: &Rules) ->
     warnings
 }
 
-/// The warnings about pasted passwords and user names: so many one by one, the rest counted.
+/// Returns the first `PASTED_TOLD` warnings about pasted passwords and user names, and the number of the others.
 fn pasted(plan: &Plan) -> impl Iterator<Item = String> {
     let (named, rest) = plan.pasted.split_at(PASTED_TOLD.min(plan.pasted.len()));
     let rest = (!rest.is_empty()).then(|| format!("and {} more passwords or user names that look pasted", rest.len()));
@@ -136,7 +137,8 @@ fn profiles(plan: &Plan) -> impl Iterator<Item = &Profile> {
     plan.new.iter().map(|planned| &planned.profile).chain(changed).chain(&plan.unchanged)
 }
 
-/// The mailboxes that take part, as they are after the plan. Of a caller that may know all of them: what it enrols is verified.
+/// Returns the mailboxes that take part, as they are after the plan. A new mailbox counts as verified: only a
+/// caller that may see all mailboxes uses that field, and its enrolment verifies.
 fn joined(plan: &Plan, members: Vec<PoolMember>) -> Vec<PoolMember> {
     let mut pool: HashMap<String, PoolMember> =
         members.into_iter().map(|member| (member.email.clone(), member)).collect();
@@ -176,7 +178,7 @@ fn still_down(plan: &Plan) -> Option<String> {
     (!names.is_empty()).then(|| format!("changed, but still disabled: {}", Names(&names)))
 }
 
-/// The listed faults, a line each, and how many more there are.
+/// Returns the listed errors, one per line, and the number of further errors.
 pub(super) fn told(faults: &Faults) -> String {
     let mut text = match faults.total() {
         1 => "the file has a fault, nothing was imported:".to_owned(),

@@ -1,7 +1,7 @@
-//! The older system's accounts, as rows of an import.
+//! This module converts the accounts of the older system to rows of an import.
 //!
-//! What a cell may hold is decided where a file's cells are read (`domain::enrolment`): here the older system's columns
-//! are brought to ours. Of an account with a cell that can't be read, nothing is taken.
+//! `domain::enrolment` decides which values a cell may hold, as it does for a file. This module only maps the
+//! older columns to ours. An account with an unreadable cell is skipped as a whole.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,24 +26,26 @@ use crate::{
     },
 };
 
-/// Mailboxes looked up in one statement.
+/// The number of mailboxes that one statement looks up.
 const CHUNK: usize = 2_000;
 
-/// What the accounts say.
+/// `Accounts` holds the rows of the older system's accounts and their positions on the ramp.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     pub(super) rows: Vec<Row>,
-    /// Days that count for the ramp, by address in lower case: once resolved, of all of `rows`.
+    /// The days that count for the ramp, by address in lower case. After `resolve` it has an entry for each of
+    /// `rows`.
     pub(super) ramps: HashMap<String, u16>,
-    /// Addresses in lower case by the old ids, also of accounts that can't be used: the log names them so.
+    /// The addresses in lower case by old id, including accounts that can't be used: the log refers to senders
+    /// by that id.
     pub(super) addresses: HashMap<String, String>,
-    /// Days since the warm-up began, by address.
+    /// The days since the warm-up began, by address.
     since: HashMap<String, u16>,
-    /// The old row of each place, as it is told.
+    /// The label of each old row in reports, by its position.
     labels: HashMap<u64, String>,
 }
 
-/// Reads the accounts whose owners have these addresses, by their ids.
+/// Reads the accounts. `owners` maps the old user ids to addresses.
 pub(super) fn read(
     rows: &[OldRow],
     owners: &HashMap<String, String>,
@@ -86,7 +88,7 @@ pub(super) fn read(
 }
 
 impl Accounts {
-    /// Leaves out what this system could not enrol, and what it has removed, and finds how far the others have come.
+    /// Drops rows that this system can't enrol or has removed, and computes the ramp days of the others.
     pub(super) async fn resolve(
         mut self,
         pool: &PgPool,
@@ -138,7 +140,7 @@ fn resolved(
     profile.map(|profile| profile.ramp).map_err(|faults| faults.iter().map(told).collect())
 }
 
-/// The days that count, of so many since the beginning: not more than bring the ramp to its end.
+/// Returns the days that count for the ramp: at most as many as complete it.
 fn grown(ramp: Ramp, days: u16) -> u16 {
     let missing = ramp.daily_max.saturating_sub(ramp.start);
     match ramp.step {
@@ -147,7 +149,8 @@ fn grown(ramp: Ramp, days: u16) -> u16 {
     }
 }
 
-/// Reads a row, its owner apart: who that is may be what can't be read.
+/// Reads a row. The owner is a separate result, because an unknown owner must not hide the other errors of the
+/// row.
 fn row(old: &OldRow, owners: &HashMap<String, String>) -> (Row, Vec<EnrolmentError>, Result<(), String>) {
     let (owner, owned) = match old.get("user_id").map(|id| owners.get(id)) {
         None => (None, Ok(())),
@@ -160,18 +163,18 @@ fn row(old: &OldRow, owners: &HashMap<String, String>) -> (Row, Vec<EnrolmentErr
     (row, faults, owned)
 }
 
-/// What the columns say in the words of an import's.
+/// Returns the cells of an account under the column names of an import.
 fn cells(old: &OldRow, owner: Option<String>) -> Vec<(Column, String)> {
     let text = |column: &str| old.get(column).map(|text| text.trim().to_owned());
     let number = |column: &str| old.get(column).map(whole);
     let port = number("smtp_port");
-    // The older system used STARTTLS on every port but 465; ours never falls back to none.
+    // The older system used STARTTLS on every port but 465; ours never falls back to plain text.
     let security = |port: &String| if port == "465" { "tls" } else { "starttls" }.to_owned();
     let imap = text("imap_host").zip(number("imap_port"));
     let imap_security = imap.as_ref().map(|(_, port)| if port == "143" { "starttls" } else { "tls" }.to_owned());
     let (imap_host, imap_port) = imap.unzip();
     [
-        // Without an address it is a fault of this row, not a row without a cell.
+        // A missing address must be an error of this row, so the cell is present and empty.
         (Column::Email, Some(text("email").unwrap_or_default())),
         (Column::User, owner),
         (Column::DisplayName, text("sender_name")),
@@ -181,7 +184,7 @@ fn cells(old: &OldRow, owner: Option<String>) -> Vec<(Column, String)> {
         (Column::ImapHost, imap_host),
         (Column::ImapPort, imap_port),
         (Column::ImapSecurity, imap_security),
-        // A ramp from nothing would never grow here: only a day with a quota counts.
+        // A ramp from zero would never grow here: only a day with a quota counts.
         (
             Column::RampStart,
             number("warmup_start_count").map(|start| if start == "0" { "1".to_owned() } else { start }),
@@ -196,7 +199,7 @@ fn cells(old: &OldRow, owner: Option<String>) -> Vec<(Column, String)> {
     .collect()
 }
 
-/// A whole number that was written as a decimal one.
+/// Returns the integer part of a whole number that was stored as a decimal.
 fn whole(text: &str) -> String {
     let text = text.trim();
     match text.split_once('.') {
@@ -205,7 +208,7 @@ fn whole(text: &str) -> String {
     }
 }
 
-/// A rate as a percentage, or as a share of one: `0.35` is 35.
+/// Returns a rate in percent. The older system stored a percentage or a fraction: `0.35` is 35.
 fn percent(text: &str) -> String {
     match text.trim().parse::<f64>() {
         Ok(rate) if text.contains('.') && (0.0..=1.0).contains(&rate) => format!("{:.0}", rate * 100.0),
@@ -222,7 +225,7 @@ fn yes_or_no(text: &str) -> String {
     }
 }
 
-/// The date with which a date or an instant begins.
+/// Returns the date at the beginning of a date or a timestamp.
 fn date(text: &str) -> Option<NaiveDate> {
     text.trim().get(..10)?.parse().ok()
 }
@@ -235,7 +238,7 @@ fn label(old: &OldRow) -> String {
     old.get("id").map_or_else(|| old.place.to_string(), str::to_owned)
 }
 
-/// A fault by the older system's name of the column. It never repeats what stood there.
+/// Returns the text of an error with the older system's column name. It never repeats the value.
 fn told(fault: &EnrolmentError) -> String {
     let column = match fault.column.unwrap_or_default() {
         "password" => "app_password",

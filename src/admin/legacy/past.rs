@@ -1,7 +1,7 @@
-//! The older system's log: each row a mail of a mailbox that is enrolled here.
+//! This module copies the log of the older system: each row is a mail of a mailbox that is enrolled here.
 //!
-//! A row has no name of its own, so it is known again by what it says: the instant, both ends and the subject make its
-//! Message-ID, and of several that say the same each has its number. Its status is no part of that: a mail that was
+//! A row has no unique name, so its content identifies it: timestamp, both ends and subject determine its
+//! Message-ID. Rows with equal content are numbered. The status is not part of the Message-ID: a mail that was
 //! answered after it had been copied is still the same mail, and stays as it was copied.
 
 use std::collections::HashMap;
@@ -26,10 +26,10 @@ const TOO_OLD: &str = "older than WARMUP_LOG_RETENTION_DAYS";
 const NOT_OVER: &str = "of a day that is not over yet: run the import again when it is";
 const COUNTED: &str = "of a day on which this system has counted the mailbox's mails itself";
 
-/// The columns that tell a row from others, of which the log is ordered by the first.
+/// The number of columns that identify a row. The log is ordered by the first of them.
 const OF_ITSELF: usize = 6;
 
-/// Copies what is not here yet, and returns the counts of all.
+/// Copies rows that are not here yet, and returns the counts of all rows.
 pub(super) async fn copy(
     pool: &PgPool,
     old: &mut Old,
@@ -61,7 +61,7 @@ pub(super) async fn copy(
     }
 }
 
-/// The mailboxes by address; in a dry run also those that an import would enrol, as nobody yet.
+/// Returns the mailboxes by address. A dry run adds the mailboxes that an import would enrol, with id 0.
 async fn homes(pool: &PgPool, rules: &Rules, report: &LegacyReport) -> Result<HashMap<String, Home>, LegacyError> {
     let mut homes = past::homes(&mut *pool.acquire().await?).await?;
     for email in &report.mailboxes.new {
@@ -71,9 +71,9 @@ async fn homes(pool: &PgPool, rules: &Rules, report: &LegacyReport) -> Result<Ha
     Ok(homes)
 }
 
-/// Why a row is not copied.
+/// The reasons why a row is not copied.
 enum Left {
-    /// It was understood.
+    /// The row was understood and is left out for this reason.
     Out(&'static str),
     Unread(String),
 }
@@ -81,10 +81,10 @@ enum Left {
 struct Past<'a> {
     homes: HashMap<String, Home>,
     addresses: &'a HashMap<String, String>,
-    /// The first day that is kept.
+    /// The first day that is retained.
     keep_from: NaiveDate,
     now: DateTime<Utc>,
-    /// What the row before says of itself, and the how many'th it is that says so.
+    /// The identifying columns of the previous row, and its number among rows with equal content.
     last: (Vec<Option<String>>, u64),
     logs: Logs,
 }
@@ -137,7 +137,7 @@ impl<'a> Past<'a> {
         })
     }
 
-    /// The address of one end, in lower case: by its account, else as the log wrote it.
+    /// Returns the address of one end in lower case: from its account, or else from the text of the log.
     fn address(&self, row: &OldRow, id: &str, text: &str) -> Option<String> {
         let of_account = row.get(id).and_then(|id| self.addresses.get(id.trim())).cloned();
         of_account.or_else(|| row.get(text).and_then(address))
@@ -149,7 +149,7 @@ impl<'a> Past<'a> {
         self.last = (says.to_vec(), number);
         let mut hash = Sha256::new();
         for cell in says {
-            // NULL is another cell than an empty one, and no cell goes over into the next.
+            // NULL differs from an empty cell, and the length separates the cells.
             let cell = cell.as_deref();
             hash.update([u8::from(cell.is_some())]);
             hash.update((cell.map_or(0, str::len) as u64).to_be_bytes());
@@ -160,7 +160,7 @@ impl<'a> Past<'a> {
         format!("legacy-{hex}@import")
     }
 
-    /// Writes what is not here yet.
+    /// Writes the mails that are not here yet.
     async fn write(&mut self, pool: &PgPool, mut mails: Vec<PastMail>, dry_run: bool) -> Result<(), LegacyError> {
         let mut transaction = transaction::begin(pool).await?;
         past::begin(&mut transaction).await?;
@@ -189,20 +189,21 @@ fn unread(reason: &str) -> Left {
     Left::Unread(reason.to_owned())
 }
 
-/// The status that a word means, whatever its case and the blanks around it, the invisible ones too.
+/// Returns the status that a word means. Case and surrounding blanks, including zero-width ones, do not count.
 fn status(word: &str) -> Option<&'static str> {
     let blank = |c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}');
     let word = word.trim_matches(blank);
     ["SENT", "REPLIED", "FAILED"].into_iter().find(|status| word.eq_ignore_ascii_case(status))
 }
 
-/// The address in lower case, also of `Name <address>`.
+/// Returns the address in lower case, also from `Name <address>`.
 fn address(text: &str) -> Option<String> {
     let bare = text.rsplit_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or(rest));
     Some(bare.trim().to_ascii_lowercase()).filter(|address| address.contains('@'))
 }
 
-/// Reads an instant as Postgres and as JavaScript write it; without a zone it is UTC's, and a number counts milliseconds.
+/// Parses a timestamp of Postgres or JavaScript. Without a zone it is in UTC, and a plain number counts
+/// milliseconds.
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let zoned =

@@ -1,23 +1,23 @@
-//! What moving in did, or, in a dry run, would do.
+//! `LegacyReport` describes the result of an import from the older system, or of its dry run.
 
 use serde::Serialize;
 
 use crate::admin::import::ImportReport;
 
-/// What was copied, and what was not.
+/// A `LegacyReport` counts the copied and the skipped rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LegacyReport {
     pub dry_run: bool,
     pub users: Users,
     pub mailboxes: ImportReport,
-    /// Mailboxes that were put where they stood on their ramps.
+    /// The number of mailboxes that were moved to their positions on their ramps.
     pub ramps: usize,
     pub logs: Logs,
     pub templates: Texts,
-    /// Rows, or cells of them, that were not understood, in the order in which they were met.
+    /// Rows or cells that were not understood, in the order in which they were read.
     pub unreadable: Vec<Unreadable>,
-    /// What is not there, or perhaps not meant.
+    /// Missing tables and columns, and values that are perhaps not meant.
     pub warnings: Vec<String>,
 }
 
@@ -25,19 +25,19 @@ pub struct LegacyReport {
 #[serde(rename_all = "camelCase")]
 pub struct Users {
     pub new: Vec<String>,
-    /// How many were users here already: they stay as they are.
+    /// The number of users that existed here already; they stay as they are.
     pub known: usize,
 }
 
-/// Rows of the log.
+/// The counts of the log's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Logs {
     pub read: u64,
     pub copied: u64,
-    /// Copied by an earlier run.
+    /// The number of rows that an earlier run copied.
     pub known: u64,
-    /// Understood, and for a reason not copied.
+    /// Rows that were understood and left out, by reason.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -62,16 +62,16 @@ impl Logs {
 pub struct Texts {
     pub mails: usize,
     pub replies: usize,
-    /// `stored`, `unchanged`, or `kept`: other ones are stored here, and stay.
+    /// The outcome: `stored`, `unchanged`, or `kept` if this database has other templates, which stay.
     pub outcome: &'static str,
 }
 
-/// A row that was not understood, or a cell of one.
+/// A row, or a cell of a row, that was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unreadable {
     pub table: &'static str,
-    /// Its id where it has one, else its place.
+    /// The id of the row, or its position if it has no id.
     pub row: String,
     pub reason: String,
 }

@@ -1,7 +1,8 @@
-//! The older system's texts, in the place of none: where any are stored here, those stay.
+//! This module copies the templates of the older system, unless templates are stored here already.
 //!
-//! A text is read as one of a file of templates is (docs/TEMPLATES.md), each by itself: what can't be read is told and
-//! left out. Ours are plain text, and a placeholder of the older system would go out as it stands, so both are refused.
+//! A text is read by the rules of a template file (docs/TEMPLATES.md), each text separately. An unreadable text
+//! is reported and skipped. HTML and placeholders of the older system are rejected: our templates are plain
+//! text, and a foreign placeholder would be sent unchanged.
 
 use sqlx::PgPool;
 
@@ -17,7 +18,7 @@ use crate::{
 /// The columns of which one holds the text.
 const BODIES: [&str; 3] = ["body", "content", "text"];
 
-/// Stores the texts, unless there are some.
+/// Stores the templates, unless some are stored.
 pub(super) async fn copy(
     pool: &PgPool,
     old: &mut Old,
@@ -28,7 +29,7 @@ pub(super) async fn copy(
     for (table, kind) in [(&SEND_TEMPLATES, Kind::Mail), (&REPLY_TEMPLATES, Kind::Reply)] {
         for row in old.rows(table).await.map_err(LegacyError::Old)? {
             match source(&row, kind) {
-                // The same text twice would be chosen twice as often.
+                // A duplicate text would be chosen twice as often.
                 Ok(source) if sources.contains(&source) => {}
                 Ok(source) => sources.push(source),
                 Err(reason) => {
@@ -68,7 +69,7 @@ fn source(row: &OldRow, kind: Kind) -> Result<Source, String> {
     understood(Source { kind, subject: subject.map(str::to_owned), body: lines(body) })
 }
 
-/// Lines that a file of templates would take for something else stand for themselves.
+/// Escapes lines that a template file would read as syntax.
 fn lines(body: &str) -> String {
     let line = |line: &str| match line.starts_with('#') {
         true => format!("\\{line}"),
@@ -77,7 +78,7 @@ fn lines(body: &str) -> String {
     body.trim().lines().map(str::trim).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Reads it as a file with only it in it.
+/// Reads the text as a file that contains nothing else.
 fn understood(source: Source) -> Result<Source, String> {
     let mut read = read(&write([&source])).map_err(|faults| {
         let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
@@ -86,7 +87,7 @@ fn understood(source: Source) -> Result<Source, String> {
     read.templates.pop().map(|template| template.source).ok_or_else(|| "holds no text".to_owned())
 }
 
-/// `{{name}}`, `${name}`, `%name%`, `[[name]]` and their like.
+/// Returns whether the text holds a placeholder like `{{name}}`, `${name}`, `%name%` or `[[name]]`.
 fn has_placeholder(text: &str) -> bool {
     let percent = text.split('%').skip(1).step_by(2).any(|word| !word.is_empty() && is_word(word));
     ["{{", "${", "[[", "<%"].iter().any(|mark| text.contains(mark)) || percent

@@ -1,4 +1,4 @@
-//! The older system's users. Who is one here already stays as it is.
+//! This module copies the users of the older system. A user that exists here already stays as it is.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,8 @@ use crate::{
     domain::enrolment::user_address,
 };
 
-/// Makes the users of `rows` that are not here yet. Returns the addresses of all that can be read, by their old ids.
+/// Creates the users of `rows` that do not exist here yet. Returns the addresses of all readable users by old
+/// id.
 pub(super) async fn copy(
     pool: &PgPool,
     rows: &[OldRow],
@@ -21,7 +22,7 @@ pub(super) async fn copy(
     report: &mut LegacyReport,
 ) -> Result<HashMap<String, String>, LegacyError> {
     let mut owners = HashMap::new();
-    // In a dry run never committed.
+    // A dry run never commits this transaction.
     let mut transaction = transaction::begin(pool).await?;
     for row in rows {
         let id = row.get("id").unwrap_or_default();
@@ -47,7 +48,7 @@ pub(super) async fn copy(
     Ok(owners)
 }
 
-/// Whatever is not called admin sees its own mailboxes only.
+/// Returns the role of a user. Any role but admin becomes `user`, which sees its own mailboxes only.
 fn role(row: &OldRow) -> &'static str {
     let is_admin = row.get("role").is_some_and(|role| role.trim().eq_ignore_ascii_case("admin"));
     if is_admin { "admin" } else { "user" }
