@@ -34,12 +34,12 @@ pub enum DomainError {
     Database(#[from] sqlx::Error),
 }
 
-/// What was done.
+/// The result of a confirmation or of its revocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DomainChange {
     pub domain: String,
     pub user: String,
-    /// Mailboxes that are verified now and were not before, or the other way around.
+    /// The number of mailboxes that became verified, or unverified.
     pub mailboxes: usize,
 }
 

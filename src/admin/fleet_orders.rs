@@ -37,18 +37,19 @@ pub enum ControlError {
     Ledger(#[from] PortError),
 }
 
-/// What an order came to.
+/// The result of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Ordered)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderResult {
-    /// The order that stands now.
+    /// True if the fleet may send now.
     pub running: bool,
-    /// Whether it was another one before.
+    /// True if the order before was another one.
     pub changed: bool,
-    /// Whether the bell was rung. Workers that hear nothing obey at their next heartbeat; none starts a mail meanwhile.
+    /// True if the workers were notified. A worker that was not notified obeys at its next heartbeat; none starts a mail
+    /// meanwhile.
     pub announced: bool,
-    /// Why not, for people.
+    /// The reason why the workers were not notified, for people.
     #[serde(skip)]
     pub silent: Option<String>,
 }

@@ -5,13 +5,13 @@
 //! read all lines ─▶ lock enrolment ─▶ check the master key ─▶ read stored mailboxes ─▶ resolve every row
 //!     any error anywhere: nothing is written, all errors are reported
 //!     dry run:            the report, and the transaction is rolled back
-//!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, a request to plan
-//!                         them at once, commit
+//!     otherwise:          users, new ids, sealed passwords, rows in chunks, an event for each change, a request to
+//!                         plan them at once, commit
 //! ```
 //!
 //! - A known address (any case) changes only in columns that are present and filled.
 //! - A password is compared with the opened stored password. It is sealed again only if it differs or if its
-//!   mail host changes.
+//!   endpoints change.
 //! - A stored password that is not repeated goes to no other host, and to no host unencrypted: that is an error.
 //! - A *removed* address is enrolled again in its old row. It becomes active with the new password and keeps its
 //!   id, log, counters, settings and ramp, so that a return on the same day can't send a second quota.

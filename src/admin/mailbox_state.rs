@@ -2,7 +2,7 @@
 //! change.
 //!
 //! ```text
-//! choose: which mailboxes do the addresses or selectors match? ─▶ (a person confirms) ─▶ carry out: exactly these, checked again
+//! choose: the mailboxes that match ─▶ (a person confirms) ─▶ carry out: exactly these mailboxes, checked again
 //! ```
 //!
 //! The ids are fixed when the question is asked, so a mailbox that the question did not count is never changed.
@@ -63,7 +63,7 @@ pub struct UnchangedMailbox {
     pub because: String,
 }
 
-/// What was done.
+/// The result of an order about mailboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Done)]
 #[serde(rename_all = "camelCase")]
@@ -72,11 +72,11 @@ pub struct ChangeReport {
     pub unchanged: Vec<UnchangedMailbox>,
     /// Hosts and domains whose own pause was ended.
     pub released: Vec<EndedPause>,
-    /// What still keeps some of the mailboxes from sending that were asked for, also of those that are unchanged.
+    /// Pauses that still stop some of the selected mailboxes from sending, including unchanged ones.
     pub still_held: Vec<EndedPause>,
 }
 
-/// A host or a domain and why it was, or is, left alone.
+/// A pause of a host or a domain, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Freed)]
 pub struct EndedPause {

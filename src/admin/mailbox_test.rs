@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 /// The number of mailboxes that one statement reads.
 const CHUNK: usize = 2_000;
 
-/// How a mailbox did.
+/// The result of a mailbox test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Checked)]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +35,7 @@ pub struct MailboxTestReport {
     pub fault: Option<Failed>,
 }
 
-/// A step that went well.
+/// A successful step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Passed {
     pub step: String,
@@ -44,19 +44,19 @@ pub struct Passed {
     pub ms: u64,
 }
 
-/// The step that did not, and what it means.
+/// The failed step, and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
     pub stage: &'static str,
-    /// As it would stand in the log of a mail.
+    /// The reason code that the log of a mail would show.
     pub reason: &'static str,
     pub code: Option<u16>,
     pub enhanced_code: Option<String>,
     /// The server's words, or the fault.
     pub text: String,
     pub ms: u64,
-    /// What to do about it.
+    /// The recommended action.
     pub advice: Option<String>,
 }
 

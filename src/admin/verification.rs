@@ -1,8 +1,8 @@
 //! This module verifies a mailbox: it sends a code to the mailbox, and its owner enters the code.
 //!
 //! ```text
-//! request a code ─▶ limits, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome noted
-//!                                                   verification-requested              verification-sent, -refused, -uncertain or -unsent
+//! request a code ─▶ limits, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome
+//!                   event verification-requested               event verification-sent, -refused, -uncertain or -unsent
 //! enter the code ─▶ compared with the hash of the newest code ─▶ verified, or one attempt less
 //! ```
 //!

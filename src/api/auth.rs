@@ -1,4 +1,5 @@
-//! Who asks: the bearer token of every request under /api (RFC 6750), in the header and nowhere else.
+//! This module authenticates every request under /api by its bearer token (RFC 6750), which it accepts only in
+//! the header.
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -13,16 +14,16 @@ use crate::{
     domain::token::TokenHash,
 };
 
-/// Who asks, once it is known.
+/// A `Caller` is the authenticated sender of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) identity: Identity,
-    /// By which they were known.
+    /// The hash of the token that authenticated the caller.
     pub(super) token: TokenHash,
 }
 
 impl Caller {
-    /// Refuses whoever is no admin.
+    /// Returns a problem if the caller is no admin.
     pub(super) fn require_admin(&self) -> Result<(), Problem> {
         if self.identity.is_admin { Ok(()) } else { Err(Problem::admins_only()) }
     }
@@ -31,13 +32,14 @@ impl Caller {
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    /// A handler that nobody was let in to before answers nobody.
+    /// Returns the caller that `authenticate` stored; a problem if the route lies outside of it.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
         parts.extensions.get::<Caller>().cloned().ok_or_else(no_token)
     }
 }
 
-/// Lets only those in whose token holds. What lies outside /api is not there, which is told to everybody.
+/// Passes only requests with a valid token. A path outside /api passes without one, so that every client gets
+/// its 404.
 pub(super) async fn authenticate(State(front): State<SharedState>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
@@ -82,7 +84,8 @@ impl ApiState {
     }
 }
 
-/// The token of the one `Authorization: Bearer …` header.
+/// Returns the token of the `Authorization: Bearer …` header; `None` if the header is missing, repeated or
+/// malformed.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };

@@ -1,9 +1,12 @@
-//! Guessing tokens is slow: from one address ten wrong ones at once, then one more every six seconds. Who is over is
-//! refused without a look at the token, so that a guess costs no statement either.
+//! `AuthThrottle` slows the guessing of tokens: ten wrong tokens at once from one address, then one more every
+//! six seconds.
 //!
-//! Behind an ingress everybody has the same address. A token that was right before is therefore looked at in any case:
-//! whoever works already is not shut out by somebody else's guessing. Tokens of which nothing is known are looked at a few
-//! at a time, so that many guesses at once don't slip through before the first is known to be wrong.
+//! A request above the limit is refused before its token is checked, so a guess costs no database statement
+//! either.
+//!
+//! Behind an ingress all clients share one address. So a token that was right before is always checked: other
+//! people's guesses do not lock out a working client. At most `LOOKS` unknown tokens are checked at once, so
+//! that parallel guesses can't pass before the first is known to be wrong.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,20 +19,21 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::{lease::MachineTime, token::TokenHash};
 
-/// A person who mistypes, or a script that is restarted with an old token, is told so a few times.
+/// The number of wrong tokens that an address may send at once. It leaves room for a person who mistypes, or for
+/// a script that restarts with an old token.
 const AT_ONCE: u32 = 10;
-/// 14,400 guesses a day of 2^256.
+/// The time until an address may send one more wrong token. It allows 14,400 guesses a day out of 2^256.
 const ONE_MORE_EVERY: Duration = Duration::from_secs(6);
-/// Addresses that are remembered. When all guess, whoever comes new is counted together with all that come new.
+/// The number of remembered addresses. When the memory is full, all new addresses are counted as one.
 const PEERS: usize = 4096;
-/// Tokens that are remembered as right.
+/// The number of remembered right tokens.
 const KNOWN: usize = 1024;
-/// Unknown tokens that are looked at at the same time.
+/// The number of unknown tokens that are checked at once.
 const LOOKS: usize = 8;
 
-/// Who guessed lately, and which tokens were right.
+/// An `AuthThrottle` remembers the addresses of recent guesses, and the tokens that were right.
 pub(super) struct AuthThrottle {
-    /// When all wrong tokens of an address are forgiven.
+    /// The time at which all wrong tokens of an address are forgiven.
     forgiven_at: Mutex<HashMap<IpAddr, MachineTime>>,
     known: Mutex<HashSet<TokenHash>>,
     looks: Semaphore,
@@ -42,9 +46,9 @@ impl Default for AuthThrottle {
 }
 
 impl AuthThrottle {
-    /// Lets a token be looked at: at once where it was right before, in its turn otherwise.
+    /// Admits a token to its check: at once if it was right before, otherwise when a check is free.
     ///
-    /// Returns how long to wait where too many from `peer` were wrong.
+    /// Returns the time to wait if too many tokens from `peer` were wrong.
     pub(super) async fn admit(
         &self,
         peer: IpAddr,
@@ -56,12 +60,12 @@ impl AuthThrottle {
         }
         self.check(peer, now)?;
         let look = self.looks.acquire().await.ok();
-        // Those before us may have been wrong.
+        // The requests that were checked during the wait may have been wrong.
         self.check(peer, now)?;
         Ok(look)
     }
 
-    /// Notes that a token was right.
+    /// Records that a token was right.
     pub(super) fn right(&self, token: TokenHash) {
         let mut known = lock(&self.known);
         if known.len() >= KNOWN && !known.contains(&token) {
@@ -70,7 +74,7 @@ impl AuthThrottle {
         known.insert(token);
     }
 
-    /// Notes that a token was wrong.
+    /// Records that a token was wrong.
     pub(super) fn wrong(&self, peer: IpAddr, token: &TokenHash, now: MachineTime) {
         lock(&self.known).remove(token);
         let mut peers = lock(&self.forgiven_at);
@@ -90,7 +94,8 @@ impl AuthThrottle {
     }
 }
 
-/// An IPv6 host has a whole /64 to come from. When there is no room, all newcomers are one.
+/// Returns the address under which guesses of `peer` are counted. An IPv6 host can use a whole /64, so the
+/// network counts as one. When the memory is full, all new addresses count as one.
 fn counted_as(peer: IpAddr, peers: &HashMap<IpAddr, MachineTime>) -> IpAddr {
     let peer = match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

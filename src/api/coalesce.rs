@@ -1,14 +1,14 @@
-//! Who asks the same at the same time is answered together.
+//! `Coalescer` answers equal requests that arrive at the same time with one computation.
 //!
 //! ```text
-//!   first      ├── asked ──┤
-//!   second       · waits ·  ├── asked, for both ──┤
+//!   first      ├── computed ──┤
+//!   second       · waits ·     ├── computed, for both ──┤
 //!   third            · waits ·
 //! ```
 //!
-//! Nothing is kept: whoever comes while an answer is being made is not given that one, which may have been read before they
-//! came, but the next, with all the others who wait for it. So fifty pages left open cost what two cost, and nobody is told
-//! anything older than their question.
+//! Nothing is cached. A request that arrives during a computation does not get its result, which may have been
+//! read before the request arrived. It waits for the next computation, together with all equal requests. So
+//! fifty open pages cost as much as two, and no client gets data older than its request.
 
 use std::{
     collections::HashMap,
@@ -28,17 +28,17 @@ use tokio::sync::OnceCell;
 use super::{SharedState, auth::Caller, problem::Problem};
 use crate::domain::id::UserId;
 
-/// Larger than any page.
+/// The largest answer, in bytes: larger than any page.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// What is asked, and whose mailboxes it is about: all that an answer depends on.
+/// A `RequestKey` identifies equal requests: the target and the user whose mailboxes the answer covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RequestKey {
     scope: Option<UserId>,
     target: String,
 }
 
-/// An answer that several may have.
+/// An `Answer` is a response that several requests can share.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     status: StatusCode,
@@ -47,16 +47,16 @@ pub(super) struct Answer {
 }
 
 struct PendingRequest<A> {
-    /// Held by whoever makes an answer.
+    /// The lock that the running computation holds.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// The answer that is made next.
+    /// The cell of the next computation's answer.
     next: Option<Arc<OnceCell<A>>>,
 }
 
-/// Those who wait, by what they asked.
+/// The pending requests by key.
 pub(super) struct Coalescer<Q, A>(Mutex<HashMap<Q, PendingRequest<A>>>);
 
-/// Those who wait for the answer to a request.
+/// The pending requests of the API.
 pub(super) type Requests = Coalescer<RequestKey, Answer>;
 
 impl<Q, A> Default for Coalescer<Q, A> {
@@ -65,7 +65,7 @@ impl<Q, A> Default for Coalescer<Q, A> {
     }
 }
 
-/// Somebody in line. Whoever leaves it last takes it away.
+/// A `Place` is a request that waits. The last one that leaves removes its key.
 struct Place<'a, Q: Eq + Hash, A> {
     together: &'a Coalescer<Q, A>,
     question: Q,
@@ -73,7 +73,7 @@ struct Place<'a, Q: Eq + Hash, A> {
     answer: Arc<OnceCell<A>>,
 }
 
-/// Answers what is only read, and has an end, together with those who ask the same.
+/// Answers reads that have an end together with equal requests. Other requests pass.
 pub(super) async fn together(State(front): State<SharedState>, request: Request, next: Next) -> Response {
     match question(&request) {
         Some(question) => {
@@ -92,12 +92,12 @@ fn question(request: &Request) -> Option<RequestKey> {
 }
 
 impl<Q: Clone + Eq + Hash, A: Clone> Coalescer<Q, A> {
-    /// Returns the answer to `question` that is made by `making`, or by that of somebody who asks the same: begun in any case
-    /// after this was asked.
+    /// Returns the answer to `question`, computed by `making` or by the future of an equal request. The
+    /// computation begins after this call in any case.
     pub(super) async fn answer(&self, question: Q, making: impl Future<Output = A>) -> A {
         let place = self.join(question);
         let turn = place.turn.clone().unwrap_or_default();
-        // Should whoever makes it leave, the next in line does: with a question of its own.
+        // If the request that computes is cancelled, the next waiting request computes with its own future.
         let made = place.answer.get_or_init(async || {
             let _turn = turn.lock().await;
             place.close();
@@ -115,7 +115,7 @@ impl<Q: Clone + Eq + Hash, A: Clone> Coalescer<Q, A> {
 }
 
 impl<Q: Eq + Hash, A> Place<'_, Q, A> {
-    /// Lets nobody join any more: what is read from now on may be older than their question.
+    /// Closes the place to further requests: the data that is read from now on may be older than they are.
     fn close(&self) {
         let mut lines = self.together.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get_mut(&self.question) {
@@ -169,7 +169,7 @@ mod tests {
         RequestKey { scope: None, target: target.to_owned() }
     }
 
-    /// Makes answers that say the how manieth they are, each when it is let.
+    /// A `Maker` numbers its answers, and finishes each when the test permits it.
     struct Maker {
         begun: AtomicUsize,
         let_go: Semaphore,

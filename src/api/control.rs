@@ -1,4 +1,4 @@
-//! /api/warmup/control: the fleet's order and its workers.
+//! The route `/api/warmup/control` shows the fleet with its workers, and gives orders to it.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -24,15 +24,15 @@ pub(super) async fn show(State(front): State<SharedState>, caller: Caller) -> Ap
     Ok(front.answer(status))
 }
 
-/// What the fleet is to do.
+/// The order to the fleet.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Action {
-    /// Send.
+    /// Sends mails.
     Start,
-    /// Finish what is on its way, and start nothing new until it is started.
+    /// Finishes mails in progress, and starts no new mail until the fleet is started.
     Stop,
-    /// Plan now, without waiting for the next tick.
+    /// Plans now, without waiting for the next tick.
     Trigger,
 }
 
@@ -42,16 +42,17 @@ pub(super) struct Order {
     action: Action,
 }
 
-/// What an order came to.
+/// The result of an order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Given)]
 pub(super) struct OrderResponse {
     action: Action,
-    /// The order that stands now.
+    /// True if the fleet may send now.
     running: bool,
-    /// Whether it was another one before.
+    /// True if the order before was another one.
     changed: bool,
-    /// Whether the workers were told. Those that hear nothing obey at their next heartbeat; none starts a mail meanwhile.
+    /// True if the workers were notified. A worker that was not notified obeys at its next heartbeat; none
+    /// starts a mail meanwhile.
     announced: bool,
 }
 

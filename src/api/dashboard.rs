@@ -1,7 +1,9 @@
-//! `/`: the dashboard, as plain files in the binary: nothing is built, and nothing comes from anywhere else.
+//! This module serves the dashboard at `/` as plain files from the binary, without a build step or external
+//! sources.
 //!
-//! Its files hold no secret and need no token; what they show comes from /api with the token of whoever looks. The policy
-//! below is the second lock: even a name that got into the page as markup could neither run nor call anywhere.
+//! The files hold no secret and need no token. Their data comes from /api with the viewer's token. The content
+//! security policy is the second protection: a name that got into the page as markup could neither run nor call
+//! another server.
 
 use axum::{
     Router,
@@ -17,7 +19,7 @@ macro_rules! files {
 
 const PAGE: &str = include_str!("dashboard/index.html");
 
-/// What the page asks for, below /assets.
+/// The files that the page loads from /assets.
 const ASSETS: &[(&str, &str)] = &files![
     "app.mjs",
     "batches.mjs",
@@ -45,11 +47,12 @@ const ASSETS: &[(&str, &str)] = &files![
     "workers.mjs",
 ];
 
-/// Only our own files and our own API; no inline script or style, no frame, no form that goes anywhere.
+/// The content security policy: only our own files and our own API; no inline script or style, no frame, no form
+/// target.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Who has a copy asks each time whether it still holds: a new release is seen at once.
+/// The headers of each file. A browser revalidates its copy at each use, so it sees a new release at once.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
@@ -57,7 +60,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// The page and its files.
+/// Returns the routes of the page and its files.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = Router::new().route("/", file("index.html", PAGE));
     ASSETS.iter().fold(page, |routes, (name, text)| routes.route(&format!("/assets/{name}"), file(name, text)))
@@ -81,7 +84,7 @@ fn answer(asked: &HeaderMap, kind: &'static str, tag: &HeaderValue, text: &'stat
     response
 }
 
-/// Says whether the client has this very text already.
+/// Returns whether the client has this version of the file already.
 fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given.flat_map(|value| value.split(',')).any(|known| known.trim().trim_start_matches("W/").as_bytes() == tag)

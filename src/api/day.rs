@@ -1,4 +1,4 @@
-//! /api/warmup/day: what went today against what the plan expects, as a line.
+//! The route `/api/warmup/day` compares the mails sent today with the plan, as a curve.
 
 use axum::extract::State;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::reporting::{DayCurve, day_curve};
 
-/// Shows the day as a line.
+/// Shows today's mails and plan as a curve.
 #[utoipa::path(get, path = "/day", tag = "fleet",
     responses((status = 200, description = "What is planned and what went", body = Envelope<DayCurve>)))]
 pub(super) async fn show(State(front): State<SharedState>, caller: Caller) -> ApiResult<DayCurve> {

@@ -1,4 +1,4 @@
-//! /api/warmup/domains: domains that an admin has confirmed for a user. Only admins confirm.
+//! The route `/api/warmup/domains` lists, confirms and revokes domains of users. Only admins confirm and revoke.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(super) async fn verify(
     Ok(front.answer(domains::verify(&desk.database, &new.domain, &new.user, by, desk.clock.now()).await?))
 }
 
-/// Takes a confirmation back.
+/// Revokes a confirmation.
 #[utoipa::path(delete, path = "/domains", tag = "users", params(Parameters),
     responses((status = 200, description = "What was done", body = Envelope<DomainChange>)))]
 pub(super) async fn revoke(

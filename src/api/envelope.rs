@@ -1,4 +1,4 @@
-//! How every success looks.
+//! `Envelope` is the JSON form of every success.
 
 use axum::{
     Json,
@@ -21,10 +21,10 @@ pub(super) struct Envelope<T> {
     timestamp: DateTime<Utc>,
 }
 
-/// A handler's answer.
+/// The result of a handler: an envelope or a problem.
 pub(super) type ApiResult<T> = Result<Json<Envelope<T>>, Problem>;
 
-/// Something that was made.
+/// A success with status 201, for a created object.
 pub(super) struct CreatedResponse<T>(pub(super) Json<Envelope<T>>);
 
 impl<T: Serialize> IntoResponse for CreatedResponse<T> {
@@ -34,7 +34,7 @@ impl<T: Serialize> IntoResponse for CreatedResponse<T> {
 }
 
 impl ApiState {
-    /// Puts `data` into its envelope.
+    /// Wraps `data` in an envelope with the current time.
     pub(super) fn answer<T>(&self, data: T) -> Json<Envelope<T>> {
         Json(Envelope { success: true, data, timestamp: self.desk.clock.now() })
     }

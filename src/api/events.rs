@@ -1,4 +1,4 @@
-//! /api/warmup/events: what happened, such as why a mailbox stopped.
+//! The route `/api/warmup/events` lists events, for example why a mailbox stopped.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::reporting::event_text::{self, Event, EventFilter, event_page};
 
-/// Mailboxes of an owner: as many index scans.
+/// The number of an owner's mailboxes up to which the query uses one index scan per mailbox.
 const FEW: i64 = 1_000;
 
 #[derive(Deserialize, IntoParams)]
@@ -52,7 +52,7 @@ pub(super) struct EventList {
 pub(super) struct EventView {
     #[serde(flatten)]
     event: Event,
-    /// In words: to whom, what, why.
+    /// The event in words: the mailbox or user, the change and its reason.
     text: String,
 }
 

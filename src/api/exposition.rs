@@ -1,8 +1,9 @@
-//! All metrics in Prometheus' text format, as `/metrics` tells them and as they are pushed.
+//! This module writes all metrics in Prometheus' text format, for `/metrics` and for the push to a collector.
 
 use crate::{admin::services::Services, observe::fleet, reporting::fleet_gauges};
 
-/// What concerns the fleet; nothing while Postgres is away, because what the process counts is what one wants to see then.
+/// Returns the metrics of the fleet; an empty text while Postgres is unavailable, so that the process metrics
+/// still arrive.
 pub async fn fleet(desk: &Services) -> String {
     let gauges = async {
         let short = desk.capacity.short(&desk.database, &desk.settings, desk.clock.machine()).await?;
@@ -17,7 +18,7 @@ pub async fn fleet(desk: &Services) -> String {
     }
 }
 
-/// What this process counts, where that is wanted.
+/// Returns the metrics of this process; an empty text if the settings disable them.
 pub fn process(desk: &Services) -> String {
     if desk.settings.enable_detailed_metrics { desk.meters.text() } else { String::new() }
 }

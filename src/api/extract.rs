@@ -1,4 +1,5 @@
-//! What a request says, read; what can't be read is a problem that says where, and repeats no value: it may be a secret.
+//! This module reads bodies, queries and ids of requests. A value that can't be read is a problem that names the
+//! place and never repeats the value, which may be a secret.
 
 use axum::{
     body::Bytes,
@@ -22,7 +23,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A body that may be left out.
+/// A body that may be missing.
 pub(super) struct RawBody(pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for RawBody {
@@ -33,7 +34,7 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
-/// A file in the body.
+/// A CSV file in the body.
 pub(super) struct Csv(pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Csv {
@@ -64,7 +65,7 @@ fn unread(rejection: BytesRejection) -> Problem {
     }
 }
 
-/// What the parser says, without the values that it quotes.
+/// Returns the parser's message without the values that it quotes.
 fn told(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let safe = match text.split_once(", expected ") {
@@ -95,7 +96,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// The id in a path. What is no number is no id of anything.
+/// The id in a path. A path without a number is not found.
 pub(super) struct Id(pub(super) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

@@ -1,4 +1,4 @@
-//! The sockets on which HTTP is answered.
+//! `Listeners` binds the sockets of the HTTP server.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,10 @@ use tokio::net::TcpListener;
 
 use crate::config::Settings;
 
-/// The bound sockets of the API.
+/// `Listeners` are the bound sockets of the API and of `/metrics`.
 pub struct Listeners {
     pub api: TcpListener,
-    /// Of `/metrics`, where it has an address of its own.
+    /// The socket of `/metrics`, if it has its own address.
     pub metrics: Option<TcpListener>,
 }
 

@@ -1,4 +1,4 @@
-//! /api/warmup/logs: what became of the mails. The only endpoint that reads the log.
+//! The route `/api/warmup/logs` lists mails with their outcomes. It is the only endpoint that reads the log.
 
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::reporting::{LogEntry, LogPageFilter, log_page};
 
-/// What became of a mail.
+/// The outcome of a mail.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[schema(as = Status)]
 #[serde(rename_all = "UPPERCASE")]

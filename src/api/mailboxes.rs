@@ -1,4 +1,4 @@
-//! /api/warmup/mailboxes: enrolled mailboxes, without their passwords.
+//! The route `/api/warmup/mailboxes` lists and shows enrolled mailboxes, without their passwords.
 
 pub(super) mod enrol;
 pub(super) mod state;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::reporting::{MailboxDetail, MailboxFilter, MailboxStatus, Page, mailbox_detail_of, mailbox_page};
 
-/// How a mailbox stands.
+/// The state of a mailbox.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[schema(as = Standing)]
 #[serde(rename_all = "lowercase")]
@@ -46,7 +46,7 @@ impl StateFilter {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// Only those that stand so; the removed ones are listed only so.
+    /// Only mailboxes in this state; removed ones are listed only on request.
     #[param(inline)]
     state: Option<StateFilter>,
     /// Only those of this owner.
@@ -108,7 +108,7 @@ pub(super) async fn show(State(front): State<SharedState>, caller: Caller, Id(id
     Ok(front.answer(detail(&front, &caller, id).await?))
 }
 
-/// Reads a mailbox that the caller may see.
+/// Returns a mailbox that the caller may see.
 pub(super) async fn detail(front: &SharedState, caller: &Caller, id: i64) -> Result<MailboxDetail, Problem> {
     let (desk, scope) = (&front.desk, caller.identity.scope());
     let rules = (desk.settings.active_hours, desk.settings.user_daily_cap);
@@ -116,7 +116,7 @@ pub(super) async fn detail(front: &SharedState, caller: &Caller, id: i64) -> Res
     detail.ok_or_else(|| unknown(id))
 }
 
-/// There is none, or it is somebody else's.
+/// Returns the problem for a mailbox that does not exist or belongs to another user.
 pub(super) fn unknown(id: i64) -> Problem {
     Problem::not_found(format!("there is no mailbox {id}: /api/warmup/mailboxes lists all"))
 }

@@ -1,4 +1,4 @@
-//! /api/warmup/metrics: the day in numbers.
+//! The route `/api/warmup/metrics` shows the metrics of the day.
 
 use axum::{
     extract::State,
@@ -12,13 +12,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{SharedState, auth::Caller, envelope::Envelope, extract::QueryParams, problem::Problem, scrape};
 use crate::reporting::{Metrics, metrics};
 
-/// How they are written.
+/// The format of the metrics.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     #[default]
     Json,
-    /// As `/metrics` tells them; for admins.
+    /// The format of `/metrics`; for admins.
     Prometheus,
 }
 
@@ -26,13 +26,13 @@ pub(super) enum Format {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// How they are written: json unless asked otherwise.
+    /// The format: json by default.
     #[serde(default)]
     #[param(inline, required = false)]
     format: Format,
 }
 
-/// Shows the day in numbers.
+/// Shows the metrics of the day.
 #[utoipa::path(get, path = "/metrics", tag = "fleet", params(Parameters),
     responses((status = 200, description = "The day", content(
         (Envelope<Metrics> = "application/json"),

@@ -1,5 +1,5 @@
-//! The routes, and the document that describes them: both from the handlers themselves, so that neither lacks what the
-//! other has.
+//! This module registers the routes and generates their OpenAPI document, both from the handlers, so that
+//! neither is incomplete.
 
 use utoipa::{
     OpenApi,
@@ -28,7 +28,7 @@ use super::{
 )]
 struct Document;
 
-/// Every route under /api.
+/// Returns every route under /api.
 pub(super) fn routes() -> OpenApiRouter<SharedState> {
     let warmup = OpenApiRouter::new()
         .routes(routes!(control::show, control::order))
@@ -56,7 +56,7 @@ pub(super) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/warmup", warmup)
 }
 
-/// The document as it is served: each operation may also answer with a problem, and takes a token.
+/// Returns the served document, in which every operation may also return a problem and needs a token.
 pub(super) fn json(mut document: utoipa::openapi::OpenApi) -> String {
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", scheme);

@@ -1,5 +1,5 @@
-//! Long lists come a page at a time: `limit` rows, and a cursor that says where the next page begins. What a cursor holds
-//! is nobody's business but ours.
+//! This module reads `limit` and `cursor`, and cuts long lists into pages. The content of a cursor is private to
+//! the server.
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -7,11 +7,11 @@ use utoipa::IntoParams;
 use super::problem::Problem;
 use crate::reporting::Page;
 
-/// Rows of a page, unless more or less are asked for.
+/// The default number of rows of a page.
 const USUAL: i64 = 50;
 const MOST: i64 = 500;
 
-/// What every list takes.
+/// The parameters that every list accepts.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -23,7 +23,7 @@ pub(super) struct Paging {
     pub(super) cursor: Option<String>,
 }
 
-/// Reads `limit`.
+/// Checks `limit` and returns it, or its default.
 pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
     match asked.unwrap_or(USUAL) {
         limit @ 1..=MOST => Ok(limit),
@@ -31,22 +31,22 @@ pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
     }
 }
 
-/// Reads a cursor that is an id.
+/// Parses a cursor that is an id.
 pub(super) fn id(cursor: Option<&str>) -> Result<Option<i64>, Problem> {
     cursor.map(|cursor| cursor.parse().map_err(|_| invalid_cursor())).transpose()
 }
 
-/// Reads both.
+/// Parses both parameters.
 pub(super) fn page(asked: Option<i64>, cursor: Option<&str>) -> Result<Page, Problem> {
     Ok(Page { limit: limit(asked)?, after: id(cursor)? })
 }
 
-/// The cursor was not given by us.
+/// Returns the problem for a cursor that this list did not issue.
 pub(super) fn invalid_cursor() -> Problem {
     Problem::bad_request("`cursor` is no nextCursor of this list: leave it out to begin at the first page")
 }
 
-/// Cuts a list of one row more than a page off, and returns the cursor of the next page, if there is one.
+/// Truncates a list of one row more than a page, and returns the cursor of the next page, if there is one.
 pub(super) fn cut<T>(rows: &mut Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or_default();
     let more = rows.len() > limit;

@@ -1,4 +1,5 @@
-//! /api/warmup/pauses: mail hosts and domains whose mailboxes wait. An owner sees and ends what is the owner's.
+//! The route `/api/warmup/pauses` lists and ends pauses of mail hosts and domains. An owner sees and ends only
+//! the owner's pauses.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub(super) struct PauseList {
     pauses: Vec<StandingPause>,
 }
 
-/// What is paused.
+/// The kind of the pause.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
@@ -38,7 +39,7 @@ pub(super) struct Parameters {
     scope: Scope,
     /// The host or the domain, as the list shows it.
     key: String,
-    /// Only the pause of this owner; without it also the one for everybody.
+    /// Only the pause of this owner; by default also the common one.
     user: Option<String>,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Ended {
     ended: Vec<EndedPause>,
 }
 
-/// Lists the pauses of mail hosts and domains that stand.
+/// Lists the pauses of mail hosts and domains.
 #[utoipa::path(get, path = "/pauses", tag = "mailboxes",
     responses((status = 200, description = "Those that concern the caller's mailboxes", body = Envelope<PauseList>)))]
 pub(super) async fn list(State(front): State<SharedState>, caller: Caller) -> ApiResult<PauseList> {
@@ -56,7 +57,7 @@ pub(super) async fn list(State(front): State<SharedState>, caller: Caller) -> Ap
     Ok(front.answer(PauseList { pauses }))
 }
 
-/// Ends a pause. One for everybody is an admin's to end.
+/// Ends a pause. Only an admin ends a common one.
 #[utoipa::path(delete, path = "/pauses", tag = "mailboxes", params(Parameters),
     responses((status = 200, description = "What was ended", body = Envelope<Ended>)))]
 pub(super) async fn end(

@@ -1,4 +1,4 @@
-//! /api/warmup/mailbox: what mailboxes did, and where they stand; all, or one.
+//! The route `/api/warmup/mailbox` shows the performance and the quota of one mailbox or of all.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -58,9 +58,9 @@ pub(super) struct PerformanceList {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MailboxSummary {
-    /// How many there are on all pages.
+    /// The number of mailboxes on all pages.
     total: i64,
-    /// Of today's quotas, in percent: the mean of this page.
+    /// The mean of today's fill rates on this page, in percent.
     avg_fill_rate: f64,
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn show(
     Ok(front.answer(PerformanceResponse::All(PerformanceList { metrics, quotas, summary, next_cursor })))
 }
 
-/// The mean of what was rounded would be off.
+/// Returns the unrounded fill rate, in percent. A mean of rounded rates would be inexact.
 fn fill_rate(quota: &QuotaStatus) -> f64 {
     match quota.daily_quota {
         0 => 100.0,

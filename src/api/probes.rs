@@ -1,15 +1,16 @@
-//! What an orchestrator asks: is the process alive, may it be relied on.
+//! This module answers the probes of an orchestrator: liveness and readiness.
 
 use axum::{extract::State, http::StatusCode};
 
 use super::SharedState;
 
-/// The process runs.
+/// Reports that the process runs.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Redis and Postgres answered a heartbeat within the lease's time, mails are scheduled, and no stop is under way.
+/// Reports readiness: Redis and Postgres answered a heartbeat within the lease TTL, mails are scheduled, and no
+/// stop is under way.
 pub(super) async fn ready(State(front): State<SharedState>) -> (StatusCode, String) {
     let desk = &front.desk;
     match desk.liveness.unready(desk.clock.machine(), desk.settings.lease_ttl) {
@@ -18,7 +19,8 @@ pub(super) async fn ready(State(front): State<SharedState>) -> (StatusCode, Stri
     }
 }
 
-/// A pod that keeps a result which the database refuses goes on with all others, and says so.
+/// Returns the text of a ready process. It mentions results that the database refuses: the process keeps them
+/// and continues with all other mails.
 fn ready_text(kept_results: usize) -> String {
     match kept_results {
         0 => "ready\n".to_owned(),

@@ -1,4 +1,4 @@
-//! What went wrong, as RFC 9457 says it: with a sentence that tells what to do.
+//! `Problem` is the JSON form of every failure (RFC 9457), with a sentence that says what to do.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,10 +7,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a request was not done.
+/// The reason why a request failed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// Always `about:blank`: the status says what kind it is.
+    /// Always `about:blank`: the status is the kind.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The status in words.
@@ -18,22 +18,22 @@ pub(super) struct Problem {
     status: u16,
     /// What is wrong with this request, and what to do.
     detail: String,
-    /// Of a file or of a mailbox's columns: every fault.
+    /// Every error of a file or of a mailbox's columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after_seconds: Option<u64>,
 }
 
-/// Something that has to be written differently.
+/// A value that has to be written differently.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Wrong {
-    /// Of a file, counted from 1.
+    /// The line of a file, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) line: Option<u64>,
-    /// None where the whole line is meant.
+    /// The column; none if the whole line is wrong.
     pub(super) column: Option<String>,
-    /// What to write.
+    /// The correction.
     pub(super) message: String,
 }
 
@@ -50,55 +50,56 @@ impl Problem {
         }
     }
 
-    /// The request itself is wrong.
+    /// Returns 400: the request itself is malformed.
     pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// What is asked for is not there, or belongs to somebody else: nobody learns which.
+    /// Returns 404: the object does not exist or belongs to another user; the caller can't learn which.
     pub(super) fn not_found(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// It can't be done as things are.
+    /// Returns 409: the current state does not permit the request.
     pub(super) fn conflict(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, detail)
     }
 
-    /// It is understood, and can't be done with what it says.
+    /// Returns 422: the request is well formed, and its values are not acceptable.
     pub(super) fn unprocessable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    /// Only an admin may do that.
+    /// Returns 403: only an admin may do this.
     pub(super) fn admins_only() -> Problem {
         Problem::new(StatusCode::FORBIDDEN, "only an admin may do that: use an admin's token, or ask one")
     }
 
-    /// A service that is needed is away.
+    /// Returns 503: a service that the request needs is unavailable.
     pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// With each fault of what was sent.
+    /// Adds each error of the request.
     pub(super) fn with_errors(self, errors: Vec<Wrong>) -> Problem {
         Problem { errors, ..self }
     }
 
-    /// With the time after which it may be tried again.
+    /// Adds the time after which the client may try again, in seconds.
     pub(super) fn with_retry_after(self, seconds: u64) -> Problem {
         Problem { retry_after_seconds: Some(seconds), ..self }
     }
 }
 
-/// A database that is away or overloaded is told; anything else is a fault of ours, told to the log only.
+/// Reports an unavailable or overloaded database to the client. Any other error is a bug, whose details only the
+/// log shows.
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Problem {
         if is_away(&error) {
             tracing::warn!(%error, "a request needs Postgres, which does not answer");
             return Problem::unavailable("Postgres does not answer: check that it runs and is reached, then ask again");
         }
-        // Every text of ours is UTF-8, so this is the one character that Postgres does not take.
+        // All our texts are UTF-8, so NUL is the one character that Postgres rejects (SQLSTATE 22021).
         if error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22021") {
             return Problem::bad_request("a text holds the character NUL: leave it out");
         }
@@ -108,7 +109,8 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
-/// The connection failed, or the server is starting, stopping, full, or took too long (SQLSTATE classes 08, 53, 57).
+/// Returns whether the connection failed, or the server is starting, stopping, full or too slow (SQLSTATE
+/// classes 08, 53, 57).
 fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {

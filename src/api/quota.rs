@@ -1,4 +1,4 @@
-//! /api/warmup/quota: mailboxes against their quota today.
+//! The route `/api/warmup/quota` lists mailboxes with their quota of today.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -41,7 +41,7 @@ impl QuotaStateFilter {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// Only those that stand so.
+    /// Only mailboxes with this status.
     #[serde(default)]
     #[param(inline, required = false)]
     status: QuotaStateFilter,

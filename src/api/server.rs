@@ -1,5 +1,6 @@
-//! Connections, bounded in every respect: how many there are, how long a request's head may take and how large it may be.
-//! One client can't hold the process up, by speaking slowly or by speaking much.
+//! This module serves HTTP connections, and limits their number and the time and size of a request's head.
+//!
+//! So one client can't block the process, neither by sending slowly nor by sending much.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,22 +19,22 @@ use tower::ServiceExt;
 
 use crate::ports::Clock;
 
-/// Connections at once; more wait to be accepted.
+/// The number of concurrent connections; further ones wait to be accepted.
 const CONNECTIONS: usize = 512;
-/// All of a request's head.
+/// The largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 32 * 1024;
 const MOST_HEADERS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a stop waits for requests that are being answered.
+/// The longest time that a stop waits for requests in progress.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// After an accept that failed, because the process has no descriptor left.
+/// The pause after a failed accept, which happens when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
-/// Who is at the other end of the connection.
+/// The address at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// Answers with `router` until `stop`; then what has begun is finished, within two seconds.
+/// Serves `router` until `stop` is cancelled; then finishes requests in progress, within two seconds.
 pub(super) async fn listen(listener: TcpListener, router: Router, clock: Arc<dyn Clock>, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let open = GracefulShutdown::new();
@@ -61,7 +62,7 @@ pub(super) async fn listen(listener: TcpListener, router: Router, clock: Arc<dyn
     }
 }
 
-/// Answers what comes on one connection. What a client does wrong on it concerns nobody else.
+/// Serves one connection. An error of a client ends only its own connection.
 async fn converse(stream: TcpStream, peer: Peer, router: Router, watcher: Watcher, _room: OwnedSemaphorePermit) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);

@@ -1,4 +1,4 @@
-//! What many may use at once and nobody alone: a share for each user, and places that only admins get.
+//! `Shares` divides a limited number of places: each user has a maximum, and some places are for admins only.
 
 use std::{
     collections::HashMap,
@@ -7,14 +7,14 @@ use std::{
 
 use crate::{admin::tokens::Identity, domain::id::UserId};
 
-/// The places of one kind.
+/// `Shares` counts the taken places of one kind.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// All of them.
+    /// The number of all places.
     places: usize,
-    /// Of those, the ones that only admins get.
+    /// The number of places that only admins get.
     for_admins: usize,
-    /// What one user gets who is no admin.
+    /// The number of places that one user gets.
     of_user: usize,
     taken: Arc<Mutex<Taken>>,
 }
@@ -25,11 +25,11 @@ struct Taken {
     by_users: HashMap<UserId, usize>,
 }
 
-/// A place that is taken until this is dropped.
+/// A `Place` is taken until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     taken: Arc<Mutex<Taken>>,
-    /// None for an admin.
+    /// The user; `None` for an admin.
     user: Option<UserId>,
 }
 
@@ -38,7 +38,7 @@ impl Shares {
         Shares { places, for_admins, of_user, taken: Arc::default() }
     }
 
-    /// Takes a place for whoever asks; none if there is none left, or the user has its share.
+    /// Takes a place for the caller. Returns `None` if no place is free or the user has its maximum.
     pub(super) fn take(&self, identity: &Identity) -> Option<Place> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let by_users: usize = taken.by_users.values().sum();

@@ -1,7 +1,7 @@
-//! /api/warmup/stream: the day as it goes, by server-sent events: what `/metrics` answers, whenever it is another than before.
+//! The route `/api/warmup/stream` streams the metrics of the day as server-sent events, whenever they change.
 //!
-//! A stream is read by `fetch` with the header, as everything is: a token never stands in an address. It ends when its token
-//! does not hold any more.
+//! Clients read the stream by `fetch` with the `Authorization` header, so a token never appears in a URL. The
+//! stream ends when its token becomes invalid.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,12 +15,12 @@ use futures_util::stream::{self, Stream};
 use super::{SharedState, auth::Caller, problem::Problem, shares::Place};
 use crate::{admin::tokens::identify, reporting::metrics};
 
-/// A person sees no difference below.
+/// The time between two reads; a shorter one makes no visible difference.
 const EVERY: Duration = Duration::from_secs(2);
-/// So that whoever is between takes the connection for alive.
+/// The time between two keep-alive comments, so that proxies do not close the connection.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// Who is told, and what was told last.
+/// A `MetricsStream` is an open stream with its caller and its last event.
 struct MetricsStream {
     state: SharedState,
     caller: Caller,
@@ -28,8 +28,8 @@ struct MetricsStream {
     _room: Place,
 }
 
-/// Tells the day in numbers whenever it changed: events `metrics`, with the data of /api/warmup/metrics; `problem` where it
-/// can't be told. The id of an event is its time.
+/// Streams the metrics of the day whenever they change: events `metrics`, with the data of /api/warmup/metrics,
+/// or `problem` if they can't be read. The id of an event is its time.
 #[utoipa::path(get, path = "/stream", tag = "fleet",
     responses((status = 200, description = "Events, until the token holds no more", body = String,
         content_type = "text/event-stream")))]
@@ -56,7 +56,7 @@ async fn next(mut told: MetricsStream) -> Option<(Result<Event, Infallible>, Met
         let (kind, data) = told.read().await;
         if told.last.as_ref() != Some(&data) {
             told.last = Some(data.clone());
-            // Its id is the time at which it was so, by the day clock.
+            // The id is the time of the data by the day clock.
             let now = told.state.desk.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
             return Some((Ok(Event::default().id(now).event(kind).data(data)), told));
         }
@@ -73,7 +73,7 @@ impl MetricsStream {
         }
     }
 
-    /// Says whether the token speaks for the same as before. A database that is away says nothing about it.
+    /// Returns whether the token still has the same identity. An unavailable database does not end the stream.
     async fn holds(&self) -> bool {
         let (desk, token) = (&self.state.desk, &self.caller.token);
         let admin = desk.admin_token.current(desk.clock.machine());

@@ -1,4 +1,5 @@
-//! /api/warmup/tokens: an admin's are everybody's, a user's are their own.
+//! The route `/api/warmup/tokens` lists, creates and revokes tokens: an admin's are all tokens, a user's are
+//! their own.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -28,11 +29,11 @@ pub(super) struct TokenList {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewToken {
-    /// What it is for.
+    /// The purpose of the token.
     name: String,
-    /// The address of the user whom it will speak for; without it the caller's own.
+    /// The address of the user that the token authenticates; by default the caller.
     user: Option<String>,
-    /// Without it, it holds until it is revoked.
+    /// The end of its validity; by default it is valid until it is revoked.
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct NewlyMade {
     token: String,
 }
 
-/// Lists tokens, never the tokens themselves.
+/// Lists tokens without their secrets.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", params(Paging),
     responses((status = 200, description = "A page of them", body = Envelope<TokenList>)))]
 pub(super) async fn list(
@@ -59,7 +60,7 @@ pub(super) async fn list(
     Ok(front.answer(TokenList { tokens, next_cursor }))
 }
 
-/// Makes a token.
+/// Creates a token.
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken,
     responses((status = 201, description = "The token, for the only time", body = Envelope<NewlyMade>)))]
 pub(super) async fn create(
@@ -73,7 +74,7 @@ pub(super) async fn create(
     Ok(CreatedResponse(front.answer(NewlyMade { kept, token: secret.expose_secret().to_owned() })))
 }
 
-/// Nobody but an admin makes tokens for others.
+/// Returns the user of the new token. Only an admin creates tokens for other users.
 fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
     let own = caller.identity.user.is_some().then(|| caller.identity.name.clone());
     match (user, own) {
@@ -86,7 +87,7 @@ fn whose(caller: &Caller, user: Option<String>) -> Result<String, Problem> {
     }
 }
 
-/// Revokes a token, at once and for good.
+/// Revokes a token, at once and permanently.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path,)),
     responses((status = 200, description = "The token as it stands now", body = Envelope<Token>)))]
 pub(super) async fn revoke(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<Token> {

@@ -1,4 +1,5 @@
-//! A span for each request, in the trace of whoever asks (W3C Trace Context), after the semantic conventions for HTTP.
+//! This module creates a span for each request, in the caller's trace (W3C Trace Context), after the semantic
+//! conventions for HTTP.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::observe::{spans, telemetry::tracing_with};
 
-/// Answers within a span; where nobody traces, at once.
+/// Runs the request within a span; without tracing, runs it directly.
 pub(super) async fn traced(request: Request, next: Next) -> Response {
     if tracing_with().is_none() {
         return next.run(request).await;
@@ -30,7 +31,7 @@ pub(super) async fn traced(request: Request, next: Next) -> Response {
         http.response.status_code = field::Empty,
         otel.status_code = field::Empty,
     );
-    // It fails only where nothing was told of a trace.
+    // `set_parent` fails only if the request carries no trace.
     let _ = span.set_parent(TraceContextPropagator::new().extract(&Carrier::of(&request).0));
     let response = next.run(request).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
@@ -40,7 +41,7 @@ pub(super) async fn traced(request: Request, next: Next) -> Response {
     response
 }
 
-/// The headers by which a trace goes on.
+/// The headers that carry the caller's trace.
 struct Carrier(HashMap<String, String>);
 
 impl Carrier {

@@ -1,4 +1,5 @@
-//! /api/warmup/users: the owners of mailboxes. Whoever is no admin sees only themselves.
+//! The route `/api/warmup/users` lists, creates and changes the owners of mailboxes. A user without the admin
+//! role sees only itself.
 
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -96,18 +97,18 @@ pub(super) struct NewUser {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct UserChange {
     role: Option<Role>,
-    /// null for no limit; left out, it stays.
+    /// null for no limit; a missing field leaves the limit.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i32>, minimum = 0)]
     daily_limit: Option<Option<i32>>,
 }
 
-/// What is there was given, also when it is null.
+/// Deserializes a present field, also if it is null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i32>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Makes a user.
+/// Creates a user.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = NewUser,
     responses((status = 201, description = "The user", body = Envelope<User>)))]
 pub(super) async fn create(

@@ -86,8 +86,7 @@ impl Plan {
         let mut columns: Vec<&str> = stored.profile.differences(&profile).into_iter().map(Column::name).collect();
         let is_new = row.password.as_ref().is_some_and(|given| !kept.as_ref().is_some_and(|kept| kept.is(given)));
         let password = to_seal(row.password, kept, &profile, &stored.profile);
-        // A known password that is bound to new endpoints is reported even if no column differs: another change
-        // of the row had unbound it.
+        // A known password that is bound anew is reported even if no column differs: somebody had changed the row.
         if is_new || password.is_some() && columns.is_empty() {
             columns.push(Column::Password.name());
         }

@@ -69,7 +69,7 @@ impl ImportReport {
 #[schema(as = ChangedMailbox)]
 pub struct Changed {
     pub email: String,
-    /// The names of the columns that differ, and `verified` if it was not verified and is now, because an admin enrols it.
+    /// The names of the columns that differ, and `verified` if the mailbox is newly verified, because an admin enrols it.
     pub columns: Vec<&'static str>,
 }
 

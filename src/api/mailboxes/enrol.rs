@@ -1,4 +1,5 @@
-//! Mailboxes are enrolled and changed: one by one as JSON, or many as the CSV file of the command line, by the same rules.
+//! This module enrols and changes mailboxes: one by one as JSON, or many as a CSV file, by the rules of the
+//! command line.
 
 use axum::{
     extract::{DefaultBodyLimit, FromRequestParts, State},
@@ -22,18 +23,18 @@ use crate::{
     reporting::{MailboxDetail, mailbox_id},
 };
 
-/// Some 200,000 mailboxes.
+/// The largest file, in bytes: some 200,000 mailboxes.
 const LARGEST_FILE: usize = 32 * 1024 * 1024;
 
-/// Where files are imported.
+/// The path of the import.
 pub(in crate::api) const IMPORT: &str = "/api/warmup/mailboxes/import";
 
-/// A route whose body may be a file.
+/// Returns the body limit of a route that takes files.
 pub(in crate::api) fn takes_files() -> DefaultBodyLimit {
     DefaultBodyLimit::max(LARGEST_FILE)
 }
 
-/// What is said of a mailbox; what is left out stays as it is, or takes its default.
+/// The columns of a mailbox; a missing one stays as it is, or takes its default.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::api) struct Columns {
@@ -172,7 +173,7 @@ pub(in crate::api) async fn import(
     ImportPlace(_place): ImportPlace,
     Csv(file): Csv,
 ) -> ApiResult<ImportReport> {
-    // One after the other: a file takes memory and the time of a processor.
+    // The API imports one file at a time, because a file needs memory and CPU time.
     let _turn = front.importing.lock().await;
     let (desk, options) = (&front.desk, options(&front, asked.dry_run));
     let (rules, owner) = (Rules::from(&*desk.settings), owner(&front, &caller));
@@ -182,7 +183,7 @@ pub(in crate::api) async fn import(
     Ok(front.answer(report.with_caps(&desk.settings)))
 }
 
-/// A place for a file, taken before its body is read.
+/// An `ImportPlace` reserves a place for a file before its body is read.
 pub(in crate::api) struct ImportPlace(Place);
 
 impl FromRequestParts<SharedState> for ImportPlace {
@@ -202,13 +203,13 @@ fn options(front: &SharedState, dry_run: bool) -> Options<'static> {
     Options { now: front.desk.clock.now(), dry_run, progress: &|_, _| {} }
 }
 
-/// Whoever is no admin enrols and changes only their own.
+/// Returns the owner to whom the caller is confined; `None` for an admin.
 fn owner(front: &SharedState, caller: &Caller) -> Option<Owner> {
     let most = front.desk.settings.user_mailbox_limit as usize;
     caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone(), most })
 }
 
-/// How the mailboxes were written down.
+/// The format in which the mailboxes were sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Csv,
@@ -237,7 +238,7 @@ fn refused(error: ImportError, form: Form) -> Problem {
     }
 }
 
-/// A column is named as it was written.
+/// Returns the error with the column name of the format: camel case for JSON.
 fn as_written(fault: &EnrolmentError, form: Form) -> Wrong {
     let camel = |name: &str| {
         let mut words = name.split('_');

@@ -1,4 +1,4 @@
-//! Mailboxes are paused, resumed, removed and tried out.
+//! This module pauses, resumes, removes and tests mailboxes.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// The longest reason that is kept.
+/// The longest reason, in characters.
 const LONGEST_REASON: usize = 200;
 
-/// Why it is done; the body may be left out.
+/// The reason for the change; the body may be left out.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Because)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +30,7 @@ pub(in crate::api) struct PauseRequest {
     reason: Option<String>,
 }
 
-/// Lets a mailbox neither send nor receive until it is resumed.
+/// Stops a mailbox from sending and receiving until it is resumed.
 #[utoipa::path(post, path = "/mailboxes/{id}/pause", tag = "mailboxes", params(("id" = i64, Path,)),
     request_body = Option<PauseRequest>,
     responses((status = 200, description = "What was done", body = Envelope<ChangeReport>)))]
@@ -43,7 +43,7 @@ pub(in crate::api) async fn pause(
     order(&front, &caller, id, Change::Pause, &body).await
 }
 
-/// Lets a mailbox send and receive again, whatever stopped it.
+/// Resumes a mailbox as a sender and as a partner, whatever stopped it.
 #[utoipa::path(post, path = "/mailboxes/{id}/resume", tag = "mailboxes", params(("id" = i64, Path,)),
     request_body = Option<PauseRequest>,
     responses((status = 200, description = "What was done", body = Envelope<ChangeReport>)))]

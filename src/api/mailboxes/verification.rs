@@ -1,4 +1,4 @@
-//! /api/warmup/mailboxes/{id}/verification: a code is sent to a mailbox, and entered.
+//! The route `/api/warmup/mailboxes/{id}/verification` sends a code to a mailbox, and checks the entered code.
 
 use axum::{extract::State, http::StatusCode};
 use secrecy::SecretString;
