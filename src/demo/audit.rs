@@ -1,9 +1,8 @@
-//! The proof of a day: what the mail server journalled against what the ledger says, sentence by sentence.
+//! The audit of a day compares the journal of the mail server with the ledger, check by check.
 //!
-//! The journal is written by another process at the moment of acceptance and knows nothing of the ledger, so where the
-//! two agree on every Message-ID, neither a lost nor a doubled mail is left to hide in a sum. [`prove`] is a pure
-//! function of the two: it is tested with journals that were tampered with, and each kind of tampering breaks the
-//! sentence that forbids it.
+//! Another process writes the journal at the moment of acceptance, without knowledge of the ledger. So if both
+//! agree on every Message-ID, no lost or doubled mail can hide in a sum. [`prove`] is a pure function of journal
+//! and ledger. Its tests tamper with the journal, and each kind of tampering fails the check that forbids it.
 
 mod checks;
 mod show;
@@ -12,33 +11,34 @@ mod snapshot;
 pub use super::sink::Acceptance;
 pub use snapshot::{DayRow, LogRow, MailboxRow, Snapshot, Status};
 
-/// What the day should have come to.
+/// The expected result of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expect {
-    /// How many mailboxes were enrolled, all from the first minute of the day.
+    /// The number of mailboxes, all enrolled from the first minute of the day.
     pub mailboxes: usize,
-    /// What each of them owed.
+    /// The quota of each mailbox.
     pub quota: u16,
-    /// Whether mails met faults: then a partner's failed mail goes to another one, and who receives how many is open.
+    /// True if mails met faults. Then a failed mail goes to a fallback partner, and the number of received mails
+    /// per mailbox is open.
     pub faults: bool,
 }
 
-/// One claim, what was counted for it, and what contradicts it.
+/// A `CheckResult` holds one check, its figure, and its contradictions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckResult {
     pub claim: Check,
-    /// What was counted, for people: `1440 = 1438 + 0 + 2`.
+    /// The figure for people: `1440 = 1438 + 0 + 2`.
     pub figure: String,
-    /// Each contradiction that was found. Empty where the claim holds.
+    /// Each contradiction that was found; empty if the check holds.
     pub contradictions: Vec<String>,
 }
 
-/// What is claimed of the day.
+/// A statement about the day that the audit checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Every mailbox: sent + uncertain = quota.
     QuotaFilled,
-    /// All of them together.
+    /// All mailboxes together: sent + uncertain = the sum of the quotas.
     TotalSent,
     /// Accepted by the journal = SENT + REPLIED + uncertain that arrived.
     AcceptedIsAccountedFor,
@@ -48,44 +48,44 @@ pub enum Check {
     ArrivedIsLogged,
     /// No Message-ID twice, in the journal or in the rows.
     NothingTwice,
-    /// Nobody wrote to the same partner again while another was unused.
+    /// No sender wrote to a partner again while another partner was unused.
     NoPairTwice,
-    /// Every reply goes back to whom its mail came from, once a thread.
+    /// Every reply goes to the sender of its mail, one reply per thread.
     OneAnswerAThread,
-    /// Every mailbox received as many mails as it owed.
+    /// Every mailbox received as many mails as its quota.
     ReceivedEvenly,
-    /// Each day's counters are the counts of its rows; a reply that nobody knows the end of is a failed one.
+    /// The counters of each day are the counts of its rows. An uncertain reply counts as failed.
     CountersAreRows,
     /// `reserved` = sent + uncertain + in flight, and nothing is in flight.
     NothingInFlight,
 }
 
-/// The proof, or what is wrong with it.
+/// An `AuditReport` holds the result of every check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditReport {
     pub sentences: Vec<CheckResult>,
 }
 
 impl AuditReport {
-    /// Says whether every sentence holds.
+    /// Returns whether every check holds.
     pub fn holds(&self) -> bool {
         self.violated().is_empty()
     }
 
-    /// Returns the claims that do not hold, in the order of the proof.
+    /// Returns the checks that do not hold, in the order of the report.
     pub fn violated(&self) -> Vec<Check> {
         self.sentences.iter().filter(|sentence| !sentence.holds()).map(|sentence| sentence.claim).collect()
     }
 }
 
 impl CheckResult {
-    /// Says whether nothing contradicts it.
+    /// Returns whether nothing contradicts the check.
     pub fn holds(&self) -> bool {
         self.contradictions.is_empty()
     }
 }
 
-/// Holds the journal against the ledger and returns every sentence with what was counted.
+/// Compares the journal with the ledger, and returns the result of every check.
 pub fn prove(journal: &[Acceptance], snapshot: &Snapshot, expect: &Expect) -> AuditReport {
     let evidence = checks::AuditInput::new(journal, snapshot, expect);
     AuditReport { sentences: evidence.sentences() }

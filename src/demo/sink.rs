@@ -1,15 +1,14 @@
-//! The demo's mail host: a small SMTP server that journals what it accepts.
+//! The sink is the demo's mail host: a small SMTP server that journals each mail that it accepts.
 //!
-//! It runs as a child process, so that nothing the worker believes can leak into it, and speaks what a submission
-//! host speaks: STARTTLS, AUTH, enhanced status codes. One connection carries any number of mails with one recipient
-//! each. It answers 250 to a mail only after its line is in the journal, so the journal is the truth that a proof
-//! compares the ledger with.
+//! It is a child process, so no state of the worker can reach it. It speaks like a submission host: STARTTLS,
+//! AUTH, enhanced status codes. One connection carries any number of mails with one recipient each. It answers
+//! 250 to a mail only after its line is in the journal, so the audit can compare the ledger with the journal.
 //!
-//! Some mails meet a *scenario* (see [`scenario`]): by the recipient's address, or a share of all mails by chance that
-//! a seed repeats.
+//! Some mails meet a *scenario* (see [`scenario`]): by the recipient's address, or as a random share of all
+//! mails that a seed repeats.
 //!
-//! It listens on a free port of the loopback address, says which on stdout as `{"port":N}`, and ends when its stdin
-//! closes or on SIGTERM: it never outlives the parent that holds the other end.
+//! The sink listens on a free port of the loopback address and prints the port on stdout as `{"port":N}`. It
+//! ends when its stdin closes or on SIGTERM, so it never outlives the parent, which holds the other end.
 
 pub mod certificate;
 mod child;
@@ -29,22 +28,22 @@ pub use self::{
     server::serve,
 };
 
-/// How a sink behaves.
+/// The options of a sink.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where acceptances are written, one JSON line each.
+    /// The file of the acceptances, one JSON line each.
     pub journal: PathBuf,
-    /// Where the certificate to trust is written, as PEM.
+    /// The file for the certificate to trust, in PEM.
     pub ca: PathBuf,
     /// The share of mails that meet a scenario whatever their address, in percent.
     pub faults: u8,
-    /// Repeats which mails those are.
+    /// The seed that chooses these mails.
     pub seed: u64,
-    /// Holds the one password that AUTH takes, for any user; any password is taken where `None`.
+    /// The file with the one password that AUTH accepts for any user; if `None`, AUTH accepts any password.
     pub password_file: Option<PathBuf>,
 }
 
-/// Why a sink does not run.
+/// The reasons why a sink does not run.
 #[derive(Debug, Error)]
 pub enum SinkError {
     #[error("{path}: {error}", path = .path.display())]

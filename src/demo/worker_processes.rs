@@ -1,8 +1,9 @@
-//! Several workers on one machine, each a process of its own, as pods are: `warmup run` with servers that we own.
+//! `WorkerProcesses` runs several workers on one machine, each as its own process like a pod: `warmup run` on
+//! our servers.
 //!
-//! Each stands in a process group of its own, so that the Ctrl-C of a terminal reaches us alone and we stop them in order.
-//! Each has a pipe from us as its standard input and ends in order when that ends, so that none outlives us, however we
-//! end.
+//! Each worker has its own process group, so that Ctrl-C on a terminal reaches only the parent, which then stops
+//! the workers in order. The standard input of each worker is a pipe from the parent. A worker drains and ends
+//! when the pipe ends, so no worker outlives the parent, however the parent ends.
 
 use std::{
     io,
@@ -19,10 +20,10 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-/// How often the workers are looked at.
+/// The time between two checks of the workers.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// One worker.
+/// A `Teammate` is one worker process.
 #[derive(Debug)]
 pub struct Teammate {
     pub name: String,
@@ -32,21 +33,21 @@ pub struct Teammate {
 }
 
 impl Teammate {
-    /// Its process; none once it has ended.
+    /// Returns the process id; `None` after the worker has ended.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 }
 
-/// Running workers.
+/// `WorkerProcesses` are the running workers.
 #[derive(Debug)]
 pub struct WorkerProcesses {
     workers: Vec<Teammate>,
 }
 
 impl WorkerProcesses {
-    /// Starts `exe run` so many times, as worker-1, worker-2 and so on, with `vars` over our own environment. What they
-    /// log goes to our standard error, each line behind its worker's name.
+    /// Starts `workers` processes of `exe run`, named worker-1, worker-2 and so on, with `vars` added to our own
+    /// environment. Their logs go to our standard error, with the worker's name before each line.
     pub fn start(exe: &Path, workers: u16, vars: &[(&str, String)]) -> io::Result<WorkerProcesses> {
         let mut team = WorkerProcesses { workers: Vec::new() };
         for number in 1..=workers {
@@ -54,7 +55,7 @@ impl WorkerProcesses {
             let mut command = Command::new(exe);
             command.args(["run", "--with-parent"]).envs(vars.iter().map(|(name, value)| (name, value)));
             command.env("WARMUP_WORKER_ID", &name).env("WARMUP_HTTP_ADDR", http.to_string());
-            // One address can't be all of theirs; each tells its metrics at its own one.
+            // The workers can't share one metrics address, so each serves its metrics at its own API address.
             command.env_remove("WARMUP_METRICS_ADDR");
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
             let mut child = command.spawn()?;
@@ -70,8 +71,8 @@ impl WorkerProcesses {
         &self.workers
     }
 
-    /// Waits until every worker has ended without being told to. Each end is told; nobody is started again, so that it can
-    /// be seen how the others take over.
+    /// Waits until every worker has ended without a stop. Logs each end and restarts no worker, so that the
+    /// others can be watched taking over.
     pub async fn all_ended(&mut self) {
         while self.workers.iter().any(|worker| worker.ended.is_none()) {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -84,18 +85,18 @@ impl WorkerProcesses {
         }
     }
 
-    /// Stops all workers in order, and returns whether each has finished or settled all it started.
+    /// Stops all workers in order. Returns whether each has finished or settled all its mails.
     pub async fn stop(mut self) -> bool {
         for worker in &self.workers {
             if let Some(pid) = worker.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-                // One that has just ended needs no signal.
+                // A worker that has just ended needs no signal.
                 let _ = kill_process(pid, Signal::TERM);
             }
         }
         let mut well = true;
         for worker in &mut self.workers {
             let status = worker.child.wait().await;
-            // Who dies of the signal had not even begun: it had not asked to hear of it.
+            // A worker that died of the signal had not installed its handler yet, so it had sent nothing.
             let ended = |status: ExitStatus| status.success() || status.signal() == Some(Signal::TERM.as_raw());
             well &= worker.ended.is_some() || status.is_ok_and(ended);
         }
@@ -103,7 +104,7 @@ impl WorkerProcesses {
     }
 }
 
-/// Another process may take it first; then the worker says so and ends.
+/// Returns a free loopback address. Another process may take it first; then the worker reports that and ends.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

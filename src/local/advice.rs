@@ -1,8 +1,9 @@
-//! What to do about a file or a folder that can't be used: the operating system says what is wrong, and no more.
+//! `advice` recommends an action for a file or folder that can't be used. The operating system's error only says
+//! what is wrong.
 
 use std::io::{self, ErrorKind};
 
-/// Returns what to do, as the end of a sentence that says what went wrong.
+/// Returns the recommended action, as the end of a sentence that describes the error.
 pub(super) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => {

@@ -1,16 +1,17 @@
-//! The data folder of `warmup local`: what must last, one start at a time, and how other commands find what runs.
+//! `DataDir` is the data folder of `warmup local`. It stores durable files, permits one start at a time, and
+//! shows other commands the running servers.
 //!
 //! ```text
 //!   lock           held while a `warmup local` runs on the folder; names its process
-//!   master.key     made once; without it no stored password can be opened; `rotation.rs` replaces it
-//!   settings.env   settings that were saved here; the environment goes before them
+//!   master.key     created once; without it no stored password can be opened; `rotation.rs` replaces it
+//!   settings.env   settings that were saved here; environment variables override them
 //!   running.json   the addresses of the servers, from their start to their stop
 //!   postgres/      the cluster, its password, its log
-//!   redis/         nothing that must last
+//!   redis/         nothing durable
 //! ```
 //!
-//! The kernel gives the lock back when its process ends, however it ends; so a lock that is held means a process that
-//! lives, and a `running.json` beside a free lock is what a killed one left.
+//! The kernel releases the lock when its process ends, however it ends. So a held lock means a living process,
+//! and a `running.json` beside a free lock is a leftover of a killed one.
 
 mod file;
 mod key;
@@ -36,10 +37,11 @@ pub use self::{
 };
 use super::advice::advice;
 
-/// A fresh cluster takes 60 MB, its write-ahead log may grow, and a disk that runs full stops everything.
+/// The least free disk space. A fresh cluster takes 60 MB, its write-ahead log may grow, and a full disk stops
+/// everything.
 const LEAST_ROOM_MB: u64 = 200;
 
-/// Why the data folder can't be used. Each says what to do.
+/// The reasons why the data folder can't be used. Each message says what to do.
 #[derive(Debug, Error)]
 pub enum HomeError {
     #[error("{}: {doing}: {source}; {}", path.display(), advice(source))]
@@ -81,12 +83,12 @@ pub enum HomeError {
     NotReady { path: PathBuf },
 }
 
-/// Makes an error of what failed while `doing` something to `path`.
+/// Returns a function that wraps an I/O error of an operation (`doing`) on `path`.
 fn fault(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> HomeError {
     move |source| HomeError::Folder { path: path.to_owned(), doing, source }
 }
 
-/// A data folder that is ours until this is dropped, or this process ends.
+/// A `DataDir` is a locked data folder. The lock ends when it is dropped or when this process ends.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -94,12 +96,13 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder where it is not there yet, and takes its lock.
+    /// Creates the folder if it does not exist, and takes its lock.
     ///
-    /// Returns `Taken` with the other's process id when somebody else has it, and another error when it can't be used.
+    /// Returns `Taken` with the process id of the holder if another process has the lock, and another error if
+    /// the folder can't be used.
     pub async fn open(path: &Path) -> Result<DataDir, HomeError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault(path, "creating it"))?;
-        // One path for one folder, by whatever links it is reached: orphans are known by it.
+        // The canonical path is the same through any link. Leftover servers are recognized by it.
         let path = fs::canonicalize(path).map_err(fault(path, "finding it"))?;
         check_owner(&path)?;
         let disk = rustix::fs::statvfs(&path).map_err(|error| fault(&path, "asking for room")(error.into()))?;
@@ -109,35 +112,36 @@ impl DataDir {
         Ok(DataDir { path, _lock: lock })
     }
 
-    /// Its real path.
+    /// Returns the canonical path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Says whether nothing was ever stored here.
+    /// Returns whether the folder has never stored data.
     pub fn is_new(&self) -> bool {
         !self.path.join("postgres/data").exists()
     }
 
-    /// Returns the master key of this folder, making it with the folder.
+    /// Returns the master key of this folder. A new folder gets a new key.
     ///
-    /// Returns `KeyMissing` when there is data already and no key: a new one would open none of it.
+    /// Returns `KeyMissing` if there is data without a key: a new key would open none of it.
     pub fn master_key(&self) -> Result<FoundKey, HomeError> {
         key::read_or_make(&self.path, self.is_new())
     }
 
-    /// Tells other commands of this user where the servers are.
+    /// Publishes the addresses of the servers to other commands of this user.
     pub fn announce(&self, running: &RunningServers) -> Result<(), HomeError> {
         running::announce(&self.path, running)
     }
 
-    /// Takes that back: the servers are about to stop.
+    /// Withdraws the addresses, because the servers are about to stop.
     pub fn withdraw(&self) {
         running::withdraw(&self.path);
     }
 }
 
-/// Others' folders are not for us: what we make there would not be theirs. Root checks what its servers run as instead.
+/// Rejects a folder of another user, whose owner could not use files that we create. Root checks the user of its
+/// servers instead.
 fn check_owner(path: &Path) -> Result<(), HomeError> {
     let user = rustix::process::geteuid();
     let owner = fs::metadata(path).map_err(fault(path, "looking at it"))?.uid();

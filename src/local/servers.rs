@@ -1,10 +1,11 @@
-//! Private Postgres and Redis for local mode, the demo and the tests.
+//! This module runs private Postgres and Redis servers for local mode, the demo and the tests.
 //!
-//! Both run as children of this process, in a folder of their own, on free loopback ports and under a random password,
-//! so that nothing of the machine's own servers is touched and ten of them run side by side. They end with us: on
-//! `stop`, on drop, and, because a watcher stands between (`guard.rs`), also when this process is killed with
-//! SIGKILL, which runs no destructor. What that can't survive is a SIGKILL of the watcher itself: in a folder that lasts
-//! the next start ends what such a run left (`orphans.rs`).
+//! Both are children of this process, in their own folder, on free loopback ports and with a random password. So
+//! they do not touch the machine's own servers, and ten of them run side by side.
+//!
+//! They end with us: on `stop`, on drop, and also when SIGKILL ends this process and no destructor runs, because
+//! a watcher stops them (`guard.rs`). A SIGKILL of the watcher itself leaves them running. In a durable folder
+//! the next start ends these leftovers (`leftovers.rs`).
 
 mod binaries;
 mod folder;
@@ -25,30 +26,30 @@ use thiserror::Error;
 
 use super::advice::advice;
 
-/// Why a private server did not come up. Each says what to do.
+/// The reasons why a private server did not start. Each message says what to do.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// A program that has to be installed first.
+    /// A required program is not installed.
     #[error("{name} is not installed ({program} was not found). {install}")]
     Missing { name: &'static str, program: &'static str, install: &'static str },
-    /// The folder can't be made, written or entered.
+    /// The folder can't be created, written or entered.
     #[error("{}: {doing}: {source}; {}", path.display(), advice(source))]
     Folder { path: PathBuf, doing: &'static str, source: io::Error },
-    /// A server does not run as root, and the user that it runs as can't get to its folder.
+    /// A server does not run as root, and the user that runs it can't enter its folder.
     #[error(
         "the user `{user}` may not enter {}, and a server that root starts runs as that user: choose a data folder \
          elsewhere, such as /var/lib/warmup",
         path.display()
     )]
     Closed { path: PathBuf, user: String },
-    /// The cluster was made by another user, as whom this process can't run its server.
+    /// The cluster belongs to a user as whom this process can't run the server.
     #[error(
         "{} belongs to user {owner}, and Postgres would run as user {user}: start as the user who made it, or choose \
          another data folder (WARMUP_DATA_DIR, or `warmup local --data DIR`)",
         path.display()
     )]
     Owner { path: PathBuf, owner: u32, user: u32 },
-    /// The cluster is another major version's, whose programs are not here.
+    /// The cluster needs another major version, whose programs are not installed.
     #[error(
         "the data in {} is of Postgres {found}, and installed is only Postgres {installed}, which can't read it. \
          Install Postgres {found} beside it (Debian, Ubuntu: sudo apt-get install postgresql-{found}; macOS: brew \
@@ -61,22 +62,22 @@ pub enum ServerError {
         path.display()
     )]
     OtherVersion { path: PathBuf, found: String, installed: String },
-    /// A server does not run as root, and there is nobody else.
+    /// A server does not run as root, and no other user exists.
     #[error(
         "Postgres does not run as root, and there is neither a user `postgres` nor `nobody`: start as another user"
     )]
     Nobody,
-    /// The program ended, or did not answer in time. Its own last words say why.
+    /// The program ended, or did not answer in time. The end of its log gives the reason.
     #[error("{name} {what}. The end of its log:\n{log}")]
     Failed { name: &'static str, what: String, log: String },
 }
 
-/// Returns a loopback port that was free a moment ago. Another process may take it first: whoever uses it tries again.
+/// Returns a loopback port that is free now. Another process may take it first, so callers try again.
 fn free_port() -> io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Returns 128 random bits as a password that needs no quoting anywhere.
+/// Returns 128 random bits as a password that needs no quoting.
 fn random_password() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

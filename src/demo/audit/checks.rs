@@ -1,10 +1,10 @@
-//! The sentences of the proof, one function each.
+//! `AuditInput` implements the checks of the audit, one method for each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Acceptance, Check, CheckResult, DayRow, Expect, LogRow, MailboxRow, Snapshot, Status};
 
-/// Both sides, indexed by what they are compared by.
+/// An `AuditInput` indexes journal and ledger by the keys that the checks compare.
 pub(super) struct AuditInput<'a> {
     journal: &'a [Acceptance],
     snapshot: &'a Snapshot,
@@ -98,7 +98,7 @@ impl<'a> AuditInput<'a> {
         sentence(Check::ArrivedIsLogged, figure, wrong)
     }
 
-    /// Says what is wrong with the rows of one acceptance, if anything is.
+    /// Returns what is wrong with the rows of one acceptance, if anything is.
     fn unlogged(&self, acceptance: &Acceptance) -> Option<String> {
         let Acceptance { from, to, message_id, .. } = acceptance;
         let rows = self.rows.get(bare(message_id)).map(Vec::as_slice).unwrap_or_default();
@@ -122,7 +122,7 @@ impl<'a> AuditInput<'a> {
         sentence(Check::NothingTwice, format!("{} Message-IDs", self.accepted.len()), wrong)
     }
 
-    /// A pair may come again only when the sender has used every other partner as often.
+    /// A pair may repeat only after the sender has used every other partner as often.
     fn no_pair_twice(&self) -> CheckResult {
         let used = self.pairs();
         let mut wrong = Vec::new();
@@ -139,14 +139,14 @@ impl<'a> AuditInput<'a> {
         sentence(Check::NoPairTwice, format!("{} pairs", used.len()), wrong)
     }
 
-    /// How often each pair was used: by the rows or by the journal, whichever knows more. Replies answer a pair and
-    /// are not one.
+    /// Returns the uses of each pair, from the rows or the journal, whichever counts more. A reply belongs to
+    /// its pair and is no use of it.
     fn pairs(&self) -> BTreeMap<(String, String), usize> {
         let mut rows: BTreeMap<(String, String), usize> = BTreeMap::new();
         for row in self.snapshot.logs.iter().filter(|row| row.answers.is_none()) {
             *rows.entry((lower(&row.sender), lower(&row.recipient))).or_default() += 1;
         }
-        // A Message-ID that was accepted twice is another sentence's.
+        // `nothing_twice` reports a Message-ID that was accepted twice, so it counts once here.
         let mut counted = BTreeSet::new();
         let mut accepted: BTreeMap<(String, String), usize> = BTreeMap::new();
         for mail in self.mails().filter(|mail| counted.insert(bare(&mail.message_id))) {
@@ -255,7 +255,7 @@ impl<'a> AuditInput<'a> {
         self.accepted.contains_key(bare(&row.message_id))
     }
 
-    /// The acceptances that are not replies.
+    /// Returns the acceptances that are not replies.
     fn mails(&self) -> impl Iterator<Item = &'a Acceptance> {
         self.journal.iter().filter(|mail| {
             let rows = self.rows.get(bare(&mail.message_id));
@@ -268,7 +268,7 @@ fn sentence(claim: Check, figure: String, contradictions: Vec<String>) -> CheckR
     CheckResult { claim, figure, contradictions }
 }
 
-/// The places of the quota that are taken for good.
+/// Returns the quota slots that are used permanently.
 fn placed(day: &DayRow) -> i32 {
     i32::from(day.sent) + i32::from(day.uncertain)
 }

@@ -1,10 +1,10 @@
-//! The proof as people read it: a line for each sentence, and under a failed one what contradicts it.
+//! This module prints an audit: a line for each check, and below a failed one its contradictions.
 
 use std::fmt;
 
 use super::{AuditReport, Check, CheckResult};
 
-/// How many contradictions of one sentence are printed. The first few say what kind of fault it is.
+/// The number of contradictions that are printed of one check. The first few show the kind of fault.
 const SHOWN: usize = 5;
 
 impl fmt::Display for Check {

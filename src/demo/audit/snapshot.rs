@@ -1,28 +1,29 @@
-//! What the ledger says about one day, read by plain SQL that shares nothing with the code that wrote it.
+//! `Snapshot` reads one day of the ledger by plain SQL, which shares nothing with the code that wrote the
+//! ledger.
 
 use chrono::NaiveDate;
 use sqlx::PgPool;
 
-/// The rows of one day.
+/// A `Snapshot` holds the rows of one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     pub mailboxes: Vec<MailboxRow>,
     pub days: Vec<DayRow>,
     pub logs: Vec<LogRow>,
-    /// The senders of what is still in flight, once for each mail.
+    /// The sender of each mail in flight.
     pub in_flight: Vec<i64>,
 }
 
-/// A line of `mailboxes`.
+/// A row of `mailboxes`.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct MailboxRow {
     pub id: i64,
     pub email: String,
-    /// Whether it may be written to.
+    /// True if other mailboxes may send to it.
     pub receives: bool,
 }
 
-/// A line of `mailbox_days`.
+/// A row of `mailbox_days`.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct DayRow {
     pub mailbox_id: i64,
@@ -34,7 +35,7 @@ pub struct DayRow {
     pub replied: i16,
 }
 
-/// A line of `logs`.
+/// A row of `logs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRow {
     pub id: i64,
@@ -43,23 +44,23 @@ pub struct LogRow {
     pub recipient: String,
     pub message_id: String,
     pub status: Status,
-    /// The row of the mail that this one answers: none for mails.
+    /// The id of the mail that this reply answers; `None` for a mail.
     pub answers: Option<i64>,
 }
 
-/// What a row says became of its mail.
+/// The outcome of a mail according to its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     Sent,
     Replied,
-    /// FAILED, definitely: nobody can have it.
+    /// FAILED, definitely: the recipient can't have the mail.
     Refused,
-    /// FAILED with reason `uncertain`: it may have arrived.
+    /// FAILED with reason `uncertain`: the mail may have arrived.
     Uncertain,
 }
 
 impl Snapshot {
-    /// Reads the rows of `day`, all at one moment.
+    /// Reads the rows of `day`, all at one instant.
     pub async fn read(pool: &PgPool, day: NaiveDate) -> Result<Snapshot, sqlx::Error> {
         let mut moment = pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *moment).await?;
@@ -107,7 +108,7 @@ impl RawLog {
             ("SENT", _) => Status::Sent,
             ("REPLIED", _) => Status::Replied,
             (_, Some("uncertain")) => Status::Uncertain,
-            // The table's own check leaves nothing else than FAILED.
+            // The check constraint of the table permits only FAILED here.
             _ => Status::Refused,
         };
         LogRow { id, mailbox_id, sender, recipient, message_id, status, answers }

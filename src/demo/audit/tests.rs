@@ -1,4 +1,4 @@
-//! Doctored journals and ledgers: each tampering must break the sentence that forbids it.
+//! These tests tamper with journals and ledgers: each kind of tampering must fail the check that forbids it.
 
 use chrono::{TimeZone, Utc};
 
@@ -10,7 +10,7 @@ fn address(mailbox: usize) -> String {
     format!("box{mailbox}@example.org")
 }
 
-/// The ledger of a clean day: mailbox m writes to those 1, 2 and 3 places on.
+/// Returns the ledger of a clean day: mailbox m writes to the mailboxes m + 1, m + 2 and m + 3.
 fn ledger() -> Snapshot {
     let mailboxes = 0..EXPECT.mailboxes;
     let row = |from: usize, k: usize| LogRow {
@@ -46,7 +46,7 @@ fn ledger() -> Snapshot {
 
 fn accepted(row: &LogRow) -> Acceptance {
     let at = Utc.with_ymd_and_hms(2026, 11, 24, 9, 0, 0).unwrap();
-    // The journal writes the address as it was spelt and the id without brackets.
+    // The journal has the address as it was spelled, and the id without brackets.
     let message_id = row.message_id.trim_matches(['<', '>']).to_owned();
     Acceptance { at, from: row.sender.to_uppercase(), to: row.recipient.clone(), message_id }
 }
@@ -55,7 +55,7 @@ fn journal(ledger: &Snapshot) -> Vec<Acceptance> {
     ledger.logs.iter().map(accepted).collect()
 }
 
-/// Tampers with a clean day and returns what the proof finds.
+/// Tampers with a clean day and returns the checks that fail.
 fn violated(tamper: impl FnOnce(&mut Vec<Acceptance>, &mut Snapshot)) -> Vec<Check> {
     let mut ledger = ledger();
     let mut journal = journal(&ledger);
@@ -99,7 +99,8 @@ fn a_double_that_hides_a_lost_mail_in_the_sum_is_found() {
 
 #[test]
 fn a_repeated_pair_is_found_though_all_sums_hold() {
-    // 0 writes to 1 again instead of to 2, and 4 to 2 instead of to 1: everybody still receives three.
+    // Mailbox 0 writes to 1 again instead of to 2, and 4 to 2 instead of to 1: each mailbox still receives three
+    // mails.
     let found = violated(|journal, ledger| {
         let swapped = [(0, 2, address(1)), (4, 3, address(2))];
         for (from, k, to) in swapped {
@@ -194,7 +195,7 @@ fn a_place_that_nobody_has_is_found() {
     assert_eq!(violated(flying), [NothingInFlight]);
 }
 
-/// Mailbox 1 answers the first mail of mailbox 0.
+/// Returns a ledger in which mailbox 1 answers the first mail of mailbox 0.
 fn with_a_reply() -> Snapshot {
     let mut ledger = ledger();
     let mail = ledger.logs[0].clone();

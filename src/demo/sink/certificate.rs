@@ -1,4 +1,4 @@
-//! A certificate of its own: made at each start, trusted through a PEM file, worth nothing elsewhere.
+//! This module creates a self-signed certificate at each start of the sink. Clients trust it through a PEM file.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::SinkError;
 
-/// A self-signed identity of a server.
+/// An `Identity` is the self-signed certificate of a server and its key.
 #[derive(Clone)]
 pub struct Identity {
-    /// The certificate, for clients to trust.
+    /// The certificate that clients trust, in PEM.
     pub pem: String,
-    /// Speaks TLS as that server.
+    /// The TLS acceptor of the server.
     pub acceptor: TlsAcceptor,
 }
 
-/// Makes an identity for a server that is reached by any of `names`: host names or addresses.
+/// Creates an identity for a server that clients reach by any of `names`: host names or addresses.
 pub fn self_signed(names: &[&str]) -> Result<Identity, SinkError> {
     let fault = |error: String| SinkError::Certificate(error);
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

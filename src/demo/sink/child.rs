@@ -1,4 +1,4 @@
-//! The sink as a child process, seen from its parent.
+//! `SinkHandle` runs the sink as a child process.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Options, SinkError};
 
-/// Starting takes some milliseconds; a machine under load gets a thousand times that.
+/// The longest start. A start takes some milliseconds; a machine under load gets a thousand times that.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The first and only line on the sink's stdout.
@@ -24,7 +24,7 @@ struct Ready {
     port: u16,
 }
 
-/// A running sink. Dropping it kills the process.
+/// A `SinkHandle` is a running sink. Dropping it kills the process.
 #[derive(Debug)]
 pub struct SinkHandle {
     child: Child,
@@ -34,30 +34,30 @@ pub struct SinkHandle {
 }
 
 impl SinkHandle {
-    /// The port on 127.0.0.1 on which it listens.
+    /// Returns the port on 127.0.0.1 on which the sink listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The file of acceptances, for [`super::read_journal`].
+    /// Returns the file of acceptances, for [`super::read_journal`].
     pub fn journal(&self) -> &Path {
         &self.journal
     }
 
-    /// The PEM file for `WARMUP_TLS_CA_FILE`.
+    /// Returns the PEM file for `WARMUP_TLS_CA_FILE`.
     pub fn ca_file(&self) -> &Path {
         &self.ca
     }
 
-    /// Closes its stdin and waits until it has ended.
+    /// Closes the sink's stdin and waits until the process has ended.
     pub async fn stop(mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await
     }
 }
 
-/// Starts `exe sink` and waits until it takes connections.
+/// Starts `exe sink` and waits until it accepts connections.
 ///
-/// It gets a process group of its own, so that a Ctrl-C on the terminal lets the parent drain first.
+/// The sink gets its own process group, so that a Ctrl-C on the terminal lets the parent drain first.
 pub async fn spawn(exe: &Path, options: &Options) -> Result<SinkHandle, SinkError> {
     let mut child = command(exe, options).spawn().map_err(|error| SinkError::Start { exe: exe.to_owned(), error })?;
     let stdout = child.stdout.take().ok_or_else(|| SinkError::NotReady("it has no stdout".into()))?;

@@ -1,4 +1,4 @@
-//! Reading what a client says: requests, lines of an AUTH exchange, the body of a mail.
+//! `Input` reads a client's requests, the lines of an AUTH exchange, and the body of a mail.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use smtp_proto::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// A stream with what was read from it and not yet understood.
+/// An `Input` is a stream with the bytes that were read and not yet parsed.
 pub(super) struct Input<S> {
     stream: S,
     pending: Vec<u8>,
@@ -19,7 +19,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Input<S> {
         Input { stream, pending: Vec::with_capacity(4096) }
     }
 
-    /// Gives the stream back, without what was read ahead: nothing said before TLS counts after it.
+    /// Returns the stream and drops the bytes that were read ahead: bytes from before TLS must not count after
+    /// it.
     pub(super) fn into_stream(self) -> S {
         self.stream
     }
@@ -29,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Input<S> {
         self.stream.flush().await
     }
 
-    /// Returns the next request, or why it is none.
+    /// Returns the next request, or the parse error.
     pub(super) async fn request(&mut self) -> io::Result<Result<Request<String>, Error>> {
         loop {
             let mut bytes = self.pending.iter();
@@ -45,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Input<S> {
         }
     }
 
-    /// Returns the next line, without its end.
+    /// Returns the next line, without its line end.
     pub(super) async fn line(&mut self) -> io::Result<String> {
         loop {
             if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
@@ -72,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Input<S> {
         }
     }
 
-    /// Reads more, until `limit` bytes wait to be understood.
+    /// Reads more bytes. Returns an error if `limit` bytes wait to be parsed already.
     async fn fill(&mut self, limit: usize) -> io::Result<()> {
         if self.pending.len() >= limit {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));

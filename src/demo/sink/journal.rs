@@ -1,4 +1,4 @@
-//! The record of what was accepted: one JSON line for each mail, in the file before the client hears of it.
+//! `Journal` records each accepted mail as one JSON line, before the client gets the reply.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use super::SinkError;
 
-/// One accepted mail.
+/// An `Acceptance` is one accepted mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
-    /// Real time, not the day clock.
+    /// The real time, not the day clock.
     pub at: DateTime<Utc>,
     pub from: String,
     pub to: String,
-    /// Without angle brackets; empty where the mail had none.
+    /// The Message-ID without angle brackets; empty if the mail had none.
     pub message_id: String,
 }
 
-/// Appends acceptances to a file.
+/// A `Journal` appends acceptances to a file.
 pub(super) struct Journal {
     file: Mutex<File>,
 }
@@ -35,7 +35,7 @@ impl Journal {
         Ok(Journal { file: Mutex::new(file) })
     }
 
-    /// Writes one acceptance, in one write, so that no reader ever sees two mixed.
+    /// Writes one acceptance in a single write, so that a reader never sees two mixed.
     #[expect(clippy::disallowed_methods, reason = "the sink plays a foreign server, with a clock of its own")]
     pub(super) fn record(&self, from: &str, to: &str, message_id: &str) -> std::io::Result<()> {
         let acceptance = Acceptance { at: Utc::now(), from: from.into(), to: to.into(), message_id: message_id.into() };
@@ -47,7 +47,8 @@ impl Journal {
     }
 }
 
-/// Reads a journal. An unfinished last line is what a killed sink was about to accept: it never said so.
+/// Reads a journal. Skips an unfinished last line: a killed sink was about to accept that mail, and never
+/// replied.
 pub fn read_journal(path: &Path) -> Result<Vec<Acceptance>, SinkError> {
     let text = std::fs::read_to_string(path).map_err(|error| SinkError::File { path: path.to_owned(), error })?;
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));

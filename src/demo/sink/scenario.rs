@@ -1,23 +1,24 @@
-//! What can go wrong with a mail, on request.
+//! A `Scenario` is a failure that the sink produces for a mail on request.
 //!
-//! | local part begins with | what happens | accepted |
+//! | local part begins with | effect | accepted |
 //! |---|---|---|
 //! | `slow-` | the reply to the dot comes a second late | yes |
 //! | `temperror-` | `451 4.0.0` to the dot | no |
 //! | `permerror-` | `554 5.0.0` to the dot | no |
 //! | `drop-before-dot-` | the connection ends at DATA | no |
 //! | `drop-after-dot-` | accepted, but the connection ends instead of a reply | yes |
-//! | `vanish-after-dot-` | the connection ends after the dot, and the mail is gone | no |
+//! | `vanish-after-dot-` | the connection ends after the dot, and the mail is lost | no |
 //!
-//! The refusals carry codes that concern one message only, so that a demo with faults pauses nobody for long.
+//! The refusals carry codes that concern one message only, so that a demo with faults pauses no mailbox for
+//! long.
 //!
-//! By chance, a mail is chosen by hash of seed, sender and recipient: all that is known by DATA, when a connection has
-//! to end if the client is to be sure that it ended before the dot. A pair is used once a day, so each mail is chosen
-//! by itself.
+//! A random mail is chosen by the hash of seed, sender and recipient. These are all that is known at DATA, where
+//! a connection must end if the client is to know that it ended before the dot. A pair is used once a day, so
+//! each mail is chosen independently.
 
 use sha2::{Digest, Sha256};
 
-/// One way to go wrong.
+/// A `Scenario` is one kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scenario {
     Slow,
@@ -29,7 +30,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// Every scenario with the head of the local parts that ask for it.
+    /// Every scenario with the prefix of the local parts that request it.
     pub const ALL: [(&'static str, Scenario); 6] = [
         ("slow-", Scenario::Slow),
         ("temperror-", Scenario::TempError),
@@ -40,7 +41,8 @@ impl Scenario {
     ];
 }
 
-/// Returns the scenario of a mail, if it meets one: by the recipient's address, else by chance for `faults` percent.
+/// Returns the scenario of a mail, if it meets one: by the recipient's address, or else by chance for `faults`
+/// percent.
 pub fn of_mail(seed: u64, faults: u8, from: &str, to: &str) -> Option<Scenario> {
     by_address(to).or_else(|| by_chance(seed, faults, from, to))
 }

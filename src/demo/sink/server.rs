@@ -1,4 +1,4 @@
-//! Listening, and a session for each connection.
+//! `serve` accepts connections and runs a session for each.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use super::{
 /// The names by which a client on this machine may reach the sink.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// How long to wait when no connection can be taken, because all file descriptors are in use.
+/// The pause after a failed accept, which happens when all file descriptors are in use.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
-/// What all sessions share.
+/// A `Sink` is the state that all sessions share.
 pub(super) struct Sink {
     pub(super) journal: Journal,
     password: Option<String>,
@@ -53,8 +53,8 @@ impl Sink {
     }
 }
 
-/// Serves on a free port of the loopback address until `shutdown` comes. Tells `ready` the port, once the certificate
-/// is written and connections are taken. Open connections end with it.
+/// Serves on a free port of the loopback address until `shutdown` completes. Calls `ready` with the port when
+/// the certificate is written and the socket listens. Open connections end with the shutdown.
 pub async fn serve(
     options: &Options,
     ready: impl FnOnce(u16),
@@ -89,7 +89,7 @@ async fn accept(listener: &TcpListener, sink: &Arc<Sink>, tls: &TlsAcceptor) {
     }
 }
 
-/// Serves one connection. How it ends is the client's affair: a broken one needs no word here.
+/// Serves one connection. A broken connection is the client's problem and is not reported.
 async fn attend(sink: Arc<Sink>, tls: TlsAcceptor, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if let End::Starttls(stream) = Session::new(&sink, stream, false).run().await? {

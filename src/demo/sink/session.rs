@@ -1,4 +1,4 @@
-//! One connection's dialogue, from the server's side.
+//! `Session` is the server's side of the SMTP dialogue on one connection.
 
 use std::{io, time::Duration};
 
@@ -9,18 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{input::Input, scenario::Scenario, server::Sink};
 
-/// How late a slow reply is: far more than a mail takes, far less than a client waits.
+/// The delay of a slow reply: far more than a mail takes, far less than a client waits.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How a session ended, short of a broken connection.
+/// The end of a session whose connection did not break.
 pub(super) enum End<S> {
     /// The server closes the connection.
     Close,
-    /// STARTTLS was agreed on; TLS begins on this stream.
+    /// STARTTLS was accepted; TLS begins on this stream.
     Starttls(S),
 }
 
-/// What is left to do after a request.
+/// The step after a request.
 enum Next {
     Go,
     Close,
@@ -41,7 +41,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         Session { sink, input: Input::new(stream), secured, authenticated: false, from: None, to: None }
     }
 
-    /// Talks until the connection ends. After STARTTLS there is no second greeting (RFC 3207 section 4.2).
+    /// Serves requests until the connection ends. After STARTTLS there is no second greeting (RFC 3207 section
+    /// 4.2).
     pub(super) async fn run(mut self) -> io::Result<End<S>> {
         if !self.secured {
             self.input.say("220 localhost ESMTP warmup sink\r\n").await?;
@@ -91,7 +92,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
     }
 
-    /// AUTH is offered under TLS only: a client that would speak its password in the open finds no way to.
+    /// Sends the capabilities. AUTH is offered under TLS only, so that no client can send its password in plain
+    /// text.
     async fn hello(&mut self) -> io::Result<Next> {
         self.reset();
         let offer = if self.secured { "250-AUTH PLAIN LOGIN\r\n" } else { "250-STARTTLS\r\n" };
@@ -144,7 +146,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     async fn rcpt(&mut self, address: String) -> io::Result<Next> {
         match (&self.from, &self.to) {
             (None, _) => self.say("503 5.5.1 MAIL first\r\n").await,
-            // One line in the journal is one mail to one recipient.
+            // A line of the journal is one mail to one recipient.
             (Some(_), Some(_)) => self.say("452 4.5.3 One recipient a mail\r\n").await,
             (Some(_), None) => {
                 self.to = Some(address);

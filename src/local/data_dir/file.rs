@@ -1,4 +1,4 @@
-//! Files that only their owner reads: whole or not at all, and on the disk when they are said to be written.
+//! This module writes files that only their owner can read. A write is atomic, and durable when it returns.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,7 +17,7 @@ pub(super) fn write(folder: &Path, name: &str, text: &str) -> Result<(), HomeErr
 }
 
 fn replace(unfinished: &Path, path: &Path, text: &str) -> io::Result<()> {
-    // One that a killed start left may have any mode.
+    // A file that a killed start left may have any mode.
     if let Err(error) = fs::remove_file(unfinished)
         && error.kind() != io::ErrorKind::NotFound
     {

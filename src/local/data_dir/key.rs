@@ -1,4 +1,4 @@
-//! The key file: made once, read by its owner alone.
+//! This module creates and reads the key file, which only its owner may read.
 
 use std::{
     fs, io,
@@ -14,26 +14,26 @@ use crate::config::MasterKey;
 
 pub(super) const NAME: &str = "master.key";
 
-/// The bits of a mode by which others than the owner have any right.
+/// The mode bits that give any right to others than the owner.
 const OTHERS: u32 = 0o077;
 
-/// A folder's master key.
+/// A `FoundKey` is the master key of a folder.
 #[derive(Debug)]
 pub struct FoundKey {
     pub key: MasterKey,
     pub path: PathBuf,
-    /// Whether it was made just now.
+    /// True if the key was created now.
     pub made: bool,
 }
 
-/// Returns the key of `folder`; none where no key file is there.
+/// Returns the key of `folder`; `None` if there is no key file.
 ///
-/// Returns `KeyExposed` when others may read it, and `KeyDamaged` when it holds no key.
+/// Returns `KeyExposed` if others may read it, and `KeyDamaged` if it holds no key.
 pub fn read_key(folder: &Path) -> Result<Option<FoundKey>, HomeError> {
     read_named(folder, NAME)
 }
 
-/// The same of a key file with another name.
+/// Reads a key file with another name, like [`read_key`].
 pub(super) fn read_named(folder: &Path, name: &str) -> Result<Option<FoundKey>, HomeError> {
     let path = folder.join(name);
     let mode = match fs::metadata(&path) {
@@ -51,7 +51,7 @@ pub(super) fn read_named(folder: &Path, name: &str) -> Result<Option<FoundKey>, 
     }
 }
 
-/// Reads the key, or makes it where the folder is new.
+/// Reads the key, or creates it if the folder is new.
 pub(super) fn read_or_make(folder: &Path, is_new: bool) -> Result<FoundKey, HomeError> {
     let path = folder.join(NAME);
     match read_key(folder)? {

@@ -1,5 +1,7 @@
-//! One `warmup local` a folder. The lock is the kernel's, on an open file: it ends with the process that holds it, and
-//! no child inherits it, because Rust opens files to be closed on exec.
+//! This module locks a data folder, so that one `warmup local` runs in it.
+//!
+//! The lock is the kernel's, on an open file: it ends with the process that holds it. No child inherits it,
+//! because Rust opens files as close-on-exec.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -13,11 +15,12 @@ use super::{HomeError, fault};
 
 const NAME: &str = "lock";
 
-/// Somebody who only asks holds the lock, too, for a moment: so a start asks again before it gives up.
+/// The number of attempts to take the lock. A command that only checks it holds it for a moment, so a start
+/// tries again before it fails.
 const ATTEMPTS: u32 = 20;
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Takes the lock of `folder` and writes our process id into it.
+/// Takes the lock of `folder` and writes our process id into its file.
 pub(super) async fn take(folder: &Path) -> Result<File, HomeError> {
     let path = folder.join(NAME);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -37,7 +40,7 @@ pub(super) async fn take(folder: &Path) -> Result<File, HomeError> {
     Ok(file)
 }
 
-/// Says whether somebody holds the lock of `folder`.
+/// Returns whether a process holds the lock of `folder`.
 pub(super) fn is_held(folder: &Path) -> Result<bool, HomeError> {
     let path = folder.join(NAME);
     let file = match File::open(&path) {

@@ -1,4 +1,4 @@
-//! A rotated master key in the data folder, in steps of which each may be the last one before a crash.
+//! This module rotates the master key in the data folder, in steps that each may be the last before a crash.
 //!
 //! ```text
 //!   prepare: master.key.new, master.key.ID.old ─▶ (the database is rotated) ─▶ install: .new becomes master.key
@@ -6,7 +6,7 @@
 //!      have the old key, the rest is left over           and the next start installs it
 //! ```
 //!
-//! The old key stays under the id of its key: backups that were made before need it.
+//! The old key stays under its id: backups from before the rotation need it.
 
 use std::{
     fs::{self, File},
@@ -24,14 +24,15 @@ use super::{
 
 const PREPARED: &str = "master.key.new";
 
-/// Writes the new key beside the present one, and keeps a copy of the present one under its id. Returns the path of that.
+/// Writes the new key beside the current one, and copies the current one under its id. Returns the path of the
+/// copy.
 pub fn prepare_key(folder: &Path, new: &str, old_id: &str) -> Result<PathBuf, HomeError> {
     let present = folder.join(key::NAME);
     let text = Zeroizing::new(fs::read_to_string(&present).map_err(fault(&present, "reading it"))?);
     let kept = format!("{}.{old_id}.old", key::NAME);
     file::write(folder, PREPARED, &format!("{}\n", new.trim()))?;
     file::write(folder, &kept, &text)?;
-    // Root rotates for the user that the servers and the worker run as.
+    // Root rotates for the user that runs the servers and the worker.
     let owner = fs::metadata(&present).map_err(fault(&present, "looking at it"))?;
     for name in [PREPARED, kept.as_str()] {
         let path = folder.join(name);
@@ -40,14 +41,14 @@ pub fn prepare_key(folder: &Path, new: &str, old_id: &str) -> Result<PathBuf, Ho
     Ok(folder.join(kept))
 }
 
-/// Puts the prepared key in the place of the present one: the database has it.
+/// Replaces the current key by the prepared one, after the database has it.
 pub fn install_key(folder: &Path) -> Result<(), HomeError> {
     let (prepared, path) = (folder.join(PREPARED), folder.join(key::NAME));
     let installed = fs::rename(prepared, &path).and_then(|()| File::open(folder)?.sync_all());
     installed.map_err(fault(&path, "installing the new key as it"))
 }
 
-/// Takes the prepared key and the copy in `kept` away: nothing was rotated.
+/// Deletes the prepared key and the copy in `kept`, because nothing was rotated.
 pub fn discard_key(folder: &Path, kept: &Path) -> Result<(), HomeError> {
     for path in [folder.join(PREPARED).as_path(), kept] {
         match fs::remove_file(path) {
@@ -63,7 +64,7 @@ pub fn prepared_key(folder: &Path) -> Result<Option<FoundKey>, HomeError> {
     key::read_named(folder, PREPARED)
 }
 
-/// Returns the keys that earlier rotations kept and that can be read, by name.
+/// Returns the readable keys of earlier rotations, by name.
 pub fn kept_keys(folder: &Path) -> Vec<FoundKey> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());

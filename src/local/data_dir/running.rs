@@ -1,4 +1,4 @@
-//! Where the servers of a running `warmup local` are, for commands in other terminals.
+//! `RunningServers` stores the addresses of a running `warmup local` for commands in other terminals.
 
 use std::{fs, io, path::Path};
 
@@ -8,7 +8,8 @@ use super::{HomeError, fault, file, lock};
 
 const NAME: &str = "running.json";
 
-/// The addresses, with their passwords: the file is its owner's alone, and there is no `Debug`.
+/// `RunningServers` holds the addresses with their passwords. So the file belongs to its owner alone, and the
+/// type has no `Debug`.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningServers {
@@ -17,9 +18,9 @@ pub struct RunningServers {
     pub redis_url: String,
 }
 
-/// Returns where the servers of the `warmup local` on `folder` are; none where none ever ran there.
+/// Returns the servers of the `warmup local` on `folder`; `None` if the folder does not exist.
 ///
-/// Returns `NotRunning` when it is stopped, and `NotReady` when it has no servers yet, or none any more.
+/// Returns `NotRunning` if it is stopped, and `NotReady` if it is starting or stopping and has no servers.
 pub fn find(folder: &Path) -> Result<Option<RunningServers>, HomeError> {
     match fs::metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -47,6 +48,6 @@ pub(super) fn announce(folder: &Path, running: &RunningServers) -> Result<(), Ho
 }
 
 pub(super) fn withdraw(folder: &Path) {
-    // Where it can't be removed it is stale, and the lock says so.
+    // If the file can't be removed it is stale, and the free lock shows that.
     let _ = fs::remove_file(folder.join(NAME));
 }

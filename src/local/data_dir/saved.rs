@@ -1,4 +1,5 @@
-//! `settings.env`: the settings that `warmup local` keeps in its data folder. The environment goes before them.
+//! This module reads and writes `settings.env`, the settings that `warmup local` saves in its data folder.
+//! Environment variables override them.
 
 use std::{collections::BTreeMap, fs, io, path::Path, path::PathBuf};
 
@@ -7,14 +8,14 @@ use crate::config::{SettingErrors, env_file};
 
 const NAME: &str = "settings.env";
 
-/// The path of the file in `folder`, whether it exists or not.
+/// Returns the path of the file in `folder`, which may not exist.
 pub fn settings_file(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// Returns `vars` over the settings that are saved in `folder`.
+/// Returns the settings that are saved in `folder`, overridden by `vars`.
 ///
-/// Returns the fault of a file that can't be read or understood.
+/// Returns an error if the file can't be read or parsed.
 pub fn with_saved(folder: &Path, vars: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SettingErrors> {
     let path = settings_file(folder);
     if !path.exists() {
@@ -25,7 +26,7 @@ pub fn with_saved(folder: &Path, vars: BTreeMap<String, String>) -> Result<BTree
     Ok(all)
 }
 
-/// Saves `lines`, each `NAME=value`, in `folder`: in the place of earlier lines of the same names.
+/// Saves `lines`, each `NAME=value`, in `folder`, and replaces earlier lines of equal names.
 pub fn save_settings(folder: &Path, lines: &[String]) -> Result<(), HomeError> {
     let path = settings_file(folder);
     let known = match fs::read_to_string(&path) {

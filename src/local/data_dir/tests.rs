@@ -67,7 +67,7 @@ async fn what_runs_is_found_from_its_announcement_to_its_end() {
     home.announce(&running()).unwrap();
     assert_eq!(mode(&home.path().join("running.json")), 0o600);
     assert_eq!(find(dir.path()).unwrap().unwrap().database_url, "postgres://a");
-    // As after SIGKILL: the file stays, the lock does not.
+    // This is the state after SIGKILL: the file stays, the lock does not.
     drop(home);
     let error = find(dir.path()).err().unwrap().to_string();
     assert!(error.contains("start it, or set DATABASE_URL"), "{error}");

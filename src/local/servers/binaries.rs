@@ -1,4 +1,5 @@
-//! Where the servers' programs are. Debian keeps Postgres's out of PATH, Homebrew keeps versions apart.
+//! This module finds the programs of Postgres and Redis. Debian keeps Postgres's out of PATH, and Homebrew
+//! separates versions.
 
 use std::{
     fs, io,
@@ -22,19 +23,19 @@ const INSTALL_REDIS: &str = "Install it:\n  \
 const VERSIONED: [&str; 4] = ["/usr/lib/postgresql", "/usr", "/opt/homebrew/opt", "/usr/local/opt"];
 const PLAIN: [&str; 4] = ["/opt/homebrew/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin"];
 
-/// Postgres's programs, all of one version.
+/// `PostgresPrograms` are the paths of Postgres's programs, all of one version.
 #[derive(Debug)]
 pub(super) struct PostgresPrograms {
     pub initdb: PathBuf,
     pub postgres: PathBuf,
-    /// Whether `pg_stat_statements` can be preloaded: then tests count statements as the server counts them.
+    /// True if `pg_stat_statements` can be preloaded, so that tests can count statements on the server.
     pub counts_statements: bool,
 }
 
-/// Finds `initdb` and the `postgres` beside it, for the cluster in `data`: where that is made already, of its version;
-/// else in PATH, else the newest that a package manager has installed.
+/// Returns the programs for the cluster in `data`. An existing cluster gets its own version. A new cluster gets
+/// the version in PATH, or else the newest installed one.
 ///
-/// Returns `OtherVersion` when the cluster is of a version that is not installed.
+/// Returns `OtherVersion` if the version of the cluster is not installed.
 pub(super) fn postgres(data: &Path) -> Result<PostgresPrograms, ServerError> {
     let installed = installed();
     let newest = installed.first();
@@ -57,7 +58,7 @@ pub(super) fn postgres(data: &Path) -> Result<PostgresPrograms, ServerError> {
     }
 }
 
-/// The folders of all programs that are installed, the preferred first.
+/// Returns the program folders of all installed versions, the preferred one first.
 fn installed() -> Vec<PathBuf> {
     let in_path = in_path("initdb").and_then(|initdb| fs::canonicalize(initdb).ok());
     let folders = in_path.iter().filter_map(|initdb| initdb.parent().map(Path::to_owned)).chain(versions());
@@ -72,20 +73,20 @@ fn programs(bin: &Path) -> PostgresPrograms {
     }
 }
 
-/// Asks the programs themselves: a folder's name need not tell.
+/// Returns the major version that the program itself reports, because the name of its folder may not contain it.
 fn major_of(bin: &Path) -> Option<String> {
     let told = Command::new(bin.join("postgres")).arg("--version").env_clear().output().ok()?;
     major_in(&String::from_utf8_lossy(&told.stdout))
 }
 
-/// Reads `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, and betas: `18beta1`.
+/// Parses `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, and betas: `18beta1`.
 fn major_in(told: &str) -> Option<String> {
     let (_, version) = told.split_once("(PostgreSQL) ")?;
     let major: String = version.chars().take_while(char::is_ascii_digit).collect();
     (!major.is_empty()).then_some(major)
 }
 
-/// Finds `redis-server`, or Valkey's, which speaks the same and replaced it in Fedora.
+/// Returns the path of `redis-server`, or of `valkey-server`, which is compatible and replaced it in Fedora.
 pub(super) fn redis() -> Result<PathBuf, ServerError> {
     const NAMES: [&str; 2] = ["redis-server", "valkey-server"];
     let beside = PLAIN.iter().flat_map(|folder| NAMES.map(|name| Path::new(folder).join(name)));
@@ -97,14 +98,14 @@ pub(super) fn redis() -> Result<PathBuf, ServerError> {
         .ok_or(ServerError::Missing { name: "Redis", program: "redis-server", install: INSTALL_REDIS })
 }
 
-/// Asks the shell, which knows PATH, where `program` is.
+/// Returns the path of `program` from the shell, which knows PATH.
 fn in_path(program: &str) -> Option<PathBuf> {
     let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).output().ok()?;
     let path = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
     (found.status.success() && path.is_absolute()).then_some(path)
 }
 
-/// The `bin` folders of every installed version of Postgres, the newest first.
+/// Returns the `bin` folders of every installed version of Postgres, the newest first.
 fn versions() -> Vec<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = VERSIONED
         .iter()
@@ -116,8 +117,8 @@ fn versions() -> Vec<PathBuf> {
     found.into_iter().map(|(_, bin)| bin).collect()
 }
 
-/// Reads the version out of a folder's name: `15` (Debian), `pgsql-16` (the Postgres project's RPMs), `postgresql@17`
-/// (Homebrew).
+/// Parses the version in a folder's name: `15` (Debian), `pgsql-16` (the Postgres project's RPMs),
+/// `postgresql@17` (Homebrew).
 fn version_of(name: &str) -> Option<u32> {
     ["postgresql@", "pgsql-", ""].iter().find_map(|prefix| name.strip_prefix(prefix)?.parse().ok())
 }

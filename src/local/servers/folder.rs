@@ -1,4 +1,4 @@
-//! The folder of one server: made for it, entered by its user and by nobody else.
+//! `Folder` is the folder of one server, which only the server's user can enter.
 
 use std::{
     fs, io,
@@ -8,17 +8,17 @@ use std::{
 
 use super::{ServerError, random_password, run_as::RunAs};
 
-/// A folder that exists and belongs to the server's user.
+/// A `Folder` exists and belongs to the server's user.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub path: PathBuf,
     pub servant: RunAs,
-    /// Whether it goes away with its server.
+    /// True if the folder is removed with its server.
     pub swept: bool,
 }
 
 impl Folder {
-    /// Makes `dir/name` where it is not there yet.
+    /// Creates `dir/name` if it does not exist.
     pub fn within(dir: &Path, name: &str) -> Result<Folder, ServerError> {
         let path = std::path::absolute(dir).map_err(fault(dir, "finding it"))?.join(name);
         fs::create_dir_all(&path).map_err(fault(&path, "creating it"))?;
@@ -28,7 +28,7 @@ impl Folder {
         Ok(Folder { path, servant, swept: false })
     }
 
-    /// Makes a folder among the system's temporary ones. It goes away with its server, also when we are killed.
+    /// Creates a temporary folder. It is removed with its server, also when we are killed.
     pub fn temporary(name: &str) -> Result<Folder, ServerError> {
         let dir = std::env::temp_dir();
         let made = tempfile::Builder::new().prefix(&format!("warmup-{name}-")).tempdir_in(&dir);
@@ -38,12 +38,12 @@ impl Folder {
         Ok(Folder { path, servant, swept: true })
     }
 
-    /// What the guard should sweep.
+    /// Returns the folder that the watcher removes.
     pub fn swept(&self) -> Option<&Path> {
         self.swept.then_some(&self.path)
     }
 
-    /// Writes a file that only the server's user reads, and returns its path.
+    /// Writes a file that only the server's user can read, and returns its path.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, ServerError> {
         let path = self.path.join(name);
         fs::write(&path, "").map_err(fault(&path, "creating it"))?;
@@ -52,7 +52,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Returns the password that was made when the folder was, making it now if there is none.
+    /// Returns the stored password; creates it if there is none.
     pub fn password(&self) -> Result<String, ServerError> {
         let path = self.path.join("password");
         match fs::read_to_string(&path) {
@@ -66,7 +66,8 @@ impl Folder {
         }
     }
 
-    /// Checks that what an earlier start stored in `name` belongs to the server's user: it could not use it otherwise.
+    /// Checks that the data of an earlier start in `name` belongs to the server's user, who could not use it
+    /// otherwise.
     pub fn check_owner(&self, name: &str) -> Result<(), ServerError> {
         let path = self.path.join(name);
         let Ok(metadata) = fs::metadata(&path) else { return Ok(()) };
@@ -78,13 +79,13 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.swept {
-            // The watcher may have been quicker.
+            // The watcher may have removed it already.
             let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Makes an error of what failed while `doing` something to `path`.
+/// Returns a function that wraps an I/O error of an operation (`doing`) on `path`.
 pub(super) fn fault(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
     move |source| ServerError::Folder { path: path.to_owned(), doing, source }
 }

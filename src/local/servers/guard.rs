@@ -1,4 +1,4 @@
-//! A server that ends with us, however we end.
+//! `ServerProcess` is a server that ends with this process, however this process ends.
 //!
 //! ```text
 //!   this process ──(write end: the lifeline)── pipe ──(read end)── watcher (sh)
@@ -6,13 +6,13 @@
 //!        └──────────────▶ server, which was the shell until its exec ◀┘
 //! ```
 //!
-//! The kernel closes the lifeline when we end, also by SIGKILL, and the watcher, blocked in `read`, sees the end of
-//! file: it asks the server to stop, and kills it if it has not by then. `prctl(PR_SET_PDEATHSIG)` would not do: it
-//! fires when the *thread* ends that made the child, and a test's thread ends with its test. To stop a server on
-//! purpose is therefore the same act: close the lifeline, and wait.
+//! The kernel closes the lifeline when this process ends, also by SIGKILL. The watcher, blocked in `read`, sees
+//! the end of file, asks the server to stop, and kills it after a time limit. An intended stop closes the
+//! lifeline too, and waits. `prctl(PR_SET_PDEATHSIG)` is no alternative: it fires when the *thread* ends that
+//! created the child, and a test's thread ends with its test.
 //!
-//! A server stands in a process group of its own, so that the Ctrl-C that asks us to drain does not stop the database
-//! under the drain.
+//! A server has its own process group, so that a Ctrl-C, which starts our drain, does not stop the database
+//! during it.
 
 use std::{
     ffi::OsString,
@@ -26,8 +26,8 @@ use std::{
 
 use super::{ServerError, folder::fault, run_as::RunAs};
 
-/// A line through the pipe says that the server is gone already: its process id may be another's by now, and whoever
-/// wrote the line is alive to remove what it made.
+/// The shell script of the watcher. A line through the pipe says that the server has ended: its process id may
+/// already belong to another process, and the writer of the line lives and removes the folder itself.
 const SCRIPT: &str = r#"
 stop=$1 patience=$2 swept=$3 server=$$
 shift 3
@@ -48,26 +48,26 @@ exec 3<&-
 exec "$@"
 "#;
 
-/// What the servers and `initdb` get as PATH, and nothing else of our environment: it holds secrets.
+/// The PATH of the servers and of `initdb`. They get nothing else of our environment, because it holds secrets.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How to run one server.
+/// A `Plan` describes how to run one server.
 pub(super) struct Plan<'a> {
     pub name: &'static str,
     pub program: &'a Path,
     pub args: Vec<OsString>,
     pub servant: &'a RunAs,
-    /// Where its output goes.
+    /// The file for its output.
     pub log: PathBuf,
     /// The signal that asks it to stop: `INT`, `QUIT`, `TERM`.
     pub stop: &'static str,
-    /// How long it may take for that before it is killed.
+    /// The longest stop, after which the server is killed.
     pub patience: Duration,
-    /// A folder that goes away with us, also when we are killed.
+    /// A folder that is removed when we end, also when we are killed.
     pub swept: Option<&'a Path>,
 }
 
-/// A running server and the lifeline that keeps it so.
+/// A `ServerProcess` is a running server with its lifeline.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
     name: &'static str,
@@ -92,37 +92,38 @@ impl ServerProcess {
         Ok(ServerProcess { name: plan.name, log: plan.log, child, lifeline })
     }
 
-    /// Returns how the server ended, if it did.
+    /// Returns the exit status of the server, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten()?;
         if let Some(mut lifeline) = self.lifeline.take() {
-            // A failed write means that the watcher is gone: then nobody needs to be told.
+            // A failed write means that the watcher has ended and needs no message.
             let _ = lifeline.write_all(b"gone\n");
         }
         Some(status)
     }
 
-    /// Returns what the server wrote, or nothing where it can't be read.
+    /// Returns the server's output; an empty text if it can't be read.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Says that the server `what` ("did not answer within 30 s"), with the end of its log.
+    /// Returns the error that the server `what` ("did not answer within 30 s"), with the end of its log.
     pub fn failed(&self, what: impl Into<String>) -> ServerError {
         ServerError::Failed { name: self.name, what: what.into(), log: tail(&self.log()) }
     }
 
-    /// Stops the server as the plan says and returns when it is gone, at most its patience later.
+    /// Stops the server by the plan's signal and returns when it has ended, at most `patience` later.
     pub async fn stop(self) {
-        // Waiting blocks, so it goes to a thread that may; a runtime that is going down drops the task and so stops too.
+        // The wait blocks, so it runs on a blocking thread. A runtime that shuts down drops the task, which
+        // stops the server too.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 
-    /// Kills the server, as an outage does, and returns when it is gone.
+    /// Kills the server like an outage, and returns when it has ended.
     pub async fn kill(mut self) {
         let killed = tokio::task::spawn_blocking(move || {
             if self.child.kill().is_ok() {
-                // It can't refuse, so this ends.
+                // A process can't refuse SIGKILL, so this wait ends.
                 let _ = self.child.wait();
             }
             self.ended();
@@ -130,7 +131,7 @@ impl ServerProcess {
         let _ = killed.await;
     }
 
-    /// The process id of the server.
+    /// Returns the process id of the server.
     #[cfg(test)]
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -141,7 +142,7 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         if self.ended().is_none() {
             self.lifeline = None;
-            // The watcher kills what does not stop, so this ends.
+            // The watcher kills a server that does not stop, so this wait ends.
             let _ = self.child.wait();
         }
     }
@@ -153,7 +154,7 @@ pub(super) fn bare(command: &mut Command, servant: &RunAs) {
     servant.run(command);
 }
 
-/// Runs a program to its end as the servant and returns its output when it fails.
+/// Runs a program to its end as the servant. If it fails, returns the end of its output.
 pub(super) async fn run(program: &Path, args: &[OsString], servant: &RunAs) -> io::Result<Result<(), String>> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
@@ -163,7 +164,7 @@ pub(super) async fn run(program: &Path, args: &[OsString], servant: &RunAs) -> i
     Ok(output.status.success().then_some(()).ok_or_else(|| tail(&String::from_utf8_lossy(&said))))
 }
 
-/// Returns the last lines of a log, enough to hold the reason.
+/// Returns the last lines of a log, which contain the reason.
 fn tail(log: &str) -> String {
     const LINES: usize = 15;
     let lines: Vec<&str> = log.lines().collect();

@@ -1,8 +1,9 @@
-//! Ends what a run left that was killed together with its watchers, and that would be in the next start's way.
+//! `stop_leftovers` ends the servers of a run that was killed together with its watchers; they would block the
+//! next start.
 //!
-//! A process id in a file is only a number: after a reboot, and in a container quickly, it is somebody else's. So a
-//! process counts as the server only if it works in the server's own folder. Where it does not, Postgres could not tell
-//! a stranger of the same user from a postmaster and would refuse to start: then the file goes.
+//! A process id in a file is only a number: after a reboot, and soon in a container, it may belong to another
+//! process. So a process counts as the server only if it works in the server's own folder. If it does not, the
+//! file is removed: Postgres would take any process of its user for a postmaster and refuse to start.
 
 use std::{
     fs,
@@ -16,10 +17,10 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use super::{ServerError, folder::fault, redis};
 use crate::local::data_dir::DataDir;
 
-/// How often a server that was asked to stop is looked for.
+/// The time between two checks whether a stopping server has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Ways to ask, and how long to wait for each: first the one with a checkpoint.
+/// The signals to send and the wait after each. The first one lets Postgres write a checkpoint.
 type Ways = &'static [(Signal, Duration)];
 const POSTGRES: Ways = &[
     (Signal::INT, Duration::from_secs(60)),
@@ -28,7 +29,8 @@ const POSTGRES: Ways = &[
 ];
 const REDIS: Ways = &[(Signal::TERM, Duration::from_secs(5)), (Signal::KILL, Duration::from_secs(10))];
 
-/// Ends the servers that an earlier run left in `home`. Whoever has the home has its lock, so none of them is in use.
+/// Ends the servers that an earlier run left in `home`. The caller holds the lock of `home`, so none of them is
+/// in use.
 pub async fn stop_leftovers(home: &DataDir) -> Result<(), ServerError> {
     let data = home.path().join("postgres/data");
     let file = data.join("postmaster.pid");
@@ -45,14 +47,15 @@ pub async fn stop_leftovers(home: &DataDir) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Ends the process, if it works in `folder`; one that outlives even SIGKILL is left to the server's own complaint.
+/// Ends the process if it works in `folder`. If it survives even SIGKILL, the start of the new server reports
+/// the conflict.
 async fn end(pid: Pid, folder: &Path, ways: Ways, name: &str) {
     for (signal, patience) in ways {
         if !works_in(pid, folder) {
             return;
         }
         tracing::warn!(pid = pid.as_raw_nonzero(), ?signal, "{name} of a run that was killed still runs: ending it");
-        // It may have ended by itself just now.
+        // The process may have ended meanwhile.
         let _ = kill_process(pid, *signal);
         let gone = async {
             while works_in(pid, folder) {
@@ -63,21 +66,21 @@ async fn end(pid: Pid, folder: &Path, ways: Ways, name: &str) {
     }
 }
 
-/// The first line of Postgres's file, all of Redis's.
+/// Returns the process id in a file: the first line of Postgres's file, all of Redis's.
 fn pid_in(file: &Path) -> Option<Pid> {
     let text = fs::read_to_string(file).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    // No process of ours is the first one, and a number below would mean a group.
+    // Process 1 is never ours, and a number below it would mean a process group.
     if pid > 1 { Pid::from_raw(pid) } else { None }
 }
 
 fn works_in(pid: Pid, folder: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
     if Path::new("/proc/self/cwd").exists() {
-        // Of a dead one that nobody reaped, the link is gone.
+        // A dead process that is not reaped has no link.
         return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd: PathBuf| cwd == folder);
     }
-    // Elsewhere by its arguments, which name the folder.
+    // Other systems have no /proc: there the arguments of the process name the folder.
     let told = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output();
     told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(&*folder.to_string_lossy()))
 }

@@ -1,4 +1,4 @@
-//! A Postgres of our own: `initdb`, start, wait until it answers, make the database.
+//! `PrivatePostgres` runs a private Postgres: `initdb`, start, wait until it answers, create the database.
 
 use std::{ffi::OsString, fmt, path::Path, process::ExitStatus, time::Duration};
 
@@ -12,61 +12,63 @@ use super::{
     guard::{self, Plan, ServerProcess},
 };
 
-/// What a crash of the machine may cost.
+/// The loss that a crash of the machine may cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that was committed: Postgres's own defaults.
+    /// No loss of committed data: Postgres's own defaults.
     Durable,
-    /// Everything: no fsync, no waiting for the disk. For demo and tests.
+    /// Loss of everything: no fsync, no wait for the disk. For demo and tests.
     Throwaway,
 }
 
-/// A running private Postgres with an empty database `warmup` of the user `warmup`.
+/// A `PrivatePostgres` is a running server with the database `warmup` of the user `warmup`.
 pub struct PrivatePostgres {
     url: String,
     port: u16,
     programs: PostgresPrograms,
     durability: Durability,
-    /// `None` between `halt` and `start_again`.
+    /// The process; `None` between `halt` and `start_again`.
     server: Option<ServerProcess>,
-    /// Dropped after the server: it may go away with it.
+    /// The folder. It is dropped after the server, because it may be removed with it.
     folder: Folder,
 }
 
 const NAME: &str = "Postgres";
 
-/// A port may be lost between finding and binding it; and of a postmaster that was killed the children take a moment to
-/// notice and to let go of its memory.
+/// The number of start attempts. Another process may take the port first, and the children of a killed
+/// postmaster need a moment to release its memory.
 const ATTEMPTS: u32 = 10;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
-/// Long, because a durable folder may have a crash to recover from.
+/// The longest start: a durable folder may have to recover from a crash.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
-/// A fast shutdown writes a checkpoint, on whatever disk a laptop has.
+/// The longest stop: a fast shutdown writes a checkpoint, on whatever disk a laptop has.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
-/// The longest folder whose socket still fits `sockaddr_un` (104 bytes on macOS) with Postgres's own file name.
+/// The longest folder path, in bytes, whose socket still fits `sockaddr_un` (104 bytes on macOS) with Postgres's
+/// own file name.
 const LONGEST_SOCKET_FOLDER: usize = 80;
 
-/// Postgres's own defaults, said here so that no file in the cluster can take them back.
-/// A log that nobody reads for months should not say every five minutes that all is well.
+/// Postgres's own defaults, which the command line repeats so that no file in the cluster can change them.
+/// Checkpoints are not logged, because a log that is rarely read should not report every five minutes that all
+/// is well.
 const DURABLE: [&str; 4] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "log_checkpoints=off"];
 
 const THROWAWAY: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
 
 impl PrivatePostgres {
-    /// Starts Postgres in `dir/postgres`, making the cluster and the database where they are not there yet.
+    /// Starts Postgres in `dir/postgres`, and creates the cluster and the database if they do not exist.
     ///
-    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log when it does not come
-    /// up.
+    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log if it does not
+    /// start.
     pub async fn start(dir: &Path, durability: Durability) -> Result<PrivatePostgres, ServerError> {
         Self::start_in(Folder::within(dir, "postgres")?, durability).await
     }
 
-    /// Starts a throw-away Postgres in a temporary folder that vanishes with it.
+    /// Starts a throw-away Postgres in a temporary folder that is removed with it.
     pub async fn temporary() -> Result<PrivatePostgres, ServerError> {
         Self::start_in(Folder::temporary("postgres")?, Durability::Throwaway).await
     }
@@ -90,24 +92,25 @@ impl PrivatePostgres {
         unreachable!("the loop returns at its last attempt")
     }
 
-    /// `postgres://warmup:<password>@127.0.0.1:<port>/warmup`. It holds the password: not for logs.
+    /// Returns `postgres://warmup:<password>@127.0.0.1:<port>/warmup`. The URL holds the password: do not log
+    /// it.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns how Postgres ended, if it did without being stopped.
+    /// Returns the exit status of Postgres, if it ended without a stop.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.server.as_mut()?.ended()
     }
 
-    /// Kills Postgres, as an outage does. What was committed is there after `start_again`, where it is durable.
+    /// Kills Postgres like an outage. Durable committed data is there again after `start_again`.
     pub async fn halt(&mut self) {
         if let Some(server) = self.server.take() {
             server.kill().await;
         }
     }
 
-    /// Starts a Postgres that was halted or has ended again, at the same address, with its data.
+    /// Restarts a halted or ended Postgres at the same address, with its data.
     pub async fn start_again(&mut self) -> Result<(), ServerError> {
         self.halt().await;
         for attempt in 1.. {
@@ -119,7 +122,7 @@ impl PrivatePostgres {
         unreachable!("the loop returns at its last attempt")
     }
 
-    /// Stops Postgres and returns when it is gone. Dropping does the same, blocking.
+    /// Stops Postgres and returns when it has ended. Dropping stops it too, and blocks.
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
@@ -141,7 +144,8 @@ impl fmt::Debug for PrivatePostgres {
     }
 }
 
-/// Runs `initdb` beside the place and moves the whole cluster there, so that a broken-off one is never started.
+/// Runs `initdb` in a temporary name and renames the complete cluster, so that an incomplete one is never
+/// started.
 async fn make_cluster(programs: &PostgresPrograms, folder: &Folder, durability: Durability) -> Result<(), ServerError> {
     let (data, unfinished) = (folder.path.join("data"), folder.path.join("data.unfinished"));
     if data.exists() {
@@ -154,7 +158,7 @@ async fn make_cluster(programs: &PostgresPrograms, folder: &Folder, durability: 
     args.push(folder.path.join("password").into());
     args.extend(["--username=warmup", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"].map(OsString::from));
     args.push(match durability {
-        // A disk that lies is noticed when it is read, not when a mailbox is gone.
+        // Checksums detect a corrupting disk at the next read, before data is lost.
         Durability::Durable => "--data-checksums".into(),
         Durability::Throwaway => "--no-sync".into(),
     });
@@ -198,20 +202,20 @@ fn launch(
         args,
         servant: &folder.servant,
         log: folder.path.join("log"),
-        // Fast shutdown, with a checkpoint; or immediate, where nothing has to be kept.
+        // `INT` is a fast shutdown with a checkpoint; `QUIT` is immediate, for throw-away data.
         stop: if durability == Durability::Durable { "INT" } else { "QUIT" },
         patience: STOP_WITHIN,
         swept: folder.swept(),
     })
 }
 
-/// Says whether the log tells of something that another try will not meet.
+/// Returns whether the log shows an error that another attempt may avoid.
 fn passes(error: &ServerError) -> bool {
     let ServerError::Failed { log, .. } = error else { return false };
     ["could not bind", "pre-existing shared memory block"].iter().any(|passing| log.contains(passing))
 }
 
-/// Waits until the server answers, and makes the database if this is its first start.
+/// Waits until the server answers, and creates the database at the first start.
 async fn ready(server: &mut ServerProcess, base: &str) -> Result<(), ServerError> {
     let mut last = String::new();
     let answer = tokio::time::timeout(READY_WITHIN, async {
@@ -221,7 +225,8 @@ async fn ready(server: &mut ServerProcess, base: &str) -> Result<(), ServerError
             }
             match PgConnection::connect(&format!("{base}/postgres")).await {
                 Ok(connection) => return Ok(connection),
-                // Still starting, recovering, or another process took the port: then ours ends.
+                // The server is still starting or recovering, or another process took the port and ours will
+                // end.
                 Err(error) => last = error.to_string(),
             }
             tokio::time::sleep(ASK_EVERY).await;

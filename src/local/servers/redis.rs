@@ -1,4 +1,4 @@
-//! A Redis of our own. It keeps nothing: whatever must last is in Postgres.
+//! `PrivateRedis` runs a private Redis without persistence: all durable data is in Postgres.
 
 use std::{fmt, path::Path, process::ExitStatus, time::Duration};
 
@@ -9,18 +9,18 @@ use super::{
     guard::{Plan, ServerProcess},
 };
 
-/// A running private Redis, empty unless a `dump.rdb` lay in its folder.
+/// A `PrivateRedis` is a running server, empty unless its folder contained a `dump.rdb`.
 pub struct PrivateRedis {
-    /// `None` between `halt` and `start_again`.
+    /// The process; `None` between `halt` and `start_again`.
     server: Option<ServerProcess>,
     port: u16,
     password: String,
-    /// Dropped after the server: it may go away with it.
+    /// The folder. It is dropped after the server, because it may be removed with it.
     folder: Folder,
 }
 
 const NAME: &str = "Redis";
-/// In its folder: by it the next start finds one that nobody stopped.
+/// The file with the process id, by which the next start finds a server that was never stopped.
 pub(super) const PID_FILE: &str = "pid";
 const PORT_ATTEMPTS: u32 = 5;
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -30,13 +30,13 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 impl PrivateRedis {
     /// Starts Redis in `dir/redis`, without persistence.
     ///
-    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log when it does not come
-    /// up.
+    /// Returns `Missing` with the commands to install it, and `Failed` with the end of its log if it does not
+    /// start.
     pub async fn start(dir: &Path) -> Result<PrivateRedis, ServerError> {
         Self::start_in(Folder::within(dir, "redis")?).await
     }
 
-    /// Starts Redis in a temporary folder that vanishes with it.
+    /// Starts Redis in a temporary folder that is removed with it.
     pub async fn temporary() -> Result<PrivateRedis, ServerError> {
         Self::start_in(Folder::temporary("redis")?).await
     }
@@ -56,36 +56,36 @@ impl PrivateRedis {
         unreachable!("the loop returns at its last attempt")
     }
 
-    /// `redis://:<password>@127.0.0.1:<port>`. It holds the password: not for logs.
+    /// Returns `redis://:<password>@127.0.0.1:<port>`. The URL holds the password: do not log it.
     pub fn url(&self) -> String {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
-    /// The folder in which it looks for a `dump.rdb` when it starts, and writes one on `SAVE`.
+    /// Returns the folder in which Redis looks for a `dump.rdb` at its start, and writes one on `SAVE`.
     pub fn folder(&self) -> &Path {
         &self.folder.path
     }
 
-    /// Stops Redis and returns when it is gone. Dropping does the same, blocking.
+    /// Stops Redis and returns when it has ended. Dropping stops it too, and blocks.
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
     }
 
-    /// Returns how Redis ended, if it did without being stopped.
+    /// Returns the exit status of Redis, if it ended without a stop.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.server.as_mut()?.ended()
     }
 
-    /// Kills Redis, as an outage does: whatever it held is lost, its port answers no more.
+    /// Kills Redis like an outage: its data is lost, and its port does not answer.
     pub async fn halt(&mut self) {
         if let Some(server) = self.server.take() {
             server.kill().await;
         }
     }
 
-    /// Brings a halted Redis back at the same address, empty unless a `dump.rdb` lies in its folder.
+    /// Restarts a halted Redis at the same address, empty unless its folder contains a `dump.rdb`.
     pub async fn start_again(&mut self) -> Result<(), ServerError> {
         self.halt().await;
         self.launch().await

@@ -1,17 +1,19 @@
-//! Private servers that somebody killed (the kernel, when memory is short) come back by themselves. The worker takes
-//! that for an outage like any other: it sends nothing meanwhile, loses nothing, and goes on.
+//! `restart_on_exit` restarts private servers that were killed, for example by the kernel when memory is short.
+//!
+//! For the worker this is an outage like any other: it sends nothing meanwhile, loses nothing, and then
+//! continues.
 
 use std::{convert::Infallible, time::Duration};
 
 use super::{PrivatePostgres, PrivateRedis};
 
-/// How often the servers are looked at. An outage of a second more is none.
+/// The time between two checks of the servers. An outage of one second more does no harm.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long to leave a server alone that did not come up.
+/// The pause after a server did not start.
 const REST: Duration = Duration::from_secs(10);
 
-/// Starts a server again, at its own address, whenever it has ended, for as long as this is awaited.
+/// Restarts each server at its own address whenever it has ended, as long as the caller awaits this future.
 pub async fn restart_on_exit(postgres: &mut PrivatePostgres, redis: &mut PrivateRedis) -> Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -30,7 +32,7 @@ pub async fn restart_on_exit(postgres: &mut PrivatePostgres, redis: &mut Private
     }
 }
 
-/// Says whether it failed, and why.
+/// Logs the error of a failed start. Returns whether it failed.
 fn told(started: Result<(), super::ServerError>) -> bool {
     started.inspect_err(|error| tracing::error!(%error, "it did not come up: it is tried again")).is_err()
 }

@@ -1,4 +1,5 @@
-//! Whom a server runs as. Postgres refuses to run as root, so where we are root it runs as somebody with less.
+//! `RunAs` chooses the user that runs a server. Postgres refuses to run as root, so root runs it as a less
+//! privileged user.
 
 use std::{
     fs, io,
@@ -11,7 +12,7 @@ use std::{
 
 use super::{ServerError, folder::fault};
 
-/// The user that a server runs as, where it is not simply ourselves.
+/// A `RunAs` is the user that runs a server; `None` inside means the user of this process.
 #[derive(Clone, Debug)]
 pub(super) struct RunAs(Option<User>);
 
@@ -23,7 +24,7 @@ struct User {
 }
 
 impl RunAs {
-    /// Returns ourselves, or for root the user `postgres`, else `nobody`.
+    /// Returns our own user, or for root the user `postgres`, or else `nobody`.
     pub fn of_this_process() -> Result<RunAs, ServerError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(RunAs(None));
@@ -33,19 +34,19 @@ impl RunAs {
         user.map(|user| RunAs(Some(user))).ok_or(ServerError::Nobody)
     }
 
-    /// The id of the user that the server runs as.
+    /// Returns the id of the user that runs the server.
     pub fn uid(&self) -> u32 {
         self.0.as_ref().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid)
     }
 
-    /// Makes `command` run as the servant, without root's groups (std drops them together with the user).
+    /// Makes `command` run as this user, without root's groups (std drops them together with the user).
     pub fn run(&self, command: &mut std::process::Command) {
         if let Some(user) = &self.0 {
             command.uid(user.uid).gid(user.gid);
         }
     }
 
-    /// Gives `path` to the servant, closed to everybody else.
+    /// Gives `path` to this user with `mode`, which closes it to all others.
     pub fn own(&self, path: &Path, mode: u32) -> Result<(), ServerError> {
         let permissions = fs::Permissions::from_mode(mode);
         fs::set_permissions(path, permissions).map_err(fault(path, "setting its permissions"))?;
@@ -53,7 +54,8 @@ impl RunAs {
         chown(path, Some(user.uid), Some(user.gid)).map_err(fault(path, "giving it to its server's user"))
     }
 
-    /// Lets the servant pass through `dir`, which is ours, and checks that it can get there from the root.
+    /// Lets this user pass through `dir`, which is ours, and checks that the user can reach it from the root
+    /// folder.
     pub fn admit(&self, dir: &Path) -> Result<(), ServerError> {
         let Some(user) = &self.0 else { return Ok(()) };
         let real = open_to_all(dir).map_err(fault(dir, "opening it for its server's user"))?;
@@ -64,7 +66,7 @@ impl RunAs {
     }
 }
 
-/// Lets everybody pass through `dir`, without reading what is in it, and returns its real path.
+/// Lets every user pass through `dir` without reading its content, and returns its real path.
 fn open_to_all(dir: &Path) -> io::Result<PathBuf> {
     let mode = fs::metadata(dir)?.permissions().mode();
     fs::set_permissions(dir, fs::Permissions::from_mode(mode | 0o011))?;
@@ -84,7 +86,7 @@ impl User {
     }
 }
 
-/// Reads a user out of `passwd(5)`: `name:password:uid:gid:…`.
+/// Returns a user from `passwd(5)`: `name:password:uid:gid:…`.
 fn user_in(passwd: &str, name: &str) -> Option<User> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

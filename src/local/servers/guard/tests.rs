@@ -2,7 +2,7 @@ use std::{io::BufRead, time::Duration};
 
 use super::*;
 
-/// A server that says its process id, and that ends only when it is asked to.
+/// Starts a server that prints its process id, and that ends only on its stop signal.
 fn patient(folder: &Path) -> ServerProcess {
     ServerProcess::start(Plan {
         name: "sleep",
@@ -19,7 +19,7 @@ fn patient(folder: &Path) -> ServerProcess {
 
 fn lives(pid: u32) -> bool {
     let known = rustix::process::Pid::from_raw(pid as i32).unwrap();
-    // Where nobody reaps orphans, as in a container without an init, a dead one stays as an entry.
+    // Without an init that reaps orphans, as in some containers, a dead process stays as a zombie.
     let state = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     rustix::process::test_kill_process(known).is_ok() && !state.contains("State:\tZ")
 }
@@ -58,14 +58,14 @@ async fn a_server_that_ended_by_itself_is_noticed() {
     tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
 }
 
-/// Not a test of its own: the process that `a_server_ends_when_we_are_killed` starts and kills.
+/// Runs as the process that `a_server_ends_when_we_are_killed` starts and kills. It is not a test of its own.
 #[tokio::test]
 #[ignore = "the victim of a_server_ends_when_we_are_killed"]
 async fn victim() {
     let dir = tempfile::tempdir().unwrap();
     let server = patient(dir.path());
     println!("\nserver {}", server.pid());
-    // Ends with its own parent, should that die first.
+    // The victim ends with its parent if the parent dies first.
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
