@@ -106,7 +106,7 @@ struct ApiState {
 
 type SharedState = Arc<ApiState>;
 
-/// Answers requests until `stop` is cancelled, and keeps the statistics snapshot current.
+/// Answers requests until `stop` is cancelled, and refreshes the statistics snapshot.
 pub async fn serve(listeners: Listeners, desk: Arc<Services>, stop: CancellationToken) {
     tokio::join!(answer(listeners, Arc::clone(&desk), stop.clone()), desk.census.keep(&*desk.clock, &stop));
 }

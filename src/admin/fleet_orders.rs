@@ -46,8 +46,8 @@ pub struct OrderResult {
     pub running: bool,
     /// True if the order before was another one.
     pub changed: bool,
-    /// True if the workers were notified. A worker that was not notified obeys at its next heartbeat; none starts a mail
-    /// meanwhile.
+    /// True if the workers were notified. A worker that was not notified obeys at its next heartbeat; none starts a
+    /// mail meanwhile.
     pub announced: bool,
     /// The reason why the workers were not notified, for people.
     #[serde(skip)]

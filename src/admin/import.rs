@@ -13,8 +13,8 @@
 //! - A password is compared with the opened stored password. It is sealed again only if it differs or if its
 //!   endpoints change.
 //! - A stored password that is not repeated goes to no other host, and to no host unencrypted: that is an error.
-//! - A *removed* address is enrolled again in its old row. It becomes active with the new password and keeps its
-//!   id, log, counters, settings and ramp, so that a return on the same day can't send a second quota.
+//! - A *removed* address is enrolled again in its old row and becomes active with the new password. It keeps its
+//!   id, log, counters, settings and ramp, so a return on the same day can't send a second quota.
 //! - A mailbox that was *disabled because of its access* becomes active again if the file changes its login. Any
 //!   other state stays.
 //! - Enrolment by an admin verifies a mailbox, so a known unverified mailbox counts as changed, whatever else
@@ -118,7 +118,7 @@ pub async fn import(
     import_for(pool, sealer, rules, csv, None, options).await
 }
 
-/// Imports like [`import`], on behalf of `owner`, to whom all of the mailboxes must belong.
+/// Imports like [`import()`] on behalf of `owner`, who must own all of the mailboxes.
 pub async fn import_for(
     pool: &PgPool,
     sealer: &Sealer,
@@ -144,7 +144,7 @@ pub async fn enrol(
     enrol_for(pool, sealer, rules, (rows, faults), by, None, options).await
 }
 
-/// Enrols like [`enrol`], on behalf of `owner`, to whom all of the mailboxes must belong.
+/// Enrols like [`enrol()`] on behalf of `owner`, who must own all of the mailboxes.
 pub async fn enrol_for(
     pool: &PgPool,
     sealer: &Sealer,

@@ -83,7 +83,7 @@ pub struct EndedPause {
     /// `host` or `domain`.
     pub scope: String,
     pub key: String,
-    /// The owner for whom it is, or was, paused; left out if it is paused for everybody.
+    /// The owner of the pause; missing if the pause applies to everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     pub reason: String,

@@ -24,7 +24,7 @@ pub async fn nobody_works(settings: &Settings, database: &PgPool) -> anyhow::Res
     let Err(migrate::SchemaError::Shards { found, .. }) = migrate::check_shards(database, settings.shards).await else {
         return Ok(None);
     };
-    // A database without shards has had no worker. Without a Redis URL only Postgres can tell.
+    // A database without shards has had no worker. Without a Redis URL only the check of Postgres is possible.
     if found == 0 || settings.redis_url.is_none() {
         return Ok(None);
     }

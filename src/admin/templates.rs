@@ -1,8 +1,12 @@
 //! This module selects the templates of a worker, and imports and exports the stored ones.
 //!
-//! At its start a worker takes the first that exists: the file `WARMUP_TEMPLATES_FILE` (for a trial or a fleet
-//! of one worker); the templates that `warmup template import` stored (for the whole fleet); the built-in
-//! templates. If the file or the store lacks a kind, the built-in templates of that kind are used.
+//! At its start a worker takes the first of these that exists:
+//!
+//! 1. the file `WARMUP_TEMPLATES_FILE`, for a trial or a fleet of one worker;
+//! 2. the templates that `warmup template import` stored, for the whole fleet;
+//! 3. the built-in templates.
+//!
+//! If the file or the store lacks a kind, the built-in templates of that kind are used.
 
 use std::{fmt::Write, fs, sync::Arc};
 

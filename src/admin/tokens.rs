@@ -70,12 +70,12 @@ pub async fn create(
     Ok((secret, made))
 }
 
-/// Returns the tokens of `user`, or of everybody, by id, including revoked and expired ones.
+/// Returns the tokens of `user`, or of all users, by id, including revoked and expired ones.
 pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     tokens::all(pool, user).await
 }
 
-/// Revokes tokens of `user`, or of anybody, at once and permanently: all of them, or none. A token that was
+/// Revokes tokens of `user`, or of any user, at once and permanently: all of them, or none. A token that was
 /// revoked before stays as it is.
 pub async fn revoke(
     pool: &PgPool,

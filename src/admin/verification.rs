@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request a code ─▶ limits, a mailbox of the operator, the code's hash (committed) ─▶ caps ─▶ one mail ─▶ its outcome
-//!                   event verification-requested               event verification-sent, -refused, -uncertain or -unsent
+//!                   event verification-requested        event verification-sent, -refused, -uncertain or -unsent
 //! enter the code ─▶ compared with the hash of the newest code ─▶ verified, or one attempt less
 //! ```
 //!
@@ -102,16 +102,16 @@ fn attempts(left: &i16) -> String {
     if *left == 1 { "1 attempt is".to_owned() } else { format!("{left} attempts are") }
 }
 
-/// A code that is on its way to a mailbox.
+/// A code that was sent to a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SentCode {
     pub email: String,
     /// `sent`, or `uncertain` if the mail host did not say whether it took the mail.
     pub outcome: &'static str,
-    /// Until then the code can be entered.
+    /// The time until which the code can be entered.
     pub expires_at: DateTime<Utc>,
-    /// Wrong codes that may be entered.
+    /// The number of wrong codes that may be entered.
     pub attempts: i16,
 }
 

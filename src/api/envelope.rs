@@ -17,7 +17,7 @@ pub(super) struct Envelope<T> {
     /// Always true: a failure is a problem.
     success: bool,
     data: T,
-    /// When it was answered, by the day clock.
+    /// The time of the answer by the day clock.
     timestamp: DateTime<Utc>,
 }
 

@@ -25,14 +25,14 @@ pub(super) struct Parameters {
     mailbox: Option<i64>,
     /// Only of this kind, such as sender-disabled.
     kind: Option<String>,
-    /// Only from then on.
+    /// Only from this time on.
     since: Option<DateTime<Utc>>,
-    /// Only before then.
+    /// Only before this time.
     until: Option<DateTime<Utc>>,
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Parameters {
 pub(super) struct EventList {
     /// The newest first.
     events: Vec<EventView>,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

@@ -46,14 +46,14 @@ pub(super) struct Parameters {
     status: Option<LogStatus>,
     /// Only with this reason, such as uncertain.
     reason: Option<String>,
-    /// Only from then on.
+    /// Only from this time on.
     since: Option<DateTime<Utc>>,
-    /// Only before then.
+    /// Only before this time.
     until: Option<DateTime<Utc>>,
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Parameters {
 pub(super) struct LogList {
     /// The newest days and reservations first.
     logs: Vec<LogEntry>,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

@@ -57,10 +57,10 @@ pub(super) struct Parameters {
     domain: Option<String>,
     /// Only those with this in their address.
     search: Option<String>,
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -68,11 +68,11 @@ pub(super) struct Parameters {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MailboxList {
-    /// How many there are on all pages.
+    /// The number of mailboxes on all pages.
     total: i64,
     /// By id.
     mailboxes: Vec<MailboxStatus>,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

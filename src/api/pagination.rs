@@ -16,10 +16,10 @@ const MOST: i64 = 500;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Paging {
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     pub(super) cursor: Option<String>,
 }
 

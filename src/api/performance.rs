@@ -20,10 +20,10 @@ use crate::reporting::{Performance, QuotaStatus, performance_of, performances};
 pub(super) struct Parameters {
     /// Only this mailbox.
     id: Option<i64>,
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct PerformanceList {
     metrics: Vec<Performance>,
     quotas: Vec<QuotaStatus>,
     summary: MailboxSummary,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

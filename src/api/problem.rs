@@ -16,7 +16,7 @@ pub(super) struct Problem {
     /// The status in words.
     title: &'static str,
     status: u16,
-    /// What is wrong with this request, and what to do.
+    /// The error in this request, and the recommended action.
     detail: String,
     /// Every error of a file or of a mailbox's columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]

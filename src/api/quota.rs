@@ -47,10 +47,10 @@ pub(super) struct Parameters {
     status: QuotaStateFilter,
     /// Only those with this in their address.
     search: Option<String>,
-    /// Rows of a page: 50 unless asked otherwise.
+    /// The number of rows of a page; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
-    /// The nextCursor of the page before.
+    /// The nextCursor of the previous page.
     cursor: Option<String>,
 }
 

@@ -22,7 +22,7 @@ use crate::admin::tokens::{self, Token, TokenError, TokenRequest};
 pub(super) struct TokenList {
     /// By id; also those that hold no more.
     tokens: Vec<Token>,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct UserList {
     /// By id.
     users: Vec<User>,
-    /// Where the next page begins; none on the last one.
+    /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! This module applies rotated credentials while a worker runs, and stops the worker when a server keeps
-//! refusing them.
+//! This module applies rotated credentials while a worker runs, and stops the worker after `PATIENCE` of
+//! refusals.
 //!
 //! With `DATABASE_URL_FILE` and `REDIS_URL_FILE` a rotation needs no restart: new connections use the current
 //! content of the files. The Redis pool reads its file itself; `keep_fresh` passes the URL to the Postgres pool,

@@ -49,7 +49,7 @@ struct Meter {
     clock: Arc<dyn Clock>,
 }
 
-/// The service that a call goes to.
+/// The service that a call uses.
 #[derive(Clone, Copy)]
 enum Service {
     Postgres,

@@ -1,4 +1,4 @@
-//! `warmup bench`: what this machine, these servers and this mail host can do together.
+//! `warmup bench` measures the joint capacity of this machine, its servers and a mail host.
 
 mod environment;
 mod send;

@@ -1,5 +1,7 @@
-//! `warmup config`: check, show and document the settings. Only `check` looks into the database, where one is set or a
-//! `warmup local` runs, for what the enrolled mailboxes owe.
+//! `warmup config` checks, shows and documents the settings.
+//!
+//! Only `check` reads the database, if one is set or a `warmup local` runs, to compare the settings with the
+//! enrolled mailboxes.
 
 use std::{
     collections::BTreeMap,

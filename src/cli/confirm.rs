@@ -1,4 +1,5 @@
-//! Questions to a person. Where nobody can answer, the command refuses and says what to write instead.
+//! This module requests confirmation from a person. Without a terminal the command refuses and names the option to
+//! write instead.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

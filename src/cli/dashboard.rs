@@ -1,8 +1,8 @@
-//! Where the dashboard is, for whoever started the process that serves it.
+//! This module prints the address of the dashboard for the person who started the process that serves it.
 //!
-//! Where nobody gave a token, one is made that lives as long as the process and is stored nowhere. It stands in the
-//! fragment of the address, which a browser sends to nobody, and the page erases it there. Where standard output is no
-//! terminal it may be kept as a log: there the address comes without it.
+//! If no admin token is set, the process makes one that lives as long as the process and is stored nowhere. The
+//! token is in the fragment of the address. A browser sends the fragment to no server, and the page erases it.
+//! If standard output is no terminal, it may be stored as a log, so the address comes without the token.
 
 use std::{
     io::{self, IsTerminal},

@@ -1,7 +1,8 @@
-//! `warmup demo`: a whole day for 48 mailboxes through the production path in about a minute, and its proof.
+//! `warmup demo` runs a whole day of 48 mailboxes through the production path in about a minute, and audits it.
 //!
-//! What is not production is said when it starts: the day clock runs faster, addresses and CA are private, and the ramp
-//! starts at its end. Servers, mail host and worker are real; nothing of this machine's own services is touched.
+//! The demo states its differences from production at its start: a faster day clock, private addresses and CA,
+//! and a completed ramp. Servers, mail host and worker are real. The demo does not touch this machine's own
+//! services.
 
 mod day_view;
 mod environment;

@@ -1,4 +1,4 @@
-//! `warmup domain verify|list|revoke`: domains that are confirmed to belong to a user.
+//! `warmup domain verify|list|revoke` manages domains that are confirmed for a user.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `warmup events`: what happened, the newest last.
+//! `warmup events` lists events, the newest last.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `warmup fleet`: orders to all workers at once.
+//! `warmup fleet` gives orders to all workers at once.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -99,7 +99,8 @@ async fn fence(args: &FenceArgs) -> anyhow::Result<ExitCode> {
         print("nothing was done")?;
         return Ok(ExitCode::FAILURE);
     }
-    // The workers' days follow this clock, not that of the operator's machine; read after the answer, which may take a night.
+    // The workers' days follow the server's clock, not that of the operator's machine. It is read after the
+    // confirmation, which may take a night.
     let fenced = control(&session)?.fence(BY, sql::server_time(&session.pool).await?).await?;
     if args.json {
         print_json(&fenced)?;

@@ -1,5 +1,5 @@
-//! `warmup healthcheck`: the question that a container runtime without HTTP probes asks, and that an image without a shell
-//! could not ask otherwise.
+//! `warmup healthcheck` sends a health request, for container runtimes without HTTP probes and images without a
+//! shell.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

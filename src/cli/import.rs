@@ -1,4 +1,4 @@
-//! `warmup import legacy`: moves in from the older system.
+//! `warmup import legacy` copies users, mailboxes, log and templates from the older system.
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 

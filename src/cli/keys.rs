@@ -1,4 +1,4 @@
-//! `warmup keys rotate`.
+//! `warmup keys rotate` seals all stored passwords with a new master key.
 
 use std::{
     path::{Path, PathBuf},
@@ -114,7 +114,8 @@ async fn in_folder(args: &Args, session: &Session, folder: &Path) -> anyhow::Res
             discard_generated(args)?;
             return Err(error.into());
         }
-        // The next start of `warmup local` installs the new key if it is the database's.
+        // If the rotation is uncertain, the next start of `warmup local` installs the new key if the database
+        // uses it.
         rotated => rotated?,
     };
     install_key(folder)?;

@@ -1,4 +1,4 @@
-//! `warmup local`: a worker with servers of its own, for somebody with one machine, for good.
+//! `warmup local` runs a worker with private servers permanently, for an operator with one machine.
 
 mod offer;
 mod summary;

@@ -1,8 +1,8 @@
-//! `warmup local-fleet`: several workers on this machine with servers of their own, to see a fleet and to break it by
-//! hand. Hidden: `make fleet` starts it.
+//! `warmup local-fleet` runs several workers on this machine with private servers, to watch a fleet and to break
+//! it by hand.
 //!
-//! Without mailboxes of one's own it has a mail host of its own too, and 48 mailboxes there that send around the clock.
-//! It stops in order: workers, mail host, Redis, Postgres.
+//! The command is hidden: `make fleet` starts it. Without enrolled mailboxes it also starts a mail host, and
+//! enrols 48 mailboxes there that send around the clock. It stops in order: workers, mail host, Redis, Postgres.
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! `warmup logs`: what became of the mails, and the repair of an older system's log.
+//! `warmup logs` lists mails with their outcomes, and repairs the log of an older system.
 
 mod list;
 mod normalize;

@@ -1,4 +1,4 @@
-//! `warmup mailbox`: enrols mailboxes, changes and shows them.
+//! `warmup mailbox` enrols, changes, tests and shows mailboxes.
 
 mod add;
 mod columns;

@@ -1,4 +1,4 @@
-//! `warmup migrate`: brings the database to this release.
+//! `warmup migrate` migrates the database to this release.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `warmup pause list|end`: mail hosts and domains whose mailboxes wait.
+//! `warmup pause list|end` lists and ends pauses of mail hosts and domains.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A bar for what takes longer than a second, on a terminal only.
+//! `Bar` shows the progress of work that takes longer than a second, on a terminal only.
 
 use std::time::Duration;
 

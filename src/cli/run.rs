@@ -1,4 +1,4 @@
-//! `warmup run`: a worker and its probes, until SIGTERM or Ctrl-C.
+//! `warmup run` runs a worker with its API and probes, until SIGTERM or Ctrl-C.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.with_parent {
         let (orphaned, told) = (stop::stdin_closed(), stop.clone());
         tokio::spawn(async move {
-            // An error would say that nobody reads standard input any more: then too nobody holds it open.
+            // The reader drops its sender when standard input closes, so this always ends with an error.
             let _ = orphaned.await;
             told.cancel();
         });

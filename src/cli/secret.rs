@@ -1,5 +1,6 @@
-//! Secrets come from a prompt without echo, from a file, or from standard input; never from argv, where every process of
-//! the machine could read them.
+//! This module reads secrets from a prompt without echo, from a file, or from standard input.
+//!
+//! It never takes them from argv, which every process of the machine can read.
 
 use std::{
     fs,
@@ -50,7 +51,7 @@ fn prompted(name: &str) -> anyhow::Result<Zeroizing<String>> {
     if !stdin.is_terminal() {
         bail!("the {name} can't be asked for without a terminal: give it by a file or by standard input (see --help)");
     }
-    // Silent before the prompt is there: whoever types at once is not shown either.
+    // The echo ends before the prompt appears, so that an early keystroke is not shown either.
     let silence = EchoOff::over(&stdin)?;
     eprint!("{name}: ");
     io::stderr().flush()?;
@@ -72,7 +73,7 @@ impl EchoOff<'_> {
         let before = tcgetattr(terminal)?;
         let mut silent = before.clone();
         silent.local_modes -= LocalModes::ECHO;
-        // The prompt ends the line itself.
+        // The caller prints the line end after the prompt, so the terminal must not echo it.
         silent.local_modes -= LocalModes::ECHONL;
         tcsetattr(terminal, OptionalActions::Flush, &silent)?;
         Ok(EchoOff { terminal, before })

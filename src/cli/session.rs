@@ -1,4 +1,5 @@
-//! What the commands on the database have in common: settings, pool, the time, and output that a pipe may cut short.
+//! `Session` holds the parts that database commands share: settings, pool and time. This module also prints
+//! output that a pipe may cut off.
 
 use std::{
     collections::BTreeMap,
@@ -67,7 +68,7 @@ pub(super) fn print_warnings(warnings: &[Warning]) {
 /// The environment; where it names no database, over the settings that `warmup local` keeps in its data folder.
 pub(super) fn vars() -> Result<BTreeMap<String, String>, SettingErrors> {
     let vars = environment();
-    // Faults are reported by whoever reads all settings.
+    // The caller that reads all settings reports their errors.
     let Ok((settings, _)) = Settings::from_vars(&vars) else { return Ok(vars) };
     match data_folder(&settings).filter(|_| settings.database_url.is_none() && settings.database_url_file.is_none()) {
         Some(folder) => data_dir::with_saved(&folder, vars),

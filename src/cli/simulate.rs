@@ -1,4 +1,5 @@
-//! `warmup simulate`: will these caps, lanes and windows fill these quotas, when, and what is the bottleneck?
+//! `warmup simulate` predicts the time at which caps, lanes and windows fill the quotas, and names the
+//! bottleneck.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 

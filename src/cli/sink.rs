@@ -1,4 +1,4 @@
-//! `warmup sink`: the demo's mail host as a process. Hidden, because only the demo and tests start it.
+//! `warmup sink` runs the demo's mail host. The command is hidden, because only the demo and tests start it.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! `warmup status`: how today is going, from the database alone.
+//! `warmup status` shows the progress of today, from the database alone.
 
 use std::{
     fmt::{self, Write},
@@ -25,7 +25,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let census = SnapshotCache::for_commands(session.pool.clone(), session.settings.mailbox_cooldown_max);
     args.watch
         .show(async |now| match fleet_status(&session.pool, &census, &session.settings, now).await {
-            // Nothing was ever counted, and nothing can be now.
+            // The database has no snapshot yet, and a read-only one can't store any.
             Err(error) if is_read_only(&error) => anyhow::bail!(READ_ONLY),
             status => Ok(status?),
         })

@@ -1,4 +1,4 @@
-//! What ends a process in order: signals, and the end of a parent.
+//! This module detects the reasons to stop a process in order: signals, and the end of its parent.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! `warmup template`: the operator's own texts.
+//! `warmup template` manages the operator's own templates.
 
 use std::{
     fmt::Write,

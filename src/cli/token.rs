@@ -1,4 +1,4 @@
-//! `warmup token create|list|revoke`: who may speak to the API.
+//! `warmup token create|list|revoke` manages the tokens of the API.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `warmup user list|add|set`: the owners of mailboxes.
+//! `warmup user list|add|set` manages the owners of mailboxes.
 
 use std::process::ExitCode;
 

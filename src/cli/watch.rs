@@ -1,5 +1,5 @@
-//! `--watch`: the same look again every two seconds, until Ctrl-C. On a terminal it is drawn anew, piped it is a line each
-//! time, and with `--json` a document a line.
+//! `--watch` repeats a view every two seconds until Ctrl-C. It redraws a terminal, writes one line each time to
+//! a pipe, and one JSON document per line with `--json`.
 
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},

@@ -18,7 +18,7 @@ pub struct Expect {
     pub mailboxes: usize,
     /// The quota of each mailbox.
     pub quota: u16,
-    /// True if mails met faults. Then a failed mail goes to a fallback partner, and the number of received mails
+    /// True if mails met faults. Then a fallback partner gets a failed mail, and the number of received mails
     /// per mailbox is open.
     pub faults: bool,
 }

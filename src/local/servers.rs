@@ -3,9 +3,9 @@
 //! Both are children of this process, in their own folder, on free loopback ports and with a random password. So
 //! they do not touch the machine's own servers, and ten of them run side by side.
 //!
-//! They end with us: on `stop`, on drop, and also when SIGKILL ends this process and no destructor runs, because
-//! a watcher stops them (`guard.rs`). A SIGKILL of the watcher itself leaves them running. In a durable folder
-//! the next start ends these leftovers (`leftovers.rs`).
+//! They end with us: on `stop`, on drop, and also on SIGKILL, which runs no destructor. In that case a watcher
+//! stops them (`guard.rs`). A SIGKILL of the watcher itself leaves them running. In a durable folder the next
+//! start ends these leftovers (`leftovers.rs`).
 
 mod binaries;
 mod folder;
@@ -42,7 +42,7 @@ pub enum ServerError {
         path.display()
     )]
     Closed { path: PathBuf, user: String },
-    /// The cluster belongs to a user as whom this process can't run the server.
+    /// The cluster belongs to another user, and this process can't run the server as that user.
     #[error(
         "{} belongs to user {owner}, and Postgres would run as user {user}: start as the user who made it, or choose \
          another data folder (WARMUP_DATA_DIR, or `warmup local --data DIR`)",

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// An `Owner` is the user to whom all mailboxes of a file must belong.
+/// An `Owner` is the user that must own all mailboxes of a file.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub id: UserId,

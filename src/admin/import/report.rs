@@ -18,7 +18,7 @@ use crate::{
 /// hand.
 const PASTED_TOLD: usize = 100;
 
-/// What an import did, or, in a dry run, would do.
+/// The result of an import, or of its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
@@ -26,15 +26,15 @@ pub struct ImportReport {
     /// Addresses that were not known.
     pub new: Vec<String>,
     pub changed: Vec<Changed>,
-    /// How many were as the file says already.
+    /// The number of mailboxes that need no change.
     pub unchanged: usize,
-    /// Of the changed: active again, because they had been removed, or disabled for an access that is another now.
+    /// The changed mailboxes that are active again: they were removed, or disabled for an access that is now different.
     pub reactivated: Vec<String>,
     /// Empty in a dry run.
     pub users_created: Vec<String>,
-    /// Legal, but perhaps not meant.
+    /// Warnings about legal values that are perhaps not meant.
     pub warnings: Vec<String>,
-    /// Whose mailboxes `enrolled` holds.
+    /// The mailboxes that `enrolled` covers.
     #[serde(skip)]
     #[schema(ignore)]
     scope: Scope,
@@ -64,12 +64,12 @@ impl ImportReport {
     }
 }
 
-/// A mailbox that is not as it was.
+/// A mailbox that the import changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ChangedMailbox)]
 pub struct Changed {
     pub email: String,
-    /// The names of the columns that differ, and `verified` if the mailbox is newly verified, because an admin enrols it.
+    /// The names of the columns that differ, and `verified` if the enrolment by an admin verifies the mailbox.
     pub columns: Vec<&'static str>,
 }
 

@@ -1,7 +1,7 @@
 //! This module copies the log of the older system: each row is a mail of a mailbox that is enrolled here.
 //!
 //! A row has no unique name, so its content identifies it: timestamp, both ends and subject determine its
-//! Message-ID. Rows with equal content are numbered. The status is not part of the Message-ID: a mail that was
+//! Message-ID. Rows with equal content are numbered. The status is not part of the Message-ID. A mail that was
 //! answered after it had been copied is still the same mail, and stays as it was copied.
 
 use std::collections::HashMap;

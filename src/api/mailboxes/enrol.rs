@@ -40,7 +40,7 @@ pub(in crate::api) fn takes_files() -> DefaultBodyLimit {
 pub(in crate::api) struct Columns {
     /// The address: required of a new mailbox, and never changed.
     email: Option<String>,
-    /// Goes in and never comes out.
+    /// The password; it is never returned.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
     smtp_host: Option<String>,
@@ -57,7 +57,7 @@ pub(in crate::api) struct Columns {
     imap_security: Option<String>,
     /// An IANA name.
     timezone: Option<String>,
-    /// When it sends: `09:00-17:00`.
+    /// The sending window: `09:00-17:00`.
     window: Option<String>,
     /// The weekdays on which it sends: `mon-fri`.
     days: Option<String>,
@@ -203,7 +203,7 @@ fn options(front: &SharedState, dry_run: bool) -> Options<'static> {
     Options { now: front.desk.clock.now(), dry_run, progress: &|_, _| {} }
 }
 
-/// Returns the owner to whom the caller is confined; `None` for an admin.
+/// Returns the only owner that the caller may enrol for; `None` for an admin.
 fn owner(front: &SharedState, caller: &Caller) -> Option<Owner> {
     let most = front.desk.settings.user_mailbox_limit as usize;
     caller.identity.scope().map(|id| Owner { id, address: caller.identity.name.clone(), most })

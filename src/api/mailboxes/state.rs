@@ -102,7 +102,7 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
     }
 }
 
-/// Logs in as a mailbox and goes as far as RCPT to itself, then RSET: no mail is sent, nothing is changed.
+/// Tests a mailbox: logs in, proceeds up to RCPT to itself, then RSET. No mail is sent, nothing is changed.
 #[utoipa::path(post, path = "/mailboxes/{id}/test", tag = "mailboxes", params(("id" = i64, Path,)),
     responses((status = 200, description = "How it went; `ok` says whether it can send", body = Envelope<MailboxTestReport>)))]
 pub(in crate::api) async fn test(

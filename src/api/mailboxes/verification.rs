@@ -25,7 +25,7 @@ pub(in crate::api) struct EnteredCode {
     code: SecretString,
 }
 
-/// Sends a code to a mailbox through a mailbox of the operator: at most 3 a day to a mailbox, and 5 an hour for a user.
+/// Sends a code to a mailbox through a mailbox of the operator: at most 3 per mailbox and day, 5 per user and hour.
 #[utoipa::path(post, path = "/mailboxes/{id}/verification", tag = "mailboxes", params(("id" = i64, Path,)),
     responses((status = 200, description = "The code is on its way", body = Envelope<SentCode>)))]
 pub(in crate::api) async fn send(State(front): State<SharedState>, caller: Caller, Id(id): Id) -> ApiResult<SentCode> {

@@ -42,7 +42,7 @@ impl ImaginedHosts {
     /// Returns hosts that take at most `median` for half of the mails. A mail that takes longer than `deadline`
     /// ends before its final dot.
     pub(super) fn new(clock: Arc<dyn Clock>, median: Duration, deadline: Duration, seed: u64) -> ImaginedHosts {
-        // The logarithm needs a positive median; 1 ns stands for zero.
+        // The logarithm needs a positive median; 1 ns replaces zero.
         let latency = LogNormal::new(median.as_secs_f64().max(1e-9).ln(), SPREAD).expect("the spread is a number");
         let drawn = Drawn { dice: ChaCha8Rng::seed_from_u64(seed), spent: Duration::ZERO };
         let reply = Reply { code: 250, enhanced: Some([2, 0, 0]), text: String::new() };

@@ -1,4 +1,5 @@
-//! What a bench runs on: servers of its own or given ones, and mailboxes that owe all their mails at once.
+//! `BenchEnvironment` starts private servers or takes existing ones, and enrols mailboxes that owe all their
+//! mails at once.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
@@ -51,7 +52,7 @@ impl BenchEnvironment {
         let (urls, servers) = if args.given_servers { (given()?, None) } else { own(folder, args).await? };
         let settings = settings(urls, args)?;
         let database = pool::connect(settings.require_database()?, settings.db_pool).await?;
-        // First of all: nobody's fleet is migrated by a bench.
+        // This check precedes the migration: a bench must not migrate the database of a fleet.
         let there = mailboxes(&database).await?;
         if there > 0 {
             bail!(
@@ -64,7 +65,7 @@ impl BenchEnvironment {
         let options = import::Options { now: begins(), dry_run: false, progress: &|_, _| {} };
         import::import(&database, &sealer, &Rules::from(&settings), csv.as_bytes(), &options).await?;
         if password.is_none() {
-            // Whoever has no name is not logged in, which a file can't say.
+            // A mailbox without a user name does not log in. A CSV file can't express that.
             sqlx::query("UPDATE mailboxes SET username = ''").execute(&database).await?;
         }
         database.close().await;
@@ -102,7 +103,8 @@ fn settings(urls: Urls, args: &Args) -> anyhow::Result<Settings> {
     let most = 1_000_000.to_string();
     let mut vars: BTreeMap<String, String> = urls.into_iter().map(|(name, url)| (name.to_owned(), url)).collect();
     let mut set = |name: &str, value: String| vars.insert(name.to_owned(), value);
-    // A given Redis may be a fleet's, or an earlier bench's, whose day began at the same hour: their keys are not ours.
+    // An existing Redis may hold keys of a fleet, or of an earlier bench whose day began at the same hour. A
+    // random prefix separates them.
     set("WARMUP_REDIS_PREFIX", format!("warmup-bench-{:08x}", rand::random::<u32>()));
     set("WARMUP_MASTER_KEY", STANDARD.encode(rand::random::<[u8; 32]>()));
     set("WARMUP_ALLOW_PRIVATE_HOSTS", "true".to_owned());
@@ -135,7 +137,7 @@ fn csv(args: &Args, password: Option<&SecretString>) -> (String, u64) {
     for n in 0..mailboxes {
         let quota = each + u64::from(n < more);
         let (host, port, security) = (&smtp.host, smtp.port, security.as_str());
-        // Writing to a String does not fail.
+        // Writing to a String can't fail.
         let _ = writeln!(csv, "m{n}@{domain},{},{host},{port},{security},{login},{quota},{quota},0", quoted(password));
     }
     (csv, mailboxes)

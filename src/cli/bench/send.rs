@@ -1,4 +1,4 @@
-//! `warmup bench send`.
+//! `warmup bench send` sends mails through one worker at full speed and reports the rate.
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode, str::FromStr, sync::Arc};
 
@@ -158,7 +158,7 @@ fn render(report: &Report) -> String {
         measured.wanted
     );
     let mut line = |name: &str, value: String| {
-        // Writing to a String does not fail.
+        // Writing to a String can't fail.
         let _ = writeln!(text, "{name:20} {value}");
     };
     line("mails per second", format!("{:.0}", measured.mails_per_second));

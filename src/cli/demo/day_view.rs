@@ -1,4 +1,5 @@
-//! The day as it is watched: drawn live on a terminal, a line a tick where it is piped. Read from the database alone.
+//! `DayView` shows the progress of the day: drawn live on a terminal, or one line per tick in a pipe. It reads
+//! only the database.
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! What the demo plays on: private servers, a mail host of its own, enrolled mailboxes, and the settings.
+//! `DemoEnvironment` starts private servers and a mail host, enrols the mailboxes, and makes the settings of the
+//! demo.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! The demo's mailboxes: one owner, six domains, as a CSV that anybody could have written.
+//! This module writes the demo's mailboxes as a CSV file of the documented format: one owner, six domains.
 
 const DOMAINS: [&str; 6] =
     ["acorn.example", "birch.example", "cedar.example", "dogwood.example", "elder.example", "fir.example"];

@@ -1,4 +1,5 @@
-//! The offer to raise caps that cannot carry the enrolled mailboxes: on a terminal, before the worker starts.
+//! This module offers to raise caps that cannot carry the enrolled mailboxes, on a terminal, before the worker
+//! starts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a person reads when `warmup local` has started.
+//! This module prints the summary that `warmup local` shows after its start.
 
 use std::fmt::Write;
 

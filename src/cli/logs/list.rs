@@ -1,4 +1,4 @@
-//! `warmup logs list`: what became of the mails.
+//! `warmup logs list` lists mails with their outcomes.
 
 use std::process::ExitCode;
 

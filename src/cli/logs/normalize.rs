@@ -1,4 +1,4 @@
-//! `warmup logs normalize`: the one-time repair of an older system's log.
+//! `warmup logs normalize` repairs the log of an older system, once.
 
 use std::{
     io::{self, Read},

@@ -1,4 +1,5 @@
-//! `warmup mailbox add ADDRESS` and `warmup mailbox set ADDRESS…`: the columns of the CSV as flags, by the same rules.
+//! `warmup mailbox add ADDRESS` and `warmup mailbox set ADDRESS…` take the columns of the CSV as flags, by the
+//! rules of a file.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! The columns of an enrolment as flags, and faults in them as a person who wrote flags reads them.
+//! This module defines the columns of an enrolment as flags, and names a flag in the errors about its column.
 
 use crate::domain::enrolment::{Column, EnrolmentError};
 
@@ -68,7 +68,7 @@ pub(super) fn render_errors(faults: &[EnrolmentError], addresses: &[&str]) -> St
             Some(column) => format!("--{}: {}", column.replace('_', "-"), fault.message),
             None => fault.message.clone(),
         };
-        // What is wrong with a flag is wrong for every address.
+        // An error in a flag applies to every address, so it is printed once.
         if !lines.contains(&line) {
             lines.push(line);
         }

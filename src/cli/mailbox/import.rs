@@ -1,4 +1,4 @@
-//! `warmup mailbox import FILE.csv`.
+//! `warmup mailbox import FILE.csv` enrols or updates the mailboxes of a file.
 
 use std::{
     fmt::Write,

@@ -1,4 +1,4 @@
-//! `warmup mailbox list`.
+//! `warmup mailbox list` lists mailboxes.
 
 use std::process::ExitCode;
 

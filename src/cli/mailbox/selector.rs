@@ -1,4 +1,4 @@
-//! Which mailboxes a command means: addresses, or selectors that must all hold.
+//! `Selector` chooses the mailboxes of a command: by addresses, or by selectors that must all match.
 
 use std::collections::HashSet;
 
@@ -67,7 +67,7 @@ impl Selector {
 impl Narrowed {
     pub(in crate::cli) fn filter(&self) -> Filter {
         let lower = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_lowercase());
-        // Hosts and domains may be written as names are: with a dot at the end.
+        // A host or a domain may end with a dot, as in DNS.
         let name = |text: &Option<String>| lower(text).map(|name| name.trim_end_matches('.').to_owned());
         Filter {
             user: lower(&self.user),

@@ -1,4 +1,4 @@
-//! `warmup mailbox show EMAIL|ID`.
+//! `warmup mailbox show EMAIL|ID` shows everything about a mailbox but its password.
 
 use std::{fmt::Write, process::ExitCode};
 

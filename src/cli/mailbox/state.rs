@@ -1,4 +1,4 @@
-//! `warmup mailbox pause|resume|remove`.
+//! `warmup mailbox pause|resume|remove` changes the state of mailboxes.
 
 use std::{fmt::Write, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! `warmup mailbox test`.
+//! `warmup mailbox test` tests the login of mailboxes.
 
 use std::{fmt::Write, process::ExitCode, sync::Arc};
 
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = Session::open().await?;
     let sealer = Sealer::new(session.settings.require_master_key()?.expose());
-    // A wrong key would make every mailbox fail.
+    // The key is checked first, because a wrong key would make every mailbox fail.
     keyring::check(&session.pool, &sealer).await?;
     let candidates = candidates(&session.pool, &args.selector.filter()).await?;
     let mailer =

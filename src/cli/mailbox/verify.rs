@@ -1,4 +1,4 @@
-//! `warmup mailbox verify ADDRESS [--code CODE]`.
+//! `warmup mailbox verify ADDRESS [--code CODE]` sends a code to a mailbox, or verifies the mailbox by its code.
 
 use std::{process::ExitCode, sync::Arc};
 

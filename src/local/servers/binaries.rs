@@ -1,5 +1,6 @@
-//! This module finds the programs of Postgres and Redis. Debian keeps Postgres's out of PATH, and Homebrew
-//! separates versions.
+//! This module finds the programs of Postgres and Redis.
+//!
+//! Debian installs the programs of Postgres outside of PATH, and Homebrew separates the versions.
 
 use std::{
     fs, io,

@@ -26,8 +26,9 @@ use std::{
 
 use super::{ServerError, folder::fault, run_as::RunAs};
 
-/// The shell script of the watcher. A line through the pipe says that the server has ended: its process id may
-/// already belong to another process, and the writer of the line lives and removes the folder itself.
+/// The shell script of the watcher. A line through the pipe says that the server has ended. Then the watcher
+/// does nothing: the process id may already belong to another process, and the writer of the line lives and
+/// removes the folder itself.
 const SCRIPT: &str = r#"
 stop=$1 patience=$2 swept=$3 server=$$
 shift 3
