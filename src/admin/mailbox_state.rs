@@ -54,12 +54,12 @@ pub struct MailboxSelection {
     pub held: Vec<ActivePause>,
 }
 
-/// A mailbox that stays as it is.
+/// A mailbox that the order does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Left)]
 pub struct UnchangedMailbox {
     pub email: String,
-    /// Its state and the reason of it.
+    /// The state of the mailbox and its reason.
     pub because: String,
 }
 

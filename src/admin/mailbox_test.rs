@@ -53,7 +53,7 @@ pub struct Failed {
     pub reason: &'static str,
     pub code: Option<u16>,
     pub enhanced_code: Option<String>,
-    /// The server's words, or the fault.
+    /// The server's reply, or the error.
     pub text: String,
     pub ms: u64,
     /// The recommended action.

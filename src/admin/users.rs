@@ -127,7 +127,7 @@ impl UserUpdate {
     }
 }
 
-/// Returns a limit as it is written and read: a number, or `none`.
+/// Returns the text of a limit: a number, or `none`.
 pub fn in_words(limit: Option<i32>) -> String {
     limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
 }

@@ -24,7 +24,7 @@ pub(super) struct DomainList {
 pub(super) struct NewDomain {
     /// Such as example.com.
     domain: String,
-    /// The address of the user whose it is.
+    /// The address of the user that owns the domain.
     user: String,
 }
 

@@ -46,7 +46,7 @@ pub(super) struct EventList {
     next_cursor: Option<String>,
 }
 
-/// Something that happened.
+/// An event with its text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Told)]
 pub(super) struct EventView {

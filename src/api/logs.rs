@@ -39,7 +39,7 @@ impl LogStatus {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// Only what the mailbox with this id sent.
+    /// Only mails of the mailbox with this id.
     mailbox: Option<i64>,
     /// Only with this status.
     #[param(inline)]

@@ -20,7 +20,7 @@ use crate::admin::tokens::{self, Token, TokenError, TokenRequest};
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TokenList {
-    /// By id; also those that hold no more.
+    /// By id, including revoked and expired ones.
     tokens: Vec<Token>,
     /// The cursor of the next page; none on the last page.
     next_cursor: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct NewToken {
 pub(super) struct NewlyMade {
     #[serde(flatten)]
     kept: Token,
-    /// The token itself, shown only this once.
+    /// The secret of the token, shown only once.
     token: String,
 }
 

@@ -86,7 +86,7 @@ impl Role {
 pub(super) struct NewUser {
     /// An address.
     email: String,
-    /// `user` unless said otherwise.
+    /// `user` by default.
     role: Option<Role>,
     /// Mails a day over all its mailboxes; none for no limit.
     #[schema(minimum = 0)]

@@ -44,7 +44,7 @@ pub enum Check {
     AcceptedIsAccountedFor,
     /// Every SENT or REPLIED row's Message-ID is in the journal.
     SentArrived,
-    /// Every acceptance has a row, of the same sender and recipient, that does not call it refused.
+    /// Every acceptance has a row with its sender and recipient whose status is not refused.
     ArrivedIsLogged,
     /// No Message-ID twice, in the journal or in the rows.
     NothingTwice,

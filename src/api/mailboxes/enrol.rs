@@ -111,7 +111,7 @@ pub(in crate::api) async fn create(
     Ok(CreatedResponse(front.answer(detail(&front, &caller, id).await?)))
 }
 
-/// Changes a mailbox in what is given.
+/// Changes the given columns of a mailbox.
 #[utoipa::path(patch, path = "/mailboxes/{id}", tag = "mailboxes", params(("id" = i64, Path,)), request_body = Columns,
     responses((status = 200, description = "The mailbox as it is now", body = Envelope<MailboxDetail>)))]
 pub(in crate::api) async fn change(
@@ -161,7 +161,7 @@ pub(in crate::api) struct Parameters {
     dry_run: bool,
 }
 
-/// Enrols the mailboxes of a CSV file, or updates them: all of it, or nothing when there is any fault.
+/// Enrols the mailboxes of a CSV file, or updates them: all of them, or none if there is any error.
 #[utoipa::path(post, path = "/mailboxes/import", tag = "mailboxes", params(Parameters),
     request_body(content = String, content_type = "text/csv",
         description = "The first line names the columns; required are email,password,smtp_host,smtp_port"),

@@ -149,7 +149,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Makes `command` run as the servant, from the root folder, with an environment that holds nothing of ours.
+/// Makes `command` run as the user `servant`, from the root folder, with an environment that holds nothing of ours.
 pub(super) fn bare(command: &mut Command, servant: &RunAs) {
     command.current_dir("/").env_clear().env("PATH", PATH).env("LC_ALL", "C");
     servant.run(command);
