@@ -109,8 +109,8 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
-/// Returns whether the connection failed, or the server is starting, stopping, full or too slow (SQLSTATE
-/// classes 08, 53, 57).
+/// Returns whether the connection failed, or the server is starting, stopping, full, broken or too slow (SQLSTATE
+/// classes 08, 53, 57, 58), a lock was not available (55P03), or the database is read-only (25006).
 fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
