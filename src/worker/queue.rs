@@ -33,7 +33,7 @@ use crate::{
     ports::Refusal,
 };
 
-/// A planned mail with its way to choose a partner.
+/// A planned mail, and how its partner is chosen.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
     pub(super) planned: MailboxPlan,
