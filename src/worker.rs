@@ -124,7 +124,7 @@ enum Event {
     Released,
     /// An operator requests a tick now.
     Triggered,
-    /// Mailboxes of these shards were enrolled, switched on or resumed.
+    /// Mailboxes of these shards were enrolled, enabled or resumed.
     PlanRequested(BTreeSet<ShardId>),
 }
 
@@ -402,8 +402,8 @@ impl Worker {
         self.is_fleet_running = running;
     }
 
-    /// Returns the time of the next batch: a lane is free, a mail or a reply is released, no wait applies, and the
-    /// batch is full or its window is over. Returns `None` while no batch can start.
+    /// Returns the time of the next batch: a lane is free, a mail or reply is released, no wait applies, and the batch
+    /// is complete. Returns `None` while no batch can start.
     fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
         let now = self.ports.clock.now();
         self.hear_lanes(now);

@@ -348,16 +348,16 @@ pub trait Ledger: Send + Sync {
     async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError>;
 
     /// Reserves the mails that may go: each takes a quota slot of the day, uses its pair, and opens a flight. Returns
-    /// one answer per request, in order. A due reply that can never go lapses with its reason: its mailbox is paused or
-    /// has answered half its quota today, or the mail's sender can't receive it.
+    /// one answer per request, in order. A due reply that can never go lapses with its reason. Its mailbox
+    /// may be paused or have answered half its quota today, or the mail's sender can't receive it.
     ///
     /// Returns `Unavailable` when nothing happened. Returns `Unknown` when the answer to the commit was lost; the
     /// caller then calls `release`.
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
-    /// Releases the flights of `run` with these Message-IDs, for which no connection was opened. Returns everything
-    /// that the reserve took: the quota slot, the pair, the attempt, the slot of the user's daily limit, and the
-    /// partner's received mail. Returns the number of released flights. Repeatable.
+    /// Releases the flights of `run` with these Message-IDs, for which no connection was opened. Gives back
+    /// everything that the reserve took: the quota slot, the pair, the attempt, the slot of the user's daily limit, and
+    /// the partner's received mail. Returns the number of released flights. Repeatable.
     async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Closes flights with one log row each. Updates the counters, sets the cooldown and the mailbox states that the

@@ -81,7 +81,7 @@ pub struct SendReport {
     pub steps: Vec<CompletedStep>,
 }
 
-/// The SMTP client.
+/// The SMTP client of the worker.
 #[async_trait]
 pub trait Mailer: Send + Sync {
     /// Submits one mail and returns its outcome within the mail deadline. It never panics on the text of a server, and

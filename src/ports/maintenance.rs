@@ -30,8 +30,8 @@ pub trait MaintenanceStore: Send + Sync {
     /// ignored.
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError>;
 
-    /// Opens the row of `day`, or takes it over, and adds a row for each date that was missed since the latest row
-    /// before: `day` covers them. Returns the jobs that are already done, or `None` when `day` is finished.
+    /// Opens the row of `day`, or takes it over. Adds a row for each date that was missed since the latest row before,
+    /// and that `day` now covers. Returns the jobs that are already done, or `None` when `day` is finished.
     async fn begin(
         &self,
         worker: &WorkerId,

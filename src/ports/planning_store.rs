@@ -21,8 +21,8 @@ pub struct Roster {
 #[async_trait]
 pub trait PlanningStore: Send + Sync {
     /// Closes the past days of the mailboxes in `shards`, each exactly once, and opens their today. A day raises the
-    /// ramp by one step if at least half of its quota was sent; a day that missed its quota is marked `late`. Returns
-    /// the number of closed days.
+    /// ramp by one step if at least half of its quota was sent. A day that fell short of its quota is marked `late`.
+    /// Returns the number of closed days.
     async fn roll_over_days(
         &self,
         shards: &[ShardId],

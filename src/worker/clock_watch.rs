@@ -122,8 +122,8 @@ fn in_words(ahead: TimeDelta, server: &str) -> String {
 }
 
 impl Worker {
-    /// Drops all times that were computed before a jump of the day clock: the next tick is due now, and nothing waits
-    /// for an old time. That alone starts no mail, because the tick plans anew and the ledger decides.
+    /// Drops all times that were computed before a jump of the day clock. The next tick is due now. A jump alone starts
+    /// no mail, because the tick plans anew and the ledger decides.
     pub(super) fn look_at_clock(&mut self) {
         if !self.clock_watch.has_jumped() {
             return;

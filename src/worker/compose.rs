@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// The number of fallback partners beside the planned one. If they all fail, the next request offers `EVERYBODY` of
-/// them, and one more for each attempt, so that a repeat is offered only after all unused partners. In a small fleet
-/// that many offers include repeats over several rounds: when most partners are full, the others write to one another
-/// again.
+/// The number of fallback partners beside the planned one. If the ledger refuses them all, the next request offers
+/// `EVERYBODY` of them, and one more for each attempt. So it offers a repeat only after all unused partners. In a small
+/// fleet so large a number includes repeats over several rounds. When most partners are full, the others write to one
+/// another again.
 const ALTERNATIVES: usize = 3;
 const EVERYBODY: usize = 512;
 

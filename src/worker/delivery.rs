@@ -25,6 +25,7 @@ use crate::{
     ports::{Clock, Flight, LoggedMail, Mailer, SendPermit, SendReport, Settlement, Submission, mailer::Thread},
 };
 
+/// A `DeliveryTask` owns everything that one delivery needs.
 pub(super) struct DeliveryTask {
     pub(super) mailer: Arc<dyn Mailer>,
     pub(super) clock: Arc<dyn Clock>,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Event, Ports};
 use crate::{domain::id::ShardId, ports::fleet_control::Notification};
 
+/// An `OrderListener` passes the fleet order and plan requests to the loop.
 pub(super) struct OrderListener {
     pub(super) ports: Ports,
     pub(super) heartbeat: Duration,

@@ -21,6 +21,7 @@ const WARN_EVERY: Duration = Duration::from_mins(10);
 /// The upper bound of the batch limit; beyond it there is no limit. No worker has more lanes by default.
 const LARGEST_LIMIT: usize = 32;
 
+/// The wait and the batch limit after expired grants.
 #[derive(Debug, Default)]
 pub(super) struct GrantBackoff {
     /// The number of batches with expired grants since the last reserve in time.

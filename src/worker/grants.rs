@@ -1,6 +1,6 @@
 //! `Worker::ask_caps` requests a grant for each mail of a batch and delays the refused mails.
 //!
-//! A refusal delays more than its own mail: a fleet cap delays all mails, a user's cap the mails of the user, and a
+//! A refusal delays more than its own mail. A fleet cap delays all mails, a user's cap the mails of the user, and a
 //! host's cap the mails to the host.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -99,7 +99,7 @@ impl Worker {
 }
 
 /// Returns the maximum size of the next batch. While a fleet cap refuses, requests for all free lanes would fail again
-/// and again, so the next batch has twice the mails that were granted last.
+/// and again. The next batch therefore has twice the mails that were granted last.
 fn next_appetite(now: usize, grants: &[Grant]) -> usize {
     let of_fleet =
         |grant: &Grant| matches!(grant, Grant::Refused { cap: CapKind::GlobalHour | CapKind::GlobalMinute, .. });

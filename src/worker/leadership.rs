@@ -18,6 +18,7 @@ use crate::{
     ports::{LeaseKey, PortError},
 };
 
+/// A `Leadership` competes for the leader's lease and knows until when this worker leads.
 pub(super) struct Leadership {
     ports: Ports,
     settings: Arc<WorkerSettings>,

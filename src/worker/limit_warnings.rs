@@ -14,6 +14,7 @@ const CAPACITY: usize = 10_000;
 /// The age at which a pair is forgotten. Two dates after its start a day is over in every time zone.
 const FORGOTTEN_AFTER: Days = Days::new(2);
 
+/// The logged pairs of day and user.
 #[derive(Debug, Default)]
 pub(super) struct LimitWarnings(BTreeSet<(NaiveDate, UserId)>);
 

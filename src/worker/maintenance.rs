@@ -95,7 +95,7 @@ impl MaintenanceRunner {
         }
     }
 
-    /// Waits for the next date, the next hour or the leadership, at most one minute at a time; after a failure it waits
+    /// Waits for the next date, the next hour or the leadership, at most one minute at a time. After a failure it waits
     /// for the retry only.
     async fn wait(&self, now: DateTime<Utc>, failed: bool) {
         let clock = &self.ports.clock;

@@ -31,13 +31,14 @@
 //! - *A lease lasts as long as the membership*: `lua/claim.lua` gives away the leases of runs that are not members. A
 //!   heartbeat therefore need not extend thousands of leases; it checks a part of them (`domain/lease_rotation.rs`).
 //! - *A dropped shard is released*: while this run is a member, its lease would keep other workers out.
-//! - *The worker reads the epoch before it claims the lease, and raises that value*: of two workers that both believe
-//!   in a lease only one can raise the epoch.
+//! - *The worker reads the epoch before it claims the lease, and raises that value*. If two workers believe in a lease,
+//!   only one can raise the epoch.
 //! - *A shard drains before its release*: its in-flight mails are settled first. So a hand-over sends nothing twice and
 //!   leaves nothing uncertain. The shards that stay are not affected.
-//! - *A member is established after two heartbeats*: a worker that is new, or that Redis forgot, first takes only the
-//!   shards that Postgres records as its own. So an empty Redis moves no shard, and a fleet that starts together shares
-//!   the shards before one worker takes all. Until then the others reserve its share, but release nothing for it.
+//! - *A member is established after two heartbeats*. Before, a worker that is new, or that Redis forgot, first takes only its
+//!   former shards, by the record in Postgres. So an empty Redis moves no shard, and a fleet that starts together
+//!   shares the shards before one worker takes all. Until then the others reserve its share, but release nothing for
+//!   it.
 //!
 //! # Failures
 //!
@@ -50,9 +51,9 @@
 //!   epochs.
 //! - *A reply is lost*: the worker extends no deadline; the deadlines pass if the next replies are lost too. The next
 //!   heartbeat with a reply checks all leases.
-//! - *A failover sets Redis back by less than a TTL*: the lease of a shard that was handed over meanwhile may name the
-//!   old owner, which does not know of it. No worker then owns the shard until the lease ends.
-//! - *The epoch moved on while the lease holds* (Redis was set back, or the shards were counted anew): the worker reads
+//! - *A failover sets Redis back by less than a TTL*: the lease of a shard may name the old owner, if the shard was
+//!   handed over meanwhile. The old owner does not know of it, so no worker owns the shard until the lease ends.
+//! - *The epoch moved on while the lease holds*: Redis was set back, or the shards were counted anew. The worker reads
 //!   the epoch and raises it again.
 //! - *Workers see different snapshots*: two may want one shard, and one gets its lease. Or no worker wants it until the
 //!   next heartbeat.
@@ -96,6 +97,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The number of heartbeats until a new member is established. Before, it acquires only its own former shards.
 const PATIENCE: u32 = 2;
 
+/// A `Membership` sends the heartbeats of one run and changes its owned shards.
 pub(super) struct Membership {
     ports: Ports,
     settings: Arc<WorkerSettings>,

@@ -165,6 +165,7 @@ impl SettleBatch {
     }
 }
 
+/// A `Settler` receives the results of all deliveries and writes them in batches.
 pub(super) struct Settler {
     pub(super) ports: Ports,
     worker: WorkerId,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl MemoryDatabase {
-    /// Stops the fleet, raises ids and epochs above all earlier ones, settles all flights as uncertain, and closes
+    /// Stops the fleet and raises ids and epochs above all earlier ones. Settles all flights as uncertain, and closes
     /// today for every mailbox in its own time zone.
     pub fn fence(&self) {
         let (mut tables, now) = (self.tables(), self.clock.now());

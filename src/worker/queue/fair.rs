@@ -62,9 +62,9 @@ impl<'a> From<&'a MailboxPlan> for Released<'a> {
 /// The lines in which hosts wait for a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Hosts that answer.
+    /// Hosts that answer in time.
     Prompt,
-    /// Hosts in doubt: only while they occupy less than a third of the lanes.
+    /// Hosts in doubt. Their mails go only while all in doubt occupy less than a third of the lanes.
     InDoubt,
     /// Hosts that already occupy their share of the lanes. The line exists only during one choice of mails.
     Sated,
@@ -93,7 +93,7 @@ pub(super) struct FairQueue {
     /// All hosts of any plan so far, with their state.
     hosts: HashMap<Arc<str>, Host>,
     lines: [BTreeSet<Turn<Arc<str>>>; 3],
-    /// Released mails of the hosts in each line.
+    /// The number of released mails of the hosts in each line.
     open: [usize; 3],
     /// The virtual time of the turns of hosts.
     now: u64,
@@ -102,7 +102,7 @@ pub(super) struct FairQueue {
     busy_in_doubt: usize,
     /// The host and the user of each mail that occupies a lane.
     occupants: HashMap<MailboxId, (Arc<str>, UserId)>,
-    /// Users who wait because too many lanes are in doubt.
+    /// Users that wait because too many lanes are in doubt.
     doubtful_users: Vec<(Arc<str>, UserId)>,
     has_company: bool,
     awaited: Vec<Arc<str>>,

@@ -1,8 +1,8 @@
 //! `ThrottledUsers` parks the released mails of users whose caps refuse, and resumes them a few at a time.
 //!
 //! An empty token bucket gains one token at a time. A request for all mails of its user would fail for all but one,
-//! again and again, and would displace mails of other users from the batch. After a refusal the queue therefore resumes
-//! twice as many mails as the cap granted beside it. While none is refused, each step doubles the number.
+//! again and again. It would also displace mails of other users from the batch. After a refusal the queue therefore
+//! resumes twice as many mails as the cap granted beside it. While none is refused, each step doubles the number.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -175,7 +175,7 @@ impl Host {
         self.change(user, |user| user.is_parked = true);
     }
 
-    /// Lets a parked user take turns again.
+    /// Ends the parking of a user; the user takes turns again.
     pub(super) fn unpark(&mut self, user: UserId) {
         self.change(user, |user| user.is_parked = false);
     }

@@ -19,7 +19,7 @@ struct Mail {
     host: Arc<str>,
     user: i64,
     mailbox: i64,
-    /// Of a quota of 100 mails.
+    /// The number of reserved mails, of a quota of 100.
     reserved: u16,
     rested_at: i64,
 }
