@@ -35,10 +35,9 @@
 //!   only one can raise the epoch.
 //! - *A shard drains before its release*: its in-flight mails are settled first. So a hand-over sends nothing twice and
 //!   leaves nothing uncertain. The shards that stay are not affected.
-//! - *A member is established after two heartbeats*. Before, a worker that is new, or that Redis forgot, first takes only its
-//!   former shards, by the record in Postgres. So an empty Redis moves no shard, and a fleet that starts together
-//!   shares the shards before one worker takes all. Until then the others reserve its share, but release nothing for
-//!   it.
+//! - *A member is established after two heartbeats*. Until then a worker that is new, or that Redis forgot, takes only
+//!   its former shards, by the record in Postgres. So an empty Redis moves no shard, and a fleet that starts together
+//!   shares the shards before one worker takes all. Meanwhile the others reserve its share, but release nothing for it.
 //!
 //! # Failures
 //!
@@ -51,8 +50,8 @@
 //!   epochs.
 //! - *A reply is lost*: the worker extends no deadline; the deadlines pass if the next replies are lost too. The next
 //!   heartbeat with a reply checks all leases.
-//! - *A failover sets Redis back by less than a TTL*: the lease of a shard may name the old owner, if the shard was
-//!   handed over meanwhile. The old owner does not know of it, so no worker owns the shard until the lease ends.
+//! - *A failover sets Redis back by less than a TTL*: the lease of a shard that was just handed over may name its old
+//!   owner. The old owner does not know of it, so no worker owns the shard until the lease ends.
 //! - *The epoch moved on while the lease holds*: Redis was set back, or the shards were counted anew. The worker reads
 //!   the epoch and raises it again.
 //! - *Workers see different snapshots*: two may want one shard, and one gets its lease. Or no worker wants it until the
