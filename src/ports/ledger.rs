@@ -356,8 +356,8 @@ pub trait Ledger: Send + Sync {
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
     /// Releases the flights of `run` with these Message-IDs, for which no connection was opened. Gives back
-    /// everything that the reserve took: the quota slot, the pair, the attempt, the slot of the user's daily limit, and
-    /// the partner's received mail. Returns the number of released flights. Repeatable.
+    /// all that the reserve took: quota slot, pair, attempt, slot of the user's daily limit, and the partner's received
+    /// mail. Returns the number of released flights. Repeatable.
     async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
 
     /// Closes flights with one log row each. Updates the counters, sets the cooldown and the mailbox states that the

@@ -1,8 +1,8 @@
 //! `Worker::drain` ends the worker in order.
 //!
-//! No new mail starts. In-flight mails finish; after five sixths of the time the rest is cancelled. Then the settler
-//! writes the results, and the worker gives back its connections, the leadership and its leases. Each step has its own
-//! limit, so that no service that hangs can block the stop.
+//! No new mail starts. In-flight mails finish; after the mail deadline, or five sixths of the drain timeout, the rest
+//! is cancelled. Then the settler writes the results, and the worker gives back its connections, the leadership and its
+//! leases. Each step has its own limit, so that no service that hangs can block the stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ impl Worker {
             self.sending.cancel();
             self.finish(budget / 12).await;
         }
-        // The settler gets the time that the mails left over, and at least a twelfth of it.
+        // The settler gets the time that the mails left over, and at least a twelfth of the drain timeout.
         let left = budget.saturating_sub(self.ports.clock.machine().since(began)).max(budget / 12);
         self.wait_for("results to be written", settler, left).await;
         if self.connections.give_back_at().is_some() {

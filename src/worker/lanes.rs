@@ -94,8 +94,8 @@ impl Lanes {
         slots.at_hand = slots.at_hand.saturating_sub(1);
     }
 
-    /// Begins the rest of a lane after its mail. Returns whether a batch may start earlier for it: no other lane is free
-    /// as early, or a full batch has enough lanes now.
+    /// Begins the rest of a lane after its mail. Returns whether a batch may start earlier for it: no other lane is
+    /// free as early, or a full batch has enough lanes now.
     pub(super) fn rest_until(&self, at: DateTime<Utc>) -> bool {
         let mut slots = self.slots();
         let is_first = slots.next_free_at().is_none_or(|next| at < next);

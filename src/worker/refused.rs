@@ -1,8 +1,8 @@
 //! `RefusedResults` keeps the results that the database refuses permanently, and retries them in reduced forms.
 //!
 //! ```text
-//! a batch ─refused─▶ each by itself ─refused─▶ in a reduced form ─refused─▶ stored here, and retried after 1 s to 5
-//! min; from the 8th try on as uncertain too
+//! a batch ─refused─▶ each by itself ─refused─▶ in a reduced form ─refused─▶ stored, and retried after 1 s to 5 min;
+//!                                                                           from the 8th try on as uncertain too
 //! ```
 //!
 //! A result carries the text of a mail host, so it can hold a value that Postgres never accepts. One such result must
