@@ -106,8 +106,8 @@ impl Worker {
         }
     }
 
-    /// Plans `shards` and returns the number of their candidates. After a failure the caller may retry at once: the next
-    /// part is smaller, this call has waited, or the worker is suspended.
+    /// Plans `shards` and returns the number of their candidates. After a failure the caller may retry at once: the
+    /// next part is smaller, this call has waited, or the worker is suspended.
     async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>, spread: Spread) -> Result<usize, PortError> {
         let span = tracing::info_span!(
             target: spans::TARGET,
