@@ -1,5 +1,7 @@
-//! Layer 1: what the worker needs of the world, as traits. Each has two implementations that pass one conformance
-//! suite: the real one, and a memory one for the simulation. Errors say what the caller can *do*.
+//! The ports: one trait for each service that the worker needs (layer 1).
+//!
+//! Each port has two real implementations: a production adapter, and one in memory for the simulation. A conformance
+//! suite tests both. The errors of a port state what the caller can do (`error.rs`).
 
 pub mod caps;
 pub mod clock;

@@ -1,7 +1,7 @@
-//! The ports in memory, for the simulation and for tests only: production never executes them.
+//! The adapters in memory implement the ports for the simulation and for tests; production never executes them.
 //!
-//! One conformance suite holds these adapters and the real ones to the same rules. They run on the clock that the caller
-//! passes, and inject faults on demand.
+//! A conformance suite holds these adapters and the production adapters to one contract. They run on the clock that the
+//! caller passes, and inject faults on demand (`fault.rs`).
 
 pub mod caps;
 pub mod caps_model;

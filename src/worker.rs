@@ -1,19 +1,19 @@
-//! The worker: it plans its shards at every tick, asks the caps, reserves, sends in parallel, settles.
+//! `Worker` plans the mails of its shards at each tick and sends them in parallel.
 //!
 //! ```text
-//!   keeper ──holds──▶ shards with epochs            (heartbeat: renew, hand over, acquire, raise)
+//!   membership ──owns──▶ shards with epochs         (heartbeat: renew, hand over, acquire, raise the epoch)
 //!                        │
 //!   tick ──reads, plans──▶ queue ──most urgent──▶ batch ─caps─▶ ─reserve─▶ lanes ──results──▶ settler ──▶ ledger
 //!                            ▲                                              │                   │
-//!                            └───────────── next mail of a mailbox, once its last one is settled┘
+//!                            └── next mail of a mailbox, once its previous mail is settled ─────┘
 //! ```
 //!
-//! One loop decides; the keeper, the settler and one task for each mail on its way run beside it, and so do the daily
-//! duties, while this worker leads. What stops:
+//! One loop makes all decisions. Membership, the settler, the maintenance runner and one task for each in-flight mail
+//! run beside the loop. Only a leader runs the maintenance jobs. A stop cancels three tokens in this order:
 //!
-//! - *intake*: no more batches, no more duties. Cancelled first.
-//! - *sending*: what is on its way ends at its next step, with a verdict. Cancelled when the drain's patience is over.
-//! - *keeping*: leases are renewed until everything is settled, then given back.
+//! - `intake`: no new batch and no new maintenance job starts.
+//! - `sending`: each in-flight mail ends at its next step, with an outcome. The drain cancels it when its time is over.
+//! - `keeping`: the worker renews its leases until everything is settled and then releases them.
 
 mod batch;
 mod clock_watch;
@@ -95,7 +95,7 @@ use crate::{
     },
 };
 
-/// Everything the worker needs of the world.
+/// The ports of a worker.
 #[derive(Clone)]
 pub struct Ports {
     pub clock: Arc<dyn Clock>,
@@ -111,41 +111,41 @@ pub struct Ports {
     pub bell: Arc<dyn Bell>,
 }
 
-/// What the tasks around the loop tell it.
+/// An `Event` reports to the loop what a task beside it has done or read.
 #[derive(Debug)]
 enum Event {
-    /// A mail has its verdict: a batch may start earlier for it, or its host's connection is to be given back.
+    /// A lane ended its mail: a batch may start earlier, or a connection to the mail host can be given back.
     LaneDone,
-    /// The ends of mails are in the ledger.
+    /// The results of these mails are in the ledger.
     Settled(Vec<Settled>),
-    /// The standing order was read: at a heartbeat, or because the bell was rung.
+    /// The listener read the fleet order, at a heartbeat or because of a notification (`rung`).
     Ordered { running: bool, rung: bool },
-    /// A sweep gave back mails that were never started: a plan that was made before has their attempts still.
+    /// A sweep released mails that were never started. A plan from before the sweep still counts their attempts.
     Released,
-    /// Somebody does not want to wait for the tick.
+    /// An operator requests a tick now.
     Triggered,
-    /// Mailboxes of these shards were enrolled, switched on or resumed.
+    /// Mailboxes of these shards were enrolled, enabled or resumed.
     PlanRequested(BTreeSet<ShardId>),
 }
 
-/// The pairs of a day, by the roster of this version.
+/// The pairs of a day, computed from this version of the roster.
 #[derive(Debug)]
 struct DayPairing {
     version: i32,
     pairing: Pairing,
 }
 
-/// A mailbox whose mail is settled: it may send again from `next_at` on, unless the answer stopped it.
+/// A mailbox with a settled mail. It may send again from `next_at`, unless the reply stopped it.
 #[derive(Debug)]
 struct Settled {
     mailbox: MailboxId,
     next_at: DateTime<Utc>,
     stopped: bool,
-    /// No connection was opened, so the ledger has taken the attempt back.
+    /// True if no connection was opened; the ledger has then taken the attempt back.
     unstarted: bool,
 }
 
-/// One worker. `run` it once.
+/// A `Worker` sends the mails of its shards. Each value runs once.
 pub struct Worker {
     ports: Ports,
     settings: Arc<WorkerSettings>,
@@ -159,44 +159,44 @@ pub struct Worker {
     replies: ReplyQueue,
     lanes: Arc<Lanes>,
     connections: Connections,
-    /// The pairs of the days that are being served.
+    /// The pairs of the days in the plan.
     pairings: BTreeMap<NaiveDate, DayPairing>,
     unsettled: Arc<InFlight>,
     unstarted: Arc<UnstartedMails>,
     set_back: Arc<SetBackWatch>,
     tracker: TaskTracker,
-    /// Where mails are sent; where everything else runs, if it is not said.
+    /// The runtime for the deliveries; `None` means the runtime of the loop.
     send_runtime: Option<Handle>,
     intake: CancellationToken,
     sending: CancellationToken,
     events: mpsc::UnboundedReceiver<Event>,
     events_tx: mpsc::UnboundedSender<Event>,
     prepared: Option<NaiveDate>,
-    /// No batch before this: `WARMUP_BATCH_DELAY_MS`, or what a cap or a stopped fleet asked for.
+    /// No batch starts before this time: `WARMUP_BATCH_DELAY_MS`, the wait of a cap, or the wait after a refusal.
     paused_until: DateTime<Utc>,
-    /// Since when a batch could start and waits to become larger.
+    /// The time since which a batch could start and waits for more mails.
     batch_open_since: Option<DateTime<Utc>>,
-    /// How many letters a batch takes at most, while caps of the fleet are short.
+    /// The maximum number of mails of the next batch while a cap of the fleet refuses.
     batch_limit: usize,
-    /// No batch before its end: the ledger answered too late for the grants.
+    /// No batch starts before the end of this backoff: the ledger answered too late for the grants.
     backoff: GrantBackoff,
     limit_warnings: LimitWarnings,
     next_tick: DateTime<Utc>,
-    /// What the tick has still to plan.
+    /// The shards that the current tick has not planned yet.
     parts: Parts,
-    /// Shards that are to be planned before it.
+    /// The shards to plan before the next tick.
     requested: BTreeSet<ShardId>,
-    /// The tick that planned last, for the spans of what it planned.
+    /// The tick that planned last: the parent of the spans of its mails.
     tick_span: ParentSpan,
-    /// The fleet's standing order, as far as it is known here.
+    /// The fleet order as last read.
     is_fleet_running: bool,
     bench: Suspension,
-    /// What is waited for while nothing is scheduled, because ticks fail.
+    /// The next probe during a suspension.
     benched: Option<PendingProbe>,
 }
 
 impl Worker {
-    /// Makes a worker over `ports`. Nothing happens before `run`.
+    /// Creates a worker over `ports`. Nothing runs before `run`.
     pub fn new(ports: Ports, settings: WorkerSettings, liveness: Arc<Liveness>) -> Worker {
         let run = RunId(ports.entropy.uuid());
         let (events_tx, events) = mpsc::unbounded_channel();
@@ -239,21 +239,21 @@ impl Worker {
         }
     }
 
-    /// Lets it write with these texts instead of the built-in ones.
+    /// Replaces the built-in texts.
     pub fn with_texts(mut self, texts: Arc<Texts>) -> Worker {
         self.texts = texts;
         self
     }
 
-    /// Lets it send on another runtime.
+    /// Sends the mails on another runtime.
     pub fn with_lanes_on(mut self, runtime: &Handle) -> Worker {
         self.send_runtime = Some(runtime.clone());
         self
     }
 
-    /// Works until `stop` is cancelled, then finishes or settles all it started and gives its shards back.
+    /// Runs until `stop` is cancelled, then finishes or settles all that it started and releases its shards.
     ///
-    /// Returns an error when it may not run beside those that are running.
+    /// Returns an error if the worker may not run beside the workers that are running.
     pub async fn run(mut self, stop: CancellationToken) -> Result<DrainReport, MembershipError> {
         self.intake = stop.clone();
         let keeping = CancellationToken::new();
@@ -288,7 +288,7 @@ impl Worker {
         };
         let listener = tokio::spawn(listener.listen(stop.clone()));
         self.serve(&stop, &results).await;
-        // It ends with the stop; a look at an order that hangs holds nobody up.
+        // The listener ends with `stop`. The abort covers a read of the fleet order that hangs.
         listener.abort();
         Ok(self.drain(results, Tasks { settler, chores, keeping, keeper }).await)
     }
@@ -306,12 +306,12 @@ impl Worker {
         .watching(Arc::clone(&self.set_back))
     }
 
-    /// The loop, until `stop`. A tick that hangs is left in the middle: all its steps are repeatable.
+    /// Runs the loop until `stop`. A stop may interrupt a tick anywhere, because all steps of a tick are repeatable.
     async fn serve(&mut self, stop: &CancellationToken, results: &settler::ResultSender) {
         self.next_tick = self.ports.clock.now();
         loop {
             self.look_at_clock();
-            // A tick that was set by a wrong clock is not later than the next one by the right clock.
+            // A wrong clock may have set the tick too late: the next tick by the right clock is the limit.
             self.next_tick = self.next_tick.min(next_tick(self.ports.clock.now(), self.interval()));
             let (wake, probe) = (self.next_batch_at(), self.benched.as_ref().map(|benched| benched.probe_at));
             let (give_back, backoff) = (self.connections.give_back_at(), self.backoff.until());
@@ -331,7 +331,7 @@ impl Worker {
                 () = pause_until_some(&*clock, give_back) => {
                     self.tracker.spawn(self.connections.give_back(&self.ports.caps));
                 }
-                // Last: mails that are due go first.
+                // The last branches: mails that are due go before planning.
                 () = std::future::ready(()), if probe.is_none() && self.is_fleet_running && !self.parts.is_empty() => {
                     let _: Option<()> = stop.run_until_cancelled(self.plan_part()).await;
                 }
@@ -342,7 +342,7 @@ impl Worker {
         }
     }
 
-    /// Takes in `first` and whatever else has been told meanwhile: a batch settles as one.
+    /// Handles `first` and all events that wait behind it, so that a batch is handled at once.
     fn on_events(&mut self, first: Event) {
         self.on_event(first);
         while let Ok(event) = self.events.try_recv() {
@@ -353,7 +353,7 @@ impl Worker {
     fn on_event(&mut self, event: Event) {
         let now = self.ports.clock.now();
         match event {
-            // It is the waking that counts.
+            // The event only has to wake the loop.
             Event::LaneDone => {}
             Event::Settled(all) => all.into_iter().for_each(|settled| self.on_settled(settled)),
             Event::Ordered { running, rung } => {
@@ -379,7 +379,7 @@ impl Worker {
         if stopped {
             self.queue.stopped(mailbox);
         } else if unstarted {
-            // What it still owes is planned with one attempt more than the ledger has now: a tick reads it again, soon.
+            // The plan counts one attempt more than the ledger now does. An early tick reads the mailbox again.
             self.queue.stopped(mailbox);
             self.next_tick = self.next_tick.min(self.ports.clock.now() + LEASE_RETRY_DELAY);
         } else {
@@ -402,8 +402,8 @@ impl Worker {
         self.is_fleet_running = running;
     }
 
-    /// When the next batch is to be looked at: a lane is free, a mail or a reply is released, nothing holds us back, and it
-    /// is as large as it gets or was gathered for long enough.
+    /// Returns the time of the next batch: a lane is free, a mail or reply is released, no wait applies, and the batch
+    /// is complete. Returns `None` while no batch can start.
     fn next_batch_at(&mut self) -> Option<DateTime<Utc>> {
         let now = self.ports.clock.now();
         self.hear_lanes(now);
@@ -420,7 +420,7 @@ impl Worker {
     }
 }
 
-/// Waits until the day clock shows `wake`, and the machine clock shows the end of the `backoff`.
+/// Waits until the day clock shows `wake` and the machine clock shows the end of `backoff`.
 async fn wait_for_batch(clock: &dyn Clock, backoff: Option<MachineTime>, wake: Option<DateTime<Utc>>) {
     sleep_until_some(clock, wake).await;
     if backoff.is_some() {
@@ -435,7 +435,7 @@ async fn sleep_until_some(clock: &dyn Clock, at: Option<DateTime<Utc>>) {
     }
 }
 
-/// The same on the machine clock.
+/// Waits until the machine clock shows `at`; without `at` it never returns.
 async fn pause_until_some(clock: &dyn Clock, at: Option<MachineTime>) {
     match at {
         Some(at) => clock.sleep(at.since(clock.machine())).await,

@@ -1,5 +1,7 @@
-//! The two clocks. The *day* clock says when mails go out and may run faster for a demo; the *machine* clock times
-//! leases, networks and deadlines and never does.
+//! `Clock` reads the two clocks of a worker.
+//!
+//! The *day clock* drives plans and caps, and may run faster in a demo. The *machine clock* drives leases, timeouts and
+//! deadlines, and never does. All time comes from this port, so that the simulation can run the worker in virtual time.
 
 use std::time::Duration;
 
@@ -8,25 +10,25 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::lease::MachineTime;
 
-/// Time, from one place, so that the whole worker runs under virtual time in the simulation.
+/// The day clock and the machine clock of one worker.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now on the day clock.
+    /// Returns the present time of the day clock.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Now on the machine clock, which runs on while the machine is suspended.
+    /// Returns the present time of the machine clock, which also runs while the machine is suspended.
     fn machine(&self) -> MachineTime;
 
-    /// The day clock's time for the caps, in microseconds since the epoch; `None` lets Redis use its own `TIME`,
-    /// which is what a fleet of real machines does. A scaled or virtual clock must bring its own.
+    /// Returns the time of the day clock for the caps, in microseconds since the epoch. `None` makes Redis use its own
+    /// `TIME`, as a fleet on real machines does. A scaled or virtual clock must return its own time.
     fn caps_now(&self) -> Option<i64>;
 
-    /// How long `machine`, a time on the machine clock, is on the clock that the caps count in.
+    /// Converts `machine`, a duration on the machine clock, to the clock of the caps.
     fn caps_span(&self, machine: Duration) -> Duration {
         machine
     }
 
-    /// Waits until the day clock shows `at` or later.
+    /// Waits until the day clock shows `at` or a later time.
     async fn sleep_until(&self, at: DateTime<Utc>);
 
     /// Waits for `time` on the machine clock.

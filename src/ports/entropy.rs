@@ -1,38 +1,40 @@
-//! Dice. Each purpose rolls its own, keyed by what it is for, so that one more roll somewhere changes nothing elsewhere
-//! and a failing seed replays.
+//! `Entropy` generates random numbers and unique ids.
+//!
+//! Each purpose has its own streams, one per key. An additional random number in one place therefore changes no number
+//! in another place, and a failed simulation seed can be replayed.
 
 use uuid::Uuid;
 
 use crate::domain::id::MailboxId;
 
-/// What a roll of the dice is for.
+/// The purpose of a random number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The rest of a lane after a mail.
     LaneRest,
     /// The cooldown of a mailbox after a mail.
     Cooldown,
-    /// Which text a mail gets.
+    /// The text of a mail.
     Content,
-    /// Whether and when a mail is answered.
+    /// The decision to answer a mail, and the delay of the reply.
     Reply,
-    /// The order in which a mailbox that needs another partner tries them.
+    /// The order in which a mailbox tries its fallback partners.
     FallbackPartner,
-    /// Waits between attempts at a service that is away.
+    /// The wait between two attempts while a service is away.
     Backoff,
-    /// How a simulation's mail hosts behave.
+    /// The behavior of mail hosts in a simulation.
     SimulatedFaults,
 }
 
-/// Random numbers and fresh names.
+/// A source of random numbers and unique ids.
 pub trait Entropy: Send + Sync {
-    /// Returns 64 random bits from the stream of (`purpose`, `key`). Each call takes the next of that stream.
+    /// Returns the next 64 random bits of the stream of (`purpose`, `key`).
     fn next_u64(&self, purpose: Purpose, key: u64) -> u64;
 
-    /// Returns a fresh unique id for a Message-ID, a run or a batch.
+    /// Returns a new unique id for a Message-ID, a run or a batch.
     fn uuid(&self) -> Uuid;
 
-    /// Returns a number from `low` to `high`, both included, evenly. Where they are one, nothing is rolled.
+    /// Returns a uniform random number from `low` to `high`, both included. Draws no number if both are equal.
     fn between(&self, purpose: Purpose, key: u64, low: u64, high: u64) -> u64 {
         if low >= high {
             return low;
@@ -42,7 +44,7 @@ pub trait Entropy: Send + Sync {
     }
 }
 
-/// The key of a mailbox's own streams.
+/// Returns the stream key of a mailbox.
 pub fn mailbox_key(mailbox: MailboxId) -> u64 {
     mailbox.0 as u64
 }

@@ -1,39 +1,39 @@
-//! One error for all ports, sorted by what the caller can do about it.
+//! `PortError` classifies the errors of all ports by the reaction that they require from the caller.
 
 use thiserror::Error;
 
-/// Why a port did not do what was asked.
+/// The reason why a port call failed, with the reaction of the caller.
 #[derive(Debug, Error)]
 pub enum PortError {
-    /// The service is away or overloaded and did nothing: back off and ask again.
+    /// The service is away or overloaded and did nothing. Back off and try again.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// The service answers and refuses to write, because it is read-only or its disk is full; nothing happened: give up
-    /// what needs writes, back off and ask again.
+    /// The service answers but refuses to write, because it is read-only or its disk is full. Nothing happened. Give up
+    /// everything that needs writes, back off and try again.
     #[error("cannot write: {0}")]
     Unwritable(String),
-    /// The service is there and did not finish what was asked in time, and undid it: ask for less, or later.
+    /// The service ran out of time and undid the request. Request less, or try later.
     #[error("too slow: {0}")]
     Slow(String),
-    /// The service refuses our credentials and did nothing: back off. An operator must give it the present ones.
+    /// The service refuses our credentials and did nothing. Back off; an operator must correct the credentials.
     #[error("denied: {0}")]
     Denied(String),
-    /// What was relied on is no longer ours (a lease, an epoch): stop.
+    /// A lease or an epoch is no longer ours. Stop.
     #[error("lost: {0}")]
     Lost(String),
-    /// Somebody else did it meanwhile: read again.
+    /// Another caller did it meanwhile. Read again.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// It will never work as asked: record it, do not repeat.
+    /// The request can never succeed. Record it and do not repeat it.
     #[error("permanent: {0}")]
     Permanent(String),
-    /// It may or may not have happened: find out, never blindly repeat what is not repeatable.
+    /// The request may have succeeded. Find out, and never repeat a request that is not repeatable.
     #[error("unknown outcome: {0}")]
     Unknown(String),
 }
 
 impl PortError {
-    /// The word for it in metrics.
+    /// Returns the name of the error in metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             PortError::Unavailable(_) => "unavailable",

@@ -1,13 +1,13 @@
-//! The ledger: every mail from its reservation to its one log row. Each operation is one atomic statement.
+//! `Ledger` records every mail, from its reservation to its single log row. Each operation is one atomic statement.
 //!
 //! ```text
-//!            reserve                    settle(sent | refused | uncertain)
-//!   place ────────────▶ in flight ───────────────────────────────────────▶ one log row
-//!                           │  └──────────── sweep (orphans) ────────────▶ one log row, uncertain
-//!                           └── release (no connection was opened) ──────▶ no row, the place given back
-//!                                 a late definite answer corrects its own uncertain row, never adds one
+//!                 reserve                    settle(sent | refused | uncertain)
+//!   quota slot ────────────▶ in flight ───────────────────────────────────────▶ one log row
+//!                                │  └──────────── sweep (orphans) ────────────▶ one log row, uncertain
+//!                                └── release (no connection was opened) ──────▶ no row, the slot is returned
+//!                                      a late definite answer corrects its own uncertain row, never adds one
 //!
-//!   a result of which the database knows nothing any more (it was set back) ─▶ one log row, written late
+//!   a result that the database does not know (it was set back) ──────────────▶ one log row, written late
 //! ```
 
 use std::time::Duration;
@@ -25,51 +25,51 @@ use crate::domain::{
     reply::{ReplyPolicy, ReplyWindow},
 };
 
-/// A partner that would do, and the round of the day's pairing in which it counts as used.
+/// A possible partner, and the round of the day's pairing in which the pair counts as used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PartnerOption {
     pub partner: MailboxId,
     pub round: i16,
 }
 
-/// One mail or reply that should go out.
+/// One mail or reply to reserve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReserveRequest {
     pub mailbox: MailboxId,
     pub shard: ShardId,
     pub day: NaiveDate,
-    /// The attempts today as the planner knows them; any other number in the row refuses with `Stale`. Not looked at for
+    /// The attempts of today that the planner knows. If the row has another number, the refusal is `Stale`. Ignored for
     /// a reply.
     pub attempts: u16,
-    /// Partners in order of preference: the first that can receive, is not used yet in its round, and has not received all
-    /// that it may on its own day is taken. For a reply the one whom it answers.
+    /// The possible partners in order of preference. The ledger takes the first that can receive, is unused in its
+    /// round, and has not received its maximum on its own day. A reply has one: the sender of the answered mail.
     pub choices: Vec<PartnerOption>,
-    /// Without angle brackets, `<uuid@sender's domain>` inside.
+    /// The Message-ID without angle brackets: `uuid@domain of the sender`.
     pub message_id: String,
     pub subject: String,
-    /// The scheduled reply that this is: it takes no place and no pair, but its thread.
+    /// The scheduled reply. It takes no quota slot and no pair, only its thread.
     pub answers: Option<ReplyId>,
 }
 
-/// Mails to reserve together. A mailbox stands in it at most once.
+/// Mails to reserve together, at most one per mailbox.
 #[derive(Clone, Debug)]
 pub struct ReserveBatch {
     pub worker: WorkerId,
     pub run: RunId,
-    /// The shards of the mails with the epoch under which this worker owns them.
+    /// The shards of the mails, each with the epoch under which this worker owns it.
     pub epochs: Vec<(ShardId, Epoch)>,
-    /// Day clock.
+    /// The time of the reservation. Day clock.
     pub now: DateTime<Utc>,
-    /// In order of urgency.
+    /// The requests in order of urgency.
     pub asks: Vec<ReserveRequest>,
 }
 
-/// Why a mail was not reserved. Nothing was changed.
+/// The reason why a mail was not reserved. The reserve has then changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The fleet is stopped by order.
     FleetStopped,
-    /// The shard's epoch has passed: another worker owns it.
+    /// Another worker owns the shard: its epoch is higher.
     ShardLost,
     /// The sender is paused, disabled or removed.
     SenderPaused,
@@ -77,22 +77,24 @@ pub enum Refusal {
     HostPaused,
     /// All mailboxes of the sender's domain are paused.
     DomainPaused,
-    /// The mailbox still has its cooldown, or another mail or reply in flight.
+    /// The mailbox is in its cooldown, or has another mail or reply in flight.
     NotCool,
-    /// Sent + uncertain + in flight has reached the quota; of replies, those of today half of it.
+    /// Sent, uncertain and in-flight mails have reached the quota. For a reply: today's replies have reached half of
+    /// it.
     QuotaFull,
-    /// The row's attempts differ from the asked ones, or 2 x quota attempts are used; a reply is not due, or not any more.
+    /// The row has other attempts than the request, or 2 x quota attempts are used. For a reply: it is not due, or
+    /// expired.
     Stale,
-    /// None of the choices can receive and is unused.
+    /// No partner of the request is able to receive and unused.
     NoPartner,
-    /// Some of the choices can receive and are unused, but have received all that they may on their own day.
+    /// Some partners can receive and are unused, but all of them have received their maximum on their own day.
     PartnersFull,
-    /// The owner's daily limit is reached.
+    /// The daily limit of the mailbox's user is reached.
     UserDailyLimit,
 }
 
 impl Refusal {
-    /// The word for it in metrics, events and the database's answer.
+    /// Returns the name of the refusal in metrics, in events and in the answer of the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Refusal::FleetStopped => "fleet-stopped",
@@ -109,7 +111,7 @@ impl Refusal {
         }
     }
 
-    /// Every refusal, for tables and tests.
+    /// All refusals, for tables and tests.
     pub const ALL: [Refusal; 11] = [
         Refusal::FleetStopped,
         Refusal::ShardLost,
@@ -125,7 +127,7 @@ impl Refusal {
     ];
 }
 
-/// One end of a mail.
+/// The sender or the recipient of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     pub mailbox: MailboxId,
@@ -133,7 +135,7 @@ pub struct Participant {
     pub display_name: String,
 }
 
-/// A reserved mail with what sending it needs.
+/// A reserved mail with everything that its submission needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flight {
     pub id: FlightId,
@@ -147,25 +149,25 @@ pub struct Flight {
     pub round: i16,
     pub message_id: String,
     pub subject: String,
-    /// As asked.
+    /// The scheduled reply, as in the request.
     pub answers: Option<ReplyId>,
-    /// How the recipient answers.
+    /// The reply policy of the recipient.
     pub answering: ReplyPolicy,
     pub endpoint: Endpoint,
     pub username: String,
-    /// Sealed under the master key with the sender's id and where it may be sent; only the mailer opens it.
+    /// The password, sealed under the master key with the sender's id and the allowed endpoint. Only the mailer opens
+    /// it.
     pub sealed_password: Vec<u8>,
 }
 
-/// The answer to one ask.
+/// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reservation {
     Reserved(Box<Flight>),
     Refused(Refusal),
 }
 
-/// What the log row of a mail says of the mail itself, so that the row can be written when the database has lost the
-/// flight.
+/// The values of a mail for its log row, so that the row can be written even if the database has lost the flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedMail {
     pub user: UserId,
@@ -180,7 +182,7 @@ pub struct LoggedMail {
 }
 
 impl LoggedMail {
-    /// Returns what the row of `flight` says; `thread` is the Message-ID of the mail that it answers.
+    /// Returns the row values of `flight`; `thread` is the Message-ID of the mail that it answers.
     pub fn from_flight(flight: &Flight, thread: Option<String>) -> LoggedMail {
         LoggedMail {
             user: flight.user,
@@ -195,7 +197,7 @@ impl LoggedMail {
     }
 }
 
-/// What became of one flight.
+/// The result of one flight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     pub flight: FlightId,
@@ -203,75 +205,77 @@ pub struct Settlement {
     pub mailbox: MailboxId,
     pub partner: MailboxId,
     pub day: NaiveDate,
-    /// Its Message-ID tells the flight from another one with the same id, after the database lost ids.
+    /// The mail. Its Message-ID distinguishes the flight from another one with the same id, after the database lost
+    /// ids.
     pub mail: LoggedMail,
-    /// When the verdict was known, day clock.
+    /// The time of the outcome. Day clock.
     pub at: DateTime<Utc>,
     pub latency: Duration,
-    /// The end of the sender's cooldown, day clock.
+    /// The end of the sender's cooldown. Day clock.
     pub next_at: DateTime<Utc>,
     pub outcome: Outcome,
-    /// When the partner answers, should this be a mail that was sent.
+    /// The reply to schedule if the server accepted the mail.
     pub reply: Option<ReplyWindow>,
-    /// Its span as a W3C `traceparent`, where it is kept: its answer's span links to it.
+    /// The span of the mail as a W3C `traceparent`, if it is recorded: the span of its reply links to it.
     pub trace: Option<String>,
-    /// The ledger refused it as it was. It carries only what its row and the counters need; the settle writes an event.
+    /// True if the ledger refused the full result. It has only the values of its row and the counters; the settle
+    /// writes an event.
     pub is_reduced: bool,
 }
 
-/// Which flights a sweep takes.
+/// The flights that a sweep settles or releases.
 #[derive(Clone, Debug)]
 pub struct SweepRequest {
     pub worker: WorkerId,
     pub run: RunId,
     pub shards: Vec<ShardId>,
-    /// The Message-IDs of this run's flights that are on their way or wait to be settled: never taken.
+    /// The Message-IDs of this run's mails that are in flight: never settled here.
     pub running: Vec<String>,
-    /// The Message-IDs that this run has asked for and knows that it never started: released at any age.
+    /// The Message-IDs that this run has requested and certainly not started: released at any age.
     pub unstarted: Vec<String>,
-    /// The newest flight that this run has ever started. Newer ones of this run are left alone too: a sweep that was
-    /// held up may arrive when what was started after `running` was read is finished, but not settled.
+    /// The highest flight id that this run has ever started. The sweep ignores newer flights of this run too. A delayed
+    /// sweep may arrive when a mail that started after the read of `running` is finished but not settled.
     pub newest: FlightId,
-    /// Only flights older than this by the database's clock: the whole mail's deadline + 10 s.
+    /// The minimum age of a flight by the clock of the database: the mail deadline + 10 s.
     pub older_than: Duration,
-    /// Day clock.
+    /// The time of the sweep. Day clock.
     pub now: DateTime<Utc>,
 }
 
-/// A worker's heartbeat in the ledger.
+/// The heartbeat of a worker in the ledger.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     pub worker: WorkerId,
     pub run: RunId,
-    /// The shards that the worker holds.
+    /// The shards that the worker owns.
     pub shards: Vec<ShardId>,
-    /// What the worker says of itself: `starting`, `running`, `benched`, `clock-off`, `replaced`, `draining` or `stopped`.
+    /// The state of the worker: `starting`, `running`, `benched`, `clock-off`, `replaced`, `draining` or `stopped`.
     pub state: &'static str,
-    /// The first refusal since the last heartbeat that was written; stored with an event. Day clock.
+    /// The time of the first refused write since the last stored heartbeat; stored with an event. Day clock.
     pub refused_since: Option<DateTime<Utc>>,
-    /// By how much the worker's day clock is off another server's, in words, when that was just found; stored with an event.
+    /// The difference of the worker's day clock to a server's clock, in words, if just detected; stored with an event.
     pub clock_off: Option<String>,
-    /// What the state changed to since the last heartbeat that was written; stored with an event.
+    /// The change of the state since the last stored heartbeat; stored with an event.
     pub change: Option<StateChange>,
-    /// Grants that this run has thrown away so far, because the ledger had answered their reserve too late.
+    /// The number of grants of this run that expired because the ledger answered their reserve too late.
     pub grants_expired: u64,
-    /// Day clock.
+    /// The time of the heartbeat. Day clock.
     pub now: DateTime<Utc>,
 }
 
-/// A change of a worker's state that operators read of.
+/// A change of a worker's state that is reported to operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateChange {
-    /// Its ticks failed in a row: it plans nothing until a probe works.
+    /// Several ticks failed in a row; the worker plans nothing until a probe succeeds.
     Suspended,
-    /// Another worker took its name.
+    /// Another worker took the name of this worker.
     Replaced,
-    /// It takes shards again.
+    /// The worker acquires shards again.
     Resumed,
 }
 
 impl StateChange {
-    /// The kind of its event.
+    /// Returns the kind of the event.
     pub fn kind(self) -> &'static str {
         match self {
             StateChange::Suspended => "worker-suspended",
@@ -280,7 +284,7 @@ impl StateChange {
         }
     }
 
-    /// The reason of its event.
+    /// Returns the reason code of the event.
     pub fn reason(self) -> &'static str {
         match self {
             StateChange::Suspended => "ticks-failed",
@@ -290,79 +294,83 @@ impl StateChange {
     }
 }
 
-/// The answer to a heartbeat.
+/// The answer of the ledger to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerPulse {
-    /// The epochs of the shards, in order.
+    /// The epochs of the shards, in the order of the request.
     pub epochs: Vec<Epoch>,
-    /// The ledger's own clock.
+    /// The time of the ledger's own clock.
     pub now: DateTime<Utc>,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Flights of other runs, and those of this run that it does not know: one FAILED row each with reason `uncertain`.
+    /// The number of flights of other runs, and of unknown flights of this run: one FAILED row each, reason
+    /// `uncertain`.
     pub uncertain: u64,
-    /// Flights that this run knows that it never started (a lost answer to a reserve, a release that failed): released.
+    /// The number of released flights: this run certainly never started them (a lost answer to a reserve, a failed
+    /// release).
     pub released: u64,
 }
 
-/// The record of every mail. Postgres, or memory in the simulation.
+/// The record of every mail: Postgres, or memory in the simulation.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Makes sure that rows of the next days can be written: at every start, and daily.
+    /// Ensures that rows of the next days can be written. Called at every start, and daily.
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), PortError>;
 
-    /// Stores the heartbeat of a worker, which proves that it can write, and returns the epochs of its shards. Repeatable.
+    /// Stores the heartbeat of a worker, which proves that it can write, and returns the epochs of its shards.
+    /// Repeatable.
     ///
     /// Returns `Unwritable` if the ledger answers and refuses to write.
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<LedgerPulse, PortError>;
 
-    /// Returns the epochs of `shards`, in order. Read *before* the lease is asked for.
+    /// Returns the epochs of `shards`, in order. The caller reads them *before* it requests the leases.
     async fn epochs(&self, shards: &[ShardId]) -> Result<Vec<Epoch>, PortError>;
 
-    /// Returns the shards that `worker` was the last to raise, whatever run of it that was, in order.
+    /// Returns the shards whose epoch `worker` was the last to raise, in any of its runs, in order.
     async fn shards_of(&self, worker: &WorkerId) -> Result<Vec<ShardId>, PortError>;
 
-    /// Raises each shard's epoch by one where it still is as given, and names `worker` as its owner. Returns the new
-    /// epoch for each, in order, or `None` where somebody raised it meanwhile.
+    /// Raises the epoch of each shard by one if it still has the given value, and stores `worker` as its owner. Returns
+    /// the new epochs in order, `None` for a shard whose epoch another worker raised meanwhile.
     async fn raise(&self, worker: &WorkerId, read: &[(ShardId, Epoch)]) -> Result<Vec<Option<Epoch>>, PortError>;
 
-    /// Returns what is left of the daily limits of `users` on `days`; nothing of a user that has no limit.
+    /// Returns the rest of the daily limits of `users` on `days`; no entry for a user without a limit.
     async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError>;
 
-    /// Writes down which mail hosts do not answer `worker` in time, in place of those before: all of them, in order. An event
-    /// tells of a host that was not slow to any worker, and of one that is slow to none any more.
+    /// Stores all mail hosts that are slow for `worker`, in order, and replaces the previous list. Writes an event for
+    /// a host that was slow for no worker before, and for a host that is slow for no worker now.
     async fn note_slow_hosts(&self, worker: &WorkerId, hosts: &[String], now: DateTime<Utc>) -> Result<(), PortError>;
 
-    /// Returns how far the database has come, and whether it still has the row of `settled`; one that is older than
-    /// yesterday counts as kept, for retention takes it away.
+    /// Returns the progress of the database, and whether it still has the row of `settled`. A row from before yesterday
+    /// counts as present, because retention may delete it.
     async fn state(&self, settled: Option<&SettledMail>) -> Result<LedgerState, PortError>;
 
-    /// Reserves what may go: takes a place in the day's quota, uses the pair, opens a flight. Returns an answer for
-    /// each ask, in order. A reply that is due and is refused for good (its mailbox is paused, has answered half its quota
-    /// today, or nobody is there to be answered) lapses with that reason.
+    /// Reserves the mails that may go: each takes a quota slot of the day, uses its pair, and opens a flight. Returns
+    /// one answer per request, in order. A due reply that can never go lapses with its reason. Its mailbox
+    /// may be paused or have answered half its quota today, or the mail's sender can't receive it.
     ///
-    /// Returns `Unavailable` when nothing happened; `Unknown` when the answer to the commit was lost: then `release`.
+    /// Returns `Unavailable` when nothing happened. Returns `Unknown` when the answer to the commit was lost; the
+    /// caller then calls `release`.
     async fn reserve(&self, batch: &ReserveBatch) -> Result<Vec<Reservation>, PortError>;
 
-    /// Releases what a reserve of `run` with these Message-IDs may have opened and no connection was opened for. Gives
-    /// back everything that the reserve took: the quota slot, the pair, the attempt, the place in the user's day, and what the
-    /// partner was to receive. Returns the number of released flights. Repeatable.
+    /// Releases the flights of `run` with these Message-IDs, for which no connection was opened. Gives back
+    /// all that the reserve took: quota slot, pair, attempt, slot of the user's daily limit, and the partner's received
+    /// mail. Returns the number of released flights. Repeatable.
     async fn release(&self, run: RunId, message_ids: &[String], now: DateTime<Utc>) -> Result<u64, PortError>;
 
-    /// Closes flights with one log row each, moves the counters, sets the cooldown and the standings that the outcome
-    /// asks for, schedules the reply to a mail that was sent. A flight that was swept meanwhile has its uncertain row corrected by a definite outcome. Repeatable:
-    /// a flight that is settled already is left alone. Outcomes with fate `Unstarted` are released. Returns how many
-    /// flights or rows it changed.
+    /// Closes flights with one log row each. Updates the counters, sets the cooldown and the mailbox states that the
+    /// outcome requires, and schedules the reply to a sent mail. A definite outcome corrects the uncertain row of a
+    /// flight that was swept meanwhile. An outcome with fate `Unstarted` is released. Returns the number of changed
+    /// flights and rows. Repeatable: a settled flight is not changed again.
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError>;
 
-    /// Writes the row of each result that has neither a flight nor a row: the database has lost what it knew of the mail.
-    /// Moves the counters of its day, uses its pair, and ends the thread that it answers. Returns how many rows it wrote.
+    /// Writes the row of each result without a flight and without a row: the database has lost the mail. Updates the
+    /// counters of its day, uses its pair, and ends the thread that it answers. Returns the number of written rows.
     /// Repeatable.
     async fn log_lost(&self, worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Result<u64, PortError>;
 
-    /// Settles as uncertain the flights of `shards` that nobody works on any more.
+    /// Settles the orphans of `shards` as uncertain, and releases the mails that this run certainly did not start.
     async fn sweep(&self, sweep: &SweepRequest) -> Result<SweepReport, PortError>;
 }

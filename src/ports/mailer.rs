@@ -1,4 +1,4 @@
-//! Sending one mail, up to a verdict.
+//! `Mailer` submits one mail to its mail host and returns the outcome.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,30 +14,30 @@ use crate::domain::{
     outcome::{CompletedStep, Outcome},
 };
 
-/// A flight and its message as it goes over the wire.
+/// A flight and its message.
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub flight: Flight,
-    /// The body as plain text, paragraphs apart by an empty line; the subject is the flight's. The mailer makes an
-    /// RFC 5322 message of them, in plain text and HTML.
+    /// The body as plain text; an empty line separates paragraphs. The subject is in the flight. The mailer makes an
+    /// RFC 5322 message of both, in plain text and HTML.
     pub text: String,
-    /// The `Date` header: day clock, at submission.
+    /// The `Date` header: the time of the submission. Day clock.
     pub date: DateTime<Utc>,
-    /// What a reply answers; a mail begins a thread.
+    /// The thread that a reply continues; `None` for a mail, which begins a thread.
     pub thread: Option<Thread>,
 }
 
-/// Where a reply belongs (RFC 5322 section 3.6.4). Message-IDs stand without angle brackets.
+/// The position of a reply in its thread (RFC 5322 section 3.6.4). Message-IDs have no angle brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// The mail that is answered.
+    /// The Message-ID of the answered mail.
     pub in_reply_to: String,
-    /// The mails of the thread so far, oldest first; the answered one is the last.
+    /// The Message-IDs of the thread so far, oldest first; the answered mail is the last.
     pub references: Vec<String>,
 }
 
 impl Thread {
-    /// The thread of an answer to the mail `message_id`, which itself referred to the mails `earlier`.
+    /// Returns the thread of a reply to the mail `message_id`, which itself referred to the mails `earlier`.
     pub fn answering(message_id: &str, earlier: &[String]) -> Thread {
         let before = earlier.iter().filter(|id| *id != message_id).cloned();
         let references = before.chain([message_id.to_owned()]).collect();
@@ -45,22 +45,23 @@ impl Thread {
     }
 }
 
-/// Asked before the connection is opened and again before the final dot: may this worker still send this?
+/// A `SendPermit` tells the SMTP client whether this worker may still send a mail. The client checks it before the
+/// connection and before the final dot.
 #[derive(Clone)]
 pub struct SendPermit {
-    /// False once the lease of the mail's shard can have run out.
+    /// False once the lease on the mail's shard may have expired.
     pub open: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Cancelled when the drain's patience is over: end at the next step, with a verdict.
+    /// Cancelled when the time of the drain is over: the mail ends at its next step, with an outcome.
     pub cancel: CancellationToken,
 }
 
 impl SendPermit {
-    /// A gate that never closes, for tests and connection checks.
+    /// Returns a permit without a limit, for tests and connection checks.
     pub fn always() -> SendPermit {
         SendPermit { open: Arc::new(|| true), cancel: CancellationToken::new() }
     }
 
-    /// Says whether the mail may go on.
+    /// Returns whether the mail may continue.
     pub fn is_open(&self) -> bool {
         !self.cancel.is_cancelled() && (self.open)()
     }
@@ -72,7 +73,7 @@ impl fmt::Debug for SendPermit {
     }
 }
 
-/// The verdict on one mail, how long it took from the first packet to it, and the steps that went well on the way.
+/// The outcome of one mail, the time from its first packet to the outcome, and its completed steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendReport {
     pub outcome: Outcome,
@@ -80,19 +81,20 @@ pub struct SendReport {
     pub steps: Vec<CompletedStep>,
 }
 
-/// The SMTP client.
+/// The SMTP client of the worker.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Submits one mail and returns the verdict, always within the whole mail's deadline. Never panics on what a
-    /// server says, never retries.
+    /// Submits one mail and returns its outcome within the mail deadline. It never panics on the text of a server, and
+    /// never retries.
     async fn send(&self, mail: &Submission, gate: &SendPermit) -> SendReport;
 }
 
-/// Opens what the enrolment sealed. Only the mailer asks, for the time of one dialogue.
+/// A `PasswordOpener` opens the sealed passwords of the enrolment. Only the mailer uses it, for the time of one
+/// dialogue.
 pub trait PasswordOpener: Send + Sync {
-    /// Returns the password of `mailbox`, which is going to be sent to `place`. A value that was sealed for another mailbox,
-    /// or to be sent elsewhere, does not open.
+    /// Returns the password of `mailbox`, which will be sent to `place`. A value that was sealed for another mailbox or
+    /// another endpoint does not open.
     ///
-    /// Returns `Permanent` when it does not open under any known master key; the error never holds the secret.
+    /// Returns `Permanent` when no known master key opens it; the error never contains the password.
     fn open(&self, mailbox: MailboxId, place: &Endpoint, sealed: &[u8]) -> Result<SecretString, PortError>;
 }

@@ -1,7 +1,7 @@
-//! The daily duties as the record keeps them: a row for each date, and the steps that take away what is old.
+//! `MaintenanceStore` records the maintenance jobs of each date and deletes old rows.
 //!
-//! Whoever leads may be killed between any two calls, and another one may do the same at the same time: every call is
-//! repeatable and one atomic step, or leaves what the next call of its kind finishes.
+//! The leader may be killed between any two calls, and another leader may run the same jobs at the same time. Therefore
+//! every call is repeatable. It is one atomic step, or the next call of its kind completes it.
 
 use std::collections::BTreeSet;
 
@@ -14,24 +14,24 @@ use crate::domain::{
     maintenance::{MaintenanceJob, PruneTarget},
 };
 
-/// What one call of `prune` did.
+/// The result of one call of `prune`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PruneReport {
-    /// Rows, or whole days of the log.
+    /// The number of deleted rows, or of deleted days of the log.
     pub gone: u64,
-    /// Whether there may be more: ask again.
+    /// True if more rows may be old: call `prune` again.
     pub more: bool,
 }
 
-/// The record of the daily duties.
+/// The record of the maintenance jobs.
 #[async_trait]
 pub trait MaintenanceStore: Send + Sync {
-    /// Returns the latest date up to `day` whose duties are finished. One beyond it was finished by a wrong clock, and excuses
-    /// nobody.
+    /// Returns the latest date up to `day` whose jobs are finished. A later date was finished by a wrong clock, and is
+    /// ignored.
     async fn finished(&self, day: NaiveDate) -> Result<Option<NaiveDate>, PortError>;
 
-    /// Opens the row of `day`, or takes it over, and a row for each date between it and the latest before it: those were
-    /// missed and are covered by `day`. Returns the steps that are done already, or `None` when `day` is finished.
+    /// Opens the row of `day`, or takes it over. Adds a row for each date that was missed since the latest row before,
+    /// and that `day` now covers. Returns the jobs that are already done, or `None` when `day` is finished.
     async fn begin(
         &self,
         worker: &WorkerId,
@@ -39,15 +39,15 @@ pub trait MaintenanceStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Option<BTreeSet<MaintenanceJob>>, PortError>;
 
-    /// Takes away some of what is older than `before`. It neither waits long for others nor makes them wait.
+    /// Deletes some of the rows that are older than `before`. It neither waits long for other statements nor blocks
+    /// them.
     ///
-    /// Returns `Unavailable` when somebody is still using it: later.
+    /// Returns `Unavailable` when another statement still uses the rows; the caller tries later.
     async fn prune(&self, kept: PruneTarget, before: NaiveDate) -> Result<PruneReport, PortError>;
 
-    /// Notes in the row of `day` that a step is done, and how much it took away.
+    /// Records in the row of `day` that a job is done, with the number of deleted rows.
     async fn note(&self, day: NaiveDate, duty: MaintenanceJob, gone: u64) -> Result<(), PortError>;
 
-    /// Finishes `day` and every earlier date that is not finished, which `day` covers. Returns whether `day` was not
-    /// finished before.
+    /// Finishes `day` and all earlier unfinished dates, which `day` covers. Returns whether this call finished `day`.
     async fn finish(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<bool, PortError>;
 }

@@ -1,7 +1,8 @@
-//! Members: which workers live, what each says of itself, and the one call by which a worker lives on.
+//! `MembershipStore` stores the live workers of the fleet with their statuses, and extends their memberships.
 //!
-//! A member lives for a TTL from each heartbeat. Its leases on shards bind others as long as it lives, and no longer: they
-//! are extended beyond its end, a part of them at each heartbeat, and whoever lives may claim those of the dead.
+//! A membership lasts for the TTL from each heartbeat. The leases of a member on shards bind other workers as long as
+//! the membership, and no longer. They are extended beyond its end, a part of them at each heartbeat. A member may
+//! claim the leases of runs that are not members.
 
 use std::time::Duration;
 
@@ -16,47 +17,47 @@ use crate::domain::{
     shard_set::ShardSet,
 };
 
-/// What a worker says of itself at each heartbeat.
+/// The status that a worker reports at each heartbeat.
 ///
-/// It travels as a map with these names. Versions mix during an upgrade: names that a reader does not know are passed
-/// over, names that a writer does not know yet have the value of `MemberStatus::default()`.
+/// It is stored as a map with these names. During an upgrade several versions run: a reader ignores unknown names, and
+/// a missing name has the value of `MemberStatus::default()`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MemberStatus {
     pub id: WorkerId,
     pub host: String,
     pub version: String,
-    /// How many shards it holds.
+    /// The number of shards that the worker owns.
     pub shards: u16,
     pub lanes: u32,
-    /// Mailboxes that owe a mail until the next tick.
+    /// The number of mailboxes that owe a mail until the next tick.
     pub queue_size: u32,
-    /// Mails on their way.
+    /// The number of mails in flight.
     pub active_sends: u32,
-    /// Day clock.
+    /// The time of the last successful tick. Day clock.
     pub last_tick: Option<DateTime<Utc>>,
-    /// Ticks that failed in a row.
+    /// The number of failed ticks in a row.
     pub consecutive_failures: u32,
-    /// A word for people: `starting`, `running`, `benched`, `draining`.
+    /// The state for operators, for example `starting`, `running`, `benched` or `draining`.
     pub state: String,
-    /// Which shards it holds.
+    /// The shards that the worker owns.
     pub held: ShardSet,
-    /// How many shards the fleet has, as its settings say; 0 when it does not say.
+    /// The fleet's number of shards in the settings of the worker; 0 if it does not report it.
     pub fleet_shards: u16,
-    /// Which fleet it belongs to; nothing when it does not say.
+    /// The fleet of the worker; empty if it does not report it.
     pub fleet: FleetId,
-    /// It works alone, by the solo lease.
+    /// True if the worker runs in solo mode.
     pub solo: bool,
-    /// It is to have its share: not one that stops, whose clock is off, or whose ticks fail.
+    /// True if the worker may get shards: it does not stop, its clock is right, and its ticks succeed.
     #[serde(rename = "takes")]
     pub accepts_shards: bool,
-    /// It has been here long enough to know the others: only then do they give shards up for it.
+    /// True if the worker is established. Only then do the others release shards for it.
     #[serde(rename = "settled")]
     pub is_established: bool,
 }
 
 impl Default for MemberStatus {
-    /// A worker of which nothing is known but that it lives.
+    /// Returns the status of a live worker that reports nothing.
     fn default() -> MemberStatus {
         MemberStatus {
             id: WorkerId(String::new()),
@@ -79,11 +80,12 @@ impl Default for MemberStatus {
     }
 }
 
-/// A worker that lives.
+/// A live run of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub run: RunId,
-    /// When it is over unless it beats again, in milliseconds by the service's clock. Who beat later has a later end.
+    /// The end of the membership without another heartbeat, in milliseconds by the service's clock. A later heartbeat
+    /// has a later end.
     pub until: i64,
     pub status: MemberStatus,
 }
@@ -91,27 +93,28 @@ pub struct Member {
 /// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatReply {
-    /// Whether the worker was a member until now: false at its first heartbeat, and after the service lost or outlived
-    /// it. Then none of its leases on shards is its own any more, whatever it was told before.
+    /// True if the run was a member until now. False at its first heartbeat, and after the service lost the membership
+    /// or let it expire. The run then holds no lease on a shard, whatever earlier answers said.
     pub was_member: bool,
-    /// Whether the seat was still held. One that ran out is not taken again.
+    /// True if the exclusive lease was still held. An expired lease is not acquired again.
     pub has_exclusive_lease: bool,
-    /// For each shard that was due, in the order of the question, whether its lease was still held, by a run that was
-    /// `was_member`. One that ran out is not taken again.
+    /// For each due shard, in the order of the request: true if the run was a member and still held its lease. An
+    /// expired lease is not acquired again.
     pub still_held: Vec<bool>,
-    /// All members, this worker among them, ordered by run.
+    /// All members including this worker, ordered by run.
     pub members: Vec<Member>,
 }
 
-/// Who lives, in Redis, or in memory for the simulation.
+/// The live workers, in Redis or, for the simulation, in memory.
 #[async_trait]
 pub trait MembershipStore: Send + Sync {
-    /// Keeps `run` a member for `ttl` from now, with `status`; extends `seat`, if it still holds it, to the same end, and
-    /// if it was a member until now those leases on shards of `due` that it still holds to `turns::lease_length` from
-    /// now; drops members whose time is over. One atomic step, however many leases there are.
+    /// Extends the membership of `run` to `ttl` from now, with `status`, and drops expired members. Extends the
+    /// exclusive lease `seat`, if the run still holds it, to the same end. If the run was a member until now, it
+    /// extends the leases on `due` shards that the run still holds to `lease_rotation::lease_length` from now. The call
+    /// is one atomic step, for any number of leases.
     ///
-    /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that nothing was renewed.
-    /// Returns `Lost` while members of another fleet live here, and changes nothing then. Who comes first stays.
+    /// Returns `Unavailable` or `Unknown` when no answer came; the caller must assume that nothing was extended.
+    /// Returns `Lost`, without any change, while members of another fleet are present. The fleet that came first stays.
     async fn heartbeat(
         &self,
         run: RunId,
@@ -121,20 +124,19 @@ pub trait MembershipStore: Send + Sync {
         ttl: Duration,
     ) -> Result<HeartbeatReply, PortError>;
 
-    /// Takes the lease on each of `shards` that is free, already `run`'s, or whose owner is no member any more, for `ttl`.
-    /// Returns for each, in order, whether `run` holds it now. One atomic step.
+    /// Takes the lease on each of `shards` that is free, already `run`'s, or held by a run that is not a member, for
+    /// `ttl`. Returns for each, in order, whether `run` now holds it. The call is one atomic step.
     ///
-    /// Returns `Unavailable` or `Unknown` when the answer did not come; the caller must assume that it holds nothing
-    /// new.
+    /// Returns `Unavailable` or `Unknown` when no answer came; the caller must assume that it holds no new lease.
     async fn claim(&self, run: RunId, shards: &[ShardId], ttl: Duration) -> Result<Vec<bool>, PortError>;
 
-    /// Returns all members, ordered by run, and changes nothing.
+    /// Returns all members, ordered by run, without any change.
     async fn members(&self) -> Result<Vec<Member>, PortError>;
 
-    /// Ends the membership of `run`. Its leases are given back by `Leases::release`.
+    /// Ends the membership of `run`. `Leases::release` releases its leases.
     async fn leave(&self, run: RunId) -> Result<(), PortError>;
 
-    /// Merges `mark` with the fleet's mark of how far the database had come, and returns the merged one. `identity` is the
-    /// part of the fleet's identity that a restored database has too.
+    /// Merges `mark` with the stored mark of the database's progress, and returns the merged mark. `identity` is the
+    /// part of the fleet's identity that a restored database shares.
     async fn merge_mark(&self, identity: &str, mark: &LedgerMark) -> Result<LedgerMark, PortError>;
 }

@@ -1,4 +1,4 @@
-//! The caps in memory: the model itself, behind the port.
+//! `MemoryCaps` implements the caps port with `CapsModel` (`caps_model.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::{
     ports::{Caps, Clock, PortError},
 };
 
-/// The token buckets in memory, shared by all who hold it.
+/// The token buckets in memory. All simulated workers share them.
 pub struct MemoryCaps {
     buckets: Mutex<CapsModel>,
     hosts: HostCaps,
@@ -20,26 +20,26 @@ pub struct MemoryCaps {
 }
 
 impl MemoryCaps {
-    /// Starts with cold buckets. `clock` stands for the server's own time.
+    /// Creates cold buckets. `clock` replaces the server's own time.
     ///
-    /// Returns an error where the real one would: when a limit can't be counted exactly.
+    /// Returns an error if a limit can't be counted exactly, like the Redis adapter.
     pub fn new(limits: CapLimits, clock: Arc<dyn Clock>) -> Result<MemoryCaps, CapOutOfRange> {
         let buckets = Mutex::new(CapsModel::new(Rates::of(&limits)?));
         Ok(MemoryCaps { buckets, hosts: HostCaps::default(), clock, faults: Faults::default() })
     }
 
-    /// Limits hosts too.
+    /// Adds the limits of mail hosts.
     pub fn with_hosts(self, hosts: HostCaps) -> MemoryCaps {
         let buckets = self.buckets.into_inner().unwrap_or_else(PoisonError::into_inner).with_hosts(hosts.clone());
         MemoryCaps { buckets: Mutex::new(buckets), hosts, ..self }
     }
 
-    /// From here on every call fails so; `None` mends it.
+    /// Makes every call fail with `fault`, until `None` ends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.faults.set(fault);
     }
 
-    /// Forgets every bucket, as FLUSHALL or a restart from an older copy does.
+    /// Loses all buckets, like FLUSHALL or a restart from an older copy.
     pub fn lose(&self) {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).lose();
     }

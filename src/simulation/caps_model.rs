@@ -1,4 +1,7 @@
-//! All buckets of a fleet together: the rule "all or none", as `lua/caps.lua` does it in Redis.
+//! `CapsModel` computes the grants of all caps of a fleet, by the rules of `lua/caps.lua`.
+//!
+//! A mail takes a token of each of its buckets, or of none. Production decides caps in Redis; this model serves the
+//! simulation and the conformance suite.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +10,7 @@ use crate::domain::{
     id::UserId,
 };
 
-/// The buckets of the fleet and of each user and host that asked so far.
+/// The buckets of the fleet, and of each user and host with a request so far.
 #[derive(Clone, Debug)]
 pub struct CapsModel {
     rates: Rates,
@@ -18,10 +21,10 @@ pub struct CapsModel {
     connections: HashMap<String, Connections>,
 }
 
-/// The buckets of one owner, by kind; those that never were asked for a token are not there.
+/// The buckets of one owner by kind; `None` for a bucket without a request so far.
 type Own = [Option<Bucket>; CapKind::ALL.len()];
 
-/// Whose buckets one mail needs a token of.
+/// The owners of the buckets that one mail needs.
 struct Owners<'a> {
     fleet: &'a mut Own,
     user: &'a mut Own,
@@ -29,20 +32,20 @@ struct Owners<'a> {
 }
 
 impl CapsModel {
-    /// Starts with no bucket known: all are cold at the first question. No host is limited.
+    /// Creates a model without buckets: each is cold at its first request. No host is limited.
     pub fn new(rates: Rates) -> CapsModel {
         let hosts = HostCaps::default();
         let (of_fleet, of_users, of_hosts) = (Own::default(), HashMap::new(), HashMap::new());
         CapsModel { rates, hosts, of_fleet, of_users, of_hosts, connections: HashMap::new() }
     }
 
-    /// Limits hosts too.
+    /// Adds the limits of mail hosts.
     pub fn with_hosts(self, hosts: HostCaps) -> CapsModel {
         CapsModel { hosts, ..self }
     }
 
-    /// Gives `closed` back, then asks for each of `asks` at `now` (microseconds since the epoch), in the order of
-    /// urgency. A refusal skips that mail and not those behind it.
+    /// Gives `closed` back, then answers each of `asks` at `now` (microseconds since the epoch), in order of urgency. A
+    /// refusal concerns its own mail only, not the following ones.
     pub fn grant(&mut self, now: i64, asks: &[CapRequest], closed: &[Connection]) -> Vec<Grant> {
         for connection in closed.iter().filter(|connection| self.hosts.counts_connections(&connection.host)) {
             connections(&mut self.connections, &connection.host, now, self.hosts.lasts_micros()).close(connection.slot);
@@ -50,7 +53,7 @@ impl CapsModel {
         asks.iter().map(|ask| self.grant_one(now, ask)).collect()
     }
 
-    /// Forgets everything, as a Redis that lost its data, or whose clock was set.
+    /// Loses all state, like a Redis that lost its data or whose clock was set.
     pub fn lose(&mut self) {
         self.of_fleet = Own::default();
         self.of_users.clear();
@@ -90,15 +93,15 @@ impl CapsModel {
     }
 }
 
-/// The buckets of which a mail needs a token, in the order in which the script numbers them.
+/// Returns the buckets from which a mail needs a token, in the numbering of the script.
 fn demands(rates: &Rates, limits: Option<&HostRates>) -> impl Iterator<Item = (CapKind, Rate)> {
     let of_host = limits.into_iter().flat_map(|limits| limits.iter());
     rates.iter().chain(of_host.filter_map(|(kind, rate)| Some((kind, rate?))))
 }
 
 impl Owners<'_> {
-    /// Fills one bucket up to `now` and keeps it also when the mail is refused: a bucket that was not there must begin
-    /// to fill. Returns the wait for a token.
+    /// Fills a bucket up to `now` and stores it even if the mail is refused, because a new bucket must begin to fill.
+    /// Returns the wait for a token, in microseconds.
     fn fill(&mut self, kind: CapKind, rate: Rate, now: i64) -> i64 {
         let bucket = self.bucket(kind, now);
         *bucket = bucket.filled(rate, now);
@@ -115,7 +118,7 @@ impl Owners<'_> {
     }
 }
 
-/// Of the connections to `host`; cold when nothing is known of them.
+/// Returns the connections to `host`; cold if none is known, or if the clock was set back.
 fn connections<'a>(
     known: &'a mut HashMap<String, Connections>,
     host: &str,
@@ -146,7 +149,7 @@ mod tests {
         CapRequest { user: UserId(user), host: host.to_owned(), slot: ConnectionId { run: RunId(Uuid::nil()), number } }
     }
 
-    /// One mail of each of `users`, to a host that nobody limits.
+    /// Returns one mail of each of `users`, to a host without limits.
     fn of(users: &[UserId]) -> Vec<CapRequest> {
         users.iter().map(|user| ask(user.0, "mail.test", 0)).collect()
     }

@@ -1,7 +1,7 @@
-//! Virtual time: tokio's own, which a paused runtime moves on whenever nobody has anything to do.
+//! `VirtualClock` runs a simulation on tokio's time, which a paused runtime advances whenever all tasks wait.
 //!
-//! A machine that is suspended stops tokio's time and neither of ours: both jump when it wakes, while every timer goes on
-//! from where it was.
+//! A suspended machine stops tokio's time but not the two clocks of the worker. Both clocks jump when the machine
+//! wakes, while every timer continues from its old position.
 
 use std::{
     sync::{
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::{domain::lease::MachineTime, ports::Clock};
 
-/// As the system's clock does, a sleeper looks at the clock again within this time.
+/// The maximum time before a sleeper reads the clock again, as in the system clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Both clocks of a simulation. They go alike, from a given day on.
+/// The day clock and the machine clock of a simulation. Both run alike, from a given day on.
 #[derive(Clone, Debug)]
 pub struct VirtualClock {
     day: DateTime<Utc>,
@@ -29,12 +29,12 @@ pub struct VirtualClock {
 }
 
 impl VirtualClock {
-    /// A clock that shows `day` now. For runtimes whose time is paused.
+    /// Returns a clock that shows `day` now, for runtimes with paused time.
     pub fn starting_at(day: DateTime<Utc>) -> VirtualClock {
         VirtualClock { day, began: instant(), slept_micros: Arc::default() }
     }
 
-    /// Suspends the machine, all clones alike, and wakes it `time` later.
+    /// Suspends the machine of all clones, and wakes it after `time`.
     pub fn suspend(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.slept_micros.fetch_add(micros, Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Clock for VirtualClock {
     }
 
     async fn sleep_until(&self, at: DateTime<Utc>) {
-        // Timers fire to the millisecond: one rounded down would wake its sleeper early, for ever.
+        // Timers have a resolution of 1 ms. A time that is rounded down would wake its sleeper too early, forever.
         while let Ok(left) = (at - self.now()).to_std() {
             if left.is_zero() {
                 return;

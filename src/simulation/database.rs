@@ -1,5 +1,6 @@
-//! What the ledger and the mailboxes keep in memory: the tables of the schema as ordered maps, so that no hash order shows
-//! in a replay.
+//! `MemoryDatabase` stores the tables of the schema in memory for the ledger and the planning store.
+//!
+//! The tables are ordered maps, so that a replay does not depend on a hash order.
 
 mod audit;
 mod blame;
@@ -47,14 +48,14 @@ use crate::{
     ports::{Clock, Heartbeat, PortError, Roster},
 };
 
-/// The standing of a mailbox as a sender or as a partner.
+/// The state of a mailbox as a sender or as a partner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MailboxState {
     #[default]
     Active,
-    /// Until then, by itself.
+    /// Paused until `until`; the pause ends by itself.
     Paused { until: DateTime<Utc>, reason: String },
-    /// Until the operator resumes it. `by_operator` tells a pause from a disabling.
+    /// Stopped until the operator resumes it. `by_operator` distinguishes the operator's pause from a disabling.
     Stopped { reason: String, by_operator: bool },
 }
 
@@ -79,7 +80,7 @@ pub struct MemoryMailbox {
     pub schedule: Schedule,
     pub ramp: Ramp,
     pub grown: u16,
-    /// Of a hundred mails.
+    /// Replies per 100 received mails.
     pub reply_rate: u8,
     pub enabled: bool,
     pub sending: MailboxState,
@@ -112,9 +113,9 @@ pub struct DayRow {
     pub last_sent_at: Option<DateTime<Utc>>,
     pub closed: bool,
     pub late: bool,
-    /// Closing it raised the ramp.
+    /// True if closing the day raised the ramp.
     pub grew: bool,
-    /// A fence closed it, so it stays closed.
+    /// True if a fence closed the day, which then stays closed.
     pub fenced: bool,
 }
 
@@ -125,7 +126,7 @@ pub struct LogRow {
     pub mailbox: MailboxId,
     pub partner: MailboxId,
     pub message_id: String,
-    /// `SENT`, `REPLIED` or `FAILED`.
+    /// `SENT`, `REPLIED` or `FAILED`, as in the schema.
     pub status: &'static str,
     pub reason: Option<String>,
     pub subject: String,
@@ -169,7 +170,7 @@ pub(super) struct FlightRow {
     pub(super) subject: String,
     pub(super) answers: Option<ReplyId>,
     pub(super) limited: bool,
-    /// The partner's own day, where the mail counts as received; none for a reply.
+    /// The partner's own day on which the mail counts as received; `None` for a reply.
     pub(super) partner_day: Option<NaiveDate>,
     pub(super) reserved_at: MachineTime,
 }
@@ -197,12 +198,12 @@ pub struct CleanupRow {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    /// When the statement that runs began.
+    /// The start time of the present statement.
     pub(super) now: DateTime<Utc>,
     pub(super) running: bool,
-    /// Statements that write are refused.
+    /// True while writing statements are refused.
     pub(super) read_only: bool,
-    /// Stopped because the record was set back.
+    /// True if the fleet is stopped because the database was set back.
     pub(super) is_set_back: bool,
     pub(super) fence: i64,
     pub(super) mailboxes: BTreeMap<MailboxId, Box<Enrolled>>,
@@ -211,42 +212,42 @@ pub(super) struct Tables {
     pub(super) days: BTreeMap<(MailboxId, NaiveDate), DayRow>,
     pub(super) pairs: Pairs,
     pub(super) user_days: BTreeMap<(UserId, NaiveDate), u32>,
-    /// Users whose daily limit was reached, with the day: told once.
+    /// Users that reached their daily limit, each with the day: one event per pair.
     pub(super) limits_reached: BTreeSet<(UserId, NaiveDate)>,
-    /// The mail hosts that do not answer in time, and to whom.
+    /// The slow mail hosts, each with the worker for which it is slow.
     pub(super) slow_hosts: BTreeSet<(String, WorkerId)>,
-    /// Mails that a mailbox receives on its own day.
+    /// The number of mails that each mailbox receives on its own day.
     pub(super) received: BTreeMap<(NaiveDate, MailboxId), u32>,
     pub(super) rosters: BTreeMap<NaiveDate, Roster>,
     pub(super) shards: BTreeMap<ShardId, (Epoch, Option<WorkerId>)>,
-    /// How often a plan of each shard was asked for.
+    /// The number of plan requests of each shard.
     pub(super) plan_requests: BTreeMap<ShardId, i64>,
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
-    /// Who has one of them.
+    /// The mailboxes with a flight.
     pub(super) flying: BTreeSet<MailboxId>,
     pub(super) logs: BTreeMap<FlightId, LogRow>,
-    /// Message-IDs of those among them that were written late.
+    /// The Message-IDs of the log rows that were written late.
     pub(super) late_mails: BTreeSet<String>,
     pub(super) batches: BTreeMap<BatchId, BatchRow>,
     pub(super) replies: BTreeMap<ReplyId, ReplyRow>,
-    /// When each waiting reply falls due, by the shard of who answers.
+    /// The due time of each waiting reply, by the shard of the replying mailbox.
     pub(super) waiting: BTreeSet<(ShardId, DateTime<Utc>, ReplyId)>,
-    /// By (`host`, name) and (`login`, key).
+    /// The states of hosts and logins, by (`host`, name) and (`login`, key).
     pub(super) pauses: BTreeMap<(&'static str, String), HostState>,
     pub(super) blame: Blame,
-    /// Mailboxes that receive from their owner's mailboxes only.
+    /// Mailboxes that exchange mails only with mailboxes of their own user.
     pub(super) unverified: BTreeSet<MailboxId>,
     pub(super) records: BTreeMap<MailboxId, SenderStrikes>,
-    /// The failures in a row of each mailbox whose last mail failed.
+    /// The failures in a row of each mailbox with a failed last mail.
     pub(super) failures: BTreeMap<MailboxId, FailureCounts>,
-    /// When each reason was last told as an alert.
+    /// The time of the last alert of each user, host and reason.
     pub(super) alerts: BTreeMap<(UserId, Arc<str>, &'static str), DateTime<Utc>>,
     pub(super) events: Vec<EventRow>,
     pub(super) cleanups: BTreeMap<NaiveDate, CleanupRow>,
     pub(super) last_flight: i64,
     pub(super) last_batch: i64,
     pub(super) tally: Tally,
-    /// Of what is over only the tally is kept.
+    /// True if finished rows are dropped and only the tally is stored.
     pub(super) forgets: bool,
 }
 
@@ -255,7 +256,7 @@ impl Tables {
         shard_of(mailbox, u16::try_from(self.shards.len()).unwrap_or(u16::MAX))
     }
 
-    /// Returns the mailboxes of `shards`.
+    /// Returns the mailboxes of `shards`, by shard and id.
     pub(super) fn of_shards<'a>(&'a self, shards: &'a [ShardId]) -> impl Iterator<Item = &'a Enrolled> {
         let places = shards
             .iter()
@@ -263,7 +264,8 @@ impl Tables {
         places.filter_map(|(_, id)| self.mailboxes.get(id).map(|mailbox| &**mailbox))
     }
 
-    /// Says whether a mailbox may send: enabled, neither itself nor its host nor its domain held.
+    /// Returns whether a mailbox may send: it is enabled, and no pause applies to it, its host, its login or its
+    /// domain.
     pub(super) fn may_send(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
         let paused = || {
             !self.pauses.is_empty()
@@ -276,12 +278,12 @@ impl Tables {
         mailbox.enabled && !mailbox.sending.holds(now) && !paused() && !rests()
     }
 
-    /// Says whether the host called `name`, or the login with that key, is paused.
+    /// Returns whether the host `name`, or the login with that key, is paused.
     pub(super) fn is_paused(&self, scope: &'static str, name: &str, now: DateTime<Utc>) -> bool {
         self.pauses.get(&(scope, name.to_owned())).is_some_and(|whole| whole.holds(now))
     }
 
-    /// Returns the open breaker of a mailbox's host, or else of its owner's login there.
+    /// Returns the open breaker of the mailbox's host, or of its user's login there.
     pub(super) fn probe(&self, mailbox: &Enrolled) -> Option<Probe> {
         if self.pauses.is_empty() {
             return None;
@@ -294,17 +296,17 @@ impl Tables {
         Some(Probe { key: Arc::clone(key), was_let_in: days.any(|(_, day)| day.sent + day.replied > 0) })
     }
 
-    /// Says whether a mailbox exchanges mails with other owners' mailboxes.
+    /// Returns whether a mailbox exchanges mails with mailboxes of other users.
     pub(super) fn is_verified(&self, mailbox: MailboxId) -> bool {
         !self.unverified.contains(&mailbox)
     }
 
-    /// Says whether a mailbox may be written to: able to receive, and in nobody's pause.
+    /// Returns whether a mailbox may receive: it is enabled, and neither its sending nor its receiving is paused.
     pub(super) fn may_receive(mailbox: &MemoryMailbox, now: DateTime<Utc>) -> bool {
         mailbox.enabled && !mailbox.sending.holds(now) && !mailbox.receiving.holds(now)
     }
 
-    /// Stores the events of a heartbeat.
+    /// Writes the events of a heartbeat.
     pub(super) fn tell_heartbeat(&mut self, heartbeat: &Heartbeat) {
         if heartbeat.clock_off.is_some() {
             self.tell("clock-off", None, "clock");
@@ -318,12 +320,12 @@ impl Tables {
         }
     }
 
-    /// Asks for a plan of a shard before the next tick.
+    /// Requests a plan of a shard before the next tick.
     pub(super) fn request_plan(&mut self, shard: ShardId) {
         *self.plan_requests.entry(shard).or_default() += 1;
     }
 
-    /// Returns the own day of `partner` at `now`, and how many mails more it may receive on it.
+    /// Returns the own day of `partner` at `now`, and the number of mails that it may still receive on that day.
     pub(super) fn receivable(&self, partner: &MemoryMailbox, now: DateTime<Utc>) -> (NaiveDate, u32) {
         let day = today(partner.schedule.zone, now);
         let received = self.received.get(&(day, partner.id)).copied().unwrap_or_default();
@@ -335,11 +337,11 @@ impl Tables {
     }
 }
 
-/// A copy of the record, by which it can be set back.
+/// A copy of the database, to set it back later.
 #[derive(Clone, Debug)]
 pub struct Backup(Tables);
 
-/// The whole record of a simulated fleet. Clones share it.
+/// The database of a simulated fleet. Clones share the tables.
 #[derive(Clone)]
 pub struct MemoryDatabase {
     pub(super) clock: Arc<dyn Clock>,
@@ -349,51 +351,52 @@ pub struct MemoryDatabase {
 }
 
 impl MemoryDatabase {
-    /// An empty record of a fleet of `shards`. Flights age by the machine clock, as Postgres ages them by its own.
+    /// Creates the empty database of a fleet with `shards` shards. The age of a flight is measured by the machine
+    /// clock, as Postgres measures it by its own.
     pub fn new(clock: Arc<dyn Clock>, shards: u16, user_daily_cap: f64) -> MemoryDatabase {
         let shards = all_shards(shards).into_iter().map(|shard| (shard, (Epoch(0), None))).collect();
         let tables = Tables { running: true, shards, ..Tables::default() };
         MemoryDatabase { clock, user_daily_cap, faults: Arc::default(), tables: Arc::new(Mutex::new(tables)) }
     }
 
-    /// Keeps of what is over only the tally: no log row but those in doubt, no ended reply, no finished batch. For
-    /// millions of mails.
+    /// Drops finished rows and stores only the tally, for simulations with millions of mails. Only uncertain log rows,
+    /// open replies and open batches stay.
     pub fn forgetful(self) -> MemoryDatabase {
         self.tables().forgets = true;
         self
     }
 
-    /// Returns what came of all mails so far.
+    /// Returns the sums of all mails so far.
     pub fn tally(&self) -> Tally {
         self.tables().tally.clone()
     }
 
-    /// From here on every call fails so; `None` mends it.
+    /// Makes every call fail with `fault`, until `None` ends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.faults.set(fault);
     }
 
-    /// The next statement fails so, and the ones behind it do not.
+    /// Makes only the next statement fail with `fault`.
     pub fn fail_next(&self, fault: Fault) {
         self.faults.set_once(fault);
     }
 
-    /// The next statement is done and its answer lost.
+    /// Executes the next statement, and loses its answer.
     pub fn lose_next_answer(&self) {
         self.faults.set_once(Fault::AnswerLost);
     }
 
-    /// Returns a copy of the record as it stands.
+    /// Returns a copy of the present database.
     pub fn backup(&self) -> Backup {
         Backup(self.tables().clone())
     }
 
-    /// Sets the record back: all that was committed since the backup is lost, ids and epochs too.
+    /// Sets the database back to the backup: all later commits are lost, including ids and epochs.
     pub fn restore(&self, backup: &Backup) {
         *self.tables() = backup.0.clone();
     }
 
-    /// Enrols a mailbox, or changes a known one, and asks for a plan of it.
+    /// Enrols a mailbox, or changes a known one, and requests a plan of its shard.
     pub fn enrol(&self, mailbox: MemoryMailbox) {
         let (mut tables, now) = (self.tables(), self.clock.now());
         let (shard, id) = (tables.shard(mailbox.id), mailbox.id);
@@ -403,7 +406,7 @@ impl MemoryDatabase {
         tables.request_plan(shard);
     }
 
-    /// Changes a mailbox in place, and asks for a plan of it.
+    /// Changes a mailbox in place, and requests a plan of its shard.
     pub fn change(&self, mailbox: MailboxId, change: impl FnOnce(&mut MemoryMailbox)) {
         let mut tables = self.tables();
         let shard = tables.shard(mailbox);
@@ -413,7 +416,7 @@ impl MemoryDatabase {
         }
     }
 
-    /// Lets a mailbox be verified, as it is from its enrolment on, or not.
+    /// Sets whether a mailbox is verified. It is verified after its enrolment.
     pub fn set_verified(&self, mailbox: MailboxId, is_verified: bool) {
         let mut tables = self.tables();
         if is_verified {
@@ -423,7 +426,7 @@ impl MemoryDatabase {
         }
     }
 
-    /// Sets a user's own daily limit.
+    /// Sets the daily limit of a user.
     pub fn limit(&self, user: UserId, limit: u32) {
         self.tables().limits.insert(user, limit);
     }
@@ -437,12 +440,12 @@ impl MemoryDatabase {
         }
     }
 
-    /// Returns a mailbox as it stands.
+    /// Returns a mailbox in its present state.
     pub fn mailbox(&self, mailbox: MailboxId) -> Option<MemoryMailbox> {
         self.tables().mailboxes.get(&mailbox).map(|mailbox| (***mailbox).clone())
     }
 
-    /// Returns a mailbox's day.
+    /// Returns a day of a mailbox.
     pub fn day(&self, mailbox: MailboxId, day: NaiveDate) -> Option<DayRow> {
         self.tables().days.get(&(mailbox, day)).cloned()
     }
@@ -462,7 +465,7 @@ impl MemoryDatabase {
         self.tables().replies.iter().map(|(id, row)| (*id, row.clone())).collect()
     }
 
-    /// Returns how often each pair of a day was used.
+    /// Returns the used pairs: day, sender, partner and round.
     pub fn pairs(&self) -> Vec<(NaiveDate, MailboxId, MailboxId, i16)> {
         self.tables().pairs.all()
     }
@@ -472,7 +475,7 @@ impl MemoryDatabase {
         self.tables().batches.get(&batch).copied()
     }
 
-    /// The operator lets a host's mailboxes go on, and forgets what it had counted.
+    /// Resumes all mailboxes of a host and forgets its counted failures, as the operator's command does.
     pub fn resume_host(&self, host: &str) {
         let mut tables = self.tables();
         tables.pauses.remove(&("host", host.to_lowercase()));
@@ -488,7 +491,8 @@ impl MemoryDatabase {
         failures.retain(|id, _| mailboxes.get(id).is_none_or(|m| !m.endpoint.host.eq_ignore_ascii_case(host)));
     }
 
-    /// The operator resumes a mailbox: it sends and receives again, and its failures in a row are forgotten.
+    /// Resumes a mailbox, as the operator's command does: it sends and receives, and its failures in a row are
+    /// forgotten.
     pub fn resume(&self, mailbox: MailboxId) {
         self.tables().failures.remove(&mailbox);
         self.change(mailbox, |mailbox| {
@@ -496,17 +500,17 @@ impl MemoryDatabase {
         });
     }
 
-    /// Returns what was told so far.
+    /// Returns all events so far.
     pub fn events(&self) -> Vec<EventRow> {
         self.tables().events.clone()
     }
 
-    /// Returns the dates whose duties were begun.
+    /// Returns the dates whose maintenance jobs were begun.
     pub fn cleanups(&self) -> BTreeMap<NaiveDate, CleanupRow> {
         self.tables().cleanups.clone()
     }
 
-    /// Returns every invariant that does not hold right now, as sentences.
+    /// Returns all invariants that do not hold at the moment, as sentences.
     pub fn audit(&self) -> Vec<String> {
         audit::violations(&self.tables())
     }
@@ -515,12 +519,12 @@ impl MemoryDatabase {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the database refuse what writes, or take it again.
+    /// Sets whether the database refuses writing statements.
     pub fn set_read_only(&self, read_only: bool) {
         self.tables().read_only = read_only;
     }
 
-    /// Runs one statement that writes: refused while the database is read-only.
+    /// Runs a writing statement. Returns `Unwritable` while the database is read-only.
     pub(super) fn write<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
         self.statement(|tables| match tables.read_only {
             true => Err(PortError::Unwritable("the database in memory is read-only".into())),
@@ -528,7 +532,7 @@ impl MemoryDatabase {
         })?
     }
 
-    /// Runs one statement, as the fault of the moment allows.
+    /// Runs one statement, with the present fault.
     pub(super) fn statement<T>(&self, statement: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
         self.faults.around(|| {
             let mut tables = self.tables();

@@ -1,4 +1,4 @@
-//! The daily duties in memory.
+//! `MemoryDatabase` records the maintenance jobs and deletes old rows, as the maintenance port requires.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ impl MaintenanceStore for MemoryDatabase {
 }
 
 impl Tables {
-    /// Takes away what is older than `before` and returns how much it was.
+    /// Deletes the rows that are older than `before` and returns their number.
     fn retire(&mut self, kept: PruneTarget, before: NaiveDate) -> u64 {
         let old = |at: DateTime<Utc>| at.date_naive() < before;
         let size = self.size(kept);

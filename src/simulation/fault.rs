@@ -1,23 +1,23 @@
-//! Faults on demand: a service in memory fails as the one it stands for does.
+//! `Faults` injects the faults of a service into its adapter in memory.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::ports::PortError;
 
-/// How a service fails.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is away and does nothing: `PortError::Unavailable`.
+    /// The service is away and does nothing: `PortError::Unavailable`.
     Unavailable,
-    /// It is there, runs out of time, and undoes what it did: `PortError::Slow`.
+    /// The service runs out of time and undoes its work: `PortError::Slow`.
     Slow,
-    /// The request is lost with its connection, before anything was done: `PortError::Unknown`.
+    /// The request is lost before the service executes it: `PortError::Unknown`.
     RequestLost,
-    /// It does what was asked, and the answer is lost: `PortError::Unknown`.
+    /// The service executes the request, and its answer is lost: `PortError::Unknown`.
     AnswerLost,
 }
 
-/// The fault that a service has now.
+/// The present fault of a service.
 #[derive(Debug, Default)]
 pub struct Faults {
     now: Mutex<(Option<Fault>, Lasting)>,
@@ -31,12 +31,12 @@ enum Lasting {
 }
 
 impl Faults {
-    /// From here on every call fails so; `None` mends it.
+    /// Makes every call fail with `fault`, until `None` ends it.
     pub fn set(&self, fault: Option<Fault>) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = (fault, Lasting::UntilMended);
     }
 
-    /// The next call fails so, and the ones behind it do not.
+    /// Makes only the next call fail with `fault`.
     pub fn set_once(&self, fault: Fault) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = (Some(fault), Lasting::OneCall);
     }
@@ -50,7 +50,7 @@ impl Faults {
         fault
     }
 
-    /// Runs `operation` as the fault of the moment allows.
+    /// Runs `operation` with the present fault.
     pub(super) fn around<T>(&self, operation: impl FnOnce() -> T) -> Result<T, PortError> {
         match self.take() {
             None => Ok(operation()),

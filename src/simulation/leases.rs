@@ -1,4 +1,4 @@
-//! The leases and the members in memory, which run out on the machine clock.
+//! `MemoryLeases` stores the leases and the members in memory. They expire on the machine clock.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -17,23 +17,23 @@ use crate::{
     ports::{Clock, LeaseKey, Leases, MemberStatus, PortError},
 };
 
-/// Who holds a lease, and until when.
+/// The owner of a lease, and the end of the lease.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Holder {
     pub(super) owner: RunId,
     pub(super) until: MachineTime,
 }
 
-/// What one server keeps: all of it changes in one step.
+/// The state of one server. Every operation on it is one atomic step.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) holders: HashMap<LeaseKey, Holder>,
     pub(super) members: BTreeMap<RunId, (MachineTime, MemberStatus)>,
-    /// How far the database of a fleet had come.
+    /// The mark of the database's progress, with the identity of its fleet.
     pub(super) mark: Option<(String, LedgerMark)>,
 }
 
-/// Leases and members in memory, shared by all who hold it.
+/// The leases and members in memory. All simulated workers share them.
 pub struct MemoryLeases {
     kept: Mutex<Kept>,
     clock: Arc<dyn Clock>,
@@ -42,27 +42,28 @@ pub struct MemoryLeases {
 }
 
 impl MemoryLeases {
-    /// Starts with every lease free. `clock` stands for the server's.
+    /// Creates leases that are all free. `clock` replaces the server's clock.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryLeases {
         MemoryLeases { kept: Mutex::default(), clock, faults: Faults::default(), skew_micros: AtomicI64::new(0) }
     }
 
-    /// From here on every call fails so; `None` mends it.
+    /// Makes every call fail with `fault`, until `None` ends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.faults.set(fault);
     }
 
-    /// Puts the server's time ahead of the clock by so much.
+    /// Sets the lead of the server's time over the clock, in microseconds.
     pub fn set_skew_micros(&self, skew: i64) {
         self.skew_micros.store(skew, Ordering::Relaxed);
     }
 
-    /// Forgets every lease and every member, as FLUSHALL or a restart does.
+    /// Loses all leases and members, like FLUSHALL or a restart.
     pub fn lose(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 
-    /// Returns whom each lease binds others for now, in the order of the keys: one on a shard for nobody who is dead.
+    /// Returns the owner of each valid lease, ordered by key. A lease on a shard is valid only while its owner is a
+    /// member.
     pub fn holders(&self) -> BTreeMap<LeaseKey, RunId> {
         let (kept, now) = (self.kept.lock().unwrap_or_else(PoisonError::into_inner), self.clock.machine());
         let binds = |key: &LeaseKey, owner| !matches!(key, LeaseKey::Shard(_)) || kept.lives(owner, now);
@@ -70,7 +71,7 @@ impl MemoryLeases {
         held.map(|(key, holder)| (*key, holder.owner)).collect()
     }
 
-    /// Runs one operation in one step, as the fault of the moment allows.
+    /// Runs one operation as an atomic step, with the present fault.
     pub(super) fn step<T>(&self, operation: impl FnOnce(&mut Kept, MachineTime) -> T) -> Result<T, PortError> {
         self.faults.around(|| {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +79,7 @@ impl MemoryLeases {
         })
     }
 
-    /// Runs `change` on each lease in one step, with whoever holds it now: one that ran out has no holder.
+    /// Runs `change` on each lease in one atomic step, with its present holder; an expired lease has no holder.
     fn on_each(
         &self,
         keys: &[LeaseKey],
@@ -110,7 +111,7 @@ impl Kept {
     }
 }
 
-/// Extends a lease that `owner` still holds.
+/// Returns a change that extends a lease which `owner` still holds.
 pub(super) fn extend(owner: RunId, ttl: Duration) -> impl FnMut(&mut Option<Holder>, MachineTime) -> bool {
     move |holder, now| match holder {
         Some(holder) if holder.owner == owner => {

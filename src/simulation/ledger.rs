@@ -1,4 +1,4 @@
-//! The ledger in memory: the same conditions in the same order as `postgres/sql`.
+//! `MemoryDatabase` implements the ledger in memory, with the conditions of `adapters/postgres/sql` in their order.
 
 mod close;
 mod fence;
@@ -170,12 +170,12 @@ impl Ledger for MemoryDatabase {
     }
 }
 
-/// How many mails a user's own limit allows a day.
+/// Returns the number of mails per day that a user's limit allows.
 fn stretched(limit: u32, stretch: f64) -> u32 {
     (f64::from(limit) * stretch).floor() as u32
 }
 
-/// An ask that fulfils everything but its user's limit.
+/// A request that meets all conditions but the limits of its user and its partner.
 #[derive(Clone, Copy)]
 struct Accepted {
     user: UserId,
@@ -183,7 +183,7 @@ struct Accepted {
     choice: PartnerOption,
     quota: u16,
     limited: bool,
-    /// Of a mail: the partner's own day, and how many more it may receive on it.
+    /// For a mail: the partner's own day, and the number of mails that it may still receive on that day.
     receives: Option<(NaiveDate, u32)>,
 }
 
@@ -227,7 +227,7 @@ impl Tables {
         Ok(Accepted { user: sender.user, day: ask.day, choice: *choice, quota, limited, receives })
     }
 
-    /// Whose pause keeps a mailbox from sending.
+    /// Returns the refusal that names the pause of a mailbox.
     fn paused_by(&self, sender: &Enrolled, now: DateTime<Utc>) -> Refusal {
         match () {
             () if self.is_paused("host", &sender.host, now) => Refusal::HostPaused,
@@ -275,7 +275,7 @@ impl Tables {
         self.replies.get(&reply).filter(|row| row.mailbox == mailbox && row.state == "waiting").filter(due)
     }
 
-    /// A reply that is due and can't be sent is not made up for.
+    /// Lapses due replies that can't be sent; they are not retried.
     fn lapse_refused(&mut self, batch: &ReserveBatch, checked: &[Result<Accepted, Refusal>]) {
         for (ask, checked) in batch.asks.iter().zip(checked) {
             let reason = match checked {
@@ -303,12 +303,12 @@ impl Tables {
             && (ask.answers.is_some() || !self.pairs.contains(ask.day, ask.mailbox, (choice.partner, choice.round)))
     }
 
-    /// Says whether both mailboxes belong to one owner, or both are verified.
+    /// Returns whether both mailboxes belong to one user, or both are verified.
     fn may_exchange(&self, sender: &Enrolled, partner: &Enrolled) -> bool {
         partner.user == sender.user || (self.is_verified(sender.id) && self.is_verified(partner.id))
     }
 
-    /// Takes of several mails to one partner those that it may still receive, in order of urgency.
+    /// Refuses mails to a partner beyond the number that it may still receive, in order of urgency.
     fn within_bounds(&self, checked: Vec<Result<Accepted, Refusal>>) -> Vec<Result<Accepted, Refusal>> {
         let mut seated: BTreeMap<MailboxId, u32> = BTreeMap::new();
         let seat = |checked: Result<Accepted, Refusal>| {
@@ -324,7 +324,7 @@ impl Tables {
         checked.into_iter().map(seat).collect()
     }
 
-    /// Takes from each user's day what still fits, in order of urgency.
+    /// Refuses mails beyond the daily limit of their user, in order of urgency.
     fn within_limits(&self, checked: Vec<Result<Accepted, Refusal>>, stretch: f64) -> Vec<Result<Accepted, Refusal>> {
         let mut granted: BTreeMap<(UserId, NaiveDate), u32> = BTreeMap::new();
         checked
@@ -435,7 +435,7 @@ impl Tables {
         }
     }
 
-    /// Counts a mail of a user that has a limit. The last that fits is told, once a day.
+    /// Counts a mail of a user with a limit. The mail that reaches the limit writes an event, once per day.
     fn count_user(&mut self, user: UserId, day: NaiveDate, stretch: f64) {
         let reserved = self.user_days.entry((user, day)).or_default();
         *reserved += 1;

@@ -1,4 +1,4 @@
-//! What a tick reads, from memory.
+//! `MemoryDatabase` implements the planning store: it closes days and returns candidates, due replies and rosters.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -72,13 +72,13 @@ impl PlanningStore for MemoryDatabase {
 }
 
 impl Tables {
-    /// Closes the earlier days of a mailbox and opens its today. Returns how many days closed.
+    /// Closes the past days of a mailbox and opens its today. Returns the number of closed days.
     fn turn(&mut self, id: MailboxId, now: DateTime<Utc>) -> u64 {
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return 0 };
         let day = today(mailbox.schedule.zone, now);
         let is_reopened = self.days.get_mut(&(id, day)).is_some_and(|today| reopen(today, mailbox));
         if is_reopened {
-            // The days that a clock ahead had opened; nothing was started on them.
+            // A clock that was ahead had opened these days; no mail was started on them.
             self.days.retain(|(mailbox, later), row| *mailbox != id || *later <= day || row.attempts > 0 || row.closed);
         }
         if mailbox.turned == Some(day) && !is_reopened {
@@ -112,7 +112,7 @@ impl Tables {
         closed
     }
 
-    /// Says whether the today of a mailbox is closed, as a fence does.
+    /// Returns whether the today of a mailbox is closed, for example by a fence.
     fn is_over(&self, mailbox: &Enrolled, now: DateTime<Utc>) -> bool {
         self.days.get(&(mailbox.id, today(mailbox.schedule.zone, now))).is_some_and(|day| day.closed)
     }
@@ -143,7 +143,7 @@ impl Tables {
     }
 
     fn lapse_late(&mut self, shards: &[ShardId], now: DateTime<Utc>) {
-        // What falls due later can't be too late yet.
+        // Replies that are due later can't have expired yet.
         let over = self.due_before(shards, now).filter(|(_, reply)| reply.due.until <= now);
         let over: Vec<ReplyId> = over.map(|(id, _)| id).collect();
         over.into_iter().for_each(|id| self.lapse(id, "late"));
@@ -174,7 +174,7 @@ impl Tables {
         due
     }
 
-    /// Makes the roster of `day`, or remakes one that is outdated.
+    /// Creates the roster of `day`, or refreshes an outdated one.
     fn refresh_roster(&mut self, day: NaiveDate, now: DateTime<Utc>) {
         let members = self.roster_members(day, now);
         let Some(roster) = self.rosters.get_mut(&day) else {
@@ -214,7 +214,7 @@ impl Tables {
         roster
     }
 
-    /// The quota of `day`, with earlier days that are not closed yet counted as they will be.
+    /// Returns the quota on `day`, as if the earlier open days were already closed.
     fn quota_on(&self, mailbox: &Enrolled, day: NaiveDate) -> u16 {
         let open = self.days.range((mailbox.id, NaiveDate::MIN)..(mailbox.id, day));
         let counting = open.filter(|(_, row)| !row.closed && day_counts(row.sent, row.quota)).count() as u16;
@@ -222,7 +222,7 @@ impl Tables {
     }
 }
 
-/// Opens a closed today again, and takes back what its closing added to the ramp. Returns whether it was closed.
+/// Reopens a closed today, and takes back the growth from its closing. Returns whether it was closed.
 fn reopen(today: &mut DayRow, mailbox: &mut Enrolled) -> bool {
     if !today.closed || today.fenced {
         return false;

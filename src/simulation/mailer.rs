@@ -1,4 +1,5 @@
-//! Mail hosts of a simulation: they take their time, accept, refuse and vanish by the dice, and keep a journal.
+//! `MemoryMailer` simulates mail hosts: they accept, refuse or lose mails at random, with delays, and record accepted
+//! mails.
 
 use std::{
     collections::BTreeMap,
@@ -16,20 +17,20 @@ use crate::{
     ports::{Clock, Entropy, Mailer, SendPermit, SendReport, Submission, entropy::Purpose},
 };
 
-/// How mail hosts behave, in parts of a hundred of all mails.
+/// The frequencies of faults, in percent of all mails.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FaultRates {
-    /// `451 4.0.0` to the dot.
+    /// A refusal `451 4.0.0` at the final dot.
     pub refused: u64,
-    /// The connection breaks before the dot.
+    /// A connection that breaks before the final dot.
     pub broken_before: u64,
-    /// It breaks after the dot, and the mail was accepted.
+    /// A connection that breaks after the final dot; the host accepted the mail.
     pub broken_after: u64,
-    /// It breaks after the dot, and the mail is gone.
+    /// A connection that breaks after the final dot; the host lost the mail.
     pub vanished: u64,
 }
 
-/// A mailer whose hosts are in memory.
+/// A mailer with simulated mail hosts.
 pub struct MemoryMailer {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -37,16 +38,16 @@ pub struct MemoryMailer {
     accepted: Mutex<BTreeMap<String, u32>>,
 }
 
-/// The steps up to the dot take this long, and so does the reply to it, at least and at most, in milliseconds.
+/// The minimum and maximum duration in milliseconds of the steps up to the final dot, and again of the reply to it.
 const SLOWNESS: (u64, u64) = (5, 400);
 
 impl MemoryMailer {
-    /// Hosts in `weather`, with dice of their own stream.
+    /// Creates hosts with the fault rates `weather`, and with a random stream of their own.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, weather: FaultRates) -> MemoryMailer {
         MemoryMailer { clock, entropy, weather, accepted: Mutex::default() }
     }
 
-    /// The Message-IDs that were accepted, and how often each was.
+    /// Returns the accepted Message-IDs, each with the number of its acceptances.
     pub fn accepted(&self) -> BTreeMap<String, u32> {
         self.journal().clone()
     }

@@ -1,4 +1,5 @@
-//! The members in memory, beside the leases that bind others as long as they live.
+//! `MemoryLeases` implements the membership store: the members, beside the leases that bind others during the
+//! membership.
 
 use std::time::Duration;
 

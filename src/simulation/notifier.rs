@@ -1,4 +1,4 @@
-//! The bell in memory.
+//! `MemoryNotifier` sends notifications between simulated workers in memory.
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, broadcast};
@@ -8,22 +8,22 @@ use crate::ports::{
     fleet_control::{Bell, Notification},
 };
 
-/// Rings that a listener may be behind; then it hears `Ordered`, and reads what stands.
+/// The maximum number of unread notifications. A listener that lags further behind receives `Ordered` instead.
 const BACKLOG: usize = 64;
 
-/// One worker's ear at the fleet's bell.
+/// The subscription of one worker to the fleet's notifications.
 pub struct MemoryNotifier {
     rope: broadcast::Sender<Notification>,
     ear: Mutex<Option<broadcast::Receiver<Notification>>>,
 }
 
 impl MemoryNotifier {
-    /// A bell that nobody else hears yet.
+    /// Creates the first subscription of a fleet.
     pub fn cast() -> MemoryNotifier {
         MemoryNotifier { rope: broadcast::Sender::new(BACKLOG), ear: Mutex::default() }
     }
 
-    /// Another worker's ear at the same bell.
+    /// Creates the subscription of another worker of the fleet.
     pub fn another(&self) -> MemoryNotifier {
         MemoryNotifier { rope: self.rope.clone(), ear: Mutex::default() }
     }
@@ -37,12 +37,12 @@ impl Bell for MemoryNotifier {
             *ear = Some(self.rope.subscribe());
             return Notification::Ordered;
         };
-        // The rope is ours as well: it is never gone.
+        // The sender is in `self`, so the channel is never closed.
         listening.recv().await.unwrap_or(Notification::Ordered)
     }
 
     async fn ring(&self, ring: Notification) -> Result<(), PortError> {
-        // Nobody listens yet: whoever begins to hears `Ordered`.
+        // Without a listener nothing is lost: each begins with `Ordered`.
         let _ = self.rope.send(ring);
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! One batch: the free lanes take the most urgent mails together, ask the caps, reserve, and start.
+//! `Worker::dispatch` fills the free lanes with one batch: it asks the caps, reserves the mails and starts them.
 //!
-//! Nothing is granted or reserved for what can't start at once. At most one EVALSHA and one statement here, and one
-//! statement when the batch settles.
+//! Only mails that can start at once are granted and reserved. A batch costs at most one EVALSHA and one statement
+//! here, and one statement when it settles.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,27 +24,27 @@ use crate::{
     },
 };
 
-/// How long free lanes and released mails are gathered into one batch, at most; day clock, like all pacing.
+/// The maximum time for which a batch waits for more free lanes and released mails. Day clock, like all pacing.
 const BATCH_WINDOW: TimeDelta = TimeDelta::milliseconds(200);
 
-/// A grant older than this is thrown away: the window it was granted in is passing. Machine clock.
+/// The maximum age of a grant at its use, because the window of its cap passes. Machine clock.
 const MAX_GRANT_AGE: Duration = Duration::from_secs(3);
 
-/// How long everything waits when a service is away; machine clock.
+/// The wait of all mails while a service is away. Machine clock.
 const SERVICE_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Mails between their reserve and their settle, for each lane, at most: one on its way, one in the statement under way,
-/// one in the next. More means that settling hangs, and a death now would leave all of them uncertain.
+/// The maximum number of unsettled mails per lane: one in the lane, one in the present statement, one in the next. A
+/// higher number means that settling hangs, and if the worker died all of them would be uncertain.
 const MAX_UNSETTLED_PER_LANE: usize = 4;
 
-/// How long a mail waits whose shard is not ours for certain.
+/// The wait of a mail while the worker is not certain to own its shard. Day clock.
 pub(super) const LEASE_RETRY_DELAY: TimeDelta = TimeDelta::seconds(5);
 
-/// How long a mail waits that was refused for a cause that passes by itself.
+/// The wait of a mail after a refusal whose cause ends by itself. Day clock.
 pub(super) const REFUSAL_RETRY_DELAY: TimeDelta = TimeDelta::seconds(30);
 
 impl Worker {
-    /// Starts what may start now.
+    /// Starts the mails that may start now.
     pub(super) async fn dispatch(&mut self, results: &ResultSender) {
         let now = self.ports.clock.now();
         if !self.has_gathered(now) {
@@ -57,7 +57,7 @@ impl Worker {
         self.paused_until = now + TimeDelta::from_std(self.settings.batch_delay).unwrap_or(TimeDelta::zero());
         if self.unsettled.is_blocked() || self.unsettled.len() >= self.settings.max_concurrent * MAX_UNSETTLED_PER_LANE
         {
-            // What is finished can't be written, or not fast enough: nothing new starts meanwhile.
+            // Postgres can't store the results, or not fast enough, so no mail starts meanwhile.
             return self.ports.clock.sleep(SERVICE_RETRY_DELAY).await;
         }
         let most =
@@ -76,7 +76,7 @@ impl Worker {
         self.reserve_and_start(granted, pledge, (asked, answered), results).await;
     }
 
-    /// Says whether a batch starts now: it is full, or lanes and mails were gathered for long enough.
+    /// Returns whether a batch starts now: it is full, or its window is over.
     fn has_gathered(&mut self, now: DateTime<Utc>) -> bool {
         let since = *self.batch_open_since.get_or_insert(now);
         let enough = self.fills_a_batch(now) || now >= since + BATCH_WINDOW;
@@ -86,13 +86,13 @@ impl Worker {
         enough
     }
 
-    /// Says whether more lanes or mails would not make the next batch larger.
+    /// Returns whether the next batch is full: more lanes or mails would not make it larger.
     fn fills_a_batch(&mut self, now: DateTime<Utc>) -> bool {
         let full = self.lanes.batch();
         self.lanes.free(now) >= full && self.queue.released(now, full) >= full
     }
 
-    /// Until when a batch that could start waits for more lanes and mails.
+    /// Returns the time until which an open batch waits for more lanes and mails.
     pub(super) fn gathers_until(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
         let gathering = self.batch_open_since;
         match gathering {
@@ -101,8 +101,8 @@ impl Worker {
         }
     }
 
-    /// Takes released letters of shards that are ours for certain, and pledges these; the others wait, for a late renewal
-    /// can make them so. What is lost for good, or closing, leaves the plan by itself.
+    /// Takes released mails of shards that this worker certainly owns, and guards these shards. The other mails wait,
+    /// because a late renewal may still arrive. The mails of lost and draining shards leave the plan by themselves.
     fn owned_only(&mut self, now: DateTime<Utc>, most: usize) -> (Vec<OutboundMail>, ShardGuard) {
         let (mut letters, mut pledge) = (Vec::new(), self.holdings.pledge());
         for letter in self.take_letters(now, most) {
@@ -115,8 +115,8 @@ impl Worker {
         (letters, pledge)
     }
 
-    /// Puts back what was granted of shards that are not ours for certain any more: the caps took their time to answer, or
-    /// this process was stopped in its tracks meanwhile. The connections taken for it are given back.
+    /// Puts back the granted mails of shards that this worker is not certain to own: the caps answered late, or the
+    /// process was suspended meanwhile. Their connections are given back.
     fn keep_owned(&mut self, granted: &mut GrantedBatch, pledge: &ShardGuard) {
         let now = self.ports.clock.now();
         for letter in std::mem::take(&mut granted.letters) {
@@ -130,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// A service is away: everything waits a moment, on the machine's own time.
+    /// Puts all mails back and waits, because a service is away. Machine clock.
     pub(super) async fn hold_all(&mut self, now: DateTime<Utc>, letters: Vec<OutboundMail>) {
         for letter in letters {
             self.put_back(letter, now);
@@ -178,7 +178,7 @@ impl Worker {
         }
         self.backoff.reset();
         let reserved = self.without_moved(reserved, now).await;
-        // All of a batch are known before the first can finish: so it settles as one.
+        // Before the first mail can finish, so that the batch settles as one.
         for (_, flight) in &reserved {
             self.unsettled.started(flight);
         }
@@ -191,7 +191,7 @@ impl Worker {
         self.start(sends);
     }
 
-    /// Gives back what was reserved under grants that are too old to be used.
+    /// Releases the mails whose grants are too old, and puts them back.
     async fn throw_away(&mut self, reserved: Vec<(ComposedMail, Flight)>, now: DateTime<Utc>) {
         let mails = reserved.len();
         self.vitals.add_expired_grants(mails);
@@ -210,14 +210,14 @@ impl Worker {
         }
     }
 
-    /// Gives back what a database reserved that was set back; the loop starts nothing until the fleet is fenced.
+    /// Releases the mails that a set-back database has reserved. The loop starts no mail until the fleet is fenced.
     async fn let_rest(&mut self, reserved: Vec<(ComposedMail, Flight)>, now: DateTime<Utc>) {
         self.release(&reserved, now).await;
         reserved.iter().for_each(|(granted, _)| self.drop_mail(&granted.letter));
     }
 
-    /// Gives back the mails whose mailbox has another host by now than the one whose caps were asked, and returns the
-    /// others. The next tick plans them with their new host.
+    /// Releases the mails of mailboxes that have moved to another host since the caps were asked, and returns the other
+    /// mails. The next tick plans the moved mailboxes with their new host.
     async fn without_moved(
         &mut self,
         reserved: Vec<(ComposedMail, Flight)>,
@@ -243,7 +243,7 @@ impl Worker {
         }
     }
 
-    /// The answer to a reserve did not come: give back whatever it may have opened.
+    /// Handles a failed reserve: releases the mails that it may have reserved, and puts back or drops all mails.
     async fn reserve_failed(&mut self, error: PortError, granted: Vec<ComposedMail>, now: DateTime<Utc>) {
         tracing::warn!(%error, "reserve failed: nothing was started");
         if matches!(error, PortError::Unknown(_)) {
@@ -251,10 +251,11 @@ impl Worker {
             if let Err(error) = self.ports.ledger.release(self.run, &asked, now).await {
                 tracing::warn!(%error, "what it may have reserved is given back by the next sweep");
             }
-            // Also after a release: the reserve may be done later still.
+            // Also after a successful release, because Postgres may execute the reserve later still.
             self.unstarted.record(asked, self.ports.clock.machine());
         }
-        // Its attempts may have been counted: a tick reads them again, and soon, for its shards may have nothing else to send.
+        // The reserve may have counted the attempts. An early tick reads them again, also for shards without other
+        // mails.
         let unknown = !matches!(
             error,
             PortError::Unavailable(_)
@@ -312,7 +313,7 @@ impl Worker {
         }
     }
 
-    /// Takes a lane for a mail, and all that it needs there.
+    /// Takes a lane for a mail and collects everything that its delivery needs.
     fn take_lane(
         &mut self,
         granted: ComposedMail,
@@ -354,7 +355,7 @@ impl Worker {
         }
     }
 
-    /// Starts all of a batch, and wakes whoever sends only once.
+    /// Starts all mails of a batch, with a single wake-up of the send runtime.
     fn start(&self, sends: Vec<DeliveryTask>) {
         let tracker = self.tracker.clone();
         let all = async move {

@@ -1,11 +1,12 @@
-//! `ClockWatch` keeps a worker from steps that can't be undone while its day clock is wrong, and from sleeping until
-//! instants that were computed by a wrong clock.
+//! `ClockWatch` blocks steps that can't be undone while the day clock is wrong, and ends waits that a wrong clock
+//! computed.
 //!
-//! The keeper compares the clock with the database's at each heartbeat (`domain/clock_guard.rs`); tick and duties ask
-//! before they close days, drop partitions or settle orphans. The loop asks at each wake, at least once a heartbeat,
-//! whether the day clock jumped; if it did, everything that waits for an instant of the day clock is due again.
+//! Membership compares the day clock with the database's at each heartbeat (`domain/clock_guard.rs`). The tick and the
+//! maintenance runner check it before they close days, drop partitions or settle orphans. At each wake, at least once
+//! per heartbeat, the loop checks whether the day clock jumped. If it did, everything that waits for a day-clock time
+//! is due.
 //!
-//! A clock of its own making (a demo, a simulation) is not compared: it is the fleet's clock.
+//! A scaled or virtual clock (a demo, a simulation) is not compared, because it is the clock of the whole fleet.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +21,7 @@ use crate::{
     ports::Clock,
 };
 
-/// Shared by keeper, loop and duties.
+/// The state of the day clock, shared by the membership, the loop and the maintenance runner.
 pub(super) struct ClockWatch {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -29,13 +30,13 @@ pub(super) struct ClockWatch {
 #[derive(Debug, Default)]
 struct State {
     guard: ClockGuard,
-    /// By how much the day clock is ahead of the database's, while that is too much.
+    /// The lead of the day clock over the database's clock, while it is too large.
     ahead: Option<TimeDelta>,
-    /// The last comparison with Redis' clock found too much.
+    /// True if the last comparison with the clock of Redis found too large a difference.
     is_off_redis: bool,
-    /// By how much it is off, in words, where no event is stored for it yet.
+    /// The difference in words, until an event for it is stored.
     unreported: Option<String>,
-    /// The last reading of the loop.
+    /// The reading at the last wake of the loop.
     last_loop_reading: Option<Reading>,
 }
 
@@ -48,7 +49,7 @@ impl ClockWatch {
         Reading { day: self.clock.now(), machine: self.clock.machine() }
     }
 
-    /// Compares the day clock with the database's, which a heartbeat has just read.
+    /// Compares the day clock with the database's clock, which a heartbeat has just read.
     pub(super) fn compare(&self, database: DateTime<Utc>) {
         let reading = self.reading();
         let mut state = self.state();
@@ -68,7 +69,8 @@ impl ClockWatch {
         }
     }
 
-    /// Compares the day clock, which is `ahead` of Redis', with what is `allowed`. The keeper takes no shards meanwhile.
+    /// Records whether the day clock, which is `ahead` of Redis' clock, differs by more than `allowed`. The membership
+    /// acquires no shards meanwhile.
     pub(super) fn compare_redis(&self, ahead: TimeDelta, allowed: Duration) {
         let is_off =
             ahead.num_microseconds().is_none_or(|micros| Duration::from_micros(micros.unsigned_abs()) > allowed);
@@ -79,22 +81,22 @@ impl ClockWatch {
         }
     }
 
-    /// Returns whether the day clock may be relied on.
+    /// Returns whether the day clock is reliable.
     pub(super) fn is_right(&self) -> bool {
         self.clock.caps_now().is_some() || self.state().guard.is_right(self.reading())
     }
 
-    /// Returns whether the last comparison found the day clock off.
+    /// Returns whether the last comparison with the database found a difference that is too large.
     pub(super) fn is_off(&self) -> bool {
         self.clock.caps_now().is_none() && self.state().ahead.is_some()
     }
 
-    /// Returns by how much the clock is off, in words, where the next heartbeat stores an event.
+    /// Returns the difference in words if the next heartbeat must store an event for it.
     pub(super) fn unreported(&self) -> Option<String> {
         self.state().unreported.clone().filter(|_| self.clock.caps_now().is_none())
     }
 
-    /// Notes that the event is stored.
+    /// Records that the event is stored.
     pub(super) fn event_stored(&self) {
         self.state().unreported = None;
     }
@@ -106,7 +108,7 @@ impl ClockWatch {
         self.clock.caps_now().is_none() && before.is_some_and(|before| jump(before, reading).abs() > ALLOWED)
     }
 
-    /// Poisoned only by a panic between plain writes.
+    /// Locks the state. A lock is poisoned only by a panic between plain writes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,8 +122,8 @@ fn in_words(ahead: TimeDelta, server: &str) -> String {
 }
 
 impl Worker {
-    /// Takes back what was computed by a clock that has been set since: the next tick is due now, and nothing waits for
-    /// an instant of the old clock. Nothing is started by that alone: the tick plans anew, and the ledger decides.
+    /// Drops all times that were computed before a jump of the day clock. The next tick is due now. A jump alone starts
+    /// no mail, because the tick plans anew and the ledger decides.
     pub(super) fn look_at_clock(&mut self) {
         if !self.clock_watch.has_jumped() {
             return;

@@ -1,4 +1,4 @@
-//! What a letter says and to whom: words, partners, Message-ID, and what is asked of the ledger for it.
+//! `Worker::compose` writes a mail or reply: text, partners, Message-ID and the request to the ledger.
 
 use super::{DayPairing, Worker, outbound::OutboundMail, queue::Mail};
 use crate::{
@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-/// Partners offered beside the planned one; and how many more than it has attempted when those would not do either, so
-/// that a repeat is offered only behind everybody that is left. Of a small fleet so many repeats are offered, over several
-/// rounds: when most have received all that they may, the others write to one another again.
+/// The number of fallback partners beside the planned one. If the ledger refuses them all, the next request offers
+/// `EVERYBODY` of them, and one more for each attempt. So it offers a repeat only after all unused partners. In a small
+/// fleet so large a number includes repeats over several rounds. When most partners are full, the others write to one
+/// another again.
 const ALTERNATIVES: usize = 3;
 const EVERYBODY: usize = 512;
 
-/// A letter with its words and what it asks of the ledger.
+/// A mail or reply with its text and its request to the ledger.
 pub(super) struct ComposedMail {
     pub(super) letter: OutboundMail,
     pub(super) draft: Draft,
@@ -30,16 +31,16 @@ pub(super) struct ComposedMail {
 }
 
 impl ComposedMail {
-    /// What a reply answers; `None` for a mail.
+    /// Returns the thread that a reply continues; `None` for a mail.
     pub(super) fn thread(&self) -> Option<Thread> {
         match &self.letter {
             OutboundMail::Mail(_) => None,
-            // The mail that it answers began the thread.
+            // The answered mail began the thread.
             OutboundMail::Reply(DueReply { message_id, .. }) => Some(Thread::answering(message_id, &[])),
         }
     }
 
-    /// The span of the mail that a reply answers, where it was kept.
+    /// Returns the trace of the mail that a reply answers, if it was stored.
     pub(super) fn answered_trace(&self) -> Option<String> {
         match &self.letter {
             OutboundMail::Mail(_) => None,
@@ -49,7 +50,7 @@ impl ComposedMail {
 }
 
 impl Worker {
-    /// Chooses words and partners, and mints the Message-ID.
+    /// Chooses text and partners, and creates the Message-ID.
     pub(super) fn compose(&self, letter: OutboundMail) -> ComposedMail {
         let dice = self.ports.entropy.next_u64(Purpose::Content, mailbox_key(letter.mailbox()));
         let (draft, ask) = match &letter {
@@ -110,13 +111,13 @@ impl Worker {
         } else {
             planned_partner.chain(pairing.fallback_partners(sender, k, dice, ALTERNATIVES)).collect()
         };
-        // The ledger counts rounds as smallint: a round beyond it can't be stored, so its partner is no choice.
+        // The ledger stores the round as a smallint: a partner with a larger round can't be offered.
         let choice =
             |partner: Partner| Some(PartnerOption { partner: partner.mailbox, round: partner.round.try_into().ok()? });
         partners.into_iter().filter_map(choice).collect()
     }
 
-    /// Rolls whether the partner answers this mail. Never an answer to an answer.
+    /// Decides by a random number whether the partner answers this mail. A reply is never answered.
     pub(super) fn intent(&self, flight: &Flight) -> Option<ReplyIntent> {
         let key = mailbox_key(flight.recipient.mailbox);
         let answers = flight.answers.is_none()

@@ -1,8 +1,9 @@
-//! Connections to mail hosts that count them: taken with the caps' grant, given back once they are closed.
+//! `Connections` tracks the connections to mail hosts that limit them: the caps grant each, and the worker gives it
+//! back.
 //!
-//! They are given back with the next batch's question, so that they cost no call of their own; when none comes within
-//! [`LINGER`], by one call for all, for another worker may be waiting for them. One that can't be given back ends by
-//! itself (`domain/caps/connections.rs`).
+//! The worker gives closed connections back with the cap request of the next batch, so that they cost no call of their
+//! own. Without a batch within [`LINGER`] one call gives all of them back, because another worker may wait for them. A
+//! connection that can't be given back expires by itself (`domain/caps/connections.rs`).
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,18 +18,18 @@ use crate::{
     ports::{CapRequest, Caps, Clock, Connection, ConnectionId},
 };
 
-/// How long a closed connection waits for a batch to be given back with. Machine clock.
+/// The time for which a closed connection waits for the next batch. Machine clock.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The connections of one run.
+/// The counted connections of one run.
 pub(super) struct Connections {
     run: RunId,
-    /// Slots named so far.
+    /// The number of connection ids created so far.
     named: u64,
     closed: Arc<ReturnQueue>,
 }
 
-/// Those that are closed and not given back.
+/// The closed connections that are not given back yet.
 struct ReturnQueue {
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
@@ -37,11 +38,11 @@ struct ReturnQueue {
 #[derive(Default)]
 struct Waiting {
     connections: Vec<Connection>,
-    /// Since when the first of them waits.
+    /// The time since which the first of them waits.
     since: Option<MachineTime>,
 }
 
-/// A connection that may be open. Whoever drops it has closed it, or never opened it.
+/// A connection that may be open. Dropping it means that it is closed, or was never opened.
 pub(super) struct OpenConnection {
     connection: Option<Connection>,
     closed: Arc<ReturnQueue>,
@@ -52,33 +53,33 @@ impl Connections {
         Connections { run, named: 0, closed: Arc::new(ReturnQueue { clock, waiting: Mutex::default() }) }
     }
 
-    /// What the caps are asked for a mail.
+    /// Creates the cap request of one mail.
     pub(super) fn ask(&mut self, user: UserId, host: &str) -> CapRequest {
         self.named += 1;
         CapRequest { user, host: host.to_owned(), slot: ConnectionId { run: self.run, number: self.named } }
     }
 
-    /// Notes that a connection is taken.
+    /// Records that the caps granted this connection.
     pub(super) fn taken(&self, connection: Connection) -> OpenConnection {
         OpenConnection { connection: Some(connection), closed: Arc::clone(&self.closed) }
     }
 
-    /// Takes those that are to be given back now.
+    /// Takes the closed connections, to give them back now.
     pub(super) fn take_closed(&self) -> Vec<Connection> {
         std::mem::take(&mut *self.closed.lock()).connections
     }
 
-    /// Notes that some could not be given back.
+    /// Keeps connections that could not be given back.
     pub(super) fn keep(&self, closed: Vec<Connection>) {
         self.closed.add(closed);
     }
 
-    /// Returns when some are to be given back for which no batch came.
+    /// Returns the time at which closed connections are given back without a batch.
     pub(super) fn give_back_at(&self) -> Option<MachineTime> {
         self.closed.lock().since.map(|since| since.after(LINGER))
     }
 
-    /// Gives back what is closed, by a call of its own. Returns its future, which needs nothing of the worker.
+    /// Gives all closed connections back with one call. The returned future borrows nothing from the worker.
     pub(super) fn give_back(&self, caps: &Arc<dyn Caps>) -> impl Future<Output = ()> + Send + 'static {
         let (caps, closed, connections) = (Arc::clone(caps), Arc::clone(&self.closed), self.take_closed());
         async move {
@@ -100,7 +101,7 @@ impl ReturnQueue {
         waiting.connections.extend(more);
     }
 
-    /// Poisoned only by a panic between two plain writes; the list is whole.
+    /// Locks the list. A lock is poisoned only by a panic between two plain writes, so the list is complete.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,6 @@
-//! One mail on its way: from the reservation to a result for the settler.
+//! `DeliveryTask` sends one reserved mail and hands its result to the settler.
+//!
+//! Each task occupies one lane. It frees the lane even if the mailer panics; the mail is then uncertain.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -23,33 +25,34 @@ use crate::{
     ports::{Clock, Flight, LoggedMail, Mailer, SendPermit, SendReport, Settlement, Submission, mailer::Thread},
 };
 
+/// A `DeliveryTask` owns everything that one delivery needs.
 pub(super) struct DeliveryTask {
     pub(super) mailer: Arc<dyn Mailer>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: SendPermit,
     pub(super) text: String,
-    /// What it answers, where it is a reply.
+    /// The thread that a reply continues; `None` for a mail.
     pub(super) thread: Option<Thread>,
-    /// Whether it is answered, should it be sent.
+    /// The reply to schedule if the server accepts the mail.
     pub(super) intent: Option<ReplyIntent>,
     pub(super) flight: Flight,
-    /// The mail host, as the queue knows it.
+    /// The mail host, as the queue names it.
     pub(super) host: Arc<str>,
-    /// Where its host counts them.
+    /// The granted connection, if the host limits its connections.
     pub(super) connection: Option<OpenConnection>,
     pub(super) cooldown: TimeDelta,
     pub(super) lanes: Arc<Lanes>,
-    /// How long its lane rests after it.
+    /// The rest of the lane after the mail.
     pub(super) rest: TimeDelta,
     pub(super) results: ResultSender,
     pub(super) trail: BatchSpans,
-    /// The span of the mail that it answers, where it is a reply and that was kept.
+    /// The trace of the mail that a reply answers, if it was stored.
     pub(super) answers: Option<String>,
     pub(super) events_tx: mpsc::UnboundedSender<Event>,
 }
 
 impl DeliveryTask {
-    /// Sends and hands the verdict on.
+    /// Sends the mail and hands on its result.
     pub(super) fn run(self) -> impl Future<Output = ()> {
         let DeliveryTask { mailer, clock, gate, text, thread, intent, flight, host, connection, .. } = self;
         let DeliveryTask { cooldown, lanes, rest, results, trail, answers, events_tx: tell, .. } = self;
@@ -59,10 +62,10 @@ impl DeliveryTask {
             let mut delivery = deliver(&*mailer, &outgoing, &gate).await;
             let domain = domain_of(&outgoing.flight.sender.email);
             delivery.outcome.effects = delivery.outcome.effects.in_domain(&domain);
-            // Closed, whatever became of the mail; before the loop hears of it, which then sees that it is to be given back.
+            // Before the event to the loop, which must see the closed connection to give it back.
             let counted = connection.is_some();
             drop(connection);
-            // By the machine clock: the day clock may have been set while the mail was on its way.
+            // Measured by the machine clock, because the day clock may be set during the delivery.
             let lasted = TimeDelta::from_std(clock.caps_span(clock.machine().since(began))).unwrap_or_default();
             let (flight, at) = (&outgoing.flight, outgoing.date + lasted);
             let (mailbox, partner) = (flight.sender.mailbox, flight.recipient.mailbox);
@@ -80,7 +83,7 @@ impl DeliveryTask {
                 answers: answers.as_deref(),
             });
             let sign = HostSign::from_outcome(&delivery.outcome, delivery.latency);
-            // Before the result: once that is settled, the mailbox may have its next mail in a lane.
+            // Before the result: after the settlement the mailbox may occupy a lane with its next mail.
             let is_awaited = lanes.end(LaneEnd { mailbox, sign }, &host);
             let result = Settlement {
                 flight: flight.id,
@@ -102,14 +105,14 @@ impl DeliveryTask {
             };
             results.push(result, trail);
             if lanes.rest_until(at + rest) || is_awaited || counted {
-                // The loop is gone only when the drain is over, and then no lane matters.
+                // The channel is closed only after the drain, when no lane matters.
                 let _ = tell.send(Event::LaneDone);
             }
         }
     }
 }
 
-/// Sends. Should that panic, nobody knows what the server has, and the lane comes back all the same.
+/// Sends the mail. After a panic of the mailer the mail is uncertain, because the server may have it.
 async fn deliver(mailer: &dyn Mailer, outgoing: &Submission, gate: &SendPermit) -> SendReport {
     let sending = AssertUnwindSafe(mailer.send(outgoing, gate)).catch_unwind();
     sending.await.unwrap_or_else(|_| SendReport {

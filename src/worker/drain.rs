@@ -1,4 +1,8 @@
-//! The ordered stop: intake closed, in-flight finished, the rest cancelled and settled, leases given back.
+//! `Worker::drain` ends the worker in order.
+//!
+//! No new mail starts. In-flight mails finish; after the mail deadline, or five sixths of the drain timeout, the rest
+//! is cancelled. Then the settler writes the results, and the worker gives back its connections, the leadership and its
+//! leases. Each step has its own limit, so that no service that hangs can block the stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Worker, settler::ResultSender};
 use crate::observe::liveness::Phase;
 
-/// How often the log says what is waited for.
+/// The time between two log lines about in-flight mails. Machine clock.
 const SAY: Duration = Duration::from_secs(5);
 
-/// What a stop left behind.
+/// The result of a stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
-    /// Mails whose end is not in the ledger: a sweep settles them as uncertain. 0 after a clean stop.
+    /// The number of mails without a result in the ledger; a sweep settles them as uncertain. 0 after a clean stop.
     pub abandoned: usize,
 }
 
-/// What runs beside the loop and ends after it, in this order.
+/// The tasks beside the loop, in the order in which they end.
 pub(super) struct Tasks {
     pub(super) settler: JoinHandle<()>,
     pub(super) chores: JoinHandle<()>,
@@ -27,7 +31,7 @@ pub(super) struct Tasks {
 }
 
 impl Worker {
-    /// Finishes or settles all that was started, within `WARMUP_DRAIN_TIMEOUT_MS`.
+    /// Finishes or settles all started mails within `WARMUP_DRAIN_TIMEOUT_MS`.
     pub(super) async fn drain(mut self, results: ResultSender, tasks: Tasks) -> DrainReport {
         let Tasks { settler, chores, keeping, keeper } = tasks;
         self.liveness.set(Phase::Draining);
@@ -46,7 +50,7 @@ impl Worker {
             self.sending.cancel();
             self.finish(budget / 12).await;
         }
-        // What the mails left of the time is the results'; a twelfth of it is always.
+        // The settler gets the time that the mails left over, and at least a twelfth of the drain timeout.
         let left = budget.saturating_sub(self.ports.clock.machine().since(began)).max(budget / 12);
         self.wait_for("results to be written", settler, left).await;
         if self.connections.give_back_at().is_some() {
@@ -61,7 +65,7 @@ impl Worker {
         report
     }
 
-    /// Waits until nothing is on its way, at most `most`, saying what is waited for.
+    /// Waits until no mail is in flight, for at most `most`, and logs the number of mails meanwhile.
     async fn finish(&mut self, most: Duration) {
         let clock = Arc::clone(&self.ports.clock);
         let tracker = self.tracker.clone();

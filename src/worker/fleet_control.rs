@@ -1,9 +1,11 @@
-//! Obeys the fleet's standing order: reads it when the bell rings, and at every heartbeat for rings that were missed. With it
-//! the listener reads the requests to plan some shards before the next tick. So a thousand mailboxes that are enrolled one by
-//! one cost one plan of their shards each heartbeat, not a thousand.
+//! `OrderListener` reads the fleet order for the loop: after a notification, and at each heartbeat in case one was
+//! missed.
 //!
-//! A stopped worker keeps its shards and finishes what it started; it plans and starts nothing. The reserve asks again in
-//! the ledger, so that nothing goes out between an order and this look at it.
+//! It also reads the requests to plan some shards before the next tick. So 1,000 mailboxes that are enrolled one by one
+//! cost one plan of their shards per heartbeat, not 1,000 plans.
+//!
+//! A stopped worker keeps its shards and finishes its in-flight mails; it plans and starts nothing. Each reserve checks
+//! the order in the ledger, so that no mail starts between an order and its reading here.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Event, Ports};
 use crate::{domain::id::ShardId, ports::fleet_control::Notification};
 
+/// An `OrderListener` passes the fleet order and plan requests to the loop.
 pub(super) struct OrderListener {
     pub(super) ports: Ports,
     pub(super) heartbeat: Duration,
@@ -23,7 +26,7 @@ pub(super) struct OrderListener {
 }
 
 impl OrderListener {
-    /// Tells the loop what is ordered, until `stop`.
+    /// Sends the orders and requests to the loop, until `stop`.
     pub(super) async fn listen(self, stop: CancellationToken) {
         let mut heard = HashMap::new();
         loop {
@@ -52,7 +55,7 @@ impl OrderListener {
         }
     }
 
-    /// Tells the loop which shards a plan is asked for that was not asked for when `heard` was read.
+    /// Sends the loop the shards with a request that is not in `heard` yet.
     async fn pass_on_requests(&self, heard: &mut HashMap<ShardId, i64>) {
         let requests = match self.ports.orders.plan_requests().await {
             Ok(requests) => requests,
@@ -63,7 +66,7 @@ impl OrderListener {
         let new = requests.into_iter().filter(|(shard, request)| heard.insert(*shard, *request) != Some(*request));
         let shards: BTreeSet<ShardId> = new.map(|(shard, _)| shard).collect();
         if !shards.is_empty() {
-            // A loop that is gone needs no plan.
+            // The channel is closed only if the loop has ended, and then nothing needs a plan.
             drop(self.events_tx.send(Event::PlanRequested(shards)));
         }
     }

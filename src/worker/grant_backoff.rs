@@ -1,14 +1,15 @@
-//! `GrantBackoff` delays the next batch after thrown-away grants.
+//! `GrantBackoff` delays the next batch after expired grants.
 //!
-//! A token that the caps granted is lost when its grant expires before the reserve is answered. While Postgres is slow,
-//! every batch would lose its tokens so. The worker therefore waits longer after each such batch and asks with one mail;
-//! each answer in time doubles that. All times are on the machine clock, because the slowness of Postgres does not scale with the day.
+//! The token of a grant is lost if the grant expires before the reserve is answered. While Postgres is slow, every
+//! batch would lose its tokens like this. After each such batch the worker therefore waits longer, and then asks with
+//! one mail. Each answer in time doubles the batch. All times are on the machine clock, because the delay of Postgres
+//! does not scale with the day clock.
 
 use std::time::Duration;
 
 use crate::domain::lease::MachineTime;
 
-/// The wait after the first batch that was thrown away.
+/// The wait after the first batch with expired grants.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The upper bound of the wait: shorter than the 25 s within which sending resumes after an outage.
@@ -17,22 +18,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// The time between two warnings of expired grants. They come every few seconds while Postgres is slow.
 const WARN_EVERY: Duration = Duration::from_mins(10);
 
-/// A batch limit beyond this is none: no worker has more lanes by default.
+/// The upper bound of the batch limit; beyond it there is no limit. No worker has more lanes by default.
 const LARGEST_LIMIT: usize = 32;
 
+/// The wait and the batch limit after expired grants.
 #[derive(Debug, Default)]
 pub(super) struct GrantBackoff {
-    /// Batches that were thrown away since the last reserve that was answered in time.
+    /// The number of batches with expired grants since the last reserve in time.
     failures: u32,
     until: Option<MachineTime>,
-    /// Mails that the next batch may contain; `None` if the ledger is known to be fast.
+    /// The maximum number of mails in the next batch; `None` if the ledger is fast.
     limit: Option<usize>,
     warned_at: Option<MachineTime>,
 }
 
 impl GrantBackoff {
-    /// Records that the grants of a batch expired at `now`. Each one in a row doubles the wait. Returns whether this one is
-    /// a warning: the first is, and one of those that follow every ten minutes.
+    /// Records that the grants of a batch expired at `now`. Each such batch in a row doubles the wait. Returns whether
+    /// to log a warning: for the first batch, and then once in ten minutes.
     pub(super) fn record_expired(&mut self, now: MachineTime) -> bool {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(5)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
@@ -44,7 +46,7 @@ impl GrantBackoff {
         is_warning
     }
 
-    /// Ends the wait, because the ledger answered in time, and doubles the batch.
+    /// Ends the wait after an answer in time, and doubles the batch.
     pub(super) fn reset(&mut self) {
         let limit = self.limit.map(|limit| 2 * limit).filter(|limit| *limit <= LARGEST_LIMIT);
         *self = GrantBackoff { limit, warned_at: self.warned_at, ..GrantBackoff::default() };
@@ -55,7 +57,7 @@ impl GrantBackoff {
         self.until
     }
 
-    /// Returns how many mails the next batch may contain.
+    /// Returns the maximum number of mails in the next batch.
     pub(super) fn batch_limit(&self) -> usize {
         self.limit.unwrap_or(usize::MAX)
     }

@@ -1,4 +1,7 @@
-//! Asking the caps for a batch: who may start, and who waits how long.
+//! `Worker::ask_caps` requests a grant for each mail of a batch and delays the refused mails.
+//!
+//! A refusal delays more than its own mail. A fleet cap delays all mails, a user's cap the mails of the user, and a
+//! host's cap the mails to the host.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,14 +13,14 @@ use crate::{
     ports::{CapKind, CapRequest, Connection, Grant, PortError},
 };
 
-/// How long replies wait when a cap refused a mail: one of its windows is short.
+/// The pause of all replies after a fleet cap refused a mail. Day clock.
 const CAPS_SHORT: TimeDelta = TimeDelta::seconds(60);
 
-/// How long a host is left alone at most whose connections are all open. The caps say when one ends by itself; most are
-/// given back long before.
+/// The upper bound of the wait when a host has reached its connection limit. The caps return the expiry of a
+/// connection; most connections are given back long before. Day clock.
 const CONNECTIONS_SHORT: Duration = Duration::from_secs(1);
 
-/// Letters that were granted, with the connections that were taken for them. What is not started gives its own back.
+/// The granted mails with their connections. A connection whose mail does not start is given back on drop.
 #[derive(Default)]
 pub(super) struct GrantedBatch {
     pub(super) letters: Vec<OutboundMail>,
@@ -25,8 +28,8 @@ pub(super) struct GrantedBatch {
 }
 
 impl Worker {
-    /// Asks the caps for all letters at once, mails first, and returns those that were granted; the others wait as long
-    /// as asked.
+    /// Requests a grant for each mail, mails before replies, and returns the granted ones. The others wait as long as
+    /// the refusals state.
     pub(super) async fn ask_caps(&mut self, letters: Vec<OutboundMail>, now: DateTime<Utc>) -> GrantedBatch {
         let asks: Vec<CapRequest> =
             letters.iter().map(|letter| self.connections.ask(letter.user(), letter.host())).collect();
@@ -61,12 +64,12 @@ impl Worker {
         granted
     }
 
-    /// The connection of a mail, where its host counts them.
+    /// Returns the connection of a mail if its host limits connections.
     fn counted(&self, ask: &CapRequest) -> Option<Connection> {
         self.ports.caps.counts_connections(&ask.host).then(|| ask.connection())
     }
 
-    /// Lets a letter wait, and others with it; `let_through` of its user were granted before it.
+    /// Delays a refused mail, and others with it. The caps granted `let_through` mails of its user before.
     fn refused_by_cap(
         &mut self,
         letter: OutboundMail,
@@ -95,8 +98,8 @@ impl Worker {
     }
 }
 
-/// How many letters the next batch takes at most. While a cap of the whole fleet refuses, asking for all free lanes again
-/// and again would be refused again and again: it is enough to ask for twice of what was granted last.
+/// Returns the maximum size of the next batch. While a fleet cap refuses, requests for all free lanes would fail again
+/// and again. The next batch therefore has twice the mails that were granted last.
 fn next_appetite(now: usize, grants: &[Grant]) -> usize {
     let of_fleet =
         |grant: &Grant| matches!(grant, Grant::Refused { cap: CapKind::GlobalHour | CapKind::GlobalMinute, .. });

@@ -1,4 +1,4 @@
-//! What the loop learns of mail hosts from the ends of their mails (`queue/fair.rs`), and who hears of it.
+//! `Worker::hear_lanes` passes the ended mails to the queue, and logs and stores the slow mail hosts (`queue/fair.rs`).
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Worker, queue::HostTurn};
 
 impl Worker {
-    /// Takes in the mails that have left their lanes, and tells the lanes which ends the queue waits for at `now`.
+    /// Passes the ended mails to the queue, and tells the lanes for which ends the queue waits at `now`.
     pub(super) fn hear_lanes(&mut self, now: DateTime<Utc>) {
         let awaited = self.queue.take_awaited(now);
         let ended = self.lanes.hear(awaited);
@@ -27,7 +27,7 @@ impl Worker {
         }
     }
 
-    /// Writes down the slow hosts beside the loop. A failure is made up for by the next tick, which writes all of them.
+    /// Stores the slow hosts in a task beside the loop. If that fails, the next tick stores all of them again.
     pub(super) fn note_slow_hosts(&self) {
         let hosts: Vec<String> = self.queue.slow_hosts().iter().map(ToString::to_string).collect();
         let (ledger, worker) = (Arc::clone(&self.ports.ledger), self.settings.worker.clone());

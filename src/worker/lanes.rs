@@ -1,7 +1,7 @@
-//! The slots in which mails are sent. A lane is free, busy with a mail, or resting after one.
+//! `Lanes` counts the concurrent send slots of a worker. A lane is free, busy with a mail, or resting after a mail.
 //!
-//! The loop takes them, the mails give them back. The loop hears of that only when it makes a difference: it would do all its
-//! looking for each mail.
+//! The loop occupies lanes and the deliveries free them. A freed lane wakes the loop only if that makes a difference,
+//! because each wake costs the loop a full check of its state.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,24 +13,24 @@ use chrono::{DateTime, Utc};
 use super::queue::AwaitedEnds;
 use crate::domain::{host_window::HostSign, id::MailboxId};
 
-/// `WARMUP_MAX_CONCURRENT` lanes.
+/// The lanes of a worker: `WARMUP_MAX_CONCURRENT` of them.
 #[derive(Debug)]
 pub(super) struct Lanes {
     slots: Mutex<Slots>,
-    /// So many fill a batch.
+    /// The number of lanes of a full batch.
     batch: usize,
 }
 
 #[derive(Debug)]
 struct Slots {
     idle: usize,
-    /// How many lanes rest until when.
+    /// The number of resting lanes by the end of their rest.
     resting: BTreeMap<DateTime<Utc>, usize>,
-    /// How many lanes are idle or rest.
+    /// The number of idle and resting lanes.
     at_hand: usize,
-    /// The mails that have ended since the loop looked.
+    /// The mails that ended since the last call of `hear`.
     ended: Vec<LaneEnd>,
-    /// The hosts whose mails' ends the loop waits for, and whether it waits for the end of any mail.
+    /// The hosts for whose next mail end the loop waits; `awaits_all` if the end of any mail counts.
     awaited_hosts: HashSet<Arc<str>>,
     awaits_all: bool,
 }
@@ -39,12 +39,12 @@ struct Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LaneEnd {
     pub(super) mailbox: MailboxId,
-    /// What it says of the mail host.
+    /// The sign of the mail's end about the mail host.
     pub(super) sign: HostSign,
 }
 
 impl Lanes {
-    /// So many lanes, of which batches take so many at most.
+    /// Creates `lanes` lanes; a batch takes at most `batch` of them.
     pub(super) fn new(lanes: usize, batch: usize) -> Lanes {
         let slots = Slots {
             idle: lanes,
@@ -57,7 +57,7 @@ impl Lanes {
         Lanes { slots: Mutex::new(slots), batch: batch.min(lanes) }
     }
 
-    /// Returns how many lanes may start a mail at `now`.
+    /// Returns the number of lanes that may start a mail at `now`.
     pub(super) fn free(&self, now: DateTime<Utc>) -> usize {
         let mut slots = self.slots();
         let Slots { idle, resting, .. } = &mut *slots;
@@ -67,7 +67,7 @@ impl Lanes {
         *idle
     }
 
-    /// Ends all rests at `now`: they were computed by a clock that has been set since.
+    /// Ends all rests at `now`, because the clock that computed them was set since.
     pub(super) fn wake(&self, now: DateTime<Utc>) {
         let mut slots = self.slots();
         let lanes: usize = std::mem::take(&mut slots.resting).into_values().sum();
@@ -76,17 +76,17 @@ impl Lanes {
         }
     }
 
-    /// Returns when the next lane is free: long ago if one is, `None` while all are busy.
+    /// Returns the time of the next free lane: the far past if one is free, `None` while all are busy.
     pub(super) fn next_free_at(&self) -> Option<DateTime<Utc>> {
         self.slots().next_free_at()
     }
 
-    /// Returns how many lanes a full batch takes.
+    /// Returns the number of lanes of a full batch.
     pub(super) fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Takes a free lane for a mail. The permit comes before the work.
+    /// Occupies a free lane for a mail, before the delivery starts.
     pub(super) fn occupy(&self) {
         let mut slots = self.slots();
         debug_assert!(slots.idle > 0, "a mail was started without a free lane");
@@ -94,8 +94,8 @@ impl Lanes {
         slots.at_hand = slots.at_hand.saturating_sub(1);
     }
 
-    /// Lets a lane rest after its mail. Says whether a batch may start earlier for it: no other lane is free as early, or with
-    /// this one there are enough for a full one.
+    /// Begins the rest of a lane after its mail. Returns whether a batch may start earlier for it: no other lane is
+    /// free as early, or a full batch has enough lanes now.
     pub(super) fn rest_until(&self, at: DateTime<Utc>) -> bool {
         let mut slots = self.slots();
         let is_first = slots.next_free_at().is_none_or(|next| at < next);
@@ -104,15 +104,15 @@ impl Lanes {
         is_first || slots.at_hand == self.batch
     }
 
-    /// Notes how the mail of a lane ended. Says whether the loop waits for that: another mail to `host` may go now.
+    /// Records the end of a mail. Returns whether the loop waits for it, because it may release another mail to `host`.
     pub(super) fn end(&self, end: LaneEnd, host: &str) -> bool {
         let mut slots = self.slots();
         slots.ended.push(end);
         slots.awaits_all || slots.awaited_hosts.remove(host)
     }
 
-    /// Returns the mails that have ended since the last call. From now on the loop waits for the `awaited` ends too: one that
-    /// it has not heard of here finds that.
+    /// Returns the mails that ended since the last call, and sets the `awaited` ends. One call does both, so that no
+    /// end is missed in between.
     pub(super) fn hear(&self, awaited: AwaitedEnds) -> Vec<LaneEnd> {
         let mut slots = self.slots();
         slots.awaited_hosts.extend(awaited.hosts);
@@ -120,7 +120,7 @@ impl Lanes {
         std::mem::take(&mut slots.ended)
     }
 
-    /// Poisoned only by a panic between plain writes.
+    /// Locks the slots. A lock is poisoned only by a panic between plain writes.
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

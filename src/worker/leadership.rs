@@ -1,10 +1,11 @@
-//! Who does the daily duties: the one worker that holds one more lease.
+//! `Leadership` holds the lease of the leader, the one worker that runs the maintenance jobs.
 //!
-//! *Term*: a worker leads from the moment at which it asked for the lease that it got, for the lease's length, and on
-//! from each renewal; it looks before each step (`domain/lease.rs` says why it counts from before the asking). *Why
-//! Postgres is asked before each renewal*: a leader that can't write must not keep the duties from one that can. *What
-//! fails*: a leader that is killed leaves its lease to run out, and the next one goes on where it was; two that believe
-//! in it at once do the same repeatable steps twice. There is no epoch: nothing here needs a fence.
+//! - *Term*: a worker leads from the request for the lease to the local lease deadline, and each renewal extends the
+//!   deadline. It checks the deadline before each step. `domain/lease.rs` explains why the deadline counts from before
+//!   the request.
+//! - *Why Postgres is read before each renewal*: a leader without Postgres must not keep the jobs from another worker.
+//! - *Failures*: the lease of a killed leader expires, and the next leader continues its work. Two workers that both
+//!   believe in the lease repeat the same repeatable steps. No step needs a fence, so there is no epoch.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,7 @@ use crate::{
     ports::{LeaseKey, PortError},
 };
 
+/// A `Leadership` competes for the leader's lease and knows until when this worker leads.
 pub(super) struct Leadership {
     ports: Ports,
     settings: Arc<WorkerSettings>,
@@ -31,7 +33,7 @@ impl Leadership {
         Leadership { ports, settings, run, vitals, trust: Mutex::default(), gained: Notify::new() }
     }
 
-    /// Says whether this worker leads right now, for certain.
+    /// Returns whether this worker certainly leads now.
     pub(super) fn holds(&self) -> bool {
         self.trust().is_some_and(|trust| trust.is_valid_at(self.ports.clock.machine()))
     }
@@ -41,7 +43,7 @@ impl Leadership {
         self.gained.notified().await;
     }
 
-    /// Asks for the lease, or renews it, at every heartbeat until `stop`, and then gives it back.
+    /// Acquires or renews the lease at every heartbeat until `stop`, then releases it.
     pub(super) async fn run(&self, stop: CancellationToken) {
         let beats = async {
             loop {
@@ -58,14 +60,14 @@ impl Leadership {
 
     async fn heartbeat(&self) -> Result<(), PortError> {
         if self.vitals.is_among_strangers() || self.vitals.writes_refused_since().is_some() {
-            // The lease is for the others to ask for: those of the other fleet, or those that can write.
+            // Workers of the other fleet, or workers that can write, should acquire the lease.
             self.resign().await;
             return Ok(());
         }
         self.ports.duties.finished(self.ports.clock.now().date_naive()).await?;
         let (key, ttl) = ([LeaseKey::Leader], self.settings.lease_ttl);
         let asked = self.ports.clock.machine();
-        // A trust that ran out meanwhile may still be renewed; either way the duties that waited are told.
+        // An expired deadline may still be renewed; the waiting maintenance jobs must wake in both cases.
         let (led, held) = (self.holds(), self.trust().is_some());
         let mut leads = held && self.ports.leases.renew(self.run, &key, ttl).await? == [true];
         if !leads {
@@ -84,7 +86,7 @@ impl Leadership {
         Ok(())
     }
 
-    /// Also where none is known of: the answer to the last asking may have been lost.
+    /// Releases the lease, even if none is known: the reply to the last request may have been lost.
     async fn resign(&self) {
         *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if let Err(error) = self.ports.leases.release(self.run, &[LeaseKey::Leader]).await {

@@ -1,5 +1,6 @@
-//! `LimitWarnings` remembers for which users this worker has logged that their daily limit is reached. So the log holds one
-//! line a user and day, not one for each mail that waits.
+//! `LimitWarnings` remembers the users whose reached daily limit this worker has logged.
+//!
+//! So the log has one line per user and day, not one for each waiting mail.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +8,13 @@ use chrono::{Days, NaiveDate};
 
 use crate::domain::id::UserId;
 
-/// The remembered pairs at most. A larger fleet of users at their limits logs some of them again.
+/// The maximum number of remembered pairs. With more users at their limits, some are logged again.
 const CAPACITY: usize = 10_000;
 
-/// In any zone a day is over two dates after it began, by any other.
+/// The age at which a pair is forgotten. Two dates after its start a day is over in every time zone.
 const FORGOTTEN_AFTER: Days = Days::new(2);
 
+/// The logged pairs of day and user.
 #[derive(Debug, Default)]
 pub(super) struct LimitWarnings(BTreeSet<(NaiveDate, UserId)>);
 

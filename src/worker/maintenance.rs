@@ -1,5 +1,7 @@
-//! The daily duties, beside the loop and never in its way: a leader does what is due, step by step, looking before each
-//! whether it still leads. A step that fails holds up none of the others; the date is finished once all are done.
+//! `MaintenanceRunner` runs the maintenance jobs of the leader, in a task beside the loop.
+//!
+//! Before each step it checks that this worker still leads (`leadership.rs`). A step that fails does not block the
+//! others. The date is finished when all its jobs are done.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +20,13 @@ use crate::{
     ports::{PortError, SweepRequest},
 };
 
-/// How long after a step that failed what is left is tried again; machine clock.
+/// The wait after a failed step. Machine clock.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// How often the leader sees to the coming days' log rows; day clock.
+/// The time between two preparations of the log partitions by the leader. Day clock.
 const PARTITIONS_EVERY: TimeDelta = TimeDelta::hours(1);
 
-/// One worker's part in the duties.
+/// A `MaintenanceRunner` competes for the leadership and runs the jobs while it leads.
 pub(super) struct MaintenanceRunner {
     ports: Ports,
     settings: Arc<WorkerSettings>,
@@ -47,8 +49,8 @@ impl MaintenanceRunner {
         MaintenanceRunner { ports, settings, run, unsettled, clock_watch, leadership }
     }
 
-    /// Competes for the leadership, and does the duties while it leads, until `stop`. A step is left in the middle then:
-    /// whoever leads next repeats it.
+    /// Competes for the leadership and runs the jobs while it leads, until `stop`. A stop may interrupt a step; the
+    /// next leader repeats it.
     pub(super) async fn run(self, stop: CancellationToken) {
         let working = stop.run_until_cancelled(self.work());
         tokio::join!(self.leadership.run(stop.clone()), working);
@@ -56,12 +58,12 @@ impl MaintenanceRunner {
 
     async fn work(&self) {
         let clock = &self.ports.clock;
-        // Every worker sees to it once, so that the first of a fleet need not wait for a leader.
+        // Every worker prepares once at its start, so that the first worker of a fleet need not wait for a leader.
         let mut prepared: Option<DateTime<Utc>> = None;
         let mut finished = None;
         loop {
             if !self.clock_watch.is_right() {
-                // Not before the next heartbeat has compared the clock.
+                // The clock can only become right when the next heartbeat compares it.
                 clock.sleep(self.settings.heartbeat).await;
                 continue;
             }
@@ -93,7 +95,8 @@ impl MaintenanceRunner {
         }
     }
 
-    /// Waits for the next date, the next hour, or the leadership, and looks at the clock once a minute; after a failure not longer than for a retry.
+    /// Waits for the next date, the next hour or the leadership, at most one minute at a time. After a failure it waits
+    /// for the retry only.
     async fn wait(&self, now: DateTime<Utc>, failed: bool) {
         let clock = &self.ports.clock;
         if failed {
@@ -103,12 +106,12 @@ impl MaintenanceRunner {
             biased;
             () = self.leadership.gained() => {}
             () = clock.sleep_until(next_due(self.settings.timezone, now).min(now + PARTITIONS_EVERY)) => {}
-            // `now` may be an instant of a clock that is set right meanwhile.
+            // The clock may be set right meanwhile, so `now` is not relied on for longer.
             () = clock.sleep(RETRY) => {}
         }
     }
 
-    /// Does what is left of the duties of `day`. Returns whether they are finished, by whomever.
+    /// Runs the jobs of `day` that are not done. Returns whether all are finished, by this worker or another one.
     async fn do_all(&self, day: NaiveDate) -> Result<bool, PortError> {
         let (duties, now) = (&self.ports.duties, self.ports.clock.now());
         if duties.finished(day).await? >= Some(day) {
@@ -158,7 +161,7 @@ impl MaintenanceRunner {
         }
     }
 
-    /// Settles what lies in flight though no owner of its shard has swept it for so long.
+    /// Settles old in-flight mails that no owner of their shard has swept.
     async fn sweep(&self) -> Result<u64, PortError> {
         let sweep = SweepRequest {
             worker: self.settings.worker.clone(),

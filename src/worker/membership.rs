@@ -1,62 +1,66 @@
-//! Keeps the worker's shards: the heartbeat, and with it the worker's part in the fleet.
+//! `Membership` keeps this run a member of the fleet and owns its shards; it does both in the heartbeat.
 //!
 //! # Terms
 //!
-//! - *member*: a run of a worker that has beaten within the lease TTL, by Redis' clock. A restart is another member.
-//! - *lease*: Redis' word that a run may act on a shard as long as it is a member. *Trust*: how long the worker believes
-//!   in it.
-//! - *epoch*: the number of a shard's term in Postgres, raised by each new owner. It is the fence: the lease keeps workers
-//!   out of each other's way, the epoch refuses the reserve of one that did not notice.
-//! - *seat*: one more lease, on what may exist once only: the worker's name, or, for a worker that works alone, the fleet.
-//! - A worker *owns* a shard from the raise of its epoch to the end of its trust in the lease.
+//! - *member*: a run whose last heartbeat is younger than the lease TTL, by the clock of Redis. A restarted worker is
+//!   another member.
+//! - *lease*: Redis lets a run act on a shard while the run is a member.
+//! - *local lease deadline*: until this machine-clock time the worker relies on the lease.
+//! - *epoch*: the fencing token of a shard in Postgres, which each new owner raises. The lease keeps workers from
+//!   competing for a shard; the epoch makes Postgres refuse the reserve of a worker that missed the change of owner.
+//! - *exclusive lease*: one more lease, on something that exists once: the worker's name or, in solo mode, the fleet.
+//! - A worker *owns* a shard from the raise of its epoch to the local lease deadline.
 //!
 //! # One heartbeat
 //!
 //! ```text
-//!   Postgres      Redis                               Postgres / Redis
-//!   epochs ─▶ heartbeat(status, due)    ─▶ wanted ─┬▶ close what is wanted elsewhere ─idle─▶ release
-//!             live on, say, hear all         │     └▶ epochs ─▶ claim what is free ─▶ raise (compare-and-set) ─▶ plan
-//!                                            └ domain/ownership: all compute the same from the same statuses
+//!   Postgres      Redis                              Postgres / Redis
+//!   epochs ─▶ heartbeat(status, due)  ─▶ target ─┬─▶ drain shards of other owners ─idle─▶ release
+//!             renew, report, read all    owners  └─▶ epochs ─▶ claim free shards ─▶ raise (compare-and-set) ─▶ plan
+//!                                          └ domain/ownership: all workers compute the same from the same statuses
 //!
-//!   trust:       asked ├───────────── ttl ─────────────┤           counted from before the asking
-//!   membership:       granted ├───────────── ttl ─────────────┤    so it always ends later
-//!   leases:      ───────────────────────────────────────────────────── a part extended each time: end later still
+//!   local deadline:   asked ├───────────── ttl ─────────────┤           counts from before the request
+//!   membership:            granted ├───────────── ttl ─────────────┤    so it always ends later
+//!   leases:           ───────────────────────────────────────────────── a part is extended each time: they end last
 //! ```
 //!
 //! # Why
 //!
-//! - *Postgres first, by a write*: a worker that can't write lets its membership run out and starves no shard
+//! - *A write to Postgres comes first*: a worker that can't write lets its membership end and so blocks no shard
 //!   (`membership/writes.rs`).
-//! - *Leases last as long as the membership*: `lua/claim.lua` gives away those of whoever is no member. So a heartbeat need
-//!   not extend thousands of them to keep them, and looks at a part each time (`domain/lease_rotation.rs`).
-//! - *What is dropped is given back*: by a worker that lives on, for its leases would keep others out.
-//! - *The epoch is read before the lease is asked for, and raised on that value*: of two that both believe in a lease only
-//!   one raises.
-//! - *Closing before releasing*: what is on its way of a shard that goes is settled first, so a hand-over doubles nothing
-//!   and leaves nothing uncertain; the shards that stay are not touched.
-//! - *Two heartbeats of patience*: a worker that is new, or that Redis forgot, first takes only the shards that Postgres
-//!   says were its own. So a Redis that comes back empty moves nothing, and a fleet that starts together shares before
-//!   anybody takes all. Until then the others count it, keep its share free for it, and give nothing up for it.
+//! - *A lease lasts as long as the membership*: `lua/claim.lua` gives away the leases of runs that are not members. A
+//!   heartbeat therefore need not extend thousands of leases; it checks a part of them (`domain/lease_rotation.rs`).
+//! - *A dropped shard is released*: while this run is a member, its lease would keep other workers out.
+//! - *The worker reads the epoch before it claims the lease, and raises that value*. If two workers believe in a lease,
+//!   only one can raise the epoch.
+//! - *A shard drains before its release*: its in-flight mails are settled first. So a hand-over sends nothing twice and
+//!   leaves nothing uncertain. The shards that stay are not affected.
+//! - *A member is established after two heartbeats*. Until then a worker that is new, or that Redis forgot, takes only
+//!   its former shards, by the record in Postgres. So an empty Redis moves no shard, and a fleet that starts together
+//!   shares the shards before one worker takes all. Meanwhile the others reserve its share, but release nothing for it.
 //!
-//! # What fails
+//! # Failures
 //!
-//! - *This worker dies*: its membership runs out within a TTL; at their next heartbeat the others share its shards.
-//! - *It stops in order*: all its shards are closing; each is given back as soon as nothing of it is on its way.
-//! - *It sleeps past its time*: its clock runs on meanwhile, so nothing is started after it wakes; its next heartbeat finds
-//!   that it was no member, so all is lost, whatever the leases say. Mails before their dot are given up; a reserve that was
-//!   under way meets the new epoch.
-//! - *Redis forgets everything*: the heartbeat finds nothing; shards are dropped, and taken anew with a new epoch.
-//! - *An answer is lost*: nothing is believed; the trust runs out if the next ones are lost too. The next that is heard has
-//!   looked at all leases.
-//! - *Redis was set back by less than a TTL*, by a failover: the lease of a shard that was handed over meanwhile may name
-//!   its old owner, who does not know; then nobody has that shard until the lease ends.
-//! - *The epoch was passed while the lease holds* (Redis was set back, the shards were counted anew): read, raised again.
-//! - *Snapshots differ*: two may want one shard, one gets the lease; nobody may, until the next heartbeat.
-//! - *Another worker took this one's name*, after Redis forgot both: this one says that it is replaced, so that the others
-//!   share its part, and takes none until the name is free.
-//! - *Another fleet, with another database, beats under the same keys*: who came first stays. The other drops its shards,
-//!   takes none and does not lead, until it is alone.
-//! - *The clock is far off Redis'*: no shard is taken, those held go to whoever lives.
+//! - *This worker dies*: its membership ends within a TTL, and the others take its shards at their next heartbeat.
+//! - *It stops in order*: all its shards drain, and each is released when it has no in-flight mail left.
+//! - *It sleeps past its deadline*: its machine clock runs on, so it starts nothing after it wakes. Its next heartbeat
+//!   finds that it was no member, so it drops all shards, whatever the leases say. Mails before the final dot are given
+//!   up, and Postgres refuses a reserve that was in progress, because of the new epoch.
+//! - *Redis loses all data*: the heartbeat finds no membership. The worker drops its shards and acquires them with new
+//!   epochs.
+//! - *A reply is lost*: the worker extends no deadline; the deadlines pass if the next replies are lost too. The next
+//!   heartbeat with a reply checks all leases.
+//! - *A failover sets Redis back by less than a TTL*: the lease of a shard that was just handed over may name its old
+//!   owner. The old owner does not know of it, so no worker owns the shard until the lease ends.
+//! - *The epoch moved on while the lease holds*: Redis was set back, or the shards were counted anew. The worker reads
+//!   the epoch and raises it again.
+//! - *Workers see different snapshots*: two may want one shard, and one gets its lease. Or no worker wants it until the
+//!   next heartbeat.
+//! - *Another worker took this worker's name*, after Redis forgot both: this worker reports the state `replaced`, so
+//!   that the others take its share. It takes no shard until the name is free.
+//! - *Another fleet with another database uses the same key prefix*: the fleet that came first stays. The worker of the
+//!   other fleet drops its shards, takes none and does not lead, until it is alone.
+//! - *The clock differs too much from that of Redis*: the worker takes no shard, and the other workers take its own.
 
 mod acquire;
 mod exclusive_lease;
@@ -83,15 +87,16 @@ use crate::{
     ports::{HeartbeatReply, LeaseKey, LedgerPulse, Member, MemberStatus, PortError},
 };
 
-/// A worker whose clock is further off than this takes no shards.
+/// The maximum difference to the clock of Redis. Beyond it a worker takes no shards.
 const SKEW_ALLOWED: Duration = Duration::from_secs(30);
 
-/// How soon the next heartbeat comes while shards are on their way, to us or from us, or after one that failed.
+/// The wait for the next heartbeat after a failed one, or while shards move to or from this worker.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How many heartbeats a new member leaves to the others what was not its own.
+/// The number of heartbeats until a new member is established. Before, it acquires only its own former shards.
 const PATIENCE: u32 = 2;
 
+/// A `Membership` sends the heartbeats of one run and changes its owned shards.
 pub(super) struct Membership {
     ports: Ports,
     settings: Arc<WorkerSettings>,
@@ -101,18 +106,18 @@ pub(super) struct Membership {
     unsettled: Arc<InFlight>,
     vitals: Arc<WorkerStats>,
     clock_watch: Arc<ClockWatch>,
-    /// No other run has this worker's name, or its solo lease.
+    /// True while no other run has the exclusive lease of this worker: its name or, in solo mode, the fleet.
     is_seated: bool,
     set_back: Arc<SetBackWatch>,
-    /// Since when this run has been a member without a gap.
+    /// The machine time since which this run has been a member without a gap.
     member_since: Option<MachineTime>,
-    /// Which leases are due at the next heartbeat.
+    /// The leases that are due at the next heartbeat.
     turns: LeaseRotation,
-    /// Shards that are ours no more, and whose leases may still name this run.
+    /// Shards that this run does not own and whose leases may still name it.
     dropped: BTreeSet<ShardId>,
-    /// The state in the last heartbeat that Postgres took.
+    /// The state in the last heartbeat that Postgres stored.
     written_state: &'static str,
-    /// What the last heartbeat failed for, if it did.
+    /// The kind of the last heartbeat's failure: its text without digits.
     last_failure: Option<String>,
 }
 
@@ -148,13 +153,13 @@ impl Membership {
         }
     }
 
-    /// Lets it look at whether the database was set back, for all who ask `set_back`.
+    /// Checks at each heartbeat for a database that was set back, and shares the result in `set_back`.
     pub(super) fn watching(self, set_back: Arc<SetBackWatch>) -> Membership {
         Membership { set_back, ..self }
     }
 
-    /// Keeps the shards until `keeping` is cancelled, then gives them back. After `stop` no new ones are taken, and a
-    /// worker of a fleet hands over those it has.
+    /// Owns shards until `keeping` is cancelled, then releases them. After `stop` it acquires no shard, and a worker of
+    /// a fleet hands over its shards.
     pub(super) async fn run(mut self, stop: CancellationToken, keeping: CancellationToken, liveness: Arc<Liveness>) {
         loop {
             let stopping = stop.is_cancelled();
@@ -167,7 +172,7 @@ impl Membership {
                 }
                 Err(error) => {
                     self.heartbeat_failed(&error, &liveness);
-                    // A service that is back is to be found soon, and what it cost taken again.
+                    // An early heartbeat finds a returned service soon, and reacquires what the failure cost.
                     true
                 }
             };
@@ -182,7 +187,7 @@ impl Membership {
         self.give_back().await;
     }
 
-    /// One heartbeat. Returns whether shards are on their way, to us or from us.
+    /// Performs one heartbeat. Returns whether shards move to or from this worker.
     async fn heartbeat(&mut self, stopping: bool) -> Result<bool, PortError> {
         let clock = self.check_clock().await?;
         self.set_back.check(&self.ports, &self.settings).await?;
@@ -198,7 +203,7 @@ impl Membership {
         Ok(released > 0 || missing > 0 || acquired > 0 || !self.holdings.draining_shards().is_empty())
     }
 
-    /// What this worker says of itself.
+    /// Returns the state that this worker reports.
     fn state(&self, stopping: bool, clock_is_right: bool) -> &'static str {
         match (stopping, clock_is_right, self.is_established()) {
             (true, ..) => "draining",
@@ -240,8 +245,8 @@ impl Membership {
         !self.settings.distributed || self.member_since.is_some_and(|since| now.since(since) >= patience)
     }
 
-    /// Beats, if Postgres takes a write: what is still ours is trusted on, what was lost is dropped. Returns who lives, and how
-    /// long this worker may believe that it does.
+    /// Sends the heartbeat after Postgres has accepted a write: extends the deadlines of the leases that still hold and
+    /// drops the others. Returns the live members, and the local deadline of this membership.
     async fn renew(
         &mut self,
         status: MemberStatus,
@@ -255,7 +260,7 @@ impl Membership {
         self.clock_watch.event_stored();
         self.clock_watch.compare(now);
         let read: Vec<(ShardId, Epoch)> = shards.into_iter().zip(epochs).collect();
-        // Taken: should this heartbeat not be heard, all leases are due at the next.
+        // `take`, because all leases are due at the next heartbeat if the reply to this one is lost.
         let turns = std::mem::take(&mut self.turns);
         let due = turns.due(&read);
         let asked = self.ports.clock.machine();
@@ -278,7 +283,7 @@ impl Membership {
         Ok((pulse.members, trust))
     }
 
-    /// Among members of another fleet no shard is ours.
+    /// Drops all shards while members of another fleet use this key prefix.
     async fn check_foreign_fleet(&mut self, pulse: &Result<HeartbeatReply, PortError>, held: &[(ShardId, Epoch)]) {
         let strangers = matches!(pulse, Err(PortError::Lost(_)));
         self.vitals.set_foreign_fleet(strangers);
@@ -290,8 +295,9 @@ impl Membership {
         }
     }
 
-    /// Trusts what is still ours, drops what was lost, and returns what is ours under an epoch that was passed, with the
-    /// one that stands now. Who was no member has lost all, what is not due and what is named in its leases too.
+    /// Extends the deadlines of the leases that still hold and drops the shards of the others. Returns the shards whose
+    /// lease holds but whose epoch another worker raised, with the present epoch. A run that was no member loses all
+    /// shards, even those that are not due or whose leases name the run.
     fn reconcile_leases(
         &mut self,
         held: &[(ShardId, Epoch)],
@@ -323,9 +329,10 @@ impl Membership {
         self.drop_shards(&shards);
     }
 
-    /// A worker whose clock is off would plan the wrong hour. A clock of its own making is not compared.
+    /// Compares the clock with that of Redis, because a worker with a wrong clock would plan the wrong hour. Does not
+    /// compare a scaled or virtual clock.
     ///
-    /// Returns the question's own failure, and in it what is wrong with the clock.
+    /// Returns the failure of the request itself; in `Ok`, the deviation of the clock as an error.
     async fn check_clock(&self) -> Result<Result<(), PortError>, PortError> {
         if self.ports.clock.caps_now().is_some() {
             return Ok(Ok(()));
@@ -354,7 +361,7 @@ impl Membership {
             Err(error) => tracing::warn!(%error, "leases not given back: they run out by themselves"),
         }
         if self.last_failure.is_some() {
-            // Postgres or Redis is away: the stop does not wait for it.
+            // Postgres or Redis is away, and the stop does not wait for it.
             return;
         }
         if let Err(error) = self.ports.ledger.heartbeat(&self.ledger_heartbeat(Vec::new(), "stopped")).await {

@@ -1,4 +1,4 @@
-//! What a lane can carry: a mail of the plan or a reply that is due.
+//! `OutboundMail` is a mail or reply on its way to a lane: a mail of the plan, or a reply that is due.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::{
     time::today,
 };
 
-/// A mail or a reply on its way to a lane.
+/// A mail or reply that a lane can send.
 #[derive(Clone, Debug)]
 pub(super) enum OutboundMail {
     Mail(Mail),
@@ -33,7 +33,7 @@ impl OutboundMail {
         }
     }
 
-    /// The mail host, in lower case.
+    /// Returns the mail host, in lower case.
     pub(super) fn host(&self) -> &str {
         match self {
             OutboundMail::Mail(mail) => &mail.planned.host,
@@ -41,7 +41,7 @@ impl OutboundMail {
         }
     }
 
-    /// The same, to be kept.
+    /// Returns the mail host as a shared string.
     pub(super) fn shared_host(&self) -> Arc<str> {
         match self {
             OutboundMail::Mail(mail) => Arc::clone(&mail.planned.host),
@@ -56,7 +56,7 @@ impl OutboundMail {
         }
     }
 
-    /// What a refusal of it at `now` can be about.
+    /// Returns the keys that a refusal of this mail or reply at `now` can be about.
     pub(super) fn refusal_scope(&self, now: DateTime<Utc>) -> RefusalScope<'_> {
         match self {
             OutboundMail::Mail(Mail { planned, .. }) => RefusalScope {
@@ -71,14 +71,14 @@ impl OutboundMail {
     }
 }
 
-/// What a refusal of a reply at `now` can be about.
+/// Returns the keys that a refusal of `reply` at `now` can be about.
 pub(super) fn reply_scope(reply: &DueReply, now: DateTime<Utc>) -> RefusalScope<'_> {
     let DueReply { user, shard, host, domain, zone, .. } = reply;
     RefusalScope { user: *user, day: today(*zone, now), shard: *shard, host, domain }
 }
 
 impl super::Worker {
-    /// Takes what may go at `now`: the most urgent mails, and replies into the lanes that they leave over.
+    /// Takes at most `most` mails and replies that may go at `now`: the mails by urgency, then replies for the rest.
     pub(super) fn take_letters(&mut self, now: DateTime<Utc>, most: usize) -> Vec<OutboundMail> {
         let mut letters: Vec<OutboundMail> = self.queue.take(now, most).into_iter().map(OutboundMail::Mail).collect();
         let replies = self.replies.take(now, most - letters.len(), &mut self.queue);
@@ -86,7 +86,7 @@ impl super::Worker {
         letters
     }
 
-    /// Puts back what was taken, not to be handed out before `at`.
+    /// Puts back a taken mail or reply; it is not handed out before `at`.
     pub(super) fn put_back(&mut self, letter: OutboundMail, at: DateTime<Utc>) {
         match letter {
             OutboundMail::Mail(mail) => self.queue.put_back(mail, at),
@@ -97,7 +97,7 @@ impl super::Worker {
         }
     }
 
-    /// Lets go what was taken and came to nothing, until the next tick reads it again.
+    /// Drops a taken mail or reply that was not started. The next tick reads it again.
     pub(super) fn drop_mail(&mut self, letter: &OutboundMail) {
         match letter {
             OutboundMail::Mail(mail) => self.queue.drop_taken(mail.planned.mailbox),

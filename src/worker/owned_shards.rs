@@ -1,14 +1,15 @@
-//! Which shards this worker owns, under which epoch, and for how long it may believe so.
+//! `OwnedShards` stores the shards that this worker owns, each with its epoch and local lease deadline.
 //!
 //! ```text
-//!   gain ──▶ open ──hand over──▶ closing ──idle──▶ lose
-//!             ▲                     │
-//!             └──────wanted again───┘
+//!   gain ──▶ open ──hand over──▶ draining ──idle──▶ lose
+//!             ▲                      │
+//!             └─wanted here again────┘
 //! ```
 //!
-//! From an *open* shard mails may be started. One that is *closing* goes to another worker: what was started goes on, for
-//! the lease is still ours, and nothing new is. A batch in the making pledges its shards, so that closing and starting
-//! can't pass each other: a shard is idle when nobody has pledged it and none of its mails is unsettled.
+//! Mails may start from an *open* shard. A *draining* shard goes to another worker: its in-flight mails continue,
+//! because the lease is still ours, but no new mail starts. A batch in preparation guards its shards with a
+//! `ShardGuard`, so that a start and a hand-over can't race. A shard is idle when no batch guards it and all its mails
+//! are settled.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,15 +36,15 @@ struct OwnedShard {
 #[derive(Debug, Default)]
 struct State {
     held: BTreeMap<ShardId, OwnedShard>,
-    /// Gained or opened again, and not planned yet.
+    /// Acquired or opened again, and not planned yet.
     added_shards: BTreeSet<ShardId>,
-    /// Closed or lost, and still in the plan.
+    /// Draining or lost, and still in the plan.
     removed_shards: BTreeSet<ShardId>,
     pledges: BTreeMap<ShardId, usize>,
     benched: bool,
 }
 
-/// Shared by the keeper, which changes it, and by all who must know whether they may still act.
+/// The owned shards. Only `Membership` changes them; every task that must know whether it may still act reads them.
 pub(super) struct OwnedShards {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -55,29 +56,29 @@ impl OwnedShards {
         OwnedShards { clock, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Returns the epoch under which what was started of `shard` may go on right now.
+    /// Returns the epoch under which the in-flight mails of `shard` may continue now; `None` after the deadline.
     pub(super) fn epoch(&self, shard: ShardId) -> Option<Epoch> {
         self.trusted(self.state().held.get(&shard).copied()?)
     }
 
-    /// Says whether `shard` is still owned under `epoch`, for certain.
+    /// Returns whether this worker certainly still owns `shard` under `epoch`.
     pub(super) fn is_owned(&self, shard: ShardId, epoch: Epoch) -> bool {
         self.epoch(shard) == Some(epoch)
     }
 
-    /// Returns the shards from which mails may be started right now.
+    /// Returns the shards from which mails may start now.
     pub(super) fn owned(&self) -> Vec<ShardId> {
         let state = self.state();
         let open = state.held.iter().filter(|(_, held)| !held.is_draining && self.trusted(**held).is_some());
         open.map(|(shard, _)| *shard).collect()
     }
 
-    /// Returns all shards whose lease was won and not lost since, also those whose trust has run out meanwhile.
+    /// Returns all shards whose lease was acquired and not lost since, even if the local deadline has passed.
     pub(super) fn all(&self) -> Vec<(ShardId, Epoch)> {
         self.state().held.iter().map(|(shard, held)| (*shard, held.epoch)).collect()
     }
 
-    /// Takes over shards whose lease is held since a request at the start of `trust`, and whose epoch was raised.
+    /// Adds shards with an acquired lease and a raised epoch; the request for the lease began at the start of `trust`.
     pub(super) fn gain(&self, shards: &[(ShardId, Epoch)], trust: LeaseDeadline) {
         let mut state = self.state();
         let held = |epoch: &Epoch| OwnedShard { epoch: *epoch, trust, is_draining: false };
@@ -86,7 +87,7 @@ impl OwnedShards {
         self.tell(shards.len());
     }
 
-    /// Extends the trust in shards whose lease was renewed.
+    /// Extends the deadline of shards whose lease was renewed.
     pub(super) fn extend(&self, shards: &[ShardId], trust: LeaseDeadline) {
         let mut state = self.state();
         for shard in shards {
@@ -96,7 +97,7 @@ impl OwnedShards {
         }
     }
 
-    /// Drops shards that are not ours any more.
+    /// Drops shards that this worker does not own.
     pub(super) fn lose(&self, shards: &[ShardId]) {
         let mut state = self.state();
         let lost: Vec<ShardId> = shards.iter().copied().filter(|shard| state.held.remove(shard).is_some()).collect();
@@ -105,7 +106,7 @@ impl OwnedShards {
         state.removed_shards.extend(lost);
     }
 
-    /// Closes the shards of `going`, and opens all others again.
+    /// Drains the shards of `going`, and opens all others again.
     pub(super) fn hand_over(&self, going: &BTreeSet<ShardId>) {
         let mut state = self.state();
         let State { held, added_shards: fresh, removed_shards: gone, .. } = &mut *state;
@@ -123,8 +124,8 @@ impl OwnedShards {
         self.tell(changes);
     }
 
-    /// Says whether this worker is to hold no shard, because it can't plan any: the keeper hands over what it has and
-    /// takes none.
+    /// Sets whether the worker is suspended. `Membership` then hands over all shards and acquires none, because this
+    /// worker can't plan them.
     pub(super) fn bench(&self, benched: bool) {
         self.state().benched = benched;
     }
@@ -133,29 +134,29 @@ impl OwnedShards {
         self.state().benched
     }
 
-    /// Returns the closing shards, each with whether a batch has pledged it.
+    /// Returns the draining shards, each with whether a batch guards it.
     pub(super) fn draining_shards(&self) -> Vec<(ShardId, bool)> {
         let state = self.state();
         let closing = state.held.iter().filter(|(_, held)| held.is_draining);
         closing.map(|(shard, _)| (*shard, state.pledges.contains_key(shard))).collect()
     }
 
-    /// Begins to pledge shards for a batch.
+    /// Creates an empty guard for the shards of a batch.
     pub(super) fn pledge(self: &Arc<OwnedShards>) -> ShardGuard {
         ShardGuard { holdings: Arc::clone(self), epochs: BTreeMap::new() }
     }
 
-    /// Waits until shards were gained that nobody has planned yet, or went that are still in the plan.
+    /// Waits until a shard was added that is not planned yet, or was removed and is still in the plan.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Takes the shards that were gained since the last call.
+    /// Takes the shards that were added since the last call.
     pub(super) fn take_fresh(&self) -> BTreeSet<ShardId> {
         std::mem::take(&mut self.state().added_shards)
     }
 
-    /// Takes the shards that went since the last call. To be looked at before the fresh ones: a shard may be both.
+    /// Takes the shards that were removed since the last call. Call it before `take_fresh`: a shard may be in both.
     pub(super) fn take_gone(&self) -> BTreeSet<ShardId> {
         std::mem::take(&mut self.state().removed_shards)
     }
@@ -170,21 +171,22 @@ impl OwnedShards {
         }
     }
 
-    /// A poisoned lock only means that another task panicked between two plain writes; the maps are whole.
+    /// Locks the state. A poisoned lock is fine: another task panicked between two plain writes, so the maps are
+    /// complete.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The shards of a batch in the making, with their epochs. None of them is handed over before this is dropped, and by then
-/// what was started of them is known as unsettled.
+/// A `ShardGuard` delays the hand-over of the shards of a batch in preparation. When it is dropped, the started mails
+/// of the batch are already recorded as in flight.
 pub(super) struct ShardGuard {
     holdings: Arc<OwnedShards>,
     epochs: BTreeMap<ShardId, Epoch>,
 }
 
 impl ShardGuard {
-    /// Pledges `shard` too. Returns false when no mail may be started of it right now.
+    /// Guards `shard` too. Returns false when no mail of it may start now.
     pub(super) fn add(&mut self, shard: ShardId) -> bool {
         if self.epochs.contains_key(&shard) {
             return true;
@@ -197,12 +199,12 @@ impl ShardGuard {
         true
     }
 
-    /// Returns the epoch under which `shard` was pledged.
+    /// Returns the epoch of `shard` when it was guarded.
     pub(super) fn epoch(&self, shard: ShardId) -> Option<Epoch> {
         self.epochs.get(&shard).copied()
     }
 
-    /// Returns what was pledged.
+    /// Returns the guarded shards with their epochs.
     pub(super) fn epochs(&self) -> Vec<(ShardId, Epoch)> {
         self.epochs.iter().map(|(shard, epoch)| (*shard, *epoch)).collect()
     }

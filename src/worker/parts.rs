@@ -1,8 +1,8 @@
-//! A tick plans the owned shards part by part, so that the first mails of a large fleet do not wait for the last mailbox.
+//! `Parts` divides the owned shards of a tick into parts, so that the first mails of a large fleet start early.
 //!
-//! Between two parts the loop starts mails. A part that failed stays here and is planned again; what was planned before it
-//! stays planned. A part is as many shards as had about `AIM` mailboxes last time. A part that was too slow for Postgres is
-//! planned again in quarters; the next tick tries twice that size.
+//! The loop starts mails between two parts. A failed part stays in the list and is planned again; earlier parts stay
+//! planned. A part has as many shards as held about `AIM` mailboxes in the last part. A part that was too slow for
+//! Postgres is planned again in quarters. The next tick tries twice that size.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use chrono::NaiveDate;
 
 use crate::domain::id::ShardId;
 
-/// Mailboxes of one part: about a second of a slow database.
+/// The number of mailboxes of one part: about a second of a slow database.
 const AIM: usize = 10_000;
 
-/// Shards of the first part, before the fleet's size is known: a sixteenth of the default.
+/// The number of shards of the first part, before the size of the fleet is known: a sixteenth of the default.
 const FIRST: usize = 16;
 
-/// The shards that are still to be planned.
+/// The shards of a tick that are not planned yet.
 #[derive(Debug)]
 pub(super) struct Parts {
     shards: BTreeSet<ShardId>,
-    /// How many are planned at once.
+    /// The number of shards of the next part.
     at_once: usize,
-    /// The upper bound of it, since a part was too slow.
+    /// The upper bound of `at_once` after a part that was too slow.
     most: usize,
-    /// The days whose rosters were compared with the mailboxes since shards were added last. A comparison reads the whole
-    /// fleet, so one serves all parts.
+    /// The days whose rosters were compared with the mailboxes since the last new shards. A comparison reads the whole
+    /// fleet, so one comparison serves all parts.
     rosters: BTreeSet<NaiveDate>,
 }
 
@@ -36,18 +36,18 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// Adds shards that are to be planned.
+    /// Adds shards to plan.
     pub(super) fn add(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         self.shards.extend(shards);
         self.rosters.clear();
     }
 
-    /// Forgets which rosters were compared: mailboxes were enrolled, switched on or resumed since.
+    /// Forgets the compared rosters, because mailboxes were enrolled, enabled or resumed since.
     pub(super) fn forget_rosters(&mut self) {
         self.rosters.clear();
     }
 
-    /// Removes shards that another worker plans from now on.
+    /// Removes shards that another worker plans.
     pub(super) fn remove(&mut self, gone: &BTreeSet<ShardId>) {
         self.shards.retain(|shard| !gone.contains(shard));
     }
@@ -61,27 +61,27 @@ impl Parts {
         self.shards.is_empty()
     }
 
-    /// Returns how many shards are planned at once.
+    /// Returns the number of shards of a part.
     pub(super) fn at_once(&self) -> usize {
         self.at_once
     }
 
-    /// Returns the shards that are planned next.
+    /// Returns the shards of the next part.
     pub(super) fn next(&self) -> BTreeSet<ShardId> {
         self.shards.iter().take(self.at_once).copied().collect()
     }
 
-    /// Says whether the roster of `day` is new enough for all parts.
+    /// Returns whether the roster of `day` is recent enough for all parts.
     pub(super) fn has_roster(&self, day: NaiveDate) -> bool {
         self.rosters.contains(&day)
     }
 
-    /// Notes that the roster of `day` was compared with the mailboxes.
+    /// Records that the roster of `day` was compared with the mailboxes.
     pub(super) fn note_roster(&mut self, day: NaiveDate) {
         self.rosters.insert(day);
     }
 
-    /// Notes that `part` is planned, which has `mailboxes`.
+    /// Records that `part`, which has `mailboxes` mailboxes, is planned, and sets the size of the next part.
     pub(super) fn planned(&mut self, part: &BTreeSet<ShardId>, mailboxes: usize) {
         self.remove(part);
         if self.is_empty() {
@@ -90,7 +90,7 @@ impl Parts {
         self.at_once = (part.len() * AIM / mailboxes.max(1)).clamp(1, self.most);
     }
 
-    /// Notes that `part` was too slow. Returns false if it was a single shard already.
+    /// Reduces the size after `part` was too slow. Returns false if it was a single shard.
     pub(super) fn too_slow(&mut self, part: &BTreeSet<ShardId>) -> bool {
         self.most = (part.len() / 4).max(1);
         self.at_once = self.most;
@@ -106,7 +106,7 @@ mod tests {
         (0..count).map(ShardId).collect()
     }
 
-    /// Plans all, each shard with so many mailboxes, and returns the sizes of the parts.
+    /// Plans all shards, each with `mailboxes` mailboxes, and returns the sizes of the parts.
     fn sizes(parts: &mut Parts, count: i32, mailboxes: usize) -> Vec<usize> {
         parts.add(shards(count));
         let mut sizes = Vec::new();

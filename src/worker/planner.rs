@@ -1,4 +1,8 @@
-//! One tick: turn the days, sweep the orphans, read the candidates, plan.
+//! `Worker::on_tick` plans the owned shards: it closes the past days, sweeps orphans, reads the candidates and fills
+//! the queue.
+//!
+//! Shards are planned in parts (`parts.rs`). A part outside the tick is planned after a shard was acquired, or when an
+//! operator enrolled, enabled or resumed mailboxes.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -19,22 +23,22 @@ use crate::{
     ports::{PortError, Roster, SweepRequest},
 };
 
-/// How long after a failed tick the next one is tried; machine clock.
+/// The wait after a failed tick. Machine clock.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Added to the whole mail's deadline before a flight of a run that is gone counts as orphaned.
+/// The time after the mail deadline at which an in-flight mail of another run counts as an orphan.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
-/// Which mails of a plan are spread over the time that a tick has for that.
+/// The mails of a plan that are spread over the tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spread {
     All,
-    /// Those of mailboxes for which nothing waits yet.
+    /// Mails of mailboxes that have no waiting mail yet.
     New,
 }
 
 impl Worker {
-    /// Plans all owned shards and returns when the next tick is.
+    /// Plans all owned shards and returns the time of the next tick.
     pub(super) async fn on_tick(&mut self) -> DateTime<Utc> {
         let shards: BTreeSet<ShardId> = self.holdings.owned().into_iter().collect();
         let now = self.ports.clock.now();
@@ -51,7 +55,7 @@ impl Worker {
         next_tick(now, self.interval())
     }
 
-    /// Plans the next part of the shards that are to be planned. A part that failed stays to be planned.
+    /// Plans the next part. A failed part stays in the list.
     pub(super) async fn plan_part(&mut self) {
         if !self.clock_watch.is_right() {
             // The first tick by the right clock plans them all.
@@ -66,7 +70,7 @@ impl Worker {
         }
     }
 
-    /// Drops the shards that went from the plan, and plans at once those that were acquired since the last tick.
+    /// Drops the removed shards from the plan, and plans the added shards at once.
     pub(super) async fn on_change(&mut self) {
         let gone = self.holdings.take_gone();
         if !gone.is_empty() {
@@ -74,7 +78,8 @@ impl Worker {
             self.queue.forget(&gone);
             self.replies.replace(&gone, Vec::new(), self.ports.clock.now());
         }
-        // What comes to a worker that is benched, or whose clock is wrong, goes again or is planned by its first tick.
+        // A suspended worker hands its shards over. A worker with a wrong clock plans them in its first tick by a right
+        // clock.
         let fresh = self.holdings.take_fresh();
         if !fresh.is_empty() && !self.bench.is_benched() && self.clock_watch.is_right() {
             self.sweep();
@@ -83,9 +88,9 @@ impl Worker {
         }
     }
 
-    /// Plans those of the requested shards that are ours, beside what is planned already: as many at once as in a part of a
-    /// tick. Whoever acquires the others plans them, and so does the start of a stopped fleet. Not called while the clock is
-    /// wrong: it would close today and open another day.
+    /// Plans the requested shards that this worker owns, in parts of the usual size, beside the present plan. The
+    /// owners of the other shards plan them when they acquire them; a stopped fleet plans at its start. The caller
+    /// checks the clock, because a wrong clock would close today and open another day.
     pub(super) async fn on_requested(&mut self) {
         let requested = std::mem::take(&mut self.requested);
         if !self.is_fleet_running {
@@ -101,8 +106,8 @@ impl Worker {
         }
     }
 
-    /// Plans `shards`, and returns how many of their mailboxes may send. After a failure it has waited a moment, so that its
-    /// caller may repeat it at once; or the worker is benched.
+    /// Plans `shards` and returns the number of their candidates. After a failure the caller may retry at once: the
+    /// next part is smaller, this call has waited, or the worker is suspended.
     async fn plan_shards(&mut self, shards: &BTreeSet<ShardId>, spread: Spread) -> Result<usize, PortError> {
         let span = tracing::info_span!(
             target: spans::TARGET,
@@ -119,8 +124,8 @@ impl Worker {
         let planned = self.read_and_plan(shards, spread).instrument(span.clone()).await;
         match &planned {
             Ok(_) => self.tick_worked(self.ports.clock.now()),
-            // Postgres is there, and another worker would ask the same of it: fewer mailboxes at once help, a suspension does
-            // not. Only where one shard is too slow, it counts as a failure.
+            // Postgres is available, and another worker would cause the same load. Smaller parts help, a suspension
+            // does not. Only a single shard that is too slow counts as a failure.
             Err(error @ PortError::Slow(_)) if self.parts.too_slow(shards) => {
                 span.record("otel.status_code", "ERROR").record("otel.status_description", error.kind());
                 tracing::warn!(%error, shards = shards.len(), "tick too slow for Postgres: fewer mailboxes are planned at once");
@@ -151,10 +156,10 @@ impl Worker {
             Spread::All => plan_within(&candidates, &tick, &mut room),
             Spread::New => plan_beside(&candidates, &tick, &mut room, |mailbox| self.queue.release_of(mailbox)),
         };
-        // There may be a hundred thousand of them, and as many members of a roster are read next.
+        // There may be 100,000 candidates, and a roster with as many entries is read next.
         drop(candidates);
         let mut replies = self.ports.mailboxes.due_replies(&list, now, next_tick(now, self.interval())).await?;
-        // Those for which there is no room are read again at the next tick.
+        // Replies beyond the daily limit are read again at the next tick.
         replies.retain(|DueReply { user, zone, .. }| room.take(*user, today(*zone, now), 1) == 1);
         self.load_pairings(&plan, now).await?;
         let mails: u32 = plan.iter().map(|mail| u32::from(mail.owed)).sum();
@@ -178,7 +183,7 @@ impl Worker {
         Ok(read)
     }
 
-    /// Reads what is left of the daily limits of `users` for `shards`: what other shards have planned is taken.
+    /// Reads the rest of the daily limits of `users` for `shards`, less the mails that other shards have planned.
     async fn daily_room(
         &mut self,
         users: BTreeSet<UserId>,
@@ -214,7 +219,7 @@ impl Worker {
         TimeDelta::from_std(self.settings.tick_interval).unwrap_or(TimeDelta::minutes(15))
     }
 
-    /// Sees to it that the coming days' rows can be written, once a date.
+    /// Prepares the ledger for the rows of the coming days, once per date.
     pub(super) async fn prepare(&mut self, now: DateTime<Utc>) -> Result<(), PortError> {
         if self.prepared != Some(now.date_naive()) {
             self.ports.ledger.prepare(now).await?;
@@ -223,8 +228,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads the roster of each day in the plan where it is not known in its newest version, and forgets the days that are
-    /// over.
+    /// Reads the newest roster of each day in the plan, and forgets past days.
     async fn load_pairings(&mut self, plan: &[MailboxPlan], now: DateTime<Utc>) -> Result<(), PortError> {
         let over = now.date_naive() - Days::new(3);
         self.pairings.retain(|day, _| *day > over);
@@ -243,7 +247,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Settles the orphans of our shards beside the loop; sending does not wait for it.
+    /// Settles the orphans of the owned shards in a task beside the loop; sending does not wait for it.
     fn sweep(&self) {
         let sweep = SweepRequest {
             worker: self.settings.worker.clone(),
@@ -266,7 +270,7 @@ impl Worker {
                 Ok(swept) if swept.uncertain + swept.released > 0 => {
                     tracing::warn!(uncertain = swept.uncertain, released = swept.released, "swept orphaned mails");
                     if swept.released > 0 {
-                        // After the end of the loop there is nothing to plan.
+                        // The channel is closed only after the loop has ended, when nothing is planned.
                         let _ = tell.send(Event::Released);
                     }
                 }

@@ -1,7 +1,8 @@
-//! What is owed until the next tick: released mails by turns and urgency, the others by the time of their release.
+//! `Queue` holds the planned mails until the next tick.
 //!
-//! A mailbox stands in it at most once. While its mail is on its way, from the reserve to the settlement, the mailbox is
-//! *busy* and nothing of it is handed out.
+//! Released mails go by turns and urgency (`queue/fair.rs`); the others wait for their release. The queue has at most
+//! one mail per mailbox. From the reserve to the settlement of a mail its mailbox is *busy*, and the queue hands out no
+//! other mail of it.
 
 mod fair;
 mod refusals;
@@ -32,15 +33,15 @@ use crate::{
     ports::Refusal,
 };
 
-/// A planned mail, and whether its level's partner was refused before.
+/// A planned mail, and how its partner is chosen.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
     pub(super) planned: MailboxPlan,
-    /// Try many partners: the planned one and the first others would not do.
+    /// True after a refusal of the planned partner and of the first others: the next request offers many partners.
     pub(super) walk: bool,
 }
 
-/// See the module.
+/// A `Queue` hands out planned mails in a fair order (`queue.rs`).
 #[derive(Debug)]
 pub(super) struct Queue {
     mails: HashMap<MailboxId, Mail>,
@@ -49,12 +50,12 @@ pub(super) struct Queue {
     busy: HashSet<MailboxId>,
     short: ThrottledUsers,
     refusals: KnownRefusals,
-    /// Mail hosts whose cap refused, until when.
+    /// Mail hosts with a refusal of a cap, each with the end of its wait.
     held_hosts: HashMap<String, DateTime<Utc>>,
 }
 
 impl Queue {
-    /// The queue of a worker with so many lanes.
+    /// Creates the queue of a worker with this number of lanes.
     pub(super) fn new(lanes: usize) -> Queue {
         Queue {
             mails: HashMap::new(),
@@ -67,8 +68,7 @@ impl Queue {
         }
     }
 
-    /// Replaces all that is planned for `shards` by `plan`. What is on its way stays busy. Refusals that were known before
-    /// hold no more.
+    /// Replaces the plan of `shards` by `plan`. Busy mailboxes stay busy; known refusals are forgotten.
     pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, plan: Vec<MailboxPlan>) {
         self.forget(shards);
         self.refusals = KnownRefusals::default();
@@ -77,12 +77,12 @@ impl Queue {
         }
     }
 
-    /// Returns when the mail that waits of a mailbox is released.
+    /// Returns the release time of the waiting mail of `mailbox`.
     pub(super) fn release_of(&self, mailbox: MailboxId) -> Option<DateTime<Utc>> {
         self.mails.get(&mailbox).map(|mail| mail.planned.release_at)
     }
 
-    /// Drops all that is planned for `shards`.
+    /// Drops the plan of `shards`.
     pub(super) fn forget(&mut self, shards: &BTreeSet<ShardId>) {
         let old: Vec<MailboxId> =
             self.mails.values().map(|m| &m.planned).filter(|p| shards.contains(&p.shard)).map(|p| p.mailbox).collect();
@@ -91,13 +91,13 @@ impl Queue {
         }
     }
 
-    /// Returns what is planned beside `shards`: of which user, on which day, how many mails.
+    /// Returns the planned mails of all shards but `shards`: user, day and number of mails.
     pub(super) fn planned_beside(&self, shards: &BTreeSet<ShardId>) -> impl Iterator<Item = (UserId, NaiveDate, u16)> {
         let others = self.mails.values().map(|mail| &mail.planned).filter(|planned| !shards.contains(&planned.shard));
         others.map(|planned| (planned.user, planned.day, planned.owed))
     }
 
-    /// Takes the mails whose turn it is of those that are released at `now`, at most `most`, and marks their mailboxes busy.
+    /// Takes at most `most` mails that are released at `now`, in the fair order, and marks their mailboxes busy.
     pub(super) fn take(&mut self, now: DateTime<Utc>, most: usize) -> Vec<Mail> {
         self.release(now);
         let mut taken = Vec::new();
@@ -124,7 +124,7 @@ impl Queue {
         taken
     }
 
-    /// Puts a taken mail back, not to be handed out before `at`.
+    /// Puts back a taken mail; `take` does not return it before `at`.
     pub(super) fn put_back(&mut self, mut mail: Mail, at: DateTime<Utc>) {
         self.free_lane(mail.planned.mailbox);
         self.busy.remove(&mail.planned.mailbox);
@@ -132,13 +132,13 @@ impl Queue {
         self.insert(mail);
     }
 
-    /// Lets a mailbox go whose taken mail came to nothing until it is planned again.
+    /// Clears the busy mark of a mailbox whose mail was not started. The next tick plans the mailbox again.
     pub(super) fn drop_taken(&mut self, mailbox: MailboxId) {
         self.free_lane(mailbox);
         self.busy.remove(&mailbox);
     }
 
-    /// Marks a mailbox busy with something that does not stand in here: a reply. Returns whether it was free.
+    /// Marks a mailbox busy with a reply, which is not in this queue. Returns whether the mailbox was free.
     pub(super) fn occupy(&mut self, mailbox: MailboxId) -> bool {
         let free = self.busy.insert(mailbox);
         if let Some(mail) = self.mails.get(&mailbox).filter(|_| free) {
@@ -149,44 +149,44 @@ impl Queue {
         free
     }
 
-    /// Notes that a reply of `mailbox`, which does not stand in here, is handed out.
+    /// Records that a reply of `mailbox` takes a lane; replies are not in this queue.
     pub(super) fn handed_out(&mut self, mailbox: MailboxId, user: UserId, host: &Arc<str>) {
         self.short.handed_out(user);
         self.ready.occupy(host, user, mailbox);
     }
 
-    /// Says whether a reply of `user` may be submitted to `host` now, beside what is on its way there.
+    /// Returns whether `user` may submit a reply to `host` now, beside the in-flight mails of that host.
     pub(super) fn has_room(&self, user: UserId, host: &str) -> bool {
         self.ready.has_room(host, user)
     }
 
-    /// Remembers a refusal of the ledger until the next plan, if it holds for more than one mail.
+    /// Remembers a refusal of the ledger until the next plan if it covers more than one mail.
     pub(super) fn learn(&mut self, refusal: Refusal, about: RefusalScope<'_>) {
         self.refusals.learn(refusal, about);
     }
 
-    /// Says whether a mail or reply would be refused as another one was.
+    /// Returns whether a known refusal covers this mail or reply.
     pub(super) fn is_refused(&self, mail: RefusalScope<'_>) -> bool {
         self.refusals.cover(mail)
     }
 
-    /// Notes that the mail or reply of `mailbox` has left its lane. Returns how its host turned by that, if it did.
+    /// Records that the mail or reply of `mailbox` has left its lane. Returns the change of its host, if any.
     pub(super) fn lane_ended(&mut self, mailbox: MailboxId, sign: HostSign) -> Option<HostTurn> {
         self.ready.free(mailbox, sign)
     }
 
-    /// Returns the ends of mails that would let another one go, as things are at `now`.
+    /// Returns the mail ends for which the queue waits at `now`: each would release another mail.
     pub(super) fn take_awaited(&mut self, now: DateTime<Utc>) -> AwaitedEnds {
         self.release(now);
         self.ready.take_awaited()
     }
 
-    /// Returns the mail hosts that are slow, in order.
+    /// Returns the slow mail hosts, sorted by name.
     pub(super) fn slow_hosts(&self) -> Vec<Arc<str>> {
         self.ready.slow_hosts()
     }
 
-    /// Frees a mailbox whose reply came to nothing: its mails wait no longer.
+    /// Clears the busy mark of a mailbox whose reply was not started, so that its mails can go.
     pub(super) fn free(&mut self, mailbox: MailboxId) {
         self.free_lane(mailbox);
         self.busy.remove(&mailbox);
@@ -195,12 +195,12 @@ impl Queue {
         }
     }
 
-    /// Remembers what a mailbox whose mail is on its way owes after it.
+    /// Stores the next mail of a busy mailbox.
     pub(super) fn owes_more(&mut self, planned: MailboxPlan) {
         self.mails.insert(planned.mailbox, Mail { planned, walk: false });
     }
 
-    /// Notes that the mail of `mailbox` is settled; what it still owes is released once it has cooled down.
+    /// Records that the mail of `mailbox` is settled. The next mail of it is released after the cooldown.
     pub(super) fn done(&mut self, mailbox: MailboxId, next_at: DateTime<Utc>) {
         self.busy.remove(&mailbox);
         if let Some(mut mail) = self.remove(mailbox) {
@@ -212,25 +212,25 @@ impl Queue {
         }
     }
 
-    /// Notes that the mail of `mailbox` is settled and that its answer stops the mailbox.
+    /// Records that the mail of `mailbox` is settled and that the outcome stops the mailbox.
     pub(super) fn stopped(&mut self, mailbox: MailboxId) {
         self.busy.remove(&mailbox);
         self.remove(mailbox);
     }
 
-    /// Hands out nothing of `user` before `until`, for one of its caps refused a mail; and not much after it, for it let
-    /// only `granted` others through.
+    /// Holds the mails of `user` until `until`, because a cap of the user refused a mail. Afterwards the queue hands
+    /// out few mails at once, because the cap granted only `granted` others.
     pub(super) fn hold(&mut self, user: UserId, until: DateTime<Utc>, granted: usize) {
         self.short.refused(user, until, granted);
     }
 
-    /// Hands out nothing that is submitted to `host` before `until`.
+    /// Holds the mails to `host` until `until`.
     pub(super) fn hold_host(&mut self, host: &str, until: DateTime<Utc>) {
         let held = self.held_hosts.entry(host.to_owned()).or_insert(until);
         *held = (*held).max(until);
     }
 
-    /// Forgets the plan and all holds: their instants are of a clock that has been set since. What is on its way stays
+    /// Forgets the plan and all holds, because the clock was set since and their times are wrong. Busy mailboxes stay
     /// busy.
     pub(super) fn forget_all(&mut self) {
         let planned: Vec<MailboxId> = self.mails.keys().copied().collect();
@@ -240,12 +240,12 @@ impl Queue {
         (self.short, self.refusals) = (ThrottledUsers::default(), KnownRefusals::default());
     }
 
-    /// Returns until when nothing of `user`, or to `host`, is handed out, if anything of them is or was held.
+    /// Returns the end of the hold on `user` or `host`, the later of both. The end may have passed.
     pub(super) fn held_until(&self, user: UserId, host: &str) -> Option<DateTime<Utc>> {
         self.short.until(user).max(self.held_hosts.get(host).copied())
     }
 
-    /// Returns when the next mail may go: long ago if one may, `None` when none waits for a time.
+    /// Returns the time of the next mail: the far past if a mail may go now, `None` if no mail waits for a time.
     pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
         if self.ready.may_go() {
             return Some(DateTime::<Utc>::MIN_UTC);
@@ -254,13 +254,13 @@ impl Queue {
         [waiting, self.short.next_at()].into_iter().flatten().min()
     }
 
-    /// Returns how many released mails may go at `now`, counted up to `most`.
+    /// Returns the number of released mails that may go at `now`, up to `most`.
     pub(super) fn released(&mut self, now: DateTime<Utc>, most: usize) -> usize {
         self.release(now);
         self.ready.open(most)
     }
 
-    /// Returns how many mailboxes owe something.
+    /// Returns the number of mailboxes with a planned mail.
     pub(super) fn len(&self) -> usize {
         self.mails.len()
     }
@@ -304,7 +304,7 @@ impl Queue {
         self.mails.insert(mailbox, mail);
     }
 
-    /// Removes what is planned for a mailbox from wherever it waits.
+    /// Removes the planned mail of a mailbox from all orders of the queue.
     fn remove(&mut self, mailbox: MailboxId) -> Option<Mail> {
         let mail = self.mails.remove(&mailbox)?;
         self.ready.remove(Released::from(&mail.planned));
@@ -336,7 +336,7 @@ mod tests {
         "2026-11-24T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
     }
 
-    /// A plan of noon: (mailbox, user, mails reserved so far).
+    /// Returns a plan made at noon for (mailbox, user, mails reserved so far).
     fn planned(mailboxes: &[(i64, i64, u16)]) -> Vec<MailboxPlan> {
         let candidate = |(id, user, reserved): &(i64, i64, u16)| Candidate {
             id: MailboxId(*id),
@@ -464,7 +464,7 @@ mod tests {
         assert_eq!(ids(&queue.take(at(0), 1)), [1], "a later plan counts again");
     }
 
-    /// The six lanes of a worker that knows two hosts: each host has one, and a third of them is in doubt.
+    /// The six lanes of a worker that knows two hosts: each host gets one, and at most a third may be in doubt.
     #[test]
     fn mails_that_are_put_back_or_dropped_occupy_no_lane() {
         let mut queue = Queue::new(6);

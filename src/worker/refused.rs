@@ -1,17 +1,17 @@
-//! Results that the database refuses for good.
+//! `RefusedResults` keeps the results that the database refuses permanently, and retries them in reduced forms.
 //!
 //! ```text
-//! a batch ─refused─▶ each by itself ─refused─▶ in a reduced form ─refused─▶ kept, and tried again after 1 s to 5 min;
+//! a batch ─refused─▶ each by itself ─refused─▶ in a reduced form ─refused─▶ stored, and retried after 1 s to 5 min;
 //!                                                                           from the 8th try on as uncertain too
 //! ```
 //!
-//! A result carries the words of a mail host, so it can hold something that Postgres never takes. One such result must
-//! not keep the others waiting. The reduced form carries only what its log row and the counters need: no words of the
-//! host, no penalty, no reply. The ledger writes the event `result-reduced` with it.
+//! A result carries the text of a mail host, so it can hold a value that Postgres never accepts. One such result must
+//! not delay the others. The reduced form carries only the values of its log row and the counters: no text of the host,
+//! no penalty, no reply. The ledger writes the event `result-reduced` with it.
 //!
-//! When the database refuses every result of a batch in both forms, the fault is the database's. Nothing is kept then,
-//! and the settler repeats the batch. At most [`KEPT_MOST`] results are kept; with more the worker starts no mail. A kept
-//! result stays in flight. If the worker ends first, the next sweep settles it as uncertain.
+//! If the database refuses every result of a batch in both forms, the fault is in the database. No result is stored
+//! here then, and the settler repeats the batch. At most [`KEPT_MOST`] results are stored; with more the worker starts
+//! no mail. A stored result stays in flight. If the worker ends first, the next sweep settles it as uncertain.
 
 use std::{slice, time::Duration};
 
@@ -24,25 +24,25 @@ use crate::{
     ports::{PortError, Settlement},
 };
 
-/// Results that no form helps are rare. More of them than this look like a fault of the database, so no mail may start.
+/// The maximum number of stored results. Such results are rare; more of them indicate a fault of the database.
 const KEPT_MOST: usize = 5;
-/// Machine clock. Each pause is twice as long as the one before.
+/// The first pause before a retry. Each pause is twice as long as the previous one, up to `RETRY_MOST`. Machine clock.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_mins(5);
-/// From this try on, about four minutes after the first, the uncertain form is offered too.
+/// The first try with the uncertain form, about four minutes after the first try.
 const UNCERTAIN_FROM: u32 = 8;
 
-/// How much of a result is written.
+/// The amount of a result that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Whole,
-    /// What the row and the counters need.
+    /// The values of the log row and the counters.
     Reduced,
-    /// What a sweep would write: the mail counts, and nobody knows its end.
+    /// The values that a sweep would write: the mail counts, and its outcome is unknown.
     Uncertain,
 }
 
-/// A result that the database refused in every form so far.
+/// A result that the database has refused in every form.
 #[derive(Debug)]
 struct KeptResult {
     result: Settlement,
@@ -50,12 +50,12 @@ struct KeptResult {
     next_at: MachineTime,
 }
 
-/// The results that are kept, at most [`KEPT_MOST`].
+/// The stored results, at most [`KEPT_MOST`].
 #[derive(Debug, Default)]
 pub(super) struct RefusedResults(Vec<KeptResult>);
 
 impl RefusedResults {
-    /// Returns when the next one is tried again.
+    /// Returns the time of the next retry.
     pub(super) fn next_at(&self) -> Option<MachineTime> {
         self.0.iter().map(|kept| kept.next_at).min()
     }
@@ -69,7 +69,7 @@ impl RefusedResults {
         self.0.extend(results.into_iter().map(|result| KeptResult { result, tries: 1, next_at }));
     }
 
-    /// Takes out what is due at `now`.
+    /// Removes and returns the results that are due at `now`.
     fn due(&mut self, now: MachineTime) -> Vec<KeptResult> {
         let (due, rest) = std::mem::take(&mut self.0).into_iter().partition(|kept| kept.next_at <= now);
         self.0 = rest;
@@ -85,7 +85,7 @@ impl KeptResult {
         }
     }
 
-    /// Waits longer than before.
+    /// Doubles the pause before the next retry.
     fn postpone(mut self, now: MachineTime) -> KeptResult {
         let pause = RETRY_FIRST.saturating_mul(1 << self.tries.min(16)).min(RETRY_MOST);
         (self.tries, self.next_at) = (self.tries + 1, now.after(pause));
@@ -94,9 +94,10 @@ impl KeptResult {
 }
 
 impl Settler {
-    /// Settles each of `results` by itself. Returns those that the database refuses in every form.
+    /// Settles each of `results` by itself. Returns the results that the database refuses in every form.
     ///
-    /// Returns the error when the database is away, when it refuses all of several, or when too many are kept already.
+    /// Returns the error if the database is unavailable, refuses all of several results, or has refused too many
+    /// already.
     pub(super) async fn settle_each(&self, results: &[Settlement]) -> Result<Vec<Settlement>, PortError> {
         let (mut refused, mut why) = (Vec::new(), String::new());
         for result in results {
@@ -116,7 +117,7 @@ impl Settler {
         Ok(refused)
     }
 
-    /// Tries the kept results again whose time has come, or all of them. Returns those that were written.
+    /// Retries the stored results that are due, or `all` of them. Returns the written results.
     pub(super) async fn retry_refused(&mut self, all: bool) -> Vec<Settlement> {
         let now = self.ports.clock.machine();
         let due = self.refused.due(if all { MachineTime(Duration::MAX) } else { now });
@@ -125,14 +126,14 @@ impl Settler {
             match self.settle_in_forms(&kept.result, kept.forms()).await {
                 Ok(None) => written.push(kept.result),
                 Ok(Some(_)) => self.refused.0.push(kept.postpone(now)),
-                // The database is away: that is no refusal.
+                // An unavailable database is no refusal, so the number of tries stays.
                 Err(_) => self.refused.0.push(KeptResult { next_at: now.after(RETRY_FIRST), ..kept }),
             }
         }
         written
     }
 
-    /// Settles one result in the first of `forms` that the database takes. Returns the refusal when it takes none.
+    /// Settles one result in the first of `forms` that the database accepts. Returns the refusal if it accepts none.
     async fn settle_in_forms(&self, result: &Settlement, forms: &[Form]) -> Result<Option<String>, PortError> {
         let mut refusal = String::new();
         for form in forms {
@@ -152,8 +153,8 @@ impl Settler {
     }
 }
 
-/// Says whether the database is at fault, and not single results: it refuses all of several, or more than can be kept beside
-/// the `kept` ones.
+/// Returns whether the database is at fault, not single results: it refuses all of several results, or more than fit
+/// beside the `kept` ones.
 fn is_fault_of_database(results: usize, refused: usize, kept: usize) -> bool {
     let are_all = refused == results && results > 1;
     are_all || kept + refused > KEPT_MOST

@@ -1,7 +1,7 @@
-//! The replies that our mailboxes owe: due ones by the time they fell due, at most one of a mailbox on its way.
+//! `ReplyQueue` holds the due replies of the owned mailboxes, the longest due first.
 //!
-//! They are read at every tick and take what lanes the mails leave over. When the caps are short they wait: a cap that
-//! refused a mail holds all replies it counts for a moment.
+//! Each tick reads them, and they take the lanes that the mails leave over. A mailbox has at most one mail or reply in
+//! flight. If a fleet cap refuses a mail, all replies wait for a while.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,19 +13,19 @@ use crate::domain::{
     reply::DueReply,
 };
 
-/// See the module.
+/// A `ReplyQueue` hands out replies to the lanes that mails leave over.
 #[derive(Debug, Default)]
 pub(super) struct ReplyQueue {
     replies: HashMap<ReplyId, DueReply>,
     waiting: BTreeSet<(DateTime<Utc>, ReplyId)>,
-    /// Until when a mailbox cools down after its last mail.
+    /// The end of the cooldown of each mailbox after its last mail.
     cooling: HashMap<MailboxId, DateTime<Utc>>,
-    /// None goes out before this.
+    /// The time before which no reply may go.
     held: Option<DateTime<Utc>>,
 }
 
 impl ReplyQueue {
-    /// Replaces all that is due for `shards`.
+    /// Replaces all due replies of `shards`.
     pub(super) fn replace(&mut self, shards: &BTreeSet<ShardId>, due: Vec<DueReply>, now: DateTime<Utc>) {
         self.cooling.retain(|_, until| *until > now);
         self.replies.retain(|_, reply| !shards.contains(&reply.shard));
@@ -37,8 +37,8 @@ impl ReplyQueue {
         }
     }
 
-    /// Takes the replies that may go at `now`, the longest due first, at most `most`, and marks their mailboxes busy in
-    /// `queue`. One whose mailbox or user has to wait comes again later.
+    /// Takes at most `most` replies that may go at `now`, the longest due first, and marks their mailboxes busy in
+    /// `queue`. A reply whose mailbox, user or host must wait is tried again later.
     pub(super) fn take(&mut self, now: DateTime<Utc>, most: usize, queue: &mut Queue) -> Vec<DueReply> {
         let mut taken = Vec::new();
         while taken.len() < most && self.held.is_none_or(|until| until <= now) {
@@ -51,7 +51,7 @@ impl ReplyQueue {
             }
             let later = |until: &DateTime<Utc>| *until > now;
             let cool = self.cooling.get(&reply.mailbox).copied().filter(later);
-            // The mails of who is short come first, and come soon.
+            // The mails of a throttled user go first, and soon.
             let held = queue
                 .held_until(reply.user, &reply.host)
                 .filter(later)
@@ -63,35 +63,35 @@ impl ReplyQueue {
                     queue.handed_out(reply.mailbox, reply.user, &reply.host);
                     taken.extend(self.replies.remove(&id));
                 }
-                // Its mailbox has a mail on its way: the settlement says until when.
+                // The mailbox has a mail in flight; its settlement sets the cooldown.
                 None => drop(self.waiting.insert((now + REFUSAL_RETRY_DELAY, id))),
             }
         }
         taken
     }
 
-    /// Puts a taken reply back, not to be handed out before `at`.
+    /// Puts back a taken reply; it is not handed out before `at`.
     pub(super) fn put_back(&mut self, reply: DueReply, at: DateTime<Utc>) {
         self.insert(reply, at);
     }
 
-    /// Notes that a mailbox cools down until then.
+    /// Records that a mailbox cools down until `until`.
     pub(super) fn cool(&mut self, mailbox: MailboxId, until: DateTime<Utc>) {
         self.cooling.insert(mailbox, until);
     }
 
-    /// Lets all replies wait until then.
+    /// Delays all replies until `until`.
     pub(super) fn pause_until(&mut self, until: DateTime<Utc>) {
         self.held = self.held.max(Some(until));
     }
 
-    /// Forgets cooldowns and holds: their instants are of a clock that has been set since.
+    /// Forgets all cooldowns and delays, because the clock that computed them was set since.
     pub(super) fn forget_holds(&mut self) {
         self.cooling.clear();
         self.held = None;
     }
 
-    /// Returns when the next reply may go, `None` when none waits.
+    /// Returns the time of the next reply; `None` if no reply waits.
     pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
         let (at, _) = *self.waiting.first()?;
         Some(self.held.map_or(at, |held| at.max(held)))

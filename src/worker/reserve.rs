@@ -1,7 +1,7 @@
-//! Asking the ledger for places, without letting a ledger that hangs hold up a stop.
+//! `Worker::reserve` reserves a batch in the ledger, in a task of its own, so that a slow ledger can't block a stop.
 //!
-//! The question is asked in a task of its own. Should the stop come before the answer, the loop goes on to the drain, and
-//! the task gives back whatever it was given; what it can't give back any more is nobody's, never started, and swept.
+//! If the stop comes before the answer, the loop continues with the drain, and the task releases the reserved mails.
+//! Mails that it can't release were never started, and the next sweep settles them.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::ports::{Ledger, PortError, Reservation, ReserveBatch};
 type Answer = Result<Vec<Reservation>, PortError>;
 
 impl Worker {
-    /// Reserves `batch`, whose shards are pledged until the answer has been dealt with. Returns `None` when the stop came
-    /// before the answer: then nothing of it may be started.
+    /// Reserves `batch`; its shards stay guarded until the answer is handled. Returns `None` when the stop came before
+    /// the answer; no mail of the batch may start then.
     pub(super) async fn reserve(&self, batch: ReserveBatch, pledge: &Arc<ShardGuard>) -> Option<Answer> {
         let (heard, mut answer) = oneshot::channel();
         let (ledger, pledge) = (Arc::clone(&self.ports.ledger), Arc::clone(pledge));
@@ -29,7 +29,7 @@ impl Worker {
             biased;
             answered = &mut answer => answered.ok(),
             () = self.intake.cancelled() => {
-                // An answer that was sent meanwhile is ours; one that comes later goes back to its task.
+                // An answer that was already sent is used; the task handles a later one.
                 answer.close();
                 answer.try_recv().ok()
             }
@@ -37,7 +37,7 @@ impl Worker {
     }
 }
 
-/// Gives back what a reserve that nobody waits for has opened.
+/// Releases the mails of a reserve whose answer has no receiver.
 async fn give_back(ledger: &dyn Ledger, batch: &ReserveBatch, answer: Answer) {
     if !matches!(answer, Ok(_) | Err(PortError::Unknown(_))) {
         return;

@@ -1,12 +1,12 @@
-//! `SetBackWatch` recognizes a database that was set back, before another mail is sent on its word.
+//! `SetBackWatch` detects a database that was set back to an earlier state, before the worker relies on it for a mail.
 //!
-//! Marks of how far the database had come are kept here and in Redis (`domain/ledger_mark.rs`). They are compared at the
-//! start and at each heartbeat, before shards are renewed or claimed; a reserve that hands out a flight id a second time,
-//! and a result of which the database knows nothing any more, show the same. The worker then starts nothing and stops the
-//! fleet by order, until the operator has fenced it: only a new fence ends the state.
+//! Marks of the database's progress are stored here and in Redis (`domain/ledger_mark.rs`). The worker compares them at
+//! its start and at each heartbeat, before it renews or claims shards. Two more signs are a reserve that returns a
+//! flight id again, and a result that the database does not know. After a sign the worker starts no mail and stops the
+//! fleet by order. Only a new fence by the operator ends this state.
 //!
-//! What fails: a Redis that lost the marks as well; then only what this worker itself has seen is compared. A mark of
-//! another worker is at most a heartbeat old.
+//! If Redis has lost the marks too, the worker compares only its own observations. The mark of another worker is at
+//! most one heartbeat old.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,32 +20,32 @@ use crate::{
     ports::{Notification, PortError, Settlement},
 };
 
-/// The operator's next steps, behind what was found.
+/// The next steps for the operator, as the end of the message.
 const NEXT_STEPS: &str = "run `warmup fleet fence`, then `warmup fleet start --after-restore`";
 
 #[derive(Debug, Default)]
 struct State {
     known: LedgerMark,
-    /// Redis was asked for the fleet's mark.
+    /// True after the fleet's mark was read from Redis.
     is_informed: bool,
     recognized: Option<String>,
-    /// The order to stop is in the database.
+    /// True after the stop order was stored in the database.
     is_reported: bool,
-    /// Flight ids up to this one are from before the last fence.
+    /// The last flight id from before the last fence.
     fenced_flight: i64,
 }
 
-/// See the module.
+/// A `SetBackWatch` is shared by the membership, the loop and the settler.
 #[derive(Debug, Default)]
 pub(super) struct SetBackWatch(Mutex<State>);
 
 impl SetBackWatch {
-    /// Returns how the set-back of the database showed and what is to do; `None` while the database is trusted.
+    /// Returns the sign of the set-back and the next steps; `None` while the database is trusted.
     pub(super) fn recognized(&self) -> Option<String> {
         self.lock().recognized.clone()
     }
 
-    /// Records that `how` shows a set-back.
+    /// Records `how` as the sign of a set-back.
     pub(super) fn recognize(&self, how: &str) {
         let mut state = self.lock();
         if state.recognized.is_none() {
@@ -55,14 +55,14 @@ impl SetBackWatch {
         }
     }
 
-    /// Returns the highest flight id that is known to be handed out; to be taken before a reserve, for what others reserve
-    /// meanwhile must not look like a loss.
+    /// Returns the highest known flight id. The caller reads it before a reserve, because ids that other workers
+    /// reserve meanwhile must not look like a loss.
     pub(super) fn newest_flight(&self) -> i64 {
         self.lock().known.flight
     }
 
-    /// Records flights that a reserve returned. Returns false, and recognizes the set-back, if an id is not above `known`,
-    /// the newest one before the reserve.
+    /// Records the flights that a reserve returned. Returns false, and records a set-back, if an id is not above
+    /// `known`, the highest id before the reserve.
     pub(super) fn record_flights(&self, known: i64, flights: impl Iterator<Item = FlightId> + Clone) -> bool {
         let ids = flights.map(|flight| flight.0);
         let (oldest, newest) = (ids.clone().min(), ids.max());
@@ -75,13 +75,13 @@ impl SetBackWatch {
         true
     }
 
-    /// Returns whether a flight is from before the last fence, which the operator has seen to: that the database knows
-    /// nothing of it shows no other set-back.
+    /// Returns whether a flight is from before the last fence. The operator has handled that set-back, so a database
+    /// that does not know the flight is no new sign.
     pub(super) fn is_fenced(&self, flight: FlightId) -> bool {
         flight.0 <= self.lock().fenced_flight
     }
 
-    /// Records results whose settlement was acknowledged with their own rows.
+    /// Records results whose own rows were acknowledged in their settlement.
     pub(super) fn record_settled(&self, results: &[Settlement]) {
         let logged = results.iter().rev().find(|result| result.outcome.fate != OutcomeKind::Unstarted);
         let settled = logged.map(|result| SettledMail {
@@ -94,7 +94,7 @@ impl SetBackWatch {
         }
     }
 
-    /// Compares the database with the marks, shares them by Redis, and stops the fleet if the database was set back.
+    /// Compares the database with the marks, stores the marks in Redis, and stops the fleet after a set-back.
     pub(super) async fn check(&self, ports: &Ports, settings: &WorkerSettings) -> Result<(), PortError> {
         let identity = settings.fleet.lineage();
         if !self.lock().is_informed {
@@ -103,7 +103,7 @@ impl SetBackWatch {
             state.known.merge(kept);
             state.is_informed = true;
         }
-        // Taken before the database is asked: what others hand out meanwhile must not look like a loss.
+        // Read before the database, because ids that other workers reserve meanwhile must not look like a loss.
         let known = self.lock().known.clone();
         let found = ports.ledger.state(known.settled.as_ref()).await?;
         self.compare(&known, &found);
@@ -130,7 +130,7 @@ impl SetBackWatch {
         state.known.advance(found);
     }
 
-    /// Stops the fleet by order, once.
+    /// Stops the fleet by order, once per set-back.
     async fn report(&self, ports: &Ports, settings: &WorkerSettings, sentence: &str) -> Result<(), PortError> {
         if self.lock().is_reported {
             return Ok(());
@@ -144,7 +144,7 @@ impl SetBackWatch {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Poisoned only by a panic between two plain writes; the state is whole.
+        // A lock is poisoned only by a panic between two plain writes, so the state is complete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         assert!(watch.recognized().is_some_and(|how| how.contains("it hands out the id 3 again, after 3")));
     }
 
-    /// The result of a slow mail may come after the fence. It must not stop the fleet again, which nobody would expect then.
+    /// The result of a slow mail may come after the fence, and must not stop the fleet again.
     #[test]
     fn a_mail_from_before_a_fence_shows_no_other_set_back() {
         let watch = SetBackWatch::default();

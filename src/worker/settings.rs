@@ -1,4 +1,4 @@
-//! The settings that the loop reads, in the units that it thinks in.
+//! `WorkerSettings` holds the settings of one worker, in the units that its code uses.
 
 use std::time::Duration;
 
@@ -10,45 +10,45 @@ use crate::domain::{
     time::Window,
 };
 
-/// One worker's settings. The app makes them from the configuration.
+/// The settings of one worker. The app creates them from the configuration.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     pub worker: WorkerId,
-    /// Who works on the same database; nothing when it is not known.
+    /// The fleet on the same database; empty if unknown.
     pub fleet: FleetId,
-    /// The machine's name, for people.
+    /// The name of the machine, for people.
     pub host: String,
-    /// Several workers share the fleet; otherwise one alone, by the `solo` lease.
+    /// True if several workers share the fleet; otherwise the worker runs alone in solo mode.
     pub distributed: bool,
     pub shards: u16,
-    /// Lanes.
+    /// The number of lanes.
     pub max_concurrent: usize,
     pub batch_size: usize,
-    /// Day clock.
+    /// The pause between two batches. Day clock.
     pub batch_delay: Duration,
-    /// The rest of a lane after a mail; day clock.
+    /// The bounds of a lane's rest after a mail. Day clock.
     pub stagger_min: Duration,
     pub stagger_max: Duration,
-    /// The cooldown of a mailbox after a mail; day clock.
+    /// The bounds of a mailbox's cooldown after a mail. Day clock.
     pub cooldown_min: Duration,
     pub cooldown_max: Duration,
-    /// Between a mail and its answer; day clock.
+    /// The bounds of the time between a mail and its reply. Day clock.
     pub reply_delay_min: Duration,
     pub reply_delay_max: Duration,
-    /// Upper bound of the wait after a cap refused; day clock.
+    /// The upper bound of the wait after a refusal of a cap. Day clock.
     pub rate_limit_backoff: Duration,
     pub quota_priority_boost: f64,
-    /// Day clock.
+    /// The time between two ticks. Day clock.
     pub tick_interval: Duration,
     pub tick_spread: Duration,
     pub active_hours: Window,
-    /// Of the daily duties.
+    /// The time zone of the maintenance jobs.
     pub timezone: Tz,
     pub retention: Retention,
-    /// Machine clock, like all that follow.
+    /// The lease TTL. Machine clock, like all settings below.
     pub lease_ttl: Duration,
     pub heartbeat: Duration,
-    /// From the first packet of a mail to its verdict, at most.
+    /// The maximum time from the first packet of a mail to its outcome.
     pub mail_deadline: Duration,
     pub drain_timeout: Duration,
 }

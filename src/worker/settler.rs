@@ -1,9 +1,9 @@
-//! Writes what became of the mails, one statement for all that is finished.
+//! `Settler` writes the results of mails to the ledger, with one statement per batch.
 //!
-//! A batch is written when its last mail is finished, or when its first result has waited for [`LINGER`]: so a batch costs
-//! one statement, and a mail that stalls does not keep its neighbours' results in memory. While Postgres is away the
-//! results wait here; the loop starts nothing new meanwhile, so they are at most as many as there are lanes. What Postgres
-//! refuses for good is settled one by one (`refused.rs`).
+//! It writes a batch when its last mail is finished, or when its first result has waited for [`LINGER`]. So a batch
+//! costs one statement, and a slow mail does not keep the other results of its batch in memory. While Postgres is away
+//! the results wait here, and the loop starts no mail; their number is therefore limited by the lanes. Results that
+//! Postgres refuses permanently are settled one by one (`refused.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,10 +26,10 @@ use crate::{
     ports::{Flight, PortError, Settlement, entropy::Purpose},
 };
 
-/// How long a result waits for the others of its batch, at most. Machine clock.
+/// The maximum wait of a result for the others of its batch. Machine clock.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
-/// The flights between their reservation and their settlement.
+/// The in-flight mails of this run: reserved and not settled.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     flights: Mutex<Flights>,
@@ -39,9 +39,9 @@ pub(super) struct InFlight {
 
 #[derive(Debug, Default)]
 struct Flights {
-    /// By Message-ID: an id names two flights after the database has lost ids.
+    /// The in-flight mails by Message-ID, because a database that was set back may give a flight id twice.
     all: BTreeMap<String, InFlightMail>,
-    /// How many flights of a batch have no verdict yet, where any has none.
+    /// The number of mails without a result, for each batch that has any.
     open: BTreeMap<BatchId, usize>,
 }
 
@@ -62,37 +62,37 @@ impl InFlight {
         self.newest.fetch_max(id.0, Ordering::Relaxed);
     }
 
-    /// Returns the newest flight that was ever started here; below all of them when none was.
+    /// Returns the highest flight id that this run has started; 0 if it has started none.
     pub(super) fn newest(&self) -> FlightId {
         FlightId(self.newest.load(Ordering::Relaxed))
     }
 
-    /// Returns the Message-IDs of the flights that a sweep must leave alone.
+    /// Returns the Message-IDs of in-flight mails, which a sweep must not settle.
     pub(super) fn running(&self) -> Vec<String> {
         self.lock().all.keys().cloned().collect()
     }
 
-    /// Returns the shards of the flights that are not settled.
+    /// Returns the shards with in-flight mails.
     pub(super) fn shards(&self) -> BTreeSet<ShardId> {
         self.lock().all.values().map(|flying| flying.shard).collect()
     }
 
-    /// Returns how many flights have no verdict yet.
+    /// Returns the number of mails without a result.
     pub(super) fn flying(&self) -> usize {
         self.lock().open.values().sum()
     }
 
-    /// Returns how many flights are not settled.
+    /// Returns the number of unsettled mails.
     pub(super) fn len(&self) -> usize {
         self.lock().all.len()
     }
 
-    /// Says whether finished results can't be written right now.
+    /// Returns whether results can't be written at the moment.
     pub(super) fn is_blocked(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// Marks a flight as finished and says whether its batch now is.
+    /// Marks a mail as finished and returns whether its batch is finished.
     fn finish(&self, message_id: &str, batch: BatchId) -> bool {
         let mut flights = self.lock();
         let Flights { all, open } = &mut *flights;
@@ -108,7 +108,7 @@ impl InFlight {
         !open.contains_key(&batch)
     }
 
-    /// Says whether the batch of any of `results` is finished.
+    /// Returns whether the batch of any of `results` is finished.
     fn is_any_complete(&self, results: &[Settlement]) -> bool {
         let flights = self.lock();
         results.iter().any(|result| !flights.open.contains_key(&result.batch))
@@ -122,12 +122,12 @@ impl InFlight {
     }
 
     fn lock(&self) -> MutexGuard<'_, Flights> {
-        // Poisoned only by a panic between two plain writes; the maps are whole.
+        // A lock is poisoned only by a panic between two plain writes, so the maps are complete.
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where finished mails are handed in. When the last clone is gone, the settler writes the rest and ends.
+/// A `ResultSender` sends results to the settler. When its last clone is dropped, the settler writes the rest and ends.
 #[derive(Clone, Debug)]
 pub(super) struct ResultSender {
     push: mpsc::UnboundedSender<MailResult>,
@@ -135,12 +135,12 @@ pub(super) struct ResultSender {
     complete: Arc<Notify>,
 }
 
-/// A result, and what its spans are made of, where they are kept.
+/// A result, and the span of its mail if traces are recorded.
 type MailResult = (Settlement, Option<MailSpan>);
 
 impl ResultSender {
     pub(super) fn push(&self, result: Settlement, trail: Option<MailSpan>) {
-        // First, for what is handed in can be settled before the next line.
+        // Before the send, because the settler may settle the result before the next line runs.
         let is_complete = self.unsettled.finish(&result.mail.message_id, result.batch);
         if self.push.send((result, trail)).is_err() {
             tracing::error!("a result came after the settler ended: the next sweep settles it as uncertain");
@@ -151,7 +151,7 @@ impl ResultSender {
     }
 }
 
-/// What is written with one statement.
+/// The results of one statement.
 #[derive(Debug, Default)]
 struct SettleBatch {
     results: Vec<Settlement>,
@@ -165,16 +165,17 @@ impl SettleBatch {
     }
 }
 
+/// A `Settler` receives the results of all deliveries and writes them in batches.
 pub(super) struct Settler {
     pub(super) ports: Ports,
     worker: WorkerId,
     unsettled: Arc<InFlight>,
     set_back: Arc<SetBackWatch>,
     results: mpsc::UnboundedReceiver<MailResult>,
-    /// Rings when a batch is complete.
+    /// Notified when a batch is complete.
     complete: Arc<Notify>,
     events_tx: mpsc::UnboundedSender<Event>,
-    /// What Postgres takes in no form.
+    /// The results that Postgres refuses in every form.
     pub(super) refused: RefusedResults,
     liveness: Arc<Liveness>,
 }
@@ -197,7 +198,7 @@ impl Settler {
         )
     }
 
-    /// Writes results until the last `ResultSender` is gone and all are written.
+    /// Writes results until the last `ResultSender` is dropped and all results are written.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.next().await {
             let mut finished = SettleBatch::default();
@@ -214,7 +215,7 @@ impl Settler {
         }
     }
 
-    /// Waits for a result, and tries meanwhile again what was refused.
+    /// Waits for a result, and retries refused results meanwhile.
     async fn next(&mut self) -> Option<MailResult> {
         loop {
             let clock = Arc::clone(&self.ports.clock);
@@ -232,7 +233,8 @@ impl Settler {
         self.forget(written);
     }
 
-    /// Waits until the batch of any result is complete, or the first one has waited long enough. It is not woken for each.
+    /// Waits until the batch of any result is complete, or the first result has waited for [`LINGER`]. A single result
+    /// does not wake it.
     async fn collect(&mut self, finished: &mut SettleBatch) {
         let clock = Arc::clone(&self.ports.clock);
         let patience = clock.sleep(LINGER);
@@ -253,12 +255,12 @@ impl Settler {
         }
     }
 
-    /// Writes until it is written; nothing is dropped.
+    /// Repeats the statement until the results are written or stored as refused; none is dropped.
     async fn write(&mut self, finished: SettleBatch) {
         let SettleBatch { results, trails } = finished;
         let (mut tries, mut asked, mut refused) = (0, self.ports.clock.machine(), Vec::new());
         while let Err(error) = self.settle(&results).await {
-            // Also while each is tried by itself: until one is written, nobody knows whether any can be.
+            // Also during the settlement one by one: until one result is written, it is unknown whether any can be.
             self.unsettled.stuck.store(true, Ordering::Relaxed);
             let error = match error {
                 PortError::Permanent(_) => match self.settle_each(&results).await {
@@ -285,7 +287,7 @@ impl Settler {
         self.forget(written);
     }
 
-    /// Lets go what is written, and tells the loop.
+    /// Removes the written results from the in-flight mails, and reports them to the loop.
     fn forget(&self, results: Vec<Settlement>) {
         self.liveness.keep_results(self.refused.len());
         self.unsettled.settled(&results);
@@ -298,7 +300,8 @@ impl Settler {
         let _ = self.events_tx.send(Event::Settled(results.into_iter().map(settled).collect()));
     }
 
-    /// Settles, and once more when a flight was not found: a sweep may have written its row since the statement began.
+    /// Settles the results, and again if a flight was not found: a sweep may have written its row since the statement
+    /// began.
     pub(super) async fn settle(&self, finished: &[Settlement]) -> Result<(), PortError> {
         let changed = self.ports.ledger.settle(&self.worker, finished).await?;
         let missing = (finished.len() as u64).saturating_sub(changed);
@@ -306,7 +309,7 @@ impl Settler {
             self.set_back.record_settled(finished);
             return Ok(());
         }
-        // Settled before, or the database has lost what it knew of them.
+        // The missing results were settled before, or the database was set back.
         let fenced = |result: &Settlement| self.set_back.is_fenced(result.flight);
         let (fenced, others): (Vec<_>, Vec<_>) = finished.iter().cloned().partition(fenced);
         let late = self.log_lost(&fenced).await?;

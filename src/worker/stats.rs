@@ -1,10 +1,11 @@
-//! What the loop says of itself, for the heartbeat to tell the fleet.
+//! `WorkerStats` stores the figures of the loop that the heartbeat reports to the fleet.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 
-/// Written by the loop, read by the keeper. Each number stands alone, so no order between them is needed.
+/// The figures of the loop. The loop writes them and the membership reads them. Each is independent, so their order
+/// does not matter.
 #[derive(Debug)]
 pub(super) struct WorkerStats {
     queued: AtomicUsize,
@@ -31,49 +32,49 @@ impl Default for WorkerStats {
 }
 
 impl WorkerStats {
-    /// Notes how many mailboxes owe something.
+    /// Sets the number of mailboxes with a planned mail.
     pub(super) fn queued(&self, mailboxes: usize) {
         self.queued.store(mailboxes, Ordering::Relaxed);
     }
 
-    /// Notes a tick that went well.
+    /// Records a successful tick.
     pub(super) fn ticked(&self, at: DateTime<Utc>) {
         self.last_tick_micros.store(at.timestamp_micros(), Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    /// Notes a tick that failed.
+    /// Records a failed tick.
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes whether another fleet's members live where ours should.
+    /// Sets whether members of another fleet use this key prefix.
     pub(super) fn set_foreign_fleet(&self, strangers: bool) {
         self.strangers.store(strangers, Ordering::Relaxed);
     }
 
-    /// Says whether this worker is no member, because another fleet's are there.
+    /// Returns whether this worker is no member, because members of another fleet use this key prefix.
     pub(super) fn is_among_strangers(&self) -> bool {
         self.strangers.load(Ordering::Relaxed)
     }
 
-    /// Notes since when Postgres has refused this worker's writes; `None` once it takes them. Day clock.
+    /// Sets the time since which Postgres refuses the writes of this worker; `None` once it accepts them. Day clock.
     pub(super) fn set_writes_refused(&self, since: Option<DateTime<Utc>>) {
         let micros = since.map_or(NEVER, |since| since.timestamp_micros());
         self.refused_since_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// Returns since when Postgres has refused this worker's writes.
+    /// Returns the time since which Postgres refuses the writes of this worker.
     pub(super) fn writes_refused_since(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.refused_since_micros.load(Ordering::Relaxed))
     }
 
-    /// Counts grants that were thrown away.
+    /// Adds grants that expired unused.
     pub(super) fn add_expired_grants(&self, grants: usize) {
         self.grants_expired.fetch_add(grants as u64, Ordering::Relaxed);
     }
 
-    /// Returns the number of grants that were thrown away since the start.
+    /// Returns the number of grants that expired unused since the start.
     pub(super) fn grants_expired(&self) -> u64 {
         self.grants_expired.load(Ordering::Relaxed)
     }
@@ -86,7 +87,7 @@ impl WorkerStats {
         DateTime::from_timestamp_micros(self.last_tick_micros.load(Ordering::Relaxed))
     }
 
-    /// Returns how many ticks failed in a row.
+    /// Returns the number of failed ticks in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures.load(Ordering::Relaxed)
     }

@@ -1,13 +1,13 @@
-//! A worker whose ticks fail one after another stops scheduling, says so, and comes back by itself
+//! `Worker` suspends its scheduling after several failed ticks in a row, and resumes by itself
 //! (`domain/suspension.rs`).
 //!
-//! *What stops*: no tick, no batch; its shards are handed over like those of a worker that stops, so what is on its way is
-//! settled first. *What goes on*: the heartbeat, in which it says so; a worker that works alone keeps its solo lease, for
-//! giving it up would let another start beside it, which could then not be got rid of when this one comes back. *What ends
-//! it*: a probe that works, or an order to start or a trigger, which are probes made at once.
+//! - *Stopped*: no tick and no batch. The shards are handed over as at a stop, so in-flight mails are settled first.
+//! - *Continued*: the heartbeat, which reports the suspension. A worker in solo mode keeps its exclusive lease. Without
+//!   it another worker could start, and this worker could not resume beside it.
+//! - *End*: a successful probe. An order to start the fleet and a trigger make a probe at once.
 //!
-//! A service that is away is asked again at least once a heartbeat, however long it stays away, so that sending goes on as
-//! soon after its return as after any outage; only what will not pass by itself is asked once a minute.
+//! While a service is away, probes run at least once per heartbeat, so that sending resumes as soon as after any other
+//! outage. Only an error that will not end by itself is probed once per minute.
 
 use chrono::{DateTime, Utc};
 
@@ -22,11 +22,11 @@ use crate::{
     ports::PortError,
 };
 
-/// A worker on the bench.
+/// The next probe of a suspended worker.
 #[derive(Debug)]
 pub(super) struct PendingProbe {
     pub(super) probe_at: MachineTime,
-    /// The shards that the last tick was for.
+    /// The shards of the last tick.
     shards: Vec<ShardId>,
 }
 
@@ -39,7 +39,7 @@ impl Worker {
         self.vitals.ticked(now);
     }
 
-    /// Notes a tick that failed. Returns whether the worker is benched for it.
+    /// Records a failed tick. Returns whether it suspends the worker.
     pub(super) fn tick_failed(&mut self, shards: Vec<ShardId>, error: &PortError) -> bool {
         self.vitals.failed();
         if !self.bench.tick_failed() {
@@ -54,7 +54,7 @@ impl Worker {
         true
     }
 
-    /// Sees whether ticks would work again, and goes back to work if so.
+    /// Runs a probe, and resumes the scheduling if it succeeds.
     pub(super) async fn on_probe(&mut self) {
         if !self.clock_watch.is_right() {
             // The next heartbeat compares the clock again.
@@ -72,7 +72,7 @@ impl Worker {
         }
     }
 
-    /// Makes the next probe at once, where one is waited for: somebody may have put right what was wrong.
+    /// Makes a pending probe due now, because an operator may have fixed the cause.
     pub(super) fn retry_now(&mut self) {
         if let Some(benched) = &mut self.benched {
             tracing::info!("by order: trying to schedule again");
@@ -90,8 +90,8 @@ impl Worker {
         self.next_tick = self.ports.clock.now();
     }
 
-    /// Asks all that a tick asks, and changes nothing: the statements that write are asked for no shard, and of the rosters
-    /// only one that there is, which is remade if it is outdated.
+    /// Runs all statements of a tick without a change of mailboxes. The writing statements get no shard, and only a
+    /// known roster is read, which is recomputed if it is outdated.
     async fn probe(&mut self) -> Result<(), PortError> {
         let now = self.ports.clock.now();
         self.prepare(now).await?;

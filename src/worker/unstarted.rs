@@ -1,8 +1,8 @@
-//! `UnstartedMails` remembers the mails that this run asked the ledger for and knows that it never started.
+//! `UnstartedMails` remembers the mails of this run that are possibly reserved and certainly not started.
 //!
-//! A reserve whose answer was lost may still be done, and a release may fail. A sweep may then release the flights: only
-//! their own run knows that no connection was opened for them. Every other flight may have been sent, also one of this run
-//! that came back with a database that was set back.
+//! A reserve whose answer was lost may still be executed, and a release may fail. A sweep may then release these
+//! flights, because only their own run knows that it opened no connection for them. Any other flight may have been
+//! sent, even one of this run that reappears in a database that was set back.
 
 use std::{
     collections::VecDeque,
@@ -12,15 +12,15 @@ use std::{
 
 use crate::domain::lease::MachineTime;
 
-/// Message-IDs that are remembered at most: ten full batches. A sweep settles those beyond it as uncertain.
+/// The maximum number of remembered Message-IDs: ten full batches. A sweep settles older ones as uncertain.
 const CAPACITY: usize = 10_000;
 
-/// The Message-IDs, oldest first, each with when it was recorded.
+/// The Message-IDs, oldest first, each with the time of its record.
 #[derive(Debug, Default)]
 pub(super) struct UnstartedMails(Mutex<VecDeque<(String, MachineTime)>>);
 
 impl UnstartedMails {
-    /// Records mails that were not started and whose flights may be open.
+    /// Records mails that were not started and may be in flight in the ledger.
     pub(super) fn record(&self, message_ids: impl IntoIterator<Item = String>, now: MachineTime) {
         let mut mails = self.lock();
         mails.extend(message_ids.into_iter().map(|id| (id, now)));
@@ -28,19 +28,19 @@ impl UnstartedMails {
         mails.drain(..excess);
     }
 
-    /// Returns the Message-IDs whose flights a sweep may release.
+    /// Returns the Message-IDs that a sweep may release.
     pub(super) fn message_ids(&self) -> Vec<String> {
         self.lock().iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// Forgets what was recorded longer than `late` before `asked`, the start of a sweep that succeeded: a reserve that is
-    /// done late is done by then.
+    /// Forgets mails that were recorded longer than `late` before `asked`, the start of a successful sweep. A late
+    /// reserve is executed by then, so the sweep has seen it.
     pub(super) fn forget_swept(&self, asked: MachineTime, late: Duration) {
         self.lock().retain(|(_, recorded)| recorded.after(late) > asked);
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(String, MachineTime)>> {
-        // Poisoned only by a panic between two plain writes; the list is whole.
+        // A lock is poisoned only by a panic between two plain writes, so the list is complete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

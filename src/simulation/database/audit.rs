@@ -1,4 +1,4 @@
-//! The invariants that hold at every moment, looked at in all tables.
+//! `violations` checks the invariants that hold at every moment, in all tables.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ struct Rows {
     replies_in_flight: u16,
 }
 
-/// A thread has as many answers, on their way or in the log, as its state says: one or none.
+/// Returns the threads with another number of replies, in flight or in the log, than their state requires: one or none.
 fn broken_threads(tables: &Tables) -> Vec<String> {
     let mut answers: BTreeMap<ReplyId, (usize, usize)> = BTreeMap::new();
     tables.flights.values().filter_map(|flight| flight.answers).for_each(|id| answers.entry(id).or_default().0 += 1);

@@ -1,4 +1,5 @@
-//! What hosts said of partners and domains: `partner_refusals` and `owner_pauses`, as `blame.sql` judges them.
+//! `Blame` stores the hosts' refusals of partners and domains: `partner_refusals` and `owner_pauses`, as in
+//! `blame.sql`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +14,21 @@ use crate::domain::{
 /// The rows of both tables.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulation) struct Blame {
-    /// By partner, host (name:port), and the owner whose mail was refused.
+    /// The refusals by partner, host (name:port), and user of the refused mail.
     refusals: BTreeMap<(MailboxId, String, UserId), PartnerRefusal>,
-    /// By owner, scope, and domain or host.
+    /// The pauses by user, scope, and domain or host.
     pauses: BTreeMap<(UserId, &'static str, String), OwnerPause>,
 }
 
 impl Blame {
-    /// Says whether `host` gets no mail for `partner` at `now`.
+    /// Returns whether `host` gets no mail for `partner` at `now`.
     pub(in crate::simulation) fn avoids(&self, partner: MailboxId, host: &str, now: DateTime<Utc>) -> bool {
         let first = (partner, host.to_owned(), UserId(i64::MIN));
         let of_pair = self.refusals.range(first..).take_while(|((of, by, _), _)| *of == partner && by == host);
         of_pair.into_iter().any(|(_, refusal)| refusal.until > now)
     }
 
-    /// Says whether that host or domain rests for `user`.
+    /// Returns whether that host or domain is paused for `user`.
     pub(in crate::simulation) fn rests(
         &self,
         user: UserId,
@@ -39,23 +40,23 @@ impl Blame {
             && self.pauses.get(&(user, scope, key.to_owned())).is_some_and(|pause| pause.until > now)
     }
 
-    /// Returns the pauses, with owner, scope and key.
+    /// Returns the pauses with user, scope, key and end.
     pub(super) fn pauses(&self) -> impl Iterator<Item = (UserId, &'static str, &str, DateTime<Utc>)> {
         self.pauses.iter().map(|((user, scope, key), pause)| (*user, *scope, key.as_str(), pause.until))
     }
 
-    /// Returns how many rows there are.
+    /// Returns the number of rows.
     pub(in crate::simulation) fn len(&self) -> usize {
         self.refusals.len() + self.pauses.len()
     }
 
-    /// Forgets what was over before then.
+    /// Deletes the rows whose end is old.
     pub(in crate::simulation) fn retain(&mut self, is_old: impl Fn(DateTime<Utc>) -> bool) {
         self.refusals.retain(|_, refusal| !is_old(refusal.until));
         self.pauses.retain(|_, pause| !is_old(pause.until));
     }
 
-    /// Until when another owner's host has said the same of `partner`, if that counts at `at`.
+    /// Returns the end of the same refusal by the host of another user, if it counts at `at`.
     fn confirmed_until(&self, partner: MailboxId, user: UserId, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let first = (partner, String::new(), UserId(i64::MIN));
         let of_it = self.refusals.range(first..).take_while(|((of, ..), _)| *of == partner);
@@ -65,8 +66,8 @@ impl Blame {
 }
 
 impl Tables {
-    /// A host refused mail of `sender` for `partner` until then; not `is_told` is our own finding. Returns until when the
-    /// partner is left alone by everybody, if at all.
+    /// Records that a host refused a mail of `sender` for `partner`, until `said_until`. Without `is_told` it is our
+    /// own finding. Returns the end of the pause of the partner for all senders, if any.
     pub(in crate::simulation) fn blame_partner(
         &mut self,
         (sender, partner): (MailboxId, MailboxId),
@@ -91,7 +92,7 @@ impl Tables {
         agreed.filter(|_| counts)
     }
 
-    /// Lets the mailboxes of `user` at `host` rest, if the host refuses most partners.
+    /// Pauses the mailboxes of `user` at `host` if the host refuses most partners.
     fn suspect(&mut self, user: UserId, host: &str, at: DateTime<Utc>) {
         let against = self.blame.refusals.iter().filter(|((_, by, of), _)| by == host && *of == user);
         let refused = against.filter(|(_, refusal)| refusal.is_against_the_host(at)).count();
@@ -105,7 +106,7 @@ impl Tables {
         }
     }
 
-    /// Mails of `user` that `host` took on the days around `at`.
+    /// Returns the number of mails of `user` that `host` accepted on the days around `at`.
     fn taken(&self, user: UserId, host: &str, at: DateTime<Utc>) -> u64 {
         let (first, last) = (at.date_naive() - TimeDelta::days(1), at.date_naive() + TimeDelta::days(1));
         let of_it = self.mailboxes.values().filter(|mailbox| mailbox.user == user && *mailbox.place == *host);
@@ -115,7 +116,7 @@ impl Tables {
         of_it.map(|mailbox| sent(mailbox)).sum()
     }
 
-    /// Lets the domain of `sender` rest for its owner until then. Returns whether that is later than before.
+    /// Pauses the domain of `sender` for its user until `until`. Returns whether that extends the pause.
     pub(in crate::simulation) fn rest_domain(&mut self, sender: MailboxId, until: DateTime<Utc>) -> bool {
         let Some(mailbox) = self.mailboxes.get(&sender) else { return false };
         let key = (mailbox.user, "domain", mailbox.domain.to_string());
@@ -128,12 +129,12 @@ impl Tables {
 }
 
 impl MemoryDatabase {
-    /// The operator ends all pauses of hosts and domains for single owners.
+    /// Ends all pauses of hosts and domains for single users, as the operator's command does.
     pub fn end_owner_pauses(&self) {
         self.tables().blame.pauses.clear();
     }
 
-    /// Returns the hosts, with port, that get no mail for a partner now.
+    /// Returns the hosts (name:port) that get no mail for a partner now, with the partner.
     pub fn avoided_pairs(&self) -> BTreeSet<(String, MailboxId)> {
         let (tables, now) = (self.tables(), self.clock.now());
         if tables.blame.refusals.is_empty() {
@@ -145,7 +146,7 @@ impl MemoryDatabase {
         avoided.map(|(host, partner)| (host.to_owned(), partner)).collect()
     }
 
-    /// Says whether the host of `sender` gets no mail for `partner` now.
+    /// Returns whether the host of `sender` gets no mail for `partner` now.
     pub fn avoids(&self, sender: MailboxId, partner: MailboxId) -> bool {
         let (tables, now) = (self.tables(), self.clock.now());
         tables.mailboxes.get(&sender).is_some_and(|mailbox| tables.blame.avoids(partner, &mailbox.place, now))

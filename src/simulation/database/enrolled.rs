@@ -1,4 +1,4 @@
-//! A mailbox with what every mail of it asks for, worked out once and not for each.
+//! `Enrolled` is a mailbox with values that each of its mails needs and that are computed once.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -10,19 +10,19 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::MemoryMailbox;
 use crate::domain::mailbox::domain_of;
 
-/// See the module.
+/// A mailbox with its computed values.
 #[derive(Clone, Debug)]
 pub(in crate::simulation) struct Enrolled {
     mailbox: MemoryMailbox,
-    /// Where it submits, in lower case.
+    /// The mail host, in lower case.
     pub(in crate::simulation) host: Arc<str>,
-    /// The same with its port.
+    /// The mail host with its port.
     pub(in crate::simulation) place: Arc<str>,
-    /// The key of its owner's login breaker, as `login_key` makes it.
+    /// The key of the user's login breaker, in the format of `login_key`.
     pub(in crate::simulation) login: Arc<str>,
     pub(in crate::simulation) domain: Arc<str>,
     pub(in crate::simulation) enrolled_at: DateTime<Utc>,
-    /// The date that is open while all earlier ones are closed: nothing is to be turned on it.
+    /// The open date when all earlier dates are closed: there is no day to close on it.
     pub(in crate::simulation) turned: Option<NaiveDate>,
 }
 
@@ -34,7 +34,7 @@ impl Enrolled {
         Enrolled { mailbox, host: host.into(), place: place.into(), login, domain, enrolled_at, turned: None }
     }
 
-    /// Changes everything about it.
+    /// Changes any value of the mailbox and computes the others again.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut MemoryMailbox)) {
         let mut mailbox = self.mailbox.clone();
         change(&mut mailbox);
@@ -50,7 +50,7 @@ impl Deref for Enrolled {
     }
 }
 
-/// For its standing and its growth; what it is called changes by `change`.
+/// Gives access to the state and the ramp. Names and endpoints change by `change` only.
 impl DerefMut for Enrolled {
     fn deref_mut(&mut self) -> &mut MemoryMailbox {
         &mut self.mailbox

@@ -1,4 +1,4 @@
-//! All mailboxes and all pauses at one instant, for a checker that asks who could send and what changed.
+//! `MailboxFacts` and `PauseFacts` list all mailboxes and pauses at one instant, for the checker of a simulation.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use crate::domain::{
     time::{Schedule, today},
 };
 
-/// A mailbox with its today.
+/// A mailbox with its today's row.
 #[derive(Clone, Debug)]
 pub struct MailboxFacts {
     pub id: MailboxId,
     pub user: UserId,
-    /// Where it submits, in lower case.
+    /// The mail host, in lower case.
     pub host: Arc<str>,
     pub schedule: Schedule,
     pub enrolled_at: DateTime<Utc>,
     pub quota: u16,
-    /// The date in its own zone.
+    /// The date in the mailbox's own time zone.
     pub day: NaiveDate,
     pub row: DayRow,
     pub can_send: bool,
-    /// It is in nobody's pause, and has not received all that it may on its day.
+    /// True if no pause applies to it, and it has not received its maximum on its day.
     pub can_receive: bool,
-    /// The breaker of its host, or of its owner's login there, is open, and one mailbox at a time tries.
+    /// True if the breaker of its host or of its user's login there is open, so that one mailbox at a time tries.
     pub is_probing: bool,
-    /// Its owner has no daily limit, or mails are left of it.
+    /// True if its user has no daily limit, or has not reached it.
     pub has_daily_room: bool,
 }
 
-/// A paused host or domain, for everybody or for one owner.
+/// A paused host or domain, for all users or for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseFacts {
     /// `host` or `domain`.
@@ -50,12 +50,12 @@ impl MemoryDatabase {
         tables.mailboxes.keys().map(|id| tables.facts(*id, self.user_daily_cap, now)).collect()
     }
 
-    /// Returns how many mailboxes are enrolled.
+    /// Returns the number of enrolled mailboxes.
     pub fn mailbox_count(&self) -> usize {
         self.tables().mailboxes.len()
     }
 
-    /// Says whether `mailbox` tries whether its host lets it in again: a breaker is open, and its pause is over.
+    /// Returns whether `mailbox` probes its host: a breaker is open, and its pause is over.
     pub fn is_trying(&self, mailbox: MailboxId) -> bool {
         let (tables, now) = (self.tables(), self.clock.now());
         let mailbox = tables.mailboxes.get(&mailbox);
@@ -69,10 +69,10 @@ impl MemoryDatabase {
         tables.mailboxes.iter().map(|(id, mailbox)| (*id, states(mailbox))).collect()
     }
 
-    /// Returns all hosts and domains of which something was ever counted.
+    /// Returns all hosts and domains with any counted failure.
     pub fn pause_facts(&self) -> Vec<PauseFacts> {
         let facts = |((_, name), whole): (&(&'static str, String), &HostState)| PauseFacts {
-            // A login's events are told as those of its host.
+            // The events of a login name its host.
             scope: "host",
             name: name.clone(),
             until: whole.until,

@@ -1,4 +1,4 @@
-//! A past on demand, so that tests of what is kept need not live through it.
+//! `MemoryDatabase::remember` creates old rows on demand, for tests of retention.
 
 use std::{iter, time::Duration};
 
@@ -22,7 +22,7 @@ const PARTNER: MailboxId = MailboxId(2);
 const OWNER: UserId = UserId(1);
 
 impl MemoryDatabase {
-    /// Writes something of `kept` of that date, over and done with.
+    /// Writes a finished row of `kept` with the date `day`.
     pub fn remember(&self, kept: PruneTarget, day: NaiveDate) {
         let mut tables = self.tables();
         let next = i64::try_from(tables.logs.len() + tables.batches.len()).unwrap_or(i64::MAX) + 1;
@@ -79,7 +79,7 @@ impl MemoryDatabase {
         }
     }
 
-    /// Writes a mailbox's day that is not closed or, `flying`, one that is closed and of which a mail is on its way.
+    /// Writes a mailbox's day that is not closed or, with `flying`, a closed day with a mail in flight.
     pub fn remember_day(&self, day: NaiveDate, flying: bool) {
         let mut tables = self.tables();
         tables.days.insert((BOX, day), DayRow { closed: flying, ..DayRow::default() });
@@ -103,17 +103,17 @@ impl MemoryDatabase {
         tables.flights.extend(iter::once((FlightId(0), flight)).filter(|_| flying));
     }
 
-    /// Lets all mailboxes have been enrolled so much earlier.
+    /// Moves the enrolment of all mailboxes back by `by`.
     pub fn enrolled_earlier(&self, by: TimeDelta) {
         self.tables().mailboxes.values_mut().for_each(|mailbox| mailbox.enrolled_at -= by);
     }
 
-    /// Forgets that the duties of `day` were ever done.
+    /// Deletes the record of the maintenance jobs of `day`.
     pub fn forget_cleanup(&self, day: NaiveDate) {
         self.tables().cleanups.remove(&day);
     }
 
-    /// Returns the dates of what there is of `kept`, in order.
+    /// Returns the dates of all rows of `kept`, in order.
     pub fn remembered(&self, kept: PruneTarget) -> Vec<NaiveDate> {
         let tables = self.tables();
         let mut days: Vec<NaiveDate> = match kept {

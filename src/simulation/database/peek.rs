@@ -1,4 +1,4 @@
-//! Single rows, for whoever looks at the record after every statement and can't afford to read all of it.
+//! `MemoryDatabase` returns single rows to a checker that runs after every statement and can't read all tables.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,22 +8,22 @@ use crate::domain::{
     outcome::escalation::HostState,
 };
 
-/// The state of a mailbox, and whether everything that its sending depends on lets it send.
+/// The sending state of a mailbox, and whether it may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SenderState {
     pub owner: UserId,
-    /// Its mail host in lower case, without port.
+    /// The mail host in lower case, without port.
     pub host: Arc<str>,
     pub sending: MailboxState,
     pub receiving: MailboxState,
-    /// Neither the mailbox nor its host, domain or login is paused.
+    /// True if neither the mailbox nor its host, domain or login is paused.
     pub can_send: bool,
-    /// The days by which its ramp has grown.
+    /// The number of days by which its ramp has grown.
     pub grown: u16,
 }
 
 impl MemoryDatabase {
-    /// Returns the state of every mailbox now.
+    /// Returns the present state of every mailbox.
     pub fn sender_states(&self) -> BTreeMap<MailboxId, SenderState> {
         let (tables, now) = (self.tables(), self.clock.now());
         let state = |mailbox: &Enrolled| SenderState {
@@ -37,27 +37,27 @@ impl MemoryDatabase {
         tables.mailboxes.iter().map(|(id, mailbox)| (*id, state(mailbox))).collect()
     }
 
-    /// Returns the log's row of a flight.
+    /// Returns the log row of a flight.
     pub fn log(&self, flight: FlightId) -> Option<LogRow> {
         self.tables().logs.get(&flight).cloned()
     }
 
-    /// Returns what was told after the first `seen` events.
+    /// Returns all events after the first `seen` ones.
     pub fn events_after(&self, seen: usize) -> Vec<EventRow> {
         self.tables().events.iter().skip(seen).cloned().collect()
     }
 
-    /// Says whether the standing order is to send.
+    /// Returns whether the fleet order is to send.
     pub fn is_running(&self) -> bool {
         self.tables().running
     }
 
-    /// Returns how a mail host stands, where anything was ever counted.
+    /// Returns the state of a mail host with any counted failure.
     pub fn host(&self, host: &str) -> Option<HostState> {
         self.tables().pauses.get(&("host", host.to_lowercase())).cloned()
     }
 
-    /// Says whether a mailbox may send now, and whether it may be written to.
+    /// Returns whether a mailbox may send now, and whether it may receive.
     pub fn may_send_and_receive(&self, mailbox: MailboxId) -> (bool, bool) {
         let (tables, now) = (self.tables(), self.clock.now());
         tables
@@ -71,7 +71,7 @@ impl MemoryDatabase {
         self.tables().flights.keys().copied().collect()
     }
 
-    /// Returns the Message-IDs of the flights that are not settled, with who sends them.
+    /// Returns the Message-IDs of the flights that are not settled, with their senders.
     pub fn on_their_way(&self) -> BTreeMap<String, MailboxId> {
         self.tables().flights.values().map(|flight| (flight.message_id.clone(), flight.mailbox)).collect()
     }

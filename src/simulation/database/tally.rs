@@ -1,4 +1,4 @@
-//! What came of all mails of a simulated fleet, in numbers: they are all that is left of a day of millions.
+//! `Tally` sums up the mails of a simulated fleet; after a day of millions of mails only the sums are stored.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use crate::domain::time::Schedule;
 /// The sums so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By the beginning of the hour.
+    /// The accepted mails by the start of the hour.
     pub hours: BTreeMap<DateTime<Utc>, Hour>,
-    /// Refused or uncertain, mails and replies.
+    /// The number of refused or uncertain mails and replies.
     pub failed: u64,
-    /// Days of mailboxes on which all of the quota was sent.
+    /// The number of mailbox days on which the full quota was sent.
     pub filled: u64,
-    /// Those of them that were filled after the mailbox's window.
+    /// The number of those days that were completed after the mailbox's window.
     pub filled_late: u64,
-    /// When the last one was filled.
+    /// The latest time at which such a day was completed.
     pub filled_at: Option<DateTime<Utc>>,
 }
 
-/// What a host took in one hour.
+/// The mails and replies that hosts accepted in one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hour {
     pub sent: u64,
@@ -30,14 +30,14 @@ pub struct Hour {
 }
 
 impl Tally {
-    /// A row that was uncertain is counted anew.
+    /// Takes back an uncertain row before its correction is counted.
     pub(in crate::simulation) fn corrected(&mut self) {
         self.failed -= 1;
     }
 }
 
 impl Tables {
-    /// Counts a row of the log that was just written, after the counters of its day.
+    /// Counts a log row that was just written. The counters of its day must be up to date.
     pub(in crate::simulation) fn count(&mut self, at: DateTime<Utc>, log: &LogRow) {
         let hour = self.tally.hours.entry(at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)).or_default();
         match log.status {

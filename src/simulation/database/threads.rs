@@ -1,5 +1,6 @@
-//! The scheduled replies: how one comes to wait, is claimed, ends. An index by shard and time keeps a tick from
-//! looking at all of them.
+//! `Tables` stores the scheduled replies with their states: waiting, claimed, ended.
+//!
+//! An index by shard and time spares a tick from reading all of them.
 
 use std::collections::btree_map::Entry;
 
@@ -18,7 +19,7 @@ impl Tables {
         }
     }
 
-    /// Returns the waiting replies that mailboxes of `shards` owe before `at`.
+    /// Returns the waiting replies of the mailboxes of `shards` that are due before `at`.
     pub(in crate::simulation) fn due_before<'a>(
         &'a self,
         shards: &'a [ShardId],
@@ -30,23 +31,23 @@ impl Tables {
         shards.iter().flat_map(due).filter_map(|(_, _, id)| Some((*id, self.replies.get(id)?)))
     }
 
-    /// A mail is on its way that answers it.
+    /// Marks a reply as claimed, because a mail that answers the thread is in flight.
     pub(in crate::simulation) fn claim(&mut self, id: ReplyId) {
         self.leave(id, "claimed", None);
     }
 
-    /// That mail was never started.
+    /// Marks a claimed reply as waiting again, because its mail was not started.
     pub(in crate::simulation) fn wait_again(&mut self, id: ReplyId) {
         self.leave(id, "waiting", None);
         self.waiting.extend(self.replies.get(&id).map(|reply| self.place(id, reply)));
     }
 
-    /// Nobody will answer.
+    /// Marks a reply as lapsed: it is never sent.
     pub(in crate::simulation) fn lapse(&mut self, id: ReplyId, reason: &str) {
         self.end_reply(id, "lapsed", Some(reason.to_owned()));
     }
 
-    /// It is over.
+    /// Ends a reply in `state`.
     pub(in crate::simulation) fn end_reply(&mut self, id: ReplyId, state: &'static str, reason: Option<String>) {
         self.leave(id, state, reason);
         if self.forgets {

@@ -1,4 +1,6 @@
-//! The one way in which a flight ends, as `close.sql` has it.
+//! `close` ends flights in the one way that `close.sql` defines.
+//!
+//! It writes the log row, updates the counters, schedules the reply and applies the penalties (`close/penalties.rs`).
 
 mod penalties;
 
@@ -14,26 +16,26 @@ use crate::{
     simulation::database::{DayRow, FlightRow, LogRow, ReplyRow, Tables},
 };
 
-/// The word by which a late answer finds the row that it may correct.
+/// The reason of a row that a late definite answer may correct.
 const UNCERTAIN: &str = "uncertain";
 
-/// How one flight ends.
+/// The end of one flight.
 pub(super) struct Ending {
     pub(super) flight: FlightId,
-    /// Of a result: an id may name another mail after a set-back.
+    /// The Message-ID of a result, because an id may name another mail after a set-back.
     pub(super) message_id: Option<String>,
-    /// Known for a result that may come late, after its flight is gone.
+    /// The batch of a result, which may arrive after its flight is gone.
     pub(super) batch: Option<BatchId>,
     pub(super) outcome: Outcome,
     pub(super) at: DateTime<Utc>,
     pub(super) next_at: Option<DateTime<Utc>>,
-    /// When the partner answers.
+    /// The reply to schedule.
     pub(super) reply: Option<ReplyWindow>,
     pub(super) trace: Option<String>,
     pub(super) is_reduced: bool,
 }
 
-/// What closing did.
+/// The numbers of changed, uncertain and released flights.
 #[derive(Default)]
 pub(super) struct Closed {
     pub(super) changed: u64,
@@ -71,7 +73,7 @@ impl Ending {
     }
 }
 
-/// Ends flights. One that is gone and whose row is not uncertain is left alone.
+/// Ends flights. A flight that is gone is not changed, unless its row is uncertain.
 pub(super) fn close(tables: &mut Tables, mut ends: Vec<Ending>) -> Closed {
     let mut closed = Closed::default();
     ends.sort_by_key(|end| (end.at, end.flight));
@@ -155,7 +157,7 @@ impl Tables {
         }
     }
 
-    /// A late definite answer corrects its own uncertain row. Returns whether it did.
+    /// Corrects an uncertain row by its late definite answer. Returns whether it did.
     fn correct(&mut self, end: &Ending, welcome: &Welcome) -> bool {
         let uncertain = |row: &&mut LogRow| row.reason.as_deref() == Some(UNCERTAIN) && end.is_of(&row.message_id);
         let definite = end.is(OutcomeKind::Sent) || end.is(OutcomeKind::Refused);
@@ -184,7 +186,7 @@ impl Tables {
         true
     }
 
-    /// The thread that a reply answers: one that was never started may be answered by another attempt, no other.
+    /// Ends the thread that a reply answers. Only a reply that was not started may be tried again.
     fn end_thread(&mut self, end: &Ending, answers: Option<ReplyId>) {
         let Some(reply) = answers else { return };
         match end.outcome.fate {
@@ -196,7 +198,7 @@ impl Tables {
         }
     }
 
-    /// What the dice asked for. Never an answer to an answer.
+    /// Schedules the reply that the random decision requires. A reply is never answered.
     fn schedule_reply(&mut self, end: &Ending, log: &LogRow) {
         let Some(due) = end.reply.filter(|_| end.is(OutcomeKind::Sent) && log.answers.is_none()) else { return };
         let reply = ReplyRow {
@@ -225,8 +227,8 @@ fn count_mail(day: &mut DayRow, end: &Ending) {
     }
 }
 
-/// A reply takes no place of the quota, so one that nobody knows the end of counts as failed: `uncertain` is a part of
-/// `reserved`.
+/// Counts a reply. An uncertain reply counts as failed, because `uncertain` is a part of `reserved` and a reply takes
+/// no quota slot.
 fn count_reply(day: &mut DayRow, end: &Ending) {
     day.replied += u16::from(end.is(OutcomeKind::Sent));
     day.failed += u16::from(end.is(OutcomeKind::Refused) || end.is(OutcomeKind::Uncertain));

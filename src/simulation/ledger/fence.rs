@@ -1,4 +1,4 @@
-//! The fence of a record that was set back, as `PostgresFence` makes it.
+//! `MemoryDatabase::fence` fences a database that was set back, as `PostgresFence` does.
 
 use super::close::{Ending, close};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl MemoryDatabase {
-    /// Stops the fleet, raises ids and epochs beyond all that were ever handed out, settles what is in flight as uncertain,
-    /// and closes today for every mailbox in its own zone.
+    /// Stops the fleet and raises ids and epochs above all earlier ones. Settles all flights as uncertain, and closes
+    /// today for every mailbox in its own time zone.
     pub fn fence(&self) {
         let (mut tables, now) = (self.tables(), self.clock.now());
         let seconds = now.timestamp();
@@ -31,7 +31,7 @@ impl MemoryDatabase {
         tables.tell("fleet-fenced", None, "operator");
     }
 
-    /// Lets the fleet send again after a fence.
+    /// Starts the fleet after a fence.
     pub fn start_fenced(&self) {
         let (mut tables, now) = (self.tables(), self.clock.now());
         (tables.now, tables.running, tables.is_set_back) = (now, true, false);

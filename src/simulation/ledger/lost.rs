@@ -1,4 +1,4 @@
-//! Rows of mails that the record has lost, as `log_lost.sql` writes them.
+//! `Tables::log_lost` writes the rows of mails that the database has lost, as `log_lost.sql` does.
 
 use chrono::{DateTime, Utc};
 
@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Tables {
-    /// Writes the row of each result that has neither a flight nor a row. A record that forgets can't tell: it writes none.
+    /// Writes the row of each result without a flight and without a row. A database that drops finished rows can't
+    /// detect such results, and writes none.
     pub(super) fn log_lost(&mut self, results: &[Settlement], now: DateTime<Utc>) -> u64 {
         let mut written = 0;
         for result in results {
@@ -79,7 +80,7 @@ impl Tables {
             status,
             reason,
             subject: mail.subject.clone(),
-            // Of a thread that is lost too, only that it was one is known.
+            // If the thread is lost too, 0 only records that the mail was a reply.
             answers: mail.answers.map(|_| thread.unwrap_or(ReplyId(0))),
         };
         self.logs.insert(FlightId(self.last_flight), row);

@@ -1,12 +1,13 @@
-//! How a shard comes, and how it goes.
+//! `Membership` acquires shards, raises their epochs, and releases their leases.
+//!
+//! A shard changes its owner in two steps: the lease in Redis, then the epoch in Postgres. Only the second one counts.
 
 use std::collections::BTreeSet;
 
 use super::{Epoch, LeaseDeadline, LeaseKey, Membership, PortError, ShardId};
 
 impl Membership {
-    /// Claims the lease of each shard, and raises the epoch of each that is won. Returns how many are owned now, with
-    /// `trust`: who is no member any more has no leases, new ones no more than old.
+    /// Returns the number of acquired shards. A new lease ends with the membership, so it gets the same local deadline.
     pub(super) async fn acquire(&self, coming: BTreeSet<ShardId>, trust: LeaseDeadline) -> Result<usize, PortError> {
         let wanted: Vec<ShardId> = coming.into_iter().collect();
         if wanted.is_empty() {
@@ -19,7 +20,7 @@ impl Membership {
         self.raise(&won, trust).await
     }
 
-    /// Raises epochs that were passed while the lease was ours all the time, read since.
+    /// Raises the epochs of shards whose lease held although another worker raised the epoch.
     pub(super) async fn raise_again(&self, passed: &[(ShardId, Epoch)], trust: LeaseDeadline) -> Result<(), PortError> {
         if !passed.is_empty() {
             tracing::warn!(shards = passed.len(), "somebody raised the epochs of shards whose lease is ours");
@@ -42,9 +43,10 @@ impl Membership {
         Ok(owned.len())
     }
 
-    /// Gives back the leases of the closing shards of which nothing is on its way any more. Returns how many.
+    /// Releases the leases of draining shards that are idle: no batch guards them, and they have no in-flight mail.
+    /// Returns their number.
     pub(super) async fn release_idle(&mut self) -> Result<usize, PortError> {
-        // In this order: whatever a batch starts is known as unsettled before the batch lets go of its pledge.
+        // The order matters: a batch records its mails as in flight before it drops its guard.
         let closing = self.holdings.draining_shards();
         let unsettled = self.unsettled.shards();
         let busy = |(shard, pledged): &(ShardId, bool)| *pledged || unsettled.contains(shard);
@@ -58,15 +60,15 @@ impl Membership {
         Ok(idle.len())
     }
 
-    /// Drops shards whose leases may still name this run. As long as it lives they would keep others out, so they are to
-    /// be given back.
+    /// Drops shards whose leases may still name this run. The leases must be released, because they keep others out
+    /// while this run is a member.
     pub(super) fn drop_shards(&mut self, shards: &[ShardId]) {
         self.holdings.lose(shards);
         self.dropped.extend(shards);
     }
 
-    /// Gives back the leases of what was dropped, those that still name this run. What is not heard to be given back is
-    /// tried again at the next heartbeat, and none of it is claimed before.
+    /// Releases the leases of dropped shards that still name this run. Without a reply it repeats this at the next
+    /// heartbeat, and claims none of these shards before.
     pub(super) async fn release_dropped(&mut self) -> Result<(), PortError> {
         if !self.dropped.is_empty() {
             let keys: Vec<LeaseKey> = self.dropped.iter().copied().map(LeaseKey::Shard).collect();

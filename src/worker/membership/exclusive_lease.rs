@@ -1,7 +1,8 @@
-//! The seat: what a worker must have before it starts, because nobody else may have it too.
+//! `Membership` acquires the exclusive lease of the worker before the worker starts.
 //!
-//! A worker that was killed leaves its seat and its membership behind, so a starter waits until they had time to run out;
-//! what is still there then was renewed.
+//! The lease protects the worker's name or, in solo mode, the fleet. A killed worker leaves its lease and its
+//! membership behind. A starting worker therefore waits until both had time to expire; one that is still there was
+//! renewed.
 
 use std::time::Duration;
 
@@ -11,47 +12,47 @@ use tokio_util::sync::CancellationToken;
 use super::{ASK_AGAIN, Membership, PortError};
 use crate::{domain::id::WorkerId, ports::Member};
 
-/// Why a worker may not start.
+/// The reason why a worker may not start.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum MembershipError {
-    /// The solo lease was renewed while we waited, or a worker of a fleet is there: somebody is alive.
+    /// The solo lease was renewed during the wait, or a worker of a fleet runs.
     #[error(
         "another worker is running on this Redis and renews its lease: stop it first, or set \
          WARMUP_DISTRIBUTED_MODE=true for all workers"
     )]
     AnotherWorker,
-    /// The name was renewed while we waited.
+    /// The lease on the name was renewed during the wait.
     #[error(
         "another worker called `{0}` is running on this Redis: give each worker a WARMUP_WORKER_ID of its own, or none \
          for a random one"
     )]
     NameTaken(WorkerId),
-    /// A worker is there that works alone.
+    /// A worker in solo mode runs.
     #[error(
         "worker `{0}` runs with WARMUP_DISTRIBUTED_MODE=false on this Redis and shares with nobody: stop it first, or \
          give this fleet a WARMUP_REDIS_PREFIX of its own"
     )]
     WorksAlone(WorkerId),
-    /// A worker is there that counts other shards.
+    /// A running worker has another number of shards.
     #[error(
         "worker `{worker}` runs with WARMUP_SHARDS={theirs}, this one has WARMUP_SHARDS={ours}: stop all workers before \
          you change the number of shards"
     )]
     OtherShards { worker: WorkerId, theirs: u16, ours: u16 },
-    /// A worker is there that works on another database.
+    /// A running worker uses another database.
     #[error(
         "worker `{0}` of another fleet, with another database, runs under the same WARMUP_REDIS_PREFIX on this Redis: give \
          one of the two fleets a prefix of its own"
     )]
     AnotherFleet(WorkerId),
-    /// Redis answers, and will never do what is asked.
+    /// Redis answers, but will never accept the request.
     #[error("Redis can't keep leases: {0}")]
     Unusable(String),
 }
 
 impl Membership {
-    /// Waits for the seat. Returns false when `stop` came first, and an error when somebody is alive who has it, or who
-    /// does not go together with this worker.
+    /// Waits for the exclusive lease. Returns false when `stop` came first. Returns an error when another live worker
+    /// has the lease, or does not fit to this worker.
     pub(in crate::worker) async fn acquire_exclusive(&self, stop: &CancellationToken) -> Result<bool, MembershipError> {
         let mut refused_at = None;
         while !stop.is_cancelled() {
@@ -79,7 +80,7 @@ impl Membership {
         Ok(false)
     }
 
-    /// Takes the seat if it is free and nobody is there who does not go together with this worker.
+    /// Acquires the exclusive lease if it is free and all members fit to this worker. Returns the refusal otherwise.
     async fn ask_for_seat(&self) -> Result<Option<MembershipError>, PortError> {
         let members = self.ports.members.members().await?;
         if let Some(refusal) = members.iter().find_map(|member| self.clashes_with(member)) {
@@ -101,7 +102,7 @@ impl Membership {
         match (self.settings.distributed, status.solo) {
             (false, _) => Some(MembershipError::AnotherWorker),
             (true, true) => Some(MembershipError::WorksAlone(status.id.clone())),
-            // Of one that does not say how many, nothing can be held against it.
+            // A member with 0 does not report its number of shards, so it can't be refused for it.
             (true, false) if theirs != ours && theirs != 0 => {
                 Some(MembershipError::OtherShards { worker: status.id.clone(), theirs, ours })
             }
@@ -109,7 +110,7 @@ impl Membership {
         }
     }
 
-    /// Takes the seat anew after it was lost.
+    /// Acquires the exclusive lease again after its loss.
     pub(super) async fn reacquire_exclusive(&self) -> Result<(), PortError> {
         tracing::warn!("lost the seat: nothing is started until it is ours again");
         if self.try_acquire_exclusive().await? {

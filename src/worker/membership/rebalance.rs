@@ -1,4 +1,5 @@
-//! Which shards should come and which should go, from what all members say.
+//! `RebalancePlan` lists the shards that a worker should acquire and release, computed from the statuses of all
+//! members.
 
 use std::collections::BTreeSet;
 
@@ -9,22 +10,22 @@ use crate::domain::{
     shard_set::ShardSet,
 };
 
-/// What is to change.
+/// The shards that should change their owner at this heartbeat.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RebalancePlan {
-    /// Held, and to be handed over.
+    /// Owned shards to hand over.
     pub(super) to_release: BTreeSet<ShardId>,
-    /// Not held, and to be asked for.
+    /// Shards to claim.
     pub(super) to_acquire: BTreeSet<ShardId>,
 }
 
 impl Membership {
-    /// Decides what is to change for a worker that has just beaten.
+    /// Returns the plan of this worker after a successful heartbeat.
     pub(super) async fn share(&self, stopping: bool, members: &[Member]) -> Result<RebalancePlan, PortError> {
         let held: ShardSet = self.holdings.all().into_iter().map(|(shard, _)| shard).collect();
         let without = |shards: Vec<ShardId>| shards.into_iter().filter(|shard| !held.contains(*shard)).collect();
         if stopping {
-            // Who works alone gives its shards back at the end, with the seat.
+            // A worker in solo mode releases its shards at the end, with the exclusive lease.
             let going = if self.settings.distributed { held.iter().collect() } else { BTreeSet::new() };
             return Ok(RebalancePlan { to_release: going, ..RebalancePlan::default() });
         }
@@ -37,7 +38,7 @@ impl Membership {
                 ..RebalancePlan::default()
             });
         }
-        // Asked after the heartbeat, which may have found that Redis forgot us.
+        // After the heartbeat, because it may have found that Redis forgot this run.
         if !self.is_established() {
             let own = self.ports.ledger.shards_of(&self.settings.worker).await?;
             return Ok(RebalancePlan { to_acquire: without(own), ..RebalancePlan::default() });
@@ -46,10 +47,10 @@ impl Membership {
     }
 }
 
-/// What is to change for `me`, who holds `held`: what is wanted of it comes; what is wanted of a member that is settled
-/// goes; the rest stays as it is.
+/// Returns the plan of `me`, which owns `held`. It acquires its target shards. It releases a shard whose target owner
+/// is another, established member. All other shards stay.
 fn share<'a>(me: RunId, shards: u16, held: &'a ShardSet, members: &'a [Member]) -> RebalancePlan {
-    // What was lost at this very heartbeat still stands in our own status.
+    // Our own status still lists the shards that were lost at this heartbeat.
     let says = |member: &'a Member| if member.run == me { held } else { &member.status.held };
     let claim = |member: &'a Member| ShardClaim { run: member.run, said: member.until, held: says(member) };
     let claims: Vec<ShardClaim<'a>> = members.iter().map(claim).collect();

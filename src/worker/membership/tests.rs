@@ -21,7 +21,7 @@ use crate::{
 const SHARDS: u16 = 16;
 const TTL: Duration = Duration::from_secs(15);
 
-/// Leases that can't be given back while they are told so.
+/// Leases that can't be released while `stuck` is set.
 struct Sticky {
     leases: Arc<MemoryLeases>,
     stuck: AtomicBool,
@@ -58,7 +58,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A worker that works alone and has its seat, and nothing else yet.
+    /// Returns a worker in solo mode that has its exclusive lease and no shard yet.
     async fn set() -> Stage {
         let clock = Arc::new(VirtualClock::starting_at(chrono::DateTime::UNIX_EPOCH));
         let leases = Arc::new(MemoryLeases::new(clock.clone()));
@@ -72,7 +72,7 @@ impl Stage {
         Stage { clock, leases, sticky, world, keeper }
     }
 
-    /// The same, at its third heartbeat, with all shards.
+    /// Returns that worker after three heartbeats, with all shards.
     async fn at_work() -> Stage {
         let mut stage = Stage::set().await;
         for _ in 0..3 {
@@ -83,7 +83,7 @@ impl Stage {
         stage
     }
 
-    /// Until it is no member any more; its seat stays.
+    /// Sleeps until the run is not a member; the exclusive lease stays.
     async fn sleep(&self) {
         self.leases.renew(self.keeper.run, &[LeaseKey::Solo], TTL * 2).await.unwrap();
         self.clock.sleep(TTL).await;
@@ -93,7 +93,7 @@ impl Stage {
         self.keeper.holdings.all().into_iter().map(|(_, epoch)| epoch).collect()
     }
 
-    /// How many leases on shards bind others.
+    /// Returns the number of leases on shards that bind other runs.
     fn leased(&self) -> usize {
         self.leases.holders().keys().filter(|key| matches!(key, LeaseKey::Shard(_))).count()
     }

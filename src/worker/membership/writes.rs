@@ -1,9 +1,9 @@
-//! `Membership` gives its shards up while Postgres refuses writes, and says so.
+//! `Membership` gives up its shards while Postgres refuses writes, and reports it.
 //!
-//! The heartbeat writes a row before it renews the membership. While Postgres is read-only (a standby, a default that was
-//! changed, a full disk), no heartbeat reaches Redis, so the membership ends within the lease TTL and a worker that can
-//! write takes the shards. `/readyz`, the metric `warmup_database_read_only` and one WARN tell of it meanwhile; the first
-//! heartbeat that is written stores an event.
+//! The heartbeat writes a row before it renews the membership. While Postgres is read-only (a standby, a changed
+//! default, a full disk), no heartbeat reaches Redis. The membership then ends within the lease TTL, and a worker that
+//! can write takes the shards. `/readyz`, the metric `warmup_database_read_only` and one WARN report it meanwhile. The
+//! first heartbeat that Postgres stores also stores an event.
 
 use super::{Membership, PortError};
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
     ports::{Heartbeat, StateChange},
 };
 
-/// The words for a person; they name what to check.
+/// The advice in the log and in `/readyz`.
 const ADVICE: &str = "check that DATABASE_URL leads to the primary, not to a standby, that default_transaction_read_only \
                       is off, and that the server's disk is not full";
 
 impl Membership {
-    /// Returns what this worker writes at a heartbeat.
+    /// Returns the row that this worker writes at a heartbeat.
     pub(super) fn ledger_heartbeat(&self, shards: Vec<ShardId>, state: &'static str) -> Heartbeat {
         Heartbeat {
             worker: self.settings.worker.clone(),
@@ -32,7 +32,7 @@ impl Membership {
         }
     }
 
-    /// Notes that Postgres took a heartbeat in which this worker was in `state`.
+    /// Records that Postgres stored a heartbeat with the state `state`.
     pub(super) fn writes_taken(&mut self, state: &'static str) {
         self.written_state = state;
         if self.vitals.writes_refused_since().is_some() {
@@ -41,7 +41,7 @@ impl Membership {
         }
     }
 
-    /// Notes a heartbeat that failed. A failure that lasts is a warning once.
+    /// Records a failed heartbeat. A failure that lasts is logged as a warning once.
     pub(super) fn heartbeat_failed(&mut self, error: &PortError, liveness: &Liveness) {
         match error {
             PortError::Unwritable(_) if self.vitals.writes_refused_since().is_none() => {
@@ -51,7 +51,7 @@ impl Membership {
             }
             PortError::Unwritable(_) => tracing::debug!(%error, "Postgres still refuses writes"),
             _ => {
-                // Without its numbers: seconds that pass make no other failure.
+                // Without digits, because a failure that differs in its seconds only is still the same kind.
                 let kind: String = error.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
                 if self.last_failure.as_ref() == Some(&kind) {
                     tracing::debug!(%error, "heartbeat failed again");
@@ -65,7 +65,7 @@ impl Membership {
     }
 }
 
-/// Returns what operators read when the state goes from `before` to `now`.
+/// Returns the event for operators when the state changes from `before` to `now`.
 fn change(before: &str, now: &str) -> Option<StateChange> {
     match (before, now) {
         _ if before == now => None,

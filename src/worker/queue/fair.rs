@@ -5,19 +5,20 @@
 //!                 window free?             window free?      every 4th turn: longest rested
 //! ```
 //!
-//! - *Shares*: hosts, and the users of a host, take turns in proportion to their released mails (`domain/lane_share.rs`).
-//!   A host that occupies its share of the lanes goes after those that do not.
-//! - *Windows*: a host and each of its users have a window (`domain/host_window.rs`). A user's timeouts narrow the user's
-//!   own window; they narrow the host's if another user has them too, or if the host has no other user. So nobody slows a
-//!   host down for others.
-//! - *Doubt*: hosts without an answer in time since their last timeout, and hosts never heard of, occupy at most a third of
-//!   the lanes together; so do users of a host that answers others only. They share that third by their turns.
-//! - *Nothing idles*: a lane stays free only if no released mail may go by these rules. A worker that has known one user of
-//!   one host only has nobody to protect, and no window.
+//! - *Shares*: hosts, and the users of a host, take turns in proportion to their released mails
+//!   (`domain/lane_share.rs`). A host that occupies its share of the lanes goes after the hosts that do not.
+//! - *Windows*: a host and each of its users have a window (`domain/host_window.rs`). A user's timeouts narrow the
+//!   user's own window. They narrow the host's window if another user has timeouts too, or if the host has no other
+//!   user. So no user can slow a host down for others.
+//! - *Doubt*: a host is in doubt until its first answer in time, and after a timeout until its next answer in time. A
+//!   user is in doubt if the host answers other users only. All in doubt share at most a third of the lanes, by their
+//!   turns.
+//! - *No idle lane*: a lane stays free only if no released mail may go by these rules. A worker with a single user on a
+//!   single host has no one to protect, and uses no window.
 //!
-//! The bound: a released mail that may go by the windows goes after at most eight times as many others as are released. Its
-//! user has a turn in each round of its host that it has mails; within four times as many the mail is the longest rested;
-//! and in a round each host and each user has one turn more than it has mails.
+//! The bound: a released mail that the windows admit goes after at most eight times as many others as are released. Its
+//! user has a turn in each round of its host in which the user has mails. Within four times as many turns the mail is
+//! the longest rested. In a round each host and each user has one turn more than it has mails.
 
 mod host;
 
@@ -37,7 +38,7 @@ use crate::domain::{
     urgency::Urgency,
 };
 
-/// A place in an order of turns: the virtual time, then the urgency of the mail that would go.
+/// A position in an order of turns: the virtual time, then the urgency of the next mail.
 type Turn<K> = (u64, Reverse<Urgency>, K);
 
 /// A released mail.
@@ -47,7 +48,7 @@ pub(super) struct Released<'a> {
     pub(super) user: UserId,
     pub(super) mailbox: MailboxId,
     pub(super) urgency: Urgency,
-    /// When its mailbox had cooled down; `None` if it has not sent on this day.
+    /// The end of the mailbox's last cooldown; `None` if it has not sent on this day.
     pub(super) rested_at: Option<DateTime<Utc>>,
 }
 
@@ -58,57 +59,57 @@ impl<'a> From<&'a MailboxPlan> for Released<'a> {
     }
 }
 
-/// Which hosts go first.
+/// The lines in which hosts wait for a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Hosts that answer.
+    /// Hosts that answer in time.
     Prompt,
-    /// Hosts in doubt: only while they occupy less than a third of the lanes.
+    /// Hosts in doubt. Their mails go only while all in doubt occupy less than a third of the lanes.
     InDoubt,
-    /// Hosts that occupy their share of the lanes already; only while a lane is being chosen for.
+    /// Hosts that already occupy their share of the lanes. The line exists only during one choice of mails.
     Sated,
 }
 
-/// A host that became slow, or answers again.
+/// A change of a host: it became slow, or it answers in time again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::worker) enum HostTurn {
     Slow(Arc<str>),
     Prompt(Arc<str>),
 }
 
-/// The ends of mails that would let another mail go.
+/// The mail ends for which the queue waits, because each would release another mail.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct AwaitedEnds {
-    /// Those of mails to these hosts.
+    /// The hosts of those mails.
     pub(in crate::worker) hosts: Vec<Arc<str>>,
-    /// Those of all mails.
+    /// True if the end of any mail counts.
     pub(in crate::worker) all: bool,
 }
 
-/// See the module.
+/// A `FairQueue` holds the released mails by host, user and urgency (`queue/fair.rs`).
 #[derive(Debug)]
 pub(super) struct FairQueue {
     lanes: usize,
-    /// All hosts that were ever planned for, with what is known of them.
+    /// All hosts of any plan so far, with their state.
     hosts: HashMap<Arc<str>, Host>,
     lines: [BTreeSet<Turn<Arc<str>>>; 3],
-    /// Released mails of the hosts in each line.
+    /// The number of released mails of the hosts in each line.
     open: [usize; 3],
     /// The virtual time of the turns of hosts.
     now: u64,
-    /// Occupied lanes, and those of them that hosts and users in doubt occupy.
+    /// The number of occupied lanes; `busy_in_doubt` counts those of hosts and users in doubt.
     busy: usize,
     busy_in_doubt: usize,
     /// The host and the user of each mail that occupies a lane.
     occupants: HashMap<MailboxId, (Arc<str>, UserId)>,
-    /// Users who wait because too many lanes are in doubt.
+    /// Users that wait because too many lanes are in doubt.
     doubtful_users: Vec<(Arc<str>, UserId)>,
     has_company: bool,
     awaited: Vec<Arc<str>>,
 }
 
 impl FairQueue {
-    /// The queue of a worker with so many lanes.
+    /// Creates the queue of a worker with this number of lanes.
     pub(super) fn new(lanes: usize) -> FairQueue {
         FairQueue {
             lanes,
@@ -131,24 +132,24 @@ impl FairQueue {
         self.change(mail.host, |host| host.insert(mail));
     }
 
-    /// Removes a mail, if it is in here.
+    /// Removes a mail, if the queue has it.
     pub(super) fn remove(&mut self, mail: Released<'_>) {
         self.change(mail.host, |host| host.remove(mail));
     }
 
-    /// Says whether some mail may go now. Also true if that is found out by trying only.
+    /// Returns whether a mail may go now. Also true if only `next` can find out.
     pub(super) fn may_go(&self) -> bool {
         let in_doubt = self.has_room_for_doubt() && !self.line(Line::InDoubt).is_empty();
         in_doubt || !self.line(Line::Prompt).is_empty()
     }
 
-    /// Returns how many mails may go as far as is known, counted up to `most`.
+    /// Returns the estimated number of mails that may go, up to `most`.
     pub(super) fn open(&self, most: usize) -> usize {
         let in_doubt = if self.has_room_for_doubt() { self.open[Line::InDoubt as usize] } else { 0 };
         (self.open[Line::Prompt as usize] + in_doubt).min(most)
     }
 
-    /// Returns the mailbox whose mail goes next.
+    /// Returns the mailbox of the next mail. Hosts and users that may not go are parked.
     pub(super) fn next(&mut self) -> Option<MailboxId> {
         while let Some((line, name)) = self.next_host() {
             let host = self.hosts.get(&name)?;
@@ -166,7 +167,7 @@ impl FairQueue {
         None
     }
 
-    /// Gives the mail that is next a lane, and its host and user the charge of a turn.
+    /// Gives the next mail a lane, and charges its host and user one turn.
     pub(super) fn hand_out(&mut self, mail: Released<'_>) {
         self.free(mail.mailbox, HostSign::Nothing);
         let turn = self.change(mail.host, |host| host.take_turn(mail));
@@ -174,21 +175,21 @@ impl FairQueue {
         self.occupants.insert(mail.mailbox, (Arc::clone(mail.host), mail.user));
     }
 
-    /// Ends a choice of several mails: hosts that occupy their share of the lanes stand in line again.
+    /// Ends a choice of several mails: the hosts in the `Sated` line return to their usual line.
     pub(super) fn end_choice(&mut self) {
         while let Some((_, _, name)) = self.lines[Line::Sated as usize].first().cloned() {
             self.change(&name, |host| host.is_sated = false);
         }
     }
 
-    /// Says whether a reply of `user` may be submitted to `host` now.
+    /// Returns whether `user` may submit a reply to the host `name` now.
     pub(super) fn has_room(&self, name: &str, user: UserId) -> bool {
         let Some(host) = self.hosts.get(name).filter(|_| self.has_company) else { return true };
         let in_doubt = host.window.is_in_doubt() || host.is_late(user);
         !host.is_full() && !host.is_user_full(user) && (!in_doubt || self.has_room_for_doubt())
     }
 
-    /// Gives a mail a lane that does not stand in here: a reply.
+    /// Gives a lane to a reply, which is not in this queue.
     pub(super) fn occupy(&mut self, name: &Arc<str>, user: UserId, mailbox: MailboxId) {
         self.free(mailbox, HostSign::Nothing);
         self.meet(name, user);
@@ -196,8 +197,8 @@ impl FairQueue {
         self.occupants.insert(mailbox, (Arc::clone(name), user));
     }
 
-    /// Takes back the lane of `mailbox`, if it has one, and notes what the end of its mail says of its host. Returns how the
-    /// host turned by it, if it did.
+    /// Takes back the lane of `mailbox`, if it has one, and records the sign of its mail's end. Returns the change of
+    /// the host, if any.
     pub(super) fn free(&mut self, mailbox: MailboxId, sign: HostSign) -> Option<HostTurn> {
         let (name, user) = self.occupants.remove(&mailbox)?;
         let turned = self.change(&name, |host| {
@@ -217,7 +218,7 @@ impl FairQueue {
         }
     }
 
-    /// Returns the hosts that are slow, in order.
+    /// Returns the slow hosts, sorted by name.
     pub(super) fn slow_hosts(&self) -> Vec<Arc<str>> {
         let slow = self.hosts.iter().filter(|(_, host)| host.window.is_slow());
         let mut slow: Vec<Arc<str>> = slow.map(|(name, _)| Arc::clone(name)).collect();
@@ -225,7 +226,7 @@ impl FairQueue {
         slow
     }
 
-    /// Returns the ends that would let a mail go which may not go now; those of hosts once only.
+    /// Returns the mail ends that would release another mail. Each host is returned once only.
     pub(super) fn take_awaited(&mut self) -> AwaitedEnds {
         let is_waiting = !self.line(Line::InDoubt).is_empty() || !self.doubtful_users.is_empty();
         AwaitedEnds { hosts: std::mem::take(&mut self.awaited), all: is_waiting && !self.has_room_for_doubt() }
@@ -239,7 +240,7 @@ impl FairQueue {
         !self.has_company || self.busy_in_doubt < (self.lanes / 3).max(1)
     }
 
-    /// The host with the earliest turn among those that may go.
+    /// Returns the host with the earliest turn among those that may go, with its line.
     fn next_host(&self) -> Option<(Line, Arc<str>)> {
         let first = |line: Line| self.line(line).first().map(|turn| (turn, line));
         let in_doubt = first(Line::InDoubt).filter(|_| self.has_room_for_doubt());
@@ -254,13 +255,13 @@ impl FairQueue {
         sated.find(|(_, _, name)| self.hosts.get(name).is_some_and(may_go)).map(|turn| (turn, Line::Sated))
     }
 
-    /// Says whether a host occupies as many lanes as its part of all mails that are released or in progress.
+    /// Returns whether a host occupies its share of the lanes: its share of all released and in-flight mails.
     fn has_its_share(&self, host: &Host) -> bool {
         let all = self.open.iter().sum::<usize>() + self.busy;
         host.busy >= (self.lanes * (host.open() + host.busy) / all.max(1)).max(1)
     }
 
-    /// The user of `host` with the earliest turn, if no mail of it may go now.
+    /// Returns the user of `host` with the earliest turn if no mail of that user may go now.
     fn unable_user(&self, host: &Host) -> Option<UserId> {
         let user = host.next_user().filter(|_| self.has_company)?;
         (host.is_user_full(user) || (host.is_late(user) && !self.has_room_for_doubt())).then_some(user)
@@ -276,7 +277,7 @@ impl FairQueue {
         self.change(name, |host| host.park(user));
     }
 
-    /// Learns of a user of a host.
+    /// Adds a user of a host, and the host, if they are new.
     fn meet(&mut self, name: &Arc<str>, user: UserId) {
         let (lanes, now) = (self.lanes, self.now);
         let is_another = !self.hosts.is_empty() && !self.hosts.contains_key(name);
@@ -284,7 +285,7 @@ impl FairQueue {
         self.has_company |= host.meet(user) | is_another;
     }
 
-    /// Changes a host and puts it where it belongs afterwards.
+    /// Changes a host and moves it to its new position.
     fn change<T>(&mut self, name: &Arc<str>, change: impl FnOnce(&mut Host) -> T) -> Option<T> {
         let host = self.hosts.get_mut(name)?;
         let (busy, in_doubt, open) = (host.busy, host.busy_in_doubt(), host.open());

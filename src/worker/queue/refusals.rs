@@ -1,5 +1,7 @@
-//! `KnownRefusals` remembers which refusals of the ledger hold for more than one mail. Until the next plan no mail or reply
-//! that they cover is asked for: each would take a token from the caps and be refused as well.
+//! `KnownRefusals` remembers the refusals of the ledger that cover more than one mail.
+//!
+//! Until the next plan the worker does not request a mail or reply that such a refusal covers. Each of them would take
+//! a token from the caps and be refused as well.
 
 use std::collections::HashSet;
 
@@ -10,7 +12,7 @@ use crate::{
     ports::Refusal,
 };
 
-/// What a refusal can be about, of one mail or reply.
+/// The keys of a mail or reply that a refusal can be about.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::worker) struct RefusalScope<'a> {
     pub(in crate::worker) user: UserId,
@@ -20,26 +22,26 @@ pub(in crate::worker) struct RefusalScope<'a> {
     pub(in crate::worker) domain: &'a str,
 }
 
-/// See the module.
+/// A `KnownRefusals` holds one set for each kind of refusal that covers several mails.
 #[derive(Debug, Default)]
 pub(super) struct KnownRefusals {
-    /// The daily limit of the user is reached.
+    /// Users with a reached daily limit, each with the day.
     full_days: HashSet<(UserId, NaiveDate)>,
     lost_shards: HashSet<ShardId>,
     paused_hosts: HashSet<String>,
-    /// For their owner alone.
+    /// Each paused domain with its user: the pause applies to that user only.
     paused_domains: HashSet<(UserId, String)>,
 }
 
 impl KnownRefusals {
-    /// Remembers a refusal, if it holds for more than the one mail.
+    /// Remembers a refusal if it covers more than one mail.
     pub(super) fn learn(&mut self, refusal: Refusal, about: RefusalScope<'_>) {
         match refusal {
             Refusal::UserDailyLimit => drop(self.full_days.insert((about.user, about.day))),
             Refusal::ShardLost => drop(self.lost_shards.insert(about.shard)),
             Refusal::HostPaused => drop(self.paused_hosts.insert(about.host.to_owned())),
             Refusal::DomainPaused => drop(self.paused_domains.insert((about.user, about.domain.to_owned()))),
-            // These are about one mailbox, or hold everything back elsewhere.
+            // The others concern one mailbox, or the worker handles them elsewhere.
             Refusal::FleetStopped
             | Refusal::SenderPaused
             | Refusal::NotCool
@@ -50,7 +52,7 @@ impl KnownRefusals {
         }
     }
 
-    /// Says whether a refusal is known that holds for this mail.
+    /// Returns whether a known refusal covers this mail.
     pub(super) fn cover(&self, mail: RefusalScope<'_>) -> bool {
         self.full_days.contains(&(mail.user, mail.day))
             || self.lost_shards.contains(&mail.shard)

@@ -1,8 +1,8 @@
-//! Users whose caps are short: what is released of them stands aside, and comes back a few at a time.
+//! `ThrottledUsers` parks the released mails of users whose caps refuse, and resumes them a few at a time.
 //!
-//! A bucket that is empty gains one token after the other. To ask for all mails of its user whenever one has come would be
-//! refused for all but one, again and again, and keep others from the batch. So after a refusal as many are asked for as
-//! were granted beside it, twice, and while none is refused, twice as many each time.
+//! An empty token bucket gains one token at a time. A request for all mails of its user would fail for all but one,
+//! again and again. It would also displace mails of other users from the batch. After a refusal the queue therefore
+//! resumes twice as many mails as the cap granted beside it. While none is refused, each step doubles the number.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,34 +13,34 @@ use crate::domain::{
     urgency::Urgency,
 };
 
-/// Between two times at which some come back, at least: an answer of the caps is heard in between.
+/// The minimum time between two steps of a user: the caps answer in between.
 const STEP: TimeDelta = TimeDelta::milliseconds(250);
 
-/// A mail's place among those that are released.
+/// The position of a mail in the order of released mails.
 pub(super) type Place = (Urgency, MailboxId);
 
-/// See the module.
+/// A `ThrottledUsers` holds the users whose cap refused a mail (`queue/throttled_users.rs`).
 #[derive(Debug, Default)]
 pub(super) struct ThrottledUsers {
     users: HashMap<UserId, UserThrottle>,
     recalls: BTreeSet<(DateTime<Utc>, UserId)>,
 }
 
-/// One user's.
+/// The state of one throttled user.
 #[derive(Debug)]
 struct UserThrottle {
-    /// When some come back.
+    /// The time of the next step.
     recall_at: DateTime<Utc>,
-    /// How many then.
+    /// The number of mails that the next step resumes.
     most: usize,
-    /// How many may be handed out before that.
+    /// The number of mails that may be handed out before the next step.
     left: usize,
     parked_mails: BTreeSet<Place>,
 }
 
 impl ThrottledUsers {
-    /// Notes that a cap of `user` refused a mail when `granted` others of it were let through: nothing more before
-    /// `until`.
+    /// Records that a cap of `user` refused a mail after it had granted `granted` others. The queue hands out no mail
+    /// of `user` before `until`.
     pub(super) fn refused(&mut self, user: UserId, until: DateTime<Utc>, granted: usize) {
         let (recalls, most) = (&mut self.recalls, (2 * granted).max(1));
         let new = || UserThrottle { recall_at: until, most, left: 0, parked_mails: BTreeSet::new() };
@@ -51,33 +51,33 @@ impl ThrottledUsers {
         (shortage.most, shortage.left) = (most, 0);
     }
 
-    /// Returns until when nothing of `user` may be handed out; `None` when something may.
+    /// Returns the time before which no mail of `user` may be handed out; `None` if one may go now.
     pub(super) fn until(&self, user: UserId) -> Option<DateTime<Utc>> {
         self.users.get(&user).filter(|shortage| shortage.left == 0).map(|shortage| shortage.recall_at)
     }
 
-    /// Notes that something of `user` is handed out.
+    /// Records that a mail of `user` is handed out.
     pub(super) fn handed_out(&mut self, user: UserId) {
         if let Some(shortage) = self.users.get_mut(&user) {
             shortage.left = shortage.left.saturating_sub(1);
         }
     }
 
-    /// Lets a mail stand aside if its user is short. Returns whether it does.
+    /// Parks a mail if its user is throttled. Returns whether it is parked.
     pub(super) fn takes(&mut self, user: UserId, place: Place) -> bool {
         let shortage = self.users.get_mut(&user);
         shortage.map(|shortage| shortage.parked_mails.insert(place)).is_some()
     }
 
-    /// Forgets a mail that is not to be handed out any more.
+    /// Forgets a parked mail that must not be handed out.
     pub(super) fn forget(&mut self, user: UserId, place: Place) {
         if let Some(shortage) = self.users.get_mut(&user) {
             shortage.parked_mails.remove(&place);
         }
     }
 
-    /// Returns the mails that come back at `now`, the most urgent of each user. Who has not used up what was let through,
-    /// and has nothing that stands aside, is not short any more.
+    /// Returns the mails that resume at `now`, the most urgent of each user first. A user with no parked mail and an
+    /// unused part of the last step is no longer throttled.
     pub(super) fn resume_mails(&mut self, now: DateTime<Utc>) -> Vec<Place> {
         let mut back = Vec::new();
         while let Some((at, user)) = self.recalls.first().copied().filter(|(at, _)| *at <= now) {
@@ -98,7 +98,7 @@ impl ThrottledUsers {
         back
     }
 
-    /// Returns when the next come back.
+    /// Returns the time of the next step of any user.
     pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
         self.recalls.first().map(|(at, _)| *at)
     }

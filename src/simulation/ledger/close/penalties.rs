@@ -1,4 +1,7 @@
-//! Whom an answer concerns, and what follows for each: `marks` to `told` of `close.sql`.
+//! `Tables::apply_penalties` applies the penalties of an outcome to sender, partner, host and domain.
+//!
+//! It follows the statements `marks` to `told` of `close.sql`. Login refusals and failures before AUTH count for the
+//! host as a whole and for the user's login there; each has a breaker.
 
 mod refusals;
 
@@ -21,37 +24,37 @@ use crate::{
     simulation::database::{Enrolled, LogRow, MailboxState, Tables},
 };
 
-/// A host as a whole, or one owner's login at it: a key of `pauses`.
+/// A key of `pauses`: a host as a whole, or one user's login at a host.
 type Place = (&'static str, String);
 
-/// What the mails that got past AUTH say about their hosts, and about their owners' logins there.
+/// The successes of a batch at its hosts and logins: mails that passed AUTH, and answers.
 #[derive(Default)]
 pub(super) struct Welcome {
-    /// Each place that let one in, with when, if nothing else was said about it.
+    /// The first success at each place that no other mail of the batch contradicts.
     recovers: BTreeMap<Place, DateTime<Utc>>,
-    /// When each place let one in last. A refusal before that is the mailbox's own matter.
+    /// The last success at each place. A refusal before it concerns its mailbox only.
     last_in: BTreeMap<Place, DateTime<Utc>>,
-    /// When a mail was last answered, for each host and step.
+    /// The time of the last answer for each host and step.
     answered: BTreeMap<(String, Stage), DateTime<Utc>>,
     /// The senders whose hosts gave no answer.
     unanswered: BTreeSet<MailboxId>,
 }
 
 impl Welcome {
-    /// Says whether a refusal at `at` comes after the last mail that the place let in.
+    /// Returns whether a refusal at `at` came after the last success at the place.
     fn is_unbroken(&self, place: &Place, at: DateTime<Utc>) -> bool {
         self.last_in.get(place).is_none_or(|last| *last < at)
     }
 
-    /// Says whether a mail was answered at `step`, or after it, since one was not at `at`.
+    /// Returns whether `step` or a later step was answered since the missing answer at `at`.
     fn is_answered_since(&self, host: &str, step: Stage, at: DateTime<Utc>) -> bool {
         self.answered.iter().any(|((of, by), last)| of == host && *by >= step && *last >= at)
     }
 }
 
 impl Welcome {
-    /// Says whether a mail speaks against a place that let others in. A missing answer concerns the host only, a pause the owner's
-    /// login only.
+    /// Returns whether a mail contradicts the recovery of a place. A missing answer concerns the host only, a pause
+    /// concerns the user's login only.
     fn is_pressed(&self, end: &Ending, place: &Place) -> bool {
         let is_host = place.0 == "host";
         match (end.outcome.mark(), end.outcome.stalled()) {
@@ -62,19 +65,19 @@ impl Welcome {
     }
 }
 
-/// An alert is told once an hour for each owner, host and reason.
+/// The time between two alerts of one user, host and reason.
 const ALERT_ONCE_IN: TimeDelta = TimeDelta::hours(1);
 
 impl Ending {
-    /// Says whether nothing follows from it for anybody, as from most.
+    /// Returns whether the outcome has no penalty, as most outcomes.
     fn concerns_nobody(&self) -> bool {
         self.outcome.effects == Effects::default() && self.outcome.mark().is_none()
     }
 }
 
 impl Tables {
-    /// Reads which hosts let a mail in and answered. One that failed besides has not recovered. Where no host is paused and
-    /// none has failed, it concerns nobody.
+    /// Collects the successes of a batch. A place with a success and a failure has not recovered. Returns nothing if no
+    /// host is paused and no outcome has a penalty.
     pub(super) fn welcome(&self, ends: &[Ending]) -> Welcome {
         let mut welcome = Welcome::default();
         if self.pauses.is_empty() && ends.iter().all(Ending::concerns_nobody) {
@@ -109,7 +112,7 @@ impl Tables {
         welcome
     }
 
-    /// Whoever was answered ends what was counted against its host for that step before.
+    /// Ends the missing answers that were counted for a host and step before its last answer.
     pub(super) fn note_answers(&mut self, welcome: &Welcome) {
         for ((host, step), at) in &welcome.answered {
             if let Some(whole) = self.pauses.get_mut(&("host", host.clone())) {
@@ -118,8 +121,7 @@ impl Tables {
         }
     }
 
-    /// A mail that was let in ends what had paused its host and its owner's login there, and brings the mailboxes back that the
-    /// breaker had disabled.
+    /// Ends the pauses of places with a success, and enables the mailboxes that their breakers had disabled.
     pub(super) fn recover_hosts(&mut self, welcome: Welcome) {
         for (place, at) in welcome.recovers {
             let Some(whole) = self.pauses.get_mut(&place) else { continue };
@@ -183,7 +185,7 @@ impl Tables {
         }
     }
 
-    /// What the answer says about the partner. Whom it counts for depends on whose word it is.
+    /// Applies the penalty of the partner. `blame_partner` decides whether it applies for all senders.
     fn blame_partner_for(&mut self, end: &Ending, sender: MailboxId, partner: MailboxId, measure: Penalty) {
         let (said, told) = ((end.at, end_of(measure, end.at)), (end.outcome.reply.is_some(), end.outcome.reason));
         let Some(until) = self.blame_partner((sender, partner), said, told) else { return };
@@ -197,7 +199,7 @@ impl Tables {
         }
     }
 
-    /// What the answer says about the sender's host. Returns whether the sender is spared its disabling.
+    /// Applies the penalty of the sender's host. Returns whether the sender is spared its disabling.
     fn press_host(&mut self, end: &Ending, sender: MailboxId, welcome: &Welcome) -> bool {
         let Some(host) = self.host_of(sender) else { return false };
         self.fail_before_auth(end, sender, welcome);
@@ -220,7 +222,7 @@ impl Tables {
         }
     }
 
-    /// Counts a failure before AUTH for the owner's login, and for the host as a whole.
+    /// Counts a failure before AUTH for the user's login, and for the host as a whole.
     fn fail_before_auth(&mut self, end: &Ending, sender: MailboxId, welcome: &Welcome) {
         let is_failure = end.outcome.mark() == Some(EscalationSignal::HostFailure);
         let pause = end.outcome.effects.host.filter(|measure| holds(*measure));
@@ -240,8 +242,8 @@ impl Tables {
         }
     }
 
-    /// Counts a refused login for the sender's host and for its owner's login there. Returns whether an open breaker spares the
-    /// sender.
+    /// Counts a refused login for the sender's host and for its user's login there. Returns whether an open breaker
+    /// spares the sender.
     fn shut_out(&mut self, end: &Ending, sender: MailboxId, mark: EscalationSignal, welcome: &Welcome) -> bool {
         let places = self.places_of(sender).into_iter().flatten();
         let mut is_spared = false;
@@ -266,13 +268,13 @@ impl Tables {
         is_spared
     }
 
-    /// Returns the mailboxes of a host that are not disabled, each with its user.
+    /// Returns the enabled mailboxes of a host, each with its user.
     fn owners_at(&self, host: &str) -> BTreeMap<MailboxId, UserId> {
         let of_it = self.mailboxes.values().filter(|mailbox| *mailbox.host == *host && !is_disabled(mailbox));
         of_it.map(|mailbox| (mailbox.id, mailbox.user)).collect()
     }
 
-    /// Returns the mailboxes of a place that are not disabled and tried on one of the days around `at`.
+    /// Returns the enabled mailboxes of a place with an attempt on one of the days around `at`.
     fn tried_at(&self, (_, key): &Place, at: DateTime<Utc>) -> BTreeSet<MailboxId> {
         let (first, last) = (at.date_naive() - Days::new(1), at.date_naive() + Days::new(1));
         let tried = |mailbox: &MailboxId| {
@@ -329,7 +331,7 @@ impl Tables {
         self.flights.get(&flight).map(|row| row.mailbox).or_else(logged)
     }
 
-    /// Returns the host of a mailbox, and its owner's login there.
+    /// Returns the host of a mailbox and its user's login there.
     fn places_of(&self, mailbox: MailboxId) -> Option<[Place; 2]> {
         let mailbox = self.mailboxes.get(&mailbox)?;
         Some([("host", mailbox.host.to_string()), ("login", mailbox.login.to_string())])
@@ -340,7 +342,7 @@ impl Tables {
     }
 }
 
-/// Says whether somebody is left alone, and not only counted against.
+/// Returns whether a penalty pauses or disables, and does not only count.
 fn holds(measure: Penalty) -> bool {
     !matches!(measure, Penalty::Strike | Penalty::Stall)
 }
@@ -356,7 +358,7 @@ fn kind(whom: &str, for_good: &str, measure: Penalty) -> String {
     }
 }
 
-/// Only what ends later than what is there changes anything. Returns whether it did.
+/// Sets a state that ends later than the present one. Returns whether it did.
 fn stand(standing: &mut MailboxState, measure: Penalty, at: DateTime<Utc>, reason: &str) -> bool {
     let (end, reason) = (end_of(measure, at), reason.to_owned());
     let changes = holds(measure)

@@ -1,4 +1,4 @@
-//! One mail host: its window, its users with theirs, and the released mails of each.
+//! `Host` holds the window of one mail host, its users with their windows, and the released mails of each.
 
 use std::{
     cmp::Reverse,
@@ -16,36 +16,36 @@ use crate::domain::{
     urgency::Urgency,
 };
 
-/// Every so many turns of a user, the mailbox goes that has rested longest, whatever its urgency.
+/// The period of turns at which the longest rested mailbox of a user goes, whatever its urgency.
 const TURN_OF_THE_LONGEST_RESTED: usize = 4;
 
-/// See the module.
+/// A `Host` is one mail host in the `FairQueue`.
 #[derive(Debug)]
 pub(super) struct Host {
     share: LaneShare,
     pub(super) window: HostWindow,
-    /// Lanes that its mails occupy.
+    /// The number of lanes that its mails occupy.
     pub(super) busy: usize,
-    /// Nothing of it goes until one of its mails ends.
+    /// True while no mail to the host may go until one of its mails ends.
     pub(super) is_parked: bool,
     pub(super) is_sated: bool,
-    /// Where it stands in line.
+    /// Its position in a line.
     pub(super) place: Option<(Line, Turn<Arc<str>>)>,
     lanes: usize,
     users: HashMap<UserId, HostUser>,
     order: BTreeSet<Turn<UserId>>,
     /// The virtual time of the turns of users.
     now: u64,
-    /// Released mails of the users in `order`.
+    /// The number of released mails of the users in `order`.
     open: usize,
-    /// Lanes of users whose last mail was not answered in time.
+    /// The number of lanes of users whose last mail was not answered in time.
     busy_of_late_users: usize,
     late_by: LateBy,
     first_user: UserId,
     has_several_users: bool,
 }
 
-/// Whose mails were not answered in time since the last one that was.
+/// The users without an answer in time since the host's last answer in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LateBy {
     Nobody,
@@ -53,7 +53,7 @@ enum LateBy {
     Several,
 }
 
-/// A user's mails to one host.
+/// The mails of a user to one host.
 #[derive(Debug)]
 struct HostUser {
     share: LaneShare,
@@ -67,7 +67,7 @@ struct HostUser {
 }
 
 impl Host {
-    /// A host never heard of, whose first mail is of `user`.
+    /// Creates a host without any answer yet; its first mail is of `user`.
     pub(super) fn new(lanes: usize, now: u64, user: UserId) -> Host {
         Host {
             share: LaneShare::joined(now),
@@ -88,7 +88,7 @@ impl Host {
         }
     }
 
-    /// Learns of a user. Returns whether the host has several.
+    /// Adds a user, if it is new. Returns whether the host has several users.
     pub(super) fn meet(&mut self, user: UserId) -> bool {
         let (lanes, now) = (self.lanes, self.now);
         self.users.entry(user).or_insert_with(|| HostUser::new(lanes, now));
@@ -117,13 +117,13 @@ impl Host {
         self.share.take_turn()
     }
 
-    /// Gives a lane to a mail that stands in no line.
+    /// Gives a lane to a mail outside the lines: a reply.
     pub(super) fn occupy(&mut self, user: UserId) {
         self.busy += 1;
         self.change(user, |user| user.busy += 1);
     }
 
-    /// Takes a lane back from `user`, with what the end of the mail says.
+    /// Takes back a lane of `user` and records the sign of the mail's end.
     pub(super) fn free(&mut self, user: UserId, sign: HostSign) {
         self.busy = self.busy.saturating_sub(1);
         self.is_parked = false;
@@ -140,8 +140,8 @@ impl Host {
         }
     }
 
-    /// Says whether the end of a mail of `user` is to be put down to the host: one user's settings may be wrong, or meant to
-    /// look as if the host were silent.
+    /// Returns whether the end of a mail of `user` counts against the host. One user alone does not: the user's
+    /// settings may be wrong, or chosen to make the host look silent.
     fn is_its_doing(&mut self, user: UserId, sign: HostSign) -> bool {
         match sign {
             HostSign::Nothing => return false,
@@ -165,42 +165,43 @@ impl Host {
         self.users.get(&user).is_some_and(|user| user.busy >= user.window.size())
     }
 
-    /// Says whether the last mail of `user` was not answered in time.
+    /// Returns whether the last mail of `user` was not answered in time.
     pub(super) fn is_late(&self, user: UserId) -> bool {
         self.users.get(&user).is_some_and(|user| user.window.is_late())
     }
 
-    /// Lets a user wait.
+    /// Keeps a user from taking turns.
     pub(super) fn park(&mut self, user: UserId) {
         self.change(user, |user| user.is_parked = true);
     }
 
-    /// Ends that.
+    /// Ends the parking of a user; the user takes turns again.
     pub(super) fn unpark(&mut self, user: UserId) {
         self.change(user, |user| user.is_parked = false);
     }
 
-    /// Returns how many of its released mails are in line.
+    /// Returns the number of its released mails that stand in line.
     pub(super) fn open(&self) -> usize {
         self.open
     }
 
-    /// Returns how many lanes it occupies in doubt.
+    /// Returns the number of lanes that the host occupies in doubt.
     pub(super) fn busy_in_doubt(&self) -> usize {
         if self.window.is_in_doubt() { self.busy } else { self.busy_of_late_users }
     }
 
-    /// The user with the earliest turn.
+    /// Returns the user with the earliest turn.
     pub(super) fn next_user(&self) -> Option<UserId> {
         self.order.first().map(|(_, _, user)| *user)
     }
 
-    /// The mailbox that goes at the host's turn.
+    /// Returns the mailbox that goes at the host's turn.
     pub(super) fn next_mailbox(&self) -> Option<MailboxId> {
         self.users.get(&self.next_user()?)?.next_mailbox()
     }
 
-    /// Returns where it stands in line, at the virtual time `now`; it stood there before if `has_stood`.
+    /// Returns its position in a line at the virtual time `now`. A host that had none before (`has_stood` is false)
+    /// rejoins.
     pub(super) fn place_from(&mut self, name: &Arc<str>, has_stood: bool, now: u64) -> Option<(Line, Turn<Arc<str>>)> {
         self.share.weigh(self.open);
         let Some((_, urgency, _)) = self.order.first().filter(|_| !self.is_parked) else {
@@ -218,7 +219,7 @@ impl Host {
         Some((line, (self.share.turn(), *urgency, Arc::clone(name))))
     }
 
-    /// Changes what a user has here and puts it where it belongs afterwards.
+    /// Changes the state of a user and moves the user to its new position.
     fn change<T>(&mut self, id: UserId, change: impl FnOnce(&mut HostUser) -> T) -> Option<T> {
         let user = self.users.get_mut(&id)?;
         let (open, busy_late) = (user.open(), user.busy_late());
@@ -259,7 +260,7 @@ impl HostUser {
         self.by_rest.remove(&(mail.rested_at, mail.mailbox));
     }
 
-    /// Nothing is lost with it.
+    /// Returns whether forgetting the user loses nothing.
     fn is_forgettable(&self) -> bool {
         self.busy == 0 && self.by_urgency.is_empty() && !self.window.is_late()
     }

@@ -6,20 +6,20 @@ use crate::domain::{progress::PlannedShare, time::Span, urgency::QuotaProgress};
 
 const LANES: usize = 20;
 
-/// Said of the bound in the module.
+/// The factor of the bound in `queue/fair.rs`.
 const MOST_BEFORE: usize = 8;
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
 }
 
-/// A mailbox of a user with its mail at a host.
+/// A mailbox of a user and its mail to a host.
 #[derive(Clone, Debug)]
 struct Mail {
     host: Arc<str>,
     user: i64,
     mailbox: i64,
-    /// Of 100 mails.
+    /// The number of reserved mails, of a quota of 100.
     reserved: u16,
     rested_at: i64,
 }
@@ -44,7 +44,7 @@ impl Mail {
     }
 }
 
-/// The queue, and all mails by mailbox.
+/// The queue under test, and all mails by mailbox.
 struct World {
     queue: FairQueue,
     mails: HashMap<i64, Mail>,
@@ -60,7 +60,7 @@ impl World {
         world
     }
 
-    /// Hands out mails as long as lanes are free and some may go.
+    /// Hands out mails while a lane is free and a mail may go.
     fn fill(&mut self) -> Vec<Mail> {
         let mut went = Vec::new();
         while self.queue.busy < self.queue.lanes
@@ -88,7 +88,7 @@ impl World {
         self.queue.hosts[host].busy
     }
 
-    /// Says of a mail that is released whether the rules of the module let it go.
+    /// Returns whether the windows admit a released mail.
     fn may_go(&self, mail: &Mail) -> bool {
         self.queue.has_room(&mail.host, UserId(mail.user))
     }
@@ -181,7 +181,7 @@ fn a_host_that_is_silent_to_several_users_is_slow_and_recovers_with_its_first_an
     assert_eq!(turned, Some(HostTurn::Prompt("h.test".into())));
 }
 
-/// Both answer, and lanes do not suffice for all.
+/// Both hosts answer, and there are too few lanes for all mails.
 #[test]
 fn hosts_and_users_have_turns_in_proportion_to_what_they_have_released() {
     let mails = (0..60).map(|n| Mail::of("h1.test", if n < 45 { 1 } else { 2 }, n));
@@ -243,7 +243,7 @@ fn mails_of(drawn: &[(u8, u8, u16)]) -> Vec<Mail> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The others are as urgent as can be, and released again as soon as they are gone.
+    /// The other mails have the highest urgency, and each is released again when it has gone.
     #[test]
     fn no_released_mail_waits_longer_than_the_bound(drawn in any_mails(), lanes in 1usize..30) {
         let others = mails_of(&drawn);
@@ -265,7 +265,7 @@ proptest! {
         }
     }
 
-    /// Whatever ends how, and whenever.
+    /// The mails end in any order, with any sign.
     #[test]
     fn a_lane_stays_free_only_if_no_released_mail_may_go(
         drawn in any_mails(),

@@ -1,4 +1,5 @@
-//! Counts failures in a row, as `refused_senders` and `rulings` of `close.sql` do.
+//! `Tables::count_failure` counts failures in a row, as the statements `refused_senders` and `rulings` of `close.sql`
+//! do.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::{
 };
 
 impl Tables {
-    /// Counts a failure of `sender` about `target`, unless its host is down for everybody. Returns the pause that the failure
-    /// leads to, with its reason.
+    /// Counts a failure of `sender` about `target`, unless its host is down for all users. Returns the pause that
+    /// follows, with its reason.
     pub(super) fn count_failure(
         &mut self,
         (sender, target): (MailboxId, RefusalTarget),
@@ -32,7 +33,7 @@ impl Tables {
         counts.pause(target).and_then(|(pause, reason)| Some((pause.to_std().ok()?, reason)))
     }
 
-    /// Says whether the host of `mailbox`, or its owner's login there, is paused for failures in a row, and several of the
+    /// Returns whether the host of `mailbox`, or its user's login there, is paused for failures in a row, and several
     /// mailboxes of that place failed.
     fn is_down_for_all(&self, mailbox: MailboxId, welcome: &Welcome) -> bool {
         let has_failed = |id: &MailboxId| self.failures.contains_key(id) || welcome.unanswered.contains(id);
@@ -46,7 +47,7 @@ impl Tables {
     }
 }
 
-/// Returns the senders of `ends` whose hosts gave no answer, or failed before AUTH.
+/// Returns the senders of `ends` whose hosts gave no answer or failed before AUTH.
 pub(super) fn unanswered(tables: &Tables, ends: &[Ending]) -> std::collections::BTreeSet<MailboxId> {
     let is_unanswered = |end: &&Ending| !end.is_reduced && end.outcome.refusal_target() == Some(RefusalTarget::Host);
     ends.iter().filter(is_unanswered).filter_map(|end| tables.sender_of(end.flight)).collect()
