@@ -1,8 +1,7 @@
 //! This module turns the lines of a CSV file into enrolled mailboxes.
 //!
 //! ```text
-//! header ──▶ Header ──(each line)──▶ Row: filled and checked cells ──merged with the stored──▶ Profile: the
-//! new state
+//! header ──▶ Header ──(each line)──▶ Row: filled, checked cells ──merged with the stored──▶ Profile: new state
 //!    │                                │                                   │
 //!    └──────────────── errors ────────┴───────────────────────────────────┘   all of them, with line and column
 //! ```

@@ -5,8 +5,8 @@
 //! and quarter of an hour, so the count has no time limit. Only a mail that passes AUTH resets it.
 //!
 //! ```text
-//! an owner's breaker    the mailboxes of one owner at one host, port and security: it pauses only these the
-//! common breaker    all mailboxes of a host: it pauses all of them. One owner gives at most half of the
+//! an owner's breaker    the mailboxes of one owner at one host, port and security: it pauses only these
+//! the common breaker    all mailboxes of a host: it pauses all of them. One owner gives at most half of the
 //!                       refusals that it needs, the other owners together give the rest
 //! ```
 //!
