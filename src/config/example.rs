@@ -47,7 +47,7 @@ mod tests {
         assert!(file == env_example(), ".env.example is old: warmup config doc --env > .env.example");
     }
 
-    /// The assignments, those in comments too.
+    /// Returns the assignments of the file, including those in comments.
     fn assignments() -> BTreeMap<String, String> {
         let name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
         let text = env_example();

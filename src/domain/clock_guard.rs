@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// The machine clock at `machine` seconds, with the day clock `ahead` of it.
+    /// Returns a reading at `machine` seconds of the machine clock, with the day clock `ahead` of it.
     fn reading(machine: u64, ahead: TimeDelta) -> Reading {
         let day = noon() + TimeDelta::seconds(machine.cast_signed()) + ahead;
         Reading { day, machine: MachineTime(Duration::from_secs(machine)) }

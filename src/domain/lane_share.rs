@@ -63,7 +63,7 @@ impl LaneShare {
 mod tests {
     use super::*;
 
-    /// Lets the earliest of `shares` take `turns` turns, and returns how many each had.
+    /// Lets the earliest of `shares` take each of `turns` turns, and returns the turns of each share.
     fn run(shares: &mut [LaneShare], turns: usize) -> Vec<usize> {
         let mut had = vec![0; shares.len()];
         for _ in 0..turns {

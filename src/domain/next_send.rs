@@ -147,7 +147,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A Tuesday in Berlin, an hour ahead of UTC: the window is 08:00-16:00 UTC.
+    /// Returns a mailbox on a Tuesday in Berlin, an hour ahead of UTC: its window is 08:00-16:00 UTC.
     fn facts() -> NextSendInput {
         NextSendInput {
             schedule: Schedule {

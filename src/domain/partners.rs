@@ -145,7 +145,7 @@ fn largest<K: std::hash::Hash + Ord + Copy>(keys: impl Iterator<Item = K>) -> Op
 mod tests {
     use super::*;
 
-    /// So many mailboxes for each owner, every owner with one domain.
+    /// Returns a pool with `groups[n]` mailboxes of owner n, each owner with one domain.
     fn pool(groups: &[usize], quota: u16) -> Vec<PoolMember> {
         let owners = groups.iter().enumerate().flat_map(|(owner, size)| vec![owner; *size]);
         owners
@@ -181,7 +181,7 @@ mod tests {
         assert!(text.contains("no others are: m2@d1.example. To verify: `warmup mailbox verify ADDRESS`"), "{text}");
         members[3].verified = false;
         members[0].verified = false;
-        // The two of the first owner write to one another, verified or not.
+        // The two mailboxes of the first owner write to each other, verified or not.
         assert_eq!(shortages(&members), [Shortage::Unverified(vec!["m2@d1.example".into(), "m3@d2.example".into()])]);
         members[0].verified = true;
         members[1].verified = true;

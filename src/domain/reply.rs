@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// The 24th of November 2026 is a Tuesday.
+    /// Returns an instant in November 2026; the 24th is a Tuesday.
     fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
         Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
     }

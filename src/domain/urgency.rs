@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn behind_is_boosted() {
-        // Half the quota should be out: 14 is behind and doubled, 16 is not.
+        // Half the quota is planned: 14 is behind and doubled, 16 is not.
         assert!((urgency(1, 14, 14, None).score() - 32.0 / 30.0).abs() < 1e-9);
         assert!((urgency(1, 16, 16, None).score() - 14.0 / 30.0).abs() < 1e-9);
-        // In flight is not sent: still behind.
+        // An in-flight mail is not sent: the mailbox is still behind.
         assert!((urgency(1, 16, 14, None).score() - 28.0 / 30.0).abs() < 1e-9);
     }
 

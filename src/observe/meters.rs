@@ -236,7 +236,7 @@ mod tests {
     fn every_instrument_is_told_by_the_name_that_prometheus_reads() {
         let meters = Meters::default();
         meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc();
-        // A family without a sample is not told.
+        // The text omits a family without a sample.
         meters.delivery.get_or_create(&OutcomeLabel { outcome: "sent" }).observe(0.1);
         meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
         meters.unreserved.get_or_create(&ReasonLabel { reason: "stale" }).inc();

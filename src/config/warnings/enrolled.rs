@@ -195,7 +195,7 @@ mod tests {
         settings(vars).warnings_for(&enrolled)
     }
 
-    /// So many mailboxes with so many mails a day, of users of 100 mailboxes each.
+    /// Returns the warnings for `mailboxes` with `quota` mails a day, in users of 100 mailboxes each.
     fn warnings(vars: &[(&str, &str)], quota: u64, mailboxes: u64) -> Vec<String> {
         let users: Vec<(String, OwnerLoad)> = (0..mailboxes.div_ceil(100))
             .map(|n| {

@@ -264,7 +264,7 @@ mod tests {
         #[test]
         fn only_a_2yz_to_the_dot_is_sent(stage in any_stage(), reply in any_reply()) {
             let sent = classify_outcome(stage, DialogueEnd::Reply(reply.clone())).fate == OutcomeKind::Sent;
-            // 221 answers the QUIT that may follow the dot, so it says nothing about the mail.
+            // A 221 answers the QUIT that may follow the final dot, so it says nothing about the mail.
             prop_assert_eq!(sent, stage == Stage::Dot && reply.code / 100 == 2 && reply.code != 221);
         }
 

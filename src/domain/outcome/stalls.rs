@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use crate::domain::outcome::{OutcomeKind, classify::classify_outcome, escalation::EscalationSignal};
 
-    /// One test for each row of `STEPS`: what a timeout and a broken connection there mean.
+    /// Expands to one test per row of `STEPS`, with a timeout and a broken connection at that step.
     macro_rules! rows {
         ($($name:ident: $stage:ident $fate:ident $reason:literal $broken:literal $pause:literal;)+) => {
             $(

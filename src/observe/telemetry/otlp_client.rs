@@ -216,7 +216,7 @@ mod tests {
     const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/");
 
     fn courier(vars: &[(&str, &str)]) -> Result<OtlpClient, String> {
-        // As `main` does.
+        // The test installs the TLS provider as `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let vars: BTreeMap<_, _> = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let asked = OtelEnv::of(&vars, Signal::Metrics);

@@ -148,7 +148,7 @@ mod tests {
 
     const TIMES: Times = Times { start: 1, now: 2 };
 
-    /// One of everything.
+    /// Returns meters with one sample of each kind.
     fn counted() -> Meters {
         let meters = Meters::default();
         meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc_by(3);

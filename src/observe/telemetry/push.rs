@@ -108,7 +108,7 @@ mod tests {
     const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
 
     fn push(vars: &[(&str, &str)]) -> Result<Option<Push>, String> {
-        // As `main` does.
+        // The test installs the TLS provider as `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Push::of(&vars, &opentelemetry_sdk::Resource::builder_empty().build()).map_err(|fault| fault.to_string())
