@@ -195,7 +195,7 @@ fn give(path: &Path, (uid, gid): (u32, u32)) {
     chown(path, Some(uid), Some(gid)).expect("root gives its folders away");
 }
 
-/// User and group ids of `name` in `passwd(5)`.
+/// Returns the user id and the group id of `name` from `passwd(5)`.
 fn user(name: &str) -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = passwd.lines().find_map(|line| {
@@ -207,7 +207,7 @@ fn user(name: &str) -> (u32, u32) {
     found.unwrap_or_else(|| panic!("this machine has no user {name}: {INSTALL}"))
 }
 
-/// Where this Postfix keeps its daemons; by its own defaults, since it may have no configuration.
+/// Returns the daemon folder of this Postfix by its defaults, because it may have no configuration.
 fn daemon_folder() -> String {
     let asked = Command::new("postconf").args(["-d", "-h", "daemon_directory"]).env("PATH", PATH).output();
     let told = asked.expect("postconf comes with Postfix").stdout;
@@ -221,7 +221,7 @@ fn watch(dir: &Path) -> Child {
     command.spawn().expect("there is a shell")
 }
 
-/// Runs a program that puts itself into the background. Its output goes to a file: a daemon keeps it open.
+/// Runs a program that moves to the background. Its output goes to a file, because a daemon keeps the output open.
 fn run(dir: &Path, program: &str, args: &[&Path]) -> bool {
     let log = || fs::OpenOptions::new().create(true).append(true).open(dir.join("start.log")).expect("our folder");
     let mut command = Command::new(program);
@@ -229,7 +229,7 @@ fn run(dir: &Path, program: &str, args: &[&Path]) -> bool {
     command.status().expect("the program was found a moment ago").success()
 }
 
-/// Ports that were all free at one moment, so that they are different.
+/// Returns ports that were all free at one moment, so that they differ.
 fn free_ports() -> Ports {
     let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let [starttls, tls, lmtp] = sockets.each_ref().map(|socket| socket.local_addr().expect("a bound socket").port());
