@@ -1,6 +1,6 @@
 //! The config layer (layer 1) reads, validates and documents the settings.
 //!
-//! The module `table` is the one place that names a setting; the other modules use the table or judge its
+//! The module `table` is the one place that names a setting; the other modules use the table or check its
 //! values:
 //!
 //! ```text

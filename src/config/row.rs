@@ -58,8 +58,9 @@ pub(super) fn env_value<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> O
 
 /// Turns the table into the typed `Settings`, their reader, and the rows for documentation and output.
 ///
-/// A row is: the sentence as a doc comment; field, type, `=`, the name in the environment, the default as it would be
-/// written (empty when the setting may be left out), and the kind of its value with unit and range.
+/// A row begins with the sentence as a doc comment. The field, its type, `=` and the name in the environment
+/// follow. The last parts are the default as it would be written (empty for an optional setting), and the kind
+/// with unit and range.
 macro_rules! settings {
     ($(
         $group:literal {

@@ -8,9 +8,9 @@
 //!              all: granted, one taken of each          else: nothing taken, and when to ask again
 //! ```
 //!
-//! **Why the limit holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens and gains one every
-//! T = ceil((window + 5 s) / max(1, limit - B)). Between the first and the last of n grants the mails took at
-//! most the B tokens at the start and the floor(time / T) that arrived. So a window never has more than B +
+//! **Why the limit holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens. It gains one every
+//! T = ceil((window + 5 s) / max(1, limit - B)). Between two grants the mails took at most the B tokens at the
+//! start and the floor(time / T) gained ones. So a window never has more than B +
 //! floor(window / T) mails, which is below the limit. It stays at most the limit if a window is stretched by
 //! the 5 s that a mail may need to arrive. An unknown bucket starts at exactly 0, never more than its former
 //! level. So a service that lost or rolled back its data can only make the fleet slower.

@@ -1,4 +1,4 @@
-//! A `HostWindow` limits how many lanes the mails to one mail host occupy at once.
+//! A `HostWindow` limits the number of lanes that the mails to one mail host occupy at once.
 //!
 //! ```text
 //!   begins with a quarter of the lanes

@@ -2,7 +2,7 @@
 //!
 //! Turns are instants of a virtual time that advances with each mail; the earliest turn goes first (stride
 //! scheduling). A member with `n` released mails has a turn every 1/`n` of a round. So in a round each member
-//! starts as many mails as it had released, and no member waits longer than a round for its next turn. A new
+//! starts as many mails as it had released. No member waits longer than a round for its next turn. A new
 //! member has its first turn after half a step. A returning member gets no more than one turn at once. So
 //! members that come and go never delay the others for long.
 

@@ -1,7 +1,7 @@
 //! `LeaseDeadline` computes how long a worker may rely on its lease.
 //!
 //! ```text
-//! machine clock of the worker   ──asked──────────answered──────────────────────deadline──▶
+//! machine clock of the worker   ──request────────answer────────────────────────deadline──▶
 //!                                  │◀───────────────── ttl ─────────────────────▶│
 //! Redis                                 ──granted──────────────────────────────────────expires──▶
 //!                                          │◀──────────────── ttl ────────────────────────▶│

@@ -1,7 +1,7 @@
 //! `LeaseRotation` selects the leases that a worker extends at a heartbeat: one part of them each time, in
 //! turn.
 //!
-//! The heartbeat makes a worker a member of the fleet for one TTL, and a shard lease binds other workers
+//! The heartbeat makes a worker a member of the fleet for one TTL. A shard lease binds other workers
 //! while its owner is a member. So the lease itself must only last as long as the membership, and an
 //! occasional check is enough.
 //!

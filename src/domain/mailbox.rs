@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The reason code of an operator's change that names no other reason.
 pub const OPERATOR: &str = "operator";
 
-/// How the connection to a mail host is secured.
+/// The encryption of the connection to a mail host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {

@@ -113,7 +113,7 @@ impl MaintenanceJob {
     }
 }
 
-/// For how many days things are kept.
+/// The retention of each kind of rows, in days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// `WARMUP_LOG_RETENTION_DAYS`
@@ -123,8 +123,8 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Returns the first date of which `kept` stays when the duties of `day` are done at `now`: as many days as are set,
-    /// that date not counted, and never a day that may still be going on in some zone.
+    /// Returns the first date of `kept` that stays when the jobs of `day` run at `now`. The configured number of days
+    /// before `day` stays, and so does each day that may still be the current one in some zone.
     pub fn keep_from(self, kept: PruneTarget, day: NaiveDate, now: DateTime<Utc>) -> NaiveDate {
         let days = match kept {
             PruneTarget::Logs

@@ -45,9 +45,9 @@ pub struct NextSendInput {
 /// The predicted next send of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextSend {
-    /// It may send from this moment on.
+    /// The mailbox may send from this moment on.
     Sends { at: DateTime<Utc>, because: String },
-    /// It sends nothing until an operator changes something.
+    /// The mailbox sends nothing until an operator changes something.
     Blocked { because: String },
 }
 

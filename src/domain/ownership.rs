@@ -18,10 +18,10 @@
 //! machine and in every release.
 //!
 //! *Why not rendezvous hashing alone*: it keeps no state. At 256 shards it leaves one of 20 workers with 1.9
-//! times its share, or moves up to 1.9 times the minimum if it is bounded.
+//! times its share. If it is bounded, it moves up to 1.9 times the minimum.
 //!
 //! *Why it converges*: during a change the workers' snapshots differ. A worker that takes a part of its
-//! shards removes the same shards from the pool and from its own room, and the rest is assigned as before.
+//! shards removes these from the pool and from its own room. The remaining shards are assigned as before.
 //! Until it has converged, the leases keep two workers from one shard.
 
 use super::{

@@ -107,8 +107,8 @@ impl Pairing {
     /// Returns fallback partners of this round for a `k`-th attempt that its level can't serve, best first.
     ///
     /// Each candidate appears once. The list starts at a place that `dice` chooses, and prefers other owners,
-    /// then other domains. It has at most `most` partners out of the next 8 x `most` places of each circle,
-    /// so that a pool of 100,000 is not sorted for one mail.
+    /// then other domains. It has at most `most` partners out of the next 8 x `most` places of each circle.
+    /// So a pool of 100,000 mailboxes is not sorted for one mail.
     pub fn fallback_partners(&self, sender: PairingSender<'_>, k: u16, dice: u64, most: usize) -> Vec<Partner> {
         let nearness =
             |m: &RosterEntry| 2 * usize::from(m.user == sender.user) + usize::from(*m.domain == *sender.domain);

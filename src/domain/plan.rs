@@ -292,7 +292,7 @@ mod tests {
     fn a_mailbox_that_is_enrolled_during_its_window_owes_from_then_on() {
         let enrolled = Candidate { enrolled_at: at(13, 0), ..candidate(1, 0) };
         let planned = plan(std::slice::from_ref(&enrolled), &tick(13, 0)).remove(0);
-        // 15 of the 210 minutes: 7/8 of the rest of the window.
+        // The share is 15 of 210 minutes; these are 7/8 of the remaining window.
         assert_eq!((planned.owed, planned.release_at), (3, at(13, 0)));
         assert_eq!(plan(&[candidate(1, 0)], &tick(13, 0))[0].owed, 19);
         let tomorrow = Candidate { day: at(0, 0).date_naive().succ_opt().unwrap(), ..enrolled };
@@ -380,7 +380,8 @@ mod tests {
         assert_eq!(room.take(UserId(1), day, 1), 0);
     }
 
-    /// With 5 minutes between two mails a mailbox starts 3 mails before the next tick, so it takes no room for its 9 due ones.
+    /// With 5 minutes between two mails a mailbox starts 3 mails before the next tick. So it takes no room for all of
+    /// its 9 due mails.
     #[test]
     fn a_plan_takes_no_more_of_a_daily_limit_than_it_can_use_before_the_next_tick() {
         let day = at(0, 0).date_naive();

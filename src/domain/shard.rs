@@ -1,7 +1,7 @@
 //! `shard_of` assigns each mailbox to a shard by a fixed hash of its id over fixed bytes.
 //!
-//! The result is the same on every machine and in every release, because the shard is stored in the mailbox's
-//! row and leased by its number.
+//! The result is the same on every machine and in every release. The shard is stored in the mailbox's row and
+//! leased by its number, so it must not change.
 
 use super::id::{MailboxId, ShardId};
 

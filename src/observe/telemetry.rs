@@ -5,8 +5,8 @@
 //! slow or unreachable collector delays no mail. These spans are sampled:
 //!
 //! - every tick, and every mail that failed or is uncertain,
-//! - one in a hundred of the other mails and of the HTTP requests, or the share that `OTEL_TRACES_SAMPLER`
-//!   sets, and the reply to a sampled mail,
+//! - one in a hundred of the other mails and of the HTTP requests (`OTEL_TRACES_SAMPLER` sets another share),
+//! - the reply to a sampled mail,
 //! - every batch with a sampled mail (`mail_spans.rs`).
 
 mod env;

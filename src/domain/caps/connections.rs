@@ -5,10 +5,10 @@
 //!             connection open ├──────┤            so it outlasts the connection, even if the worker dies
 //! ```
 //!
-//! **Why the limit holds.** A worker takes a slot before it opens the connection, and returns the slot only
+//! **Why the limit holds.** A worker takes a slot before it opens the connection, and frees the slot only
 //! after it closed the connection. The slot of a dead worker expires when none of its mails can still be in
-//! progress. **A service that lost or rolled back its data** does not know the open connections, so it grants
-//! no slot for the lifetime of one slot.
+//! progress. **A service that lost or rolled back its data** does not know the open connections. So it
+//! grants nothing for the lifetime of one slot.
 //!
 //! **What fails.** A stopped worker process (SIGSTOP) keeps its connections open after its slots expire. An
 //! unnoticed jump ahead of the service's clock ends slots early; `caps.rs` explains which worker notices a
@@ -58,7 +58,7 @@ impl Connections {
         self.ends.insert(slot, now.saturating_add(lasts_micros));
     }
 
-    /// Returns one slot. The call is repeatable; an expired slot is already removed.
+    /// Frees one slot. The call is repeatable; an expired slot is already removed.
     pub fn close(&mut self, slot: ConnectionId) {
         self.ends.remove(&slot);
     }

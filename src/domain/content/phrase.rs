@@ -99,7 +99,7 @@ impl Phrase {
         tidy(&fixed.collect::<String>())
     }
 
-    /// Everything that it can become without names.
+    /// Returns all variants without names.
     #[cfg(test)]
     pub(super) fn all(&self) -> Vec<String> {
         let mut texts = vec![String::new()];

@@ -73,7 +73,7 @@ struct Parser {
     faults: Vec<TemplateError>,
     /// True if a backslash ended the previous line.
     breaks: bool,
-    /// The line of the first name.
+    /// The line of the first name placeholder.
     named: Option<u64>,
 }
 

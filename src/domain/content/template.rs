@@ -63,7 +63,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pub source: Source,
-    /// The line on which it begins in its file.
+    /// The line of its file on which the template begins.
     pub line: u64,
     /// The subject; empty for a reply.
     pub(super) subject: Phrase,

@@ -12,7 +12,7 @@ macro_rules! columns {
             /// Every column.
             pub const ALL: &'static [Column] = &[$(Column::$variant),*];
 
-            /// Its name in the header.
+            /// Returns the name of the column in the header.
             pub fn name(self) -> &'static str {
                 match self { $(Column::$variant => $name),* }
             }

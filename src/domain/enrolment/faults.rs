@@ -1,5 +1,5 @@
-//! `Faults` lists the first errors of a file and counts the rest, so that a file of two million wrong lines
-//! gets an answer of a few kilobytes.
+//! `Faults` lists the first errors of a file and counts the others. So the answer to a file of two million
+//! wrong lines is a few kilobytes.
 
 use std::{collections::HashSet, ops::Deref};
 

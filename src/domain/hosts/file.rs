@@ -1,7 +1,7 @@
 //! This module reads the file of host limits, which an operator writes:
 //!
 //! ```text
-//! # A host, or all hosts below a domain, and what it takes from all of us together.
+//! # A host, or all hosts below a domain, with its limits for all senders together.
 //! smtp.example.org    rate=100/hour rate=10/minute connections=5
 //! *.example.net       rate=2000/day
 //! smtp.azurecomm.net  unlimited

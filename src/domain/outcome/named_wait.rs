@@ -38,7 +38,7 @@ const AFTER: &[&str] = &["in", "after", "within"];
 const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// Returns how long `text` asks the sender to wait, between a minute and a week.
+/// Returns the wait that `text` names, limited to between a minute and a week, or `None` if it names none.
 pub fn named_wait(text: &str) -> Option<Duration> {
     let lower = text.to_lowercase();
     let is_between = |c: char| !c.is_alphanumeric() && c != '.';

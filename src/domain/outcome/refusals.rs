@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! a success, or a resume by the operator ──▶ both counts are 0
-//! the host refuses the sender, or it is unknown whom ──▶ refusals + 1, and from the 2nd on a pause: 15 min, 1 h, 4 h, 24 h
+//! the host refuses the sender or an unknown side ──▶ refusals + 1, and from the 2nd on a pause: 15 min, 1 h, 4 h, 24 h
 //! the host refuses the partner, or this pair ──▶ refusals + 1, and from the 5th on a pause: 4 h, 24 h
 //! each of these, and any other failure ──▶ failures + 1, and from the 6th on a pause: 24 h
 //!     no answer, or a failure before AUTH ──▶ from the 3rd failure on a pause: 15 min, 1 h, 4 h, 24 h

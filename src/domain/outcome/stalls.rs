@@ -1,8 +1,8 @@
 //! This module counts stalls: timeouts and broken connections at AUTH or later, after the mail has named its
 //! sender.
 //!
-//! A single mailbox's stall may be chance and pauses nothing. Once [`STALLED_MAILBOXES`] mailboxes of a host
-//! stalled, and no mail was answered at that step since, the host is paused as after five failures in a row.
+//! A single mailbox's stall may be chance and pauses nothing. [`STALLED_MAILBOXES`] stalled mailboxes pause
+//! their host as five failures in a row do, unless a mail was answered at that step since.
 //! At a host with fewer mailboxes each stall counts as one failure once all of them stalled. At a host with
 //! several users, the mailboxes must belong to two of them, so that one user's stalls pause it for no other
 //! user.

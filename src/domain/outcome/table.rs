@@ -4,8 +4,8 @@
 //!
 //! 1. `provider`: codes with one meaning at one provider, at any stage;
 //! 2. `worded::CLEAR`: replies whose words name the affected side more precisely than their code does;
-//! 3. `enhanced`: RFC 3463 codes by stage, because some change sides with it (5.2.2 at RCPT is the partner's
-//!    full mailbox, after the final dot at Exchange it is the sender's own);
+//! 3. `enhanced`: RFC 3463 codes by stage, because some change sides with it: 5.2.2 at RCPT is the partner's
+//!    full mailbox, after the final dot at Exchange it is the sender's own;
 //! 4. `worded::VAGUE`: words that decide only if no enhanced code names a side;
 //! 5. `basic`: three digits and the stage; its last rows match every unknown reply.
 //!

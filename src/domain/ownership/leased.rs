@@ -36,8 +36,8 @@ impl Model {
         self.members.insert(run, (self.beats, self.held(run)));
     }
 
-    /// Runs one heartbeat of `run`. It reports its shards, reads all members (or `stale`, an older state of
-    /// them), releases the shards that another worker should own, and acquires its own. A worker with changed
+    /// Runs one heartbeat of `run`. It reports its shards and reads all members (or `stale`, an older state
+    /// of them). It releases the shards that another worker should own, and acquires its own. A worker with changed
     /// shards reports again soon.
     fn beat(&mut self, run: RunId, stale: Option<&Members>) {
         self.say(run);

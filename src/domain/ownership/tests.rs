@@ -18,7 +18,7 @@ fn assert_balanced(owners: &[Option<RunId>], live: &[RunId]) {
     assert_eq!(counts.iter().sum::<usize>(), owners.len(), "every shard has a live owner");
 }
 
-/// Returns the minimum number of shards of live owners that must move so that no worker has more than the
+/// Returns the minimum number of moves of shards of live owners. After them no worker has more than the
 /// ceiling or less than the floor. Workers above the ceiling give the surplus. Workers below the floor take
 /// free shards first, and then shards of workers above the floor.
 fn least_moves(owners: &[Option<RunId>], live: &[RunId]) -> usize {

@@ -1,6 +1,6 @@
-//! This module runs one compressed day in this process, through the production path. It imports a CSV, runs
-//! `serve` with its real adapters on a private Postgres and Redis, and stops it in order at the end of the
-//! day. Only the day clock differs from the machine's.
+//! This module runs one compressed day in this process, through the production path. It imports a CSV and
+//! runs `serve` with its real adapters on a private Postgres and Redis. At the end of the day it stops `serve`
+//! in order. Only the day clock differs from the machine's.
 
 use std::{collections::BTreeMap, sync::Arc};
 

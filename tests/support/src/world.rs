@@ -99,8 +99,8 @@ pub async fn migrate_unchecked(database: &TestDatabase) {
     migrations.run(database.pool()).await.expect("the migrations run on an empty database");
 }
 
-/// Moves the enrolment of all mailboxes of the database at `url` to an earlier day, so that in the middle of
-/// their windows they have the quota of any day.
+/// Moves the enrolment of all mailboxes of the database at `url` to an earlier day. So in the middle of their
+/// windows they have as many due mails as on any day.
 pub async fn enrolled_long_ago(url: &str) {
     let mut connection = PgConnection::connect(url).await.expect("the database is up");
     let earlier = "UPDATE mailboxes SET enrolled_at = enrolled_at - interval '9 days'";

@@ -44,7 +44,7 @@ pub(super) static ROWS: &[Row] = &[
     // (Exchange).
     row(&[Stage::Mail, Stage::Data], Class(5), Enhanced::Is(5, 2, 2), "sender-full", sender(DAY)),
     row(DOT, Is(554), Enhanced::Is(5, 2, 2), "sender-full", sender(DAY)),
-    // With another code it may be the sender's or the partner's.
+    // Another code may mean the sender's or the partner's mailbox.
     row(DOT, Class(5), Enhanced::Is(5, 2, 2), "mailbox-full", NOBODY),
     // The message itself: another text would have been accepted.
     row(MAIL_TO_DOT, Is(552), Enhanced::Is(5, 3, 4), "content-refused", NOBODY),

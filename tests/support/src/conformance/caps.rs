@@ -27,7 +27,7 @@ pub trait CapsWorld: Send + Sync {
     }
     /// Deletes all data of the service.
     async fn lose(&self);
-    /// Stops the service for the rest of the test.
+    /// Stops the service from this call on.
     async fn go_away(&self);
     /// Lets the service run the next request and loses its answer.
     async fn lose_next_answer(&self);

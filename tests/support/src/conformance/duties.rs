@@ -35,7 +35,7 @@ pub trait DutiesWorld: Send + Sync {
     async fn left(&self, kept: PruneTarget) -> Vec<NaiveDate>;
     /// Returns the rows of the maintenance jobs, in order.
     async fn rows(&self) -> Vec<Row>;
-    /// Stops the service for the rest of the test.
+    /// Stops the service from this call on.
     async fn go_away(&self);
 }
 

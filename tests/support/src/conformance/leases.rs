@@ -20,7 +20,7 @@ pub trait LeasesWorld: Send + Sync {
     async fn about_now(&self) -> i64;
     /// Deletes all data of the service.
     async fn lose(&self);
-    /// Stops the service for the rest of the test.
+    /// Stops the service from this call on.
     async fn go_away(&self);
     /// Lets the service run the next request and loses its answer.
     async fn lose_next_answer(&self);

@@ -85,7 +85,8 @@ pub struct Standing {
 pub trait LedgerWorld: Send + Sync {
     fn ledger(&self) -> Arc<dyn Ledger>;
     fn mailboxes(&self) -> Arc<dyn PlanningStore>;
-    /// Enrols mailbox `id` of `user` with this quota, on `mail.test`, in `domain`, for these weekdays (Monday lowest).
+    /// Enrols mailbox `id` of `user` with this quota on `mail.test`; `weekdays` are the bits of its days (Monday
+    /// lowest).
     async fn enrol(&self, id: i64, user: i64, quota: u16, domain: &str, weekdays: u8);
     async fn limit(&self, user: i64, limit: u32);
     async fn order(&self, running: bool);
@@ -123,7 +124,7 @@ pub trait LedgerWorld: Send + Sync {
     async fn backup(&self);
     /// Sets the database back to the backup: later commits are lost, including ids and epochs.
     async fn restore(&self);
-    /// Stops the service for the rest of the test.
+    /// Stops the service from this call on.
     async fn go_away(&self);
     /// Runs the next statement and loses its answer.
     async fn lose_next_answer(&self);

@@ -15,8 +15,8 @@ use super::{LedgerWorld, Life, SHARD, ask, end, minutes, noon};
 const HOUR: Penalty = Penalty::Pause(Duration::from_secs(3600));
 const LIAR: &str = "liar.test";
 
-/// Enrols mailboxes 1 and 2 of user 1 on their own host, 3 of user 3 on a third host, and 11 to 20 of user 2
-/// on theirs.
+/// Enrols mailboxes 1 and 2 of user 1 on their own host, and mailbox 3 of user 3 on a third host. Mailboxes 11
+/// to 20 belong to user 2 and use the default host.
 async fn owners(world: &dyn LedgerWorld) -> Life<'_> {
     for (id, user, host) in [(1, 1, LIAR), (2, 1, LIAR), (3, 3, "third.test")] {
         world.enrol(id, user, 20, &format!("u{user}.test"), 127).await;
