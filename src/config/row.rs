@@ -83,7 +83,7 @@ macro_rules! settings {
             }
         }
 
-        /// The rows of the table in its order.
+        /// Returns the rows of the table in its order.
         pub(crate) fn rows() -> Vec<Row> {
             vec![$($(
                 Row {

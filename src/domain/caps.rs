@@ -15,10 +15,10 @@
 //! the 5 s that a mail may need to arrive. An unknown bucket starts at exactly 0, never more than its former
 //! level. So a service that lost or rolled back its data can only make the fleet slower.
 //!
-//! **Time that goes back** by at most a minute, as between two callers, adds nothing; the bucket grants
-//! nothing until time has caught up. A bucket that lies further in the future was stored before its clock was
-//! set back, so it becomes cold: it starts at 0 now. Its earlier tokens are in no bucket, so a window has no
-//! more mails than after a loss of the data.
+//! **Time that goes back** by at most 10 minutes ([`FUTURE_MICROS`]), as between two callers, adds nothing.
+//! The bucket grants nothing until time has caught up. A bucket that lies further in the future was stored
+//! before its clock was set back, so it becomes cold: it starts at 0 now. Its earlier tokens are in no bucket,
+//! so a window has no more mails than after a loss of the data.
 //!
 //! **Time that jumps ahead** would fill every bucket although no time passed. The caller states the time that
 //! it expects, from the last known time of the service and its machine clock. If the service's time differs
@@ -102,7 +102,7 @@ impl CapKind {
         }
     }
 
-    /// Returns true if each user has an own bucket of this kind; otherwise the fleet shares one.
+    /// Returns true if each user has its own bucket of this kind; otherwise the fleet shares one.
     pub fn is_per_user(self) -> bool {
         matches!(self, CapKind::UserHour | CapKind::UserMinute)
     }

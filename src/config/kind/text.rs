@@ -117,7 +117,7 @@ pub(in crate::config) fn choice() -> Text<LogFormat> {
     })
 }
 
-/// The name of a worker, which becomes part of Redis keys and of metrics.
+/// Returns the kind for the name of a worker, which becomes part of Redis keys and of metrics.
 pub(in crate::config) fn name() -> Text<String> {
     text("name", "1 to 100 letters, digits, dots, hyphens and underscores", |text| {
         let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -125,8 +125,8 @@ pub(in crate::config) fn name() -> Text<String> {
     })
 }
 
-/// The prefix of our Redis keys. It has no braces, which would be a hash tag of a Redis Cluster; the program
-/// sets the tag itself.
+/// Returns the kind for the prefix of our Redis keys. It has no braces, which would be a hash tag of a Redis
+/// Cluster; the program sets the tag itself.
 pub(in crate::config) fn prefix() -> Text<String> {
     text("name", "1 to 64 letters, digits, colons, dots, hyphens and underscores", |text| {
         let legal = |c: char| c.is_ascii_alphanumeric() || ":.-_".contains(c);
@@ -134,14 +134,14 @@ pub(in crate::config) fn prefix() -> Text<String> {
     })
 }
 
-/// The name in EHLO.
+/// Returns the kind for the name in EHLO.
 pub(in crate::config) fn helo_name() -> Text<String> {
     text("host name", "a full host name, such as mail.example.com, or an address such as [192.0.2.1]", |text| {
         if is_helo_name(text) { Ok(text.to_owned()) } else { Err("is neither a full host name nor an address literal") }
     })
 }
 
-/// The header field that marks our mails.
+/// Returns the kind for the header field that marks our mails.
 pub(in crate::config) fn header() -> Text<String> {
     text("header field", "1 to 64 printable ASCII characters without colon or space, such as X-Warmup", |text| {
         content::judge_marker(text).map(|()| text.to_owned())

@@ -112,7 +112,7 @@ fn zones() -> impl Strategy<Value = Tz> {
     (0..TZ_VARIANTS.len()).prop_map(|place| TZ_VARIANTS[place])
 }
 
-/// The years for which every zone has its rules, 1970 to 2037, in seconds.
+/// Generates an instant of the years for which every zone has its rules, 1970 to 2037, in seconds.
 fn instants() -> impl Strategy<Value = DateTime<Utc>> {
     (0i64..2_145_000_000).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap())
 }

@@ -7,7 +7,7 @@
 //! a host refuses a partner ──▶ the pair is avoided: that host gets no mail for that partner, for the time that it
 //!     names, at most 72 h
 //!     its own host, a mailbox of its owner, our own check, or the hosts of two owners say so ──▶ the partner is paused
-//!     it passes within the hour (greylisting) ──▶ it concerns the pair only, for every host
+//!     it passes within the hour (greylisting) ──▶ it concerns the pair only, whichever host says so
 //! a host refuses 5 partners within 24 h, and more than it accepted mails ──▶ the host is the suspect: its mailboxes
 //!     are paused, 1 h at first, then 4 h, then 24 h; those of one owner, by the results of that owner's mails
 //! a host refuses a domain ──▶ the domain is paused for that owner; a free-mail domain never is, only the mailbox

@@ -59,8 +59,8 @@ fn share(arg: Option<&str>) -> Result<f64, TelemetryError> {
 }
 
 impl ShouldSample for Sampler {
-    /// A child follows its parent. Of the root spans only requests are numerous, so only they are sampled by
-    /// share.
+    /// Decides about one span. A child follows its parent. Of the root spans only requests are numerous, so only
+    /// requests are sampled by share.
     fn should_sample(
         &self,
         parent: Option<&Context>,
