@@ -16,7 +16,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(8 * 3600);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The duration of a mail at a mail host of average speed.
+/// The assumed duration of a mail at an unhurried mail host.
 pub(super) const MAIL: Duration = Duration::from_secs(2);
 
 /// The slack added to each window of a cap, because a mail arrives later than its grant.

@@ -1,4 +1,5 @@
 //! This module defines the header field that marks our mails, so that the owner of a mailbox can filter them.
+//! The mails do not hide what they are.
 
 /// The value of the field.
 pub const MARK: &str = concat!("warmup/", env!("CARGO_PKG_VERSION"));

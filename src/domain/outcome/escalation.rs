@@ -20,7 +20,7 @@
 //! do not lengthen it. The strike count covers 24 hours from its first strike; the sixth strike ends the
 //! count.
 //!
-//! The ledger in memory runs these rules. `close.sql` implements them on locked rows, and the conformance
+//! The memory ledger of the simulation runs these rules. `close.sql` implements them on locked rows, and the conformance
 //! suite checks both.
 
 use std::collections::{BTreeMap, BTreeSet};
