@@ -1,13 +1,14 @@
-//! Layer 1: the settings.
+//! The config layer (layer 1) reads, validates and documents the settings.
 //!
-//! `table` is the one place where a setting is named; everything else comes from it or judges it:
+//! The module `table` is the one place that names a setting; the other modules use the table or check its
+//! values:
 //!
 //! ```text
-//!   environment ─▶ row (reader) ─▶ kind (number, text) ─▶ Settings ─▶ rules ─▶ warnings (carry: the arithmetic)
-//!                      └────────────── names (unknown ones) ─▶ all Faults at once
+//!   environment ─▶ row (reader) ─▶ kind (number, text) ─▶ Settings ─▶ rules ─▶ warnings (capacity: the arithmetic)
+//!                      └────────────── names (unknown ones) ─▶ all errors at once
 //! ```
 //!
-//! The environment comes in as a map, so that tests and the demo bring their own.
+//! Callers pass the environment as a map, so that tests and the demo use their own.
 
 mod capacity;
 mod doc;
@@ -44,12 +45,12 @@ pub use warnings::{EnrolledLoad, HostLoad, OwnerLoad};
 
 use crate::domain::content;
 
-/// How the program's own log is written.
+/// The format of the program's own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For a collector: one object a line.
+    /// JSON for a log collector: one object per line.
     Json,
 }
 
@@ -62,25 +63,26 @@ impl std::fmt::Display for LogFormat {
     }
 }
 
-/// Returns the environment of this process. What is not UTF-8 in it is marked, and is a fault where a setting uses it.
+/// Returns the environment of this process. Bytes that are not UTF-8 become replacement characters, which are
+/// an error in a setting.
 pub fn environment() -> BTreeMap<String, String> {
     let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
     std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 impl Settings {
-    /// Reads the settings from `vars`, and returns them with the warnings that they give.
+    /// Reads the settings from `vars`, and returns them with their warnings.
     ///
-    /// Returns every fault at once: values that can't be read or are out of range, unknown `WARMUP_*` names, broken
-    /// rules between settings.
+    /// Returns every error at once: values that are unreadable or out of range, unknown `WARMUP_*` names, and
+    /// broken rules between settings.
     pub fn from_vars(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), SettingErrors> {
         let (settings, faults) = Settings::judged(vars);
         let warnings = warnings::of(&settings);
         faults.or((settings, warnings))
     }
 
-    /// Reads the settings as `from_vars` does, reads the secrets that stand in files, and opens every other file: one that can't be read is a fault,
-    /// and so is each fault of the templates and of the host limits.
+    /// Reads the settings as `from_vars` does, reads the secrets in files, and opens every other file. An
+    /// unreadable file is an error, and so is each error in the templates and in the host limits.
     pub fn with_files(vars: &BTreeMap<String, String>) -> Result<(Settings, Vec<Warning>), SettingErrors> {
         let (mut settings, mut faults) = Settings::judged(vars);
         settings.read_secret_files(&mut faults);
@@ -91,12 +93,12 @@ impl Settings {
         faults.or((settings, warnings))
     }
 
-    /// Returns the warnings that the settings alone give, without knowing who is enrolled.
+    /// Returns the warnings that follow from the settings alone, without the enrolled mailboxes.
     pub fn warnings(&self) -> Vec<Warning> {
         warnings::of(self)
     }
 
-    /// Returns the settings, with defaults in the place of faulty values, and all faults.
+    /// Returns the settings, with defaults for faulty values, and all errors.
     fn judged(vars: &BTreeMap<String, String>) -> (Settings, SettingErrors) {
         let mut reader = row::Reader { vars, faults: SettingErrors::default() };
         let settings = Settings::read(&mut reader);
@@ -111,13 +113,14 @@ impl Settings {
         Settings::from_vars(&environment())
     }
 
-    /// The deadline of a whole mail, from connecting to its verdict: 5/6 of the drain's, so that a stopping worker can
-    /// finish the mail that it began last, and has a sixth left to settle it and give its shards back.
+    /// Returns the deadline of a whole mail, from connecting to its outcome. It is 5/6 of the drain timeout.
+    /// So a stopping worker can finish the mail that it began last, and has a sixth left to settle it and
+    /// release its shards.
     pub fn mail_deadline(&self) -> Duration {
         self.drain_timeout * 5 / 6
     }
 
-    /// Returns the URL of the database, or the fault that it is not set.
+    /// Returns the URL of the database, or an error if it is not set.
     pub fn require_database(&self) -> Result<&SecretString, SettingErrors> {
         self.database_url.as_ref().ok_or_else(|| {
             let instead = "start `warmup local`, or write postgres://user:password@host:5432/database";
@@ -125,7 +128,7 @@ impl Settings {
         })
     }
 
-    /// Returns the URL of Redis, or the fault that it is not set.
+    /// Returns the URL of Redis, or an error if it is not set.
     pub fn require_redis(&self) -> Result<&SecretString, SettingErrors> {
         self.redis_url.as_ref().ok_or_else(|| {
             let instead = "write redis://user:password@host:6379/0";
@@ -133,7 +136,7 @@ impl Settings {
         })
     }
 
-    /// Returns the key under which passwords are sealed, or the fault that it is not set.
+    /// Returns the key that seals passwords, or an error if it is not set.
     pub fn require_master_key(&self) -> Result<&MasterKey, SettingErrors> {
         self.master_key.as_ref().ok_or_else(|| {
             let instead = "make one with `openssl rand -base64 32`, keep it safe, and use the same one on every worker";
@@ -141,19 +144,19 @@ impl Settings {
         })
     }
 
-    /// Returns the names of the settings without which `warmup run` does not start, and which are not set.
+    /// Returns the names of the unset settings that `warmup run` needs.
     pub fn missing_to_run(&self) -> Vec<String> {
         let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
         missing.iter().flatten().flat_map(SettingErrors::iter).map(|fault| fault.name.clone()).collect()
     }
 
-    /// Returns `Ok` when everything is set without which a worker does not start, or all that is missing at once.
+    /// Returns `Ok` if all settings that a worker needs are set, or all errors at once.
     pub fn require_all(&self) -> Result<(), SettingErrors> {
         let missing = [self.require_database().err(), self.require_redis().err(), self.require_master_key().err()];
         missing.into_iter().flatten().fold(SettingErrors::default(), SettingErrors::and).or(())
     }
 
-    /// Returns `Ok` when no server is named, or the faults: `warmup local` brings its own.
+    /// Returns `Ok` if the settings name no server, or the errors: `warmup local` brings its own servers.
     pub fn require_no_server(&self) -> Result<(), SettingErrors> {
         let named = [
             ("DATABASE_URL", self.database_url.is_some()),
@@ -182,7 +185,8 @@ impl Settings {
         }
     }
 
-    /// Returns what is to be warned of in the file of templates. One that can't be opened is a fault already.
+    /// Returns the warnings about the file of templates. If the file can't be opened, the error is already
+    /// listed.
     fn read_templates(&self, faults: &mut SettingErrors) -> Vec<Warning> {
         const NAME: &str = "WARMUP_TEMPLATES_FILE";
         let Some(bytes) = self.templates_file.as_ref().and_then(|path| std::fs::read(path).ok()) else {

@@ -1,6 +1,8 @@
-//! Layer 0: pure decisions. No I/O, no clock, no dice: instants and random numbers come in as arguments, so every rule
-//! here can be tested against the sentence that states it. Its arithmetic never narrows a number silently: a conversion
-//! that can fail says what happens then.
+//! The domain layer holds the pure decisions of warmup: no I/O, no clock and no random source.
+//!
+//! Callers pass instants and random numbers as arguments, so a test can check each rule against the sentence
+//! that states it. The arithmetic never narrows a number silently; each conversion that can fail states its
+//! fallback.
 
 #![cfg_attr(
     not(test),

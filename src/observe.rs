@@ -1,4 +1,4 @@
-//! Layer 1: how the process shows itself.
+//! The observe layer (layer 1) reports the state of the process: metrics, traces, logs and health.
 
 pub mod access;
 pub mod doc;

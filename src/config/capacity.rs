@@ -1,7 +1,7 @@
-//! How many mails the caps and the lanes carry in a day: the arithmetic behind the warnings.
+//! This module computes the number of mails that the caps and the lanes carry in a day; the warnings use it.
 //!
-//! A mailbox's mails are spread over the first 7/8 of its window, so a fleet of one zone sends its day in 7 of the
-//! usual 8 hours. What does not fit there is late, whatever the rest of the day would carry.
+//! A mailbox's mails are spread over the first 7/8 of its window. So a fleet in one time zone sends its day
+//! in 7 of the usual 8 hours. Mails that do not fit there are late, even if the rest of the day has room.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use super::Settings;
 /// The part of the usual window over which mails are spread.
 pub(super) const DAY: Duration = Duration::from_secs(7 * 3600);
 
-/// The usual window.
+/// The usual sending window.
 pub(super) const WINDOW: Duration = Duration::from_secs(8 * 3600);
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a mail takes on a mail host that is not in a hurry.
+/// The assumed duration of a mail at an unhurried mail host.
 pub(super) const MAIL: Duration = Duration::from_secs(2);
 
-/// Added to each window of a cap, because a grant is not yet an arrival.
+/// The slack added to each window of a cap, because a mail arrives later than its grant.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// One cap: at most `limit` in any `window`, a share `burst` of it at once.
+/// A cap of at most `limit` mails in any `window`; the share `burst` of them may go at once.
 #[derive(Clone, Copy)]
 pub(super) struct Cap {
     pub limit: u32,
@@ -36,13 +36,14 @@ impl Cap {
         ((f64::from(self.limit) * self.burst).floor() as u32).max(1)
     }
 
-    /// Returns the time in which one more token comes: ceil((window + 5 s) / max(1, limit - burst)), in microseconds.
+    /// Returns the time in which one token is gained: ceil((window + 5 s) / max(1, limit - burst)), in
+    /// microseconds.
     pub(super) fn token(self) -> Duration {
         let steady = u64::from(self.limit.saturating_sub(self.burst()).max(1));
         Duration::from_micros(micros(self.window + SLACK).div_ceil(steady))
     }
 
-    /// Returns how many mails it carries steadily in `span`.
+    /// Returns the number of mails that the cap carries steadily in `span`.
     pub(super) fn carries(self, span: Duration) -> u64 {
         if self.limit == 0 { 0 } else { micros(span) / micros(self.token()) }
     }
@@ -59,17 +60,17 @@ impl Cap {
     }
 }
 
-/// Returns the workers that send: only one does unless the fleet is distributed.
+/// Returns the number of sending workers: one unless the fleet is distributed.
 pub(super) fn workers(settings: &Settings) -> u32 {
     if settings.distributed_mode { settings.worker_count } else { 1 }
 }
 
-/// Returns the time a lane needs for a mail and the rest after it.
+/// Returns the time that a lane needs for a mail and the rest after it.
 pub(super) fn turn(settings: &Settings) -> Duration {
     (settings.stagger_min + settings.stagger_max) / 2 + MAIL
 }
 
-/// Returns how many mails all lanes carry in `span`.
+/// Returns the number of mails that all lanes carry in `span`.
 pub(super) fn lanes_carry(settings: &Settings, span: Duration) -> u64 {
     let workers = u64::from(workers(settings));
     let by_lanes = workers * u64::from(settings.max_concurrent) * micros(span) / micros(turn(settings));

@@ -1,4 +1,5 @@
-//! `docs/CONFIG.md`, written from the table and the rules; `warmup config doc` prints it, and a test holds the file.
+//! This module writes `docs/CONFIG.md` from the table and the rules. `warmup config doc` prints it, and a
+//! test compares the file.
 
 use std::fmt::Write;
 
@@ -27,7 +28,7 @@ arithmetic.
 [OpenTelemetry defines them](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 ";
 
-/// Returns the page.
+/// Returns the page as Markdown.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     let rows = rows();

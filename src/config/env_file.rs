@@ -1,4 +1,4 @@
-//! Settings from a file that is written like `.env.example`.
+//! This module reads settings from a file in the format of `.env.example`.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,8 +6,8 @@ use super::SettingErrors;
 
 /// Reads the names and values of the file at `path`.
 ///
-/// Returns a fault when it can't be read, or a line of it not understood. What stands there may be a secret, so only the
-/// name before it is shown.
+/// Returns an error if the file can't be read, or if it has an invalid line. The line may hold a secret, so
+/// the error shows only the name before it.
 pub fn env_file(path: &Path) -> Result<BTreeMap<String, String>, SettingErrors> {
     let unreadable = |error: &dyn std::fmt::Display| {
         let instead = "name a file that is written like .env.example";

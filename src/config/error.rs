@@ -1,9 +1,9 @@
-//! What is wrong with a configuration (a fault: nothing starts), and what is legal but won't do what it is meant to (a
-//! warning: it is obeyed).
+//! This module defines the errors and the warnings of a configuration. With an error nothing starts. A
+//! warning marks a legal setting that will not have the intended effect; the program follows it.
 
 use std::fmt;
 
-/// One fault: which setting, what is wrong with its value, what to write instead.
+/// One error: the setting, the problem of its value, and the text to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
     pub name: String,
@@ -17,7 +17,7 @@ impl fmt::Display for SettingError {
     }
 }
 
-/// All faults of a configuration at once, one a line. The exit status for it is 64.
+/// All errors of a configuration at once, one per line. The exit status is 64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingErrors(Vec<SettingError>);
 
@@ -32,7 +32,7 @@ impl SettingErrors {
         self.0.push(SettingError { name: name.to_owned(), wrong: wrong.into(), instead: instead.into() });
     }
 
-    /// Says whether a fault of the setting `name` is already known.
+    /// Returns true if an error of the setting `name` is already known.
     pub(super) fn name(&self, name: &str) -> bool {
         self.0.iter().any(|fault| fault.name == name)
     }
@@ -42,17 +42,17 @@ impl SettingErrors {
         self
     }
 
-    /// Says whether nothing is wrong.
+    /// Returns true if there is no error.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The faults, in the order of the table of settings.
+    /// Returns the errors in the order of the table of settings.
     pub fn iter(&self) -> impl Iterator<Item = &SettingError> {
         self.0.iter()
     }
 
-    /// Returns `Ok(value)` when nothing is wrong, else these faults.
+    /// Returns `Ok(value)` if there is no error, or else these errors.
     pub(super) fn or<T>(self, value: T) -> Result<T, SettingErrors> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
@@ -70,12 +70,12 @@ impl fmt::Display for SettingErrors {
 
 impl std::error::Error for SettingErrors {}
 
-/// A setting that is legal and won't do what it is meant to, with the arithmetic.
+/// A legal setting that will not have the intended effect, with the arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     pub name: &'static str,
     pub text: String,
-    /// The value of the setting that would do, where a number does.
+    /// The sufficient value of the setting, if a number suffices.
     pub needed: Option<u32>,
 }
 
@@ -84,7 +84,7 @@ impl Warning {
         Warning { name, text: text.into(), needed: None }
     }
 
-    /// Returns the line to set, `NAME=value`, where a number does.
+    /// Returns the line to set, `NAME=value`, if a number suffices.
     pub fn line(&self) -> Option<String> {
         self.needed.map(|needed| format!("{}={needed}", self.name))
     }

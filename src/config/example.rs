@@ -1,4 +1,5 @@
-//! `.env.example`, written from the table; `warmup config doc --env` prints it, and a test holds the file.
+//! This module writes `.env.example` from the table. `warmup config doc --env` prints it, and a test compares
+//! the file.
 
 use super::{row::Row, table::rows};
 
@@ -11,7 +12,7 @@ const HEAD: &str = "\
 # counts as not set. `warmup config check` lists every fault at once.
 ";
 
-/// Returns the file.
+/// Returns the content of the file.
 pub fn env_example() -> String {
     let mut file = HEAD.to_owned();
     let rows = rows();
@@ -22,8 +23,8 @@ pub fn env_example() -> String {
     file
 }
 
-/// One setting: of a secret the name alone, to be filled in; of the others the default as a comment, so that a copy of
-/// this file keeps nobody from the defaults of a later release.
+/// Returns the lines of one setting. A secret has only its name, to be filled in. Another setting has its
+/// default as a comment, so that a copy of this file does not fix the defaults of this release.
 fn setting(row: &Row) -> String {
     let Row { name, sentence, default, facts, .. } = row;
     let kind = if facts.secret { format!("{}, secret", facts.word) } else { facts.word.to_owned() };
@@ -46,7 +47,7 @@ mod tests {
         assert!(file == env_example(), ".env.example is old: warmup config doc --env > .env.example");
     }
 
-    /// The assignments, those in comments too.
+    /// Returns the assignments of the file, including those in comments.
     fn assignments() -> BTreeMap<String, String> {
         let name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
         let text = env_example();

@@ -1,15 +1,16 @@
-//! Where private servers keep their data, when nobody says so.
+//! This module chooses the data folder of the private servers if `WARMUP_DATA_DIR` is not set.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Settings, row::env_value};
 
-/// Root's own folder is closed to the user that root's servers run as, and this is where a service's data belongs.
+/// The data folder of root. Root's home is closed to the user of root's servers, and a service's data belongs
+/// here.
 const OF_ROOT: &str = "/var/lib/warmup";
 
 impl Settings {
-    /// Returns `WARMUP_DATA_DIR`, else the user's data folder as freedesktop.org's base directory specification has it,
-    /// for `root` the system's. None where `vars` say nothing of the user's home.
+    /// Returns `WARMUP_DATA_DIR`, or else the user's data folder by freedesktop.org's base directory
+    /// specification; for `root` the system's folder. Returns `None` if `vars` name no home.
     pub fn data_folder(&self, vars: &BTreeMap<String, String>, root: bool) -> Option<PathBuf> {
         let absolute = |name| env_value(vars, name).map(PathBuf::from).filter(|path| path.is_absolute());
         let of_user = || match root {

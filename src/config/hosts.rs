@@ -1,4 +1,5 @@
-//! The file of host limits, `WARMUP_HOST_LIMITS_FILE`: its faults are those of a setting.
+//! This module reads the file of host limits, `WARMUP_HOST_LIMITS_FILE`, and reports its errors as errors of
+//! the setting.
 
 use super::{SettingErrors, Settings};
 use crate::domain::hosts::{HostLimits, read};
@@ -6,9 +7,9 @@ use crate::domain::hosts::{HostLimits, read};
 const NAME: &str = "WARMUP_HOST_LIMITS_FILE";
 
 impl Settings {
-    /// Reads the limits of mail hosts: the built-in ones, and the file's before them.
+    /// Reads the limits of mail hosts: the built-in ones, preceded by those of the file.
     ///
-    /// Returns every fault of the file at once.
+    /// Returns every error in the file at once.
     pub fn host_limits(&self) -> Result<HostLimits, SettingErrors> {
         let Some(path) = &self.host_limits_file else { return Ok(HostLimits::built_in()) };
         let bytes = std::fs::read(path).map_err(|error| {
@@ -26,7 +27,7 @@ impl Settings {
         })
     }
 
-    /// Adds the faults of the file. That it can't be opened is told with the other files.
+    /// Adds the errors in the file. An unreadable file is reported with the other files.
     pub(super) fn judge_host_limits(&self, faults: &mut SettingErrors) {
         if !faults.name(NAME)
             && let Err(found) = self.host_limits()

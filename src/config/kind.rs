@@ -1,7 +1,7 @@
-//! The kinds of values a setting can have: how each is read, shown and described.
+//! A `Kind` defines how one kind of value is read, shown and described.
 //!
-//! What is wrong with a value is said by a `&'static str`, so that no kind can put the value itself, which may be a
-//! secret, into a message.
+//! The error of a value is a `&'static str`. So no kind can copy the value itself, which may be a secret,
+//! into a message.
 
 mod number;
 mod redis;
@@ -18,25 +18,25 @@ pub(super) use text::{
 pub(super) trait Kind {
     type Value;
 
-    /// Reads a value as people write it; the error completes the sentence "`value` ...".
+    /// Parses a value as people write it. The error completes the sentence "`value` ...".
     fn read(&self, text: &str) -> Result<Self::Value, &'static str>;
 
-    /// Shows a value in the one way that `read` takes back; of a secret only that it is set; nothing for one not set.
+    /// Returns a value in the form that `read` accepts. A secret is shown as `set`; an unset value is empty.
     fn show(&self, value: &Self::Value) -> String;
 
     fn facts(&self) -> KindDoc;
 }
 
-/// What the documentation and the faults say about a kind.
+/// The description of a kind for the documentation and the errors.
 #[derive(Clone, Debug)]
 pub(super) struct KindDoc {
-    /// The type in a word or two.
+    /// The type in one or two words.
     pub word: &'static str,
-    /// Empty where there is none.
+    /// The unit; empty without one.
     pub unit: &'static str,
     /// The legal values.
     pub range: String,
-    /// What to write: completes "write ...".
+    /// The instruction that completes "write ...".
     pub write: String,
     pub secret: bool,
 }

@@ -1,4 +1,5 @@
-//! Names that are no setting: a typing mistake must not silently leave a default in place.
+//! This module rejects unknown setting names, because a typing error must not silently leave a default in
+//! place.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use super::{SettingErrors, row::env_value, table::rows};
 
 const OURS: &str = "WARMUP_";
 
-/// Notes each `WARMUP_*` name with a value that is not in the table. `OTEL_*` and all others are not ours to judge.
+/// Adds an error for each `WARMUP_*` name with a value that is not in the table. `OTEL_*` and other names are
+/// not checked.
 pub(super) fn unknown(vars: &BTreeMap<String, String>, faults: &mut SettingErrors) {
     let known: Vec<&str> = rows().iter().map(|row| row.name).collect();
     let ours = vars.keys().filter(|name| name.starts_with(OURS) && env_value(vars, name).is_some());
@@ -19,8 +21,8 @@ pub(super) fn unknown(vars: &BTreeMap<String, String>, faults: &mut SettingError
     }
 }
 
-/// Returns the setting whose name is close enough that it was probably meant: at most three slips, at most one in three
-/// characters, the unit and our prefix not counted (`WARMUP_DATABASE_URL`, `WARMUP_SMTP_TIMEOUT`).
+/// Returns the setting that was probably meant. Its name differs in at most three places and at most one in
+/// three characters. The unit and our prefix do not count (`WARMUP_DATABASE_URL`, `WARMUP_SMTP_TIMEOUT`).
 fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_ascii_uppercase();
     let slips = |known: &str| strsim::osa_distance(stem(&name), stem(known));
@@ -35,9 +37,9 @@ fn stem(name: &str) -> &str {
     UNITS.iter().find_map(|unit| name.strip_suffix(unit)).unwrap_or(name)
 }
 
-/// Says whether Kubernetes put `name` into the pod: it gives every pod the addresses of the Services in its namespace,
-/// and a Service called `warmup` has the names of our settings' family; so has one called `warmup-redis`, which is told
-/// by its `WARMUP_REDIS_SERVICE_HOST`.
+/// Returns true if Kubernetes put `name` into the pod. It gives every pod the addresses of the Services in
+/// its namespace, and a Service called `warmup` has names that begin like our settings. So has one called
+/// `warmup-redis`, which is identified by its `WARMUP_REDIS_SERVICE_HOST`.
 /// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
 fn injected(name: &str, vars: &BTreeMap<String, String>) -> bool {
     if !vars.contains_key("KUBERNETES_SERVICE_HOST") {

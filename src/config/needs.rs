@@ -1,7 +1,7 @@
-//! Which settings would carry a given load, and the least values that do.
+//! This module computes the smallest settings that carry a given load.
 //!
-//! Two sums must hold: the mails over 7/8 of the usual window, over which they are spread; and mails and replies together
-//! over the whole of it, so that replies don't pile up behind the mails.
+//! Two sums must fit. The mails must fit into 7/8 of the usual window, over which they are spread. Mails and
+//! replies together must fit into the whole window, so that replies do not queue behind the mails.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use super::{
     table::LARGEST_CAP,
 };
 
-/// How long a free lane waits for its batch, on average.
+/// The average time for which a free lane waits for its batch.
 const GATHERING: Duration = Duration::from_millis(150);
 
-/// What a fleet has to send in a day.
+/// The load that a fleet must send in a day.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub mails: u64,
     pub replies: u64,
-    /// Of the user with the most mailboxes.
+    /// The mails of the user with the most mailboxes.
     pub user_mails: u64,
     pub user_replies: u64,
     pub workers: u32,
-    /// What a mail takes on its host, on average.
+    /// The average duration of a mail at its host.
     pub mail: Duration,
 }
 
@@ -35,12 +35,12 @@ pub struct Load {
 pub struct Need {
     pub setting: &'static str,
     pub value: u32,
-    /// The least that is enough; `None` where no legal value is.
+    /// The smallest sufficient value, or `None` if no legal value suffices.
     pub needed: Option<u32>,
 }
 
 impl Settings {
-    /// Returns the caps and lanes that don't carry `load` in a day, with what would.
+    /// Returns the caps and lanes that do not carry `load` in a day, with sufficient values.
     pub fn needs(&self, load: &Load) -> Vec<Need> {
         let fleet = [
             ("WARMUP_GLOBAL_HOURLY_LIMIT", self.global_hourly_limit, HOUR),

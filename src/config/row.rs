@@ -1,4 +1,5 @@
-//! One row of the table, and the reader that takes the values of all rows from the environment, noting every fault.
+//! This module defines one row of the table, and the reader that takes the values of all rows from the
+//! environment and collects every error.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +8,20 @@ use super::{
     kind::{Kind, KindDoc},
 };
 
-/// What the table says about one setting.
+/// The description of one setting.
 pub(crate) struct Row {
     pub group: &'static str,
     pub name: &'static str,
-    /// As it would be written; empty when the setting may be left out.
+    /// The default as it would be written; empty if the setting is optional.
     pub default: &'static str,
     pub sentence: &'static str,
     pub(super) facts: KindDoc,
-    /// Shows the value it has; of a secret only that it is set; empty when it is not set.
+    /// Returns the current value: `set` for a secret, and an empty text for an unset setting.
     pub value: fn(&Settings) -> String,
 }
 
-/// Takes values from the environment. A value with a fault is noted and its default stands in, so that the search for
-/// faults goes on.
+/// A reader of the environment. For a faulty value it adds an error and returns the default, so that it finds
+/// all errors.
 pub(super) struct Reader<'a> {
     pub vars: &'a BTreeMap<String, String>,
     pub faults: SettingErrors,
@@ -30,7 +31,7 @@ impl Reader<'_> {
     pub(super) fn take<K: Kind>(&mut self, name: &str, kind: &K, default: &str) -> K::Value {
         if let Some(text) = env_value(self.vars, name) {
             match kind.read(text) {
-                // What is not UTF-8 arrives with this character in its place.
+                // Bytes that are not UTF-8 arrive as this character.
                 _ if text.contains(char::REPLACEMENT_CHARACTER) => {
                     self.faults.add(name, "is not UTF-8", "write it in UTF-8")
                 }
@@ -44,21 +45,22 @@ impl Reader<'_> {
     fn fault(&mut self, name: &str, text: &str, wrong: &str, facts: &KindDoc, default: &str) {
         let wrong =
             if facts.secret { format!("the value {wrong}") } else { format!("`{}` {wrong}", text.escape_debug()) };
-        // What has no unit says itself what a value looks like.
+        // A kind without a unit describes its values itself.
         let example = if facts.unit.is_empty() { String::new() } else { format!(", for example {default}") };
         self.faults.add(name, wrong, format!("write {}{example}", facts.write));
     }
 }
 
-/// Returns the value given for `name`, without the blanks around it; an empty one counts as not set.
+/// Returns the value of `name` without the blanks around it; an empty value counts as unset.
 pub(super) fn env_value<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     vars.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 /// Turns the table into the typed `Settings`, their reader, and the rows for documentation and output.
 ///
-/// A row is: the sentence as a doc comment; field, type, `=`, the name in the environment, the default as it would be
-/// written (empty when the setting may be left out), and the kind of its value with unit and range.
+/// A row begins with the sentence as a doc comment. The field, its type, `=` and the name in the environment
+/// follow. The last parts are the default as it would be written (empty for an optional setting), and the kind
+/// with unit and range.
 macro_rules! settings {
     ($(
         $group:literal {
@@ -81,7 +83,7 @@ macro_rules! settings {
             }
         }
 
-        /// The rows of the table in its order.
+        /// Returns the rows of the table in its order.
         pub(crate) fn rows() -> Vec<Row> {
             vec![$($(
                 Row {

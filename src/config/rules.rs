@@ -1,4 +1,5 @@
-//! What two settings owe each other. Breaking a rule is a fault, and the rules stand in `docs/CONFIG.md`.
+//! This module lists the rules between settings. Breaking a rule is an error, and `docs/CONFIG.md` lists the
+//! rules.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,10 +7,10 @@ use super::{SettingErrors, Settings};
 
 /// A rule between settings.
 pub(super) struct Rule {
-    /// The settings it is about; the fault is reported for the first.
+    /// The settings of the rule; the error is reported for the first one.
     names: &'static [&'static str],
     pub sentence: &'static str,
-    /// Returns what is wrong and what to do, or `None` when the rule is kept.
+    /// Returns the problem and the instruction, or `None` if the rule holds.
     broken: fn(&Settings) -> Option<(String, String)>,
 }
 
@@ -77,8 +78,8 @@ pub(super) const RULES: [Rule; 11] = [
     },
 ];
 
-/// Notes each rule that is broken. A rule about a value that has a fault of its own is not judged: its default stands
-/// in for it, and would be blamed for what nobody wrote.
+/// Adds an error for each broken rule. A rule about a faulty value is skipped: its default replaces it, and
+/// the error would blame a value that the operator did not write.
 pub(super) fn judge(settings: &Settings, faults: &mut SettingErrors) {
     let broken: Vec<_> = RULES
         .iter()

@@ -1,4 +1,4 @@
-//! The key under which passwords are sealed.
+//! `MasterKey` holds the key that seals passwords.
 
 use std::{fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroize};
 
 const LENGTH: usize = 32;
 
-/// Keys are copied by hand, and the padding is what gets lost.
+/// The base64 decoder. It accepts missing padding, which is often lost when a key is copied by hand.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub struct MasterKey(Arc<SecretBox<[u8; LENGTH]>>);
 
 impl MasterKey {
-    /// Returns the key that `text` holds in base64, or `None` when that is not exactly 32 bytes.
+    /// Returns the key that `text` holds in base64, or `None` unless it has exactly 32 bytes.
     pub fn from_base64(text: &str) -> Option<MasterKey> {
         let mut bytes = BASE64.decode(text).ok()?;
         let key = <&[u8; LENGTH]>::try_from(bytes.as_slice())
@@ -31,7 +31,7 @@ impl MasterKey {
         key
     }
 
-    /// The key itself. It goes into the cipher and nowhere else.
+    /// Returns the key itself. Only the cipher may receive it.
     pub fn expose(&self) -> &[u8; LENGTH] {
         self.0.expose_secret()
     }

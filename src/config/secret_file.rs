@@ -1,7 +1,8 @@
-//! Secrets that stand in files: `DATABASE_URL_FILE` and its like. A fault names the file and never its contents.
+//! This module reads secrets from files such as `DATABASE_URL_FILE`. An error names the file and never its
+//! contents.
 //!
-//! The URLs are read again for new connections, and the admin token for requests, so a rotated one needs no restart. A file that cannot be read at that
-//! moment, because it is being replaced, changes nothing: the last value that was read stays.
+//! The URLs are read again for new connections, and the admin token for requests, so a rotated secret needs
+//! no restart. If a file is unreadable because it is being replaced, the last read value stays valid.
 
 use std::{
     fs::File,
@@ -17,7 +18,8 @@ use super::{
     kind::{Kind, database_url, master_key, redis_url, token},
 };
 
-/// More bytes than any URL, key or token has; a larger file was named by mistake.
+/// The largest accepted file in bytes: more than any URL, key or token has. A larger file was named by
+/// mistake.
 const MOST_BYTES: u64 = 16 * 1024;
 
 /// Reads the secret in the file at `path`, without the blanks around it. The error completes "`path` …".
@@ -38,7 +40,7 @@ fn read<K: Kind>(path: &Path, kind: &K) -> Result<K::Value, String> {
     kind.read(&text).map_err(|wrong| format!("holds a value that {wrong}"))
 }
 
-/// Reads the value of one secret from its file, where one is named and the value itself is not given.
+/// Reads one secret from its file, if a file is named and the value itself is not set.
 fn fill<K: Kind>(
     value: &mut Option<K::Value>,
     name: &str,
@@ -56,7 +58,7 @@ fn fill<K: Kind>(
     }
 }
 
-/// A secret: fixed, or that of a file, which is read for each use.
+/// A secret that is fixed, or read from a file at each use.
 #[derive(Clone, Debug)]
 pub struct RereadSecret {
     setting: &'static str,
@@ -67,7 +69,7 @@ pub struct RereadSecret {
 }
 
 impl RereadSecret {
-    /// Returns the secret as it is now.
+    /// Returns the current secret.
     pub fn current(&self) -> SecretString {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = self.file.as_deref().and_then(|path| text_of(path).ok())
@@ -79,19 +81,19 @@ impl RereadSecret {
         last.clone()
     }
 
-    /// Says whether it may change.
+    /// Returns true if the secret may change.
     pub fn is_from_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// The name of the setting.
+    /// Returns the name of the setting.
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 }
 
 impl Settings {
-    /// Reads the secrets that stand in files.
+    /// Reads the secrets in files.
     pub(super) fn read_secret_files(&mut self, faults: &mut SettingErrors) {
         let Settings { database_url_file, redis_url_file, master_key_file, admin_token_file, .. } = self;
         fill(&mut self.database_url, "DATABASE_URL_FILE", database_url_file.as_ref(), &database_url(), faults);
@@ -100,21 +102,21 @@ impl Settings {
         fill(&mut self.admin_token, "WARMUP_ADMIN_TOKEN_FILE", admin_token_file.as_ref(), &token(), faults);
     }
 
-    /// Returns where the database is, now and later, or the fault that it is not set.
+    /// Returns the source of the database URL, or an error if it is not set.
     pub fn database(&self) -> Result<RereadSecret, SettingErrors> {
         let (setting, file) = setting_and_file("DATABASE_URL", "DATABASE_URL_FILE", self.database_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_database()?.clone()));
         Ok(RereadSecret { setting, file, is_valid: |text| database_url().read(text).is_ok(), last })
     }
 
-    /// Returns where Redis is, now and later, or the fault that it is not set.
+    /// Returns the source of the Redis URL, or an error if it is not set.
     pub fn redis(&self) -> Result<RereadSecret, SettingErrors> {
         let (setting, file) = setting_and_file("REDIS_URL", "REDIS_URL_FILE", self.redis_url_file.as_ref());
         let last = Arc::new(Mutex::new(self.require_redis()?.clone()));
         Ok(RereadSecret { setting, file, is_valid: |text| redis_url().read(text).is_ok(), last })
     }
 
-    /// Returns the admin token, now and later; `None` if none is set.
+    /// Returns the source of the admin token, or `None` if it is not set.
     pub fn admin_token_source(&self) -> Option<RereadSecret> {
         let (setting, file) =
             setting_and_file("WARMUP_ADMIN_TOKEN", "WARMUP_ADMIN_TOKEN_FILE", self.admin_token_file.as_ref());
@@ -122,7 +124,7 @@ impl Settings {
         Some(RereadSecret { setting, file, is_valid: |text| token().read(text).is_ok(), last })
     }
 
-    /// Returns the master key that its file holds now; none where no file is named, or it holds none.
+    /// Returns the current master key in its file, or `None` if no file is named or the file holds no key.
     pub fn master_key_in_file(&self) -> Option<MasterKey> {
         read(self.master_key_file.as_ref()?, &master_key()).ok()
     }

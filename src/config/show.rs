@@ -1,5 +1,5 @@
-//! What the settings are, for people: every one with its source, and those that differ from their default. A secret is
-//! only ever `set` or `not set`.
+//! This module lists the settings for operators: every setting with its source, and those that differ from
+//! their default. A secret is only shown as `set` or `not set`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
     table::rows,
 };
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -23,9 +23,9 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingValue {
     pub name: &'static str,
-    /// `None` when it is not set and has no default; of a secret `set` or `not set`.
+    /// The value, or `None` if it is unset and has no default. A secret is `set` or `not set`.
     pub value: Option<String>,
-    /// Empty where there is none.
+    /// The unit; empty without one.
     pub unit: &'static str,
     pub source: Source,
 }
@@ -39,7 +39,8 @@ pub struct Override {
 }
 
 impl Settings {
-    /// Lists every setting, in the order of the table; `vars` are those from which the settings were read.
+    /// Returns every setting in the order of the table; `vars` is the environment from which the settings
+    /// were read.
     pub fn listing(&self, vars: &BTreeMap<String, String>) -> Vec<SettingValue> {
         let source = |name| if env_value(vars, name).is_some() { Source::Environment } else { Source::Default };
         let shown = |row: Row| {
@@ -54,7 +55,7 @@ impl Settings {
         rows().into_iter().map(shown).collect()
     }
 
-    /// Lists the settings that differ from their default, in the order of the table.
+    /// Returns the settings that differ from their default, in the order of the table.
     pub fn overrides(&self) -> Vec<Override> {
         let or_not_set = |text: &str| if text.is_empty() { "not set".to_owned() } else { text.to_owned() };
         let differs = |row: Row| {

@@ -1,7 +1,8 @@
-//! The table of settings: the one place where a setting is named. From it come the typed [`Settings`], the parser, the
-//! faults, `docs/CONFIG.md`, `warmup config show` and the tests that hold them together.
+//! The table of settings is the one place that names a setting. It generates the typed [`Settings`], the
+//! parser, the errors, `docs/CONFIG.md` and `warmup config show`, and tests compare them.
 //!
-//! Names and defaults are a contract with operators. Above a default that is our own choice stands its reason.
+//! Names and defaults are a contract with operators. A comment above a default that is our own choice gives
+//! its reason.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -31,7 +32,7 @@ settings! {
         redis_url: Option<SecretString> = "REDIS_URL", "", optional(redis_url());
         /// A file that holds REDIS_URL, read again for new connections: a rotated password needs no restart.
         redis_url_file: Option<PathBuf> = "REDIS_URL_FILE", "", optional(file());
-        // Several fleets may share one Redis; each needs its own.
+        // Several fleets may share one Redis; each needs its own prefix.
         /// What the name of every Redis key of this fleet begins with.
         redis_prefix: String = "WARMUP_REDIS_PREFIX", "warmup", prefix();
         /// The key under which the mailboxes' passwords are sealed; without it they must be enrolled again.
@@ -42,12 +43,13 @@ settings! {
         admin_token: Option<SecretString> = "WARMUP_ADMIN_TOKEN", "", optional(token());
         /// A file that holds WARMUP_ADMIN_TOKEN, read again for new requests: a rotated token needs no restart.
         admin_token_file: Option<PathBuf> = "WARMUP_ADMIN_TOKEN_FILE", "", optional(file());
-        // 20 lanes that settle in batches keep two or three statements under way; heartbeat, sweep and API need the rest.
+        // 20 lanes that settle in batches run two or three statements at once; heartbeat, sweep and API need
+        // the rest.
         /// Connections to Postgres that a worker holds at most; the API beside it holds up to 4 more.
         db_pool: u32 = "WARMUP_DB_POOL", "10", whole(1..=1_000, "connections");
         /// A PEM file with further roots to trust besides the public ones, for a private CA of mail hosts or Redis.
         tls_ca_file: Option<PathBuf> = "WARMUP_TLS_CA_FILE", "", optional(file());
-        // `folder.rs` has the default, which depends on who asks; for root it is /var/lib/warmup.
+        // `folder.rs` computes the default, which depends on the user; for root it is /var/lib/warmup.
         /// The folder of `warmup local`, with its data and its key; by default `~/.local/share/warmup`.
         data_dir: Option<PathBuf> = "WARMUP_DATA_DIR", "", optional(folder());
     }
@@ -57,7 +59,7 @@ settings! {
         batch_size: u32 = "WARMUP_BATCH_SIZE", "100", whole(1..=10_000, "mails");
         /// The lanes of a worker: mails it has under way at once.
         max_concurrent: u32 = "WARMUP_MAX_CONCURRENT", "20", whole(1..=10_000, "lanes");
-        // The older system rested between batches; lanes that rest by themselves made that needless.
+        // The older system rested between batches; now each lane rests by itself, so the default is 0.
         /// The rest between two batches of a worker.
         batch_delay: Duration = "WARMUP_BATCH_DELAY_MS", "0", milliseconds(0..=3_600_000);
         /// The shortest rest of a lane after a mail.
@@ -97,10 +99,11 @@ settings! {
         user_minute_limit: u32 = "WARMUP_USER_MINUTE_LIMIT", "50", whole(0..=LARGEST_CAP, "mails");
         /// What a user sends in a day at most, as a multiple of the user's own daily limit, where one is set.
         user_daily_cap: f64 = "WARMUP_USER_DAILY_CAP", "1.2", decimal(0.0..=100.0, "times the daily limit");
-        // More than one person warms up, and too few for one account to be most of a large fleet.
+        // More mailboxes than one person warms up, and few enough that one account is not most of a large
+        // fleet.
         /// The mailboxes that a user may enrol over the API; what an admin enrols for a user is not limited.
         user_mailbox_limit: u32 = "WARMUP_USER_MAILBOX_LIMIT", "1000", whole(0..=1_000_000, "mailboxes");
-        // What may go at once is missing from the steady rate: a twentieth carries 175 of 200 a minute steadily.
+        // The burst reduces the steady rate: with a twentieth, a limit of 200 a minute carries 175 steadily.
         /// The part of a limit that may go at once after a silence.
         cap_burst: f64 = "WARMUP_CAP_BURST", "0.05", decimal(0.0..=1.0, "share of a limit");
         /// How long a mail that a cap refused waits at most before it asks again.
@@ -122,7 +125,7 @@ settings! {
         reply_delay_max: Duration = "WARMUP_REPLY_DELAY_MAX", "240", minutes(0..=1_440);
         /// The zone of mailboxes without one, and of the leader's daily duties.
         timezone: Tz = "WARMUP_TIMEZONE", "UTC", time_zone();
-        // A person's waking hours: a mail at 03:00 says "robot".
+        // A person's waking hours: a mail at 03:00 looks automatic.
         /// The hours of a mailbox's day in which it replies, and catches up on what its window left.
         active_hours: Window = "WARMUP_ACTIVE_HOURS", "07:00-22:00", active_hours();
     }
@@ -134,13 +137,13 @@ settings! {
         worker_id: Option<String> = "WARMUP_WORKER_ID", "", optional(name());
         /// How many workers are expected: for a metric and an alert, never for correctness.
         worker_count: u32 = "WARMUP_WORKER_COUNT", "1", whole(1..=10_000, "workers");
-        // 12 shards for each of 20 workers: the least and the most loaded differ by one, 8 percent.
+        // 12 shards for each of 20 workers: the smallest and the largest load differ by one shard, 8 percent.
         /// The groups of mailboxes that workers share out among them; `warmup migrate` changes it while no worker runs.
         shards: u16 = "WARMUP_SHARDS", "256", whole(1..=4_096, "shards");
-        // How long a dead worker's mailboxes rest.
+        // The time for which a dead worker's mailboxes send nothing.
         /// How long a worker owns a shard without renewing it.
         lease_ttl: Duration = "WARMUP_LEASE_TTL_MS", "15000", milliseconds(300..=600_000);
-        // A third of the lease: one renewal may be lost, a second late, and the lease still holds.
+        // A third of the lease: one renewal may be lost and a second one late, and the lease is still valid.
         /// The time from one renewal of a worker's leases to the next.
         heartbeat: Duration = "WARMUP_HEARTBEAT_MS", "5000", milliseconds(100..=60_000);
         // Room for the one mail that began just before (50 s), and less than the grace period of the pod.
@@ -149,7 +152,7 @@ settings! {
     }
 
     "Looking at it" {
-        // Only this machine, until someone decides otherwise.
+        // Only this machine may connect until the operator decides otherwise.
         /// Where the API and the dashboard listen.
         http_addr: SocketAddr = "WARMUP_HTTP_ADDR", "127.0.0.1:8080", socket();
         /// Where `/metrics` listens, when it should have an address of its own.
@@ -160,7 +163,7 @@ settings! {
         log_retention_days: u32 = "WARMUP_LOG_RETENTION_DAYS", "90", whole(1..=3_650, "days");
         /// Days for which the history of metrics is kept.
         metrics_retention_days: u32 = "WARMUP_METRICS_RETENTION_DAYS", "30", whole(1..=3_650, "days");
-        // People read it first; a log collector is set up later, and asks for json.
+        // An operator reads the log first; a log collector is set up later and needs JSON.
         /// How the program's own log is written.
         log_format: LogFormat = "WARMUP_LOG_FORMAT", "text", choice();
     }

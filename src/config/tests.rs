@@ -1,4 +1,5 @@
-//! The settings as a whole: defaults, faults all at once, secrets, and the names that are a contract.
+//! These tests cover the settings as a whole: the defaults, all errors at once, the secrets, and the names
+//! that are a contract.
 
 use secrecy::ExposeSecret;
 

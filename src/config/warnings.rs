@@ -1,4 +1,5 @@
-//! Settings that are legal and defeat their own purpose. Each warning shows the sum, so that one can see what to change.
+//! This module warns of legal settings that defeat their own purpose. Each warning shows the arithmetic, so
+//! that the operator sees which setting to change.
 
 mod enrolled;
 mod hosts;
@@ -16,10 +17,10 @@ use super::{
     capacity::{self, HOUR},
 };
 
-/// The quota below which a warmed-up mailbox is no longer seen as one.
+/// The quota below which a mailbox no longer counts as warmed up.
 const GUARANTEE: u16 = 30;
 
-/// A token that can be guessed is no secret; 16 characters of base64 are 96 bits.
+/// The shortest token that can't be guessed, in characters: 16 characters of base64 are 96 bits.
 const TOKEN_LENGTH: usize = 16;
 
 const CHECKS: [fn(&Settings) -> Vec<Warning>; 11] = [
@@ -36,7 +37,7 @@ const CHECKS: [fn(&Settings) -> Vec<Warning>; 11] = [
     a_token_that_can_be_guessed,
 ];
 
-/// Returns the warnings that the settings alone give, without knowing who is enrolled.
+/// Returns the warnings that follow from the settings alone, without the enrolled mailboxes.
 pub(super) fn of(settings: &Settings) -> Vec<Warning> {
     CHECKS.iter().flat_map(|check| check(settings)).collect()
 }
@@ -59,7 +60,7 @@ fn a_minute_that_never_fills_the_hour(s: &Settings) -> Vec<Warning> {
         ("WARMUP_USER_MINUTE_LIMIT", s.user_minute_limit, "WARMUP_USER_HOURLY_LIMIT", s.user_hourly_limit),
     ];
     let warn = |(minute_name, minute, hour_name, hour): (&'static str, u32, &str, u32)| {
-        // A cap of 0 is a warning of its own.
+        // A cap of 0 has its own warning.
         (minute > 0 && u64::from(minute) * 60 < u64::from(hour)).then(|| {
             let text = format!(
                 "{minute} a minute x 60 = {} an hour, so {hour_name} {hour} is never reached; raise it to {} or lower \
@@ -86,7 +87,7 @@ fn lanes_that_never_fill_the_caps(s: &Settings) -> Vec<Warning> {
     only_if(lanes < cap, "WARMUP_MAX_CONCURRENT", text)
 }
 
-/// The sum of the lanes, as the warnings show it.
+/// Returns the arithmetic of the lanes as the warnings show it.
 fn lanes_in_words(s: &Settings) -> String {
     let mut words = format!(
         "{} lane(s) x {} worker(s) at {} a mail (2 s and the mean rest)",
@@ -154,7 +155,7 @@ fn hours_without_room(s: &Settings) -> Vec<Warning> {
     [caught_up, replied].concat()
 }
 
-/// The end of a mailbox's window unless its row says otherwise, in minutes after midnight.
+/// The end of the default sending window in minutes after midnight.
 const USUAL_WINDOW_END: u16 = 17 * 60;
 
 fn workers_that_are_not_there(s: &Settings) -> Vec<Warning> {

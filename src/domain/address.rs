@@ -1,16 +1,18 @@
-//! The rule for what is an address: one function decides it at the enrolment and at the send.
+//! This module decides which addresses are valid, both at the enrolment and at the send.
 //!
-//! An address is `local@domain` with a dot-atom (RFC 5322 section 3.2.3) in front of the `@` and a host name with at least one dot
-//! behind it. Quoted local parts, address literals (`[127.0.0.1]`) and bare names (`localhost`) are refused: they pass some parsers
-//! and fail at a mail host, at each send anew. A domain beyond ASCII is stored as punycode (RFC 5891).
+//! An address is `local@domain`: a dot-atom (RFC 5322 section 3.2.3) before the `@`, and a host name with at
+//! least one dot after it. Quoted local parts, address literals (`[127.0.0.1]`) and bare names (`localhost`)
+//! are refused: some parsers accept them, but each send fails at a mail host. A domain with other characters
+//! than ASCII is stored as punycode (RFC 5891).
 
-/// RFC 5321 section 4.5.3.1.3: a path is at most 256 octets, its brackets included.
+/// The longest address in bytes: RFC 5321 section 4.5.3.1.3 limits a path to 256 octets, its brackets
+/// included.
 const LONGEST_ADDRESS: usize = 254;
-/// RFC 5321 section 4.5.3.1.1.
+/// The longest local part in bytes (RFC 5321 section 4.5.3.1.1).
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// Returns the address of a mailbox as it is stored: its domain in lower case and in ASCII. Otherwise the sentence that says
-/// what to write.
+/// Returns the address of a mailbox as stored: its domain in lower case and in ASCII. The error is a sentence
+/// that says what to write.
 pub fn mailbox_address(text: &str) -> Result<String, String> {
     let (local, domain) = parts(text)?;
     if !domain.contains('.') {
@@ -19,19 +21,20 @@ pub fn mailbox_address(text: &str) -> Result<String, String> {
     Ok(format!("{local}@{domain}"))
 }
 
-/// Returns the address of a user as it is stored, in lower case. Nothing is sent to it, so its domain may be a bare name.
+/// Returns the address of a user as stored, in lower case. No mail goes to it, so its domain may be a bare
+/// name.
 pub fn user_address(text: &str) -> Result<String, String> {
     parts(text).map(|(local, domain)| format!("{local}@{domain}").to_ascii_lowercase())
 }
 
-/// Says why nothing can be sent from or to a stored `address`; none where it can.
+/// Returns the reason why no mail can be sent from or to a stored `address`, or `None` if it is valid.
 pub fn unsendable(address: &str) -> Option<String> {
     mailbox_address(address).err().map(|why| format!("{address:?} is no address: {why}"))
 }
 
 fn parts(text: &str) -> Result<(&str, String), String> {
     let wrong = || "write an address like name@example.com".to_owned();
-    // Before anything reads it: it may be a megabyte.
+    // The length check comes before any parsing: the text may be a megabyte.
     if text.len() > LONGEST_ADDRESS {
         return Err(wrong());
     }
@@ -53,13 +56,14 @@ fn parts(text: &str) -> Result<(&str, String), String> {
     if is_address { Ok((local, domain)) } else { Err(wrong()) }
 }
 
-/// RFC 5322 section 3.2.3.
+/// Returns true if `text` is a dot-atom (RFC 5322 section 3.2.3).
 fn is_dot_atom(text: &str) -> bool {
     let is_atom_character = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
     text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_character))
 }
 
-/// RFC 1123 section 2.1; a last label of digits only is an address.
+/// Returns true if `name` is a host name (RFC 1123 section 2.1). A last label of digits only is an IP
+/// address.
 fn is_domain(name: &str) -> bool {
     let is_label = |label: &str| {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -1,10 +1,10 @@
-//! All addresses of a fleet in one piece of memory: whoever looks for a part of one is answered by one pass over it, which
-//! takes a millisecond for 100,000.
+//! `AddressIndex` keeps all addresses of a fleet in one string, so that a search for a part is one pass: 1 ms
+//! for 100,000 addresses.
 //!
 //! ```text
 //!   text        ann@x.test⏎ben@y.test⏎…      a row for each mailbox, by id
 //!   ends                  11         22 …    where each row ends
-//!   ids         1          2          …      and what is known of it
+//!   ids         1          2          …      and the properties of its mailbox
 //!   hosts       0          0          …
 //!   standings   behind     -          …
 //! ```
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use memchr::memmem;
 
-/// How a mailbox stands against its quota.
+/// The progress of a mailbox towards its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotaState {
     Complete,
@@ -23,7 +23,7 @@ pub enum QuotaState {
 }
 
 impl QuotaState {
-    /// Reads the word that the standings have for it.
+    /// Reads the word for a state from the standings table.
     pub fn of(word: &str) -> Option<QuotaState> {
         match word {
             "complete" => Some(QuotaState::Complete),
@@ -35,53 +35,53 @@ impl QuotaState {
     }
 }
 
-/// Among which mailboxes one looks.
+/// The filter by quota state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QuotaFilter {
     #[default]
     All,
-    /// Those that are judged: that are switched on.
+    /// The mailboxes with a quota state: those that are switched on.
     Judged,
     With(QuotaState),
 }
 
-/// What is looked for; all of it must hold.
+/// A search; a mailbox must match all of its conditions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddressQuery<'a> {
-    /// A part of the address, in any case; an empty one is in all.
+    /// A part of the address, in any case; an empty part matches every address.
     pub part: &'a str,
-    /// The mail host through which it submits, and the domain of its address, in lower case.
+    /// The mail host of the submission, and the domain of the address, in lower case.
     pub host: Option<&'a str>,
     pub domain: Option<&'a str>,
     pub among: QuotaFilter,
 }
 
-/// A mailbox, as it comes into the directory.
+/// A mailbox as added to the index.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexedMailbox<'a> {
     pub id: i64,
-    /// Without a line break.
+    /// The address, without a line break.
     pub address: &'a str,
     pub host: &'a str,
-    /// None of one that is switched off.
+    /// The quota state, or `None` if the mailbox is switched off.
     pub status: Option<QuotaState>,
 }
 
-/// The addresses, with what else they are chosen by.
+/// The addresses with the properties that a search can filter by.
 #[derive(Clone, Debug, Default)]
 pub struct AddressIndex {
-    /// In lower case.
+    /// All addresses in lower case.
     text: String,
     ends: Vec<usize>,
     ids: Vec<i64>,
     hosts: Vec<usize>,
     standings: Vec<Option<QuotaState>>,
-    /// What stands in `hosts`.
+    /// The number of each host in `hosts`.
     numbers: HashMap<String, usize>,
 }
 
 impl AddressIndex {
-    /// Makes a directory of `mailboxes`, which come by id.
+    /// Builds the index of `mailboxes`, which are ordered by id.
     pub fn of<'a>(mailboxes: impl Iterator<Item = IndexedMailbox<'a>>) -> AddressIndex {
         let mut directory = AddressIndex::default();
         mailboxes.for_each(|mailbox| directory.push(mailbox));
@@ -103,7 +103,7 @@ impl AddressIndex {
         self.standings.push(status);
     }
 
-    /// Returns the ids of those that are `wanted`, in their order.
+    /// Returns the ids of the mailboxes that match `wanted`, in the order of the index.
     pub fn find<'a>(&'a self, wanted: AddressQuery<'a>) -> impl Iterator<Item = i64> + 'a {
         let host = wanted.host.map(|host| self.numbers.get(host).copied());
         let fits = move |row: &usize| {
@@ -118,10 +118,10 @@ impl AddressIndex {
         self.holding(wanted.part.to_ascii_lowercase()).filter(fits).map(|row| self.ids[row])
     }
 
-    /// The rows that hold `part`, which is in lower case.
+    /// Returns the rows whose address contains `part`, which is in lower case.
     fn holding(&self, part: String) -> impl Iterator<Item = usize> {
         let finder = memmem::Finder::new(&part).into_owned();
-        // What has a line break in it is in no address.
+        // A part with a line break is in no address.
         let text = if part.contains('\n') { &[] } else { self.text.as_bytes() };
         let (mut row, mut from) = (0, 0);
         std::iter::from_fn(move || {

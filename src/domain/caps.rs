@@ -1,5 +1,5 @@
-//! The caps: at most so many mails an hour and a minute, for the fleet and for each user, in *any* rolling window; and
-//! for a mail host that is limited (`domain/hosts.rs`), its own rates, and so many connections at once.
+//! The caps limit the mails in *any* rolling hour and minute, for the fleet and for each user. A limited mail
+//! host (`domain/hosts.rs`) has its own rates and a maximum of simultaneous connections.
 //!
 //! ```text
 //!              ┌ global hour ┐ ┌ global minute ┐ ┌ user hour ┐ ┌ user minute ┐ ┌ host's rates ┐ ┌ connections ┐
@@ -8,26 +8,28 @@
 //!              all: granted, one taken of each          else: nothing taken, and when to ask again
 //! ```
 //!
-//! **Why it holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens and gains one every
-//! T = ceil((window + 5 s) / max(1, limit - B)). Between the first and the last of n grants at most the B tokens that
-//! were there and the time's own floor(time / T) were taken, so a window never sees more than B + floor(window / T),
-//! which is below the limit; and still at most the limit when a window is stretched by the 5 s that a mail may need to
-//! arrive. A bucket about which nothing is known holds exactly 0: whatever it held before, that is not more, so a
-//! service that lost or rolled back its data can only make the fleet slower.
+//! **Why the limit holds.** A bucket has room for B = max(1, floor(limit x burst)) tokens. It gains one every
+//! T = ceil((window + 5 s) / max(1, limit - B)). Between two grants the mails took at most the B tokens at the
+//! start and the floor(time / T) gained ones. So a window never has more than B +
+//! floor(window / T) mails, which is below the limit. It stays at most the limit if a window is stretched by
+//! the 5 s that a mail may need to arrive. An unknown bucket starts at exactly 0, never more than its former
+//! level. So a service that lost or rolled back its data can only make the fleet slower.
 //!
-//! **Time that goes back** by no more than a minute, as between two callers, adds nothing and grants nothing until it has caught
-//! up. A bucket that lies further in the future was stored by a clock that has been set back since, so it is cold: at 0
-//! from now on. Its earlier tokens are in no bucket any more, so a window holds no more than after a loss of the data.
+//! **Time that goes back** by at most 10 minutes ([`FUTURE_MICROS`]), as between two callers, adds nothing.
+//! The bucket grants nothing until time has caught up. A bucket that lies further in the future was stored
+//! before its clock was set back, so it becomes cold: it starts at 0 now. Its earlier tokens are in no bucket,
+//! so a window has no more mails than after a loss of the data.
 //!
-//! **Time that jumps ahead** would fill every bucket although no time passed. The caller says which time it expects, by the
-//! last time that it was told and its machine clock; if the service's differs by more than 2 s, all buckets are cold.
+//! **Time that jumps ahead** would fill every bucket although no time passed. The caller states the time that
+//! it expects, from the last known time of the service and its machine clock. If the service's time differs
+//! by more than 2 s, all buckets become cold.
 //!
-//! **What fails.** A jump ahead that no asking worker has seen, because all of them are new, fills the buckets once. A limit
-//! that is raised applies from the next mail. Two services that both think they are the one (two Redis masters) grant twice.
+//! **What fails.** A jump ahead fills the buckets once if no requesting worker noticed it, because all of them are
+//! new. A raised limit applies from the next mail. Two active services (two Redis masters) grant twice.
 //!
-//! **Connections** are in `connections.rs`.
+//! **Connections** are described in `caps/connections.rs`.
 //!
-//! This is the model; `lua/caps.lua` is the same in Redis, and a test compares them on random histories.
+//! This module is the model. `lua/caps.lua` decides in production, and a test compares both on random histories.
 
 mod bucket;
 mod connections;
@@ -41,7 +43,7 @@ pub use connections::{Connections, MARGIN};
 pub use host::{DAY_BURST, HostCaps, HostRates};
 pub use request::{CapRequest, Connection, ConnectionId};
 
-/// The limits as they are configured: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. 0 lets nothing through.
+/// The configured limits: `WARMUP_GLOBAL_HOURLY_LIMIT` and so on. A limit of 0 refuses every mail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CapLimits {
     pub global_hour: u32,
@@ -52,7 +54,7 @@ pub struct CapLimits {
     pub burst: f64,
 }
 
-/// Which of the caps: the four of every mail, and those of its host where it is limited.
+/// The kind of a cap: four apply to every mail, the others to the mails of a limited host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CapKind {
     GlobalHour,
@@ -66,7 +68,8 @@ pub enum CapKind {
 }
 
 impl CapKind {
-    /// All in the order in which the script numbers them, from 1; of equal waits the first is named.
+    /// All kinds in the order in which the script numbers them, from 1. Of equal waits the refusal names the
+    /// first kind.
     pub const ALL: [CapKind; 8] = [
         CapKind::GlobalHour,
         CapKind::GlobalMinute,
@@ -78,14 +81,14 @@ impl CapKind {
         CapKind::HostConnections,
     ];
 
-    /// Those of every mail.
+    /// The kinds that apply to every mail.
     pub const OF_EVERY_MAIL: [CapKind; 4] =
         [CapKind::GlobalHour, CapKind::GlobalMinute, CapKind::UserHour, CapKind::UserMinute];
 
     /// The rates that a host may have.
     pub const OF_HOSTS: [CapKind; 3] = [CapKind::HostMinute, CapKind::HostHour, CapKind::HostDay];
 
-    /// The word for it in metrics, events, logs and keys.
+    /// Returns the name of the kind in metrics, events, logs and keys.
     pub fn as_str(self) -> &'static str {
         match self {
             CapKind::GlobalHour => "global_hour",
@@ -99,29 +102,29 @@ impl CapKind {
         }
     }
 
-    /// Says whether each user has its own bucket of this kind, or the fleet one together.
+    /// Returns true if each user has its own bucket of this kind; otherwise the fleet shares one.
     pub fn is_per_user(self) -> bool {
         matches!(self, CapKind::UserHour | CapKind::UserMinute)
     }
 }
 
-/// The answer to one mail's request.
+/// The answer to the cap request of one mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// A token was taken from all buckets. It is lost when it is not used at once; there is no refund. Of a host whose
-    /// connections are counted one is taken, until it is given back or its time is over.
+    /// One token was taken from every bucket. An unused token is lost; there is no refund. If the host's
+    /// connections are counted, one connection slot is taken until it is returned or expires.
     Granted,
-    /// No token was taken; `wait` is when the slowest of the short ones will have a token, on the day clock, and
-    /// `cap` names that one.
+    /// No token was taken. `wait` is the time until the slowest of the short buckets has a token, on the day
+    /// clock; `cap` names that bucket.
     Refused { cap: CapKind, wait: Duration },
 }
 
-/// The rates of a configuration that every mail has.
+/// The rates that apply to every mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates([Rate; 4]);
 
 impl Rates {
-    /// Computes the rates of `limits`. Returns an error when one can't be counted exactly.
+    /// Computes the rates of `limits`. Returns an error if one of them can't be counted exactly.
     pub fn of(limits: &CapLimits) -> Result<Rates, CapOutOfRange> {
         let rate = |limit, period| Rate::new(limit, period, limits.burst);
         Ok(Rates([
@@ -132,7 +135,7 @@ impl Rates {
         ]))
     }
 
-    /// Returns them with their kinds.
+    /// Returns the rates with their kinds.
     pub fn iter(&self) -> impl Iterator<Item = (CapKind, Rate)> {
         CapKind::OF_EVERY_MAIL.into_iter().zip(self.0)
     }

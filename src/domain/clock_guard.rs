@@ -1,7 +1,8 @@
-//! `ClockGuard` decides whether the day clock may be relied on for steps that can't be undone.
+//! `ClockGuard` decides if the day clock is reliable enough for steps that can't be undone.
 //!
-//! Closing days, planning, retention and log partitions follow the day clock. A machine whose clock runs 400 days ahead
-//! for some seconds would close today for good and drop every log partition. So these steps need two proofs:
+//! Closing days, planning, retention and log partitions follow the day clock. A clock that runs 400 days
+//! ahead for some seconds would close today for good and drop every log partition. So these steps need two
+//! proofs:
 //!
 //! ```text
 //!   day clock      anchor ├──── passed ────┤ now      within `ALLOWED` of the machine clock's `passed`
@@ -9,14 +10,16 @@
 //!   database            ▲ within `ALLOWED` of the day clock at the anchor
 //! ```
 //!
-//! Each heartbeat compares the day clock with the database's clock and moves the anchor. Between two heartbeats the
-//! machine clock, which nobody sets, shows a jump at once. A clock that was set right passes at the next heartbeat.
+//! Each heartbeat compares the day clock with the database's clock and moves the anchor. Between two
+//! heartbeats the machine clock, which is never set, reveals a jump at once. A corrected clock passes at the
+//! next heartbeat.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::lease::MachineTime;
 
-/// The largest difference between two clocks: above the drift of unsynchronized machines within a day, far below a date.
+/// The largest difference between two clocks: above the drift of unsynchronized machines within a day, far
+/// below a day.
 pub const ALLOWED: TimeDelta = TimeDelta::minutes(2);
 
 /// Both clocks of one machine at the same moment.
@@ -26,14 +29,15 @@ pub struct Reading {
     pub machine: MachineTime,
 }
 
-/// The last reading that agreed with the database.
+/// The last reading that agreed with the database's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClockGuard {
     anchor: Option<Reading>,
 }
 
 impl ClockGuard {
-    /// Compares a reading with the database's clock. Returns by how much the day clock is ahead if that is too much.
+    /// Compares a reading with the database's clock. Returns the difference as an error if it is too large;
+    /// it is positive if the day clock is ahead.
     pub fn compare(&mut self, reading: Reading, database: DateTime<Utc>) -> Result<(), TimeDelta> {
         let ahead = reading.day - database;
         if ahead.abs() > ALLOWED {
@@ -44,13 +48,13 @@ impl ClockGuard {
         Ok(())
     }
 
-    /// Returns whether the day clock has agreed with the database, and has not jumped since.
+    /// Returns true if the day clock has agreed with the database's clock and has not jumped since.
     pub fn is_right(&self, now: Reading) -> bool {
         self.anchor.is_some_and(|anchor| jump(anchor, now).abs() <= ALLOWED)
     }
 }
 
-/// Returns by how much the day clock moved more than the machine clock between two readings.
+/// Returns the time by which the day clock moved more than the machine clock between two readings.
 pub fn jump(earlier: Reading, later: Reading) -> TimeDelta {
     let machine = TimeDelta::from_std(later.machine.since(earlier.machine)).unwrap_or(TimeDelta::MAX);
     (later.day - earlier.day).checked_sub(&machine).unwrap_or(TimeDelta::MIN)
@@ -62,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// The machine clock at `machine` seconds, with the day clock `ahead` of it.
+    /// Returns a reading at `machine` seconds of the machine clock, with the day clock `ahead` of it.
     fn reading(machine: u64, ahead: TimeDelta) -> Reading {
         let day = noon() + TimeDelta::seconds(machine.cast_signed()) + ahead;
         Reading { day, machine: MachineTime(Duration::from_secs(machine)) }

@@ -1,12 +1,14 @@
-//! The words of a mail: short, ordinary business English between colleagues, no links, nothing tracked.
+//! This module generates the texts of mails: short, ordinary business English between colleagues, without
+//! links and without tracking.
 //!
 //! ```text
 //!   mails.txt, replies.txt ─┐
 //!   the operator's file ────┴▶ file ─▶ template (spintax ─▶ phrase) ─▶ Texts ─▶ Draft ─▶ text ─▶ html
 //! ```
 //!
-//! A draft is chosen before the reservation, because the ledger keeps the subject; its text is made after it, when the
-//! partner is known. Both come from the one roll that chose the draft.
+//! A draft is chosen before the reservation, because the ledger stores the subject. Its text is generated
+//! after the reservation, when the partner is known. Both come from the one random number that chose the
+//! draft.
 
 mod dice;
 mod fault;
@@ -32,14 +34,14 @@ pub use self::{
     template::{Kind, LONGEST_SUBJECT, Source, Template},
 };
 
-/// Everything that can be said.
+/// All templates that a fleet uses.
 #[derive(Debug)]
 pub struct Texts {
     mails: Vec<Arc<Template>>,
     replies: Vec<Arc<Template>>,
 }
 
-/// A mail before its partner is known.
+/// A mail whose partner is not known yet.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub subject: String,
@@ -47,24 +49,24 @@ pub struct Draft {
     dice: u64,
 }
 
-/// Parsed once for a process.
+/// The built-in texts, parsed once per process.
 static BUILT_IN: LazyLock<Arc<Texts>> = LazyLock::new(|| {
     let templates = read(&Texts::built_in_file()).expect("the built-in templates are tested");
     Arc::new(Texts::sorted(templates))
 });
 
 impl Texts {
-    /// The texts that come with the program.
+    /// Returns the texts that the program contains.
     pub fn built_in() -> Arc<Texts> {
         Arc::clone(&BUILT_IN)
     }
 
-    /// The file of the texts that come with the program, to begin one's own from.
+    /// Returns the file of the built-in texts, as a start for an operator's own file.
     pub fn built_in_file() -> String {
         [include_str!("content/mails.txt"), include_str!("content/replies.txt")].join("\n")
     }
 
-    /// The operator's own texts. A kind of which there is one replaces the built-in ones of that kind.
+    /// Returns the operator's texts. An own text of a kind replaces all built-in ones of that kind.
     pub fn own(templates: Templates) -> Texts {
         let Texts { mut mails, mut replies } = Texts::sorted(templates);
         let built_in = Texts::built_in();
@@ -83,7 +85,7 @@ impl Texts {
         Texts { mails, replies }
     }
 
-    /// Returns how many templates of `kind` there are.
+    /// Returns the number of templates of `kind`.
     pub fn count(&self, kind: Kind) -> usize {
         self.of(kind).len()
     }
@@ -113,13 +115,14 @@ impl Texts {
 }
 
 impl Draft {
-    /// Returns the text: paragraphs with an empty line between them, a line break where one is meant.
+    /// Returns the text: paragraphs separated by an empty line, with a line break where the template has one.
     pub fn text(&self, names: &Names) -> String {
         self.template.text(names, self.dice)
     }
 }
 
-/// Returns the subject of a reply (RFC 5322 section 3.6.5): "Re: " once, however often and in whatever case it stood there.
+/// Returns the subject of a reply (RFC 5322 section 3.6.5) with a single "Re: ", however often and in
+/// whatever case the original has it.
 pub fn reply_subject(original: &str) -> String {
     let mut rest = original.trim();
     while let Some(without) = without_re(rest) {
@@ -128,7 +131,7 @@ pub fn reply_subject(original: &str) -> String {
     format!("Re: {rest}").trim_end().to_owned()
 }
 
-/// Takes one "Re:" away, also as "RE :" and "Re[2]:".
+/// Removes one "Re:", also as "RE :" and "Re[2]:".
 fn without_re(subject: &str) -> Option<&str> {
     let (word, rest) = subject.split_once(':')?;
     let word = word.trim_end();

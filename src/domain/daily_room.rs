@@ -1,5 +1,5 @@
-//! `DailyRoom` holds what is left of the daily limits of users. The plan takes from it, so that nothing is asked for that
-//! can't be reserved.
+//! `DailyRoom` tracks the rest of the users' daily limits. The plan takes from it, so that it requests no
+//! mail that can't be reserved.
 
 use std::collections::HashMap;
 
@@ -7,31 +7,31 @@ use chrono::NaiveDate;
 
 use super::id::UserId;
 
-/// What is left of one user's limit on one day.
+/// The rest of one user's limit on one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserDay {
     pub user: UserId,
     pub day: NaiveDate,
-    /// Mails and replies that may still be reserved.
+    /// The mails and replies that may still be reserved.
     pub left: u32,
 }
 
-/// See the module. A user that it does not know has no limit.
+/// The rest of each limited user's days. A missing user has no limit.
 #[derive(Clone, Debug, Default)]
 pub struct DailyRoom(HashMap<(UserId, NaiveDate), u32>);
 
 impl DailyRoom {
-    /// The room of these users on these days.
+    /// Creates the room of these users on these days.
     pub fn new(days: impl IntoIterator<Item = UserDay>) -> DailyRoom {
         DailyRoom(days.into_iter().map(|UserDay { user, day, left }| ((user, day), left)).collect())
     }
 
-    /// Says whether no user has a limit.
+    /// Returns true if no user has a limit.
     pub fn is_boundless(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes room for up to `mails` mails or replies of `user` on `day`, and returns for how many.
+    /// Takes room for up to `mails` mails or replies of `user` on `day`, and returns the number taken.
     pub fn take(&mut self, user: UserId, day: NaiveDate, mails: u16) -> u16 {
         let Some(left) = self.0.get_mut(&(user, day)) else { return mails };
         let taken = mails.min(u16::try_from(*left).unwrap_or(u16::MAX));
@@ -39,9 +39,10 @@ impl DailyRoom {
         taken
     }
 
-    /// Shares the room out among mailboxes, of which each asks for mails of a user on a day, the most urgent first. Each gets
-    /// one mail in this order, then another one, until nothing is left: one that owes many does not take what the others of
-    /// its user need. Returns the mails of each.
+    /// Shares the room among mailboxes and returns the mails of each. Each entry requests mails of a user on
+    /// a day, the most urgent first. Each mailbox gets one mail in this order, then another one, until
+    /// nothing is left. So a mailbox with many due mails does not take the room that the user's other
+    /// mailboxes need.
     pub fn share(&mut self, asked: &[(UserId, NaiveDate, u16)]) -> Vec<u16> {
         let is_limited = |(user, day, _): &(UserId, NaiveDate, u16)| self.0.contains_key(&(*user, *day));
         let mut given: Vec<u16> = asked.iter().map(|ask| if is_limited(ask) { 0 } else { ask.2 }).collect();

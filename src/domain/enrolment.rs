@@ -1,15 +1,16 @@
-//! How a line of a CSV file becomes an enrolled mailbox.
+//! This module turns the lines of a CSV file into enrolled mailboxes.
 //!
 //! ```text
-//! header ──▶ Header ──(each line)──▶ Row: what is filled, checked ──onto what is stored──▶ Profile: what shall be
+//! header ──▶ Header ──(each line)──▶ Row: filled, checked cells ──merged with the stored──▶ Profile: new state
 //!    │                                │                                   │
-//!    └──────────────── faults ────────┴───────────────────────────────────┘   all of them, with line and column
+//!    └──────────────── errors ────────┴───────────────────────────────────┘   all of them, with line and column
 //! ```
 //!
-//! A known address changes only in columns that are there and filled; a new one takes the defaults for the rest.
+//! A known address changes only in columns that are present and filled; a new one takes the defaults for the
+//! rest.
 //!
-//! A fault never repeats what stood in the cell: in a file whose columns slipped, that may be a password. Line and
-//! column say where to look, the message says what to write.
+//! An error never repeats the text of a cell: in a file with shifted columns that text may be a password.
+//! Line and column locate the error, and its message says what to write.
 
 mod column;
 mod faults;
@@ -32,27 +33,28 @@ pub use self::{
     row::Row,
 };
 
-/// The user of mailboxes without one. Made by the first migration.
+/// The user of mailboxes without one. The first migration creates it.
 pub const DEFAULT_USER: &str = "operator@localhost";
-/// The most mails a day that a ramp or a maximum may say: beyond it stands a typing error, not a warm-up.
+/// The most mails a day that a ramp or a maximum may name. A larger number is a typing error, not a warm-up.
 pub const MOST_A_DAY: u16 = 2000;
 
-/// The longest cell that is read, in bytes. No value is as long, and a parser that compares a megabyte takes seconds.
+/// The longest accepted cell in bytes. No value is as long, and a parser that compares a megabyte takes
+/// seconds.
 pub const LONGEST_CELL_BYTES: usize = 1024;
-/// The longest word to which a similar one is suggested, in bytes: the comparison takes the product of both lengths.
+/// The longest word in bytes that gets a suggestion: the comparison takes the product of both lengths.
 const LONGEST_COMPARED_BYTES: usize = 64;
-/// The most columns that a header may have: five times as many as there are.
+/// The most columns of a header: five times the existing ones.
 const MOST_COLUMNS: usize = 100;
 
-/// When a mailbox sends whose enrolment does not say it.
+/// The sending window of a mailbox whose enrolment names none.
 pub const DEFAULT_WINDOW: &str = "09:00-17:00";
-/// How many mails of a hundred are answered likewise.
+/// The percentage of answered mails of a mailbox whose enrolment names none.
 pub const DEFAULT_REPLY_RATE: u8 = 35;
 const DEFAULT_RAMP_START: u16 = 3;
 const DEFAULT_RAMP_STEP: u16 = 3;
 
-/// Why a mailbox was disabled that only its access concerns: it is active again once that was changed. The words are
-/// those of the reply table (`domain::outcome`).
+/// The reasons of a disabled mailbox that only its access data cause: new access data make it active again.
+/// They are reasons of the reply table (`domain::outcome`).
 pub const REASONS_OF_ACCESS: &[&str] = &[
     "auth-refused",
     "auth-required",
@@ -66,15 +68,15 @@ pub const REASONS_OF_ACCESS: &[&str] = &[
     "sender-address",
 ];
 
-/// Returns the address of a user as it is stored, in lower case; or the sentence that says what to write.
+/// Returns the address of a user as stored, in lower case. The error is a sentence that says what to write.
 pub fn user_address(text: &str) -> Result<String, String> {
     value::user(text.trim())
 }
 
-/// What the settings say about enrolment.
+/// The settings that affect the enrolment.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// `WARMUP_TIMEZONE`, for mailboxes without one.
+    /// `WARMUP_TIMEZONE`, for mailboxes without a time zone.
     pub timezone: Tz,
     /// `WARMUP_MIN_DAILY_QUOTA`, for mailboxes without a `daily_max`.
     pub daily_max: u16,
@@ -84,24 +86,24 @@ pub struct Rules {
     pub allow_private_hosts: bool,
 }
 
-/// Something in the file that has to be written differently.
+/// An error in the file, which the operator must correct.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct EnrolmentError {
-    /// Counted from 1, as editors do.
+    /// The line, counted from 1 as in editors.
     pub line: u64,
-    /// The column's name; none where the whole line is meant.
+    /// The column's name; `None` for an error of the whole line.
     pub column: Option<&'static str>,
-    /// What to write.
+    /// The instruction: what to write.
     pub message: String,
 }
 
 impl EnrolmentError {
-    /// A fault of a whole line.
+    /// Creates an error of a whole line.
     pub fn of_line(line: u64, message: impl Into<String>) -> EnrolmentError {
         EnrolmentError { line, column: None, message: message.into() }
     }
 
-    /// A fault of one cell.
+    /// Creates an error of one cell.
     pub fn of_cell(line: u64, column: Column, message: impl Into<String>) -> EnrolmentError {
         EnrolmentError { line, column: Some(column.name()), message: message.into() }
     }

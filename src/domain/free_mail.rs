@@ -1,9 +1,9 @@
-//! Free-mail domains, such as gmail.com: everybody may have an address there, so they are never paused as a domain. Which
-//! ones there are is data, in `free_mail.txt`.
+//! This module lists the free-mail domains, such as gmail.com, which are never paused as a domain, because
+//! any person may have an address there. The list is data in `free_mail.txt`.
 
 use super::outcome::{Effects, Penalty};
 
-/// Says whether `domain`, in lower case, is a free-mail domain.
+/// Returns true if `domain`, in lower case, is a free-mail domain.
 pub fn is_free_mail(domain: &str) -> bool {
     let lines = include_str!("free_mail.txt").lines().filter(|line| !line.starts_with('#'));
     lines.into_iter().any(|line| match line.strip_suffix(".*") {
@@ -12,7 +12,7 @@ pub fn is_free_mail(domain: &str) -> bool {
     })
 }
 
-/// Says whether it is `com`, `de` or `co.uk`, and not `evil.example`.
+/// Returns true for `com`, `de` or `co.uk`, and false for `evil.example`.
 fn is_national(ending: &str) -> bool {
     let mut labels = ending.split('.');
     let is_short = |label: &str| (2..=3).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -20,7 +20,8 @@ fn is_national(ending: &str) -> bool {
 }
 
 impl Effects {
-    /// Returns the effects for a sender in `domain`: what is said of a free-mail domain concerns the one mailbox.
+    /// Returns the effects for a sender in `domain`: a penalty for a free-mail domain applies to the one
+    /// mailbox.
     pub fn in_domain(self, domain: &str) -> Effects {
         match self.domain {
             Some(measure) if is_free_mail(domain) => {

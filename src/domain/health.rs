@@ -1,12 +1,13 @@
-//! How a day is going, in one word with its reason: judged by what failed, and by what should have gone by now.
+//! `Day::health` rates a day in one word with its reason, by the failed attempts and by the planned mails.
 //!
-//! A mailbox that was enrolled, resumed or started less than one cooldown ago is *starting*: it had no time for a mail yet, so
-//! it is left out of what is judged by the plan. Where only such mailboxes are short, the day is starting too.
+//! A mailbox that was enrolled, resumed or started less than one cooldown ago is *starting*. It had no time
+//! for a mail yet, so the rating by plan excludes it. If only such mailboxes are short, the day is starting
+//! too.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// From so many attempts a day on, the share that failed says something.
+/// The attempts per day from which the failed share is meaningful.
 const JUDGED_FROM: i64 = 50;
 
 /// The worst first.
@@ -20,7 +21,8 @@ pub enum Health {
 }
 
 impl Health {
-    /// Returns the value of `warmup_system_health`. A fleet that is starting is told as healthy: nobody is to be called for it.
+    /// Returns the value of `warmup_system_health`. A starting fleet counts as healthy, because no operator
+    /// must be alerted for it.
     pub fn gauge(self) -> f64 {
         match self {
             Health::Critical => 0.0,
@@ -30,20 +32,20 @@ impl Health {
     }
 }
 
-/// A day's sums until now.
+/// The sums of a day up to now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Day {
     pub sent: i64,
-    /// Mails that the plan wants to have gone by now.
+    /// The mails that are planned by now.
     pub planned: i64,
-    /// Mails and replies whose end is known, or known to stay unknown.
+    /// The mails and replies that are settled.
     pub attempts: i64,
-    /// Of those, refused or uncertain.
+    /// The refused and the uncertain ones of the attempts.
     pub failed: i64,
     pub starting: Starting,
 }
 
-/// The part of a day's sums that mailboxes have which are starting.
+/// The part of a day's sums that starting mailboxes have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Starting {
     pub mailboxes: i64,
@@ -52,7 +54,8 @@ pub struct Starting {
 }
 
 impl Day {
-    /// Judges the day: critical over 20 % failed or below 50 % of the plan, degraded over 10 % or below 80 %.
+    /// Rates the day: critical above 20 % failed or below 50 % of the plan, degraded above 10 % or below 80
+    /// %.
     pub fn health(&self) -> (Health, String) {
         let by_plan = self.by_plan();
         let by_failures = match () {

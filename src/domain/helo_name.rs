@@ -1,4 +1,5 @@
-//! The name that a mail client gives in EHLO: a full host name or an address literal (RFC 5321 sections 4.1.2 and 4.1.3).
+//! This module validates the name that a mail client gives in EHLO: a full host name or an address literal
+//! (RFC 5321 sections 4.1.2 and 4.1.3).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// Says whether `text` can stand in EHLO. A name without a dot is none: hosts that look at it want a full one.
+/// Returns true if `text` is valid in EHLO. A name without a dot is not: hosts that check the name require a
+/// full one.
 pub fn is_helo_name(text: &str) -> bool {
     match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(literal) => is_address(literal),

@@ -1,4 +1,4 @@
-//! A `HostWindow` limits how many lanes the mails to one mail host occupy at once.
+//! A `HostWindow` limits the number of lanes that the mails to one mail host occupy at once.
 //!
 //! ```text
 //!   begins with a quarter of the lanes
@@ -7,41 +7,42 @@
 //!   timeout, lost connection half, down to 1
 //! ```
 //!
-//! So a host that answers soon has all lanes, and one that is silent soon holds a single lane, which tries whether it
-//! answers again. A host is *in doubt* until its first answer in time, and after each mail without one.
+//! So a prompt host has all lanes, and a silent one soon holds a single lane, which tests if the host answers
+//! again. A host is *in doubt* until its first prompt answer, and after each mail without one.
 
 use std::time::Duration;
 
 use super::outcome::{Outcome, OutcomeKind};
 
-/// An answer after this is slow: a third of the default limit of one SMTP step, and more than most whole mails take.
+/// The longest prompt answer: a third of the default limit of one SMTP step, and more than most whole mails
+/// take.
 pub const IN_GOOD_TIME: Duration = Duration::from_secs(10);
 
-/// So many mails in a row without an answer in time call a host slow. One or two happen on every network.
+/// The mails in a row without a prompt answer that make a host slow. One or two occur on every network.
 const SLOW_AFTER: u32 = 3;
 
-/// Reasons for which a mail failed because the host did not answer, or the connection to it broke.
+/// The reasons of mails that failed because the host did not answer or the connection broke.
 const SILENT: &[&str] =
     &["timeout", "no-greeting", "host-unreachable", "connection-lost", "protocol-error", "tls-failed"];
 
-/// Reasons that rest on something the host answered, though not on one of its replies.
+/// The reasons that are based on an answer of the host that is not a reply.
 const ANSWERED: &[&str] = &["certificate-bad", "starttls-missing", "auth-missing"];
 
-/// What the end of one mail says about how soon its host answers.
+/// The evidence of one mail about the speed of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostSign {
-    /// It answered within [`IN_GOOD_TIME`].
+    /// The host answered within [`IN_GOOD_TIME`].
     Prompt,
-    /// It answered later.
+    /// The host answered later.
     Slow,
-    /// It did not answer, or the connection broke.
+    /// The host did not answer, or the connection broke.
     Silent,
-    /// Nothing: no connection was opened, or the mail ended for a reason of our own.
+    /// No evidence: no connection was opened, or the mail ended for a reason of our own.
     Nothing,
 }
 
 impl HostSign {
-    /// Returns what `outcome` says of the host of a mail that took `latency`.
+    /// Returns the evidence of `outcome` about the host of a mail that took `latency`.
     pub fn from_outcome(outcome: &Outcome, latency: Duration) -> HostSign {
         let has_answered = outcome.reply.is_some() || ANSWERED.contains(&outcome.reason);
         match outcome.fate {
@@ -55,48 +56,49 @@ impl HostSign {
     }
 }
 
-/// See the module.
+/// The limit of lanes for one mail host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostWindow {
     size: usize,
     lanes: usize,
     is_known: bool,
-    /// Mails in a row without an answer in time.
+    /// The mails in a row without a prompt answer.
     late_in_row: u32,
 }
 
 impl HostWindow {
-    /// The window of a host of which nothing is known yet, in a worker with so many lanes.
+    /// Returns the window of an unknown host, in a worker with this number of lanes.
     pub fn unknown(lanes: usize) -> HostWindow {
         HostWindow { size: quarter(lanes), lanes, is_known: false, late_in_row: 0 }
     }
 
-    /// A window that is as wide as it gets.
+    /// Returns a window of the maximum size.
     pub fn whole(lanes: usize) -> HostWindow {
         HostWindow { size: lanes.max(1), ..HostWindow::unknown(lanes) }
     }
 
-    /// Returns how many lanes may be occupied at once; at least 1.
+    /// Returns the number of lanes that may be occupied at once; at least 1.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Says whether its last mail that said anything was not answered in time, or none was yet.
+    /// Returns true if no mail had evidence yet, or the last one with evidence had no prompt answer.
     pub fn is_in_doubt(&self) -> bool {
         !self.is_known || self.late_in_row > 0
     }
 
-    /// Says whether its last mail that said anything was not answered in time.
+    /// Returns true if the last mail with evidence had no prompt answer.
     pub fn is_late(&self) -> bool {
         self.late_in_row > 0
     }
 
-    /// Says whether it is as small as it gets because several mails in a row were not answered in time.
+    /// Returns true if several mails in a row had no prompt answer and the window is at most a quarter of the
+    /// lanes.
     pub fn is_slow(&self) -> bool {
         self.size <= quarter(self.lanes) && self.late_in_row >= SLOW_AFTER
     }
 
-    /// Takes in the end of a mail.
+    /// Updates the window with the evidence of a mail.
     pub fn note(&mut self, sign: HostSign) {
         match sign {
             HostSign::Prompt => {

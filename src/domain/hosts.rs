@@ -1,9 +1,9 @@
-//! What a mail host takes from all of us together: so many mails a minute, an hour, a day, and so many connections at
-//! once.
+//! `HostLimits` holds the limits of each mail host for all senders together: mails per minute, hour and day,
+//! and simultaneous connections.
 //!
-//! A limit is *by host*: the name that a mailbox submits to. What a provider counts by account is no matter of this
-//! table; `built_in.txt` says why. A host that is in no line has no limit. The operator's file goes before the built-in
-//! table, so that one can raise, lower or lift what is built in.
+//! A limit applies *by host*: the name to which a mailbox submits. The table has no limits per account;
+//! `built_in.txt` gives the reason. A host without a line has no limit. The operator's file precedes the
+//! built-in table, so that it can raise, lower or lift a built-in limit.
 
 mod by_host;
 mod file;
@@ -13,21 +13,21 @@ use std::collections::BTreeMap;
 pub use by_host::ByHost;
 pub use file::{LARGEST_RATE, MOST_CONNECTIONS, read};
 
-/// The limits of one host. `None` is no limit.
+/// The limits of one host. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostLimit {
-    /// Mails in any minute.
+    /// The mails in any minute.
     pub minute: Option<u32>,
-    /// In any hour.
+    /// The mails in any hour.
     pub hour: Option<u32>,
-    /// In any 24 hours.
+    /// The mails in any 24 hours.
     pub day: Option<u32>,
-    /// Connections that may be open at once.
+    /// The connections that may be open at once.
     pub connections: Option<u32>,
 }
 
 impl HostLimit {
-    /// Says whether there is no limit at all.
+    /// Returns true if there is no limit at all.
     pub fn is_none(&self) -> bool {
         *self == HostLimit::default()
     }
@@ -37,12 +37,12 @@ impl HostLimit {
 pub type HostLimits = ByHost<HostLimit>;
 
 impl HostLimits {
-    /// The built-in table alone.
+    /// Returns the built-in table alone.
     pub fn built_in() -> HostLimits {
         ByHost::of(vec![built_in()])
     }
 
-    /// The operator's lines, and the built-in table for the hosts that they do not name.
+    /// Returns the operator's limits, and the built-in ones for the hosts that the operator does not name.
     pub fn with(own: BTreeMap<String, HostLimit>) -> HostLimits {
         ByHost::of(vec![own, built_in()])
     }

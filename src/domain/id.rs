@@ -1,4 +1,4 @@
-//! The names by which things are known. Newtypes, so that a mailbox is never passed where its user is meant.
+//! This module defines the ids as newtypes, so that a mailbox id is never passed as a user id.
 
 use std::fmt;
 
@@ -29,11 +29,11 @@ id!(
     UserId(i64)
 );
 id!(
-    /// One reservation, from reserve to its log row or its release: `in_flight.id`, later `logs.id`.
+    /// One reservation, from the reserve to its log row or its release: `in_flight.id`, later `logs.id`.
     FlightId(i64)
 );
 id!(
-    /// A reply that is scheduled, by the flight of the mail that it answers: `scheduled_replies.id`.
+    /// A scheduled reply, by the flight id of the mail that it answers: `scheduled_replies.id`.
     ReplyId(i64)
 );
 id!(
@@ -45,15 +45,16 @@ id!(
     ShardId(i32)
 );
 id!(
-    /// The term of a shard's owner, raised in Postgres by each new one. A reserve with an earlier epoch finds nothing.
+    /// The epoch of a shard. Postgres raises it for each new owner, and a reserve with an earlier epoch finds
+    /// nothing.
     Epoch(i64)
 );
 id!(
-    /// One life of one worker process. A restarted worker keeps its name and gets a new run.
+    /// One start of a worker process. A restarted worker keeps its name and gets a new run.
     RunId(Uuid)
 );
 
-/// The name of a worker, `WARMUP_WORKER_ID`: stable over restarts where the operator sets it.
+/// The name of a worker, `WARMUP_WORKER_ID`: stable over restarts if the operator sets it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(pub String);
@@ -64,18 +65,18 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Which fleet a worker belongs to: those that work on the same database. Empty where it is not said.
+/// The fleet of a worker: all workers on one database have the same id. It is empty if unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FleetId(pub String);
 
 impl FleetId {
-    /// Returns the part that a copy of the database has too, wherever it was restored.
+    /// Returns the part that a restored copy of the database shares.
     pub fn lineage(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
 
-    /// Says whether both are known and are not the same.
+    /// Returns true if both ids are known and differ.
     pub fn differs(&self, other: &FleetId) -> bool {
         !self.0.is_empty() && !other.0.is_empty() && self != other
     }

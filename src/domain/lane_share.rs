@@ -1,21 +1,22 @@
-//! A `LaneShare` says when a mail host, or a user of it, has its next turn at a free lane.
+//! A `LaneShare` computes when a mail host, or one user of a host, has its next turn at a free lane.
 //!
-//! Turns are instants of a virtual time that advances with each mail; the earliest turn goes first (stride scheduling). A
-//! member with `n` released mails has a turn every 1/`n` of a round. So in a round each member starts as many mails as it
-//! had released, and none waits longer than a round for its next turn. A member that is new has its first turn half a step
-//! later, and one that returns no more than one turn at once: so members that come and go never keep the others waiting.
+//! Turns are instants of a virtual time that advances with each mail; the earliest turn goes first (stride
+//! scheduling). A member with `n` released mails has a turn every 1/`n` of a round. So in a round each member
+//! starts as many mails as it had released. No member waits longer than a round for its next turn. A new
+//! member has its first turn after half a step. A returning member gets no more than one turn at once. So
+//! members that come and go never delay the others for long.
 
-/// One round, in units of the virtual time.
+/// The length of one round in units of the virtual time.
 const ROUND: u64 = 1 << 32;
 
-/// See the module.
+/// The position of one member in the round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneShare {
-    /// When the wait for its turn began.
+    /// The virtual time at which the wait for the turn began.
     since: u64,
-    /// How much of a step it waits.
+    /// The part of a step that the member waits.
     wait: Wait,
-    /// Its released mails.
+    /// The number of its released mails.
     weight: u64,
 }
 
@@ -26,12 +27,12 @@ enum Wait {
 }
 
 impl LaneShare {
-    /// A member that joins at the virtual time `now`, with nothing released.
+    /// Creates a member that joins at the virtual time `now` with nothing released.
     pub fn joined(now: u64) -> LaneShare {
         LaneShare { since: now, wait: Wait::HalfStep, weight: 0 }
     }
 
-    /// Returns when its next turn is.
+    /// Returns the virtual time of the next turn.
     pub fn turn(&self) -> u64 {
         let step = ROUND / self.weight.max(1);
         self.since.saturating_add(match self.wait {
@@ -40,19 +41,19 @@ impl LaneShare {
         })
     }
 
-    /// Sets how many mails it has released.
+    /// Sets the number of released mails.
     pub fn weigh(&mut self, mails: usize) {
         self.weight = mails as u64;
     }
 
-    /// Takes its turn and returns when that was: the virtual time from then on.
+    /// Takes the turn and returns its virtual time, which is the current time from then on.
     pub fn take_turn(&mut self) -> u64 {
         (self.since, self.wait) = (self.turn(), Wait::WholeStep);
         self.since
     }
 
-    /// Joins again at `now` after a time without turns. It keeps what it has waited for its next turn, however often it left
-    /// meanwhile; further turns that passed are not made up for.
+    /// Joins again at `now` after a time without turns. The member keeps the time that it has waited for its
+    /// next turn, however often it left meanwhile. Further missed turns are not made up.
     pub fn rejoin(&mut self, now: u64) {
         self.since += now.saturating_sub(self.turn());
     }
@@ -62,7 +63,7 @@ impl LaneShare {
 mod tests {
     use super::*;
 
-    /// Lets the earliest of `shares` take `turns` turns, and returns how many each had.
+    /// Lets the earliest of `shares` take each of `turns` turns, and returns the turns of each share.
     fn run(shares: &mut [LaneShare], turns: usize) -> Vec<usize> {
         let mut had = vec![0; shares.len()];
         for _ in 0..turns {

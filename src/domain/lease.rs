@@ -1,27 +1,30 @@
-//! How long a worker may believe in its lease.
+//! `LeaseDeadline` computes how long a worker may rely on its lease.
 //!
 //! ```text
-//! machine clock of the worker   ──asked──────────answered──────────────────────deadline──▶
+//! machine clock of the worker   ──request────────answer────────────────────────deadline──▶
 //!                                  │◀───────────────── ttl ─────────────────────▶│
 //! Redis                                 ──granted──────────────────────────────────────expires──▶
 //!                                          │◀──────────────── ttl ────────────────────────▶│
 //! ```
 //!
-//! The lease starts in Redis at some moment between the asking and the answer, so the worker counts from *before* it
-//! asked: its own deadline always comes first, whatever the network did. The clock is one that runs on while the
-//! machine is suspended; a laptop that slept finds all its leases past. What fails: a machine whose clock *rate* is
-//! off by more than the heartbeat leaves room for. Then the epoch in Postgres still refuses the stale owner's reserve.
+//! The lease starts in Redis at some moment between the request and the answer. So the worker counts from
+//! *before* the request, and its local deadline always comes before the lease ends, whatever the network
+//! does. The machine clock continues while the machine is suspended; after a sleep, a laptop finds all its
+//! leases expired.
 //!
-//! For a shard, what is granted at each heartbeat is the membership, with which all leases on shards end (`turns.rs`).
+//! *Failure*: a machine whose clock *rate* is off by more than the heartbeat leaves room for. Then the epoch
+//! in Postgres still refuses the reserve of the old owner.
+//!
+//! For a shard, each heartbeat renews the membership, and all shard leases end with it (`lease_rotation.rs`).
 
 use std::time::Duration;
 
-/// A moment on the machine clock: time since an arbitrary start, never scaled, runs on in suspend.
+/// A moment on the machine clock: time since an arbitrary start, never scaled, continues during suspend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MachineTime(pub Duration);
 
 impl MachineTime {
-    /// Returns how long ago `earlier` was, or zero when it lies ahead.
+    /// Returns the time since `earlier`, or zero if `earlier` lies ahead.
     pub fn since(self, earlier: MachineTime) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -32,19 +35,20 @@ impl MachineTime {
     }
 }
 
-/// The moment until which a lease may be trusted.
+/// The local lease deadline: the worker may rely on a lease until this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseDeadline {
     deadline: MachineTime,
 }
 
 impl LeaseDeadline {
-    /// Counts the trust in a lease of length `ttl` from `asked`, the moment *before* the request was sent.
+    /// Computes the deadline of a lease of length `ttl` from `asked`, the moment *before* the request was
+    /// sent.
     pub fn from_request_time(asked: MachineTime, ttl: Duration) -> LeaseDeadline {
         LeaseDeadline { deadline: asked.after(ttl) }
     }
 
-    /// Says whether the lease still holds for certain at `now`.
+    /// Returns true if the lease is certainly valid at `now`.
     pub fn is_valid_at(self, now: MachineTime) -> bool {
         now < self.deadline
     }

@@ -1,48 +1,55 @@
-//! Which of its leases a worker extends at which heartbeat: a part of them each time, in turn.
+//! `LeaseRotation` selects the leases that a worker extends at a heartbeat: one part of them each time, in
+//! turn.
 //!
-//! A worker's heartbeat makes it a member of the fleet for ttl, and a lease on a shard binds others while its owner is a
-//! member. So the lease itself needs only to be there as long as that, and to be looked at now and then.
+//! The heartbeat makes a worker a member of the fleet for one TTL. A shard lease binds other workers
+//! while its owner is a member. So the lease itself must only last as long as the membership, and an
+//! occasional check is enough.
 //!
-//! *Terms*: a heartbeat is *heard* when its answer came. It finds the worker a *member* when less than ttl has passed since
-//! the one before, by the service's clock. A lease is *due* at one heartbeat of `PARTS`, and besides whenever anything
-//! about it is new: the shard, its epoch, or that the heartbeat before was not heard.
+//! *Terms*: a heartbeat *succeeds* when its answer arrives. It finds the worker a *member* if less than the
+//! TTL has passed since the heartbeat before, by the clock of Redis. A lease is *due* at one heartbeat of
+//! `PARTS`. It is also due if the shard or its epoch is new, or if the previous heartbeat did not succeed.
 //!
-//! *Why no lease runs out under a member*: of heartbeats that are heard one after another, each finds the worker a member,
-//! so less than ttl lies between two of them, and a lease is less than `PARTS` x ttl old when its turn comes. It is
-//! extended to `PARTS + 1` times ttl, and the trust in it ends ttl after any heartbeat: always before the lease does.
-//! *Where that chain breaks*, nothing is concluded from earlier heartbeats. One that finds no member: all is lost. One that
-//! was not heard may have been the one that found none, so at the next all leases are looked at. What somebody else took
-//! has another epoch.
+//! *Why no lease expires under a member*: in a chain of successful heartbeats each one finds the worker a
+//! member. So less than the TTL lies between two of them, and a lease is less than `PARTS` x TTL old at its
+//! turn. Each extension lasts `PARTS + 1` times the TTL. The local lease deadline is one TTL after any
+//! heartbeat, always before the lease ends.
+//!
+//! *Where the chain breaks*, the worker concludes nothing from earlier heartbeats. A heartbeat that finds no
+//! member loses all leases. A heartbeat without an answer may have found no member, so the next one checks
+//! all leases. A shard that another worker took has another epoch.
 
 use std::time::Duration;
 
 use super::id::{Epoch, ShardId};
 
-/// In so many heartbeats each lease is extended once. A quarter of 4,096 costs Redis a millisecond.
+/// The number of heartbeats in which each lease is extended once. Extending a quarter of 4,096 leases costs
+/// Redis 1 ms.
 const PARTS: u16 = 4;
 
-/// Returns how long a lease on a shard is extended by the heartbeat of a worker that is a member for `ttl`.
+/// Returns the duration for which a heartbeat extends a shard lease of a worker that is a member for `ttl`.
 pub fn lease_length(ttl: Duration) -> Duration {
     ttl * (u32::from(PARTS) + 1)
 }
 
-/// What the heartbeats that were heard say of the next. At first, or when one was not heard: nothing, so all is due.
+/// The state that successful heartbeats leave for the next. It is empty at first and after a heartbeat
+/// without an answer, so then all leases are due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseRotation {
     part: u16,
-    /// Looked at and ours, each under this epoch, ascending.
+    /// The checked leases of this worker, each with its epoch, ascending.
     known: Vec<(ShardId, Epoch)>,
 }
 
 impl LeaseRotation {
-    /// Returns which of `held`, shards with their epochs as the ledger says now, are due at this heartbeat.
+    /// Returns the shards of `held` that are due at this heartbeat; `held` has the shards with their epochs
+    /// in the ledger.
     pub fn due(&self, held: &[(ShardId, Epoch)]) -> Vec<ShardId> {
         let in_turn = |shard: ShardId| shard.0.rem_euclid(i32::from(PARTS)) == i32::from(self.part);
         let due = held.iter().filter(|held| in_turn(held.0) || self.known.binary_search(held).is_err());
         due.map(|(shard, _)| *shard).collect()
     }
 
-    /// Goes on to the next heartbeat after one that was heard, at which those of `held` were extended that were due.
+    /// Advances the rotation after a successful heartbeat, which extended the due leases of `held`.
     pub fn advance(self, mut held: Vec<(ShardId, Epoch)>) -> LeaseRotation {
         held.sort_unstable();
         LeaseRotation { part: (self.part + 1) % PARTS, known: held }

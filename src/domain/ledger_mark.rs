@@ -1,11 +1,11 @@
-//! A `LedgerMark` says how far a database had come, kept outside the database: in each worker and in Redis.
+//! A `LedgerMark` records the progress of a database outside of it: in each worker and in Redis.
 //!
-//! Ids and epochs only grow, and a settled mail keeps its row. A database that shows less than a mark has lost commits: by
-//! a failover to a standby that was behind, by a crash with `synchronous_commit = off`, or by a restore. What the database
-//! says of today is then too little, so nothing may be sent on its word.
+//! Ids and epochs only grow, and a settled mail keeps its row. So a database that shows less than a mark has
+//! lost commits. Causes are a failover to a standby that was behind, a crash with `synchronous_commit = off`,
+//! and a restore. Its counts of today are then too low, so no mail may be sent by them.
 //!
-//! A *fence* makes such a database safe again: it closes the days, and raises ids and epochs beyond all that were handed
-//! out. Marks from before a fence are void.
+//! A *fence* makes such a database safe again: it closes the days, and raises ids and epochs beyond all
+//! issued ones. Marks from before a fence are void.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -18,21 +18,21 @@ pub struct SettledMail {
     pub message_id: String,
 }
 
-/// How far a database had come.
+/// The progress of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerMark {
     /// The number of the last fence.
     pub fence: i64,
-    /// The highest flight id that was handed out.
+    /// The highest issued flight id.
     pub flight: i64,
     /// The number of shards, and the sum of their epochs.
     pub shards: i64,
     pub epochs: i64,
-    /// A mail whose settlement was acknowledged.
+    /// A mail whose settlement was confirmed.
     pub settled: Option<SettledMail>,
 }
 
-/// What a database shows, to be compared with a mark.
+/// The current progress of a database, for comparison with a mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerState {
     pub fence: i64,
@@ -44,7 +44,7 @@ pub struct LedgerState {
 }
 
 impl LedgerMark {
-    /// Returns in which way a database with `state` is behind this mark, as a sentence; `None` if it is not.
+    /// Returns a sentence about how a database with `state` is behind this mark, or `None` if it is not.
     pub fn set_back(&self, state: &LedgerState) -> Option<String> {
         if state.fence > self.fence {
             return None;
@@ -65,7 +65,7 @@ impl LedgerMark {
         Some(format!("the log row {} of {}, which was settled, is gone", settled.log_id, settled.day))
     }
 
-    /// Takes over what `state` shows, of a database that is not behind.
+    /// Advances the mark to `state` of a database that is not behind.
     pub fn advance(&mut self, state: &LedgerState) {
         if state.fence > self.fence {
             *self = LedgerMark::default();
@@ -75,7 +75,7 @@ impl LedgerMark {
         (self.shards, self.epochs) = (state.shards, state.epochs);
     }
 
-    /// Takes over what another mark knows more.
+    /// Merges the further progress of another mark into this one.
     pub fn merge(&mut self, other: LedgerMark) {
         if other.fence > self.fence {
             *self = other;

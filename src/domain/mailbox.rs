@@ -1,4 +1,4 @@
-//! What a mailbox is: where it submits, how it is spoken to, whose it is.
+//! This module defines the connection properties of a mailbox: its mail host, the port and the security.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The reason code of an operator's change that names no other reason.
 pub const OPERATOR: &str = "operator";
 
-/// How the connection to a mail host is secured.
+/// The encryption of the connection to a mail host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
@@ -20,7 +20,7 @@ pub enum Security {
 }
 
 impl Security {
-    /// Returns the usual security of an SMTP `port`, or `None` where there is no usual one.
+    /// Returns the usual security of an SMTP `port`, or `None` if the port has no usual one.
     pub fn of_smtp_port(port: u16) -> Option<Security> {
         match port {
             465 => Some(Security::Tls),
@@ -30,7 +30,7 @@ impl Security {
         }
     }
 
-    /// The word for it in CSV files, in the database and in output.
+    /// Returns the word for the security in CSV files, in the database and in output.
     pub fn as_str(self) -> &'static str {
         match self {
             Security::Tls => "tls",
@@ -59,7 +59,7 @@ impl fmt::Display for Security {
     }
 }
 
-/// A mail host as it is connected to.
+/// A mail host with the port and the security of its connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     pub host: String,
@@ -68,18 +68,19 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Says whether the other is this one; host names in any case.
+    /// Returns true if both endpoints are equal; host names match in any case.
     pub fn is(&self, other: &Endpoint) -> bool {
         self.is_host_of(other) && (self.port, self.security) == (other.port, other.security)
     }
 
-    /// Says whether both are on one host.
+    /// Returns true if both endpoints are on one host.
     pub fn is_host_of(&self, other: &Endpoint) -> bool {
         self.host.eq_ignore_ascii_case(&other.host)
     }
 
-    /// Says whether a password that was given for `earlier` may go here without being given again: if nothing differs, or
-    /// to another port of the same host whose certificate says that it is that host.
+    /// Returns true if a password that was given for `earlier` may be sent here without being entered again.
+    /// That holds if nothing differs, or for another port of the host whose certificate proves that it is
+    /// that host.
     pub fn inherits_from(&self, earlier: &Endpoint) -> bool {
         self.is(earlier) || self.is_host_of(earlier) && self.security != Security::None
     }
@@ -91,7 +92,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Returns the domain of an address in lower case: what stands behind its last `@`.
+/// Returns the domain of an address in lower case: the part after its last `@`.
 pub fn domain_of(address: &str) -> String {
     address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
 }

@@ -1,9 +1,11 @@
-//! The daily duties of the leader: when each date's are due, and what is kept for how long.
+//! This module lists the daily maintenance jobs of the leader and computes when the jobs of each date are
+//! due.
 //!
-//! The duties of a date are due at the first instant at which the wall in `WARMUP_TIMEZONE` shows 00:05 of it or later:
-//! a date that begins at 01:00 has none, a date that a zone skipped begins with the next one. What is due at an instant
-//! is one date, the latest whose instant has come; it only ever goes forward, by one date at a time. After a stop of
-//! some days only the latest is done: whatever is too old goes by its age, whichever date's duties take it away.
+//! The jobs of a date are due at the first instant at which the local time in `WARMUP_TIMEZONE` is 00:05 of
+//! that date or later. For a date that begins at 01:00 this is 01:00. A date that a zone skipped begins with
+//! the next date. One date is due at an instant: the latest whose instant has come. It only advances, by one
+//! date at a time. After a stop of some days only the latest date is done; pruning goes by the age of a row,
+//! so any date's jobs remove it.
 
 use std::time::Duration;
 
@@ -12,70 +14,71 @@ use chrono_tz::Tz;
 
 use super::time::{instant, today};
 
-/// Minutes after midnight: past whatever others do at midnight sharp.
+/// The start of the jobs in minutes after midnight: later than the jobs that other systems start at midnight
+/// sharp.
 const AT: u16 = 5;
 
-/// A day can still be somebody's today, or settle in its night, so long after its UTC date began. Nothing younger goes,
-/// whatever the settings say.
+/// The age in days from which a day may be pruned. Until then it can be the current day in some time zone, or
+/// settle in its night. Nothing younger is pruned, whatever the settings say.
 const LIVE_DAYS: u64 = 3;
 
-/// How old a flight must be before the leader takes it for one that no owner sweeps, at least.
+/// The minimum age at which the leader treats an in-flight mail as one that no owner sweeps.
 const LEFT_ALONE: Duration = Duration::from_secs(3600);
 
-/// Returns the date whose duties are the ones to do at `now`.
+/// Returns the date whose jobs are due at `now`.
 pub fn due(zone: Tz, now: DateTime<Utc>) -> NaiveDate {
     let date = today(zone, now);
     let (yesterday, tomorrow) = (date - Days::new(1), date + Days::new(1));
-    // The wall can go back over midnight: then tomorrow's are due already, and stay so.
+    // Local time can go back over midnight: then tomorrow's jobs are due already, and stay due.
     [tomorrow, date].into_iter().find(|day| instant(zone, *day, AT) <= now).unwrap_or(yesterday)
 }
 
-/// Returns the instant after `now` at which the next date's duties become due.
+/// Returns the instant after `now` at which the jobs of the next date become due.
 pub fn next_due(zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
     instant(zone, due(zone, now) + Days::new(1), AT)
 }
 
-/// Returns how old a flight must be before the leader settles it as one without an owner, for mails that may take
-/// `mail_deadline`. Its shard's owner, if there is any, sweeps it long before.
+/// Returns the age at which the leader settles an in-flight mail without an owner; `mail_deadline` is the
+/// longest duration of a mail. An owner of its shard, if there is one, sweeps it long before.
 pub fn orphan_age(mail_deadline: Duration) -> Duration {
     LEFT_ALONE.max(mail_deadline * 2)
 }
 
-/// What is kept for a while and then taken away.
+/// A kind of rows that is kept for a limited time and then deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PruneTarget {
     Logs,
-    /// The counters of the log's rows: kept as long, so that their sums hold. Streaks are counted from them; how far a
-    /// mailbox has grown is a counter of its own.
+    /// The counters of the log's rows, kept as long as these, so that their sums hold. Streaks are counted
+    /// from them; the ramp's day count is a separate counter.
     MailboxDays,
-    /// Why something changed its state: kept as long as the rows that it explains.
+    /// The reasons for changes of state, kept as long as the rows that they explain.
     Events,
-    /// Threads that are ended: kept as long as the rows of their mails.
+    /// Ended threads, kept as long as the rows of their mails.
     Replies,
     Batches,
     Rosters,
     UserDays,
-    /// 30 rows for each mailbox and day, of use on that day alone.
+    /// Pairs: 30 rows per mailbox and day, used on that day only.
     Pairs,
-    /// Of hosts and domains, once they are over.
+    /// Ended pauses of hosts and domains.
     Pauses,
-    /// The duties' own rows.
+    /// The rows of the maintenance jobs themselves.
     Cleanups,
 }
 
-/// One step of a date's duties. Each is repeatable.
+/// A maintenance job of a date. Each job is repeatable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MaintenanceJob {
-    /// The coming days' log rows can be written.
+    /// Creates the partitions for the log rows of the coming days.
     Partitions,
-    /// Flights that no owner sweeps are settled as uncertain.
+    /// Settles in-flight mails that no owner sweeps as uncertain.
     Flights,
-    /// What is older than its retention goes.
+    /// Deletes rows that are older than their retention.
     Retire(PruneTarget),
 }
 
 impl MaintenanceJob {
-    /// All of them, in the order in which they are done: what sending needs first.
+    /// All jobs in the order of execution: those that sending needs come first.
     pub const ALL: [MaintenanceJob; 12] = [
         MaintenanceJob::Partitions,
         MaintenanceJob::Flights,
@@ -91,7 +94,7 @@ impl MaintenanceJob {
         MaintenanceJob::Retire(PruneTarget::Cleanups),
     ];
 
-    /// Its name in the row of the date.
+    /// Returns the name of the job in the row of the date.
     pub fn as_str(self) -> &'static str {
         match self {
             MaintenanceJob::Partitions => "partitions",
@@ -110,7 +113,7 @@ impl MaintenanceJob {
     }
 }
 
-/// For how many days things are kept.
+/// The retention of each kind of rows, in days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// `WARMUP_LOG_RETENTION_DAYS`
@@ -120,8 +123,8 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Returns the first date of which `kept` stays when the duties of `day` are done at `now`: as many days as are set,
-    /// that date not counted, and never a day that may still be going on in some zone.
+    /// Returns the first date of `kept` that stays when the jobs of `day` run at `now`. The configured number of days
+    /// before `day` stays, and so does each day that may still be the current one in some zone.
     pub fn keep_from(self, kept: PruneTarget, day: NaiveDate, now: DateTime<Utc>) -> NaiveDate {
         let days = match kept {
             PruneTarget::Logs

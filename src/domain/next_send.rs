@@ -1,7 +1,7 @@
-//! When a mailbox sends next, or why it does not.
+//! `NextSend` predicts when a mailbox sends next, or explains why it does not.
 //!
-//! The worker never asks this: it asks the ledger. It is the answer for a person, from the same rules: standing,
-//! cooldown, window, plan, quota.
+//! The worker never uses it; the ledger decides for the worker. The prediction is for an operator and follows
+//! the rules of the ledger: state, cooldown, window, plan and quota.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
@@ -11,47 +11,47 @@ use super::{
     time::{Schedule, Span, Window, today},
 };
 
-/// How far ahead a day with a window is looked for: every weekday once, and today's remainder.
+/// The number of days that are searched for a window: every weekday once, and the rest of today.
 const DAYS_AHEAD: u64 = 8;
 
-/// Something that ends by itself.
+/// A pause or cooldown that ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
     pub until: DateTime<Utc>,
     pub why: String,
 }
 
-/// What is known of a mailbox.
+/// The state of a mailbox.
 #[derive(Clone, Debug)]
 pub struct NextSendInput {
     pub schedule: Schedule,
     pub ramp: Ramp,
     pub grown: u16,
-    /// Why it sends nothing until somebody changes that.
+    /// The reason why it sends nothing until an operator changes something.
     pub block: Option<String>,
-    /// What keeps it for a while: its own pause, its host's, its domain's, its cooldown.
+    /// The pauses that end by themselves: its own, its host's and its domain's pause, and its cooldown.
     pub pauses: Vec<Pause>,
-    /// Its own date, and how far it is on it.
+    /// The mailbox's own date, and its progress on it.
     pub day: NaiveDate,
     pub quota: u16,
     pub reserved: u16,
     pub attempts: u16,
     pub in_flight: bool,
     pub enrolled_at: DateTime<Utc>,
-    /// Since when its mail host does not answer in time.
+    /// The time since which its mail host has not answered promptly.
     pub host_slow_since: Option<DateTime<Utc>>,
 }
 
-/// What to expect of a mailbox.
+/// The predicted next send of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextSend {
-    /// It may send from this moment on.
+    /// The mailbox may send from this moment on.
     Sends { at: DateTime<Utc>, because: String },
-    /// It sends nothing until something is changed.
+    /// The mailbox sends nothing until an operator changes something.
     Blocked { because: String },
 }
 
-/// Says when the mailbox sends next at or after `now`, where mails of a day may go until `active` ends.
+/// Predicts the next send at or after `now`; the mails of a day may be sent until `active` ends.
 pub fn outlook(facts: &NextSendInput, now: DateTime<Utc>, active: Window) -> NextSend {
     if let Some(because) = &facts.block {
         return NextSend::Blocked { because: because.clone() };
@@ -63,7 +63,7 @@ pub fn outlook(facts: &NextSendInput, now: DateTime<Utc>, active: Window) -> Nex
     let unhindered = facts.soonest(now, active);
     let Some(pause) = pause else { return unhindered };
     match (facts.soonest(pause.until, active), unhindered) {
-        // The pause is the reason only where it makes a difference.
+        // The pause is the reason only if it delays the send.
         (NextSend::Sends { at, .. }, NextSend::Sends { at: sooner, .. }) if at > sooner => {
             NextSend::Sends { at, because: pause.why.clone() }
         }
@@ -94,7 +94,8 @@ impl NextSendInput {
         }
     }
 
-    /// Returns the first moment of `day`, from `ready` on, at which a mail is planned; or why there is none.
+    /// Returns the first moment of `day`, from `ready` on, at which a mail is planned, or the reason why
+    /// there is none.
     fn on(&self, day: NaiveDate, ready: DateTime<Utc>, active: Window) -> Result<(DateTime<Utc>, String), String> {
         let Some(span) = self.schedule.sending(day, active) else {
             return Err("the weekday has no window".to_owned());
@@ -129,7 +130,8 @@ pub fn end_of_day(schedule: &Schedule, day: NaiveDate) -> DateTime<Utc> {
     Window::WHOLE_DAY.on(schedule.zone, day).end
 }
 
-/// The moment at which the plan asks for one more than `reserved`: the quota goes out over the first 7/8 of the window.
+/// Returns the moment at which the plan needs one more mail than `reserved`. The plan spreads the quota over
+/// the first 7/8 of the window.
 fn planned(window: Span, reserved: u16, quota: u16) -> DateTime<Utc> {
     let whole = (window.end - window.start).num_microseconds().unwrap_or_default() / 8 * 7;
     window.start + TimeDelta::microseconds(whole / i64::from(quota.max(1)) * i64::from(reserved))
@@ -145,7 +147,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A Tuesday in Berlin, an hour ahead of UTC: the window is 08:00-16:00 UTC.
+    /// Returns a mailbox on a Tuesday in Berlin, an hour ahead of UTC: its window is 08:00-16:00 UTC.
     fn facts() -> NextSendInput {
         NextSendInput {
             schedule: Schedule {

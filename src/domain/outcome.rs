@@ -1,7 +1,8 @@
-//! What became of one mail, and what its answer says about whom.
+//! An `Outcome` states the classified result of one mail and the penalties that follow from it.
 //!
-//! The types stand here; the table of replies is data in `outcome/table.rs`, read by `outcome/classify.rs`. What several
-//! answers lead to that one alone does not stands in `outcome/escalation.rs`, and in `outcome/refusals.rs` for refusals in a row.
+//! This file holds the types. `outcome/classify.rs` reads the table of replies, which is data in
+//! `outcome/table.rs`. `outcome/escalation.rs` holds the effects that need several answers, and
+//! `outcome/refusals.rs` those of refusals in a row.
 
 pub mod advice;
 pub mod blame;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How far the dialogue had come when it ended.
+/// The step at which the dialogue ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -37,21 +38,21 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All stages, in order.
+    /// All stages, in the order of a dialogue.
     pub const ALL: [Stage; 8] =
         [Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
-    /// Its place in a dialogue, from 0: what the ledger stores of a stall.
+    /// Returns the position in a dialogue, from 0; the ledger stores this number for a stall.
     pub fn rank(self) -> i32 {
         self as i32
     }
 
-    /// The stage before it; `None` before the first.
+    /// Returns the previous stage, or `None` for the first.
     pub fn previous(self) -> Option<Stage> {
         (self as usize).checked_sub(1).map(|place| Stage::ALL[place])
     }
 
-    /// The word for it in `logs.notes`, metrics and spans.
+    /// Returns the name of the stage in `logs.notes`, metrics and spans.
     pub fn as_str(self) -> &'static str {
         match self {
             Stage::Connect => "connect",
@@ -66,51 +67,53 @@ impl Stage {
     }
 }
 
-/// A step of a dialogue that went well.
+/// A completed step of a dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompletedStep {
-    /// `connect`, `tls`, `greeting`, or a command's verb in lower case; `dot` is the body with its dot, up to the reply.
+    /// The name of the step: `connect`, `tls`, `greeting`, or a command's verb in lower case. `dot` is the
+    /// body with its final dot, up to the reply.
     pub step: &'static str,
-    /// When it was done, from the first packet on. It began with the end of the one before.
+    /// The end of the step, counted from the first packet. The step began at the end of the previous step.
     pub after: Duration,
-    /// What the server said to it, where it said something.
+    /// The reply code of the server, if the step has a reply.
     pub code: Option<u16>,
 }
 
-/// A complete reply of a server (RFC 5321 section 4.2), with its enhanced code (RFC 3463) where it had one.
+/// A complete reply of a server (RFC 5321 section 4.2), with its enhanced code (RFC 3463) if it has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Three digits: 200 to 599.
+    /// The basic code of three digits: 200 to 599.
     pub code: u16,
-    /// `class.subject.detail`, as `[5, 1, 1]`.
+    /// The enhanced code `class.subject.detail`, as `[5, 1, 1]`.
     pub enhanced: Option<[u16; 3]>,
-    /// All lines joined by a space, without codes.
+    /// All lines of the text joined by a space, without codes.
     pub text: String,
 }
 
 impl Reply {
-    /// The enhanced code as it is written, `5.1.1`.
+    /// Returns the enhanced code as text, such as `5.1.1`.
     pub fn enhanced_text(&self) -> Option<String> {
         self.enhanced.map(|[class, subject, detail]| format!("{class}.{subject}.{detail}"))
     }
 }
 
-/// What is certain about the mail.
+/// The certain part of a mail's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutcomeKind {
-    /// A server answered 2yz to the final dot, completely: one SENT row, the place stays taken.
+    /// A server answered 2yz to the final dot, completely: one SENT row, the quota slot stays taken.
     Sent,
-    /// It was definitely not accepted: one FAILED row, the place is given back.
+    /// The mail was definitely not accepted: one FAILED row, the quota slot is returned.
     Refused,
-    /// Nobody knows: one FAILED row with reason `uncertain`, the place stays taken, never sent again.
+    /// The server may have accepted the mail: one FAILED row with reason `uncertain`. The quota slot stays
+    /// taken and the mail is never sent again.
     Uncertain,
     /// No connection was opened: the reservation is released without a row.
     Unstarted,
 }
 
 impl OutcomeKind {
-    /// The word for it in statements, metrics and spans.
+    /// Returns the name of the outcome in statements, metrics and spans.
     pub fn as_str(self) -> &'static str {
         match self {
             OutcomeKind::Sent => "sent",
@@ -121,25 +124,26 @@ impl OutcomeKind {
     }
 }
 
-/// What follows for somebody.
+/// A penalty for one side of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Penalty {
-    /// Left alone; ends by itself after this long on the day clock.
+    /// A pause that ends by itself after this time on the day clock.
     Pause(Duration),
-    /// Left alone; ends when the operator says so (`resume`).
+    /// A pause that ends when the operator resumes the mailbox.
     Disable,
-    /// Counts against it, and nothing more: a sender's strike, a host's failure. `standing` says what how many lead to.
+    /// A counted refusal: a sender's strike or a host's failure. `escalation.rs` states the effect of each
+    /// count.
     Strike,
-    /// The host gave no answer at a step of this mail, or says there that it is in trouble or does not want us. It counts
-    /// once several of its mailboxes met that (`stalls`).
+    /// A step of this mail without an answer, or an answer that the host is in trouble or refuses our
+    /// address. It counts once several mailboxes of the host met it (`stalls.rs`).
     Stall,
-    /// A sender's pause, and from its end on half its plan, which then ramps up again.
+    /// A sender's pause, after which its plan is halved and ramps up again.
     #[serde(rename = "Ease")]
     PauseAndHalve(Duration),
 }
 
 impl Penalty {
-    /// How long it lasts, where it ends by itself.
+    /// Returns the duration of the penalty if it ends by itself.
     pub fn pause(self) -> Option<Duration> {
         match self {
             Penalty::Pause(time) | Penalty::PauseAndHalve(time) => Some(time),
@@ -148,29 +152,29 @@ impl Penalty {
     }
 }
 
-/// Whom a reply concerns, and what follows for each. Nobody else is touched.
+/// The penalties of a reply for each side that it concerns. No other side is affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
-    /// The mailbox that was sending stops sending, or has a strike against it.
+    /// The penalty of the sending mailbox: it stops sending, or gets a strike.
     pub sender: Option<Penalty>,
-    /// The mailbox that was written to stops receiving.
+    /// The penalty of the receiving mailbox: it stops receiving.
     pub partner: Option<Penalty>,
-    /// All mailboxes that submit through this SMTP host stop sending, or it has failed once more.
+    /// The penalty of the SMTP host: all its mailboxes stop sending, or the host gets one more failure.
     pub host: Option<Penalty>,
-    /// All mailboxes of the sender's domain stop sending.
+    /// The penalty of the sender's domain: all its mailboxes stop sending.
     pub domain: Option<Penalty>,
 }
 
-/// The judgement on one mail: what is certain, why, and what follows.
+/// The classified result of one mail: the outcome, its reason and its effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub fate: OutcomeKind,
     pub stage: Stage,
-    /// A short stable code for `logs.reason`, events and metrics, e.g. `auth-refused`; empty for `Sent` and
-    /// `Unstarted`, `uncertain` for `Uncertain`.
+    /// The stable reason code for `logs.reason`, events and metrics, such as `auth-refused`. It is empty for
+    /// `Sent` and `Unstarted`, and `uncertain` for `Uncertain`.
     pub reason: &'static str,
     pub reply: Option<Reply>,
     pub effects: Effects,
-    /// What a person should read beside the reason: the server's text or the fault, never a secret.
+    /// The text for an operator beside the reason: the server's text or the error, never a secret.
     pub note: String,
 }

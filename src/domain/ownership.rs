@@ -1,7 +1,9 @@
-//! Who should own which shard: one pure function of who owns it now and who is alive, which all workers compute alike.
+//! This module computes the target owner of each shard from the current owners and the live workers. It is a
+//! pure function, so all workers compute the same result.
 //!
-//! *Share*: of `n` shards and `w` workers each holds floor(n / w), and n mod w of them one more. The larger shares go to
-//! those that hold more than the floor already, then to the others, by run.
+//! *Share*: with `n` shards and `w` workers each worker gets floor(n / w) shards, and n mod w workers get one
+//! more. The larger shares go first to workers that already own more than the floor, then to the others, by
+//! run.
 //!
 //! ```text
 //!   owned now:   A A A A A A   B B B B   C(dead) C(dead)          alive: A B D, 12 shards, 4 each
@@ -9,32 +11,35 @@
 //!   the pool:            s s           s s            ──rendezvous──▶  D D D D
 //! ```
 //!
-//! A live owner keeps its shards up to its share, those that weigh most with it. What is over and what is free goes, shard
-//! by shard, to whoever weighs it most among those still below their share. So nobody ends above the ceiling or below the
-//! floor, and no shard of a live owner moves but those that are over: fewer moves than that would leave somebody above its
-//! share. Weights come from a fixed hash over fixed bytes, so they are the same on every machine and in every release.
+//! A live owner keeps the shards that weigh most with it, up to its share. Surplus and free shards go, one by
+//! one, to the worker with the highest weight among those below their share. So no worker ends above the
+//! ceiling or below the floor. Only surplus shards of a live owner move; with fewer moves some worker would
+//! stay above its share. The weights come from a fixed hash over fixed bytes, so they are the same on every
+//! machine and in every release.
 //!
-//! *Why not rendezvous hashing alone*: it keeps no state, and at 256 shards it leaves one of 20 workers with 1.9 times its
-//! share, or moves up to 1.9 times the least when it is bounded. *Why it settles*: while a change is on its way the
-//! snapshots differ, but whoever takes a part of its shards leaves the pool and its own room smaller by the same shards,
-//! and the rest goes as it would have gone. Until it has settled, the leases keep two workers from one shard.
+//! *Why not rendezvous hashing alone*: it keeps no state. At 256 shards it leaves one of 20 workers with 1.9
+//! times its share. If it is bounded, it moves up to 1.9 times the minimum.
+//!
+//! *Why it converges*: during a change the workers' snapshots differ. A worker that takes a part of its
+//! shards removes these from the pool and from its own room. The remaining shards are assigned as before.
+//! Until it has converged, the leases keep two workers from one shard.
 
 use super::{
     id::{RunId, ShardId},
     shard_set::ShardSet,
 };
 
-/// What a worker says that it holds.
+/// The shards that a worker reports as owned.
 #[derive(Clone, Copy, Debug)]
 pub struct ShardClaim<'a> {
     pub run: RunId,
-    /// When it said so; only the order matters.
+    /// The time of the report; only the order matters.
     pub said: i64,
     pub held: &'a ShardSet,
 }
 
-/// Returns the owner of each of `shards` shards. Where two claim one, which a hand-over leaves behind for a moment, the
-/// later word counts.
+/// Returns the current owner of each of `shards` shards. If two workers claim a shard, as happens briefly in
+/// a hand-over, the later report counts.
 pub fn current_owners(shards: u16, claims: &[ShardClaim<'_>]) -> Vec<Option<RunId>> {
     let mut owners = vec![None; usize::from(shards)];
     let mut claims: Vec<&ShardClaim<'_>> = claims.iter().collect();
@@ -49,7 +54,8 @@ pub fn current_owners(shards: u16, claims: &[ShardClaim<'_>]) -> Vec<Option<RunI
     owners
 }
 
-/// Returns who should own each shard, given who does now and who is alive; nobody where nobody is.
+/// Returns the target owner of each shard from the current owners and the live workers; all `None` without
+/// live workers.
 ///
 /// Costs one hash for each shard that moves and each worker: 4,096 shards and 50 workers take less than a millisecond.
 pub fn target_owners(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<RunId>> {
@@ -76,7 +82,7 @@ pub fn target_owners(present: &[Option<RunId>], live: &[RunId]) -> Vec<Option<Ru
     wanted
 }
 
-/// A live worker, with the places of what it holds.
+/// A live worker, with the places of its shards.
 struct Worker {
     run: RunId,
     seed: u64,
@@ -89,7 +95,8 @@ impl Worker {
         self.share.saturating_sub(self.held.len())
     }
 
-    /// How much this worker wants the shard at `place`: any order will do, as long as all see the same.
+    /// Returns the weight of the shard at `place` for this worker. Any order is fine if all workers compute
+    /// the same one.
     fn weight(&self, place: usize) -> u64 {
         mix(self.seed ^ (place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -104,7 +111,7 @@ impl Worker {
     }
 }
 
-/// Returns the live workers, ordered by run, with what each holds and how many it may.
+/// Returns the live workers, ordered by run, with their current shards and their share.
 fn shares(present: &[Option<RunId>], live: &[RunId]) -> Vec<Worker> {
     let mut runs = live.to_vec();
     runs.sort_unstable();
@@ -126,7 +133,7 @@ fn shares(present: &[Option<RunId>], live: &[RunId]) -> Vec<Worker> {
     workers
 }
 
-/// Returns the shards of `target_owners` that are `run`'s.
+/// Returns the shards that `wanted`, a result of `target_owners`, assigns to `run`.
 pub fn of(run: RunId, wanted: &[Option<RunId>]) -> ShardSet {
     let mine = wanted.iter().zip(0i32..).filter(|(owner, _)| **owner == Some(run));
     mine.map(|(_, shard)| ShardId(shard)).collect()
@@ -137,7 +144,7 @@ fn seed(run: RunId) -> u64 {
     mix(high ^ mix(low))
 }
 
-/// SplitMix64's finaliser, as in `shard_of`.
+/// Mixes the bits of a number with the finaliser of SplitMix64, as in `shard_of`.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

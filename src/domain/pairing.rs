@@ -1,24 +1,26 @@
-//! Who writes to whom, without coordination.
+//! `Pairing` assigns each mailbox its partners of a day, without coordination between workers.
 //!
-//! Every worker computes the same pairs from the same stored roster. The roster is divided into *circles*: one of all
-//! verified mailboxes, and for each owner one of its mailboxes that are not verified, because these exchange mails with
-//! their owner's mailboxes only. Within a circle one owner's, then one domain's, mailboxes stand together. *Level k* holds
-//! the members with quota >= k, in that order, and the k-th partner of a member stands `s_k` places further on, around the
-//! circle, within level k:
+//! Every worker computes the same pairs from the same stored roster. The roster is divided into *circles*.
+//! One circle holds all verified mailboxes. Each owner's unverified mailboxes form a circle of their own,
+//! because they exchange mails only with mailboxes of their owner. Within a circle the mailboxes are grouped
+//! by owner, then by domain. *Level k* holds the members with quota >= k, in that order. The k-th partner of
+//! a member stands `s_k` places further on, around the circle, within level k:
 //!
 //! ```text
 //!   level 1   a a b b c c d d     every member sends one and receives one
 //!             └───s_1 = 2─▶
-//!   level 2   a   b b   c d d     those that owe a second mail, a longer shift
+//!   level 2   a   b b   c d d     members with quota >= 2, a longer shift
 //!             └────s_2 = 3──▶
 //! ```
 //!
-//! When a level has no shift left ([`circle`] chooses them), or is a single mailbox, its members walk over partners they
-//! have not used ([`Pairing::fallback_partners`]); when a member has used everybody, a new round begins (a pool of 20 owes
-//! 30). A mailbox that is alone in its circle walks over its owner's other circle.
+//! The module [`circle`] chooses the shifts. If a level has no shift left, or has a single mailbox, its
+//! members use fallback partners ([`Pairing::fallback_partners`]). A new round begins when a member has used
+//! all partners (a pool of 20 mailboxes with quota 30). A mailbox that is alone in its circle uses its
+//! owner's mailboxes in the other circle.
 //!
-//! What fails: a partner that is paused, a mailbox enrolled after the roster was made, an attempt beyond the quota. All
-//! of them walk. Balance is promised without faults; that no pair is repeated needlessly is held by the database.
+//! *Failures*: a paused partner, a mailbox enrolled after the roster was made, and an attempt beyond the
+//! quota. In all of them the sender uses a fallback partner. The pairing guarantees balance only without
+//! faults; the database prevents needless repeats of a pair.
 
 mod circle;
 
@@ -36,13 +38,13 @@ pub struct RosterEntry {
     pub mailbox: MailboxId,
     pub user: UserId,
     pub domain: Arc<str>,
-    /// Mails it owes that day; at least 1.
+    /// The mails that it must send on that day; at least 1.
     pub quota: u16,
-    /// Whether it exchanges mails with other owners' mailboxes.
+    /// True if the mailbox exchanges mails with other owners' mailboxes.
     pub verified: bool,
 }
 
-/// A mailbox that looks for a partner, in the roster or not, as it is now.
+/// A mailbox that needs a partner, with its current state; it may be missing in the roster.
 #[derive(Clone, Copy, Debug)]
 pub struct PairingSender<'a> {
     pub mailbox: MailboxId,
@@ -59,7 +61,7 @@ pub struct Partner {
 }
 
 impl Partner {
-    /// The same partner once more, for a mailbox that has nobody left in this round.
+    /// Returns this partner in the next round, for a mailbox that has no other partner left in this round.
     pub fn in_next_round(self) -> Partner {
         Partner { round: self.round.saturating_add(1), ..self }
     }
@@ -84,26 +86,29 @@ impl Pairing {
         Pairing { verified: Circle::new(verified), unverified }
     }
 
-    /// How many mailboxes the roster holds.
+    /// Returns the number of mailboxes in the roster.
     pub fn len(&self) -> usize {
         self.verified.members().len() + self.unverified.values().map(|circle| circle.members().len()).sum::<usize>()
     }
 
-    /// Says whether nobody is in the roster.
+    /// Returns true if the roster is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the planned partner of the `k`-th attempt (from 1) of a sender; `None` where it must walk: also where it was
-    /// verified, or was not, when the roster was made.
+    /// Returns the planned partner of the `k`-th attempt (from 1) of a sender. Returns `None` if the sender
+    /// must use a fallback partner; this includes a sender whose verification changed since the roster was
+    /// made.
     pub fn planned(&self, sender: PairingSender<'_>, k: u16) -> Option<Partner> {
         let circle = if sender.verified { &self.verified } else { self.unverified.get(&sender.user)? };
         Some(Partner { mailbox: circle.planned(sender.mailbox, k)?, round: self.round(sender, k) })
     }
 
-    /// Returns partners of this round for a `k`-th attempt that can't be served by its level, best first: everybody else
-    /// once, starting at a place that `dice` chooses, other owners before other domains before the rest. At most `most`,
-    /// out of the next 8 x `most` places of each circle, so that a pool of 100,000 is not sorted for one mail.
+    /// Returns fallback partners of this round for a `k`-th attempt that its level can't serve, best first.
+    ///
+    /// Each candidate appears once. The list starts at a place that `dice` chooses, and prefers other owners,
+    /// then other domains. It has at most `most` partners out of the next 8 x `most` places of each circle.
+    /// So a pool of 100,000 mailboxes is not sorted for one mail.
     pub fn fallback_partners(&self, sender: PairingSender<'_>, k: u16, dice: u64, most: usize) -> Vec<Partner> {
         let nearness =
             |m: &RosterEntry| 2 * usize::from(m.user == sender.user) + usize::from(*m.domain == *sender.domain);
@@ -114,7 +119,7 @@ impl Pairing {
             let places = (0..n.min(most.saturating_mul(8))).map(|i| &members[(start + i) % n]);
             for member in places.filter(|m| m.mailbox != sender.mailbox) {
                 nearer[nearness(member)].push(member.mailbox);
-                // Nothing that comes later goes before these.
+                // No later candidate ranks before these.
                 if nearer[0].len() == most {
                     break;
                 }
@@ -124,7 +129,8 @@ impl Pairing {
         nearer.into_iter().flatten().take(most).map(|mailbox| Partner { mailbox, round }).collect()
     }
 
-    /// Returns the members that a sender may write to: those of its own circle, and those of its owner in the other.
+    /// Returns the members to which a sender may write: those of its own circle, and its owner's in the other
+    /// circle.
     fn reach(&self, sender: PairingSender<'_>) -> [&[RosterEntry]; 2] {
         let unverified = self.unverified.get(&sender.user).map_or(&[][..], Circle::members);
         if sender.verified {
@@ -134,8 +140,8 @@ impl Pairing {
         }
     }
 
-    /// Returns the round of the k-th attempt: one ends when a sender has used its circle, or, if it is alone there, its
-    /// owner's other mailboxes.
+    /// Returns the round of the k-th attempt. A round ends when a sender has used its circle; a sender that
+    /// is alone in its circle uses its owner's other mailboxes.
     fn round(&self, sender: PairingSender<'_>, k: u16) -> u16 {
         let [circle, other] = self.reach(sender).map(<[RosterEntry]>::len);
         let members = if circle > 1 { circle } else { circle.saturating_add(other) };

@@ -1,45 +1,51 @@
-//! Whether the pool is large enough for what its mailboxes owe.
+//! `shortages` checks that the pool is large enough for the quotas of its mailboxes.
 //!
-//! A mailbox that owes q mails writes to q partners a day. The pairing keeps it among *other owners'* mailboxes as long
-//! as there are shifts that leave its own group: those from g to n - g, with n mailboxes and g the largest owner's. So
-//! another owner is promised only for q <= n + 1 - 2g; the same holds for domains, and beyond n - 1 partners repeat
-//! within the day. All that holds among the verified mailboxes; the others exchange mails with their owner's only. A
-//! mailbox without any partner sends nothing.
+//! A mailbox with quota q sends to q partners a day. The pairing keeps it among *other owners'* mailboxes as
+//! long as a shift leaves its own group. With n mailboxes, g of them in the largest owner's group, these are
+//! the shifts from g to n - g. So the pairing guarantees another owner only for q <= n + 1 - 2g; the same
+//! bound holds for domains. Beyond n - 1 mails the partners repeat within the day. These bounds hold among
+//! the verified mailboxes; an unverified mailbox exchanges mails only with mailboxes of its owner. A mailbox
+//! without a partner sends nothing.
 
 use std::{collections::HashMap, fmt};
 
-/// How many mailboxes are named before the rest is counted.
+/// The number of mailboxes that a list names before it counts the rest.
 const NAMED: usize = 5;
 
-/// A mailbox that takes part.
+/// A mailbox that takes part in the warm-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolMember {
     pub email: String,
     /// The owner's address.
     pub owner: String,
     pub domain: String,
-    /// What it owes, or will owe, a day.
+    /// The present or future quota in mails per day.
     pub quota: u16,
-    /// Whether it exchanges mails with other owners' mailboxes.
+    /// True if the mailbox exchanges mails with other owners' mailboxes.
     pub verified: bool,
 }
 
-/// Something that the pool cannot give.
+/// A shortage of partners in the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shortage {
-    /// There is nobody to write to.
+    /// The pool has a single mailbox.
     Lone(String),
-    /// These are not verified, or no other owner's mailbox is, and their owner has no other mailbox.
+    /// These mailboxes are unverified, or no other owner's mailbox is verified, and their owner has no other
+    /// mailbox.
     Unverified(Vec<String>),
-    /// These owe more than there are other mailboxes: they write to the same partner again within the day.
+    /// The quota of these mailboxes exceeds the number of other mailboxes, so their partners repeat within
+    /// the day.
     Repeats { mailboxes: Vec<String>, partners: usize },
-    /// These are not promised partners of other owners only, because one owner has `largest` of all.
+    /// The pairing can't guarantee partners of other owners to these mailboxes, because one owner has
+    /// `largest` of all mailboxes.
     Owners { mailboxes: Vec<String>, promised: usize, largest: usize },
-    /// There is one owner, or too few: and these are not promised partners of other domains only.
+    /// The pairing can't guarantee partners in other domains to these mailboxes, because `domain` has
+    /// `largest` of all.
     Domains { mailboxes: Vec<String>, promised: usize, largest: usize, domain: String },
 }
 
-/// Returns what the pool of `members` cannot give. The owners' sum is asked only where there is more than one owner.
+/// Returns the shortages of the pool of `members`. The owners' bound applies only if the pool has several
+/// owners.
 pub fn shortages(members: &[PoolMember]) -> Vec<Shortage> {
     if let [lone] = members {
         return vec![Shortage::Lone(lone.email.clone())];
@@ -57,7 +63,7 @@ pub fn shortages(members: &[PoolMember]) -> Vec<Shortage> {
     short
 }
 
-/// Returns what a pool cannot give in which everybody may write to everybody.
+/// Returns the shortages of a pool in which every mailbox may write to every other one.
 fn shortages_among(members: &[&PoolMember]) -> Vec<Shortage> {
     let n = members.len();
     let mut short = Vec::new();
@@ -113,7 +119,7 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// A list of which the first few are written and the rest is counted.
+/// A list that names the first few entries and counts the rest.
 pub struct Names<'a>(pub &'a [String]);
 
 impl fmt::Display for Names<'_> {
@@ -128,7 +134,7 @@ fn promised(n: usize, largest: usize) -> usize {
     (n + 1).saturating_sub(2 * largest)
 }
 
-/// The largest group and its size; of equal ones the first by name.
+/// Returns the largest group and its size; of equal groups the first by name.
 fn largest<K: std::hash::Hash + Ord + Copy>(keys: impl Iterator<Item = K>) -> Option<(K, usize)> {
     let mut sizes: HashMap<K, usize> = HashMap::new();
     keys.for_each(|key| *sizes.entry(key).or_default() += 1);
@@ -139,7 +145,7 @@ fn largest<K: std::hash::Hash + Ord + Copy>(keys: impl Iterator<Item = K>) -> Op
 mod tests {
     use super::*;
 
-    /// So many mailboxes for each owner, every owner with one domain.
+    /// Returns a pool with `groups[n]` mailboxes of owner n, each owner with one domain.
     fn pool(groups: &[usize], quota: u16) -> Vec<PoolMember> {
         let owners = groups.iter().enumerate().flat_map(|(owner, size)| vec![owner; *size]);
         owners
@@ -175,7 +181,7 @@ mod tests {
         assert!(text.contains("no others are: m2@d1.example. To verify: `warmup mailbox verify ADDRESS`"), "{text}");
         members[3].verified = false;
         members[0].verified = false;
-        // The two of the first owner write to one another, verified or not.
+        // The two mailboxes of the first owner write to each other, verified or not.
         assert_eq!(shortages(&members), [Shortage::Unverified(vec!["m2@d1.example".into(), "m3@d2.example".into()])]);
         members[0].verified = true;
         members[1].verified = true;

@@ -1,7 +1,9 @@
-//! The plan of one tick: which mailboxes owe how many mails before the next tick, who first, and from when.
+//! The plan of one tick lists the mailboxes that must send before the next tick, with their mails and release
+//! times.
 //!
-//! The *spread* orders the releases: the most urgent mailbox may start at once, the last one after the spread. A
-//! mailbox that owes several gets them one after another, as its cooldown allows.
+//! The most urgent mailbox comes first. The *spread* orders the releases: the most urgent mailbox may start
+//! at once, the last one after the spread. A mailbox with several due mails sends them one after another, as
+//! its cooldown allows.
 
 use std::sync::Arc;
 
@@ -17,37 +19,37 @@ use super::{
     urgency::{QuotaProgress, Urgency},
 };
 
-/// A mailbox that may send now (enabled, neither paused nor disabled), with its own today.
+/// A mailbox that may send now (enabled, neither paused nor disabled), with its current day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     pub id: MailboxId,
     pub user: UserId,
     pub shard: ShardId,
-    /// What stands behind the `@` of its address: its Message-IDs end in it.
+    /// The domain of its address, without `@`; its Message-IDs end in this domain.
     pub domain: Arc<str>,
-    /// Whether it exchanges mails with other owners' mailboxes.
+    /// True if the mailbox exchanges mails with other owners' mailboxes.
     pub verified: bool,
-    /// Where it submits, in lower case.
+    /// The mail host to which it submits, in lower case.
     pub host: Arc<str>,
     pub schedule: Schedule,
     pub ramp: Ramp,
-    /// Earlier days that counted for the ramp.
+    /// The number of earlier days that counted for the ramp.
     pub grown: u16,
-    /// The date in its own zone at the moment of reading.
+    /// The date in the mailbox's time zone at the moment of reading.
     pub day: NaiveDate,
-    /// Sent + uncertain + in flight today.
+    /// The mails of today that are sent, uncertain or in flight.
     pub reserved: u16,
     pub sent: u16,
-    /// Mails of today that were started or are reserved; the next partner is the one of level `attempts + 1`. A mail that
-    /// was never started gives its attempt back.
+    /// The mails of today that were started or are reserved; the next partner is the one of level `attempts +
+    /// 1`. An unstarted mail gives its attempt back.
     pub attempts: u16,
-    /// The end of its cooldown.
+    /// The end of the cooldown.
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
     pub enrolled_at: DateTime<Utc>,
-    /// Mails and replies that failed, or may have, since the last that was sent.
+    /// The mails and replies since the last sent one that failed or are uncertain.
     pub failed_in_row: u16,
-    /// The open login breaker of its host, or of its owner there: one mailbox tries.
+    /// The open login breaker of its host, or of its owner at this host; one mailbox probes it.
     pub probe: Option<Probe>,
 }
 
@@ -58,7 +60,7 @@ pub struct Tick {
     pub next: DateTime<Utc>,
     /// `WARMUP_CRON_SPREAD_MINUTES`.
     pub spread: TimeDelta,
-    /// `WARMUP_ACTIVE_HOURS`: until when a mailbox may catch up.
+    /// `WARMUP_ACTIVE_HOURS`: the hours in which a mailbox may catch up.
     pub active: Window,
     /// `WARMUP_QUOTA_PRIORITY_BOOST`.
     pub boost: f64,
@@ -66,7 +68,7 @@ pub struct Tick {
     pub cooldown: TimeDelta,
 }
 
-/// What one mailbox owes before the next tick.
+/// The mails that one mailbox must start before the next tick.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MailboxPlan {
     pub mailbox: MailboxId,
@@ -77,14 +79,14 @@ pub struct MailboxPlan {
     pub host: Arc<str>,
     pub day: NaiveDate,
     pub attempts: u16,
-    /// Mails still to start; at least 1.
+    /// The mails still to start; at least 1.
     pub owed: u16,
     pub urgency: Urgency,
-    /// Not before this.
+    /// The earliest start of the next mail.
     pub release_at: DateTime<Utc>,
     /// The end of the cooldown after its last mail; `None` if it has not sent on this day.
     pub rested_at: Option<DateTime<Utc>>,
-    /// Not at or after this: the next tick, or the end of the day's sending.
+    /// The exclusive end of this plan: the next tick, or the end of the day's sending.
     pub until: DateTime<Utc>,
     standing: QuotaProgress,
     window: Span,
@@ -93,8 +95,8 @@ pub struct MailboxPlan {
 }
 
 impl MailboxPlan {
-    /// Returns what is left after one mail was attempted and the mailbox cools down until `next_at`, as seen at `now`;
-    /// `None` when nothing is.
+    /// Returns the rest of the plan after one mail was attempted at `now` and the mailbox cools down until
+    /// `next_at`. Returns `None` if nothing is left.
     pub fn after_attempt(mut self, now: DateTime<Utc>, next_at: DateTime<Utc>) -> Option<MailboxPlan> {
         self.owed = self.owed.checked_sub(1).filter(|left| *left > 0)?;
         self.attempts += 1;
@@ -105,7 +107,8 @@ impl MailboxPlan {
         (next_at < self.until).then_some(self)
     }
 
-    /// Returns what is owed, and no more than can start before `until` with `cooldown` between two mails.
+    /// Returns the due mails, limited to those that can start before `until` with `cooldown` between two
+    /// mails.
     fn startable(&self, cooldown: TimeDelta) -> u16 {
         let left = (self.until - self.release_at).num_milliseconds();
         let starts = match cooldown.num_milliseconds() {
@@ -117,19 +120,21 @@ impl MailboxPlan {
     }
 }
 
-/// Returns what is owed, the most urgent first, with releases spread in that order.
+/// Returns the due mails of all candidates, the most urgent mailbox first, with releases spread in that
+/// order.
 pub fn plan(candidates: &[Candidate], tick: &Tick) -> Vec<MailboxPlan> {
     plan_within(candidates, tick, &mut DailyRoom::default())
 }
 
-/// Plans within the daily limits of the users. Their mailboxes share `room`, and none takes more of it than it can use before
-/// the next tick.
+/// Plans within the daily limits of the users. The mailboxes of a user share `room`, and no mailbox takes
+/// more of it than it can use before the next tick.
 pub fn plan_within(candidates: &[Candidate], tick: &Tick, room: &mut DailyRoom) -> Vec<MailboxPlan> {
     plan_beside(candidates, tick, room, |_| None)
 }
 
-/// Plans within `room`, beside a plan that is under way: a mailbox that waits in it keeps its release, which `release_of` returns, and
-/// only the others are spread. So nobody waits longer because others were planned.
+/// Plans within `room` while an earlier plan is still running. A mailbox that waits in the earlier plan keeps
+/// its release time, which `release_of` returns; only the other mailboxes are spread. So no mailbox waits
+/// longer because others were planned.
 pub fn plan_beside(
     candidates: &[Candidate],
     tick: &Tick,
@@ -139,12 +144,12 @@ pub fn plan_beside(
     let mut hours = Hours::default();
     let owed = |candidate| owed(candidate, hours.of(candidate, tick)?, tick);
     let mut planned: Vec<MailboxPlan> = candidates.iter().filter_map(owed).collect();
-    // Long rows are moved once only.
+    // Sort by a cached key: it moves each of the long rows only once.
     planned.sort_by_cached_key(|mail| std::cmp::Reverse(mail.urgency));
     if !room.is_boundless() {
         share_room(&mut planned, room, tick.cooldown);
     }
-    // A mailbox that can't start before the next tick tries nothing.
+    // A mailbox that can't start before the next tick does not probe.
     keep_one_each(&mut planned, tick.now, |mail| {
         let (mailbox, failed_in_row) = (mail.mailbox, mail.standing.failed_in_row);
         let probe = mail.probe.as_ref().filter(|_| mail.release_at < mail.until)?;
@@ -157,7 +162,7 @@ pub fn plan_beside(
     let mut places = 0i128..;
     for (mail, release) in planned.iter_mut().zip(releases) {
         let turn = release.unwrap_or_else(|| {
-            // A place is below the count, so its turn lies within the spread.
+            // A place is below the count, so its release lies within the spread.
             let place = places.next().unwrap_or_default();
             tick.now + TimeDelta::microseconds(i64::try_from(i128::from(spread) * place / count).unwrap_or(spread))
         });
@@ -167,7 +172,7 @@ pub fn plan_beside(
     planned
 }
 
-/// Leaves of a plan what there is `room` for.
+/// Reduces the plan to the mails that `room` allows.
 fn share_room(planned: &mut Vec<MailboxPlan>, room: &mut DailyRoom, cooldown: TimeDelta) {
     let asked: Vec<_> = planned.iter().map(|mail| (mail.user, mail.day, mail.startable(cooldown))).collect();
     for (mail, mails) in planned.iter_mut().zip(room.share(&asked)) {
@@ -176,19 +181,20 @@ fn share_room(planned: &mut Vec<MailboxPlan>, room: &mut DailyRoom, cooldown: Ti
     planned.retain(|mail| mail.owed > 0);
 }
 
-/// When a mailbox sends on its day.
+/// The sending hours of a mailbox on its day.
 #[derive(Clone, Copy, Debug)]
 struct SendingHours {
     sending: Span,
     window: Span,
 }
 
-/// The hours of the mailbox that was asked for last: most have those of the one before, and zones are slow to ask.
+/// A cache of the last mailbox's hours. Most mailboxes have the hours of the one before, and time zone
+/// lookups are slow.
 #[derive(Debug, Default)]
 struct Hours(Option<(Schedule, NaiveDate, Option<SendingHours>)>);
 
 impl Hours {
-    /// Returns the hours of a mailbox that may send at this tick.
+    /// Returns the hours of a mailbox, or `None` if it may not send at this tick.
     fn of(&mut self, candidate: &Candidate, tick: &Tick) -> Option<SendingHours> {
         let (schedule, day) = (candidate.schedule, candidate.day);
         if let Some((_, _, hours)) = self.0.filter(|known| (known.0, known.1) == (schedule, day)) {
@@ -286,7 +292,7 @@ mod tests {
     fn a_mailbox_that_is_enrolled_during_its_window_owes_from_then_on() {
         let enrolled = Candidate { enrolled_at: at(13, 0), ..candidate(1, 0) };
         let planned = plan(std::slice::from_ref(&enrolled), &tick(13, 0)).remove(0);
-        // 15 of the 210 minutes that are left of 7/8 of the rest.
+        // The share is 15 of 210 minutes; these are 7/8 of the remaining window.
         assert_eq!((planned.owed, planned.release_at), (3, at(13, 0)));
         assert_eq!(plan(&[candidate(1, 0)], &tick(13, 0))[0].owed, 19);
         let tomorrow = Candidate { day: at(0, 0).date_naive().succ_opt().unwrap(), ..enrolled };
@@ -374,7 +380,8 @@ mod tests {
         assert_eq!(room.take(UserId(1), day, 1), 0);
     }
 
-    /// With 5 minutes between two mails a mailbox starts 3 before the next tick, so it takes no room for the 9 that it owes.
+    /// With 5 minutes between two mails a mailbox starts 3 mails before the next tick. So it takes no room for all of
+    /// its 9 due mails.
     #[test]
     fn a_plan_takes_no_more_of_a_daily_limit_than_it_can_use_before_the_next_tick() {
         let day = at(0, 0).date_naive();

@@ -1,4 +1,5 @@
-//! What the plan expects of a whole day, moment by moment: the line that the day itself is held against.
+//! This module computes the planned mails of a whole day at each sample time, for comparison with the mails
+//! that were sent.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,21 +8,21 @@ use super::{
     time::{Span, next_tick},
 };
 
-/// How far the moments of a curve are apart.
+/// The distance between two sample times.
 pub const STEP: TimeDelta = TimeDelta::minutes(15);
 
-/// Parts of a mail in which shares are added up, so that no rounding is lost mailbox by mailbox.
+/// The parts of one mail in which shares are summed, so that the mailboxes' roundings are not lost.
 const PARTS: i128 = 1_000_000_000_000;
 
-/// Mailboxes whose windows are the same span today.
+/// The mailboxes that have the same window today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cohort {
     pub window: Span,
-    /// What they owe today, together.
+    /// Their summed quota of today, in mails.
     pub quota: i64,
 }
 
-/// Returns the whole mails that should have gone by `at`, of all together.
+/// Returns the planned number of whole mails of all cohorts together by `at`.
 pub fn planned(cohorts: &[Cohort], at: DateTime<Utc>) -> i64 {
     let parts = |cohort: &Cohort| {
         let (part, whole) = PlannedShare::at(at, cohort.window).fraction();
@@ -30,8 +31,8 @@ pub fn planned(cohorts: &[Cohort], at: DateTime<Utc>) -> i64 {
     i64::try_from(cohorts.iter().map(parts).sum::<i128>() / PARTS).unwrap_or(i64::MAX)
 }
 
-/// Returns the quarters of an hour from before the first window opens until after the last one has closed; none without
-/// mailboxes.
+/// Returns the quarters of an hour from before the first window opens until after the last one has closed.
+/// Returns none without mailboxes.
 pub fn sample_times(cohorts: &[Cohort]) -> Vec<DateTime<Utc>> {
     let first = cohorts.iter().map(|cohort| cohort.window.start).min();
     let last = cohorts.iter().map(|cohort| cohort.window.end).max();

@@ -1,8 +1,9 @@
-//! Which mailbox tries whether a host whose login breaker is open lets anybody in again.
+//! This module chooses the mailbox that probes a host whose login breaker is open.
 //!
-//! One mailbox tries per plan. A mailbox that the host never let in may have a wrong password of its own, so one with a
-//! success in its history goes first. After three failures in a row a mailbox loses this rank, because its password may have
-//! changed since. Among equals the turn changes with the time of the plan.
+//! One mailbox per plan tries to log in. A mailbox that never passed the login may have a wrong password
+//! itself, so a mailbox with a success in its history goes first. After three failures in a row a mailbox
+//! loses this rank, because its password may have changed since. Among equal mailboxes the choice changes
+//! with the time of the plan.
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
@@ -10,28 +11,28 @@ use chrono::{DateTime, Utc};
 
 use super::id::MailboxId;
 
-/// A mailbox that failed as often in a row goes no longer before those that were never let in.
+/// The failures in a row after which a mailbox no longer ranks before those that never passed the login.
 const TRUSTED_FAILURES: u16 = 3;
 
-/// The open breaker for which a mailbox may try.
+/// The open breaker that a mailbox may probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The host, or one owner's login at it: of all with the same key one tries.
+    /// The host, or one owner's login at it; one mailbox per key probes.
     pub key: Arc<str>,
-    /// The mailbox has sent a mail before.
+    /// True if the mailbox has sent a mail before.
     pub was_let_in: bool,
 }
 
-/// What decides whether a mailbox tries.
+/// The values that decide which mailbox probes.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeCandidate<'a> {
     pub mailbox: MailboxId,
-    /// Mails and replies that failed, or may have, since the last that was sent.
+    /// The mails and replies since the last sent one that failed or are uncertain.
     pub failed_in_row: u16,
     pub probe: &'a Probe,
 }
 
-/// Keeps of `items` those without a probe, and one for each key, chosen at `now`.
+/// Keeps the `items` without a probe, and one item per probe key, chosen by rank at `now`.
 pub fn keep_one_each<T>(
     items: &mut Vec<T>,
     now: DateTime<Utc>,
@@ -58,7 +59,7 @@ fn rank(candidate: ProbeCandidate<'_>, now: DateTime<Utc>) -> Rank {
     (is_trusted, Reverse(turn(candidate.mailbox, now)))
 }
 
-/// Mixes id and minute (splitmix64), so that each plan has another order.
+/// Mixes id and minute (SplitMix64), so that the order changes with each plan.
 fn turn(mailbox: MailboxId, now: DateTime<Utc>) -> u64 {
     let minute = now.timestamp().unsigned_abs() / 60;
     let mut mixed = mailbox.0.unsigned_abs().wrapping_add(minute.wrapping_mul(0x9E37_79B9_7F4A_7C15));

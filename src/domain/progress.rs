@@ -1,15 +1,16 @@
-//! Where a mailbox should be by a moment of its day, and what it therefore owes.
+//! `PlannedShare` computes the fraction of a mailbox's quota that is planned up to a moment, and the mails
+//! that are due.
 //!
-//! The plan fills the quota over the first 7/8 of the window, evenly; the last eighth is room for what failed. All
-//! arithmetic is in whole microseconds, so that two workers never disagree by a rounding. On the day of its enrolment a
-//! mailbox has only what is left of its window then ([`planned_window`]).
+//! The plan fills the quota evenly over the first 7/8 of the window; the last eighth leaves room for failed
+//! mails. All arithmetic is in whole microseconds, so that two workers never differ by a rounding. On the day
+//! of its enrolment a mailbox has only the rest of its window ([`planned_window`]).
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::time::{Span, today};
 
-/// The part of the quota that should have gone by a moment, as an exact fraction from 0 to 1.
+/// The planned share of the quota at a moment, as an exact fraction from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedShare {
     part: i64,
@@ -25,12 +26,12 @@ impl PlannedShare {
         PlannedShare { part, whole }
     }
 
-    /// The fraction itself: so many parts of a whole.
+    /// Returns the fraction as (part, whole), in microseconds.
     pub fn fraction(self) -> (i64, i64) {
         (self.part, self.whole)
     }
 
-    /// Returns the mails of `quota` that should have started by then, rounded up.
+    /// Returns the planned number of mails out of `quota`, rounded up.
     pub fn of(self, quota: u16) -> u16 {
         let scaled = i128::from(quota) * i128::from(self.part);
         let whole = i128::from(self.whole);
@@ -38,26 +39,28 @@ impl PlannedShare {
         u16::try_from((scaled + whole - 1) / whole).unwrap_or(quota)
     }
 
-    /// Says whether `sent` mails are fewer than this share of `quota`.
+    /// Returns true if `sent` is less than this share of `quota`.
     pub fn is_ahead_of(self, sent: u16, quota: u16) -> bool {
         i128::from(sent) * i128::from(self.whole) < i128::from(quota) * i128::from(self.part)
     }
 }
 
-/// Returns the part of `window`, the one of `day` in `zone`, over which the plan of a mailbox grows that was enrolled at
-/// `enrolled_at`: on the day of the enrolment from then on, on any other all of it.
+/// Returns the part of `window` over which the plan of a mailbox grows; `window` is the one of `day` in
+/// `zone`. On the day of the enrolment it starts at `enrolled_at`, on any other day it is the whole window.
 pub fn planned_window(window: Span, zone: Tz, day: NaiveDate, enrolled_at: DateTime<Utc>) -> Span {
-    // The zone is asked last: it takes longest, and most mailboxes were enrolled on an earlier day.
+    // The zone lookup comes last: it is the slowest check, and most mailboxes were enrolled on an earlier
+    // day.
     if enrolled_at <= window.start || today(zone, enrolled_at) != day {
         return window;
     }
     Span { start: enrolled_at.min(window.end), ..window }
 }
 
-/// Returns how many mails to start before the next tick, where `share` is the one *at* the next tick.
+/// Returns the number of mails to start before the next tick; `share` is the planned share *at* the next
+/// tick.
 ///
-/// `clamp(ceil(quota x share) - reserved, 0, quota - reserved)`; a quota that was lowered below what is reserved owes
-/// nothing.
+/// The formula is `clamp(ceil(quota x share) - reserved, 0, quota - reserved)`. A quota that was lowered
+/// below `reserved` gives 0.
 pub fn due(quota: u16, reserved: u16, share: PlannedShare) -> u16 {
     share.of(quota).saturating_sub(reserved).min(quota.saturating_sub(reserved))
 }

@@ -1,9 +1,10 @@
-//! How many mails a mailbox owes on a day.
+//! `Ramp` computes the quota of a mailbox from the number of days that counted.
 //!
-//! A new mailbox starts low and grows by a step for each earlier day on which at least half of its quota went out; a
-//! day that failed leaves it where it was. The count of those days is stored, so a mailbox that rested keeps its place.
+//! A new mailbox starts low and grows by a step for each earlier day on which at least half of its quota was
+//! sent. A failed day leaves the quota unchanged. The count of those days is stored, so a mailbox keeps its
+//! place in the ramp after a break.
 
-/// How a mailbox's quota grows. All in mails a day.
+/// The growth of a mailbox's quota. All fields are in mails per day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ramp {
     pub start: u16,
@@ -22,8 +23,8 @@ impl Ramp {
 }
 
 impl Ramp {
-    /// Returns how many days count once a quota after `grown` of them is halved, from where it ramps up again. A ramp's
-    /// start is not halved: its operator calls that much safe.
+    /// Returns the number of counted days after the quota is halved; the mailbox ramps up again from there.
+    /// The start of a ramp is not halved, because the operator declared that amount safe.
     pub fn eased(&self, grown: u16) -> u16 {
         let half = self.quota(grown).div_ceil(2);
         match half.saturating_sub(self.start).checked_div(self.step) {
@@ -33,7 +34,7 @@ impl Ramp {
     }
 }
 
-/// Says whether a day with this `quota` counts for the ramp: at least half of it was `sent`.
+/// Returns true if a day with this `quota` counts for the ramp: at least half of the quota was `sent`.
 pub fn day_counts(sent: u16, quota: u16) -> bool {
     quota > 0 && u32::from(sent) * 2 >= u32::from(quota)
 }

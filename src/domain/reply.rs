@@ -1,8 +1,9 @@
-//! Replies: whether a mail is answered, and when.
+//! `ReplyIntent` decides if a mail is answered, and when.
 //!
-//! The *delay* between a mail and its answer is counted in the answering mailbox's own active hours, on its own weekdays:
-//! what arrives in the evening is answered the next morning, at a time as random as any other. A reply that was not sent
-//! by the end of the active hours in which it fell due lapses; nothing is carried over.
+//! The *delay* between a mail and its reply is counted in the active hours of the answering mailbox, on its
+//! own weekdays. A mail that arrives in the evening is answered the next morning, at a random time like any
+//! other. A reply that is not sent by the end of the active hours in which it became due expires; it is not
+//! carried over.
 
 use std::sync::Arc;
 
@@ -14,63 +15,65 @@ use super::{
     time::{Weekdays, Window, today},
 };
 
-/// How far ahead an answer is looked for: past every weekday, also with an hour of active time a day.
+/// The number of days that are searched for a reply time: more than a week, even with one active hour per
+/// day.
 const DAYS_AHEAD: u64 = 14;
 
-/// How a mailbox answers what it receives.
+/// The settings by which a mailbox answers its received mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyPolicy {
-    /// Of a hundred mails.
+    /// The number of answered mails out of a hundred.
     pub rate: u8,
     pub zone: Tz,
-    /// The weekdays on which somebody is there.
+    /// The weekdays on which the mailbox answers.
     pub days: Weekdays,
 }
 
-/// An answer that the dice ask for once its mail is sent.
+/// A reply that was drawn at random and is scheduled once its mail is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyIntent {
     pub answering: ReplyPolicy,
-    /// Between `WARMUP_REPLY_DELAY_MIN` and `_MAX`.
+    /// The delay, between `WARMUP_REPLY_DELAY_MIN` and `_MAX`.
     pub delay: TimeDelta,
     /// `WARMUP_ACTIVE_HOURS`.
     pub active: Window,
 }
 
-/// When a reply may go: from `at` on, before `until`.
+/// The window of a reply: from `at` on, before `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyWindow {
     pub at: DateTime<Utc>,
     pub until: DateTime<Utc>,
 }
 
-/// A reply that is due, or will be before the next tick.
+/// A reply that is due, or becomes due before the next tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueReply {
     pub id: ReplyId,
-    /// Who answers.
+    /// The answering mailbox.
     pub mailbox: MailboxId,
     pub user: UserId,
     pub shard: ShardId,
-    /// Of the answering mailbox: its Message-IDs end in it.
+    /// The domain of the answering mailbox; its Message-IDs end in it.
     pub domain: Arc<str>,
-    /// Where it submits, in lower case.
+    /// The mail host of the answering mailbox, in lower case.
     pub host: Arc<str>,
     pub zone: Tz,
-    /// Who is answered.
+    /// The mailbox that is answered.
     pub partner: MailboxId,
-    /// Of the mail that is answered, without angle brackets.
+    /// The Message-ID of the answered mail, without angle brackets.
     pub message_id: String,
     pub subject: String,
     pub due: ReplyWindow,
-    /// The end of the answering mailbox's cooldown, where it has one.
+    /// The end of the answering mailbox's cooldown, if it has one.
     pub next_at: Option<DateTime<Utc>>,
-    /// The span of the mail that is answered, as a W3C `traceparent`.
+    /// The span of the answered mail, as a W3C `traceparent`.
     pub trace: Option<String>,
 }
 
 impl ReplyIntent {
-    /// Returns when a mail that was sent at `sent_at` is answered; `None` where nobody is there for two weeks.
+    /// Returns the window of the reply to a mail that was sent at `sent_at`. Returns `None` if two weeks have
+    /// not enough active hours.
     pub fn due(&self, sent_at: DateTime<Utc>) -> Option<ReplyWindow> {
         let ReplyPolicy { zone, days, .. } = self.answering;
         let first = today(zone, sent_at);
@@ -94,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// The 24th of November 2026 is a Tuesday.
+    /// Returns an instant in November 2026; the 24th is a Tuesday.
     fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
         Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
     }

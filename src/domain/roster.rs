@@ -1,29 +1,31 @@
-//! The limits within which a day's roster may differ from the mailboxes that can receive, and a mailbox's received mails
-//! from its quota.
+//! This module sets two limits: how much a day's roster may differ from the mailboxes, and how many mails a
+//! mailbox may receive.
 //!
-//! The roster is a snapshot, so that every worker computes the same pairs. A snapshot grows old: mailboxes are enrolled,
-//! paused and resumed during the day. Two rules keep that from flooding anybody:
+//! The roster is a snapshot, so that every worker computes the same pairs. A snapshot becomes outdated:
+//! mailboxes are enrolled, paused and resumed during the day. Two rules bound the effect:
 //!
-//! - the roster is remade when more than one in twenty of its mailboxes changed ([`is_outdated`]); in a fleet of up to
-//!   twenty any change remakes it;
-//! - whatever the roster says, a reserve takes one of the mails that the partner may still receive on its own day
-//!   ([`receive_bound`]).
+//! - the roster is rebuilt when more than one in twenty of its mailboxes changed ([`is_outdated`]); in a
+//!   fleet of up to twenty mailboxes any change rebuilds it;
+//! - regardless of the roster, each reserve takes one of the mails that the partner may still receive on its
+//!   own day ([`receive_bound`]).
 
-/// A roster is remade when more than one in this many of its mailboxes joined, left, or changed owner or verification. A remake
-/// changes the partners of everybody, so a single new mailbox of many waits for others, and finds fallback partners meanwhile.
+/// The roster is rebuilt when more than one in this many mailboxes joined, left, or changed owner or
+/// verification. A rebuild changes the partners of all mailboxes. So a single new mailbox in a large fleet
+/// waits for others, and uses fallback partners meanwhile.
 pub const REMADE_AT_ONE_IN: u32 = 20;
 
-/// Mails that a mailbox may receive on a day beyond its quota. The pairs give each mailbox about as many mails as it
-/// sends; fallback partners come on top of that. Ten is a third of a full quota of 30, and more than a fleet in order needs.
+/// The mails that a mailbox may receive on a day beyond its quota. The pairs give each mailbox about as many
+/// mails as it sends; fallback partners add some. Ten is a third of a full quota of 30, and more than a
+/// healthy fleet needs.
 pub const RECEIVE_MARGIN: u16 = 10;
 
-/// Returns whether a roster is to be remade of which `changed` mailboxes joined, left or moved, where the larger one of the old
-/// and the new holds `larger`.
+/// Returns true if the roster must be rebuilt after `changed` mailboxes joined, left or moved; `larger` is
+/// the size of the larger one of the old and the new roster.
 pub fn is_outdated(changed: usize, larger: usize) -> bool {
     changed.saturating_mul(REMADE_AT_ONE_IN as usize) > larger
 }
 
-/// Returns how many mails a mailbox with this quota may receive on a day.
+/// Returns the number of mails that a mailbox with this quota may receive on a day.
 pub fn receive_bound(quota: u16) -> u32 {
     u32::from(quota) + u32::from(RECEIVE_MARGIN)
 }

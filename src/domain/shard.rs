@@ -1,12 +1,14 @@
-//! Which shard a mailbox belongs to: a fixed hash of its id over fixed bytes, the same on every machine and in every
-//! release, because the shard is stored in the mailbox's row and leased by its number.
+//! `shard_of` assigns each mailbox to a shard by a fixed hash of its id over fixed bytes.
+//!
+//! The result is the same on every machine and in every release. The shard is stored in the mailbox's row and
+//! leased by its number, so it must not change.
 
 use super::id::{MailboxId, ShardId};
 
 /// Returns the shard of `mailbox` among `shards` (1 to 4,096).
 ///
 /// SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) spreads the
-/// consecutive ids of an import evenly; the multiplication maps it to the range without a modulo's bias.
+/// consecutive ids of an import evenly; the multiplication maps it to the range without the bias of a modulo.
 pub fn shard_of(mailbox: MailboxId, shards: u16) -> ShardId {
     let mut x = mailbox.0.cast_unsigned();
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +19,7 @@ pub fn shard_of(mailbox: MailboxId, shards: u16) -> ShardId {
     ShardId(i32::try_from(shard).unwrap_or(i32::from(shards)))
 }
 
-/// Returns every shard of a fleet.
+/// Returns all shards of a fleet.
 pub fn all_shards(shards: u16) -> Vec<ShardId> {
     (0..i32::from(shards)).map(ShardId).collect()
 }

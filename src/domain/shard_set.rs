@@ -1,4 +1,5 @@
-//! A set of shards as bits, so that what a worker holds fits into its status: 4,096 shards are 512 bytes.
+//! `ShardSet` stores a set of shards as bits, so that the shards of a worker fit into its status: 4,096
+//! shards are 512 bytes.
 
 use std::fmt;
 
@@ -9,14 +10,14 @@ use serde::{
 
 use super::id::ShardId;
 
-/// See the module. Shard n is bit n mod 8, the lowest first, of byte n / 8.
+/// A set of shards. Shard n is bit n mod 8, the lowest first, of byte n / 8.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardSet {
     bits: Vec<u8>,
 }
 
 impl ShardSet {
-    /// Adds a shard. A number below 0 is none.
+    /// Adds a shard. Ignores a negative number, which is no shard.
     pub fn insert(&mut self, shard: ShardId) {
         let Ok(place) = usize::try_from(shard.0) else { return };
         if self.bits.len() <= place / 8 {
@@ -25,7 +26,7 @@ impl ShardSet {
         self.bits[place / 8] |= 1 << (place % 8);
     }
 
-    /// Says whether a shard is in it.
+    /// Returns true if the set has the shard.
     pub fn contains(&self, shard: ShardId) -> bool {
         let place = usize::try_from(shard.0).ok();
         place.is_some_and(|place| self.bits.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1))
@@ -37,12 +38,12 @@ impl ShardSet {
         self.bits.iter().zip(0i32..).flat_map(move |(byte, n)| set(*byte).map(move |bit| ShardId(n * 8 + bit)))
     }
 
-    /// Returns how many there are.
+    /// Returns the number of shards.
     pub fn len(&self) -> usize {
         self.bits.iter().map(|byte| byte.count_ones() as usize).sum()
     }
 
-    /// Says whether there are none.
+    /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,35 +1,36 @@
-//! When a worker whose ticks fail stops scheduling, and when it tries again.
+//! `Suspension` decides when a worker with failing ticks stops scheduling, and when it tries again.
 //!
 //! ```text
-//!            five in a row fail               a probe works             a tick works
-//!   working ────────────────────▶ benched ────────────────▶ on trial ────────────────▶ working
-//!                                  ▲   ▲ │ one fails: later   │
-//!                                  │   └─┘                    │ a tick fails: later
-//!                                  └──────────────────────────┘
+//!            5 failures in a row           a probe succeeds            a tick succeeds
+//!   Closed ──────────────────────▶ Open ────────────────────▶ HalfOpen ────────────────▶ Closed
+//!                                  ▲  ▲ │ a probe fails: wait longer │
+//!                                  │  └─┘                            │ a tick fails: wait longer
+//!                                  └─────────────────────────────────┘
 //! ```
 //!
-//! A benched worker holds no shard, so that others serve its mailboxes meanwhile. A probe only reads; whether ticks work
-//! again is known after the first of them, so until then one failure is enough, and the waits go on growing: a worker
-//! whose probes work and whose ticks do not takes shards once a minute, not once a second.
+//! A suspended worker owns no shard, so that other workers serve its mailboxes meanwhile. A probe only reads;
+//! only the first tick after it shows that ticks work again. Until then one failure is enough to suspend
+//! again, and the waits continue to grow. So a worker with good probes and bad ticks takes shards once a
+//! minute, not once a second.
 
 use std::time::Duration;
 
-/// So many ticks in a row must fail: a service that is away for a moment costs nothing but the wait for it.
+/// The failures in a row that suspend a worker. A short outage of a service costs only the wait for it.
 const ENOUGH: u32 = 5;
 
-/// The wait before the first probe; it doubles with each that fails.
+/// The wait before the first probe; it doubles with each failed probe.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait between two probes.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// The suspension state of one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Suspension {
-    /// Ticks that failed in a row.
+    /// The ticks that failed in a row.
     failures: u32,
     state: State,
-    /// Attempts to come back that failed.
+    /// The failed attempts to end the suspension.
     attempts: u32,
 }
 
@@ -42,12 +43,12 @@ enum State {
 }
 
 impl Suspension {
-    /// Notes a tick that worked.
+    /// Records a successful tick.
     pub fn tick_worked(&mut self) {
         *self = Suspension::default();
     }
 
-    /// Notes a tick that failed. Returns whether the worker is benched by it.
+    /// Records a failed tick. Returns true if the failure suspends the worker.
     pub fn tick_failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
         let benched = match self.state {
@@ -64,32 +65,32 @@ impl Suspension {
         benched
     }
 
-    /// Notes a probe that worked: the next tick decides.
+    /// Records a successful probe: the next tick decides.
     pub fn probe_worked(&mut self) {
         self.state = State::HalfOpen;
     }
 
-    /// Notes a probe that failed.
+    /// Records a failed probe.
     pub fn probe_failed(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
     }
 
-    /// Forgets how often it was tried in vain: somebody says that it is worth another attempt.
+    /// Resets the count of failed attempts, because a caller requests another attempt now.
     pub fn reset_backoff(&mut self) {
         self.attempts = 0;
     }
 
-    /// Says whether nothing is to be scheduled.
+    /// Returns true if the worker schedules nothing.
     pub fn is_benched(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Returns how many ticks failed in a row.
+    /// Returns the number of ticks that failed in a row.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Returns how long to wait before the next probe, at most `most`.
+    /// Returns the wait before the next probe, at most `most`.
     pub fn wait(&self, most: Duration) -> Duration {
         FIRST_WAIT.saturating_mul(1 << self.attempts.min(6)).min(LONGEST_WAIT).min(most)
     }

@@ -1,8 +1,9 @@
-//! Days, windows and weekdays in a mailbox's own time zone.
+//! This module computes days, windows and weekdays in a mailbox's own time zone.
 //!
-//! A mailbox's *day* is the date on its own wall; its *window* is a span of that day, given in wall-clock minutes.
-//! Zones jump: 02:30 may not exist on a date, or exist twice. An instant is therefore always asked for as "the first
-//! moment of this date at which the wall shows this time or later", which exists on every date of every zone.
+//! A mailbox's *day* is the local date in its zone; its *window* is a span of that day in minutes of local
+//! time. Zones jump: 02:30 may not exist on a date, or exist twice. So every instant is defined as the first
+//! moment of the date at which local time is at or after the given minute. This moment exists on every date
+//! of every zone.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -17,7 +18,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// From midnight to midnight.
+    /// The whole day, from midnight to midnight.
     pub const WHOLE_DAY: Window = Window { start: 0, end: 24 * 60 };
 
     /// Returns the window from `start` to `end`, minutes after midnight; `None` unless `start < end <= 24:00`.
@@ -25,12 +26,12 @@ impl Window {
         (start < end && end <= 24 * 60).then_some(Window { start, end })
     }
 
-    /// Minutes after midnight at which the window opens.
+    /// Returns the minutes after midnight at which the window opens.
     pub fn start(self) -> u16 {
         self.start
     }
 
-    /// Minutes after midnight at which the window closes.
+    /// Returns the minutes after midnight at which the window closes.
     pub fn end(self) -> u16 {
         self.end
     }
@@ -78,17 +79,17 @@ impl Weekdays {
     /// Every day of the week.
     pub const ALL: Weekdays = Weekdays(0b111_1111);
 
-    /// Returns the set with these bits, Monday lowest; `None` when it is empty or has more than seven.
+    /// Returns the set with these bits, Monday lowest; `None` if it is empty or has more than seven bits.
     pub fn from_bits(bits: u8) -> Option<Weekdays> {
         (1..=0b111_1111).contains(&bits).then_some(Weekdays(bits))
     }
 
-    /// The set as bits, Monday lowest.
+    /// Returns the set as bits, Monday lowest.
     pub fn bits(self) -> u8 {
         self.0
     }
 
-    /// Says whether `day` is in the set.
+    /// Returns true if `day` is in the set.
     pub fn contains(self, day: NaiveDate) -> bool {
         self.0 & (1 << day.weekday().num_days_from_monday()) != 0
     }
@@ -122,7 +123,7 @@ impl fmt::Display for Weekdays {
     }
 }
 
-/// When a mailbox sends: its zone, its window, its weekdays.
+/// The sending times of a mailbox: its zone, its window and its weekdays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     pub zone: Tz,
@@ -131,8 +132,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Returns the span in which new mails of `day` may start: the window, and after it until `active` ends, so that
-    /// what is short at the window's end can be made up. `None` on a weekday that owes nothing.
+    /// Returns the span in which new mails of `day` may start: the window, and after it until `active` ends,
+    /// to catch up. Returns `None` on a weekday without a window.
     pub fn sending(&self, day: NaiveDate, active: Window) -> Option<Span> {
         if !self.days.contains(day) {
             return None;
@@ -150,26 +151,26 @@ pub struct Span {
 }
 
 impl Span {
-    /// Says whether `at` lies in the span.
+    /// Returns true if `at` lies in the span.
     pub fn contains(&self, at: DateTime<Utc>) -> bool {
         self.start <= at && at < self.end
     }
 }
 
-/// Returns the date on the wall in `zone` at `now`.
+/// Returns the local date in `zone` at `now`.
 pub fn today(zone: Tz, now: DateTime<Utc>) -> NaiveDate {
     now.with_timezone(&zone).date_naive()
 }
 
-/// Returns the first instant of `day` in `zone` at which the wall shows `minute` after midnight or later.
+/// Returns the first instant of `day` in `zone` at which local time is `minute` after midnight or later.
 ///
-/// In a spring-forward gap that is the moment after the jump; of a repeated hour it is the first one; 24:00 is the
-/// next date's first moment.
+/// In a spring-forward gap that is the moment after the jump. Of a repeated hour it is the first one. 24:00
+/// is the first moment of the next date.
 pub fn instant(zone: Tz, day: NaiveDate, minute: u16) -> DateTime<Utc> {
     let (day, minute) = if minute >= 24 * 60 { (day + Days::new(1), 0) } else { (day, minute) };
     let time = NaiveTime::from_num_seconds_from_midnight_opt(u32::from(minute) * 60, 0).unwrap_or_default();
     let mut wall = day.and_time(time);
-    // A gap is at most a day (Apia, 30 December 2011); its end is found to the minute.
+    // A gap is at most a day (Apia, 30 December 2011); the loop finds its end to the minute.
     for _ in 0..=(24 * 60) {
         if let Some(at) = zone.from_local_datetime(&wall).earliest() {
             return at.with_timezone(&Utc);
@@ -179,8 +180,8 @@ pub fn instant(zone: Tz, day: NaiveDate, minute: u16) -> DateTime<Utc> {
     Utc.from_utc_datetime(&day.and_time(time))
 }
 
-/// The date in every time zone at one instant, in the order of `chrono_tz::TZ_VARIANTS`: for statements that join mailboxes
-/// to their own today.
+/// The date in every time zone at one instant, in the order of `chrono_tz::TZ_VARIANTS`. Statements use it to
+/// join mailboxes to their own date.
 #[derive(Clone, Debug)]
 pub struct LocalDates {
     pub zones: Vec<String>,
@@ -188,15 +189,16 @@ pub struct LocalDates {
 }
 
 impl LocalDates {
-    /// Returns the dates at `now`. One computation in our zone database, so that Postgres's own is never asked.
+    /// Returns the dates at `now`. This program's zone database computes them, so the one of Postgres is not
+    /// used.
     pub fn at(now: DateTime<Utc>) -> LocalDates {
         let (zones, days) =
             chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), today(*zone, now))).unzip();
         LocalDates { zones, days }
     }
 
-    /// Returns only the zones where it is another date than in UTC at `now`, with those dates: what a statement must be told
-    /// that computes UTC's date by itself.
+    /// Returns only the zones whose date at `now` differs from UTC's, with those dates, for a statement that
+    /// computes UTC's date itself.
     pub fn off_utc(now: DateTime<Utc>) -> LocalDates {
         let dated = chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone, today(*zone, now)));
         let off = dated.filter(|(_, day)| *day != now.date_naive());
@@ -204,19 +206,20 @@ impl LocalDates {
         LocalDates { zones, days }
     }
 
-    /// Returns the zone and its date that stand at `place`, counted from 1 as Postgres does.
+    /// Returns the zone and its date at `place`, counted from 1 as Postgres does.
     pub fn of_place(&self, place: i64) -> Option<(Tz, NaiveDate)> {
         let at = usize::try_from(place).ok()?.checked_sub(1)?;
         Some((*chrono_tz::TZ_VARIANTS.get(at)?, *self.days.get(at)?))
     }
 
-    /// Returns the dates that it is somewhere: two, and at times three.
+    /// Returns all dates that are current somewhere: two, and at times three.
     pub fn dates(&self) -> Vec<NaiveDate> {
         self.days.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-/// Returns the first multiple of `interval` after `now`, counted from the epoch, so that all workers tick together.
+/// Returns the first multiple of `interval` after `now`, counted from 1970, so that all workers tick
+/// together.
 pub fn next_tick(now: DateTime<Utc>, interval: TimeDelta) -> DateTime<Utc> {
     let step = interval.num_microseconds().unwrap_or(i64::MAX).max(1);
     let at = (now.timestamp_micros().div_euclid(step) + 1) * step;

@@ -1,8 +1,8 @@
-//! Bearer tokens: 256 random bits in writing, of which only a hash is kept.
+//! This module writes bearer tokens, which are 256 random bits, and hashes them; only the hash is stored.
 //!
-//! A token is drawn at random from 2^256, so its hash needs neither salt nor stretching: whoever reads the hash can't find
-//! the token. Comparing hashes instead of tokens also takes the clue out of the time that a comparison takes: how far two
-//! hashes agree says nothing about what to try next.
+//! A token is a random one of 2^256, so its hash needs neither salt nor stretching: nobody can derive the
+//! token from it. Comparing hashes instead of tokens also removes the timing leak: the length of a common
+//! hash prefix does not help to guess a token.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-/// What a token begins with, so that one that leaked is recognised for what it is.
+/// The prefix of each token, so that a leaked token is recognised.
 const PREFIX: &str = "warmup_";
 
-/// Writes 256 random bits as a token: letters, digits, `-` and `_`.
+/// Writes 256 random bits as a token of letters, digits, `-` and `_`.
 pub fn token(bits: &[u8; 32]) -> SecretString {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bits)).into()
 }
@@ -23,22 +23,22 @@ pub fn token(bits: &[u8; 32]) -> SecretString {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// Hashes what somebody presents as a token, or what the settings say.
+    /// Hashes a presented token, or the token of the settings.
     pub fn of(presented: &str) -> TokenHash {
         TokenHash(Sha256::digest(presented.as_bytes()).into())
     }
 
-    /// Reads a stored hash; none if it has not 32 bytes.
+    /// Reads a stored hash; returns `None` unless it has 32 bytes.
     pub fn from_stored(bytes: &[u8]) -> Option<TokenHash> {
         bytes.try_into().ok().map(TokenHash)
     }
 
-    /// The bytes, as they are stored.
+    /// Returns the bytes for storage.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Says whether both are the same, in a time that does not depend on where they differ.
+    /// Returns true if both are equal, in a time that does not depend on where they differ.
     pub fn is(&self, other: &TokenHash) -> bool {
         let difference = self.0.iter().zip(&other.0).fold(0, |sum, (one, two)| sum | (one ^ two));
         std::hint::black_box(difference) == 0

@@ -1,9 +1,9 @@
-//! Maps a uniform 64-bit number to a place in a list, evenly and without a modulo's bias.
+//! `place_below` maps a uniform 64-bit number to a place in a list, evenly and without the bias of a modulo.
 
 /// Returns `number x count / 2^64`, which is below `count`; 0 if `count` is 0.
 pub fn place_below(number: u64, count: usize) -> usize {
     let (_, place) = number.carrying_mul(count as u64, 0);
-    // The high half of the product is below `count`, so it fits wherever `count` does.
+    // The high half of the product is below `count`, so it fits into `usize`.
     usize::try_from(place).unwrap_or(0)
 }
 

@@ -1,7 +1,9 @@
-//! Who goes first: the mailbox furthest from its quota, more so when it is behind; ties by longest silence, then id.
+//! `Urgency` orders the mailboxes: the mailbox furthest from its quota comes first, and even earlier if it is
+//! behind.
 //!
-//! A mailbox whose mails fail loses urgency with each that fails in a row: its failures give the quota back, so it would stay
-//! the furthest from its quota and go before all that succeed.
+//! Ties are decided by the longest time since the last mail, then by id. Each failure in a row lowers the
+//! urgency. Failures return their quota slots, so a failing mailbox would otherwise stay furthest from its
+//! quota and go before all that succeed.
 
 use std::cmp::Ordering;
 
@@ -9,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::{id::MailboxId, progress::PlannedShare};
 
-/// A mailbox's place in the queue. The greatest goes first.
+/// The place of a mailbox in the queue. The greatest value goes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Urgency {
     score: f64,
@@ -17,7 +19,7 @@ pub struct Urgency {
     mailbox: MailboxId,
 }
 
-/// What urgency is computed from, for one mailbox on one day.
+/// The values from which the urgency of one mailbox on one day is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuotaProgress {
     pub mailbox: MailboxId,
@@ -25,13 +27,13 @@ pub struct QuotaProgress {
     pub reserved: u16,
     pub sent: u16,
     pub last_sent_at: Option<DateTime<Utc>>,
-    /// Mails and replies that failed, or may have, since the last that was sent.
+    /// The mails and replies since the last sent one that failed or are uncertain.
     pub failed_in_row: u16,
 }
 
 impl Urgency {
-    /// Returns (quota - reserved) / quota, times `boost` (`WARMUP_QUOTA_PRIORITY_BOOST`) when sent is less than quota
-    /// x share at `now`, and divided by 1 + the mails that failed in a row.
+    /// Returns (quota - reserved) / quota, divided by 1 + the mails that failed in a row. The result is
+    /// multiplied by `boost` (`WARMUP_QUOTA_PRIORITY_BOOST`) if sent is less than quota x share at `now`.
     pub fn of(standing: &QuotaProgress, now: PlannedShare, boost: f64) -> Urgency {
         let QuotaProgress { mailbox, quota, reserved, sent, last_sent_at, failed_in_row } = *standing;
         let open = f64::from(quota.saturating_sub(reserved)) / f64::from(quota.max(1));
@@ -40,7 +42,7 @@ impl Urgency {
         Urgency { score: if behind { open * boost } else { open }, last_sent_at, mailbox }
     }
 
-    /// The score alone: 0 (nothing owed) to `boost`.
+    /// Returns the score alone: 0 (nothing due) to `boost`.
     pub fn score(&self) -> f64 {
         self.score
     }
@@ -58,7 +60,7 @@ impl Ord for Urgency {
     fn cmp(&self, other: &Urgency) -> Ordering {
         self.score
             .total_cmp(&other.score)
-            // `None` is the longest silence of all, and the smaller of two options: reversed, it comes out greater.
+            // `None`, never sent, must rank highest. It is the smaller option, so the comparison is reversed.
             .then_with(|| other.last_sent_at.cmp(&self.last_sent_at))
             .then_with(|| other.mailbox.cmp(&self.mailbox))
     }
@@ -93,10 +95,10 @@ mod tests {
 
     #[test]
     fn behind_is_boosted() {
-        // Half the quota should be out: 14 is behind and doubled, 16 is not.
+        // Half the quota is planned: 14 is behind and doubled, 16 is not.
         assert!((urgency(1, 14, 14, None).score() - 32.0 / 30.0).abs() < 1e-9);
         assert!((urgency(1, 16, 16, None).score() - 14.0 / 30.0).abs() < 1e-9);
-        // In flight is not sent: still behind.
+        // An in-flight mail is not sent: the mailbox is still behind.
         assert!((urgency(1, 16, 14, None).score() - 28.0 / 30.0).abs() < 1e-9);
     }
 

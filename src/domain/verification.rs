@@ -1,41 +1,44 @@
-//! The code that verifies a mailbox: a user who reads the code in the mailbox and enters it has shown that the mailbox is
-//! theirs. The code goes out through a mailbox of the operator, so its mails are bounded: they must not become a way to
-//! molest a stranger whose address somebody enrolled.
+//! This module creates the code that verifies a mailbox: a user who reads it in the mailbox and enters it
+//! owns the mailbox.
+//!
+//! The operator's mailbox sends the code. So the number of these mails is limited: they must not become a way
+//! to molest a stranger whose address was enrolled.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{id::MailboxId, token::TokenHash};
 
-/// How long a code can be entered.
+/// The time for which a code can be entered.
 pub const CODE_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
-/// Wrong codes that may be entered before a code is void. A code has 60 bits, so guessing is hopeless.
+/// The wrong attempts after which a code is void. A code has 60 bits, so guessing is hopeless.
 pub const CODE_ATTEMPTS: i16 = 5;
 
-/// Codes that were sent are remembered for the longest of the bounds.
+/// The time for which sent codes are remembered: the longest window of the limits below.
 pub const CODES_REMEMBERED: TimeDelta = TimeDelta::days(30);
 
-/// Without I, O, 0 and 1, which look alike. 32 characters: each carries five bits.
+/// The characters of a code, without I, O, 0 and 1, which look alike. There are 32, so each carries five
+/// bits.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 const CODE_CHARACTERS: usize = 12;
 const GROUP_CHARACTERS: usize = 4;
 
-/// At most `most` codes within any `window`.
+/// A limit of `most` codes within any `window`.
 struct Bound {
     most: usize,
     window: TimeDelta,
 }
 
-/// A stranger whose address was enrolled gets three mails, and nine in a month.
+/// A stranger whose address was enrolled gets at most three mails per day, and nine in a month.
 const OF_MAILBOX: [Bound; 2] =
     [Bound { most: 3, window: TimeDelta::hours(24) }, Bound { most: 9, window: CODES_REMEMBERED }];
-/// A user who enrols many strangers reaches few of them.
+/// A user who enrols many strangers reaches only a few of them.
 const OF_USER: [Bound; 2] =
     [Bound { most: 5, window: TimeDelta::hours(1) }, Bound { most: 20, window: TimeDelta::hours(24) }];
 
-/// Returns until when no further code may be sent, or `None` if one may be sent at `now`. Both lists hold the instants of
-/// earlier codes, the latest first: of the mailbox, and of its owner.
+/// Returns the instant until which no further code may be sent, or `None` if one may be sent at `now`. Both
+/// lists hold the instants of earlier codes, the latest first: those of the mailbox, and those of its owner.
 pub fn codes_bounded_until(
     mailbox: &[DateTime<Utc>],
     user: &[DateTime<Utc>],
@@ -47,7 +50,7 @@ pub fn codes_bounded_until(
 }
 
 impl Bound {
-    /// The instant from which the oldest of the last `most` codes is outside of the window.
+    /// Returns the instant from which the oldest of the last `most` codes is outside of the window.
     fn reached_until(&self, sent: &[DateTime<Utc>]) -> Option<DateTime<Utc>> {
         let oldest = self.most.checked_sub(1).and_then(|place| sent.get(place))?;
         oldest.checked_add_signed(self.window)
@@ -61,8 +64,8 @@ pub fn code(bits: &[u8; CODE_CHARACTERS]) -> SecretString {
     groups.join("-").into()
 }
 
-/// Hashes what a user enters as the code of `mailbox`; case, blanks and hyphens do not count. The code of another mailbox
-/// has another hash.
+/// Hashes the code that a user enters for `mailbox`; case, blanks and hyphens do not count. Each mailbox has
+/// another hash for a code.
 pub fn code_hash(mailbox: MailboxId, entered: &SecretString) -> TokenHash {
     let is_written = |c: &char| !c.is_whitespace() && *c != '-';
     let code: String = entered.expose_secret().chars().filter(is_written).map(|c| c.to_ascii_uppercase()).collect();

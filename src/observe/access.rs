@@ -1,7 +1,7 @@
-//! Which server refuses this process' credentials, and since when.
+//! `Access` records which server refuses the credentials of this process, and since when.
 //!
-//! A rotated password stops every new connection and none that is open. So a refusal counts only as long as nothing
-//! succeeds: one success, on whatever connection, ends the row.
+//! A rotated password stops every new connection, but no open one. So a refusal counts only until the next
+//! success, on any connection.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use crate::domain::lease::MachineTime;
 /// The time between two warnings about one server, while old connections work and new ones are refused.
 const WARN_AGAIN: Duration = Duration::from_secs(600);
 
-/// A server that wants credentials.
+/// A server that requires credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     Postgres,
@@ -24,7 +24,7 @@ pub enum Server {
 impl Server {
     const ALL: [Server; 2] = [Server::Postgres, Server::Redis];
 
-    /// The label of metrics.
+    /// Returns the label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Server::Postgres => "postgres",
@@ -32,7 +32,7 @@ impl Server {
         }
     }
 
-    /// The settings that hold the credentials.
+    /// Returns the settings that hold the credentials.
     pub fn setting(self) -> &'static str {
         match self {
             Server::Postgres => "DATABASE_URL (or the file named by DATABASE_URL_FILE)",
@@ -50,7 +50,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// A row of refusals without a success in between.
+/// A series of refusals without a success between.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     first: MachineTime,
@@ -63,13 +63,13 @@ struct Record {
     warned: Option<MachineTime>,
 }
 
-/// Shared by what asks the servers, and by the probes and the watch that judge it.
+/// The refusals of each server, shared by its callers, the health probes and the watch.
 #[derive(Debug, Default)]
 pub struct Access([Mutex<Record>; 2]);
 
 impl Access {
-    /// Notes that `server` refused the credentials. Returns whether it is time to warn: at the first of a row, and not
-    /// again for ten minutes.
+    /// Records that `server` refused the credentials. Returns true if a warning is due: at the first refusal
+    /// of a series, and then at most every ten minutes.
     pub fn record_refusal(&self, server: Server, at: MachineTime) -> bool {
         let mut record = self.record(server);
         let first = record.row.map_or(at, |row| row.first);
@@ -81,13 +81,13 @@ impl Access {
         warns
     }
 
-    /// Notes that `server` did what it was asked.
+    /// Records that `server` accepted a request.
     pub fn record_success(&self, server: Server) {
         self.record(server).row = None;
     }
 
-    /// Returns a server that has refused for `patience`, from the first refusal of a row to its last one: a server that
-    /// was away meanwhile has refused nothing.
+    /// Returns a server that has refused for `patience`, from the first to the last refusal of a series. So a
+    /// server that was unreachable meanwhile does not count.
     pub fn overdue_server(&self, patience: Duration) -> Option<Server> {
         let overdue = |row: Row| row.last.since(row.first) >= patience;
         Server::ALL.into_iter().find(|server| self.record(*server).row.is_some_and(overdue))

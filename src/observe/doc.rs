@@ -1,4 +1,5 @@
-//! `docs/METRICS.md`, written from the tables; `warmup config doc --metrics` prints it, and a test holds the file.
+//! This module writes `docs/METRICS.md` from the metric tables. `warmup config doc --metrics` prints it, and
+//! a test compares the file.
 
 use std::fmt::Write;
 
@@ -60,7 +61,7 @@ twice; who stops leading says that its own have no value any more. An alert on `
 A collector that is slow or away slows nothing down. A warning says so once, and the next push that arrives tells the totals.
 ";
 
-/// Returns the page.
+/// Returns the page as Markdown.
 pub fn markdown() -> String {
     let mut page = format!("{HEAD}{FLEET}");
     table(&mut page, fleet::metric_docs());

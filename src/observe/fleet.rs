@@ -1,5 +1,5 @@
-//! The numbers of the whole fleet, as gauges: read from Postgres at each question, so that every process tells the same
-//! and nobody has to sum over processes that come and go.
+//! This module exports the numbers of the whole fleet as gauges. Each scrape reads them from Postgres, so
+//! every process reports the current fleet. No sum over processes, which start and stop, is needed.
 
 use std::sync::atomic::AtomicU64;
 
@@ -8,7 +8,7 @@ use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use super::meters::{MetricDoc, encode};
 use crate::domain::health::Health;
 
-/// What is told of the fleet.
+/// The numbers of the fleet.
 #[derive(Clone, Copy, Debug)]
 pub struct Fleet {
     pub total_mailboxes: i64,
@@ -34,11 +34,11 @@ pub struct Fleet {
     pub unverified: i64,
     pub caps_short: i64,
     pub running: bool,
-    /// The database was set back, and the fleet not started since.
+    /// True if the database was set back and the fleet was not started since.
     pub set_back: bool,
     pub workers_expected: u32,
     pub shards: i64,
-    /// Seconds since 1970; 0 when they never were.
+    /// The last completion of the maintenance jobs in seconds since 1970; 0 if they never completed.
     pub duties_done: i64,
 }
 
@@ -82,12 +82,12 @@ gauges! {
     "warmup_duties_done_timestamp_seconds", "When the daily duties were last finished, in Unix time; 0 if they never were", |fleet| fleet.duties_done as f64;
 }
 
-/// What is told of each gauge.
+/// Returns the documentation of each gauge.
 pub fn metric_docs() -> impl Iterator<Item = &'static MetricDoc> {
     GAUGES.iter().map(|(told, _)| told)
 }
 
-/// Writes the fleet in Prometheus' text format.
+/// Writes the fleet's gauges in Prometheus' text format.
 pub fn text(fleet: &Fleet) -> String {
     let mut registry = Registry::default();
     for (told, value) in GAUGES {

@@ -1,4 +1,4 @@
-//! Whether this process is alive and ready, for probes.
+//! `Liveness` answers the health probes: it records if this process is alive and ready.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
 use super::access::Access;
 use crate::domain::lease::MachineTime;
 
-/// Where in its life the process is.
+/// The phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Starting,
@@ -19,7 +19,7 @@ pub enum Phase {
     Draining,
 }
 
-/// Shared by the worker, which reports, and the probes, which ask.
+/// The state that the worker reports and the probes read.
 #[derive(Debug, Default)]
 pub struct Liveness {
     phase: AtomicU8,
@@ -27,18 +27,18 @@ pub struct Liveness {
     benched: Mutex<Option<String>>,
     failure: Mutex<Option<String>>,
     kept_results: AtomicUsize,
-    /// Which servers refuse the credentials.
+    /// The servers that refuse the credentials.
     pub access: Access,
     set_back: Mutex<Option<String>>,
 }
 
 impl Liveness {
-    /// Enters a phase.
+    /// Sets the phase.
     pub fn set(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Notes a heartbeat that Redis and Postgres both answered. The first one ends the start.
+    /// Records a heartbeat that Redis and Postgres both answered. The first one ends the starting phase.
     pub fn beat(&self, at: MachineTime) {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         self.note_failure(None);
@@ -50,12 +50,12 @@ impl Liveness {
         );
     }
 
-    /// Notes why heartbeats fail, where the reason is known. The next good heartbeat clears it.
+    /// Records the reason of failing heartbeats, if it is known. The next successful heartbeat clears it.
     pub fn note_failure(&self, reason: Option<String>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
-    /// Where in its life the process is.
+    /// Returns the phase of the process.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Starting,
@@ -64,37 +64,38 @@ impl Liveness {
         }
     }
 
-    /// Notes that nothing is scheduled, and why.
+    /// Records that the worker schedules nothing, with the reason.
     pub fn bench(&self, reason: String) {
         *self.benched.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
-    /// Notes that scheduling goes on.
+    /// Records that scheduling continues.
     pub fn resume(&self) {
         *self.benched.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Notes how many results the database takes in no form. They wait in memory.
+    /// Records the number of results that the database accepts in no form. They wait in memory.
     pub fn keep_results(&self, results: usize) {
         self.kept_results.store(results, Ordering::Relaxed);
     }
 
-    /// Returns how many results wait that the database takes in no form.
+    /// Returns the number of waiting results that the database accepts in no form.
     pub fn kept_results(&self) -> usize {
         self.kept_results.load(Ordering::Relaxed)
     }
 
-    /// Notes how a set-back of the database showed, or that there is none.
+    /// Records the evidence of a set-back database, or `None` without a set-back.
     pub fn set_back(&self, sentence: Option<String>) {
         *self.set_back.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
     }
 
-    /// Says whether the worker is running, schedules, and its last good heartbeat is not older than `fresh`.
+    /// Returns true if the worker runs and schedules, and its last successful heartbeat is not older than
+    /// `fresh`.
     pub fn ready(&self, now: MachineTime, fresh: Duration) -> bool {
         self.unready(now, fresh).is_none()
     }
 
-    /// Returns why the worker is not ready, or `None` when it is.
+    /// Returns the reason why the worker is not ready, or `None` if it is ready.
     pub fn unready(&self, now: MachineTime, fresh: Duration) -> Option<String> {
         let phase = self.phase();
         if let (Phase::Running, Some(reason)) = (phase, &*self.benched.lock().unwrap_or_else(PoisonError::into_inner)) {

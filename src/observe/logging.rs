@@ -1,5 +1,6 @@
-//! Logs: to stderr, as text for people (in colour on a terminal) or JSON for machines; `RUST_LOG` filters (default `info`).
-//! Where traces are exported, what happens goes into them too, and a line of JSON names its span.
+//! This module writes the logs to stderr, as text for people (in colour on a terminal) or as JSON for
+//! machines. `RUST_LOG` filters them (default `info`). With exported traces the logged events go into the
+//! traces too, and a JSON line names its span.
 
 mod json;
 
@@ -22,20 +23,20 @@ use tracing_subscriber::{
 
 use super::{spans, telemetry::tracing_with};
 
-/// Starts logging, after the telemetry. A second call in one process is ignored.
+/// Starts logging, after the telemetry is started. A second call in one process is ignored.
 pub fn start(json: bool) {
     let layer = fmt::layer().with_writer(io::stderr);
     if json {
         let format = format().json().with_current_span(false).with_span_list(false);
         begin(layer.json().event_format(json::Traced(format)).with_filter(filter()).boxed());
     } else {
-        // Codes for colours make no file and no journal more readable.
+        // Colour codes would make a file or a journal less readable.
         let layer = if io::stderr().is_terminal() { layer } else { layer.with_ansi(false) };
         begin(layer.with_target(false).with_filter(without_spans()).boxed());
     }
 }
 
-/// Starts logging into a file, where the terminal is needed for something else.
+/// Starts logging into a file, for commands that need the terminal for something else.
 pub fn start_in_file(path: &Path) -> io::Result<()> {
     let file = Mutex::new(File::create(path)?);
     let layer = fmt::layer().with_ansi(false).with_target(false).with_writer(file);
@@ -49,7 +50,7 @@ fn begin(layer: Box<dyn Layer<Registry> + Send + Sync>) {
     }
 }
 
-/// What makes spans of what happens. Those of mails are made otherwise (`trails.rs`).
+/// Returns the layer that turns events into spans. `mail_spans.rs` creates the spans of mails separately.
 fn traces<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>() -> Option<impl Layer<S>> {
     tracing_with().map(|tracing| {
         tracing_opentelemetry::layer()
@@ -69,7 +70,7 @@ fn filter() -> EnvFilter {
     })
 }
 
-/// A line for people does not begin with where it was written.
+/// Returns the filter for text: a line for people omits its spans.
 fn without_spans() -> EnvFilter {
     filter().add_directive(format!("{}=off", spans::TARGET).parse().expect("a target and a level are a directive"))
 }

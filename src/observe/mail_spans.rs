@@ -1,4 +1,5 @@
-//! The spans of mails, made when each has its verdict, of the moments that were noted on its way:
+//! This module creates the spans of a mail when its outcome is known, from the times that were recorded on
+//! its way:
 //!
 //! ```text
 //!   warmup.tick ─▶ warmup.batch ─▶ warmup.send: caps, reserve, connect, tls, … dot, settle
@@ -6,8 +7,8 @@
 //!                                        └ link ─ warmup.reply, in the trace of its own tick
 //! ```
 //!
-//! So what is not kept costs nothing, and a batch of which no mail is kept is no span. What is noted are moments of the
-//! machine clock; a batch knows what one of them was on the wall.
+//! So a mail that is not sampled costs nothing, and a batch without a sampled mail has no span. The recorded
+//! times are of the machine clock. A batch knows the wall-clock time of one of them.
 
 use std::{
     collections::HashMap,
@@ -33,22 +34,22 @@ use crate::domain::{
     outcome::{CompletedStep, Outcome, OutcomeKind},
 };
 
-/// The span that something comes from; none where nobody traces.
+/// The parent span of a batch; none without tracing.
 #[derive(Clone, Debug, Default)]
 pub struct ParentSpan(Option<SpanContext>);
 
-/// When a batch went how far, machine clock.
+/// The times of a batch's steps, machine clock.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchTimestamps {
-    /// The caps were asked.
+    /// The cap request was sent.
     pub asked: MachineTime,
-    /// They answered, and the ledger was asked.
+    /// The caps answered, and the reserve was sent.
     pub granted: MachineTime,
     /// The ledger answered.
     pub reserved: MachineTime,
 }
 
-/// One batch, as its mails will tell of it.
+/// The tracing data of one batch, shared by its mails; none without tracing.
 #[derive(Clone, Debug, Default)]
 pub struct BatchSpans(Option<Arc<Batch>>);
 
@@ -59,13 +60,13 @@ struct Batch {
     worker: String,
     mails: usize,
     moments: BatchTimestamps,
-    /// What `moments.reserved` was on the wall.
+    /// The wall-clock time of `moments.reserved`.
     wall: SystemTime,
-    /// Made for the first mail that is kept.
+    /// The span of the batch, created for the first sampled mail.
     span: OnceLock<SpanContext>,
 }
 
-/// What is known of a mail with its verdict.
+/// The data of a mail whose outcome is known.
 #[derive(Clone, Copy, Debug)]
 pub struct MailSpanData<'a> {
     pub is_reply: bool,
@@ -73,16 +74,16 @@ pub struct MailSpanData<'a> {
     pub mailbox: i64,
     pub host: &'a str,
     pub port: u16,
-    /// When it was begun, machine clock.
+    /// The start of the mail, machine clock.
     pub began: MachineTime,
     pub latency: Duration,
     pub steps: &'a [CompletedStep],
     pub outcome: &'a Outcome,
-    /// The span of the mail that it answers, as a W3C `traceparent`.
+    /// The span of the mail that this reply answers, as a W3C `traceparent`.
     pub answers: Option<&'a str>,
 }
 
-/// A mail that is kept, until it is settled.
+/// The span of a sampled mail, until the mail is settled.
 #[derive(Debug)]
 pub struct MailSpan {
     batch: Arc<Batch>,
@@ -90,7 +91,7 @@ pub struct MailSpan {
 }
 
 impl ParentSpan {
-    /// The span `span`, as it will be exported.
+    /// Returns a parent that refers to `span` as exported.
     pub fn of(span: &tracing::Span) -> ParentSpan {
         let context = span.context().span().span_context().clone();
         ParentSpan(Some(context).filter(SpanContext::is_valid))
@@ -102,7 +103,7 @@ impl ParentSpan {
 }
 
 impl BatchSpans {
-    /// A batch of `mails` that were reserved just now.
+    /// Returns the tracing data of a batch of `mails` that were just reserved.
     pub fn of(origin: &ParentSpan, worker: &str, mails: usize, moments: BatchTimestamps) -> BatchSpans {
         let batch = |tracing| {
             let (origin, worker) = (origin.clone(), worker.to_owned());
@@ -111,7 +112,7 @@ impl BatchSpans {
         BatchSpans(tracing_with().map(batch))
     }
 
-    /// Makes the spans of a mail up to its verdict, where they are kept.
+    /// Creates the spans of a mail up to its outcome. Returns `None` if the mail is not sampled.
     pub fn mail(&self, told: MailSpanData<'_>) -> Option<MailSpan> {
         let batch = self.0.as_ref()?;
         let link = told.answers.and_then(parsed);
@@ -135,7 +136,7 @@ impl Batch {
         if moment < reserved { self.wall - reserved.since(moment) } else { self.wall + moment.since(reserved) }
     }
 
-    /// The batch's own span.
+    /// Returns the span of the batch, and creates it at the first call.
     fn span(&self) -> &SpanContext {
         self.span.get_or_init(|| {
             let attributes = vec![
@@ -190,19 +191,19 @@ fn attributes(told: MailSpanData<'_>, worker: &str) -> Vec<KeyValue> {
 }
 
 impl MailSpan {
-    /// Its span as a W3C `traceparent`, for the answer to link to.
+    /// Returns the span as a W3C `traceparent`, to which the reply links.
     pub fn traceparent(&self) -> String {
         let span = self.span.span_context();
         format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags())
     }
 
-    /// Ends it: its row was asked for at `asked`, and written at `done`.
+    /// Ends the span: the settle was sent at `asked` and completed at `done`.
     pub fn settled(mut self, asked: MachineTime, done: MachineTime) {
         self.step(spans::SETTLE, asked, done, None);
         self.span.end_with_timestamp(self.batch.wall(done));
     }
 
-    /// Every step so far, and where it failed.
+    /// Adds a span for each step so far, and one for the failed step.
     fn tell(&self, told: MailSpanData<'_>) {
         let BatchTimestamps { asked, granted, reserved } = self.batch.moments;
         self.step("caps", asked, granted, None);
@@ -233,7 +234,7 @@ impl MailSpan {
     }
 }
 
-/// Reads a `traceparent` (W3C Trace Context, section 3.2).
+/// Parses a `traceparent` (W3C Trace Context, section 3.2).
 fn parsed(traceparent: &str) -> Option<SpanContext> {
     let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);

@@ -1,8 +1,9 @@
-//! Every number that this process counts of itself, typed and named once: the instruments, what is told of them in
-//! `docs/METRICS.md`, and the text that Prometheus reads all come from the table below.
+//! `Meters` holds every metric that this process counts itself. The table below is the single source of the
+//! instruments, of their text in `docs/METRICS.md` and of the text that Prometheus reads.
 //!
-//! Labels are words of ours, so their number is bounded: never a mailbox, an address, a user or a mail host. What concerns
-//! the whole fleet is not counted here but read from Postgres (`fleet.rs`): processes come and go, and their sums with them.
+//! All label values are words of this program, so their number is bounded: never a mailbox, an address, a
+//! user or a mail host. Numbers of the whole fleet are read from Postgres instead (`fleet.rs`), because the
+//! sums of processes vanish with the processes.
 
 use std::sync::Arc;
 
@@ -17,56 +18,56 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// From a tenth of a second to the whole mail's deadline.
+/// The bounds for mails in seconds, from 0.05 s to the whole mail's deadline.
 const MAIL_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0];
-/// From a statement to a tick that reads 100,000 mailboxes.
+/// The bounds for work in seconds, from one statement to a tick that reads 100,000 mailboxes.
 const WORK_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 const LAG_SECONDS: [f64; 8] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
 const BATCH_MAILS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0];
 
-/// How a mail or a reply ended.
+/// The labels of the end of a mail or a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MailEndLabels {
     /// `mail` or `reply`.
     pub kind: &'static str,
     /// `sent`, `refused`, `uncertain` or `unstarted`.
     pub outcome: &'static str,
-    /// The failure class, as it stands in the log; empty where nothing failed.
+    /// The failure class, as in the log; empty if nothing failed.
     pub reason: &'static str,
 }
 
-/// How a mail ended, in one word.
+/// The label of a mail's outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
-/// Why something was refused.
+/// The label of the reason of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
-/// Which cap.
+/// The label of a cap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Cap {
     pub cap: &'static str,
 }
 
-/// Which server.
+/// The label of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ServerLabel {
     /// `postgres` or `redis`.
     pub server: &'static str,
 }
 
-/// What was asked of a service.
+/// The label of a call to a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Call {
     pub call: &'static str,
 }
 
-/// What was asked of a service, and what its error lets the caller do.
+/// The labels of a failed call to a service: the call, and the kind of its error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallError {
     pub call: &'static str,
@@ -74,7 +75,7 @@ pub struct CallError {
     pub error: &'static str,
 }
 
-/// Makes histograms with these bounds.
+/// The bucket bounds of a histogram.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds(&'static [f64]);
 
@@ -84,10 +85,10 @@ impl MetricConstructor<Histogram> for Bounds {
     }
 }
 
-/// What is told of an instrument.
+/// The documentation of an instrument.
 #[derive(Clone, Copy, Debug)]
 pub struct MetricDoc {
-    /// As Prometheus knows it.
+    /// The name in Prometheus.
     pub name: &'static str,
     pub kind: &'static str,
     pub labels: &'static str,
@@ -96,8 +97,8 @@ pub struct MetricDoc {
 
 type Timed<S> = Family<S, Histogram, Bounds>;
 
-/// Turns the table into the typed `Meters`, their registration, and what is told of them. Of a counter the name is written
-/// without the `_total` that Prometheus appends, and of a time without its `_seconds`.
+/// Turns the table into the typed `Meters`, their registration and their documentation. The table omits the
+/// `_total` that Prometheus appends to a counter's name, and the `_seconds` of a time.
 macro_rules! meters {
     ($(
         #[doc = $sentence:literal]
@@ -117,7 +118,7 @@ macro_rules! meters {
                 let mut registry = Registry::default();
                 $(
                     let $field: $type = $make;
-                    // The library ends the sentence with a full stop.
+                    // The library appends a full stop to the sentence.
                     let sentence = $sentence.trim().trim_end_matches('.');
                     match $unit {
                         Some(unit) => registry.register_with_unit($name, sentence, unit, $field.clone()),
@@ -128,7 +129,7 @@ macro_rules! meters {
             }
         }
 
-        /// What is told of each, in the order of the table.
+        /// The documentation of each instrument, in the order of the table.
         pub const METRIC_DOCS: &[MetricDoc] = &[
             $(MetricDoc { name: concat!($name, $suffix), kind: $kind, labels: $labels, sentence: $sentence },)+
         ];
@@ -202,11 +203,11 @@ meters! {
     credentials_refused: Family<ServerLabel, Counter> = Family::default(), "counter", "warmup_credentials_refused", "_total", None, "server";
 }
 
-/// Shared by what counts and what tells.
+/// The meters, shared by the counting code and the exporters.
 pub type SharedMeters = Arc<Meters>;
 
 impl Meters {
-    /// Writes all of them in Prometheus' text format.
+    /// Writes all meters in Prometheus' text format.
     pub fn text(&self) -> String {
         encode(&self.registry)
     }
@@ -235,7 +236,7 @@ mod tests {
     fn every_instrument_is_told_by_the_name_that_prometheus_reads() {
         let meters = Meters::default();
         meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc();
-        // A family without a sample is not told.
+        // The text omits a family without a sample.
         meters.delivery.get_or_create(&OutcomeLabel { outcome: "sent" }).observe(0.1);
         meters.capped.get_or_create(&Cap { cap: "global_hour" }).inc();
         meters.unreserved.get_or_create(&ReasonLabel { reason: "stale" }).inc();

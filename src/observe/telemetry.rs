@@ -1,13 +1,13 @@
-//! Traces and metrics over OTLP, as the standard variables of OpenTelemetry say (`OTEL_*`, and `OTEL_EXPORTER_OTLP_*` of the
-//! exporter): off unless an endpoint is set. Metrics are in `push.rs`.
+//! `Telemetry` exports traces and metrics over OTLP, configured by the standard variables of OpenTelemetry
+//! (`OTEL_*` and `OTEL_EXPORTER_OTLP_*`). It is off unless an endpoint is set. `push.rs` exports the metrics.
 //!
-//! Spans are handed to a queue of the SDK's, which another thread empties and which drops what does not fit: a collector
-//! that is slow or away slows no mail down. What is kept:
+//! Spans go to a queue of the SDK, which another thread empties and which drops spans that do not fit. So a
+//! slow or unreachable collector delays no mail. These spans are sampled:
 //!
 //! - every tick, and every mail that failed or is uncertain,
-//! - one in a hundred of the other mails and of the HTTP requests, or as `OTEL_TRACES_SAMPLER` says, and the answer to a
-//!   mail that was kept,
-//! - of the batches those of which a mail was kept (`trails.rs`).
+//! - one in a hundred of the other mails and of the HTTP requests (`OTEL_TRACES_SAMPLER` sets another share),
+//! - the reply to a sampled mail,
+//! - every batch with a sampled mail (`mail_spans.rs`).
 
 mod env;
 mod failure_log;
@@ -38,27 +38,27 @@ use self::{
 pub use self::{push::Push, sampler::Sampler};
 use super::spans;
 
-/// What is left to say is said within this time at the end, or not at all.
+/// The longest time for exporting the rest at the end of the process.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 static TRACING: OnceLock<Tracing> = OnceLock::new();
 
-/// What spans are made with.
+/// The tracer and the sampler of this process.
 #[derive(Clone, Debug)]
 pub struct Tracing {
     pub tracer: SdkTracer,
     pub keep: Sampler,
 }
 
-/// What a process exports. `end` it, or what is in the queue of its traces is lost.
+/// The exporters of a process. Call `end`, or the queued spans are lost.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
-    /// What its metrics are pushed by, where they are.
+    /// The exporter of the metrics, if they are pushed.
     pub push: Option<Arc<Push>>,
 }
 
-/// A variable that can't be followed.
+/// An invalid variable, or a failed start of the exporter.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     #[error("{name}={value}: {wanted}")]
@@ -67,7 +67,7 @@ pub enum TelemetryError {
     Exporter(String),
 }
 
-/// What is asked of traces, read from the environment.
+/// The configuration of traces, read from the environment.
 #[derive(Debug, PartialEq)]
 struct Wanted {
     protocol: Protocol,
@@ -75,10 +75,10 @@ struct Wanted {
 }
 
 impl Telemetry {
-    /// Starts exporting where `vars`, the environment, name an endpoint, in the name of `instance`. To be called once, within
-    /// the runtime.
+    /// Starts the export if the environment `vars` names an endpoint; `instance` names this process. Call it
+    /// once, within the runtime.
     ///
-    /// Returns a fault when a variable can't be followed; whether the collector is there is not looked at.
+    /// Returns an error if a variable is invalid. It does not check that the collector is reachable.
     pub fn start(vars: &BTreeMap<String, String>, instance: &str) -> Result<Telemetry, TelemetryError> {
         let resource = resource(vars, instance);
         let push = Push::of(vars, &resource)?.map(Arc::new);
@@ -86,16 +86,16 @@ impl Telemetry {
         Ok(Telemetry { provider, push })
     }
 
-    /// Says what the environment asks for that can't be followed.
+    /// Returns an error if a variable of the environment is invalid.
     pub fn check(vars: &BTreeMap<String, String>) -> Result<(), TelemetryError> {
         Wanted::of(vars)?;
         Push::of(vars, &Resource::builder_empty().build()).map(drop)
     }
 
-    /// Sends what is left, for three seconds at most.
+    /// Exports the queued spans, for three seconds at most.
     pub async fn end(self) {
         let Some(provider) = self.provider else { return };
-        // It blocks, and the exporter needs the runtime meanwhile.
+        // The shutdown blocks, and the exporter needs the runtime meanwhile.
         let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
         match ended.await {
             Ok(Ok(())) => {}
@@ -105,7 +105,7 @@ impl Telemetry {
     }
 }
 
-/// What spans are made with; `None` where nobody traces.
+/// Returns the tracer of this process, or `None` without tracing.
 pub fn tracing_with() -> Option<&'static Tracing> {
     TRACING.get()
 }
@@ -118,7 +118,7 @@ impl Wanted {
         Ok(keep.map(|keep| Wanted { protocol, keep }))
     }
 
-    /// Starts what exports spans, and lets them be made.
+    /// Starts the exporter of spans and enables their creation.
     fn provider(self, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
         let exporter = match self.protocol {
             Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
@@ -143,7 +143,7 @@ fn fault(name: impl Into<String>, value: &str, wanted: &'static str) -> Telemetr
     TelemetryError::Variable { name: name.into(), value: value.to_owned(), wanted }
 }
 
-/// The names of OpenTelemetry's own variables go before ours.
+/// Describes this process; names in OpenTelemetry's own variables take precedence over ours.
 fn resource(vars: &BTreeMap<String, String>, instance: &str) -> Resource {
     let named = vars.get("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty())
         || vars.get("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|attributes| attributes.contains("service.name="));

@@ -1,4 +1,4 @@
-//! Numbers and durations: each has a unit and a range, and both stand in its faults.
+//! This module parses numbers and durations. Each has a unit and a range, and its errors name both.
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -18,7 +18,7 @@ impl<T: Copy + Display + FromStr + PartialOrd> Kind for Whole<T> {
     type Value = T;
 
     fn read(&self, text: &str) -> Result<T, &'static str> {
-        // A number too large for its type has only digits, and is out of range, not "no number".
+        // A number too large for its type has only digits; the error is "out of range", not "not a number".
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("is not a whole number");
@@ -88,7 +88,7 @@ impl Kind for Decimal {
 
     fn read(&self, text: &str) -> Result<f64, &'static str> {
         let value: f64 = text.parse().map_err(|_| "is not a number")?;
-        // No range holds NaN.
+        // No range contains NaN.
         if self.range.contains(&value) { Ok(value) } else { Err("is out of range") }
     }
 

@@ -1,4 +1,5 @@
-//! REDIS_URL: what its client takes, and what of that warmup does not do, each said in a sentence of its own.
+//! This module parses REDIS_URL. It refuses each form that the client accepts but warmup does not support,
+//! with a specific error.
 
 use redis::IntoConnectionInfo;
 use secrecy::SecretString;
@@ -13,7 +14,7 @@ pub(in crate::config) fn redis_url() -> Text<SecretString> {
     })
 }
 
-/// What is refused although another client might take it.
+/// Returns the error for a URL that another client might accept, or `None` if it is supported.
 fn unsupported(text: &str) -> Option<&'static str> {
     let (scheme, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

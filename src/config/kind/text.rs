@@ -1,4 +1,4 @@
-//! Values with a form of their own: URLs, names, zones, addresses, paths, secrets.
+//! This module parses values with a specific form: URLs, names, zones, addresses, paths and secrets.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
     domain::{content, helo_name::is_helo_name, time::Window},
 };
 
-/// A value that is read and shown by a function.
+/// A kind whose values are read and shown by functions.
 pub(in crate::config) struct Text<T> {
     word: &'static str,
     write: &'static str,
@@ -64,7 +64,7 @@ pub(in crate::config) fn master_key() -> Text<MasterKey> {
 
 pub(in crate::config) fn token() -> Text<SecretString> {
     secret("token", "printable ASCII without spaces, as `openssl rand -hex 32` makes it", |text| {
-        // It travels in `Authorization: Bearer ...` (RFC 6750).
+        // The token is sent in `Authorization: Bearer ...` (RFC 6750).
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(text.into())
         } else {
@@ -117,7 +117,7 @@ pub(in crate::config) fn choice() -> Text<LogFormat> {
     })
 }
 
-/// A worker's name: it becomes part of Redis keys and of metrics.
+/// Returns the kind for the name of a worker, which becomes part of Redis keys and of metrics.
 pub(in crate::config) fn name() -> Text<String> {
     text("name", "1 to 100 letters, digits, dots, hyphens and underscores", |text| {
         let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -125,7 +125,8 @@ pub(in crate::config) fn name() -> Text<String> {
     })
 }
 
-/// What the names of our Redis keys begin with. Braces would be a hash tag of a Redis Cluster, which is ours to set.
+/// Returns the kind for the prefix of our Redis keys. It has no braces, which would be a hash tag of a Redis
+/// Cluster; the program sets the tag itself.
 pub(in crate::config) fn prefix() -> Text<String> {
     text("name", "1 to 64 letters, digits, colons, dots, hyphens and underscores", |text| {
         let legal = |c: char| c.is_ascii_alphanumeric() || ":.-_".contains(c);
@@ -133,14 +134,14 @@ pub(in crate::config) fn prefix() -> Text<String> {
     })
 }
 
-/// The name in EHLO.
+/// Returns the kind for the name in EHLO.
 pub(in crate::config) fn helo_name() -> Text<String> {
     text("host name", "a full host name, such as mail.example.com, or an address such as [192.0.2.1]", |text| {
         if is_helo_name(text) { Ok(text.to_owned()) } else { Err("is neither a full host name nor an address literal") }
     })
 }
 
-/// The field that marks our mails.
+/// Returns the kind for the header field that marks our mails.
 pub(in crate::config) fn header() -> Text<String> {
     text("header field", "1 to 64 printable ASCII characters without colon or space, such as X-Warmup", |text| {
         content::judge_marker(text).map(|()| text.to_owned())

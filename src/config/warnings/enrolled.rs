@@ -1,8 +1,9 @@
-//! The caps, the lanes and the cooldown against what the enrolled mailboxes should send in a day.
+//! This module checks that the caps, the lanes and the cooldown carry the daily quotas of the enrolled
+//! mailboxes.
 //!
-//! One function finds what is too low, and every place that knows the enrolment shows its findings: the import, the start
-//! of `run` and `local`, `warmup status`, `warmup config check` and the dashboard. Each finding names the cap, the
-//! arithmetic, and the line that would carry the day.
+//! One function finds the settings that are too low. Every place that knows the enrolment shows its findings:
+//! the import, the start of `run` and `local`, `warmup status`, `warmup config check` and the dashboard. Each
+//! finding names the setting, the arithmetic, and the line that would carry the day.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,32 +19,32 @@ use crate::{
 /// The largest legal `WARMUP_MAX_CONCURRENT`.
 const MOST_LANES: u64 = 10_000;
 
-/// The mailboxes of one owner that take part.
+/// The mailboxes of one owner that take part in the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnerLoad {
     pub mailboxes: u64,
-    /// Mails a day when all of them are warmed up.
+    /// The mails per day when all mailboxes are warmed up.
     pub quota: u64,
 }
 
-/// The enrolled mailboxes by owner: the load that caps and lanes have to carry.
+/// The enrolled mailboxes by owner: the load for caps and lanes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnrolledLoad(BTreeMap<String, OwnerLoad>);
 
 impl EnrolledLoad {
-    /// Adds mailboxes to an owner's.
+    /// Adds mailboxes to an owner.
     pub fn add(&mut self, owner: &str, load: OwnerLoad) {
         let known = self.0.entry(owner.to_owned()).or_default();
         known.mailboxes += load.mailboxes;
         known.quota += load.quota;
     }
 
-    /// The number of owners.
+    /// Returns the number of owners.
     pub fn owners(&self) -> usize {
         self.0.len()
     }
 
-    /// The sum over all owners.
+    /// Returns the sum over all owners.
     pub fn total(&self) -> OwnerLoad {
         let add = |sum: OwnerLoad, load: &OwnerLoad| OwnerLoad {
             mailboxes: sum.mailboxes + load.mailboxes,
@@ -52,7 +53,7 @@ impl EnrolledLoad {
         self.0.values().fold(OwnerLoad::default(), add)
     }
 
-    /// The owner with the most mails a day; of equal ones the first by name.
+    /// Returns the owner with the most mails a day; of equal owners the first by name.
     pub fn largest(&self) -> Option<(&str, OwnerLoad)> {
         let largest = self.0.iter().max_by(|(a, x), (b, y)| x.quota.cmp(&y.quota).then_with(|| b.cmp(a)));
         largest.map(|(owner, load)| (owner.as_str(), *load))
@@ -72,9 +73,9 @@ impl FromIterator<(String, OwnerLoad)> for EnrolledLoad {
 }
 
 impl Settings {
-    /// Returns a warning, with the arithmetic and the line to set, for each cap and for the lanes that can't carry the
-    /// enrolled mailboxes' day over 7 of the 8 hours of the usual window, and for a cooldown that a mailbox of mean quota
-    /// can't keep.
+    /// Returns a warning, with the arithmetic and the line to set, for each cap and for the lanes that are
+    /// too low. They must carry the day of the enrolled mailboxes in 7 of the 8 hours of the usual window.
+    /// Warns also of a cooldown that does not fit a mailbox of mean quota.
     pub fn warnings_for(&self, enrolled: &EnrolledLoad) -> Vec<Warning> {
         let all = enrolled.total();
         let mean_quota = all.quota.checked_div(all.mailboxes).unwrap_or(0);
@@ -87,8 +88,8 @@ impl Settings {
         [of_fleet.concat(), self.warnings_for_owners(enrolled), of_lanes.concat()].concat()
     }
 
-    /// Returns the warnings of `warnings_for` that concern the caps of a user: all that an owner without other rights may
-    /// know.
+    /// Returns the warnings of `warnings_for` about the caps of a user: an owner without other rights may see
+    /// only these.
     pub fn warnings_for_owners(&self, enrolled: &EnrolledLoad) -> Vec<Warning> {
         let Some((owner, load)) = enrolled.largest() else { return Vec::new() };
         let user = [
@@ -102,7 +103,8 @@ impl Settings {
         user.map(|cap| self.short_cap(cap, load.quota, words)).concat()
     }
 
-    /// Returns the warning that a cap is too low for `mails` a day. `words` names the load, given what the cap carries.
+    /// Returns the warning that a cap is too low for `mails` a day. `words` describes the load from the
+    /// number that the cap carries.
     fn short_cap(
         &self,
         (name, limit, window): (&'static str, u32, Duration),
@@ -118,7 +120,8 @@ impl Settings {
             0 => "0 lets none through".to_owned(),
             _ => format!("{limit} is one token every {:.3} s, {carries} in 7 h", cap.token().as_secs_f64()),
         };
-        // Replies take tokens too: a value that carries the mails alone would leave the last of them to the evening.
+        // Replies take tokens too: a value that carries only the mails would delay the last ones to the
+        // evening.
         let replies = mails * u64::from(DEFAULT_REPLY_RATE) / 100;
         let needed = self.cap_needed((name, limit, window), mails, replies).needed;
         let instead = match needed {
@@ -154,7 +157,8 @@ fn lanes(s: &Settings, all: OwnerLoad) -> Vec<Warning> {
     vec![Warning { needed, ..Warning::new(NAME, text) }]
 }
 
-/// Warns when the rests between `quota` mails of one mailbox are longer than the time over which they are spread.
+/// Warns if the rests between `quota` mails of one mailbox are longer than the time over which the mails are
+/// spread.
 pub(super) fn cooldown(s: &Settings, quota: u64, named: &str) -> Vec<Warning> {
     let rests = u32::try_from(quota.saturating_sub(1)).unwrap_or(u32::MAX);
     let rest = (s.mailbox_cooldown_min + s.mailbox_cooldown_max) / 2;
@@ -172,7 +176,7 @@ pub(super) fn cooldown(s: &Settings, quota: u64, named: &str) -> Vec<Warning> {
     only_if(needed > DAY, "WARMUP_MAILBOX_COOLDOWN_MAX_MS", text)
 }
 
-/// Rounded down, so that what is advised fits.
+/// Returns the minutes rounded down, so that the suggested value fits.
 fn minutes(time: Duration) -> f64 {
     (time.as_secs_f64() / 6.0).floor() / 10.0
 }
@@ -191,7 +195,7 @@ mod tests {
         settings(vars).warnings_for(&enrolled)
     }
 
-    /// So many mailboxes with so many mails a day, of users of 100 mailboxes each.
+    /// Returns the warnings for `mailboxes` with `quota` mails a day, in users of 100 mailboxes each.
     fn warnings(vars: &[(&str, &str)], quota: u64, mailboxes: u64) -> Vec<String> {
         let users: Vec<(String, OwnerLoad)> = (0..mailboxes.div_ceil(100))
             .map(|n| {

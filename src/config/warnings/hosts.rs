@@ -1,4 +1,4 @@
-//! Whether the limits of the mail hosts carry what the mailboxes on them owe in a day.
+//! This module checks that the limits of the mail hosts carry the daily quotas of the mailboxes on them.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ const NAME: &str = "WARMUP_HOST_LIMITS_FILE";
 
 const WHOLE_DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What the mailboxes on one host owe.
+/// The load of the mailboxes on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostLoad {
-    /// In lower case.
+    /// The host in lower case.
     pub host: String,
     pub mailboxes: u64,
-    /// Mails a day.
+    /// The sum of the quotas in mails per day.
     pub quota: u64,
 }
 
 impl Settings {
-    /// Returns a warning, with the arithmetic, for each limit of a mail host that can't carry what its mailboxes owe in a
-    /// day over 7 of the 8 hours of the usual window.
+    /// Returns a warning, with the arithmetic, for each limit of a mail host that is too low. The limit must
+    /// carry the daily quotas of its mailboxes in 7 of the 8 hours of the usual window.
     pub fn warnings_for_hosts(&self, limits: &HostLimits, loads: &[HostLoad]) -> Vec<Warning> {
         let limited = loads.iter().filter_map(|load| Some((load, limits.get(&load.host)?)));
         limited.flat_map(|(load, limit)| of_host(self, load, limit)).collect()
@@ -65,7 +65,7 @@ fn rate(load: &HostLoad, cap: Cap, period: &str) -> Vec<Warning> {
     only_if(carries < load.quota, NAME, text)
 }
 
-/// What the bucket of a day has gained in the hours in which nothing is sent.
+/// Returns the tokens that the bucket of a day gains in the hours without sending.
 fn by_night(cap: Cap) -> u64 {
     let filled = cap.carries(WHOLE_DAY - DAY).min(u64::from(cap.burst()));
     if cap.window == WHOLE_DAY { filled } else { 0 }

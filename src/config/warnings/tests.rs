@@ -1,4 +1,4 @@
-//! Each warning is given with its sum, and none without need.
+//! These tests check that each warning is shown with its arithmetic, and none without need.
 
 use crate::config::tests::settings;
 

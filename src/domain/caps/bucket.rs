@@ -1,21 +1,24 @@
-//! One bucket: an integer level, the instant up to which it was filled, and nothing else. All times are microseconds, so
-//! that the same numbers are exact here and as the doubles of Redis' Lua.
+//! A `Bucket` counts the tokens of one cap: an integer level and the instant up to which it was filled.
+//!
+//! All times are in microseconds, so that the numbers are exact both here and as the doubles of Redis' Lua.
 
 use thiserror::Error;
 
-/// Added to each window, because a grant is not yet an arrival: a grant older than 3 s is thrown away and a mail takes
-/// under 2 s, so what a mail host counts in its window was granted in a window longer by at most this.
+/// The slack added to each window, because a mail arrives later than its grant. A grant expires after 3 s and
+/// a mail takes less than 2 s. So a mail host's window covers grants of a window that is longer by at most
+/// this.
 pub const SLACK_MICROS: i64 = 5_000_000;
 
-/// No level may pass this: half of 2^53, below which a double counts every integer, so that sums stay exact too.
+/// The maximum level: half of 2^53, below which a double counts every integer, so that sums stay exact too.
 const EXACT_MICROS: i64 = 1 << 52;
 
-/// How far in the future of one caller another may have stored something: callers overtake one another, by minutes of a day
-/// clock that runs fast. What lies further was stored by a clock that has been set back since. A server's own clock that is
-/// set by less is noticed by [`DEVIATION_MICROS`].
+/// The furthest instant in a caller's future up to which a stored time is believed. Callers overtake each
+/// other, by minutes of a day clock that runs fast. A time further ahead was stored before its clock was set
+/// back. [`DEVIATION_MICROS`] detects a smaller step of a server's own clock.
 pub const FUTURE_MICROS: i64 = 600_000_000;
 
-/// By how much a service's clock may differ from what a caller expects: a question may be under way for that long.
+/// The allowed difference between the service's clock and a caller's expectation: a request may take that
+/// long.
 pub const DEVIATION_MICROS: i64 = 2_000_000;
 
 /// The length of a cap's rolling window.
@@ -27,7 +30,7 @@ pub enum Period {
 }
 
 impl Period {
-    /// Its length in microseconds.
+    /// Returns the length of the window in microseconds.
     pub fn micros(self) -> i64 {
         match self {
             Period::Day => 86_400_000_000,
@@ -48,7 +51,7 @@ pub struct CapOutOfRange {
     burst: f64,
 }
 
-/// How large a bucket is and how fast it fills.
+/// The size of a bucket and the time in which it gains a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     capacity_micros: i64,
@@ -56,9 +59,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Computes the rate for at most `limit` in any `period`, a share `burst` of which may go at once.
+    /// Computes the rate of at most `limit` mails in any `period`; the share `burst` of the limit may go at
+    /// once.
     ///
-    /// Returns an error when `burst` is not within 0 to 1, or the numbers pass what a double holds exactly.
+    /// Returns an error if `burst` is not within 0 to 1, or if a number exceeds what a double holds exactly.
     pub fn new(limit: u32, period: Period, burst: f64) -> Result<Rate, CapOutOfRange> {
         let fault = CapOutOfRange { limit, burst };
         if !(0.0..=1.0).contains(&burst) {
@@ -73,12 +77,12 @@ impl Rate {
         }
     }
 
-    /// The level of a full bucket: burst x token.
+    /// Returns the level of a full bucket: the burst tokens times the time per token.
     pub fn capacity_micros(self) -> i64 {
         self.capacity_micros
     }
 
-    /// The time in which one token comes, and so what one token is worth.
+    /// Returns the time in which the bucket gains one token; it is also the value of one token.
     pub fn token_micros(self) -> i64 {
         self.token_micros
     }
@@ -101,13 +105,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket about which nothing is known: it holds exactly 0 and fills from `now`.
+    /// Returns an unknown bucket: it holds exactly 0 and fills from `now`.
     pub fn cold(now: i64) -> Bucket {
         Bucket { level_micros: 0, at_micros: now }
     }
 
-    /// Returns the bucket as it stands at `now`. Time that goes back a little adds nothing, and the instant stays; a bucket
-    /// of a later time than that is cold.
+    /// Returns the bucket as of `now`. Time that goes back a little adds nothing, and the stored instant
+    /// stays. A bucket that lies further in the future becomes cold.
     pub fn filled(self, rate: Rate, now: i64) -> Bucket {
         if self.at_micros.saturating_sub(now) > FUTURE_MICROS {
             return Bucket::cold(now);
@@ -117,15 +121,15 @@ impl Bucket {
         Bucket { level_micros, at_micros: self.at_micros.max(now) }
     }
 
-    /// Returns how long after `now` a filled bucket has a token, in microseconds: 0 when it has one. A bucket that was
-    /// filled up to a later instant has none before it. With a limit of 0 there never is one; the wait is then a
-    /// window, after which the limit may have been changed.
+    /// Returns the time from `now` until a filled bucket has a token, in microseconds; 0 if it has one. A
+    /// bucket that was filled up to a later instant has no token before that instant. With a limit of 0 there
+    /// is never a token. The wait is then one window, because the limit may have changed after it.
     pub fn wait(self, rate: Rate, now: i64) -> i64 {
         let ahead = self.at_micros.saturating_sub(now).max(0);
         ahead.saturating_add((rate.token_micros - self.level_micros).max(0))
     }
 
-    /// Takes one token, which is there: `wait` was 0.
+    /// Takes one token. The caller checked that `wait` is 0.
     pub fn take(&mut self, rate: Rate) {
         self.level_micros -= rate.token_micros;
     }

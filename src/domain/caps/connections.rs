@@ -1,47 +1,50 @@
-//! The connections that may be open to one mail host.
+//! `Connections` counts the connections that may be open to one mail host.
 //!
 //! ```text
-//!   granted ├── mail's deadline ──┤ margin │      the slot is taken all the while, unless it is given back
-//!             connection open ├──────┤            and so it outlasts the connection, whatever becomes of the worker
+//!   granted ├── mail's deadline ──┤ margin │      the slot stays taken, unless it is returned
+//!             connection open ├──────┤            so it outlasts the connection, even if the worker dies
 //! ```
 //!
-//! **Why it holds.** A slot is taken before the connection is opened, and given back only by who closed it; the slot of
-//! a worker that died ends by itself when no mail can be on its way any more. **A service that lost or rolled back its
-//! data** knows nothing of what is open: for as long as a slot lasts it grants none.
+//! **Why the limit holds.** A worker takes a slot before it opens the connection, and frees the slot only
+//! after it closed the connection. The slot of a dead worker expires when none of its mails can still be in
+//! progress. **A service that lost or rolled back its data** does not know the open connections. So it
+//! grants nothing for the lifetime of one slot.
 //!
-//! **What fails.** A worker that is stopped in its tracks (SIGSTOP) keeps its connections open past its slots; a clock of
-//! the service that leaps ahead unseen ends slots early (`caps.rs` says by whom it is seen).
+//! **What fails.** A stopped worker process (SIGSTOP) keeps its connections open after its slots expire. An
+//! unnoticed jump ahead of the service's clock ends slots early; `caps.rs` explains which worker notices a
+//! jump.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{ConnectionId, FUTURE_MICROS};
 
-/// Added to the whole mail's deadline: a grant may be 3 s old when the mail begins, QUIT has a second of its own after
-/// the verdict, and the machine may be busy.
+/// The time added to the whole mail's deadline. A grant may be 3 s old when the mail begins, QUIT has its own
+/// second after the verdict, and the machine may be busy.
 pub const MARGIN: Duration = Duration::from_secs(10);
 
-/// The slots of one host. All times are microseconds.
+/// The connection slots of one host. All times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Until then, connections may be open of which nothing is known.
+    /// Until this time unknown connections may be open.
     free_from: i64,
-    /// When each ends unless it is given back.
+    /// The expiry of each slot, unless it is returned earlier.
     ends: BTreeMap<ConnectionId, i64>,
 }
 
 impl Connections {
-    /// A host of which nothing is known: all its connections may be open, for as long as a slot lasts.
+    /// Returns an unknown host: all its connections may be open for the lifetime of one slot.
     pub fn cold(now: i64, lasts_micros: i64) -> Connections {
         Connections { free_from: now.saturating_add(lasts_micros), ends: BTreeMap::new() }
     }
 
-    /// Returns whether any of it lies further in the future than a slot lasts: it is of a clock that was set back since.
+    /// Returns true if a stored time lies further in the future than a slot lasts: its clock was set back
+    /// since.
     pub fn is_ahead(&self, now: i64, lasts_micros: i64) -> bool {
         let latest = now.saturating_add(lasts_micros).saturating_add(FUTURE_MICROS);
         self.free_from > latest || self.ends.values().any(|ends| *ends > latest)
     }
 
-    /// Returns how long after `now` one of `most` connections is free, as far as is known: 0 when one is.
+    /// Returns the time from `now` until one of `most` connections is known to be free; 0 if one is free.
     pub fn wait(&mut self, most: u32, now: i64) -> i64 {
         self.ends.retain(|_, ends| *ends > now);
         let unknown = self.free_from.saturating_sub(now).max(0);
@@ -50,12 +53,12 @@ impl Connections {
         unknown.max(next)
     }
 
-    /// Takes one, which is free: `wait` was 0.
+    /// Takes one slot. The caller checked that `wait` is 0.
     pub fn open(&mut self, slot: ConnectionId, now: i64, lasts_micros: i64) {
         self.ends.insert(slot, now.saturating_add(lasts_micros));
     }
 
-    /// Gives one back. Repeatable; one that ended by itself is not there any more.
+    /// Frees one slot. The call is repeatable; an expired slot is already removed.
     pub fn close(&mut self, slot: ConnectionId) {
         self.ends.remove(&slot);
     }

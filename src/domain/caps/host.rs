@@ -1,27 +1,29 @@
-//! The caps of single mail hosts, from their limits.
+//! `HostCaps` computes the caps of single mail hosts from their configured limits.
 
 use std::time::Duration;
 
 use super::{CapKind, CapOutOfRange, Period, Rate};
 use crate::domain::hosts::{ByHost, HostLimit, HostLimits};
 
-/// The share of a day's limit that may go at once, whatever `WARMUP_CAP_BURST` is. A bucket fills by night too, and what
-/// is above its burst is lost: sending by day only, for 8 hours, a bucket of burst b carries b + (1 - b) / 3 of the limit,
-/// as long as the 16 hours between fill it, b <= (1 - b) x 2 / 3. That is most at 0.4: three fifths of the limit, where
-/// 0.05 would carry a third.
+/// The share of a day's limit that may go at once, whatever `WARMUP_CAP_BURST` is.
+///
+/// A bucket also fills by night, and tokens above its burst are lost. With 8 hours of sending per day, a
+/// bucket of burst b carries b + (1 - b) / 3 of the limit. This holds while the other 16 hours fill the
+/// burst: b <= (1 - b) x 2 / 3. The maximum is at 0.4 and carries three fifths of the limit; 0.05 would carry
+/// a third.
 pub const DAY_BURST: f64 = 0.4;
 
-/// What one host lets through.
+/// The rates and connections that one host accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostRates {
-    /// In the order of `CapKind::OF_HOSTS`.
+    /// The rates in the order of `CapKind::OF_HOSTS`.
     rates: [Option<Rate>; 3],
-    /// Connections at once.
+    /// The maximum number of simultaneous connections.
     pub connections: Option<u32>,
 }
 
 impl HostRates {
-    /// Computes the rates of a limit. Returns an error when one can't be counted exactly.
+    /// Computes the rates of a limit. Returns an error if one of them can't be counted exactly.
     pub fn of(limit: &HostLimit, burst: f64) -> Result<HostRates, CapOutOfRange> {
         let rate = |limit: Option<u32>, period, burst| limit.map(|limit| Rate::new(limit, period, burst)).transpose();
         Ok(HostRates {
@@ -34,7 +36,7 @@ impl HostRates {
         })
     }
 
-    /// Returns the rates with their kinds, `None` where there is no limit.
+    /// Returns the rates with their kinds; a rate is `None` if it is not limited.
     pub fn iter(&self) -> impl Iterator<Item = (CapKind, Option<Rate>)> {
         CapKind::OF_HOSTS.into_iter().zip(self.rates)
     }
@@ -44,7 +46,7 @@ impl HostRates {
     }
 }
 
-/// The caps of all hosts. By default none has any.
+/// The caps of all hosts. By default no host has any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostCaps {
     rates: ByHost<HostRates>,
@@ -52,26 +54,26 @@ pub struct HostCaps {
 }
 
 impl HostCaps {
-    /// Computes the caps of `limits`. A connection lasts `lasts` at most, on the clock that the caps count in: the
-    /// whole mail's deadline and `MARGIN`.
+    /// Computes the caps of `limits`. A connection lasts at most `lasts` on the clock of the caps: the whole
+    /// mail's deadline and `MARGIN`.
     ///
-    /// Returns an error when a rate can't be counted exactly.
+    /// Returns an error if a rate can't be counted exactly.
     pub fn of(limits: &HostLimits, burst: f64, lasts: Duration) -> Result<HostCaps, CapOutOfRange> {
         let rates = limits.try_map(|limit| HostRates::of(limit, burst))?;
         Ok(HostCaps { rates, lasts_micros: i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX) })
     }
 
-    /// Returns what `host` lets through; `None` when it has no limit.
+    /// Returns the rates of `host`, or `None` if it has no limit.
     pub fn rates(&self, host: &str) -> Option<&HostRates> {
         self.rates.get(host).filter(|rates| !rates.is_none())
     }
 
-    /// Says whether the connections to `host` are counted.
+    /// Returns true if the connections to `host` are counted.
     pub fn counts_connections(&self, host: &str) -> bool {
         self.rates(host).is_some_and(|rates| rates.connections.is_some())
     }
 
-    /// How long a connection lasts at most.
+    /// Returns the maximum duration of a connection in microseconds.
     pub fn lasts_micros(&self) -> i64 {
         self.lasts_micros
     }

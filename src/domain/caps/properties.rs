@@ -1,23 +1,24 @@
-//! The sentences of the design about caps, against arbitrary histories.
+//! These property tests check the statements about caps against arbitrary histories.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen to one bucket.
+/// An event in the history of one bucket.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// So many ask at once.
+    /// This many requests at once.
     Ask(u32),
-    /// So many ask, each at the instant that the last refusal promised: as fast as the bucket lets them.
+    /// This many requests, each at the instant that the last refusal promised: the highest rate that the
+    /// bucket allows.
     Chase(u32),
-    /// Thousandths of a window without a question.
+    /// Thousandths of a window without a request.
     Idle(i64),
-    /// The clock is set back by so many thousandths of a window, and nobody notices.
+    /// An unnoticed step of the clock back, in thousandths of a window.
     Back(i64),
-    /// The clock is set ahead by so many thousandths of a window, and a caller notices.
+    /// A noticed step of the clock ahead, in thousandths of a window.
     Ahead(i64),
-    /// The data is lost.
+    /// A loss of the data.
     Lose,
 }
 
@@ -33,9 +34,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Plays a history on one bucket and returns the instants of its grants, by a clock that nobody sets.
+/// Plays a history on one bucket and returns the instants of its grants, by a clock that is never set.
 fn instants(rate: Rate, period: Period, steps: &[Step]) -> Vec<i64> {
-    // The service's clock is `offset` ahead of the clock that nobody sets.
+    // The service's clock is `offset` ahead of the clock that is never set.
     let (mut now, mut offset, mut bucket, mut granted) = (0, 0, Bucket::cold(0), Vec::new());
     let mut ask = |bucket: &mut Bucket, now: i64, offset: i64| {
         *bucket = bucket.filled(rate, now);
@@ -66,7 +67,7 @@ fn instants(rate: Rate, period: Period, steps: &[Step]) -> Vec<i64> {
     granted
 }
 
-/// Returns the least time in which `limit` + 1 were granted, or `None` when never so many were.
+/// Returns the shortest time with `limit` + 1 grants, or `None` if there are fewer grants.
 fn tightest(instants: &mut [i64], limit: u32) -> Option<i64> {
     instants.sort_unstable();
     instants.windows(limit as usize + 1).map(|run| run[run.len() - 1] - run[0]).min()

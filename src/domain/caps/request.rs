@@ -1,31 +1,31 @@
-//! What the caps are asked for one mail.
+//! A `CapRequest` asks the caps for permission to send one mail.
 
 use std::fmt;
 
 use crate::domain::id::{RunId, UserId};
 
-/// One mail: whose it is, where it is submitted, and by which slot its connection is known while it is open.
+/// The request of one mail: its user, its mail host, and the slot that names its connection while it is open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CapRequest {
     pub user: UserId,
-    /// The mail host as it is stored: in lower case.
+    /// The mail host as stored: in lower case.
     pub host: String,
-    /// Never used before by anybody.
+    /// A slot that no worker used before.
     pub slot: ConnectionId,
 }
 
 impl CapRequest {
-    /// The connection that is open once this is granted.
+    /// Returns the connection that may open once this request is granted.
     pub fn connection(&self) -> Connection {
         Connection { host: self.host.clone(), slot: self.slot }
     }
 }
 
-/// The name of a connection, for as long as it may be open. No two runs are alike, so no two slots are.
+/// The name of a connection while it may be open. Each run is unique, so each slot is unique too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
     pub run: RunId,
-    /// Counted by the run.
+    /// The counter of the run.
     pub number: u64,
 }
 

@@ -1,18 +1,19 @@
-//! Many choices from one roll: a draft keeps the 64 bits that it was chosen by, so the same roll gives the same words
-//! however often they are asked for.
+//! `Stream` derives many choices from one random number. A draft stores the 64 bits that chose it, so the
+//! words are reproducible.
 
 use crate::domain::uniform::place_below;
 
-/// A stream of numbers from one seed: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), for variety, not for secrets.
+/// A stream of numbers from one seed, for variety and not for secrets: SplitMix64 (Steele, Lea and Flood,
+/// OOPSLA 2014).
 pub(super) struct Stream(u64);
 
 impl Stream {
-    /// A stream for one part of a mail: the parts of one roll don't follow each other.
+    /// Creates the stream of one part of a mail; the parts have independent choices.
     pub(super) fn of(dice: u64, part: &str) -> Stream {
         Stream(part.bytes().fold(dice, |seed, byte| seed.rotate_left(8) ^ u64::from(byte)))
     }
 
-    /// Returns a number below `count`, evenly; 0 where there is nothing to choose.
+    /// Returns an evenly distributed number below `count`; 0 if `count` is 0.
     pub(super) fn below(&mut self, count: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

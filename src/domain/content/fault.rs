@@ -1,10 +1,10 @@
-//! What is wrong with a file of templates, and where.
+//! A `TemplateError` locates and explains an error in a file of templates.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One line of a file and what is wrong with it; or, as a warning, what is perhaps not meant.
+/// An error, or as a warning a likely mistake, in one line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TemplateError {
     pub line: u64,

@@ -1,4 +1,4 @@
-//! The file of templates, which a person writes and reads:
+//! This module reads and writes the file of templates, which an operator edits:
 //!
 //! ```text
 //! # A line that begins with # is a note.
@@ -17,7 +17,8 @@
 //! {Thank you, {to}|Thank you}, that helps.
 //! ```
 //!
-//! An empty line ends a paragraph. Blanks before a line make it one of the text, whatever it begins with. All faults of a file are told at once, in the order of its lines.
+//! An empty line ends a paragraph. A line that begins with blanks is always text, whatever it contains. The
+//! reader reports all errors of a file at once, in the order of the lines.
 
 use std::borrow::Cow;
 
@@ -26,17 +27,17 @@ use super::{
     template::{Draft, Kind, Source, Template},
 };
 
-/// What a line that begins a template starts with.
+/// The prefix of a line that begins a template.
 const MARK: &str = "===";
 
-/// With fewer of a kind the same words go out often.
+/// The number of templates of a kind below which texts repeat often.
 const FEW: usize = 20;
 
 /// The templates of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Templates {
     pub templates: Vec<Template>,
-    /// Legal, but perhaps not meant.
+    /// Legal lines that are likely mistakes.
     pub warnings: Vec<TemplateError>,
 }
 
@@ -48,7 +49,7 @@ impl Templates {
 
 /// Reads a file of templates.
 ///
-/// Returns every fault of it, with its line, when there is any.
+/// Returns every error in it, with its line, if there is any.
 pub fn read(text: &str) -> Result<Templates, Vec<TemplateError>> {
     let (mut read, mut faults) = (Templates::default(), Vec::new());
     let drafts = drafts(text.strip_prefix('\u{feff}').unwrap_or(text), &mut faults);
@@ -71,7 +72,7 @@ pub fn read(text: &str) -> Result<Templates, Vec<TemplateError>> {
     Ok(read)
 }
 
-/// Writes templates as a file that reads as the same ones.
+/// Writes templates as a file that `read` turns into the original ones.
 pub fn write<'a>(sources: impl IntoIterator<Item = &'a Source>) -> String {
     let template = |source: &Source| {
         let subject = source.subject.as_ref().map(|subject| format!("Subject: {subject}\n")).unwrap_or_default();
@@ -81,7 +82,8 @@ pub fn write<'a>(sources: impl IntoIterator<Item = &'a Source>) -> String {
     sources.into_iter().map(template).collect::<Vec<_>>().join("\n")
 }
 
-/// A line of a body that would be read as something else stands behind a blank, which is not read.
+/// Returns a line of a body for the file. A line that `read` would misunderstand gets a leading blank, which
+/// `read` ignores.
 fn written(line: &str) -> Cow<'_, str> {
     match line.starts_with('#') || line.starts_with(MARK) || is_subject(line) {
         true => Cow::Owned(format!(" {line}")),
@@ -96,7 +98,7 @@ fn few(read: &Templates, kind: Kind) -> Option<TemplateError> {
     (count < FEW).then(|| TemplateError::new(last.line, message))
 }
 
-/// Cuts the file into the lines of each template.
+/// Splits the file into the lines of each template.
 fn drafts<'a>(text: &'a str, faults: &mut Vec<TemplateError>) -> Vec<Draft<'a>> {
     let (mut drafts, mut known, mut before) = (Vec::<Draft>::new(), false, true);
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
@@ -110,7 +112,7 @@ fn drafts<'a>(text: &'a str, faults: &mut Vec<TemplateError>) -> Vec<Draft<'a>> 
         } else if let Some(draft) = drafts.last_mut().filter(|_| known) {
             add(draft, number, line);
         } else if before && !line.trim().is_empty() {
-            // Told once. What follows a template of an unknown kind has its fault there.
+            // Reported once. Text after a template of an unknown kind has its error there.
             before = false;
             faults.push(TemplateError::new(number, "stands before the first template: begin with a line `=== mail`"));
         }

@@ -1,10 +1,13 @@
-//! Text that has to stand on one line of a header or of a mail: what could end the line, or turn its rest around, goes.
+//! `one_line` makes text safe for one line of a header or a mail: it removes all that could end the line or
+//! reverse its direction.
 
-/// Longer ones are cut: an unbroken line of a header ends at 998 octets (RFC 5322 section 2.1.1).
+/// The longest line in characters; longer text is cut. An unbroken header line ends at 998 octets (RFC 5322
+/// section 2.1.1).
 const LONGEST: usize = 240;
 
-/// Returns `text` as one line: control characters and line separators as spaces, runs of spaces as one, no explicit
-/// direction (a name could turn the line it stands in around), at most 240 characters.
+/// Returns `text` as one line of at most 240 characters. Control characters and line separators become
+/// spaces, and runs of spaces become one. Explicit directions are removed, because a name could reverse its
+/// line.
 pub fn one_line(text: &str) -> String {
     if is_one_line(text.as_bytes()) {
         return text.to_owned();
@@ -12,12 +15,12 @@ pub fn one_line(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_direction(*c)).map(|c| if ends_line(c) { ' ' } else { c });
     let words: String = visible.take(LONGEST * 2).collect();
     let line = words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    // What looks like an encoded word (RFC 2047) would be decoded into something else by whoever reads it.
+    // An accidental encoded word (RFC 2047) would be decoded into something else by mail programs.
     let line = line.replace("=?", "= ?");
     line.chars().take(LONGEST).collect::<String>().trim_end().to_owned()
 }
 
-/// Says whether nothing in `text` has to change, as in most names and subjects.
+/// Returns true if `text` needs no change, as most names and subjects do.
 fn is_one_line(text: &[u8]) -> bool {
     text.len() <= LONGEST
         && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
@@ -25,13 +28,13 @@ fn is_one_line(text: &[u8]) -> bool {
         && !text.windows(2).any(|pair| pair == b"  " || pair == b"=?")
 }
 
-/// Says whether `c` ends a line, or can't be seen at all.
+/// Returns true if `c` ends a line, or is invisible.
 pub(super) fn ends_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Says whether `c` is an embedding, an override or an isolate (Unicode UAX 9). The marks U+200E and U+200F stay: right
-/// to left names need them.
+/// Returns true if `c` is an embedding, an override or an isolate (Unicode UAX 9). The marks U+200E and
+/// U+200F stay, because right-to-left names need them.
 pub(super) fn is_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

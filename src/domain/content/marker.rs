@@ -1,13 +1,15 @@
-//! The header field that marks our mails, so that whoever owns a mailbox can filter them: we don't hide what they are.
+//! This module defines the header field that marks our mails, so that the owner of a mailbox can filter them.
+//! The mails do not hide what they are.
 
-/// What the field says.
+/// The value of the field.
 pub const MARK: &str = concat!("warmup/", env!("CARGO_PKG_VERSION"));
 
-/// The field stands on one line with its value, and lettre takes no longer name.
+/// The longest field name in characters. The field stands on one line with its value, and lettre accepts no
+/// longer name.
 const LONGEST: usize = 64;
 
-/// Fields that mean something to mail programs and hosts (RFC 5322 section 3.6, RFC 3834, RFC 5321 section 4.4): marking a
-/// mail with one would damage it.
+/// The fields that mail programs and hosts interpret (RFC 5322 section 3.6, RFC 3834, RFC 5321 section 4.4):
+/// marking a mail with one would damage it.
 const TAKEN: [&str; 26] = [
     "apparently-to",
     "authentication-results",
@@ -37,11 +39,11 @@ const TAKEN: [&str; 26] = [
     "user-agent",
 ];
 
-/// Families of such fields (RFC 2045, RFC 2369, RFC 5322 section 3.6.6, RFC 8617).
+/// The prefixes of such fields (RFC 2045, RFC 2369, RFC 5322 section 3.6.6, RFC 8617).
 const TAKEN_FAMILIES: [&str; 4] = ["arc-", "content-", "list-", "resent-"];
 
-/// Returns what is wrong with `name` as the field that marks our mails: it must be a field name (RFC 5322 section 3.6.8:
-/// printable ASCII without the colon) that means nothing else.
+/// Checks `name` as the field that marks our mails. It must be a field name (RFC 5322 section 3.6.8:
+/// printable ASCII without the colon) without another meaning. The error completes a sentence about the name.
 pub fn judge(name: &str) -> Result<(), &'static str> {
     let legal = |byte: u8| byte.is_ascii_graphic() && byte != b':';
     if name.is_empty() || name.len() > LONGEST || !name.bytes().all(legal) {

@@ -1,16 +1,16 @@
-//! First names from display names. What may not be one (a team, a firm, an initial) is none: a mail without a name reads
-//! better than "Hello Support".
+//! `first_name` extracts a first name from a display name. It returns none for a doubtful one (a team, a
+//! firm, an initial): a mail without a name reads better than "Hello Support".
 
 use super::line::one_line;
 
-/// The first names of both ends of a mail, as far as they are known.
+/// The known first names of both sides of a mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub sender: Option<String>,
     pub recipient: Option<String>,
 }
 
-/// Whose name it is.
+/// The side of a mail whose name is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whom {
     Sender,
@@ -31,13 +31,13 @@ impl Names {
     }
 }
 
-/// Longer words are no names.
+/// The longest first name in characters.
 pub(super) const LONGEST: usize = 40;
 
-/// Stand before a name and are passed over.
+/// The titles before a name, which are skipped.
 const TITLES: [&str; 12] = ["dr", "prof", "mr", "mrs", "ms", "miss", "mx", "herr", "frau", "ing", "dipl", "sir"];
 
-/// Make the whole display name that of a team or a firm.
+/// The words that make a display name that of a team or a firm.
 const NOBODY: [&str; 36] = [
     "accounting",
     "accounts",
@@ -77,7 +77,8 @@ const NOBODY: [&str; 36] = [
     "test",
 ];
 
-/// Returns the first name in `display_name`: of "Ada Ahlberg", "Ahlberg, Ada" and "Dr. Ada Ahlberg (Sales)" it is Ada.
+/// Returns the first name in `display_name`: it is Ada for "Ada Ahlberg", "Ahlberg, Ada" and "Dr. Ada Ahlberg
+/// (Sales)".
 pub fn first_name(display_name: &str) -> Option<String> {
     if display_name.is_empty() {
         return None;
@@ -101,7 +102,7 @@ pub fn first_name(display_name: &str) -> Option<String> {
     is_name(&first).then(|| capitalized(&first))
 }
 
-/// Two letters at least, or one of a script without capitals.
+/// Returns true if `word` has at least two letters, or one letter of a script without capitals.
 fn is_name(word: &str) -> bool {
     let in_names = |c: char| if c.is_ascii() { c.is_ascii_alphabetic() || "-'".contains(c) } else { !c.is_numeric() };
     let (count, first) = (word.chars().count(), word.chars().next().unwrap_or(' '));

@@ -1,9 +1,10 @@
-//! The two forms of a text: plain, and the same as HTML. Paragraphs only: no style, no image, nothing from elsewhere.
+//! This module writes the two forms of a text: plain text and HTML. The HTML has paragraphs only: no style,
+//! no image, no external resource.
 
 use super::line::{ends_line, is_direction};
 
-/// Returns `text` with `\n` as its only control character: no NUL, no bare CR (RFC 5322 section 2.3), nothing that turns a
-/// line around.
+/// Returns `text` with `\n` as its only control character: no NUL, no bare CR (RFC 5322 section 2.3), no
+/// character that reverses a line.
 pub fn plain(text: &str) -> String {
     if text.bytes().all(|byte| byte == b'\n' || matches!(byte, b' '..=b'~')) {
         return text.to_owned();
@@ -13,7 +14,8 @@ pub fn plain(text: &str) -> String {
     lines.chars().filter(shown).map(|c| if c == '\t' { ' ' } else { c }).collect()
 }
 
-/// Returns plain `text` as a page: a paragraph for each, `<br>` for a line break, everything else escaped.
+/// Returns plain `text` as an HTML page: a paragraph for each of its paragraphs, `<br>` for a line break, all
+/// else escaped.
 pub fn html(text: &str) -> String {
     let mut page = String::with_capacity(2 * text.len() + 64);
     page.push_str("<!DOCTYPE html>\n<html>\n<body>\n");

@@ -1,7 +1,7 @@
-//! A text with alternatives, and what it can become.
+//! A `Phrase` is a text with alternatives, which expands to one of its variants.
 //!
-//! An alternative with a name in it is taken only where that name is known. So a text that can also be said without any
-//! name, which the parser makes sure of, always has something to say.
+//! An alternative that contains a name is chosen only if that name is known. The parser ensures that each
+//! text has a variant without any name, so an expansion always exists.
 
 use super::{
     dice::Stream,
@@ -13,23 +13,23 @@ use super::{
 pub(super) enum Node {
     Text(String),
     Name(Whom),
-    /// One of these.
+    /// One of these alternatives.
     Choice(Vec<Phrase>),
 }
 
-/// Parts one after another.
+/// A sequence of nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Phrase(pub(super) Vec<Node>);
 
 impl Phrase {
-    /// Returns one of the texts that this can become.
+    /// Returns one variant of the text.
     pub(super) fn expand(&self, names: &Names, dice: &mut Stream) -> String {
         let mut out = String::new();
         self.write(names, dice, &mut out);
         out
     }
 
-    /// Writes one of the texts that this can become behind what `out` holds.
+    /// Appends one variant of the text to `out`.
     pub(super) fn write(&self, names: &Names, dice: &mut Stream, out: &mut String) {
         let begin = out.len();
         self.choose(names, dice, out);
@@ -55,7 +55,7 @@ impl Phrase {
         }
     }
 
-    /// Says whether this can be said with these names.
+    /// Returns true if a variant exists with these names.
     pub(super) fn sayable(&self, names: &Names) -> bool {
         self.0.iter().all(|node| match node {
             Node::Text(_) => true,
@@ -72,7 +72,7 @@ impl Phrase {
         })
     }
 
-    /// The fewest letters that it can become; 0 means that it can be empty.
+    /// Returns the length of the shortest variant in letters; 0 means that it can be empty.
     pub(super) fn shortest(&self) -> usize {
         let least = |node: &Node| match node {
             Node::Text(text) => text.chars().filter(|c| !c.is_whitespace()).count(),
@@ -82,7 +82,7 @@ impl Phrase {
         self.0.iter().map(least).sum()
     }
 
-    /// The most characters that it can become.
+    /// Returns the length of the longest variant in characters.
     pub(super) fn longest(&self) -> usize {
         let most = |node: &Node| match node {
             Node::Text(text) => text.chars().count(),
@@ -92,14 +92,14 @@ impl Phrase {
         self.0.iter().map(most).fold(0, usize::saturating_add)
     }
 
-    /// What is the same in everything that it can become.
+    /// Returns the text that all variants share.
     #[cfg(test)]
     pub(super) fn skeleton(&self) -> String {
         let fixed = self.0.iter().map(|node| if let Node::Text(text) = node { text } else { " " });
         tidy(&fixed.collect::<String>())
     }
 
-    /// Everything that it can become without names.
+    /// Returns all variants without names.
     #[cfg(test)]
     pub(super) fn all(&self) -> Vec<String> {
         let mut texts = vec![String::new()];
@@ -115,7 +115,7 @@ impl Phrase {
     }
 }
 
-/// Says whether `tidy` would change nothing, as mostly.
+/// Returns true if `tidy` would change nothing, which is the usual case.
 fn is_tidy(text: &str) -> bool {
     let untidy = |pair: &[u8]| pair.iter().all(|byte| b" \r\n".contains(byte));
     let at_an_end = |byte: Option<&u8>| byte.is_none_or(|byte| untidy(&[*byte]));
@@ -123,8 +123,7 @@ fn is_tidy(text: &str) -> bool {
     !at_an_end(bytes.first()) && !at_an_end(bytes.last()) && !bytes.windows(2).any(untidy)
 }
 
-/// Runs of spaces become one, and none stand at the ends of lines, and no line is empty: an
-/// alternative may be.
+/// Joins runs of spaces, and removes spaces at line ends and empty lines, which an empty alternative leaves.
 fn tidy(text: &str) -> String {
     let line = |line: &str| line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     text.lines().map(line).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")

@@ -1,4 +1,5 @@
-//! Spintax: `{one|another|{a third|a fourth}}` becomes one of its alternatives; braces without a bar name something:
+//! `parse` reads spintax: `{one|another|{a third|a fourth}}` becomes one of its alternatives. Braces without
+//! a bar name a placeholder:
 //!
 //! | written | becomes |
 //! |---|---|
@@ -7,7 +8,7 @@
 //! | `\{` `\|` `\}` `\\` `\#` | that character |
 //! | `\` at the end of a line | a line break; other line ends are spaces |
 //!
-//! Every fault of a text is told, with its line.
+//! It reports every error of a text with its line.
 
 use super::{
     fault::TemplateError,
@@ -15,13 +16,14 @@ use super::{
     phrase::{Node, Phrase},
 };
 
-/// Deeper ones nobody can read; and what is walked recursively has to end.
+/// The deepest nesting of braces: deeper text is unreadable, and the recursion must end.
 const DEEPEST: usize = 10;
 
-/// What braces without a bar may hold.
+/// The valid contents of braces without a bar.
 const PLACEHOLDERS: [&str; 4] = ["to", "from", "greeting", "signoff"];
 
-/// No hour of the day in it: the sender's may not be the recipient's. An alternative that stands twice comes twice as often.
+/// No greeting names the time of day, because the recipient's may differ. A repeated alternative is chosen
+/// twice as often.
 const GREETING: &str = "{{Hello|Hi|Dear} {to},|{Hello|Hi|Good day} {to},|{to},|Hello,|Hi,|{Hi there|Good day},}";
 const SIGNOFF: &str = "{{Best|Kind|Warm|Many} regards|All the best|Best wishes|Many thanks|Thanks|Cheers|Until soon}{,\\
 {from}|,\\
@@ -30,8 +32,8 @@ const SIGNOFF: &str = "{{Best|Kind|Warm|Many} regards|All the best|Best wishes|M
 
 /// Parses the numbered `lines` of one paragraph.
 ///
-/// Returns every fault of it: braces that don't match, a bar outside of them, an unknown name, a name that nothing can be
-/// said without.
+/// Returns every error in it: unmatched braces, a bar outside of braces, an unknown placeholder, or a text
+/// without a variant that needs no name.
 pub(super) fn parse(lines: &[(u64, &str)]) -> Result<Phrase, Vec<TemplateError>> {
     let mut parser = Parser::default();
     for (line, text) in lines {
@@ -54,7 +56,7 @@ pub(super) fn parse(lines: &[(u64, &str)]) -> Result<Phrase, Vec<TemplateError>>
     parser.finish()
 }
 
-/// What stands between an opening brace and here.
+/// The text between an opening brace and the current position.
 #[derive(Default)]
 struct Open {
     line: u64,
@@ -69,9 +71,9 @@ struct Parser {
     stack: Vec<Open>,
     outside: Vec<Node>,
     faults: Vec<TemplateError>,
-    /// A backslash ended the line before.
+    /// True if a backslash ended the previous line.
     breaks: bool,
-    /// The line of the first name.
+    /// The line of the first name placeholder.
     named: Option<u64>,
 }
 
@@ -134,7 +136,7 @@ impl Parser {
         self.current().push(Node::Choice(open.alternatives));
     }
 
-    /// Braces without a bar.
+    /// Reads braces without a bar as a placeholder.
     fn named(&mut self, inside: &[Node]) {
         let word = match inside {
             [Node::Text(word)] => word.trim().to_lowercase(),

@@ -1,4 +1,4 @@
-//! One template: as it was written, and as it is understood.
+//! A `Template` holds a text in its written and in its parsed form.
 
 use std::fmt;
 
@@ -16,26 +16,26 @@ use super::{
 /// The longest subject that any choice of its alternatives may give, in characters.
 pub const LONGEST_SUBJECT: usize = 200;
 
-/// The longest body, likewise.
+/// The longest body that any choice of its alternatives may give, in characters.
 const LONGEST_BODY: usize = 10_000;
 
-/// How much room a text is given at first, in bytes: most need less.
+/// The initial capacity of a text in bytes: most texts need less.
 const USUAL_BODY: usize = 1_024;
 
-/// What a template is for.
+/// The kind of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The first mail of a thread.
     Mail,
-    /// The answer to one; its subject is "Re: " and the answered one.
+    /// The reply to a mail; its subject is "Re: " and the subject of that mail.
     Reply,
 }
 
 impl Kind {
     pub const ALL: [Kind; 2] = [Kind::Mail, Kind::Reply];
 
-    /// The word for it in files and in the database.
+    /// Returns the word for the kind in files and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Mail => "mail",
@@ -50,24 +50,24 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A template as it was written, without notes.
+/// A template as written, without the notes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub kind: Kind,
-    /// `None` for a reply.
+    /// The subject; `None` for a reply.
     pub subject: Option<String>,
     pub body: String,
 }
 
-/// A template that can be used.
+/// A parsed template, ready for use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pub source: Source,
-    /// The line on which it begins in its file.
+    /// The line of its file on which the template begins.
     pub line: u64,
-    /// Empty for a reply.
+    /// The subject; empty for a reply.
     pub(super) subject: Phrase,
-    /// Paragraphs.
+    /// The paragraphs.
     pub(super) body: Vec<Phrase>,
 }
 
@@ -76,7 +76,7 @@ impl Template {
         self.subject.expand(&Names::default(), &mut Stream::of(dice, "subject"))
     }
 
-    /// Returns the text: paragraphs with an empty line between them.
+    /// Returns the text: paragraphs separated by an empty line.
     pub(super) fn text(&self, names: &Names, dice: u64) -> String {
         let mut stream = Stream::of(dice, "body");
         let mut text = String::with_capacity(USUAL_BODY);
@@ -102,9 +102,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Makes the template, and warns of what is perhaps not meant.
+    /// Parses the template, and warns of likely mistakes.
     ///
-    /// Returns every fault of it when there is any.
+    /// Returns every error in it if there is any.
     pub(super) fn finish(self, warnings: &mut Vec<TemplateError>) -> Result<Template, Vec<TemplateError>> {
         let mut faults = Vec::new();
         for (line, text) in self.subject.iter().chain(&self.body) {
@@ -182,7 +182,7 @@ fn invisible(line: u64, text: &str) -> Option<TemplateError> {
     Some(TemplateError::new(line, format!("holds a control character (U+{:04X}): remove it", u32::from(found))))
 }
 
-/// Beginnings and ends of what mail programs make a link of.
+/// The prefixes and suffixes of words that mail programs turn into links.
 const LINKS: [&str; 4] = ["://", "www.", "mailto:", "href="];
 const DOMAINS: [&str; 12] = [".com", ".org", ".net", ".io", ".co", ".info", ".biz", ".eu", ".de", ".uk", ".fr", ".dev"];
 

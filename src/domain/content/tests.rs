@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Expansions of each template that are compared with those of all others.
+/// The variants of each template that are compared with those of all others.
 const SAMPLES: u64 = 8;
 
 fn own(file: &str) -> Texts {
@@ -49,7 +49,7 @@ fn no_two_mails_share_the_skeleton_of_a_subject_or_any_subject() {
     }
 }
 
-/// Every five words in a row, without case and punctuation.
+/// Returns every five words in a row, without case and punctuation.
 fn shingles(text: &str) -> HashSet<String> {
     let text = text.to_lowercase();
     let words: Vec<&str> =

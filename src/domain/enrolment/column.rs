@@ -1,4 +1,4 @@
-//! The columns, and the header that names them in any order.
+//! This module defines the columns of the file and reads the header, which names them in any order.
 
 use super::{EnrolmentError, LONGEST_CELL_BYTES, LONGEST_COMPARED_BYTES, MOST_COLUMNS};
 
@@ -12,7 +12,7 @@ macro_rules! columns {
             /// Every column.
             pub const ALL: &'static [Column] = &[$(Column::$variant),*];
 
-            /// Its name in the header.
+            /// Returns the name of the column in the header.
             pub fn name(self) -> &'static str {
                 match self { $(Column::$variant => $name),* }
             }
@@ -51,7 +51,7 @@ impl Column {
     }
 }
 
-/// Which column stands where.
+/// The columns of a file in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub(super) columns: Vec<Column>,
@@ -93,7 +93,8 @@ impl Header {
     }
 }
 
-/// A first line in which nothing is known is no header but data, and is not repeated.
+/// Returns the error for a first line without any known column. Such a line is data, so the error does not
+/// repeat it.
 fn no_header(line: u64, cells: &[&str]) -> EnrolmentError {
     let separator = match cells {
         [one] if one.contains(';') => "; the values are separated by semicolons: save the file with commas",
@@ -107,7 +108,8 @@ fn no_header(line: u64, cells: &[&str]) -> EnrolmentError {
     )
 }
 
-/// The name is repeated only in what is a header for certain: else it may be a password.
+/// Returns the error for an unknown column. It repeats the name only in a certain header; otherwise the name
+/// may be a password.
 fn unknown(line: u64, place: usize, name: &str, is_header: bool) -> EnrolmentError {
     let shown = if is_header { format!(", `{name}`,") } else { String::new() };
     let what = format!("column {} of the header{shown}", place + 1);

@@ -1,14 +1,15 @@
-//! The faults of a file, of which the first are listed and the rest is counted: a file of two million wrong lines is answered
-//! in some kilobytes.
+//! `Faults` lists the first errors of a file and counts the others. So the answer to a file of two million
+//! wrong lines is a few kilobytes.
 
 use std::{collections::HashSet, ops::Deref};
 
 use super::EnrolmentError;
 
-/// Faults that are listed. More than a person reads at once.
+/// The number of listed errors. It is more than a person reads at once.
 pub const FAULTS_LISTED: usize = 100;
 
-/// The first [`FAULTS_LISTED`] faults and the number of the others. It reads as the list of the first ones.
+/// The first [`FAULTS_LISTED`] errors and the number of the others. It dereferences to the list of the first
+/// ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     listed: Vec<EnrolmentError>,
@@ -16,7 +17,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Adds a fault.
+    /// Adds an error.
     pub fn push(&mut self, fault: EnrolmentError) {
         if self.listed.len() < FAULTS_LISTED {
             self.listed.push(fault);
@@ -25,18 +26,18 @@ impl Faults {
         }
     }
 
-    /// Returns how many there are, listed or not.
+    /// Returns the number of all errors, listed or not.
     pub fn total(&self) -> usize {
         self.listed.len() + self.more
     }
 
-    /// Returns how many are not listed.
+    /// Returns the number of errors that are not listed.
     pub fn more(&self) -> usize {
         self.more
     }
 
-    /// Orders the listed ones by line, and keeps of two faults of one cell the first, which says what is wrong with what was
-    /// written.
+    /// Sorts the listed errors by line. Of two errors of one cell it keeps the first, which explains the
+    /// problem of the written text.
     pub fn in_order(mut self) -> Faults {
         self.listed.sort_by_key(|fault| fault.line);
         let mut seen = HashSet::new();

@@ -1,11 +1,11 @@
-//! The names and addresses of mail hosts. A *name* is looked up and its addresses checked when it is connected to; what
-//! is plainly a private address, or this machine, is refused when it is enrolled.
+//! This module checks the names and addresses of mail hosts. A *name* is resolved and its addresses are
+//! checked at each connection. A private address, or this machine, is already refused at the enrolment.
 
 use std::net::IpAddr;
 
 use ip_network::IpNetwork;
 
-/// Returns the host as it is stored: a name in lower case, or an address without brackets.
+/// Returns the host as stored: a name in lower case, or an address without brackets.
 pub(in crate::domain) fn host(text: &str) -> Result<String, String> {
     let wrong = || "write a host name like smtp.example.com".to_owned();
     let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
@@ -24,7 +24,7 @@ pub(in crate::domain) fn host(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// Says whether `host`, as stored, is a name, not an address.
+/// Returns true if `host`, as stored, is a name and not an address.
 pub(in crate::domain) fn is_name(host: &str) -> bool {
     host.parse::<IpAddr>().is_err()
 }
@@ -34,7 +34,7 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && label.bytes().all(allowed) && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Says whether `host`, as stored, is plainly not on the public Internet.
+/// Returns true if `host`, as stored, is evidently not on the public Internet.
 pub(super) fn is_private(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => !IpNetwork::from(address.to_canonical()).is_global(),

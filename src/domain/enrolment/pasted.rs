@@ -1,8 +1,9 @@
-//! Characters that come along when a password or a user name is pasted from a page or a letter, and that nobody sees.
+//! `oddity` finds invisible or similar-looking characters that a pasted password or user name may contain.
 //!
-//! They are legal, so they are warned of and stored as they stand. A warning names neither the text nor the place in it.
+//! They are legal, so they cause a warning and are stored unchanged. A warning names neither the text nor the
+//! place in it.
 
-/// A kind of such characters: the phrase of a warning, and whether a text holds them.
+/// A kind of such characters: the phrase of the warning, and a function that detects them.
 type Kind = (&'static str, fn(&str) -> bool);
 
 const KINDS: [Kind; 4] = [
@@ -14,7 +15,7 @@ const KINDS: [Kind; 4] = [
     ("holds a typographic quotation mark", |text| text.contains(|c| matches!(c, '\u{2018}'..='\u{201f}' | '«' | '»'))),
 ];
 
-/// Returns what is odd about `text`, as the end of a sentence; `None` where nothing is.
+/// Returns the odd properties of `text`, as the end of a sentence, or `None` if it has none.
 pub fn oddity(text: &str) -> Option<String> {
     let found: Vec<&str> = KINDS.iter().filter(|(_, has)| has(text)).map(|(phrase, _)| *phrase).collect();
     (!found.is_empty()).then(|| found.join(" and "))

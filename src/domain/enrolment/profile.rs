@@ -1,4 +1,4 @@
-//! What an enrolled mailbox shall be: a row laid onto what is stored, or onto the defaults.
+//! A `Profile` is the full enrolment of a mailbox: a row merged with the stored values, or with the defaults.
 
 use super::{
     Column, DEFAULT_RAMP_START, DEFAULT_RAMP_STEP, DEFAULT_REPLY_RATE, DEFAULT_USER, DEFAULT_WINDOW, EnrolmentError,
@@ -10,7 +10,7 @@ use crate::domain::{
     time::{Schedule, Weekdays},
 };
 
-/// Everything that a mailbox's enrolment says, but its password.
+/// The enrolment of a mailbox, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     pub email: String,
@@ -22,14 +22,15 @@ pub struct Profile {
     pub imap: Option<Endpoint>,
     pub schedule: Schedule,
     pub ramp: Ramp,
-    /// Percent.
+    /// The percentage of received mails that the mailbox answers.
     pub reply_rate: u8,
     pub enabled: bool,
 }
 
 impl Profile {
-    /// Lays `row` onto `stored`, or onto the defaults for a new mailbox. `given_for` are the places for which the stored
-    /// password was given, none where there is none: to another one it goes only if it is given again.
+    /// Merges `row` with `stored`, or with the defaults for a new mailbox. `given_for` are the endpoints for
+    /// which the stored password was entered, or `None` without a stored password. Another endpoint requires
+    /// that the password is entered again.
     pub fn resolve(
         row: &Row,
         stored: Option<&Profile>,
@@ -80,7 +81,7 @@ impl Profile {
         });
         let user = row.user.clone().filter(|user| !user.eq_ignore_ascii_case(&base.user)).unwrap_or(base.user);
         Profile {
-            // Another spelling of a known address is the same mailbox.
+            // Another spelling of a known address is the known mailbox.
             email: base.email,
             user,
             display_name: row.display_name.clone().unwrap_or(base.display_name),
@@ -102,12 +103,12 @@ impl Profile {
         }
     }
 
-    /// The part behind the `@`, in lower case.
+    /// Returns the part after the `@`, in lower case.
     pub fn domain(&self) -> String {
         domain_of(&self.email)
     }
 
-    /// Where its password is sent.
+    /// Returns the endpoints to which its password is sent.
     pub fn places(&self) -> Vec<Endpoint> {
         [&self.smtp].into_iter().chain(&self.imap).cloned().collect()
     }
@@ -153,8 +154,8 @@ fn imap(row: &Row, stored: Option<&Profile>, rules: &Rules, faults: &mut Vec<Enr
     filled.onto(stored, &IMAP, rules, faults)
 }
 
-/// Finds where a password that is not given again must not go, once anything is changed of where it goes: whoever may
-/// change a mailbox is not told its password by a mail host of their own.
+/// Returns an error for each endpoint that must not get the stored password, once a changed row moves it. So
+/// a user who may change a mailbox can't send its password to a mail host of their own.
 fn withheld(
     line: u64,
     stored: &Profile,
@@ -178,7 +179,7 @@ fn withheld(
     places.filter_map(fault).collect()
 }
 
-/// The three columns of one protocol, and what its ports usually speak.
+/// The three columns of one protocol, and the usual security of its ports.
 struct Protocol {
     host: Column,
     port: Column,
@@ -240,7 +241,8 @@ impl Filled<'_> {
         Some(Endpoint { host: host?, port: port?, security })
     }
 
-    /// The security belongs to the port: where the port changes and nothing is said, it is the new port's usual one.
+    /// Returns the security of `port`. It belongs to the port: if the port changes without a security, the
+    /// new port's usual one applies.
     fn security_of(
         &self,
         port: u16,

@@ -1,4 +1,4 @@
-//! One line of the file: the cells that are filled, each checked by itself.
+//! A `Row` holds the filled cells of one line of the file, each checked by itself.
 
 use chrono_tz::Tz;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,14 +9,14 @@ use crate::domain::{
     time::{Weekdays, Window},
 };
 
-/// What a line says about one mailbox. `None` is a column that is not there or not filled.
+/// The values of one mailbox. `None` means that the column is missing or not filled.
 #[derive(Debug)]
 pub struct Row {
     pub line: u64,
-    /// As written, its domain in lower case.
+    /// The address as written, with its domain in lower case.
     pub email: String,
     pub password: Option<SecretString>,
-    /// In lower case.
+    /// The owner's address in lower case.
     pub user: Option<String>,
     pub display_name: Option<String>,
     pub username: Option<String>,
@@ -37,13 +37,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// The address by which a mailbox is known: any case is the same mailbox.
+    /// Returns the lookup key of the mailbox: its address in lower case, because any case is one mailbox.
     pub fn key(&self) -> String {
         self.email.to_ascii_lowercase()
     }
 
-    /// Reads the cells of `line` under `header`. All faults of the line at once; the row holds what was right, or is
-    /// none where the cells can't be told apart.
+    /// Reads the cells of `line` under `header` and returns all errors of the line. The row holds the valid
+    /// cells; it is `None` if the cells can't be matched to the columns.
     pub fn read(header: &Header, line: u64, cells: &[&str]) -> (Option<Row>, Vec<EnrolmentError>) {
         let (found, wanted) = (cells.len(), header.columns.len());
         if found != wanted {
@@ -54,8 +54,9 @@ impl Row {
         (Some(cells.row()), cells.faults)
     }
 
-    /// Reads what the flags of a command `given` say of one mailbox, with its password, which no flag holds. `place`
-    /// stands for the line in faults. An empty flag is a fault: in a file it would mean "as it is".
+    /// Reads the values of the command-line flags `given` for one mailbox, and its password, which no flag
+    /// holds. `place` replaces the line in errors. An empty flag is an error, because an empty cell in a file
+    /// means "unchanged".
     pub fn given(place: u64, given: &[(Column, &str)], password: Option<SecretString>) -> (Row, Vec<EnrolmentError>) {
         let (columns, cells): (Vec<Column>, Vec<&str>) = given.iter().copied().unzip();
         let header = Header { columns };
@@ -87,7 +88,7 @@ impl Cells<'_> {
         Row {
             line: self.line,
             email: self.email(),
-            // Blanks at the ends may belong to it.
+            // Blanks at the ends may belong to the password.
             password: self.read_raw(Column::Password, value::password),
             user: self.read(Column::User, value::user),
             display_name: self.read(Column::DisplayName, value::line_of_text),

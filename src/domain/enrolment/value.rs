@@ -1,4 +1,4 @@
-//! What each kind of cell may hold. An error is the sentence that says what to write.
+//! This module parses each kind of cell. An error is a sentence that says what to write.
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 use secrecy::SecretString;
@@ -21,7 +21,8 @@ pub(super) fn user(text: &str) -> Result<String, String> {
     address::user_address(text)
 }
 
-/// Line breaks in what later stands in a header or a command would let the file write headers and commands of its own.
+/// Reads text without control characters. A line break in a header or a command would let the file write
+/// headers and commands of its own.
 pub(super) fn line_of_text(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("holds a line break or another control character: remove it".to_owned());

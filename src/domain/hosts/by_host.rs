@@ -1,30 +1,31 @@
-//! Finds what is said of a mail host: by its name, or else by the longest `*.` that it ends in.
+//! `ByHost` finds the entry of a mail host: by its name, or else by the longest `*.` pattern that matches it.
 
 use std::collections::BTreeMap;
 
-/// Tables by name or pattern. What an earlier table says of a host, by whichever of its lines, goes before a later one.
+/// Tables by name or pattern. Any match in an earlier table precedes all matches in a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByHost<T>(Vec<BTreeMap<String, T>>);
 
 impl<T> Default for ByHost<T> {
-    /// Nothing is said of any host.
+    /// Creates an empty list of tables.
     fn default() -> ByHost<T> {
         ByHost(Vec::new())
     }
 }
 
 impl<T> ByHost<T> {
-    /// Looks in `tables` in this order. Their keys are host names in lower case, or `*.` and such a name.
+    /// Creates a lookup in `tables`, in this order. Their keys are host names in lower case, or `*.` and such
+    /// a name.
     pub fn of(tables: Vec<BTreeMap<String, T>>) -> ByHost<T> {
         ByHost(tables)
     }
 
-    /// Returns what is said of `host`, a name or address in lower case.
+    /// Returns the entry of `host`, a name or address in lower case.
     pub fn get(&self, host: &str) -> Option<&T> {
         self.0.iter().find_map(|table| table.get(host).or_else(|| by_pattern(table, host)))
     }
 
-    /// Makes something of each entry, or returns the first fault.
+    /// Converts each entry, or returns the first error.
     pub fn try_map<U, E>(&self, make: impl Fn(&T) -> Result<U, E>) -> Result<ByHost<U>, E> {
         let entry = |(host, entry): (&String, &T)| Ok((host.clone(), make(entry)?));
         let table = |table: &BTreeMap<String, T>| table.iter().map(entry).collect();
@@ -32,7 +33,8 @@ impl<T> ByHost<T> {
     }
 }
 
-/// A name ends in as many patterns as it has dots; the first of them is the longest.
+/// Returns the entry of the longest matching pattern. A name has as many suffixes as dots; the first one is
+/// the longest.
 fn by_pattern<'a, T>(table: &'a BTreeMap<String, T>, host: &str) -> Option<&'a T> {
     host.match_indices('.').find_map(|(dot, _)| table.get(&format!("*{}", &host[dot..])))
 }

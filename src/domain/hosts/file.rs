@@ -1,13 +1,13 @@
-//! The file of host limits, which a person writes and reads:
+//! This module reads the file of host limits, which an operator writes:
 //!
 //! ```text
-//! # A host, or all hosts below a domain, and what it takes from all of us together.
+//! # A host, or all hosts below a domain, with its limits for all senders together.
 //! smtp.example.org    rate=100/hour rate=10/minute connections=5
 //! *.example.net       rate=2000/day
 //! smtp.azurecomm.net  unlimited
 //! ```
 //!
-//! All faults of a file are told at once, in the order of its lines.
+//! It reports all errors of a file at once, in the order of the lines.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ use crate::domain::{
     enrolment::host::{host, is_name},
 };
 
-/// The largest rate: one that is counted exactly whatever `WARMUP_CAP_BURST` is.
+/// The largest rate: at this rate the count is exact with any `WARMUP_CAP_BURST`.
 pub const LARGEST_RATE: u32 = 1_000_000;
 
-/// More would make the script that counts them slow for everybody.
+/// The most connections of one host. More would make the script that counts them slow for all callers.
 pub const MOST_CONNECTIONS: u32 = 1_000;
 
-/// Reads a file of host limits: by name in lower case, or `*.` and a name.
+/// Reads a file of host limits, keyed by a name in lower case, or by `*.` and a name.
 ///
-/// Returns every fault of it, with its line, when there is any.
+/// Returns every error in it, with its line, if there is any.
 pub fn read(text: &str) -> Result<BTreeMap<String, HostLimit>, Vec<TemplateError>> {
     let (mut limits, mut lines, mut faults) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
@@ -44,7 +44,7 @@ pub fn read(text: &str) -> Result<BTreeMap<String, HostLimit>, Vec<TemplateError
     if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
 
-/// A host as mailboxes name it, or `*.` and a domain.
+/// Reads a mail host's name, or `*.` and a domain.
 fn pattern(word: &str) -> Result<String, String> {
     let wrong = |_| format!("`{word}` is no mail host: write a name like smtp.example.org, or *.example.org");
     match word.strip_prefix("*.") {
@@ -104,7 +104,7 @@ fn add_connections(limit: &mut HostLimit, count: &str, fault: &mut impl FnMut(St
     }
 }
 
-/// 0 is not among them: a host that shall get no mail is paused, not limited.
+/// Reads a whole number from 1 to `most`. It excludes 0: a host that must get no mail is paused, not limited.
 fn whole(text: &str, most: u32) -> Option<u32> {
     text.parse().ok().filter(|number| (1..=most).contains(number))
 }

@@ -1,4 +1,4 @@
-//! When the duties are due, in every zone.
+//! These tests check the due times of the maintenance jobs in every time zone.
 
 use chrono::TimeDelta;
 use chrono_tz::{
@@ -64,7 +64,7 @@ fn days_of_23_and_25_hours_are_due_once_each() {
 
 #[test]
 fn a_date_that_a_zone_skipped_has_its_turn_all_the_same() {
-    // Apia had no 30 December 2011: the 31st began where the 29th ended.
+    // Apia had no 30 December 2011: the 31st began at the end of the 29th.
     let begins = at("2011-12-30T10:00:00Z");
     assert_eq!(due(Apia, begins - TimeDelta::seconds(1)), date("2011-12-29"));
     assert_eq!(due(Apia, begins), date("2011-12-30"));
@@ -74,7 +74,7 @@ fn a_date_that_a_zone_skipped_has_its_turn_all_the_same() {
 #[test]
 fn no_day_that_may_still_be_going_on_is_taken_away() {
     let shortest = Retention { log_days: 1, metrics_days: 1 };
-    // Midnight has passed in Kiritimati, and at Baker Island it is still the day before yesterday.
+    // Midnight has passed in Kiritimati, while at Baker Island it is still the day before yesterday.
     let now = at("2026-11-23T10:05:00Z");
     let day = due(chrono_tz::Pacific::Kiritimati, now);
     assert_eq!(day, date("2026-11-24"));
@@ -100,7 +100,7 @@ fn every_duty_has_a_name_of_its_own() {
 
 #[test]
 fn a_wall_that_goes_back_over_midnight_takes_no_date_back() {
-    // Sitka, 1867: the 19th of October at half past three went back to the 18th, when Russia sold Alaska.
+    // Sitka, 1867: at half past three the 19th of October went back to the 18th, when Russia sold Alaska.
     let turn = at("1867-10-19T00:31:13Z");
     assert_eq!(today(Sitka, turn - TimeDelta::seconds(1)), date("1867-10-19"));
     assert_eq!(today(Sitka, turn), date("1867-10-18"));
@@ -112,7 +112,7 @@ fn zones() -> impl Strategy<Value = Tz> {
     (0..TZ_VARIANTS.len()).prop_map(|place| TZ_VARIANTS[place])
 }
 
-/// 1970 to 2037, for which every zone has its rules, to the second.
+/// Generates an instant of the years for which every zone has its rules, 1970 to 2037, in seconds.
 fn instants() -> impl Strategy<Value = DateTime<Utc>> {
     (0i64..2_145_000_000).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap())
 }

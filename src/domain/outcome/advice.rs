@@ -1,9 +1,9 @@
-//! What to do about a reason, for a person. A reason without advice is one that passes, or that the server's own words
-//! explain.
+//! `advice_for` returns an operator's next step for a reason. A reason has no advice if it passes by itself,
+//! or if the server's own words explain it.
 
 use crate::domain::outcome::refusals::{FAILED_IN_A_ROW, REFUSED_IN_A_ROW};
 
-/// Returns what to do so that `email` sends again, where something has to be done.
+/// Returns the step after which `email` sends again, or `None` if no step is needed.
 pub fn advice_for(reason: &str, email: &str) -> Option<String> {
     let set = |what: &str| format!("`warmup mailbox set {email} {what}`");
     Some(match reason {
@@ -53,7 +53,7 @@ pub fn advice_for(reason: &str, email: &str) -> Option<String> {
     })
 }
 
-/// Returns how a mailbox in `state` comes back, where it does not by itself.
+/// Returns the steps that end the `state` of a mailbox, or `None` if it ends by itself.
 pub fn to_come_back(state: &str, reason: Option<&str>, email: &str) -> Option<String> {
     let resume = format!("`warmup mailbox resume {email}`");
     match state {

@@ -1,70 +1,74 @@
-//! Whose word a refusal is, and for whom it counts.
+//! This module decides for which mailboxes a host's refusal of a partner counts.
 //!
-//! The user who enrols a mailbox chooses its mail host, so what that host says may be wrong or a lie. It counts for what
-//! belongs to that user. It counts for another owner only if others say the same:
+//! The user who enrols a mailbox chooses its mail host, so the host's replies may be wrong or false. They
+//! count for the mailboxes of that user. They count for another owner only if other hosts confirm them:
 //!
 //! ```text
-//! a host refuses a partner ──▶ the pair is avoided: that host gets no mail for that partner, for as long as it says, at most 72 h
-//!     its own host, a mailbox of its owner, ourselves, or the hosts of two owners say so ──▶ the partner is left alone
-//!     it passes within the hour (greylisting) ──▶ it concerns the pair only, whoever says so
-//! a host refuses 5 partners within 24 h, and more than it took mails ──▶ it is the suspect: its mailboxes rest, 1 h at first,
-//!     then 4 h, then 24 h; those of one owner, by what that owner's mails met there
-//! a host refuses a domain ──▶ the domain rests for that owner; a free-mail domain never does, only the mailbox (`free_mail`)
+//! a host refuses a partner ──▶ the pair is avoided: that host gets no mail for that partner, for the time that it
+//!     names, at most 72 h
+//!     its own host, a mailbox of its owner, our own check, or the hosts of two owners say so ──▶ the partner is paused
+//!     it passes within the hour (greylisting) ──▶ it concerns the pair only, whichever host says so
+//! a host refuses 5 partners within 24 h, and more than it accepted mails ──▶ the host is the suspect: its mailboxes
+//!     are paused, 1 h at first, then 4 h, then 24 h; those of one owner, by the results of that owner's mails
+//! a host refuses a domain ──▶ the domain is paused for that owner; a free-mail domain never is, only the mailbox
+//!     (`free_mail.rs`)
 //! ```
 //!
-//! `blame.sql` says the same on rows, and the conformance suite holds both to it.
+//! `blame.sql` implements these rules on rows, and the conformance suite checks both.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The longest time for which a host gets no mail for a partner that it refused. It bounds what a host's word does, and the
-/// number of stored pairs.
+/// The longest time for which a host gets no mail for a partner that it refused. It bounds the effect of a
+/// host's reply and the number of stored pairs.
 const AVOIDED_AT_MOST: TimeDelta = TimeDelta::hours(72);
 
-/// A refusal that passes sooner, such as greylisting, is about the pair and not about the partner.
+/// The shortest refusal that concerns the partner. A shorter one, such as greylisting, concerns the pair
+/// only.
 const CONCERNS_THE_PARTNER_FROM: TimeDelta = TimeDelta::hours(1);
 
-/// A refusal that lasts as long says that the partner takes no mail. A busy partner is none of them.
+/// The shortest refusal that means that the partner accepts no mail. A busy partner refuses for less.
 const REFUSES_FROM: TimeDelta = TimeDelta::hours(24);
 
-/// Refusals older than this say nothing about a host any more.
+/// The age after which a refusal no longer counts against a host.
 const SUSPECTED_WITHIN: TimeDelta = TimeDelta::hours(24);
 
-/// Fewer refused partners may be chance: addresses die.
+/// The refused partners from which a host is suspected; fewer may be chance, because addresses die.
 const SUSPECT_FROM: usize = 5;
 
-/// For how long a suspect's mailboxes rest: at first, when it goes on, and from then on.
+/// The pauses of a suspect's mailboxes: the first one, the next one, and all later ones.
 const SUSPECT_PAUSES: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::hours(4), TimeDelta::hours(24)];
 
 /// The reason of a suspect's pause.
 pub const REFUSES_PARTNERS: &str = "refuses-partners";
 
-/// What a host said of a partner.
+/// A host's refusal of a partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartnerRefusal {
     pub at: DateTime<Utc>,
-    /// Until then the host gets no mail for the partner.
+    /// The end of the time in which the host gets no mail for the partner.
     pub until: DateTime<Utc>,
-    /// Until then the partner would take no mail at all.
+    /// The end of the time in which the partner accepts no mail, according to the host.
     pub said_until: DateTime<Utc>,
 }
 
 impl PartnerRefusal {
-    /// A refusal at `at` that is said to hold until then.
+    /// Creates a refusal at `at` that is valid until `said_until`, according to the host.
     pub fn new(at: DateTime<Utc>, said_until: DateTime<Utc>) -> PartnerRefusal {
         PartnerRefusal { at, until: said_until.min(at + AVOIDED_AT_MOST), said_until }
     }
 
-    /// Says whether it may count for others than the host that said it.
+    /// Returns true if the refusal may count for other hosts too.
     pub fn concerns_the_partner(&self) -> bool {
         self.lasts_for(CONCERNS_THE_PARTNER_FROM, self.at)
     }
 
-    /// Says whether it is still enough, an hour after `at`, to confirm what another owner's host says then.
+    /// Returns true if the refusal still lasts an hour at `at`, so that it confirms another owner's host.
     pub fn confirms(&self, at: DateTime<Utc>) -> bool {
         self.lasts_for(CONCERNS_THE_PARTNER_FROM, at)
     }
 
-    /// Says whether it counts against the host at `now`, should the host refuse most of its partners.
+    /// Returns true if the refusal counts against the host at `now`, in case the host refuses most of its
+    /// partners.
     pub fn is_against_the_host(&self, now: DateTime<Utc>) -> bool {
         self.lasts_for(REFUSES_FROM, self.at) && self.at > now - SUSPECTED_WITHIN
     }
@@ -74,26 +78,27 @@ impl PartnerRefusal {
     }
 }
 
-/// Says whether a host that refused so many partners, and took so many mails, is itself the suspect.
+/// Returns true if a host with these numbers of refused partners and accepted mails is the suspect.
 pub fn is_suspect(refused: usize, taken: u64) -> bool {
     refused >= SUSPECT_FROM && refused as u64 > taken
 }
 
-/// A host or a domain that rests for one owner.
+/// A pause of a host or a domain for one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerPause {
     pub until: DateTime<Utc>,
-    /// How often it was paused again within a day of its last pause, as a suspect.
+    /// The number of repeated pauses as a suspect, each within a day of the previous one.
     times: u8,
 }
 
 impl OwnerPause {
-    /// A pause until then.
+    /// Creates a pause until `until`.
     pub fn new(until: DateTime<Utc>) -> OwnerPause {
         OwnerPause { until, times: 0 }
     }
 
-    /// Pauses a suspect at `at`, after `earlier`. None if it is paused already: those on their way do not lengthen that.
+    /// Pauses a suspect at `at`, after `earlier`. Returns `None` if it is already paused: mails in flight do
+    /// not lengthen a pause.
     pub fn of_suspect(earlier: Option<OwnerPause>, at: DateTime<Utc>) -> Option<OwnerPause> {
         let recent = earlier.filter(|earlier| earlier.until >= at - SUSPECTED_WITHIN);
         if recent.is_some_and(|recent| recent.until > at) {

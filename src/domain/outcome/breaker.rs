@@ -1,38 +1,41 @@
-//! When a login breaker opens: a share of the mailboxes, not a time.
+//! This module defines when a login breaker opens: by a share of the mailboxes, not by a time.
 //!
-//! One refusal may be one mailbox's own wrong password. When the host has refused half of the mailboxes that tried, and
-//! has let nobody in since, the cause is not one mailbox's. A warm-up sends a mail per mailbox and quarter of an hour, so
-//! the count has no limit in minutes; only a mail that gets past AUTH ends it.
+//! One refusal may be caused by one mailbox's wrong password. If the host refused half of the mailboxes that
+//! tried, and accepted none since, the cause is not a single mailbox. A warm-up sends one mail per mailbox
+//! and quarter of an hour, so the count has no time limit. Only a mail that passes AUTH resets it.
 //!
 //! ```text
-//! an owner's breaker    the mailboxes of one owner at one host, port and security: it rests only these
-//! the common breaker    all mailboxes of a host: it rests all of them. One owner gives at most half of the refusals that it
-//!                       needs, the other owners together give the rest
+//! an owner's breaker    the mailboxes of one owner at one host, port and security: it pauses only these
+//! the common breaker    all mailboxes of a host: it pauses all of them. One owner gives at most half of the
+//!                       refusals that it needs, the other owners together give the rest
 //! ```
 //!
-//! A refusal counts for both. The passwords are the owner's, so one owner's refusals say nothing about other owners'. Many
-//! refusals of one owner and a single wrong password of another owner pause no third owner.
+//! A refusal counts for both breakers. The passwords belong to the owner, so one owner's refusals say nothing
+//! about other owners' mailboxes. Many refusals of one owner and a single wrong password of another owner
+//! pause no third owner.
 //!
-//! The constants stand here alone. `close.sql` gets them as parameters.
+//! Only this file holds the constants. `close.sql` gets them as parameters.
 
-/// The share of the host's mailboxes that must be refused, of those that tried on the last days.
+/// The percentage of the host's recently trying mailboxes that must be refused.
 pub const REFUSED_SHARE_PERCENT: usize = 50;
-/// Two refusals are never enough: a host with one or two mailboxes has no breaker, because nobody can tell its fault from
-/// theirs.
+/// The minimum number of refusals. Two are never enough: a host with one or two mailboxes has no breaker,
+/// because its failure can't be told from theirs.
 pub const REFUSALS_LEAST: usize = 3;
-/// At a large host half would be thousands of disabled mailboxes. So many in a row, nobody let in between, are enough.
+/// The maximum number of refusals, without a success between. At a large host half would be thousands of
+/// disabled mailboxes.
 pub const REFUSALS_MOST: usize = 5;
-/// The refused mailboxes of one owner that the common breaker stores before it opens. It bounds the row of a host that lets
-/// none of one owner's mailboxes in; `close.sql` has it as ten times [`REFUSALS_MOST`].
+/// The refused mailboxes of one owner that the common breaker stores before it opens. The bound limits the
+/// row of a host that refuses all mailboxes of one owner. `close.sql` has it as ten times [`REFUSALS_MOST`].
 pub const REFUSALS_STORED: usize = 10 * REFUSALS_MOST;
 
-/// Returns the number of refused mailboxes that opens the breaker of a host where `tried` mailboxes tried.
+/// Returns the number of refused mailboxes that opens the breaker of a host at which `tried` mailboxes tried.
 pub fn refusals_to_open(tried: usize) -> usize {
     (tried * REFUSED_SHARE_PERCENT).div_ceil(100).clamp(REFUSALS_LEAST, REFUSALS_MOST)
 }
 
-/// Returns the number of refused mailboxes that must belong to other owners than the one with the most of them, where the
-/// common breaker needs `needed`. It is half of them, at least two; `close.sql` has it as `ceil(n / 2)`.
+/// Returns the number of refused mailboxes that must belong to other owners than the one with the most
+/// refusals. The common breaker needs `needed` refusals; the result is half of them, at least two.
+/// `close.sql` has it as `ceil(n / 2)`.
 pub fn refusals_of_others(needed: usize) -> usize {
     needed.div_ceil(2)
 }

@@ -1,55 +1,56 @@
-//! From what was seen on the wire to a verdict.
+//! `classify_outcome` turns the end of an SMTP dialogue into an outcome.
 //!
-//! The final dot is the border (RFC 5321 section 6.1). Before its write has begun the server has to discard whatever it
-//! was given, so every fault is definite. From then on only a complete reply is: 2yz sent, 4yz and 5yz refused; all
-//! else, from a reset to half a reply, leaves the mail uncertain for good.
+//! The final dot is the boundary (RFC 5321 section 6.1). Before its write has begun, the server must discard
+//! the mail, so every failure is definite. After that only a complete reply is definite: 2yz means sent, 4yz
+//! and 5yz mean refused. Anything else, from a reset to half a reply, leaves the mail uncertain for good.
 
 use std::time::Duration;
 
 use super::{Effects, Outcome, OutcomeKind, Penalty, Reply, Stage, stalls, table};
 
-/// How a dialogue ended.
+/// The event that ended a dialogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialogueEnd {
-    /// A complete reply (RFC 5321 section 4.2), not the one that would let the dialogue go on; or the one to the dot.
+    /// A complete reply (RFC 5321 section 4.2) that does not let the dialogue continue, or the reply to the
+    /// final dot.
     Reply(Reply),
-    /// Nothing, or half a reply, within the time of the step.
+    /// No reply, or half a reply, within the time of the step.
     Timeout,
-    /// Not a word before the greeting, on a connection without TLS.
+    /// No byte before the greeting, on a connection without TLS.
     GreetingMissing,
-    /// The connection was refused, closed or reset, or the host's name not found.
+    /// A connection that was refused, closed or reset, or a host name that was not found.
     Lost(String),
-    /// Something that is not an SMTP reply.
+    /// Bytes that are not an SMTP reply.
     Garbled(String),
-    /// The certificate is not for this host, not from a trusted root, or out of date.
+    /// A certificate that is for another host, from an untrusted root, or out of date.
     CertificateBad(String),
-    /// The TLS handshake failed for another reason.
+    /// A TLS handshake that failed for another reason.
     TlsFailed(String),
-    /// The host does not offer STARTTLS to a mailbox that asks for it.
+    /// A host without STARTTLS, for a mailbox that needs it.
     StarttlsMissing,
-    /// The host offers no AUTH mechanism that we speak.
+    /// A host without an AUTH mechanism that this client supports.
     AuthMissing,
-    /// All addresses of the host are private and those are not allowed.
+    /// A host whose addresses are all private, while the settings forbid them.
     PrivateHost(String),
-    /// The mailbox asks for no encryption and that is not allowed.
+    /// A mailbox without encryption, while the settings forbid it.
     PlaintextRefused,
-    /// The stored password does not open under the master key.
+    /// A stored password that does not open under the master key.
     SealBroken,
-    /// No message can be made of what was given, or not one that this host takes.
+    /// A mail of which no message can be made, or none that this host accepts.
     Unsendable(String),
-    /// The sender's own address is none.
+    /// A sender address that is invalid.
     SenderAddress(String),
-    /// The partner's address is none: nobody can write to it.
+    /// A partner address that is invalid; no mailbox can send to it.
     PartnerAddress(String),
-    /// The worker's patience was over.
+    /// The end of the time that a stopping worker gives its mails.
     Cancelled,
-    /// The lease of the mail's shard can have run out.
+    /// A shard lease that may have ended.
     LeaseLost,
-    /// The mail was given up before anything was done for it.
+    /// A mail that was dropped before any work on it.
     NotStarted,
 }
 
-/// Judges a dialogue that ended at `stage` with `evidence`.
+/// Classifies a dialogue that ended at `stage` with `evidence`.
 pub fn classify_outcome(stage: Stage, evidence: DialogueEnd) -> Outcome {
     let note = evidence.note();
     match (stage, evidence) {
@@ -83,7 +84,7 @@ fn uncertain(reply: Option<Reply>, note: String) -> Outcome {
 }
 
 impl DialogueEnd {
-    /// The reason and the consequences of what is not a reply, before the dot.
+    /// Returns the reason and the effects of an end without a reply, before the final dot.
     fn says(&self, stage: Stage) -> (&'static str, Effects) {
         match self {
             DialogueEnd::Timeout => ("timeout", no_answer(stage, self)),
@@ -92,16 +93,17 @@ impl DialogueEnd {
             DialogueEnd::Lost(_) => ("connection-lost", no_answer(stage, self)),
             DialogueEnd::Garbled(_) | DialogueEnd::Reply(_) => ("protocol-error", trouble(stage)),
             DialogueEnd::TlsFailed(_) => ("tls-failed", trouble(stage)),
-            // Configuration or attack: neither gets better by trying, and nothing is sent meanwhile.
+            // Configuration or attack: a retry helps in neither case, and the mailbox sends nothing
+            // meanwhile.
             DialogueEnd::CertificateBad(_) => ("certificate-bad", sender(Penalty::Disable)),
             DialogueEnd::StarttlsMissing => ("starttls-missing", sender(Penalty::Disable)),
             DialogueEnd::AuthMissing => ("auth-missing", sender(Penalty::Disable)),
-            // Ours to set right: ends by itself once the setting is changed.
+            // The operator can correct this: the pause ends by itself after the setting is changed.
             DialogueEnd::PrivateHost(_) => ("private-host", host(HOUR)),
             DialogueEnd::PlaintextRefused => ("plaintext-refused", sender(HOUR)),
             DialogueEnd::SealBroken => ("seal-broken", Effects::default()),
             DialogueEnd::Unsendable(_) => ("message-unsendable", Effects::default()),
-            // Not disabled: a sender that is disabled before AUTH counts against its host.
+            // A pause, not a disable: a sender that is disabled before AUTH counts against its host.
             DialogueEnd::SenderAddress(_) => ("message-unsendable", sender(DAY)),
             DialogueEnd::PartnerAddress(_) => {
                 ("message-unsendable", Effects { partner: Some(Penalty::Disable), ..Effects::default() })
@@ -141,7 +143,8 @@ impl DialogueEnd {
     }
 }
 
-/// No answer while nobody was named is a failure of the host; later it is one once several of its mailboxes met it.
+/// Returns the effects of a missing answer. Before the sender is named it is a failure of the host. Later it
+/// becomes one once several mailboxes of the host met it.
 fn no_answer(stage: Stage, evidence: &DialogueEnd) -> Effects {
     match trouble(stage) {
         Effects { host: None, .. } => stalls::effects(stage, evidence),
@@ -149,7 +152,8 @@ fn no_answer(stage: Stage, evidence: &DialogueEnd) -> Effects {
     }
 }
 
-/// Trouble while nobody was named is a failure of the host; later it is this mail's bad luck.
+/// Returns the effects of a protocol problem. Before the sender is named it is a failure of the host; later
+/// it concerns this mail only.
 fn trouble(stage: Stage) -> Effects {
     match stage {
         Stage::Connect | Stage::Tls | Stage::Greeting => host(Penalty::Strike),
@@ -260,7 +264,7 @@ mod tests {
         #[test]
         fn only_a_2yz_to_the_dot_is_sent(stage in any_stage(), reply in any_reply()) {
             let sent = classify_outcome(stage, DialogueEnd::Reply(reply.clone())).fate == OutcomeKind::Sent;
-            // 221 answers the QUIT that may follow the dot, so it says nothing about the mail.
+            // A 221 answers the QUIT that may follow the final dot, so it says nothing about the mail.
             prop_assert_eq!(sent, stage == Stage::Dot && reply.code / 100 == 2 && reply.code != 221);
         }
 

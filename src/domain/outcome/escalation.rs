@@ -1,26 +1,27 @@
-//! What several answers lead to that one alone does not.
+//! This module computes the penalties that need several outcomes: host pauses, breakers and strikes.
 //!
 //! ```text
-//! a host     5 failures in a row of two owners at one port and security, none let in between ──▶ pause 5 min
+//! a host     5 failures in a row of two owners at one port and security, no login between ──▶ pause 5 min
 //!                       ──fails again for two owners──▶ 15 min ──▶ 60 min
-//!            3 mailboxes without an answer at a step (`stalls`) ──▶ the same pauses
-//!            half of the mailboxes that tried not let in (`breaker`) ──▶ breaker: pause 1 h, then one mailbox at a
-//!                                       time is tried, and each one that is refused makes the next pause longer: 4 h,
-//!                                       24 h; from the refusal that opens it on nobody is disabled for it
-//!            a mail gets past AUTH once the pause is over ──▶ all is forgotten, and whom an open breaker had disabled
-//!                                                             sends again
-//! a login    of one owner at one host, port and security: the same breaker, and the same pauses after 5 failures in a
-//!            row, for these mailboxes only; those of the host need the mailboxes of several owners
+//!            3 mailboxes without an answer at a step (`stalls.rs`) ──▶ the pauses above
+//!            half of the trying mailboxes refused at login (`breaker.rs`) ──▶ breaker: pause 1 h, then one mailbox
+//!                                       at a time probes; each refused probe lengthens the next pause: 4 h, 24 h.
+//!                                       From the refusal that opens the breaker on, no mailbox is disabled for it
+//!            a mail passes AUTH after the pause ──▶ all counts are reset; the mailboxes that an open breaker had
+//!                                                   disabled send again
+//! a login    of one owner at one host, port and security: the breaker as above, and the pauses after 5 failures
+//!            in a row, for these mailboxes only; the host's own pauses need the mailboxes of several owners
 //! a sender   3 strikes within 24 h ──▶ eased (half the plan)   6 ──▶ pause 24 h
 //!            eased at most once in 24 h; the ramp climbs again from there
 //! ```
 //!
-//! A single failure of a host pauses nobody: of a host with thousands of mailboxes some connection always fails, and the
-//! mailbox whose mail it was has its cooldown anyway. Those who were on their way when a pause began do not lengthen it.
-//! A strike counts from the first of its 24 hours; the sixth ends the count.
+//! A single failure of a host pauses no mailbox. At a host with thousands of mailboxes some connection always
+//! fails, and the mailbox of the failed mail has its cooldown anyway. Mails in flight at the start of a pause
+//! do not lengthen it. The strike count covers 24 hours from its first strike; the sixth strike ends the
+//! count.
 //!
-//! The ledger in memory runs these rules; `close.sql` says the same on locked rows, and the conformance suite holds both
-//! to it.
+//! The memory ledger of the simulation runs these rules. `close.sql` implements them on locked rows, and the conformance
+//! suite checks both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,58 +35,59 @@ use super::{
 };
 use crate::domain::id::{MailboxId, UserId};
 
-/// The pauses of an open breaker: the first when it opens, each further one after an attempt that was not let in. The last
+/// The pauses of an open breaker: the first when it opens, each further one after a refused probe. The last
 /// one repeats, so an open breaker costs at most three attempts within 24 hours.
 const BREAKER_PAUSES: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::hours(4), TimeDelta::hours(24)];
 
-/// Failures in a row that pause a host.
+/// The failures in a row that pause a host.
 pub const FAILURES: u16 = 5;
-/// For how long: at first, when it fails again after that, and from then on.
+/// The pauses of a failing host: the first one, the one after it fails again, and all later ones.
 const FAILURE_PAUSES: [TimeDelta; 3] = [TimeDelta::minutes(5), TimeDelta::minutes(15), TimeDelta::minutes(60)];
 
-/// The count that leads to the last of [`FAILURE_PAUSES`]; it rises no further.
+/// The count that leads to the last of [`FAILURE_PAUSES`]; the count stops there.
 const MOST_FAILURES: u16 = FAILURES + 2;
 
-/// Strikes within a day after which a sender's plan is halved, and after which it rests.
+/// The strikes within a day that halve a sender's plan, and those that pause the sender.
 pub const STRIKES_TO_EASE: u16 = 3;
 pub const STRIKES_TO_PAUSE: u16 = 6;
 const STRIKES_WITHIN: TimeDelta = TimeDelta::hours(24);
 const STRIKES_PAUSE: TimeDelta = TimeDelta::hours(24);
 const EASED_ONCE_IN: TimeDelta = TimeDelta::hours(24);
 
-/// What one outcome adds to a count.
+/// The signal that one outcome adds to a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EscalationSignal {
-    /// Policy against the sender.
+    /// The reply refuses the sender by policy.
     Strike,
-    /// Too much at once: the sender's plan is halved.
+    /// The sender sends too much at once: its plan is halved.
     Ease,
-    /// The host did not get as far as to ask who we are, or has no resources.
+    /// The host failed before the login, or has no resources.
     HostFailure,
     /// The host gave no answer at this step.
     Stalled(Stage),
     /// The host says at a step after AUTH that it is in trouble.
     HostTrouble,
-    /// The host says at a step after AUTH that it does not want the address that we come from. Somebody should read it.
+    /// The host says at a step after AUTH that it refuses our address. An operator should read this.
     HostRefusesUs,
-    /// The host says at a step after AUTH that it does not want the name that we give in EHLO.
+    /// The host says at a step after AUTH that it refuses our EHLO name.
     HeloRefused,
-    /// The host does not let the mailbox in, for which it is disabled, unless the host's breaker is open.
+    /// The host refuses the mailbox, which is disabled for it unless the host's breaker is open.
     AccessDenied(Breaker),
-    /// Nobody's standing changes; somebody should read it.
+    /// No state changes, but an operator should read the reply.
     Alert,
 }
 
-/// Which door was shut.
+/// The kind of login breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
-    /// Certificate or STARTTLS.
+    /// The host has no valid certificate or no STARTTLS.
     Tls,
     Auth,
 }
 
 impl EscalationSignal {
-    /// The word for it in the settle; of a breaker and of what counts as a stall also the reason of the host's pause.
+    /// Returns the name of the signal in the settle. For a breaker and for signals that count as a stall it
+    /// is also the reason of the host's pause.
     pub fn as_str(self) -> &'static str {
         match self {
             EscalationSignal::Strike => "strike",
@@ -102,12 +104,12 @@ impl EscalationSignal {
     }
 }
 
-/// Reasons that concern nobody and that an operator should read all the same: our own fault, or nobody knows whose.
+/// The reasons that affect no side but that an operator should read: our own error, or an unknown cause.
 const ALERTS: &[&str] =
     &["content-refused", "too-many-recipients", "message-unsendable", "seal-broken", "protocol-error", "refused"];
 
 impl Outcome {
-    /// What it adds to a count, if anything.
+    /// Returns the signal that this outcome adds to a count, if any.
     pub fn mark(&self) -> Option<EscalationSignal> {
         match (self.effects.sender, self.effects.host) {
             (Some(Penalty::Strike), _) => Some(EscalationSignal::Strike),
@@ -124,12 +126,13 @@ impl Outcome {
         }
     }
 
-    /// Returns the step at which the host gave no answer, or none that lets a mail go on, where that counts.
+    /// Returns the step at which the host gave no answer, or no answer that lets a mail continue, if this
+    /// counts as a stall.
     pub fn stalled(&self) -> Option<Stage> {
         (self.effects.host == Some(Penalty::Stall)).then_some(self.stage)
     }
 
-    /// Returns the last step at which the host answered, if it was asked anything.
+    /// Returns the last step at which the host answered, if the mail reached the host.
     pub fn answered(&self) -> Option<Stage> {
         match self.reply {
             _ if self.fate == OutcomeKind::Unstarted => None,
@@ -138,13 +141,13 @@ impl Outcome {
         }
     }
 
-    /// The mail got past AUTH on a host that was not in trouble.
+    /// Returns true if the mail passed AUTH on a host that was not in trouble.
     pub fn passed_auth(&self) -> bool {
         self.stage > Stage::Auth && self.effects.host.is_none() && self.shut_door().is_none()
     }
 
-    /// Whether the sender was disabled for what all mailboxes of its host could meet alike: at the door, or by a server
-    /// that says at MAIL that we did not come through it.
+    /// Returns the breaker that this outcome counts for. The sender was disabled for a reason that could
+    /// affect all mailboxes of its host: before or at AUTH, or by a reply at MAIL that asks for a login.
     fn shut_door(&self) -> Option<Breaker> {
         let asked_to_log_in = || self.reply.as_ref().is_some_and(|reply| matches!(reply.code, 530 | 535 | 538));
         match self.stage {
@@ -156,51 +159,53 @@ impl Outcome {
     }
 }
 
-/// How a mail host, or one owner's login at it, stands as a whole.
+/// The state of a mail host as a whole, or of one owner's login at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostState {
-    /// Nobody sends before this.
+    /// The end of the pause; no mailbox sends before it.
     pub until: Option<DateTime<Utc>>,
-    /// Failures in a row; beyond [`FAILURES`] how often it failed again after a pause.
+    /// The failures in a row; beyond [`FAILURES`] the number of failures after pauses.
     pub failures: u16,
-    /// The mailboxes that it has not let in since it let one in, and when: those that opened its breaker are kept.
+    /// The mailboxes refused at login since the last success, with their times. The mailboxes that opened the
+    /// breaker stay listed.
     pub refused: BTreeMap<MailboxId, DateTime<Utc>>,
-    /// The first [`STALLED_MAILBOXES`] mailboxes that it did not answer, and at which step: no mail was answered there since.
+    /// The first [`STALLED_MAILBOXES`] mailboxes without an answer, with the step. No mail was answered at
+    /// that step since.
     pub stalled: BTreeMap<MailboxId, Stage>,
-    /// Its breaker opened, and nobody was let in since.
+    /// True if the breaker opened and no mailbox logged in since.
     pub probing: bool,
-    /// The number of pauses since the breaker opened, at most as many as [`BREAKER_PAUSES`] has.
+    /// The number of pauses since the breaker opened, at most the length of [`BREAKER_PAUSES`].
     pub probes: usize,
-    /// Of a host: the failures before AUTH of each owner at each endpoint (port and security), at most [`FAILURES`] each, since
-    /// the host let a mail in or was paused for failures.
+    /// Of a host: the failures before AUTH of each owner at each endpoint (port and security), at most
+    /// [`FAILURES`] each. They count since the last accepted login or the last pause for failures.
     pub failing: BTreeMap<String, BTreeMap<UserId, u16>>,
 }
 
-/// What a mail that was let in ends.
+/// The effects of a mail that passed AUTH.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// It ended what had paused the host.
+    /// True if the mail ended a condition that had paused the host.
     pub is_recovered: bool,
     /// The mailboxes that the breaker had disabled: they send again.
     pub restored: Vec<MailboxId>,
 }
 
-/// What became of a mailbox that was not let in.
+/// The effects of a refused login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessDenial {
-    /// It is disabled for it.
+    /// True if the mailbox is disabled for it.
     pub disabled: bool,
-    /// The host's pause began, or began again.
+    /// True if a pause of the host began.
     pub opened: bool,
 }
 
 impl HostState {
-    /// Says whether its mailboxes are left alone at `now`.
+    /// Returns true if the mailboxes of the host are paused at `now`.
     pub fn holds(&self, now: DateTime<Utc>) -> bool {
         self.until.is_some_and(|until| until > now)
     }
 
-    /// Pauses until then, if that is later. Returns whether it is.
+    /// Pauses the host until `until` if that is later than its current pause. Returns true if it is.
     pub fn pause(&mut self, until: DateTime<Utc>) -> bool {
         let later = self.until.is_none_or(|before| before < until);
         if later {
@@ -209,7 +214,7 @@ impl HostState {
         later
     }
 
-    /// Counts a failure. Returns whether a pause began.
+    /// Counts a failure. Returns true if a pause began.
     pub fn fail(&mut self, at: DateTime<Utc>) -> bool {
         if self.holds(at) {
             return false;
@@ -219,10 +224,11 @@ impl HostState {
         step.is_some_and(|step| self.pause(at + FAILURE_PAUSES[step]))
     }
 
-    /// Counts a failure before AUTH of a mailbox of `owner` at `endpoint` for the host as a whole. Returns whether a pause of
-    /// all its mailboxes began.
+    /// Counts a failure before AUTH of a mailbox of `owner` at `endpoint`, for the host as a whole. Returns
+    /// true if a pause of all its mailboxes began.
     ///
-    /// One owner may have enrolled a wrong port or security, so each pause needs failures of two owners at one endpoint.
+    /// One owner may have enrolled a wrong port or security, so each pause needs failures of two owners at
+    /// one endpoint.
     pub fn fail_for_all(&mut self, endpoint: &str, owner: UserId, at: DateTime<Utc>) -> bool {
         if self.holds(at) {
             return false;
@@ -239,10 +245,10 @@ impl HostState {
         self.fail(at)
     }
 
-    /// Counts a mail of `mailbox` that got no answer at `step`. `owners` are the mailboxes of the host, each with its user.
-    /// Returns whether a pause began.
+    /// Counts a mail of `mailbox` without an answer at `step`; `owners` maps the mailboxes of the host to
+    /// their users. Returns true if a pause began.
     ///
-    /// At a host that several users share, the mailboxes of one user alone pause it for nobody.
+    /// At a host with several users, stalls of one user's mailboxes alone never pause it.
     pub fn stall(
         &mut self,
         mailbox: MailboxId,
@@ -261,8 +267,8 @@ impl HostState {
         (several || self.stalled.len() >= owners.len()) && self.fail(at)
     }
 
-    /// Keeps as many stalled mailboxes as open the breaker, and of as many users as there are: one user's mailboxes leave
-    /// no other's out of the count.
+    /// Limits the stalled mailboxes to the number that pauses the host, and keeps as many users as possible.
+    /// So one user's mailboxes never displace those of another user.
     fn keep_stalls_of_several_users(&mut self, owners: &BTreeMap<MailboxId, UserId>) {
         while self.stalled.len() > STALLED_MAILBOXES {
             let mut of_user: BTreeMap<Option<&UserId>, Vec<MailboxId>> = BTreeMap::new();
@@ -274,15 +280,15 @@ impl HostState {
         }
     }
 
-    /// A mail was answered at `step`, and so at the steps before it.
+    /// Records that a mail was answered at `step`, and so at the steps before it.
     pub fn answered(&mut self, step: Stage, at: DateTime<Utc>) {
         if !self.holds(at) {
             self.stalled.retain(|_, stalled| *stalled > step);
         }
     }
 
-    /// Counts a mailbox that was not let in for its owner's breaker. `tried` are the owner's mailboxes at that place that
-    /// tried lately.
+    /// Counts a refused mailbox for its owner's breaker; `tried` are the owner's mailboxes that recently
+    /// tried this login.
     pub fn record_access_denied(
         &mut self,
         mailbox: MailboxId,
@@ -292,8 +298,9 @@ impl HostState {
         self.refuse(mailbox, at, tried, None)
     }
 
-    /// Counts a mailbox that was not let in for the common breaker, of which one owner gives at most half of the refusals.
-    /// `tried` are the mailboxes of the host that tried lately, `owners` the users of its mailboxes.
+    /// Counts a refused mailbox for the common breaker, to which one owner gives at most half of the
+    /// refusals. `tried` are the mailboxes of the host that tried recently, and `owners` maps its mailboxes
+    /// to their users.
     pub fn shut_out_of_all(
         &mut self,
         mailbox: MailboxId,
@@ -333,7 +340,8 @@ impl HostState {
             self.probes = (earlier + 1).min(BREAKER_PAUSES.len());
         }
         let opened = opens && self.pause(at + BREAKER_PAUSES[self.probes.saturating_sub(1)]);
-        // Also the mailbox that opens it is spared: at a host with three somebody must be left to try.
+        // The mailbox that opens the breaker is spared too: a host with three mailboxes needs one left to
+        // probe.
         AccessDenial { disabled: !self.probing, opened }
     }
 
@@ -346,14 +354,15 @@ impl HostState {
         counts
     }
 
-    /// A mail got past AUTH before the refusals that follow: those before it were each one's own matter.
+    /// Removes the refusals up to `until`: a mail that passed AUTH then shows that each was the mailbox's own
+    /// problem.
     pub fn forget_refusals(&mut self, until: DateTime<Utc>) {
         if !self.probing {
             self.refused.retain(|_, since| *since > until);
         }
     }
 
-    /// A mail got past AUTH. Returns what that ended.
+    /// Records that a mail passed AUTH, and returns the conditions that it ended.
     pub fn record_recovery(&mut self, at: DateTime<Utc>) -> Recovery {
         if self.holds(at) {
             return Recovery::default();
@@ -367,7 +376,7 @@ impl HostState {
     }
 }
 
-/// What a sender has collected.
+/// The strikes of a sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderStrikes {
     strikes: u16,
@@ -375,19 +384,19 @@ pub struct SenderStrikes {
     eased_at: Option<DateTime<Utc>>,
 }
 
-/// What a strike leads to.
+/// The effect of a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrikeResult {
-    /// It is counted.
+    /// The strike is counted.
     Counted,
-    /// The plan is halved.
+    /// The strike halves the plan.
     Ease,
-    /// The mailbox rests until then.
+    /// The strike pauses the mailbox until this instant.
     Pause(DateTime<Utc>),
 }
 
 impl SenderStrikes {
-    /// Counts a strike.
+    /// Counts a strike and returns its effect.
     pub fn strike(&mut self, at: DateTime<Utc>) -> StrikeResult {
         if self.first_strike.is_none_or(|first| first <= at - STRIKES_WITHIN) {
             (self.strikes, self.first_strike) = (0, Some(at));
@@ -403,12 +412,12 @@ impl SenderStrikes {
         }
     }
 
-    /// Says whether its plan was not halved lately.
+    /// Returns true if the plan was not halved within [`EASED_ONCE_IN`].
     pub fn may_ease(&self, at: DateTime<Utc>) -> bool {
         self.eased_at.is_none_or(|before| before <= at - EASED_ONCE_IN)
     }
 
-    /// Its plan was halved.
+    /// Records that the plan was halved.
     pub fn eased(&mut self, at: DateTime<Utc>) {
         self.eased_at = Some(at);
     }

@@ -1,11 +1,12 @@
-//! How long a host says that a sender should wait.
+//! `named_wait` extracts from a reply the time that the host asks the sender to wait.
 //!
-//! Hosts write it in words: "try again in 10 minutes", "retry after 1 hour 30 min", "wait 300 seconds", "in 2 hours you can
-//! send again". A number with a unit counts only near a word that speaks of waiting: "500 messages in 1 hour" names a limit.
+//! Hosts write it in words: "try again in 10 minutes", "retry after 1 hour 30 min", "wait 300 seconds", "in 2
+//! hours you can send again". A number with a unit counts only near a word about waiting: "500 messages in 1
+//! hour" names a limit.
 
 use std::time::Duration;
 
-/// Words that speak of waiting.
+/// The words about waiting.
 const WAITING: &[&str] = &[
     "again",
     "retry",
@@ -28,15 +29,16 @@ const WAITING: &[&str] = &[
     "resend",
     "resubmit",
 ];
-/// So many words lie between the word that speaks of waiting and the time, at most.
+/// The largest distance in words between a word about waiting and the time.
 const DISTANCE: usize = 6;
-/// Words before a time that comes first: "in 2 hours you can send again".
+/// The words before a time that comes first: "in 2 hours you can send again".
 const AFTER: &[&str] = &["in", "after", "within"];
-/// Shorter is not worth a pause; longer than a week is no rate and no quota.
+/// The bounds of a wait: a shorter one is not worth a pause; one longer than a week is neither a rate nor a
+/// quota.
 const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// Returns how long `text` asks the sender to wait, between a minute and a week.
+/// Returns the wait that `text` names, limited to between a minute and a week, or `None` if it names none.
 pub fn named_wait(text: &str) -> Option<Duration> {
     let lower = text.to_lowercase();
     let is_between = |c: char| !c.is_alphanumeric() && c != '.';
@@ -49,18 +51,18 @@ pub fn named_wait(text: &str) -> Option<Duration> {
     Some(time.clamp(SHORTEST, LONGEST))
 }
 
-/// Says whether a word that speaks of waiting stands before `place`.
+/// Returns true if a word about waiting precedes `place`.
 fn follows_waiting(words: &[&str], place: usize) -> bool {
     words[place.saturating_sub(DISTANCE)..place].iter().any(|word| WAITING.contains(word))
 }
 
-/// Says whether `place` follows an "in", and a word that speaks of waiting comes after it.
+/// Returns true if `place` follows an "in", and a word about waiting comes after it.
 fn precedes_waiting(words: &[&str], place: usize) -> bool {
     let is_after = place.checked_sub(1).is_some_and(|before| AFTER.contains(&words[before]));
     is_after && words[place..].iter().take(DISTANCE + 2).any(|word| WAITING.contains(word))
 }
 
-/// Reads the time with which `words` begin: one number and unit, or several in a row.
+/// Reads the time at the start of `words`: one number and unit, or several in a row.
 fn time_at(words: &[&str]) -> Option<Duration> {
     let (mut sum, mut at) = (None, 0);
     while let Some((time, used)) = part_at(&words[at..]) {

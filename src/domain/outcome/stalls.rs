@@ -1,19 +1,21 @@
-//! Hosts that give no answer once a mail has named itself: a timeout, or a connection that broke, at AUTH or later.
+//! This module counts stalls: timeouts and broken connections at AUTH or later, after the mail has named its
+//! sender.
 //!
-//! One mailbox's stall may be its own bad luck and rests nobody. Once [`STALLED_MAILBOXES`] mailboxes of a host met one,
-//! and no mail was answered at that step since, the host is paused as after five failures in a row. At a host with fewer
-//! mailboxes each stall counts as one failure once all of them met one. At a host that several users share, the mailboxes
-//! must belong to two of them, so that one user's stalls pause it for nobody else.
+//! A single mailbox's stall may be chance and pauses nothing. [`STALLED_MAILBOXES`] stalled mailboxes pause
+//! their host as five failures in a row do, unless a mail was answered at that step since.
+//! At a host with fewer mailboxes each stall counts as one failure once all of them stalled. At a host with
+//! several users, the mailboxes must belong to two of them, so that one user's stalls pause it for no other
+//! user.
 //!
-//! A 421 or a 451 that says at such a step that the host is in trouble counts in the same way, and so does a reply that it
-//! does not want our address: one sender's 421 never rests the host for others.
+//! A 421 or 451 at such a step that says that the host is in trouble counts in this way. So does a reply that
+//! it refuses our address. One sender's 421 never pauses the host for others.
 
 use super::{Effects, Penalty, Stage, classify::DialogueEnd};
 
-/// So many mailboxes of a host without an answer pause it.
+/// The number of mailboxes without an answer that pauses a host.
 pub const STALLED_MAILBOXES: usize = 3;
 
-/// The steps at which a missing answer counts, each with the reason of the pause that it leads to.
+/// The steps at which a missing answer counts, each with the reason of its pause.
 pub const STEPS: [(Stage, &str); 5] = [
     (Stage::Auth, "stalled-at-auth"),
     (Stage::Mail, "stalled-at-mail"),
@@ -22,12 +24,12 @@ pub const STEPS: [(Stage, &str); 5] = [
     (Stage::Dot, "stalled-at-dot"),
 ];
 
-/// Returns the reason of a pause for missing answers at `stage`, where they count.
+/// Returns the reason of a pause for missing answers at `stage`, or `None` if they do not count there.
 pub fn reason(stage: Stage) -> Option<&'static str> {
     STEPS.iter().find(|(step, _)| *step == stage).map(|(_, reason)| *reason)
 }
 
-/// Returns what `evidence` says about the host where a step at or after AUTH ended so.
+/// Returns the effects of `evidence` on the host, for a step at or after AUTH.
 pub(super) fn effects(stage: Stage, evidence: &DialogueEnd) -> Effects {
     let is_silent = matches!(evidence, DialogueEnd::Timeout | DialogueEnd::Lost(_));
     Effects { host: reason(stage).filter(|_| is_silent).map(|_| Penalty::Stall), ..Effects::default() }
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
     use crate::domain::outcome::{OutcomeKind, classify::classify_outcome, escalation::EscalationSignal};
 
-    /// One test for each row of `STEPS`: what a timeout and a broken connection there mean.
+    /// Expands to one test per row of `STEPS`, with a timeout and a broken connection at that step.
     macro_rules! rows {
         ($($name:ident: $stage:ident $fate:ident $reason:literal $broken:literal $pause:literal;)+) => {
             $(

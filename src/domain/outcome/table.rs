@@ -1,18 +1,19 @@
-//! What each SMTP reply means, as data.
+//! The reply table states the meaning of each SMTP reply, as data.
 //!
-//! A reply is read in this order, and the first row that fits decides:
+//! The parts are read in this order, and the first row that matches decides:
 //!
-//! 1. `provider`: codes with which one provider says one thing, at whatever stage they turn up;
-//! 2. `worded::CLEAR`: replies whose words name the side that they concern more precisely than their code does;
-//! 3. `enhanced`: RFC 3463 codes in the light of the stage, because some change sides with it (5.2.2 at RCPT is the
-//!    partner's full mailbox, after the dot at Exchange it is the sender's own);
-//! 4. `worded::VAGUE`: words that decide only where no enhanced code names a side;
-//! 5. `basic`: three digits and the stage; its last rows take whatever is unknown.
+//! 1. `provider`: codes with one meaning at one provider, at any stage;
+//! 2. `worded::CLEAR`: replies whose words name the affected side more precisely than their code does;
+//! 3. `enhanced`: RFC 3463 codes by stage, because some change sides with it: 5.2.2 at RCPT is the partner's
+//!    full mailbox, after the final dot at Exchange it is the sender's own;
+//! 4. `worded::VAGUE`: words that decide only if no enhanced code names a side;
+//! 5. `basic`: three digits and the stage; its last rows match every unknown reply.
 //!
-//! The word families stand in `words`. A quota or an AUTH reply concerns the sender, an address reply the partner, trouble
-//! before anybody was named the host; what follows for somebody never follows for anybody else.
-//! Where a provider's page says "retry", the place is given back and the named side is left alone for that long: a
-//! later tick plans another mail with its own Message-ID, because no message is submitted twice.
+//! The file `table/words.rs` holds the word families. A quota or an AUTH reply concerns the sender, an
+//! address reply the partner, and trouble before the sender is named the host. The effects on one side never
+//! extend to another side. Where a provider's page says "retry", the quota slot is returned and the named
+//! side is paused for that time. A later tick plans another mail with its own Message-ID, because no message
+//! is submitted twice.
 
 mod basic;
 mod enhanced;
@@ -33,45 +34,46 @@ pub enum Code {
     OneOf(&'static [u16]),
     /// All codes that begin with this digit.
     Class(u16),
-    /// 4yz and 5yz.
+    /// All codes 4yz and 5yz.
     Refusal,
 }
 
 /// The enhanced codes of a row (RFC 3463).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enhanced {
-    /// With or without one.
+    /// Any reply, with or without an enhanced code.
     Any,
     Is(u16, u16, u16),
     OneOf(&'static [[u16; 3]]),
-    /// Class, subject, and the details from first to last.
+    /// Class, subject, and the details from the first to the last.
     Details(u16, u16, u16, u16),
-    /// Class and subject, any detail.
+    /// Class and subject with any detail.
     Subject(u16, u16),
 }
 
-/// What the text of a reply must hold besides, in lower case.
+/// The condition on the text of a reply, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
     Any,
     All(&'static [&'static str]),
     OneOf(&'static [&'static str]),
-    /// A word of each family. A word begins where no letter or digit stands before it, and addresses are not read.
+    /// A word of each family. A word begins after a character that is no letter or digit; addresses are
+    /// skipped.
     Words(&'static [&'static [&'static str]]),
 }
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub stages: &'static [Stage],
     pub code: Code,
     pub enhanced: Enhanced,
     pub text: Text,
-    /// The code for `logs.reason`; empty where the mail was sent.
+    /// The code for `logs.reason`; empty if the mail was sent.
     pub reason: &'static str,
     pub fate: OutcomeKind,
     pub effects: Effects,
-    /// The sender's pause lasts as long as the reply says, where it says so.
+    /// True if a wait that the reply names replaces the sender's pause.
     pub has_named_wait: bool,
 }
 
@@ -83,7 +85,7 @@ impl Row {
             && self.text.fits(&reply.text)
     }
 
-    /// Returns what follows from `reply`, which fits this row.
+    /// Returns the effects of `reply`, which matches this row.
     pub fn effects_of(&self, reply: &Reply) -> Effects {
         match named_wait(&reply.text).filter(|_| self.has_named_wait) {
             Some(time) => Effects { sender: Some(Penalty::Pause(time)), ..self.effects },
@@ -104,12 +106,12 @@ impl Row {
     }
 }
 
-/// Returns the row that decides about a complete `reply` read at `stage`. There is one for every reply.
+/// Returns the row that decides about a complete `reply` at `stage`. Every reply has one.
 pub fn row_for(stage: Stage, reply: &Reply) -> &'static Row {
     rows().find(|row| row.fits(stage, reply)).unwrap_or(&basic::UNKNOWN)
 }
 
-/// All rows, in the order in which they are asked.
+/// Returns all rows in the order in which they are tried.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     provider::ROWS.iter().chain(worded::CLEAR).chain(enhanced::ROWS).chain(worded::VAGUE).chain(basic::ROWS)
 }
@@ -153,17 +155,17 @@ impl Text {
 }
 
 const FIVE_MINUTES: Penalty = Penalty::Pause(Duration::from_mins(5));
-/// A rate that was passed: the host counts in minutes, mostly up to an hour.
+/// The pause after a rate was exceeded: hosts count in minutes, mostly up to an hour.
 const RATE_REST: Penalty = Penalty::Pause(Duration::from_mins(20));
-/// A quota that is used up: the host counts in hours, mostly a day. Six rests of this length fill a day.
+/// The pause after a quota was used up: hosts count in hours, mostly a day. Six such pauses fill a day.
 const QUOTA_REST: Penalty = Penalty::Pause(Duration::from_hours(4));
 const HOUR: Penalty = Penalty::Pause(Duration::from_hours(1));
 const DAY: Penalty = Penalty::Pause(Duration::from_hours(24));
 const DISABLE: Penalty = Penalty::Disable;
 const STRIKE: Penalty = Penalty::Strike;
-/// The host's trouble, once several senders meet it.
+/// A trouble of the host that counts once several senders met it.
 const STALL: Penalty = Penalty::Stall;
-/// Too much at once: an hour of rest, then half the plan.
+/// Too many mails at once: a pause of an hour, then half the plan.
 const EASE: Penalty = Penalty::PauseAndHalve(Duration::from_hours(1));
 
 const NOBODY: Effects = Effects { sender: None, partner: None, host: None, domain: None };
@@ -184,19 +186,19 @@ const fn domain(measure: Penalty) -> Effects {
     Effects { domain: Some(measure), ..NOBODY }
 }
 
-/// AUTH has named the sender, or MAIL.
+/// The stages after AUTH or MAIL has named the sender.
 const SENDER_KNOWN: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 const ANY: &[Stage] =
     &[Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 const BEFORE_DOT: &[Stage] =
     &[Stage::Connect, Stage::Tls, Stage::Greeting, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
-/// Nobody was named yet: what fails here is the host's.
+/// The stages before the sender is named: a failure here is the host's.
 const NAMELESS: &[Stage] = &[Stage::Connect, Stage::Tls, Stage::Greeting];
 const AUTH: &[Stage] = &[Stage::Auth];
 const AUTH_TO_DATA: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data];
 const RCPT: &[Stage] = &[Stage::Rcpt];
 const DOT: &[Stage] = &[Stage::Dot];
-/// The mail's own dialogue: sender and recipient are known to the server.
+/// The stages of the mail's own dialogue: the server knows sender and recipient.
 const MAIL_TO_DOT: &[Stage] = &[Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot];
 
 const fn row(stages: &'static [Stage], code: Code, enhanced: Enhanced, reason: &'static str, effects: Effects) -> Row {

@@ -1,5 +1,5 @@
-//! The answer under leases: a model in which workers beat one after another, each with a snapshot of its own moment, and
-//! one of them with a stale one.
+//! This model test runs the rebalance under leases: workers send heartbeats one after another, each with a
+//! snapshot of its own moment, and one worker with a stale snapshot.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ fn run(n: usize) -> RunId {
     RunId(Uuid::from_u64_pair(7, n as u64))
 }
 
-/// What each member said at its last beat, and when.
+/// The owned shards that each member reported at its last heartbeat, with the time of the report.
 type Members = BTreeMap<RunId, (i64, ShardSet)>;
 
 #[derive(Default)]
 struct Model {
     beats: i64,
-    /// Who has which shard's lease.
+    /// The lease owner of each shard.
     leases: BTreeMap<ShardId, RunId>,
     members: Members,
     moves: usize,
@@ -36,8 +36,9 @@ impl Model {
         self.members.insert(run, (self.beats, self.held(run)));
     }
 
-    /// One heartbeat of `run`: it says what it holds, looks at all members, or at what they were in `stale`, gives up what
-    /// is wanted elsewhere and asks for what is wanted of it. Whoever changed something says so soon.
+    /// Runs one heartbeat of `run`. It reports its shards and reads all members (or `stale`, an older state
+    /// of them). It releases the shards that another worker should own, and acquires its own. A worker with changed
+    /// shards reports again soon.
     fn beat(&mut self, run: RunId, stale: Option<&Members>) {
         self.say(run);
         let mut seen = stale.unwrap_or(&self.members).clone();
@@ -54,7 +55,7 @@ impl Model {
                     self.moves += 1;
                     self.leases.insert(shard, run);
                 }
-                // Another's lease is never taken, whatever the snapshot says.
+                // A worker never takes another worker's lease, whatever its snapshot shows.
                 _ => {}
             }
         }
@@ -63,7 +64,7 @@ impl Model {
         }
     }
 
-    /// A member is gone, and its leases with it.
+    /// Removes a member and its leases.
     fn end(&mut self, run: RunId) {
         self.members.remove(&run);
         self.leases.retain(|_, owner| *owner != run);
@@ -98,7 +99,7 @@ proptest! {
         }
         live.extend((0..joins).map(|n| run(100 + n)));
         let stale = live[stale % live.len()];
-        // How many heartbeats of everybody each shard has been free for.
+        // The number of heartbeats of all workers for which each shard has been free.
         let mut free: BTreeMap<ShardId, u32> = BTreeMap::new();
         for (round, turn) in turns.iter().enumerate() {
             let by = turn % live.len();

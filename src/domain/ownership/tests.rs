@@ -18,9 +18,9 @@ fn assert_balanced(owners: &[Option<RunId>], live: &[RunId]) {
     assert_eq!(counts.iter().sum::<usize>(), owners.len(), "every shard has a live owner");
 }
 
-/// How many shards of live owners must move at least, so that nobody holds more than the ceiling or less than the floor:
-/// whoever is above the ceiling gives what is above, and the floors that lack that and what is free are filled by those
-/// that have more than the floor.
+/// Returns the minimum number of moves of shards of live owners. After them no worker has more than the
+/// ceiling or less than the floor. Workers above the ceiling give the surplus. Workers below the floor take
+/// free shards first, and then shards of workers above the floor.
 fn least_moves(owners: &[Option<RunId>], live: &[RunId]) -> usize {
     let (floor, ceiling) = (owners.len() / live.len(), owners.len().div_ceil(live.len()));
     let counts = counts(owners, live);
@@ -35,7 +35,7 @@ fn moved(before: &[Option<RunId>], after: &[Option<RunId>], live: &[RunId]) -> u
     before.iter().zip(after).filter(|(before, after)| owned(before) && before != after).count()
 }
 
-/// A worker comes, or one of those that are there leaves or dies.
+/// A worker joins, or one of the present workers leaves or dies.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Join,
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// Every assignment is tried: none that is balanced keeps more.
+/// Tries every assignment: no balanced one keeps more shards.
 #[test]
 fn no_balanced_assignment_moves_fewer() {
     let live = [run(1), run(2), run(3)];

@@ -1,9 +1,10 @@
-//! The planned partners within one circle of a day's roster: its levels and their shifts.
+//! `Circle` computes the planned partners within one circle of a day's roster from its levels and their
+//! shifts.
 //!
-//! Levels are nested and keep their order, so the way from one member to another can only get shorter from level to
-//! level. Shifts that grow from one set of members to a smaller one therefore never meet the same partner twice;
-//! within one set of members it is enough that they differ. Preferred are shifts of at least the largest owner's group
-//! (always another owner), then of at least the largest domain's, then any.
+//! Levels are nested and keep their order, so the distance between two members only shrinks from level to
+//! level. Therefore shifts that grow from a set of members to a smaller set never repeat a partner. Within
+//! one set of members it is enough that the shifts differ. The order of preference is: shifts of at least the
+//! size of the largest owner's group (always another owner), then of at least the largest domain's, then any.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,15 +17,15 @@ use super::{
     RosterEntry,
 };
 
-/// The members that are paired with one another.
+/// The members that are paired with each other.
 #[derive(Debug)]
 pub(super) struct Circle {
     /// Ordered by user, domain, mailbox.
     members: Vec<RosterEntry>,
     position: HashMap<MailboxId, u32>,
-    /// Members with quota >= k, by position, for each k at which that set changes.
+    /// The members with quota >= k, by position, for each k at which that set changes.
     plateaus: BTreeMap<u16, Vec<u32>>,
-    /// `shifts[k - 1]`: the shift of level k, or `None` where its members walk.
+    /// The shift of level k at `shifts[k - 1]`, or `None` if its members use fallback partners.
     shifts: Vec<Option<usize>>,
 }
 
@@ -48,12 +49,13 @@ impl Circle {
         &self.members[first..first + count]
     }
 
-    /// Returns the planned partner of the `k`-th attempt (from 1) of `mailbox`; `None` where it must walk.
+    /// Returns the planned partner of the `k`-th attempt (from 1) of `mailbox`, or `None` if it must use a
+    /// fallback partner.
     pub(super) fn planned(&self, mailbox: MailboxId, k: u16) -> Option<MailboxId> {
         let at = *self.position.get(&mailbox)?;
         let shift = (*self.shifts.get(usize::from(k).checked_sub(1)?)?)?;
         let level = self.level(k)?;
-        // Everybody's place in the level of all is the one in the order.
+        // In the level of all members the place equals the position in the order.
         let place = if level.len() == self.members.len() { at as usize } else { level.binary_search(&at).ok()? };
         let partner = level[(place + shift) % level.len()];
         Some(self.members[partner as usize].mailbox)
@@ -64,13 +66,13 @@ impl Circle {
     }
 }
 
-/// Returns after how many attempts a member of a circle of `members` has used all others once. A day has at most
-/// `u16::MAX` attempts, so a larger circle has one round.
+/// Returns the number of attempts after which a member of a circle of `members` has used all other members
+/// once. A day has at most `u16::MAX` attempts, so a larger circle has one round.
 pub(super) fn attempts_per_round(members: usize) -> u16 {
     u16::try_from(members.saturating_sub(1)).unwrap_or(u16::MAX).max(1)
 }
 
-/// Returns the sets of members with quota >= k, keyed by the first k of each.
+/// Returns the sets of members with quota >= k, keyed by the first k of each set.
 fn plateaus(members: &[RosterEntry]) -> BTreeMap<u16, Vec<u32>> {
     let mut quotas: Vec<u16> = members.iter().map(|m| m.quota).filter(|quota| *quota > 0).collect();
     quotas.sort_unstable();
@@ -80,7 +82,7 @@ fn plateaus(members: &[RosterEntry]) -> BTreeMap<u16, Vec<u32>> {
     firsts.map(|k| (k, level(k))).collect()
 }
 
-/// Chooses the shift of each level, in the order that the head of this module explains.
+/// Chooses the shift of each level, in the order of preference that the module header explains.
 fn shifts(members: &[RosterEntry], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Option<usize>> {
     let owners = Groups::new(members.iter().map(|member| member.user));
     let domains = Groups::new(members.iter().map(|member| &*member.domain));
@@ -91,7 +93,7 @@ fn shifts(members: &[RosterEntry], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Op
     for k in 1..=most {
         let is_new_round = (k - 1) % attempts == 0;
         if plateaus.contains_key(&k) || is_new_round {
-            // A smaller set may only use longer shifts than any before; a new round may use all again.
+            // A smaller set may use only shifts longer than all before; a new round may use all shifts again.
             longest = if is_new_round { 0 } else { longest };
             let level = plateaus.range(..=k).next_back().map_or(&[][..], |(_, level)| level);
             unused = ShiftOrder::new(level.len(), [owners.largest(level), domains.largest(level)], longest);
@@ -103,14 +105,16 @@ fn shifts(members: &[RosterEntry], plateaus: &BTreeMap<u16, Vec<u32>>) -> Vec<Op
     chosen
 }
 
-/// The shifts of a level that are longer than a floor, in the order of preference: those that cross owners and domains
-/// first, then those that cross the smaller of both groups, then the rest; each class ascending.
+/// The shifts of a level that are longer than `floor`, in the order of preference. Shifts that cross owners
+/// and domains come first, then those that cross the smaller of both groups, then the rest; each class
+/// ascends.
 ///
-/// A shift crosses groups of at most `g` members if it is at least `g` in both directions around the circle. So each
-/// class is an interval around the middle without the one before it, and no list of all shifts is needed.
+/// A shift crosses groups of at most `g` members if it is at least `g` in both directions around the circle.
+/// So each class is an interval around the middle without the class before, and no list of all shifts is
+/// needed.
 #[derive(Debug, Default)]
 pub(super) struct ShiftOrder {
-    /// In the order of preference.
+    /// The intervals in the order of preference.
     ranges: [Range<usize>; 5],
 }
 
@@ -134,12 +138,12 @@ impl Iterator for ShiftOrder {
     }
 }
 
-/// Returns the parts of `outer` before and after `inner`; all of it if `inner` is empty.
+/// Returns the parts of `outer` before and after `inner`; all of `outer` if `inner` is empty.
 fn around(inner: &Range<usize>, outer: &Range<usize>) -> [Range<usize>; 2] {
     if inner.is_empty() { [outer.clone(), 0..0] } else { [outer.start..inner.start, inner.end..outer.end] }
 }
 
-/// The group of each member, numbered once, because each level counts its groups.
+/// The group number of each member, assigned once, because each level counts its groups.
 struct Groups {
     numbers: Vec<usize>,
     count: usize,

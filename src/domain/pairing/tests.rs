@@ -1,4 +1,4 @@
-//! The sentences of the module's head, each for many pools.
+//! These tests check each statement of the module header for many pools.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{circle::ShiftOrder, *};
 
-/// `groups`: (owner, domain, how many), all with the quota that `quota` gives for the mailbox's number.
+/// Returns a pool of `groups` (owner, domain, count); `quota` gives the quota of each mailbox by its number.
 fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<RosterEntry> {
     let each = groups.iter().flat_map(|(user, domain, count)| (0..*count).map(move |_| (*user, *domain)));
     each.zip(0..)
@@ -20,12 +20,12 @@ fn pool(groups: &[(i64, &str, usize)], quota: impl Fn(usize) -> u16) -> Vec<Rost
         .collect()
 }
 
-/// A member as a sender.
+/// Returns a member as a sender.
 fn sender(member: &RosterEntry) -> PairingSender<'_> {
     PairingSender { mailbox: member.mailbox, user: member.user, domain: &member.domain, verified: member.verified }
 }
 
-/// A verified mailbox of the first owner in its first domain, as `same` makes them.
+/// Returns a verified mailbox of the first owner in its first domain, as in the pools of `same`.
 fn numbered(mailbox: i64) -> PairingSender<'static> {
     PairingSender { mailbox: MailboxId(mailbox), user: UserId(1), domain: "a.test", verified: true }
 }
@@ -34,7 +34,7 @@ fn same(n: usize, quota: u16) -> Vec<RosterEntry> {
     pool(&[(1, "a.test", n)], |_| quota)
 }
 
-/// Serves every member up to its quota, by plan or by walk, as the database would.
+/// Serves every member up to its quota, by plan or by fallback, as the database does.
 fn serve(members: &[RosterEntry]) -> Vec<(MailboxId, Partner, bool)> {
     let pairing = Pairing::new(members.to_vec());
     let mut pairs = Vec::new();
@@ -106,7 +106,7 @@ fn two_halves_have_one_crossing_shift_and_stay_balanced() {
     let members = pool(&[(1, "a", 24), (2, "b", 24)], |_| 30);
     let user: HashMap<_, _> = members.iter().map(|m| (m.mailbox, m.user)).collect();
     let crossing = serve(&members).iter().filter(|(from, to, _)| user[from] != user[&to.mailbox]).count();
-    // All of one shift, and most of the mails of the longest others.
+    // All mails of one shift, and most of those of the longest other shifts.
     assert!(crossing >= 48, "{crossing}");
     let first = Pairing::new(members.clone());
     assert!(members.iter().all(|m| user[&first.planned(sender(m), 1).unwrap().mailbox] != m.user));
@@ -168,7 +168,7 @@ fn a_walk_prefers_other_owners_then_other_domains() {
     assert_eq!(walk, [5, 6, 3, 4, 2]);
 }
 
-/// Two owners with verified mailboxes and others.
+/// Returns two owners with verified and unverified mailboxes.
 fn half_verified() -> Vec<RosterEntry> {
     let mut members = pool(&[(1, "a", 6), (2, "b", 4), (2, "c", 8)], |_| 5);
     members.iter_mut().for_each(|member| member.verified = member.mailbox.0 % 2 == 0);
@@ -230,12 +230,13 @@ fn a_mailbox_that_was_verified_after_the_roster_was_made_walks_over_the_verified
     assert_eq!(walk, all);
 }
 
-/// 2^k - 1, 2^k and 2^k + 1, up to 2^`most`.
+/// Returns 2^k - 1, 2^k and 2^k + 1, up to 2^`most`.
 fn sizes_around_powers_of_two(most: u32) -> impl Iterator<Item = usize> {
     (1..=most).flat_map(|power| [(1 << power) - 1, 1 << power, (1 << power) + 1]).filter(|size| *size > 1)
 }
 
-/// The planned partners of `mailbox` on a day with `quota`, checked to be others and unused.
+/// Returns the planned partners of a member on a day with `quota`, and checks that they are others and
+/// unused.
 fn planned_partners(pairing: &Pairing, member: &RosterEntry, quota: u16) -> Vec<Partner> {
     let mut used = HashSet::new();
     let partners: Vec<Partner> = (1..=quota).filter_map(|k| pairing.planned(sender(member), k)).collect();
@@ -261,14 +262,14 @@ fn a_roster_of_65_537_has_one_round_and_repeats_nobody() {
 
 #[test]
 fn rosters_around_every_power_of_two_pair_without_a_repeat() {
-    // Above 2^17 one size of each three, because the test builds each roster.
+    // Above 2^17 only one size of each three, because the test builds each roster.
     for n in sizes_around_powers_of_two(17).chain((18..=20).map(|power| (1 << power) + 1)) {
         let quota = |i: usize| if i.is_multiple_of(3) { 12 } else { 9 };
         let members = pool(&[(1, "a", n / 2), (2, "b", n - n / 2)], quota);
         let pairing = Pairing::new(members.clone());
         for i in (0..n).step_by(n.div_ceil(9)).chain([n - 1]) {
             let partners = planned_partners(&pairing, &members[i], quota(i));
-            // Both kinds of members share the first nine levels, so no partner can be missing.
+            // Both kinds of members share the first nine levels, so no partner is missing.
             assert!(partners.len() >= 9, "{n}: {partners:?}");
             for (partner, k) in partners.iter().zip(1..).take(9) {
                 assert_eq!(usize::from(partner.round), (k - 1) / (n - 1), "{n}");
@@ -290,7 +291,7 @@ fn a_round_ends_when_all_partners_are_used_at_every_size() {
     }
 }
 
-/// The order by its definition: all shifts, sorted.
+/// Returns the order by its definition: all shifts, sorted.
 fn sorted_shifts(members: usize, [owner, domain]: [usize; 2], floor: usize) -> Vec<usize> {
     let crosses = |group: usize, shift: usize| group <= shift && shift + group <= members;
     let mut shifts: Vec<usize> = (1..members).filter(|shift| *shift > floor).collect();

@@ -1,4 +1,5 @@
-//! Lines of JSON that name the span in which they were written, as its trace does.
+//! This module writes JSON log lines that name the span in which they were written, so that a line leads to
+//! its trace.
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The usual line, with `trace_id` and `span_id` behind it where there is a span that somebody traces.
+/// The standard JSON line; within a traced span it ends with `trace_id` and `span_id`.
 pub(super) struct Traced(pub(super) Format<Json>);
 
 impl<S, N> FormatEvent<S, N> for Traced

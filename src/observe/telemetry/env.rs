@@ -1,25 +1,26 @@
-//! What the environment asks of one signal: by the variables of OpenTelemetry's exporter, of which the signal's own
-//! (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`) goes before that of all (`OTEL_EXPORTER_OTLP_ENDPOINT`).
+//! `OtelEnv` reads the OpenTelemetry variables of one signal. The signal's own variable
+//! (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`) takes precedence over the common one
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`).
 
 use std::collections::BTreeMap;
 
 use super::{TelemetryError, fault};
 
-/// What is exported.
+/// The kind of exported data.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Signal {
     Traces,
     Metrics,
 }
 
-/// How an exporter speaks.
+/// The protocol of an exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Grpc,
     HttpProtobuf,
 }
 
-/// The environment, asked on behalf of one signal.
+/// The environment as one signal reads it.
 #[derive(Clone, Copy)]
 pub(super) struct OtelEnv<'a> {
     vars: &'a BTreeMap<String, String>,
@@ -31,24 +32,24 @@ impl<'a> OtelEnv<'a> {
         OtelEnv { vars, signal }
     }
 
-    /// What a variable says; one that is blank says nothing.
+    /// Returns the value of a variable; a blank value counts as unset.
     pub(super) fn read(&self, name: &str) -> Option<&'a str> {
         self.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The signal's own variable that ends so, with what it says.
+    /// Returns the name and value of the signal's own variable with this ending.
     pub(super) fn own(&self, end: &str) -> Option<(String, &'a str)> {
         let name = format!("OTEL_EXPORTER_OTLP_{}_{end}", self.signal.word());
         self.read(&name).map(|value| (name, value))
     }
 
-    /// The same, or else the one of all signals.
+    /// Returns the signal's own variable with this ending, or else the common one.
     pub(super) fn either(&self, end: &str) -> Option<(String, &'a str)> {
         let all = format!("OTEL_EXPORTER_OTLP_{end}");
         self.own(end).or_else(|| self.read(&all).map(|value| (all, value)))
     }
 
-    /// How it is to be exported; `None` where it is not.
+    /// Returns the protocol of the export, or `None` if the signal is not exported.
     pub(super) fn protocol(&self) -> Result<Option<Protocol>, TelemetryError> {
         let off = self.read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if off || self.either("ENDPOINT").is_none() {

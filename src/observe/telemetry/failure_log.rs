@@ -1,11 +1,11 @@
-//! An exporter says once when it fails, and once when it is well again.
+//! `FailureLog` logs once when an export begins to fail, and once when it succeeds again.
 
 use std::{
     fmt::Display,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Whether what is exported, named so, fails.
+/// The state of the export of one kind of data.
 #[derive(Debug)]
 pub(super) struct FailureLog {
     of: &'static str,
@@ -17,7 +17,7 @@ impl FailureLog {
         FailureLog { of, fails: AtomicBool::new(false) }
     }
 
-    /// Says what came of an export, where it is news.
+    /// Logs the result of an export if it differs from the previous one.
     pub(super) fn note<E: Display>(&self, exported: &Result<(), E>) {
         let of = self.of;
         match (exported, self.fails.swap(exported.is_err(), Ordering::Relaxed)) {

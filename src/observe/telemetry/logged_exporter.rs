@@ -1,5 +1,5 @@
-//! An exporter of spans that says once when it fails. The SDK tells each attempt, under targets that the logs leave out by
-//! default.
+//! `LoggedExporter` exports spans and logs a failure once. The SDK logs each attempt, under targets that the
+//! default filter omits.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! How metrics get to a collector: one request, by gRPC or HTTP, as `OTEL_EXPORTER_OTLP_*` say. The exporter of the SDK takes
-//! only what the SDK itself has counted.
+//! `OtlpClient` sends metrics to a collector in one request, by gRPC or HTTP, configured by
+//! `OTEL_EXPORTER_OTLP_*`. The SDK's own exporter accepts only numbers that the SDK itself counted.
 //!
-//! Nothing is repeated: the next push tells the same totals again, and newer.
+//! A failed request is not retried: the next push sends the totals again, and newer ones.
 
 use std::{error::Error, fmt, io::Write, time::Duration};
 
@@ -25,13 +25,13 @@ use super::{
     fault,
 };
 
-/// Who brings metrics to one collector.
+/// A client of one collector.
 pub(super) struct OtlpClient {
     way: Way,
-    /// They may hold a token, so each is marked as sensitive.
+    /// The headers of each request. They may hold a token, so each value is marked as sensitive.
     headers: HeaderMap,
     gzip: bool,
-    /// How long one request may take.
+    /// The longest duration of one request.
     pub(super) within: Duration,
 }
 
@@ -40,7 +40,7 @@ enum Way {
     Grpc(MetricsServiceClient<Channel>),
 }
 
-/// Why metrics did not get there.
+/// The error of a failed push.
 #[derive(Debug, Error)]
 pub(super) enum Undelivered {
     #[error("{}", chain(.0))]
@@ -58,7 +58,7 @@ pub(super) enum Undelivered {
 }
 
 impl OtlpClient {
-    /// Reads where to and how. To be called within the runtime.
+    /// Creates a client from the environment. Call it within the runtime.
     pub(super) fn of(asked: &OtelEnv, protocol: Protocol) -> Result<OtlpClient, TelemetryError> {
         let gzip = match asked.either("COMPRESSION") {
             None | Some((_, "none")) => false,
@@ -76,7 +76,7 @@ impl OtlpClient {
         Ok(OtlpClient { way, headers: headers(asked)?, gzip, within })
     }
 
-    /// Brings `request` there, within its time.
+    /// Sends `request` within the timeout.
     pub(super) async fn deliver(&self, request: ExportMetricsServiceRequest) -> Result<(), Undelivered> {
         let answer = match &self.way {
             Way::Http { client, url } => tokio::time::timeout(self.within, self.post(client, url, request)).await,
@@ -123,7 +123,7 @@ impl OtlpClient {
 }
 
 impl Way {
-    /// The endpoint of all signals is a base, that of metrics is the whole address.
+    /// Creates an HTTP client. The common endpoint is a base URL, the one of metrics is the full URL.
     fn http(asked: &OtelEnv) -> Result<Way, TelemetryError> {
         let (name, endpoint) = asked.either("ENDPOINT").unwrap_or_default();
         let url = match asked.own("ENDPOINT") {
@@ -131,7 +131,7 @@ impl Way {
             None => format!("{}/v1/metrics", endpoint.trim_end_matches('/')),
         };
         let client = reqwest::Client::builder().build().map_err(|error| TelemetryError::Exporter(chain(&error)))?;
-        // Whether it is a URL at all is found out by asking for a request, which goes nowhere.
+        // Building a request, which is never sent, checks that the URL is valid.
         client.post(&url).build().map_err(|_| fault(name, endpoint, A_URL))?;
         Ok(Way::Http { client, url })
     }
@@ -158,7 +158,7 @@ impl Way {
 
 const A_URL: &str = "a URL such as http://collector:4317 (gRPC) or http://collector:4318 (http/protobuf)";
 
-/// Reads a time in milliseconds, of one at least.
+/// Parses a duration of at least 1 ms in milliseconds.
 pub(super) fn milliseconds(name: String, value: &str) -> Result<Duration, TelemetryError> {
     match value.parse() {
         Ok(time) if time > 0 => Ok(Duration::from_millis(time)),
@@ -166,12 +166,12 @@ pub(super) fn milliseconds(name: String, value: &str) -> Result<Duration, Teleme
     }
 }
 
-/// `name=value,name=value`, the values percent-encoded as in W3C Baggage.
+/// Parses `name=value,name=value` with percent-encoded values, as in W3C Baggage.
 fn headers(asked: &OtelEnv) -> Result<HeaderMap, TelemetryError> {
     let mut headers = HeaderMap::new();
     let Some((name, list)) = asked.either("HEADERS") else { return Ok(headers) };
     for pair in list.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        // The value is nobody's business in a message.
+        // The message omits the value, which may be a secret.
         let wrong = || fault(name.clone(), "…", "name=value,name=value, the values percent-encoded");
         let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
         let value = percent_decode_str(value.trim()).decode_utf8().map_err(|_| wrong())?;
@@ -188,13 +188,14 @@ fn gzipped(body: &[u8]) -> Vec<u8> {
     written.expect("memory takes every byte")
 }
 
-/// An error with what led to it.
+/// Returns the text of an error followed by its causes.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
     causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
-/// What led to a status of ours, such as a connection refused. The message of a server's own may hold what we sent.
+/// Returns the cause of a local status, such as a refused connection. A server's own message may contain the
+/// data that we sent.
 fn cause(status: &tonic::Status) -> String {
     status.source().map(|cause| format!(": {}", chain(cause))).unwrap_or_default()
 }
@@ -215,7 +216,7 @@ mod tests {
     const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/");
 
     fn courier(vars: &[(&str, &str)]) -> Result<OtlpClient, String> {
-        // As `main` does.
+        // The test installs the TLS provider as `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let vars: BTreeMap<_, _> = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let asked = OtelEnv::of(&vars, Signal::Metrics);

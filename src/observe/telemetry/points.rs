@@ -1,8 +1,9 @@
-//! The metrics of a scrape as OTLP has them: Prometheus' text, which is written by the one registry there is, read again.
+//! This module converts a scrape to OTLP: it parses the Prometheus text of the single registry.
 //!
-//! Names stay as documented, with their `_total` and `_seconds`: what makes Prometheus names of OTLP's (the collector's
-//! exporters, Prometheus' own receiver) appends these where they are missing and leaves them where they are. Totals are
-//! totals since the start of the process, as in a scrape; a bucket's count is its own, where Prometheus' is that of all below.
+//! Names stay as documented, with their `_total` and `_seconds`. The converters from OTLP to Prometheus (the
+//! collector's exporters, Prometheus' own receiver) append these only if they are missing. Totals count since
+//! the start of the process, as in a scrape. An OTLP bucket has its own count, but a Prometheus bucket
+//! includes all lower ones.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,10 @@ use opentelemetry_proto::tonic::{
 
 use crate::observe::meters::MetricDoc;
 
-/// Of what time the numbers are, in nanoseconds of Unix time.
+/// The times of the numbers, in nanoseconds of Unix time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// The process began to count.
+    /// The start of the counting in this process.
     pub(super) start: u64,
     pub(super) now: u64,
 }
@@ -31,14 +32,14 @@ struct Sample<'a> {
     value: &'a str,
 }
 
-/// Reads `text`, in which each metric has a `# HELP`, then a `# TYPE`, then its samples. Metrics without samples are left
-/// out.
+/// Converts `text`, in which each metric has a `# HELP`, then a `# TYPE`, then its samples. Metrics without
+/// samples are omitted.
 pub(super) fn points(text: &str, times: Times) -> Vec<Metric> {
     let described = text.split("# HELP ").filter_map(|part| part.split_once("\n# TYPE "));
     described.filter_map(|(help, rest)| metric(help, rest, times)).collect()
 }
 
-/// Says of gauges that they have no value here any more.
+/// Returns points that declare that these gauges have no value from this process.
 pub(super) fn gone<'a>(told: impl Iterator<Item = &'a MetricDoc>, times: Times) -> Vec<Metric> {
     let flags = DataPointFlags::NoRecordedValueMask as u32;
     let point = NumberDataPoint { time_unix_nano: times.now, flags, ..NumberDataPoint::default() };
@@ -71,13 +72,13 @@ fn metric(help: &str, rest: &str, times: Times) -> Option<Metric> {
 }
 
 fn named(name: &str, sentence: &str, data: Data) -> Metric {
-    // What has no unit stays without: of "1" a collector would make a ratio.
+    // A metric without a unit stays without one: a collector would turn the unit "1" into a ratio.
     let unit = if name.ends_with("_seconds") { "s" } else { "" };
     let (name, description) = (name.to_owned(), sentence.trim().to_owned());
     Metric { name, description, unit: unit.to_owned(), data: Some(data), ..Metric::default() }
 }
 
-/// Reads `name{a="b",c="d"} 1`. Values of labels are words of ours, without quotation marks.
+/// Parses `name{a="b",c="d"} 1`. Label values are words of this program, without quotation marks.
 fn sample(line: &str) -> Option<Sample<'_>> {
     let (series, value) = line.rsplit_once(' ')?;
     let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -116,7 +117,7 @@ fn histograms(samples: &[Sample], times: Times) -> Vec<HistogramDataPoint> {
         } else {
             let below: u64 = point.bucket_counts.iter().sum();
             point.bucket_counts.push(value.parse().unwrap_or(below) - below);
-            // Above the last bound is no bound: `+Inf` is a number to Rust.
+            // The last bucket has no bound: Rust parses `+Inf` as a number, which the filter removes.
             let bound = bounds.first().and_then(|(_, bound)| bound.parse().ok());
             point.explicit_bounds.extend(bound.filter(|bound: &f64| bound.is_finite()));
         }
@@ -147,7 +148,7 @@ mod tests {
 
     const TIMES: Times = Times { start: 1, now: 2 };
 
-    /// One of everything.
+    /// Returns meters with one sample of each kind.
     fn counted() -> Meters {
         let meters = Meters::default();
         meters.ended.get_or_create(&MailEndLabels { kind: "mail", outcome: "sent", reason: "" }).inc_by(3);

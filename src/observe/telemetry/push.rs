@@ -1,11 +1,12 @@
-//! Metrics over OTLP: what a scrape would read, pushed to a collector at an interval.
+//! `Push` sends the metrics of a scrape to a collector over OTLP at an interval.
 //!
-//! There is one registry, that of `/metrics`, and its text is what is sent (`points.rs`): so both ways tell the very same
-//! numbers, histograms with their exact buckets, totals since the start of the process. The SDK's own meters would be a
-//! second set of books beside it: they can't be given a histogram that was counted elsewhere.
+//! There is one registry, that of `/metrics`, and its text is the source of each push (`points.rs`). So both
+//! ways report equal numbers: histograms with their exact buckets, and totals since the start of the process.
+//! The SDK's own meters would count everything a second time, because they do not accept a histogram that was
+//! counted elsewhere.
 //!
-//! A push waits for nobody and nobody for it: it runs beside the worker, takes no lock that a mail takes for longer than it
-//! takes to copy a number, and gives up after its time.
+//! A push delays nothing: it runs beside the worker and gives up after its timeout. It holds a lock that a
+//! mail takes only as long as copying a number.
 
 use std::{
     collections::BTreeMap,
@@ -33,23 +34,23 @@ use super::{
 };
 use crate::observe::{fleet, spans};
 
-/// As OpenTelemetry has it.
+/// The default interval, as OpenTelemetry defines it.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What pushes the metrics of a process.
+/// The exporter of the metrics of a process.
 #[derive(Debug)]
 pub struct Push {
     courier: OtlpClient,
     resource: Resource,
     started: SystemTime,
-    /// From one push to the next.
+    /// The interval between two pushes.
     pub every: Duration,
     complaint: FailureLog,
 }
 
 impl Push {
-    /// Reads what `vars` ask for; `None` where nothing is to be pushed. To be called within the runtime, when counting
-    /// begins.
+    /// Creates the exporter that `vars` configure, or `None` if metrics are not pushed. Call it within the
+    /// runtime, when counting begins.
     pub(super) fn of(
         vars: &BTreeMap<String, String>,
         resource: &opentelemetry_sdk::Resource,
@@ -75,8 +76,8 @@ impl Push {
         }))
     }
 
-    /// Pushes what a scrape says, `text`. With `fleet_ended` it says too that the fleet's gauges come from here no longer,
-    /// so that nobody goes on showing the last ones.
+    /// Pushes the metrics of a scrape, `text`. With `fleet_ended` it also declares that this process reports
+    /// the fleet's gauges no longer, so that no dashboard shows the last values.
     pub async fn push(&self, text: &str, fleet_ended: bool) {
         let times = Times { start: nanos(self.started), now: nanos(time::now()) };
         let mut metrics = points(text, times);
@@ -107,7 +108,7 @@ mod tests {
     const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
 
     fn push(vars: &[(&str, &str)]) -> Result<Option<Push>, String> {
-        // As `main` does.
+        // The test installs the TLS provider as `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Push::of(&vars, &opentelemetry_sdk::Resource::builder_empty().build()).map_err(|fault| fault.to_string())

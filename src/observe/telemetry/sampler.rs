@@ -1,4 +1,5 @@
-//! What is kept of the traces. A mail's spans are made when its verdict is known, so that can decide.
+//! `Sampler` decides which traces are exported. The spans of a mail are created after its outcome is known,
+//! so the outcome can decide.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,17 +11,17 @@ use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use super::{TelemetryError, fault};
 
-/// Of a hundred mails that were sent, and of a hundred requests, one.
+/// The sampled share of sent mails and of requests.
 const REST: f64 = 0.01;
 
-/// How large a share is kept of what went well.
+/// The sampled share of successful operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     rest: f64,
 }
 
 impl Sampler {
-    /// Reads `OTEL_TRACES_SAMPLER` and its `_ARG`; `None` keeps nothing at all.
+    /// Reads `OTEL_TRACES_SAMPLER` and its `_ARG`; returns `None` if no span is exported.
     pub(super) fn of(sampler: Option<&str>, arg: Option<&str>) -> Result<Option<Sampler>, TelemetryError> {
         let rest = match sampler {
             None => REST,
@@ -35,16 +36,16 @@ impl Sampler {
         Ok(Some(Sampler { rest }))
     }
 
-    /// Says whether the spans of a mail are kept.
+    /// Returns true if the spans of a mail are exported.
     pub fn mail(self, went_well: bool, answers_a_kept_one: bool, message_id: &str) -> bool {
         !went_well || answers_a_kept_one || self.draws(message_id)
     }
 
-    /// The same of what is called `name`, in every process.
+    /// Returns the decision for `name`, which is equal in every process.
     fn draws(self, name: impl Hash) -> bool {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
-        // As many as there are below the share: 1.0 takes all.
+        // Each hash below the share of the range is sampled: 1.0 samples all.
         (hasher.finish() as f64) < self.rest * 2.0_f64.powi(64)
     }
 }
@@ -58,7 +59,8 @@ fn share(arg: Option<&str>) -> Result<f64, TelemetryError> {
 }
 
 impl ShouldSample for Sampler {
-    /// What belongs to something follows it. Of what begins a trace, only requests are many.
+    /// Decides about one span. A child follows its parent. Of the root spans only requests are numerous, so only
+    /// requests are sampled by share.
     fn should_sample(
         &self,
         parent: Option<&Context>,

@@ -1,5 +1,6 @@
-//! What every implementation of a port must do, once. A test binary implements the port's `World` for its service and
-//! expands the list of cases into tests of its own: `caps_conformance!(my_world);`.
+//! The conformance suites test every implementation of a port with one list of cases. A test binary
+//! implements the port's `World` for its service and expands the list into tests of its own:
+//! `caps_conformance!(my_world);`.
 
 pub mod bell;
 pub mod caps;
@@ -8,7 +9,7 @@ pub mod leases;
 pub mod ledger;
 pub mod members;
 
-/// Makes a test of each named case, in a fresh world each.
+/// Expands to a test of each named case, with a new world for each.
 #[macro_export]
 macro_rules! conformance_cases {
     ($suite:path, $world:path, $($case:ident)+) => {

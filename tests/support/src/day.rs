@@ -1,6 +1,6 @@
-//! One compressed day in this process, through the production path: import of a CSV, `serve` with its real adapters
-//! over a private Postgres and Redis, and an ordered stop when the day is over. Only the day clock is not the
-//! machine's.
+//! This module runs one compressed day in this process, through the production path. It imports a CSV and
+//! runs `serve` with its real adapters on a private Postgres and Redis. At the end of the day it stops `serve`
+//! in order. Only the day clock differs from the machine's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,24 +24,24 @@ use warmup::{
 
 use crate::world::{self, TestDatabase, TestRedis};
 
-/// 32 bytes as `WARMUP_MASTER_KEY` takes them.
+/// A key of 32 bytes in the format of `WARMUP_MASTER_KEY`.
 pub const MASTER_KEY: &str = "d2FybXVwIHRlc3QgbWFzdGVyIGtleSwgMzIgYnl0ZXM=";
 
-/// A Tuesday.
+/// The date of the run, a Tuesday.
 pub const DATE: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
 
-/// A day that is to be run. All times are UTC, which is also the mailboxes' zone where the CSV gives none.
+/// A day to run. All times are UTC, which is also the zone of mailboxes without one in the CSV.
 pub struct Plan {
     csv: String,
     settings: BTreeMap<String, String>,
     begins: NaiveTime,
     ends: NaiveTime,
     speed: f64,
-    /// Run once the mailboxes are imported.
+    /// The statements that run after the import.
     statements: Vec<&'static str>,
 }
 
-/// A day that is over, and the services that hold what it left behind.
+/// A finished day, with the services that hold its results.
 pub struct Day {
     pub report: DrainReport,
     pub snapshot: Snapshot,
@@ -50,7 +50,8 @@ pub struct Day {
 }
 
 impl Plan {
-    /// The mailboxes of `csv` from 08:45 to 17:15, 510 times as fast: a minute. Mail hosts may be on this machine.
+    /// Plans the mailboxes of `csv` from 08:45 to 17:15, 510 times as fast: one minute. Mail hosts may be on
+    /// this machine.
     pub fn of(csv: String) -> Plan {
         let settings = [
             ("WARMUP_MASTER_KEY", MASTER_KEY),
@@ -68,13 +69,13 @@ impl Plan {
         }
     }
 
-    /// Sets what the environment would.
+    /// Sets a setting as the environment does.
     pub fn with(mut self, name: &str, value: impl ToString) -> Plan {
         self.settings.insert(name.to_owned(), value.to_string());
         self
     }
 
-    /// Changes what the import stored, before the day begins.
+    /// Runs a statement on the imported data, before the day begins.
     pub fn then(mut self, statement: &'static str) -> Plan {
         self.statements.push(statement);
         self
@@ -85,12 +86,13 @@ impl Plan {
         Plan { speed, ..self }
     }
 
-    /// Stops the worker at another hour than 17:15.
+    /// Stops the worker at another time than 17:15.
     pub fn until(self, hour: u32, minute: u32) -> Plan {
         Plan { ends: time(hour, minute), ..self }
     }
 
-    /// Imports the mailboxes, works until the day clock shows its end, stops in order, and reads the ledger.
+    /// Imports the mailboxes, works until the day clock reaches the end, stops in order, and reads the
+    /// ledger.
     pub async fn run(mut self) -> Day {
         let (database, redis) = tokio::join!(world::postgres(), world::redis());
         self.settings.insert("DATABASE_URL".to_owned(), database.url().to_owned());

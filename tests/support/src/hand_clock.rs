@@ -1,4 +1,4 @@
-//! A clock that a test moves by hand. Both its clocks go alike.
+//! `HandClock` is a clock that a test moves by hand. Its day clock and its machine clock move together.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use warmup::{domain::lease::MachineTime, ports::Clock};
 
-/// Starts in November 2023, or where it is told, and stands still until it is moved.
+/// A clock that starts in November 2023, or at a given time, and stands still until a test moves it.
 #[derive(Debug)]
 pub struct HandClock {
     start_micros: i64,
@@ -32,13 +32,13 @@ impl HandClock {
         HandClock { start_micros: start.timestamp_micros(), ..HandClock::default() }
     }
 
-    /// Moves the clock on and wakes who waits for it.
+    /// Moves the clock forward and wakes all waiting tasks.
     pub fn pass(&self, time: Duration) {
         self.passed_micros.fetch_add(time.as_micros() as u64, Ordering::SeqCst);
         self.moved.notify_waiters();
     }
 
-    /// Now, in microseconds since the epoch.
+    /// Returns the current time in microseconds since 1970.
     pub fn micros(&self) -> i64 {
         self.start_micros + self.passed_micros.load(Ordering::SeqCst) as i64
     }
@@ -62,7 +62,7 @@ impl Clock for HandClock {
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
-            // Registered before it looks, so that a move in between is not missed.
+            // The task registers before it looks, so that it misses no move in between.
             moved.as_mut().enable();
             if self.now() >= at {
                 return;

@@ -1,6 +1,6 @@
-//! The few headers that tests read in what real servers kept.
+//! This module reads the few header fields that tests check in mails stored by real servers.
 
-/// Returns the value of a header on one line; empty where the mail has none.
+/// Returns the value of a single-line header field; empty if the mail has none.
 pub fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let mut lines = mail.lines().take_while(|line| !line.is_empty());
     let value = lines.find_map(|line| {
@@ -10,7 +10,7 @@ pub fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     value.unwrap_or_default().trim()
 }
 
-/// Returns what stands in the first angle brackets: the address or id without what surrounds it.
+/// Returns the text in the first angle brackets: a bare address or id.
 pub fn bare(value: &str) -> String {
     let inner = value.split_once('<').map_or(value, |(_, rest)| rest);
     inner.split_once('>').map_or(inner, |(inner, _)| inner).to_owned()

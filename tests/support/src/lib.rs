@@ -1,4 +1,5 @@
-//! Test worlds.
+//! This crate provides test worlds: private servers, proxies, mail hosts and the conformance suites of the
+//! ports.
 
 pub mod asks;
 pub mod conformance;

@@ -1,15 +1,17 @@
-//! Real mail servers: a private Postfix with AUTH that delivers by LMTP to a private Dovecot, on free loopback ports.
+//! `MailStack` starts real mail servers: a private Postfix with AUTH that delivers by LMTP to a private
+//! Dovecot, on free loopback ports.
 //!
 //! ```text
 //!   warmup ──STARTTLS or TLS, AUTH──▶ Postfix ──queue──▶ LMTP ──▶ Dovecot ──▶ vmail/<domain>/<user>/Maildir
 //!                                        └──AUTH──▶ Dovecot's auth socket
 //! ```
 //!
-//! Both put themselves into the background, so nothing of them is our child. A watcher is: when its stdin ends, which
-//! the kernel sees to also when this process is killed, it stops both by their own means (Postfix' ends in SIGKILL), and
-//! Dovecot by SIGKILL where that was not enough.
+//! Both servers move to the background, so neither is a child of this process; the watcher is. The watcher's
+//! stdin ends with this process, even if the process is killed. Then the watcher stops both servers by their
+//! own commands (that of Postfix ends with SIGKILL), and kills Dovecot if it still runs.
 //!
-//! Postfix' master runs as root only. Where that, Postfix or Dovecot is missing, the test fails and says so.
+//! The master process of Postfix requires root. Without root, Postfix or Dovecot the test fails and names the
+//! missing part.
 
 mod identity;
 mod store;
@@ -30,12 +32,12 @@ use tempfile::TempDir;
 
 pub use self::{identity::Authority, store::Delivered};
 
-/// Who may log in and who is delivered to.
+/// The accounts that may log in, and the recipients.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
-    /// Address and password of each login.
+    /// The address and the password of each login.
     pub logins: Vec<(String, String)>,
-    /// Those that may log in, but that the server does not know as a recipient.
+    /// The logins that the server does not know as recipients.
     pub unknown: Vec<String>,
 }
 
@@ -53,7 +55,7 @@ struct Ports {
     lmtp: u16,
 }
 
-/// Stops what the folder `$1` holds, once nobody holds our other end any more.
+/// The script of the watcher: it stops the servers in the folder `$1` once its stdin ends.
 const WATCHER: &str = r#"
 dir=$1
 while read -r _; do :; done
@@ -63,7 +65,7 @@ pid=$(cat "$dir/run/master.pid") && kill -s KILL "$pid"
 rm -rf -- "$dir"
 "#;
 
-/// A port that was free may be taken by another process before its server binds it.
+/// The number of attempts: another process may take a free port before its server binds it.
 const ATTEMPTS: u32 = 5;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -71,10 +73,10 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const INSTALL: &str = "install them: make setup, or apt install postfix dovecot-imapd dovecot-lmtpd dovecot-sieve";
 
 impl MailStack {
-    /// Starts both servers under a certificate of `authority` for the host name `localhost`, and no other name.
+    /// Starts both servers with a certificate of `authority` for the host name `localhost` only.
     pub async fn start(authority: &Authority, accounts: Accounts) -> MailStack {
         let authority = authority.clone();
-        // All that follows blocks: processes that put themselves into the background.
+        // The following steps block: they run processes that move to the background.
         let started = tokio::task::spawn_blocking(move || {
             check_machine();
             let mut complaint = String::new();
@@ -89,36 +91,36 @@ impl MailStack {
         started.await.expect("the servers start")
     }
 
-    /// The port that offers STARTTLS, as 587 does.
+    /// Returns the port that offers STARTTLS, like port 587.
     pub fn starttls_port(&self) -> u16 {
         self.ports.starttls
     }
 
-    /// The port that speaks TLS from the first byte, as 465 does.
+    /// Returns the port with TLS from the first byte, like port 465.
     pub fn tls_port(&self) -> u16 {
         self.ports.tls
     }
 
-    /// What Postfix logged so far.
+    /// Returns the log of Postfix.
     pub fn postfix_log(&self) -> String {
         self.read("postfix.log")
     }
 
-    /// What Dovecot logged so far, with every login that failed.
+    /// Returns the log of Dovecot, which includes every failed login.
     pub fn dovecot_log(&self) -> String {
         self.read("dovecot.log")
     }
 
-    /// Lets these log in with these passwords from now on, and nobody else.
+    /// Changes the logins: from now on only these may log in, with these passwords.
     pub fn change_passwords(&self, logins: Vec<(String, String)>) {
         let accounts = Accounts { logins, unknown: vec![] };
-        // Dovecot reads the file anew when it is another one.
+        // Dovecot reads the file again if it was replaced.
         let (new, passwd) = (self.path().join("passwd.new"), self.path().join("passwd"));
         fs::write(&new, text::passwd(&accounts)).expect("the folder is ours");
         fs::rename(new, passwd).expect("the folder is ours");
     }
 
-    /// Lets Postfix put aside what it takes from now on, and deliver none of it.
+    /// Makes Postfix hold all mails that it accepts from now on, without delivery.
     pub fn hold(&self) {
         let main_cf = self.path().join("postfix/main.cf");
         let text = fs::read_to_string(&main_cf).expect("the file is ours");
@@ -140,7 +142,7 @@ impl MailStack {
         let folder = tempfile::Builder::new().prefix("warmup-mail-").tempdir().expect("a temporary folder");
         let ports = free_ports();
         lay_out(folder.path(), ports, authority, accounts);
-        // The watcher comes first, so that whatever starts is stopped.
+        // The watcher starts first, so that it stops every server that starts.
         let stack = MailStack { ports, watcher: Some(watch(folder.path())), folder };
         let (dovecot, postfix) = (stack.path().join("dovecot.conf"), stack.path().join("postfix"));
         let started = run(stack.path(), "dovecot", &["-c".as_ref(), &dovecot])
@@ -193,7 +195,7 @@ fn give(path: &Path, (uid, gid): (u32, u32)) {
     chown(path, Some(uid), Some(gid)).expect("root gives its folders away");
 }
 
-/// User and group ids of `name` in `passwd(5)`.
+/// Returns the user id and the group id of `name` from `passwd(5)`.
 fn user(name: &str) -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = passwd.lines().find_map(|line| {
@@ -205,7 +207,7 @@ fn user(name: &str) -> (u32, u32) {
     found.unwrap_or_else(|| panic!("this machine has no user {name}: {INSTALL}"))
 }
 
-/// Where this Postfix keeps its daemons; by its own defaults, since it may have no configuration.
+/// Returns the daemon folder of this Postfix by its defaults, because it may have no configuration.
 fn daemon_folder() -> String {
     let asked = Command::new("postconf").args(["-d", "-h", "daemon_directory"]).env("PATH", PATH).output();
     let told = asked.expect("postconf comes with Postfix").stdout;
@@ -219,7 +221,7 @@ fn watch(dir: &Path) -> Child {
     command.spawn().expect("there is a shell")
 }
 
-/// Runs a program that puts itself into the background. Its output goes to a file: a daemon keeps it open.
+/// Runs a program that moves to the background. Its output goes to a file, because a daemon keeps the output open.
 fn run(dir: &Path, program: &str, args: &[&Path]) -> bool {
     let log = || fs::OpenOptions::new().create(true).append(true).open(dir.join("start.log")).expect("our folder");
     let mut command = Command::new(program);
@@ -227,7 +229,7 @@ fn run(dir: &Path, program: &str, args: &[&Path]) -> bool {
     command.status().expect("the program was found a moment ago").success()
 }
 
-/// Ports that were all free at one moment, so that they are different.
+/// Returns ports that were all free at one moment, so that they differ.
 fn free_ports() -> Ports {
     let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let [starttls, tls, lmtp] = sockets.each_ref().map(|socket| socket.local_addr().expect("a bound socket").port());

@@ -1,7 +1,7 @@
-//! Guards and the tests that must notice when one is gone: what `tests/mutants.toml` lists.
+//! This module reads `tests/mutants.toml`: the guards, and the tests that must fail without each guard.
 //!
-//! A test that passes with its guard removed proves nothing, and one that fails for another guard's sake hides which
-//! of them holds. So the list is exact in both directions.
+//! A test that passes without its guard proves nothing. A test that fails for another guard hides which guard
+//! works. So the list is exact in both directions.
 
 pub mod copy;
 pub mod trial;
@@ -14,24 +14,24 @@ use std::{
 
 use serde::Deserialize;
 
-/// One guard, the damage to it, and who must notice.
+/// A guard, its damage, and the tests that must fail.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
-    /// What the damaged code does.
+    /// The effect of the damaged code.
     pub name: String,
     /// `I1` to `I9`, or `safety`.
     pub invariant: String,
     pub file: String,
     pub edits: Vec<Edit>,
-    /// `binary::path::of::test`, with `lib` as the binary of the unit tests.
+    /// The tests as `binary::path::of::test`, with `lib` as the binary of the unit tests.
     pub tests: Vec<String>,
-    /// Only tests whose path contains this are run.
+    /// The filter: only tests whose path contains it run.
     #[serde(default)]
     pub filter: String,
 }
 
-/// One place, which occurs once in its file, and what stands there instead.
+/// A replacement of a text that occurs once in its file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
@@ -52,7 +52,7 @@ pub fn read(root: &Path) -> anyhow::Result<Vec<Mutant>> {
 }
 
 impl Mutant {
-    /// Returns `source` with the damage done, or why it can't be.
+    /// Returns `source` with the damage, or the reason why the damage is impossible.
     pub fn damage(&self, source: &str) -> Result<String, String> {
         let Mutant { name, file, edits, .. } = self;
         let damaged = edits.iter().try_fold(source.to_owned(), |source, Edit { text, replacement }| {
@@ -65,7 +65,7 @@ impl Mutant {
         if damaged == source { Err(format!("{name}: its edits change nothing")) } else { Ok(damaged) }
     }
 
-    /// Returns the tests that must fail, by the binary that holds them.
+    /// Returns the tests that must fail, grouped by their binary.
     pub fn tests_by_binary(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut binaries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (binary, test) in self.tests.iter().filter_map(|test| test.split_once("::")) {
@@ -75,7 +75,7 @@ impl Mutant {
     }
 }
 
-/// Returns everything in the list that does not fit the tree at `root`.
+/// Returns every entry of the list that does not match the tree at `root`.
 pub fn faults(root: &Path) -> Vec<String> {
     match read(root) {
         Ok(mutants) => faults_of(root, &mutants),
@@ -83,7 +83,7 @@ pub fn faults(root: &Path) -> Vec<String> {
     }
 }
 
-/// Returns everything in some of its entries that does not fit the tree at `root`.
+/// Returns the problems of these entries with the tree at `root`.
 pub fn faults_of(root: &Path, mutants: &[Mutant]) -> Vec<String> {
     let mut sources = String::new();
     gather(&root.join("src"), &mut sources);

@@ -1,4 +1,4 @@
-//! The real binary as a child process, with the settings of a test.
+//! This module runs the real binary as a child process, with the settings of a test.
 
 use std::{
     collections::BTreeMap,
@@ -16,11 +16,11 @@ use tokio::{
     time::timeout,
 };
 
-/// Any key will do, as long as all commands of a test have the same.
+/// The master key of all commands of a test; any key works.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Under which everything is due at once and nothing waits, and a dead worker is missed within two seconds. How long a mailbox
-/// cools down is each test's own matter.
+/// The settings under which all mails are due at once and nothing waits. The fleet misses a dead worker
+/// within two seconds. Each test sets the cooldown of its mailboxes itself.
 pub const NOTHING_WAITS: [(&str, &str); 15] = [
     ("WARMUP_SHARDS", "8"),
     ("WARMUP_ACTIVE_HOURS", "00:00-24:00"),
@@ -39,7 +39,7 @@ pub const NOTHING_WAITS: [(&str, &str); 15] = [
     ("WARMUP_HEARTBEAT_MS", "500"),
 ];
 
-/// The binary and the environment that it is run in. Nothing of this process's environment is passed on.
+/// The binary and its environment. It inherits nothing of this process's environment.
 pub struct Binary {
     program: PathBuf,
     settings: BTreeMap<String, String>,
@@ -48,7 +48,7 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Runs `program` against these services.
+    /// Configures `program` to run against these services.
     pub fn new(program: &str, database_url: &str, redis_url: &str) -> Binary {
         let folder = TempDir::new().expect("a temporary folder");
         let binary = Binary { program: program.into(), settings: BTreeMap::new(), folder, runs: AtomicU32::new(0) };
@@ -66,7 +66,7 @@ impl Binary {
         self
     }
 
-    /// Runs a command to its end, which must be a good one, and returns what it printed.
+    /// Runs a command, which must succeed, and returns its standard output.
     pub async fn command(&self, arguments: &[&str], input: &str) -> String {
         let mut command = self.bare();
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -80,7 +80,7 @@ impl Binary {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs a command that must fail, and returns what it said.
+    /// Runs a command, which must fail, and returns its error output.
     pub async fn refused(&self, arguments: &[&str]) -> String {
         let output = self.bare().args(arguments).stdin(Stdio::null()).output().await.expect("the binary starts");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -105,30 +105,30 @@ impl Binary {
     }
 }
 
-/// Longer than a worker takes to start on a busy machine.
+/// The longest wait for the start of a worker: more than a busy machine needs.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// The address in a line of the log.
+/// Returns the address in a line of the log.
 fn address(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     Some(line["fields"]["address"].as_str()?.to_owned())
 }
 
-/// A running worker. Killed when dropped.
+/// A running worker. It is killed when dropped.
 pub struct Running {
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
-    /// Kills it as `kill -9` does, and returns when it is gone.
+    /// Kills the worker as `kill -9` does, and returns when it has ended.
     pub async fn kill(mut self) {
         let alive = self.child.try_wait().expect("our child can be asked for");
         assert!(alive.is_none(), "the worker ended by itself, {alive:?}:\n{}", self.log());
         self.child.kill().await.expect("our child may be killed");
     }
 
-    /// The number of its process.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("the worker has not ended")
     }
@@ -139,19 +139,20 @@ impl Running {
         assert!(sent.success(), "the worker was gone before its SIGTERM");
     }
 
-    /// Waits for its end, which must come within `deadline`.
+    /// Waits for its end, which must happen within `deadline`.
     pub async fn ended(&mut self, deadline: Duration) -> ExitStatus {
         let ended = timeout(deadline, self.child.wait()).await;
         let status = ended.unwrap_or_else(|_| panic!("the worker did not end within {deadline:?}:\n{}", self.log()));
         status.expect("our child can be waited for")
     }
 
-    /// Says whether it runs.
+    /// Returns true if the worker runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until it says where it answers (`WARMUP_HTTP_ADDR` with port 0, logs as JSON), and returns that.
+    /// Waits until the log names the address of the API (`WARMUP_HTTP_ADDR` with port 0, logs as JSON), and
+    /// returns it.
     pub async fn address(&self) -> String {
         let told = async {
             loop {
@@ -165,7 +166,7 @@ impl Running {
         told.unwrap_or_else(|_| panic!("the worker did not say where it answers:\n{}", self.log()))
     }
 
-    /// What it has logged, for the message of a test that failed.
+    /// Returns its log, for the message of a failed test.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

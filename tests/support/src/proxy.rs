@@ -1,8 +1,8 @@
-//! A TCP proxy before Postgres that stops the bytes where a test wants them stopped.
+//! `PostgresProxy` is a TCP proxy before Postgres that stops the bytes at a point that the test chooses.
 //!
-//! It reads what clients ask, so that a test can name the statement: its question is held before the server sees it, or
-//! the server's complete answer before the client does. It can also freeze all bytes, as a network does that loses
-//! them without a word, and cut all connections.
+//! It parses the clients' requests, so that a test can name a statement. It holds the request before the
+//! server gets it, or the server's complete answer before the client gets it. It can also freeze all bytes,
+//! like a network that loses them silently, and break all connections.
 
 mod frontend;
 
@@ -20,16 +20,16 @@ use tokio::{
 
 use self::frontend::Frontend;
 
-/// What of the named statement is held.
+/// The part of the named statement that the proxy holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// The server never sees it.
+    /// The request: the server never gets it.
     Question,
-    /// The server has done and committed it; the client does not hear of it.
+    /// The answer: the server has committed the statement, and the client does not know it.
     Answer,
 }
 
-/// How bytes flow.
+/// The state of the byte flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     Free,
@@ -41,15 +41,15 @@ enum Flow {
 struct Shared {
     trap: Mutex<Option<(String, Hold)>>,
     flow: watch::Sender<Flow>,
-    /// How often all connections were broken.
+    /// The number of times that all connections were broken.
     cuts: watch::Sender<u64>,
-    /// How many traps have sprung.
+    /// The number of held statements so far.
     sprung: watch::Sender<u64>,
-    /// How many sprung traps may go on.
+    /// The number of held statements that may continue.
     released: watch::Sender<u64>,
 }
 
-/// A running proxy; it ends with its connections when it is dropped.
+/// A running proxy. It ends with its connections when it is dropped.
 pub struct PostgresProxy {
     url: String,
     shared: Arc<Shared>,
@@ -74,12 +74,12 @@ impl PostgresProxy {
         PostgresProxy { url: format!("{head}@127.0.0.1:{port}/{database}"), shared, accepting }
     }
 
-    /// The address for DATABASE_URL.
+    /// Returns the URL for DATABASE_URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Sets a trap for the next statement whose text contains `statement`; its connection alone is held.
+    /// Holds the next statement whose text contains `statement`; only its connection stops.
     pub fn hold(&self, statement: &str, what: Hold) {
         *self.shared.trap() = Some((statement.to_owned(), what));
     }
@@ -89,41 +89,41 @@ impl PostgresProxy {
         self.holds(1).await;
     }
 
-    /// Waits until so many statements are held at once.
+    /// Waits until this number of statements is held at once.
     pub async fn holds(&self, statements: u64) {
         let released = *self.shared.released.borrow();
         let mut sprung = self.shared.sprung.subscribe();
         sprung.wait_for(|sprung| *sprung >= released + statements).await.expect("the proxy runs");
     }
 
-    /// Lets the statement go on that has been held longest.
+    /// Releases the statement that has been held longest.
     pub fn release_first(&self) {
         self.shared.released.send_modify(|released| *released += 1);
     }
 
-    /// Lets what is held go on, and takes a trap away that has not sprung.
+    /// Releases all held statements, and cancels a hold that has no statement yet.
     pub fn release(&self) {
         *self.shared.trap() = None;
         self.shared.released.send_replace(*self.shared.sprung.borrow());
     }
 
-    /// Stops all bytes of all connections; none breaks.
+    /// Stops all bytes of all connections without breaking a connection.
     pub fn freeze(&self) {
         self.shared.flow.send_replace(Flow::Frozen);
     }
 
-    /// Breaks all connections, with what is held on them, and refuses new ones.
+    /// Breaks all connections, including held statements, and refuses new connections.
     pub fn cut(&self) {
         self.shared.flow.send_replace(Flow::Refused);
         self.drop_connections();
     }
 
-    /// Lets bytes and connections through again.
+    /// Lets bytes and connections pass again.
     pub fn restore(&self) {
         self.shared.flow.send_replace(Flow::Free);
     }
 
-    /// Breaks all connections once, with what is held on them: a question that was held is never asked.
+    /// Breaks all connections once; a held request never reaches the server.
     pub fn drop_connections(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
         self.release();
@@ -141,14 +141,14 @@ impl Shared {
         self.trap.lock().expect("no connection panics")
     }
 
-    /// Takes the trap if `statement` is the one it waits for.
+    /// Returns the pending hold if `statement` matches it.
     fn springs(&self, statement: &str) -> Option<Hold> {
         let mut trap = self.trap();
         let (_, hold) = trap.take_if(|(text, _)| statement.contains(text.as_str()))?;
         Some(hold)
     }
 
-    /// Tells the test that a trap has sprung, and waits for the test.
+    /// Signals the test that a statement is held, and waits for its release.
     async fn held(&self) {
         let mut number = 0;
         self.sprung.send_modify(|sprung| {
@@ -173,7 +173,7 @@ async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     }
 }
 
-/// Carries bytes both ways until either side ends or all connections are broken.
+/// Forwards bytes in both directions until either side ends or all connections are broken.
 async fn connection(client: TcpStream, server: &str, shared: &Shared) -> Option<()> {
     let mut cuts = shared.cuts.subscribe();
     cuts.mark_unchanged();
@@ -183,7 +183,7 @@ async fn connection(client: TcpStream, server: &str, shared: &Shared) -> Option<
     tokio::select! {
         biased;
         _ = cuts.changed() => {}
-        // A client that is gone may still have a question on its way: it arrives before the end does.
+        // A request may still arrive after its client is gone: it precedes the end of the connection.
         _ = questions(from_client, to_server, shared, &answer_held) => {}
         _ = answers(from_server, to_client, shared, &answer_held) => {}
     }
@@ -219,7 +219,7 @@ async fn answers(
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = server.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
-        // Only what follows the commit says that it is done.
+        // Only the message after the commit proves that the commit is done.
         if *answer_held.borrow() && frontend::is_ready_for_query(&buffer[..length]) {
             answer_held.send_replace(false);
             shared.held().await;

@@ -1,4 +1,5 @@
-//! A Redis Cluster of several masters on this machine, each with its part of the slots, which a test may move.
+//! `RedisCluster` starts several Redis masters on this machine, each with its part of the slots, which a test
+//! may move.
 
 use std::time::Duration;
 
@@ -6,11 +7,11 @@ use redis::cmd;
 
 use crate::{mailstack::Authority, redis_server::RedisServer, world::eventually};
 
-/// A cluster agrees in a second or two; this is for a machine that does many other things.
+/// The longest wait for an agreement, on a busy machine; normally it takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SLOTS: usize = 16_384;
 
-/// Running masters.
+/// A cluster of running masters.
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
 }
@@ -25,7 +26,7 @@ impl RedisCluster {
         RedisCluster::join(nodes).await
     }
 
-    /// The same with TLS; the nodes announce the name of their certificate.
+    /// Starts `size` masters with TLS; the nodes announce the name in their certificate.
     pub async fn start_encrypted(authority: &Authority, size: usize) -> RedisCluster {
         let hostname = ["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"];
         let arguments = [&["--cluster-enabled", "yes"][..], &hostname].concat();
@@ -51,12 +52,12 @@ impl RedisCluster {
         cluster
     }
 
-    /// One of the nodes, from 0.
+    /// Returns node `n`, from 0.
     pub fn node(&self, n: usize) -> &RedisServer {
         &self.nodes[n]
     }
 
-    /// Which node has `key`.
+    /// Returns the number of the node that owns `key`.
     pub async fn owner(&self, key: &str) -> usize {
         let slot = self.slot(key).await;
         for (n, node) in self.nodes.iter().enumerate() {
@@ -67,7 +68,7 @@ impl RedisCluster {
         panic!("nobody has slot {slot}")
     }
 
-    /// Gives the slot of `key`, with all that is in it, to node `to`, as an operator reshards.
+    /// Moves the slot of `key`, with all its keys, to node `to`, as an operator reshards a cluster.
     pub async fn move_slot(&self, key: &str, to: usize) {
         let (slot, from) = (self.slot(key).await, self.owner(key).await);
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
@@ -90,12 +91,12 @@ impl RedisCluster {
         eventually(PATIENCE, async || self.agrees().await).await;
     }
 
-    /// Kills node `n` and leaves the cluster to its others.
+    /// Kills node `n`; the other nodes stay.
     pub fn kill(&mut self, n: usize) {
         self.nodes[n].kill();
     }
 
-    /// Gives all slots of node `dead` to node `to` and forgets `dead`, as for a master that is lost with what it had.
+    /// Moves all slots of node `dead` to node `to` and forgets `dead`, as for a lost master with lost data.
     pub async fn take_over(&self, key: &str, dead: usize, to: usize) {
         let slot = self.slot_at(key, to).await;
         let living = || self.nodes.iter().enumerate().filter(move |(n, _)| *n != dead).map(|(_, node)| node);
@@ -119,7 +120,7 @@ impl RedisCluster {
         self.nodes[n].run(cmd("CLUSTER").arg("KEYSLOT").arg(key)).await
     }
 
-    /// All serve, and all know of all.
+    /// Returns true if all nodes serve and know all nodes.
     async fn agrees(&self) -> bool {
         for node in &self.nodes {
             let told: String = node.run(cmd("CLUSTER").arg("INFO")).await;

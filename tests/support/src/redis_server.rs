@@ -1,5 +1,5 @@
-//! A private Redis that a test may damage: on a free port, in a folder of its own, without persistence unless it is
-//! asked to save, gone when the test is over.
+//! `RedisServer` is a private Redis that a test may damage. It uses a free port and an own folder, has no
+//! persistence unless the test saves, and ends with the test.
 
 use std::{
     net::TcpListener,
@@ -17,7 +17,7 @@ use warmup::{
 
 use crate::mailstack::Authority;
 
-/// A Redis starts in some 25 ms; this is for a machine that does many other things.
+/// The longest wait for the start, on a busy machine; normally Redis starts in 25 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -25,15 +25,15 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
-    /// Where the nodes of a cluster speak to one another.
+    /// The port at which the nodes of a cluster connect to each other.
     bus: u16,
     arguments: Vec<String>,
-    /// Who signed its certificate, which is for `localhost`; without one it speaks without TLS.
+    /// The signer of its certificate, which is for `localhost`; `None` for a server without TLS.
     authority: Option<Authority>,
     process: Option<Child>,
 }
 
-/// Opens connections to a Redis that answers and is new enough.
+/// Opens connections to a Redis that answers and has a supported version.
 pub async fn connect(url: &str, size: usize) -> Result<Pool, PortError> {
     let pool = open(url, size)?;
     check_version(&pool).await?;
@@ -46,12 +46,13 @@ impl RedisServer {
         RedisServer::start_with(&[]).await
     }
 
-    /// Starts an empty server with further arguments, as `["--cluster-enabled", "yes"]`.
+    /// Starts an empty server with further arguments, such as `["--cluster-enabled", "yes"]`.
     pub async fn start_with(arguments: &[&str]) -> RedisServer {
         RedisServer::start_as(arguments, None).await
     }
 
-    /// Starts an empty server that speaks TLS only, with a certificate for `localhost` and further arguments.
+    /// Starts an empty server that accepts TLS only, with a certificate for `localhost` and further
+    /// arguments.
     pub async fn start_encrypted(authority: &Authority, arguments: &[&str]) -> RedisServer {
         RedisServer::start_as(arguments, Some(authority.clone())).await
     }
@@ -66,7 +67,7 @@ impl RedisServer {
         }
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
         let mut server = RedisServer { folder, port: 0, bus: 0, arguments, authority, process: None };
-        // Between finding the port free and Redis' taking it somebody else may: then another one.
+        // Another process may take the free port before Redis binds it; the loop then tries another port.
         for _ in 0..10 {
             (server.port, server.bus) = (free_port(), free_port());
             if server.launch().await {
@@ -76,7 +77,7 @@ impl RedisServer {
         panic!("redis-server did not start on any of ten ports: {}", server.log());
     }
 
-    /// The address of the server, for REDIS_URL.
+    /// Returns the URL of the server, for REDIS_URL.
     pub fn url(&self) -> String {
         match &self.authority {
             Some(_) => format!("rediss://localhost:{}", self.port),
@@ -84,17 +85,17 @@ impl RedisServer {
         }
     }
 
-    /// The port at which other nodes of a cluster speak to it.
+    /// Returns the port at which other nodes of a cluster connect to it.
     pub fn bus(&self) -> u16 {
         self.bus
     }
 
-    /// The port on 127.0.0.1; it stays the same over restarts.
+    /// Returns the port on 127.0.0.1; it does not change with a restart.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// A connection of the test's own, beside those of what it tests.
+    /// Opens a connection for the test itself, apart from those of the tested code.
     pub async fn connection(&self) -> MultiplexedConnection {
         self.try_connection().await.expect("the server runs")
     }
@@ -104,12 +105,12 @@ impl RedisServer {
         command.query_async(&mut self.connection().await).await.expect("the server does what a test asks")
     }
 
-    /// Throws away every key.
+    /// Deletes every key.
     pub async fn flush_all(&self) {
         self.run::<()>(&redis::cmd("FLUSHALL")).await;
     }
 
-    /// Says how often the server has run `command` (lower case) since it started, as it counts itself.
+    /// Returns the number of calls of `command` (lower case) since the server started, by its own count.
     pub async fn calls(&self, command: &str) -> u64 {
         let told: String = self.run(redis::cmd("INFO").arg("commandstats")).await;
         let line = format!("cmdstat_{command}:calls=");
@@ -117,7 +118,7 @@ impl RedisServer {
         count.unwrap_or(0)
     }
 
-    /// Saves what the server holds into a file of its own, and returns that.
+    /// Saves the server's data into a separate file, and returns its path.
     pub async fn save(&self, name: &str) -> PathBuf {
         self.run::<()>(&redis::cmd("SAVE")).await;
         let copy = self.folder.path().join(name);
@@ -125,7 +126,7 @@ impl RedisServer {
         copy
     }
 
-    /// Kills the server as `kill -9` does: nothing is saved, connections break.
+    /// Kills the server as `kill -9` does: nothing is saved, and connections break.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("our child may be killed");
@@ -133,7 +134,7 @@ impl RedisServer {
         }
     }
 
-    /// Kills the server and starts it with what it saved last, or empty.
+    /// Kills the server and starts it with the last saved data, or empty.
     pub async fn restart(&mut self) {
         self.kill();
         assert!(self.launch().await, "redis-server did not start again: {}", self.log());
@@ -154,7 +155,7 @@ impl RedisServer {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Starts the process and waits until it answers. False when it ended instead.
+    /// Starts the process and waits until it answers. Returns false if the process ended instead.
     async fn launch(&mut self) -> bool {
         self.process = Some(self.command().spawn().unwrap_or_else(|error| {
             panic!(
@@ -218,8 +219,8 @@ impl RedisServer {
         matches!(process.try_wait(), Ok(None))
     }
 
-    /// Connects and asks, because a server that loads its data accepts before it serves; and makes sure that it is
-    /// ours that answers and not another that took the port.
+    /// Connects and sends a command, because a server that loads its data accepts connections before it
+    /// serves. The command also checks that this server answers, and not another one that took the port.
     async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
         let client = self.client()?;
         let mut connection = client.get_multiplexed_async_connection().await?;

@@ -1,6 +1,6 @@
-//! A mail host that does at each moment what its script says, and remembers all it heard.
+//! `FaultyHost` is a mail host that acts by a script at each moment, and records all received bytes.
 //!
-//! By default it is well-behaved; a test overrides the moments that it is about:
+//! By default it is well-behaved; a test overrides the moments under test:
 //!
 //! ```text
 //! let host = FaultyHost::start(Script::usual().at(Moment::Dot, [Act::say("250-half\r\n"), Act::Close])).await;
@@ -25,13 +25,13 @@ use warmup::demo::sink::certificate::Identity;
 
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
 
-/// More than the commands of one packet take.
+/// The read size in bytes: more than the commands of one packet.
 const PACKET_BYTES: usize = 4096;
 
-/// So much of a mail is read for its Message-ID.
+/// The bytes of a mail that are read for its Message-ID.
 const HEAD_BYTES: usize = 16 * 1024;
 
-/// When the host has a turn.
+/// A moment at which the host acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
     Greeting,
@@ -40,30 +40,30 @@ pub enum Moment {
     Auth,
     /// The line after a 334 to AUTH.
     AuthFirst,
-    /// The line after a 334 to that.
+    /// The line after the second 334.
     AuthSecond,
     Mail,
     Rcpt,
     Data,
-    /// Some of the body has come; the final dot has not been looked for.
+    /// Some of the body has arrived, before the search for the final dot.
     Body,
     Dot,
     Quit,
-    /// A command that came in one packet with the one before, at a host that refuses that.
+    /// A command that arrived in one packet with the previous one, at a host that refuses this.
     Excess,
 }
 
-/// What becomes of commands that come in one packet with the first.
+/// The treatment of commands that arrive in one packet with the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Excess {
     #[default]
     Taken,
     Dropped,
-    /// Each is answered as `Moment::Excess` says.
+    /// The host answers each as `Moment::Excess` defines.
     Refused,
 }
 
-/// What the host does.
+/// An action of the host.
 #[derive(Clone)]
 pub enum Act {
     Say(Vec<u8>),
@@ -71,13 +71,13 @@ pub enum Act {
     Close,
     /// Tears the connection down (RST).
     Reset,
-    /// Says and hears nothing more, and leaves the connection open.
+    /// Sends and reads nothing more, and leaves the connection open.
     Hang,
-    /// Runs a piece of the test.
+    /// Runs a closure of the test.
     Do(Arc<dyn Fn() + Send + Sync>),
-    /// Begins TLS.
+    /// Starts TLS.
     Tls,
-    /// Does nothing for so long: a host that takes its time.
+    /// Waits for this time, like a slow host.
     Wait(Duration),
 }
 
@@ -91,11 +91,11 @@ impl Act {
     }
 }
 
-/// What the host does at each moment.
+/// The actions of the host at each moment.
 #[derive(Clone)]
 pub struct Script {
     acts: HashMap<Moment, Vec<Act>>,
-    /// What happens instead at a moment, if the line holds this text.
+    /// The actions that replace those of a moment if the line contains this text.
     cases: Vec<(Moment, String, Vec<Act>)>,
     excess: Excess,
     identity: Option<Identity>,
@@ -103,7 +103,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A host that takes every mail, offers AUTH and no TLS.
+    /// Returns a host that accepts every mail, offers AUTH and no TLS.
     pub fn usual() -> Script {
         let script = Script {
             acts: HashMap::new(),
@@ -128,7 +128,7 @@ impl Script {
             .at(Moment::Excess, [Act::say("503 5.5.0 One command at a time\r\n")])
     }
 
-    /// The same host with STARTTLS, under `identity`.
+    /// Returns the usual host with STARTTLS, under `identity`.
     pub fn starttls(identity: Identity) -> Script {
         let script = Script { identity: Some(identity), ..Script::usual() };
         script
@@ -136,34 +136,34 @@ impl Script {
             .at(Moment::Starttls, [Act::say("220 2.0.0 Go ahead\r\n"), Act::Tls])
     }
 
-    /// The same host with TLS from the first byte, under `identity`.
+    /// Returns the usual host with TLS from the first byte, under `identity`.
     pub fn tls(identity: Identity) -> Script {
         Script { identity: Some(identity), implicit_tls: true, ..Script::usual() }
     }
 
-    /// The same host, taking several commands at once (RFC 2920).
+    /// Lets the host accept several commands at once (RFC 2920).
     pub fn pipelining(self) -> Script {
         let offer = "250-host.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n";
         self.at(Moment::Ehlo, [Act::say(offer)])
     }
 
-    /// The same host, dropping what comes in one packet with a command.
+    /// Lets the host drop commands that arrive in one packet with another.
     pub fn dropping_excess(self) -> Script {
         Script { excess: Excess::Dropped, ..self }
     }
 
-    /// The same host, refusing what comes in one packet with a command.
+    /// Lets the host refuse commands that arrive in one packet with another.
     pub fn refusing_excess(self) -> Script {
         Script { excess: Excess::Refused, ..self }
     }
 
-    /// Replaces what happens at `moment` if the client's line holds `text`. The first such case counts.
+    /// Replaces the actions at `moment` if the client's line contains `text`. The first matching case counts.
     pub fn when(mut self, moment: Moment, text: &str, acts: impl IntoIterator<Item = Act>) -> Script {
         self.cases.push((moment, text.to_owned(), acts.into_iter().collect()));
         self
     }
 
-    /// Replaces what happens at `moment`.
+    /// Replaces the actions at `moment`.
     pub fn at(mut self, moment: Moment, acts: impl IntoIterator<Item = Act>) -> Script {
         self.acts.insert(moment, acts.into_iter().collect());
         self
@@ -175,14 +175,14 @@ impl Script {
     }
 }
 
-/// A running host. Ends when dropped.
+/// A running host. It ends when dropped.
 pub struct FaultyHost {
     port: u16,
     record: Record,
     serving: JoinHandle<()>,
 }
 
-/// What a host remembers of all its sessions.
+/// The record of all sessions of a host.
 #[derive(Clone, Default)]
 struct Record {
     heard: Arc<Mutex<Vec<u8>>>,
@@ -196,7 +196,7 @@ impl FaultyHost {
         FaultyHost::start_at(IpAddr::from([127, 0, 0, 1]), script).await
     }
 
-    /// Starts a host on a free port of another loopback address: a host of its own for a fleet.
+    /// Starts a host on a free port of another loopback address: a separate host for a fleet.
     pub async fn start_at(ip: IpAddr, script: Script) -> FaultyHost {
         let listener = listen(ip).expect("a loopback address has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -209,17 +209,17 @@ impl FaultyHost {
         self.port
     }
 
-    /// All that was said to it over all connections, decrypted, in order of arrival.
+    /// Returns all received text of all connections, decrypted, in order of arrival.
     pub fn heard(&self) -> String {
         String::from_utf8_lossy(&self.record.heard.lock().expect("no session panics")).into_owned()
     }
 
-    /// How many connections it took.
+    /// Returns the number of accepted connections.
     pub fn connections(&self) -> usize {
         *self.record.connections.lock().expect("no session panics")
     }
 
-    /// The Message-IDs of the mails that it accepted, in order; one that it accepted twice stands twice.
+    /// Returns the Message-IDs of the accepted mails, in order; a mail that was accepted twice appears twice.
     pub fn accepted(&self) -> Vec<String> {
         self.record.accepted.lock().expect("no session panics").clone()
     }
@@ -231,7 +231,7 @@ impl Drop for FaultyHost {
     }
 }
 
-/// Listens with small buffers, so that a client can't hand over much more than the host has read.
+/// Listens with small buffers, so that a client can't send much more than the host has read.
 fn listen(ip: IpAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(8192)?;
@@ -256,7 +256,7 @@ async fn serve(listener: TcpListener, script: Script, record: Record) {
     }
 }
 
-/// How a session goes on after its acts.
+/// The state of a session after its actions.
 enum Then {
     Listen,
     Close,
@@ -270,11 +270,11 @@ struct Session {
     pending: Vec<u8>,
     /// The client's last line.
     line: String,
-    /// How many of the pending commands came in one packet with another.
+    /// The number of pending commands that arrived in one packet with another.
     excess: usize,
     /// The beginning of the mail that is being read.
     head: Vec<u8>,
-    /// Where lines belong that are not commands: an AUTH exchange or a body.
+    /// The moment of lines that are not commands: an AUTH exchange or a body.
     moment: Option<Moment>,
 }
 
@@ -333,14 +333,14 @@ impl Session {
         Ok(Then::Listen)
     }
 
-    /// Reads until the host has a turn, and says which.
+    /// Reads until the host must act, and returns the moment.
     async fn listen(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Moment> {
         loop {
             if let Some(moment) = self.turn() {
                 return Ok(moment);
             }
             let before = self.pending.len();
-            // A whole packet, so that what came in one is seen.
+            // A whole packet is read at once, so that the commands in one packet are recognised.
             self.pending.reserve(PACKET_BYTES);
             if stream.read_buf(&mut self.pending).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -357,7 +357,7 @@ impl Session {
                     self.head.extend(rest);
                     return Some(Moment::Dot);
                 }
-                // What can't be the beginning of it is not looked at again: a body may be large.
+                // Bytes that can't begin the final dot are not searched again: a body may be large.
                 let rest = self.pending.drain(..self.pending.len().saturating_sub(FINAL_DOT.len() - 1));
                 let room = HEAD_BYTES.saturating_sub(self.head.len());
                 self.head.extend(rest.take(room));
@@ -374,7 +374,8 @@ impl Session {
         Some(())
     }
 
-    /// The moment of the command that was just taken. What came in its packet is dropped or refused, where the script says so.
+    /// Returns the moment of the command that was just taken. Drops or refuses the other commands of its
+    /// packet if the script requires it.
     fn command(&mut self) -> Moment {
         if self.excess > 0 {
             self.excess -= 1;
@@ -401,7 +402,7 @@ impl Session {
     }
 }
 
-/// What the lines after a reply belong to.
+/// Returns the moment of the lines after a reply.
 fn follows(moment: Moment, said: &[u8]) -> Option<Moment> {
     match moment {
         Moment::Data if said.starts_with(b"354") => Some(Moment::Body),

@@ -1,8 +1,9 @@
-//! A way to a server, which can break in the three ways in which networks do.
+//! A `Wire` is a TCP proxy to a server, which breaks in the three ways in which networks break.
 //!
-//! *Reset*: connections break with an RST, new ones are refused, and both sides hear of it at once. *Hole*: bytes vanish
-//! without a word, and so does who wants to connect; what was connected then stays dead for ever, as behind a firewall
-//! that forgot it or before a host that is gone. *Stall*: bytes wait, and arrive late when the way is free again.
+//! *Reset*: connections break with an RST, new ones are refused, and both sides notice at once. *Hole*: bytes
+//! vanish silently, and so do new connections. A connection that existed then stays dead, as behind a
+//! firewall that lost its state or before a host that is gone. *Stall*: bytes wait, and arrive late after the
+//! repair.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How a way breaks.
+/// The way in which a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Reset,
@@ -24,7 +25,7 @@ pub enum Fault {
     Stall,
 }
 
-/// What passes, how often connections that were there before have died, and whether those that died last were told.
+/// The current fault, the number of times that all connections died, and true if the last death was silent.
 #[derive(Clone, Copy, Default)]
 struct Way {
     fault: Option<Fault>,
@@ -32,7 +33,7 @@ struct Way {
     silently: bool,
 }
 
-/// A running proxy; it ends with its connections when it is dropped.
+/// A running proxy. It ends with its connections when it is dropped.
 pub struct Wire {
     port: u16,
     way: Arc<watch::Sender<Way>>,
@@ -40,7 +41,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Leads to a port of this machine.
+    /// Starts a proxy to a port of this machine.
     pub async fn to(server: u16) -> Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback address has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -49,13 +50,13 @@ impl Wire {
         Wire { port, way, accepting }
     }
 
-    /// The address `url` by this way.
+    /// Returns `url` with the port of this proxy.
     pub fn url(&self, url: &str) -> String {
         let (head, tail) = split(url);
         format!("{head}:{}{tail}", self.port)
     }
 
-    /// Breaks the way.
+    /// Breaks the network.
     pub fn cut(&self, fault: Fault) {
         self.way.send_modify(|way| {
             way.fault = Some(fault);
@@ -66,7 +67,7 @@ impl Wire {
         });
     }
 
-    /// Lets through again what comes, and what waits.
+    /// Repairs the network: new bytes pass, and so do waiting ones.
     pub fn heal(&self) {
         self.way.send_modify(|way| way.fault = None);
     }
@@ -78,13 +79,13 @@ impl Drop for Wire {
     }
 }
 
-/// The port of a server's address.
+/// Returns the port of a server's URL.
 pub fn port_of(url: &str) -> u16 {
     let (head, tail) = split(url);
     url[head.len() + 1..url.len() - tail.len()].parse().expect("a port is a number")
 }
 
-/// What stands before and after `:port`.
+/// Returns the text before and after `:port`.
 fn split(url: &str) -> (&str, &str) {
     let colon = url.rfind(':').expect("a private server's address names its port");
     let end = url[colon + 1..].find('/').map_or(url.len(), |slash| colon + 1 + slash);
@@ -103,10 +104,10 @@ async fn accept(listener: TcpListener, server: u16, way: Arc<watch::Sender<Way>>
     }
 }
 
-/// Carries bytes both ways until either side ends or the connection dies.
+/// Forwards bytes in both directions until either side ends or the connection dies.
 async fn carry(mut client: TcpStream, server: u16, way: Arc<watch::Sender<Way>>, born: Way) {
     if born.fault == Some(Fault::Hole) {
-        // Nobody answers it, also not later.
+        // The connection gets no answer, even after a repair.
         std::future::pending::<()>().await;
     }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return reset(client) };
@@ -126,7 +127,7 @@ async fn carry(mut client: TcpStream, server: u16, way: Arc<watch::Sender<Way>>,
     }
 }
 
-/// Ends with an RST.
+/// Ends the connection with an RST.
 fn reset(client: TcpStream) {
     let _ = client.set_zero_linger();
 }

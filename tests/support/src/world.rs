@@ -1,10 +1,12 @@
-//! Real services for a test: a database of its own, a Redis of its own, and a way to wait for what should become true.
+//! This module starts real services for a test: an own database, an own Redis, and `eventually`, which waits
+//! for a condition.
 //!
-//! All databases of a test binary live in one throw-away cluster, copied from a template that is migrated once. The
-//! cluster hangs in a static, which Rust never drops; it ends, and its folder goes, because its watcher sees this
-//! process end (`warmup::local::servers`). Redis is up in 25 ms, so every test that wants one has its own.
+//! All databases of a test binary are in one temporary cluster, copied from a template that is migrated once.
+//! A static holds the cluster, and Rust never drops statics. Its watcher sees this process end, stops the
+//! cluster and removes its folder (`warmup::local::servers`). Redis starts in 25 ms, so every test that needs
+//! one has its own.
 //!
-//! A server that does not start is a failed test, never a skipped one.
+//! A server that does not start fails the test; it never skips the test.
 
 use std::{
     future::Future,
@@ -22,7 +24,7 @@ use warmup::{
     local::servers::{PrivatePostgres, PrivateRedis},
 };
 
-/// A migrated database that no other test sees.
+/// A migrated database that no other test uses.
 #[derive(Debug)]
 pub struct TestDatabase {
     url: String,
@@ -30,18 +32,18 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// The address with its password, for what opens its own connections.
+    /// Returns the URL with its password, for code that opens its own connections.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A pool of up to 20 connections, for the test itself and for adapters.
+    /// Returns a pool of up to 20 connections, for the test itself and for adapters.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 }
 
-/// A Redis that no other test sees: `url()`, `halt()` for an outage, `start_again()` after it.
+/// A Redis that no other test uses: `url()`, `halt()` for an outage, `start_again()` after it.
 pub type TestRedis = PrivateRedis;
 
 struct Cluster {
@@ -51,7 +53,7 @@ struct Cluster {
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 
-/// What every test's database is a copy of: the cluster's own, migrated.
+/// The template of every test's database: the cluster's own database, migrated.
 const TEMPLATE: &str = "warmup";
 
 /// Returns a fresh database, migrated to this release.
@@ -61,7 +63,7 @@ pub async fn postgres() -> TestDatabase {
     database
 }
 
-/// Returns a fresh database with nothing in it, for tests of the migrations themselves.
+/// Returns a new empty database, for tests of the migrations themselves.
 pub async fn empty_postgres() -> TestDatabase {
     database_like("template0").await
 }
@@ -71,7 +73,7 @@ pub async fn redis() -> TestRedis {
     PrivateRedis::temporary().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Waits until `holds` answers true, asking again every few milliseconds, and fails the test after `deadline`.
+/// Waits until `holds` returns true, checks it every few milliseconds, and fails the test after `deadline`.
 pub async fn eventually<F, Fut>(deadline: Duration, mut holds: F)
 where
     F: FnMut() -> Fut,
@@ -86,19 +88,19 @@ where
     assert!(held.is_ok(), "what should become true did not within {deadline:?}");
 }
 
-/// Returns a fresh database of another encoding, empty: `migrate` refuses it.
+/// Returns a new empty database with another encoding, which `migrate` refuses.
 pub async fn postgres_in(encoding: &str) -> TestDatabase {
     database_with(&format!("ENCODING '{encoding}' TEMPLATE template0")).await
 }
 
-/// Brings a database to this release without a look at its encoding, as a release before this one did.
+/// Migrates a database to this release without the check of its encoding, as an earlier release did.
 pub async fn migrate_unchecked(database: &TestDatabase) {
     let migrations = sqlx::migrate!("../../migrations");
     migrations.run(database.pool()).await.expect("the migrations run on an empty database");
 }
 
-/// Lets all mailboxes of the database at `url` have been enrolled on an earlier day, so that in the middle of their windows
-/// they owe what any day owes.
+/// Moves the enrolment of all mailboxes of the database at `url` to an earlier day. So in the middle of their
+/// windows they have as many due mails as on any day.
 pub async fn enrolled_long_ago(url: &str) {
     let mut connection = PgConnection::connect(url).await.expect("the database is up");
     let earlier = "UPDATE mailboxes SET enrolled_at = enrolled_at - interval '9 days'";
@@ -130,7 +132,7 @@ async fn start_cluster() -> Cluster {
     let mut connection = PgConnection::connect(server.url()).await.expect("the cluster is up");
     sqlx::migrate!("../../migrations").run(&mut connection).await.expect("the migrations run on an empty database");
     migrate::build_indexes(&mut connection).await.expect("the indexes build on an empty database");
-    // Copying a database refuses while anybody is connected to it.
+    // Postgres refuses to copy a database while a client is connected to it.
     connection.close().await.expect("the cluster is up");
     Cluster { server, made: AtomicU32::new(0) }
 }

@@ -102,7 +102,7 @@ fn what_is_too_deep_is_told_before_it_is_walked() {
     }
 }
 
-/// A text with alternatives, and everything that it can become.
+/// Generates a text with alternatives, and all its variants.
 fn tree() -> impl Strategy<Value = (String, Vec<String>)> {
     let leaf = "[a-z]{1,4}".prop_map(|word| (word.clone(), vec![word]));
     leaf.prop_recursive(4, 12, 3, |inner| {
@@ -118,7 +118,7 @@ fn tree() -> impl Strategy<Value = (String, Vec<String>)> {
             many.prop_map(|parts| {
                 let texts: Vec<&str> = parts.iter().map(|(text, _)| text.as_str()).collect();
                 let all = parts.iter().flat_map(|(_, all)| all.clone()).collect();
-                // One alternative alone would be a name: an empty second one makes it a choice.
+                // A single alternative would be a placeholder: an empty second one makes it a choice.
                 let bar = if texts.len() == 1 { "|" } else { "" };
                 (
                     format!("{{{}{bar}}}", texts.join("|")),

@@ -1,4 +1,4 @@
-//! A row onto nothing, and onto what is stored.
+//! These tests merge a row with nothing, and with a stored profile.
 
 use super::*;
 use crate::domain::enrolment::Header;
@@ -6,7 +6,7 @@ use crate::domain::enrolment::Header;
 const RULES: Rules =
     Rules { timezone: chrono_tz::Europe::Berlin, daily_max: 30, allow_plaintext: false, allow_private_hosts: false };
 
-/// Reads `name=value` pairs as a line of a file; the required columns are filled unless given.
+/// Reads `name=value` pairs as a line of a file; missing required columns are filled.
 fn row(cells: &[(&str, &str)]) -> Row {
     let mut all =
         vec![("email", "a@example.com"), ("password", "p"), ("smtp_host", "mail.example.com"), ("smtp_port", "587")];

@@ -10,7 +10,7 @@ fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-/// So many mailboxes of one user.
+/// Returns this many mailboxes of one user.
 fn of_one_user(mailboxes: i64) -> BTreeMap<MailboxId, UserId> {
     (1..=mailboxes).map(|id| (MailboxId(id), UserId(1))).collect()
 }
@@ -268,7 +268,7 @@ fn the_third_strike_of_a_day_eases_and_the_sixth_pauses() {
 }
 
 proptest! {
-    /// Whatever is refused when, and whatever is let in between.
+    /// Checks an arbitrary history of refused and accepted logins.
     #[test]
     fn fewer_are_disabled_in_a_row_than_open_the_breaker(
         steps in proptest::collection::vec((0i64..40, 0i64..4, 0u8..8), 1..200),

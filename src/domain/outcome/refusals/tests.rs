@@ -6,7 +6,7 @@ use crate::domain::outcome::{
     classify::{DialogueEnd, classify_outcome},
 };
 
-/// The pause after `count` failures in a row that are all about `target`.
+/// Returns the pause after `count` failures in a row that are all about `target`.
 fn minutes(count: u16, target: RefusalTarget) -> i64 {
     let mut counts = FailureCounts::default();
     (0..count).for_each(|_| counts.add(target));

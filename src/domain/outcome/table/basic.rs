@@ -1,5 +1,5 @@
-//! Three digits and the stage, for servers that send no enhanced code or one that says nothing more. The last rows
-//! take what is unknown: it concerns this message only.
+//! These rows decide by three digits and the stage, for servers without an enhanced code or with an
+//! uninformative one. The last rows match every unknown reply, which concerns this message only.
 
 use super::{
     Code::*,
@@ -22,8 +22,8 @@ const NO_SUCH_USER: Text = Text::OneOf(&[
 pub(super) const UNKNOWN: Row = row(ANY, Class(5), Any, "refused", NOBODY);
 
 pub(super) static ROWS: &[Row] = &[
-    // Policy against us: the partner is as good as before for everybody else, and the pair is used. The strike is the
-    // mailbox's: three of a domain's thousands of mails say nothing about the domain.
+    // A policy against us: the partner stays as good as before for other senders, and the pair is used. The
+    // strike is the mailbox's, because three of a domain's thousands of mails say nothing about the domain.
     row(MAIL_TO_DOT, Class(5), Enhanced::Subject(5, 7), "policy-refused", sender(STRIKE)),
     // Bad credentials are never tried twice: repeated logins lock accounts.
     row(ANY, Is(535), Any, "auth-refused", sender(DISABLE)),
@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Row] = &[
     row(ANY, Is(538), Any, "encryption-required", sender(DISABLE)),
     row(AUTH, Is(534), Any, "auth-needs-operator", sender(DISABLE)),
     row(AUTH, Is(432), Any, "password-change-needed", sender(DISABLE)),
-    // Before anybody was named it can only be the host, or what the host thinks of our address.
+    // Before the sender is named, the cause is the host, or its opinion of our address.
     row(NAMELESS, Class(4), Any, "host-trouble", host(STRIKE)),
     row(NAMELESS, Class(5), Any, "host-refuses-us", host(HOUR)),
     // 421 may answer any command: the server is closing (RFC 5321 section 3.8).
@@ -39,16 +39,18 @@ pub(super) static ROWS: &[Row] = &[
     row(AUTH, Class(4), Any, "auth-temporary", sender(HOUR)),
     row(AUTH, Class(5), Any, "auth-failed", sender(HOUR)),
     row(&[Stage::Mail, Stage::Data], OneOf(&[451, 452]), Any, "host-trouble", host(STALL)),
-    // Postfix answers at RCPT what it thinks of MAIL: "sender domain does not exist" is not about the partner.
+    // Postfix answers at RCPT with its check of MAIL: "sender domain does not exist" is not about the
+    // partner.
     row(RCPT, OneOf(&[550, 551, 553]), Any, "sender-refused", NOBODY).when_text(Text::OneOf(&["sender"])),
     row(RCPT, OneOf(&[550, 551, 553]), Any, "partner-unknown", partner(DISABLE)).when_text(NO_SUCH_USER),
     row(RCPT, Is(552), Any, "partner-full", partner(DAY)),
     row(&[Stage::Mail, Stage::Data, Stage::Dot], Is(552), Any, "content-refused", NOBODY),
     row(MAIL_TO_DOT, Is(555), Any, "content-refused", NOBODY),
-    // 221 answers a QUIT (RFC 5321 section 4.3.2), which may go out with the dot: of the mail it says nothing.
+    // A 221 answers a QUIT (RFC 5321 section 4.3.2), which may be sent with the final dot; it says nothing
+    // about the mail.
     Row { fate: OutcomeKind::Uncertain, ..row(DOT, Is(221), Any, "uncertain", NOBODY) },
     Row { fate: OutcomeKind::Sent, ..row(DOT, Class(2), Any, "", NOBODY) },
-    // After the dot a 3yz answers nothing that was asked.
+    // A 3yz after the final dot answers no command.
     Row { fate: OutcomeKind::Uncertain, ..row(DOT, Class(3), Any, "uncertain", NOBODY) },
     row(BEFORE_DOT, Class(2), Any, "protocol-error", NOBODY),
     row(BEFORE_DOT, Class(3), Any, "protocol-error", NOBODY),

@@ -1,4 +1,5 @@
-//! One example a row, at least: a row without one, or an example that another row takes, fails.
+//! These tests need at least one example per row: a row without one, or an example that another row matches,
+//! fails.
 
 use super::*;
 use Stage::*;
@@ -14,7 +15,7 @@ fn reply(line: &str) -> Reply {
 }
 
 const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
-    // Provider-specific, at whatever stage.
+    // Provider-specific, at any stage.
     (Mail, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
     (Rcpt, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
     (Dot, "550 5.4.5 Daily user sending limit exceeded", "sender-daily-limit", sender(DAY)),
@@ -58,7 +59,7 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Dot, "554 5.2.252 SendAsDenied; a not allowed to send as b", "sender-address", sender(DISABLE)),
     (Mail, "550 5.7.60 Client does not have permissions to send as this sender", "sender-address", sender(DISABLE)),
     (Dot, "550 5.1.90 You have reached your daily limit for message recipients", "sender-daily-limit", sender(DAY)),
-    // What the words say, whatever the code.
+    // Decided by the words, with any code.
     (
         Dot,
         "550 User x has exceeded its 24-hour sending limit. Messages to 250 recipients out of 250 allowed have been sent.",
@@ -132,13 +133,13 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Auth, "451 Authentication failed: Maximum credits exceeded", "sender-quota-exceeded", sender(QUOTA_REST)),
     (Mail, "552 5.7.1 Quota exceeded", "sender-quota-exceeded", sender(QUOTA_REST)),
     (Mail, "550 5.7.1 Limit exceeded", "sender-rate-exceeded", sender(RATE_REST)),
-    // The partner's, although they speak of rates, quotas and limits.
+    // The partner's, although they mention rates, quotas and limits.
     (Rcpt, "452 4.2.2 The recipient's quota exceeded", "partner-full", partner(DAY)),
     (Rcpt, "552 Mailbox size limit exceeded", "partner-full", partner(DAY)),
     (Rcpt, "550 5.2.1 The user you are trying to contact is receiving mail too quickly", "partner-busy", partner(HOUR)),
     (Dot, "552 5.3.4 Message size limit exceeded", "content-refused", NOBODY),
     (Rcpt, "452 4.5.3 Too many recipients", "too-many-recipients", NOBODY),
-    // Suspended, and addresses that are not the login's.
+    // Suspended senders, and addresses that are not the login's.
     (Mail, "550 Outgoing mail from \"a\" has been suspended.", "sender-blocked", sender(DISABLE)),
     (Rcpt, "550 Outgoing mail from \"a\" has been suspended.", "sender-blocked", sender(DISABLE)),
     (Dot, "554 Sending paused for this account", "sender-blocked", sender(DISABLE)),
@@ -193,11 +194,11 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Auth, "454 busy", "auth-temporary", sender(HOUR)),
     (Auth, "504 5.5.4 Unrecognized authentication type", "auth-failed", sender(HOUR)),
     (Auth, "421 4.3.2 shutting down", "host-trouble", host(STALL)),
-    // The host, while nobody was named.
+    // The host, before the sender is named.
     (Greeting, "421 too many connections", "host-trouble", host(STRIKE)),
     (Tls, "454 4.7.0 TLS not available", "host-trouble", host(STRIKE)),
     (Greeting, "554 5.7.1 you are listed", "host-refuses-us", host(HOUR)),
-    // Our own name.
+    // Our own EHLO name.
     (Greeting, "550 EHLO argument does not match a fully qualified name", "helo-refused", host(STRIKE)),
     (Greeting, "450 4.7.1 <warmup-0>: Helo command rejected: Host not found", "helo-refused", host(STRIKE)),
     (Rcpt, "504 5.5.2 <warmup-0>: Helo command rejected: need fully-qualified hostname", "helo-refused", host(STALL)),
@@ -233,7 +234,7 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Rcpt, "452 4.5.3 Too many recipients", "too-many-recipients", NOBODY),
     (Rcpt, "550 5.5.3 Too many recipients", "too-many-recipients", NOBODY),
     (Rcpt, "550 5.7.1 Policy", "policy-refused", sender(STRIKE)),
-    // After the dot.
+    // After the final dot.
     (Dot, "250 2.0.0 Ok: queued as 4XyZ", "", NOBODY),
     (Dot, "354 go on", "uncertain", NOBODY),
     (Dot, "221 2.0.0 Bye", "uncertain", NOBODY),
@@ -253,7 +254,7 @@ const EXAMPLES: &[(Stage, &str, &str, Effects)] = &[
     (Dot, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException", "sender-address", sender(DISABLE)),
     (Dot, "554 5.0.0 no", "refused", NOBODY),
     (Dot, "550 5.1.1 User unknown", "refused", NOBODY),
-    // Not what was asked.
+    // A reply that answers no command.
     (Data, "250 ok", "protocol-error", NOBODY),
     (Mail, "354 go on", "protocol-error", NOBODY),
 ];

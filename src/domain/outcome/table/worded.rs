@@ -1,27 +1,29 @@
-//! Replies that their words explain: whose limit, whose suspension, whose address. The code alone would blame another side.
+//! These rows match replies by their words, which say whose limit, suspension or address is meant. The code
+//! alone would blame another side.
 //!
-//! [`CLEAR`] is asked before the enhanced codes, because its words say more than they do: "exceeded the max emails per
-//! hour" is the sender's, also behind a 550 to RCPT. [`VAGUE`] is asked after them: behind a 4.2.2 a "quota exceeded" is the
-//! partner's.
+//! [`CLEAR`] precedes the enhanced codes, because its words are more precise: "exceeded the max emails per
+//! hour" is the sender's limit, even with a 550 to RCPT. [`VAGUE`] follows them: with a 4.2.2 a "quota
+//! exceeded" is the partner's.
 
 use super::{Code::*, Enhanced, words::*, *};
 
-/// Where no recipient is meant.
+/// The stages at which no recipient is meant.
 const NO_RECIPIENT: &[Stage] = &[Stage::Auth, Stage::Mail, Stage::Data, Stage::Dot];
 
 pub(super) static CLEAR: &[Row] = &[
-    // The partner, although rate and limit are spoken of.
+    // The partner's limit, although the reply mentions rate and limit.
     row(RCPT, Refusal, Enhanced::Any, "partner-busy", partner(HOUR)).when_words(&[PARTNER_RECEIVES]),
     row(RCPT, Refusal, Enhanced::Any, "partner-full", partner(DAY)).when_words(&[PARTNER_STORAGE]),
     row(MAIL_TO_DOT, Refusal, Enhanced::Any, "content-refused", NOBODY).when_words(&[SIZE]),
-    // A refused password says so; a login that could not be checked looks like one.
+    // A refused password is named as such; a login that could not be checked looks similar.
     row(AUTH, Is(535), Enhanced::Any, "auth-refused", sender(DISABLE)).when_words(&[SECRET, WRONG]),
     row(AUTH, Is(535), Enhanced::Any, "auth-refused", sender(DISABLE)).when_words(&[NO_REASON]),
     row(AUTH, Is(535), Enhanced::Any, "auth-temporary", sender(HOUR)).when_words(&[TEMPORARY]),
-    // This sender and this partner at this host: nobody else waits, and the sender writes to others meanwhile.
+    // This sender and this partner at this host: no other sender waits, and the sender writes to other
+    // partners meanwhile.
     row(SENDER_KNOWN, Class(4), Enhanced::Any, "greylisted", NOBODY).when_words(&[GREYLISTED]),
     row(SENDER_KNOWN, Refusal, Enhanced::Any, "host-refuses-us", host(STALL)).when_words(&[CLIENT_BLOCKED]),
-    // The sender's own limit, at whatever stage, behind whatever code.
+    // The sender's own limit, at any stage and with any code.
     row(SENDER_KNOWN, Refusal, Enhanced::Any, "sender-quota-exceeded", sender(QUOTA_REST))
         .when_words(&[DAILY, EXCEEDED])
         .with_named_wait(),
@@ -44,7 +46,7 @@ pub(super) static CLEAR: &[Row] = &[
         .when_words(&[SOME_LIMIT])
         .with_named_wait(),
     row(SENDER_KNOWN, Refusal, Enhanced::Any, "host-refuses-us", host(STALL)).when_words(&[OUR_ADDRESS, BLOCKED]),
-    // The sender is suspended. A 4yz says that it passes.
+    // The sender is suspended. A 4yz says that the suspension passes.
     row(NO_RECIPIENT, Class(5), Enhanced::Any, "sender-blocked", sender(DISABLE)).when_words(&[SUSPENDED]),
     row(RCPT, Class(5), Enhanced::Any, "sender-blocked", sender(DISABLE)).when_words(&[SUSPENDED, OURS]),
     row(NO_RECIPIENT, Class(4), Enhanced::Any, "sender-blocked", sender(QUOTA_REST)).when_words(&[SUSPENDED]),

@@ -1,19 +1,20 @@
-//! The word families by which replies are told apart, and how a text is searched for them.
+//! The word families distinguish replies by their text; `holds_each` searches a text for them.
 //!
-//! Hosts write what they want behind a code that fits badly. The families are stems and short phrases from replies that
-//! people quote in public: cPanel and Exim, Postfix policy services, Exchange Online, Amazon SES, SendGrid, Zoho, Yandex,
-//! Mail.ru, IONOS, OVH, QQ and NetEase. A row asks for a word of each of its families, so that a stem that means little
-//! alone, such as "exceed", counts only beside one that says of what.
+//! Hosts use codes that do not fit the meaning of their texts. The families are stems and short phrases from
+//! replies that people quote in public: cPanel and Exim, Postfix policy services, Exchange Online, Amazon
+//! SES, SendGrid, Zoho, Yandex, Mail.ru, IONOS, OVH, QQ and NetEase. A row requires a word of each of its
+//! families. So a stem that means little alone, such as "exceed", counts only beside a word for the exceeded
+//! thing.
 
 pub(super) type Family = &'static [&'static str];
 
-/// Says whether `text` has a word of each of `families`.
+/// Returns true if `text` has a word of each of `families`.
 pub(super) fn holds_each(text: &str, families: &[Family]) -> bool {
     let text = without_addresses(&text.to_lowercase());
     families.iter().all(|family| family.iter().any(|word| begins_a_word(&text, word)))
 }
 
-/// Leaves out addresses and links: a domain may be called after anything.
+/// Removes addresses and links, because a domain name may contain any word.
 fn without_addresses(text: &str) -> String {
     let is_read = |word: &&str| !word.contains('@') && !word.contains("://");
     text.split_whitespace().filter(is_read).collect::<Vec<_>>().join(" ")
@@ -24,7 +25,7 @@ fn begins_a_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| is_part || !text[..at].ends_with(char::is_alphanumeric))
 }
 
-/// The partner, not the sender, receives too much.
+/// The partner receives too much, not the sender.
 pub(super) const PARTNER_RECEIVES: Family = &[
     "receiving mail",
     "is receiving",
@@ -66,7 +67,7 @@ pub(super) const SIZE: Family = &[
 pub(super) const SECRET: Family = &["password", "passwd", "credential", "username", "user name"];
 pub(super) const WRONG: Family =
     &["incorrect", "invalid", "wrong", "bad", "mismatch", "not accepted", "not match", "check your"];
-/// Postfix says no more than this of a wrong password; its own troubles it names.
+/// Postfix's only words for a wrong password; it names its own problems.
 pub(super) const NO_REASON: Family = &["reason unavailable"];
 /// The host could not check the login.
 pub(super) const TEMPORARY: Family = &[
@@ -95,7 +96,7 @@ pub(super) const TEMPORARY: Family = &[
     "busy",
 ];
 
-/// The host, or a list that it asks, does not want the address that we come from.
+/// The host, or a blocklist that it uses, refuses our address.
 pub(super) const CLIENT_BLOCKED: Family = &[
     "client host",
     "blocked using",
@@ -154,7 +155,7 @@ pub(super) const BLOCKED: Family = &[
 
 pub(super) const GREYLISTED: Family =
     &["greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list", "postgrey", "sqlgrey"];
-/// What a greylisting says that does not name itself.
+/// The words of a greylisting that does not name itself.
 pub(super) const LATER: Family = &["later", "try again", "retry", "deferred", "temporarily rejected"];
 
 /// A limit by the day, or longer.
@@ -192,7 +193,7 @@ pub(super) const HOURLY: Family = &[
     "per second",
     "/sec",
 ];
-/// Somebody went beyond what is allowed.
+/// A limit was exceeded.
 pub(super) const EXCEEDED: Family = &[
     "exceed",
     "limit",
@@ -209,7 +210,7 @@ pub(super) const EXCEEDED: Family = &[
     "allowed",
     "throttl",
 ];
-/// What is limited: the sending.
+/// The thing that is limited: the sending.
 pub(super) const SENDING: Family = &[
     "outgoing",
     "outbound",
@@ -227,7 +228,7 @@ pub(super) const SENDING: Family = &[
 pub(super) const LIMIT: Family = &["limit", "quota", "allowance", "maximum number", "max number"];
 pub(super) const PASSED: Family =
     &["exceed", "reached", "hit", "over", "used up", "exhausted", "too many", "crossed", "violat"];
-/// A quota of the sender's, by these words alone.
+/// The words that alone mean a quota of the sender.
 pub(super) const SENDER_QUOTA: Family = &[
     "sending quota",
     "send quota",
@@ -247,7 +248,7 @@ pub(super) const SENDER_QUOTA: Family = &[
     "sending limit",
     "send limit",
 ];
-/// A rate of the sender's, by these words alone.
+/// The words that alone mean a rate of the sender.
 pub(super) const SENDER_RATE: Family = &[
     "rate limit",
     "rate-limit",
@@ -298,7 +299,7 @@ pub(super) const SENDER_RATE: Family = &[
     "max defers",
     "transmission limit",
 ];
-/// A limit of which it is not said what it limits. At RCPT it may be the partner's.
+/// An unspecified limit. At RCPT it may be the partner's.
 pub(super) const SOME_LIMIT: Family = &[
     "limit exceeded",
     "limits exceeded",
@@ -328,7 +329,7 @@ pub(super) const SOME_LIMIT: Family = &[
     "over the limit",
     "over limit",
 ];
-/// Of those, the ones that speak of the sender.
+/// The phrases of [`SOME_LIMIT`] that address the sender.
 pub(super) const YOUR_LIMIT: Family = &[
     "you have exceeded",
     "you've exceeded",
@@ -341,7 +342,7 @@ pub(super) const YOUR_LIMIT: Family = &[
 ];
 pub(super) const QUOTA: Family = &["quota", "credit", "allowance"];
 
-/// The host does not let the account send until a person has it unblocked.
+/// The host blocks the account's sending until a person has it unblocked.
 pub(super) const SUSPENDED: Family = &[
     "suspend",
     "deactivated",
@@ -400,7 +401,7 @@ pub(super) const SUSPENDED: Family = &[
     "not yet activated",
     "captcha",
 ];
-/// Of a suspension told at RCPT: it is the sender's.
+/// The words that show that a suspension announced at RCPT is the sender's.
 pub(super) const OURS: Family = &["outgoing", "outbound", "sending", "send", "sender", "your"];
 
 /// The login may not send from the address of MAIL or of the From field.

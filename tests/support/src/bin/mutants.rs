@@ -1,4 +1,4 @@
-//! `make mutants`: breaks each guard in a copy of the tree and demands that its tests fail.
+//! `make mutants` breaks each guard in a copy of the tree and checks that its tests fail.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +46,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Demands that without damage every test passes: otherwise a failure would prove nothing.
+/// Checks that every test passes without damage: otherwise a failure would prove nothing.
 async fn sound(copy: &Copy, mutants: &[Mutant]) -> anyhow::Result<()> {
     let runs = mutants.iter().flat_map(|mutant| mutant.tests_by_binary().into_keys().map(|run| (run, &mutant.filter)));
     for (binary, filter) in runs.collect::<BTreeSet<(String, &String)>>() {
@@ -58,7 +58,7 @@ async fn sound(copy: &Copy, mutants: &[Mutant]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the binaries that must notice and returns the listed tests that did not.
+/// Runs the affected binaries and returns the listed tests that did not fail.
 async fn attempt(copy: &Copy, mutant: &Mutant) -> anyhow::Result<Vec<String>> {
     let wanted: BTreeMap<String, BTreeSet<String>> = mutant.tests_by_binary();
     let mut unnoticed = Vec::new();

@@ -1,21 +1,21 @@
-//! The cases of the `Bell` port.
+//! These are the conformance cases of the `Bell` port (notifications).
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use warmup::ports::{Bell, Notification};
 
-/// A ring that takes longer is not heard.
+/// The longest wait for a notification.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One fleet's bell.
+/// The notifications of one fleet.
 #[async_trait]
 pub trait BellWorld: Send + Sync {
-    /// Another worker's ear at it.
+    /// Returns the subscription of another worker.
     fn bell(&self) -> Arc<dyn Bell>;
 }
 
-/// Expands to a test of each case, in a module of its own.
+/// Expands to a test of each case, in its own module.
 #[macro_export]
 macro_rules! bell_conformance {
     ($world:path) => {
@@ -28,7 +28,7 @@ macro_rules! bell_conformance {
     };
 }
 
-/// Returns the next ring that `bell` hears.
+/// Returns the next notification that `bell` receives.
 pub async fn hears(bell: &dyn Bell) -> Notification {
     tokio::time::timeout(PATIENCE, bell.next()).await.expect("a ring is heard")
 }

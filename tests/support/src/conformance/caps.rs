@@ -1,4 +1,4 @@
-//! The cases of the `Caps` port.
+//! These are the conformance cases of the `Caps` port.
 
 mod hosts;
 
@@ -16,26 +16,26 @@ use warmup::{
 pub use self::hosts::*;
 use crate::{asks, rolling::assert_never_more};
 
-/// One set of buckets, empty at first, and what may befall it.
+/// A set of buckets, empty at first, and the faults of its service.
 #[async_trait]
 pub trait CapsWorld: Send + Sync {
     /// Empties the world's buckets and opens them with these limits.
     async fn limited_caps(&self, limits: CapLimits, hosts: HostCaps) -> Arc<dyn Caps>;
-    /// The same, with no host limited.
+    /// Empties the world's buckets and opens them without host limits.
     async fn caps(&self, limits: CapLimits) -> Arc<dyn Caps> {
         self.limited_caps(limits, HostCaps::default()).await
     }
-    /// Everything that the service kept is gone.
+    /// Deletes all data of the service.
     async fn lose(&self);
-    /// The service is away from here on.
+    /// Stops the service from this call on.
     async fn go_away(&self);
-    /// The service does what it is asked next, and the answer to that does not come back.
+    /// Lets the service run the next request and loses its answer.
     async fn lose_next_answer(&self);
-    /// Answers come back again.
+    /// Lets answers arrive again.
     async fn mend(&self);
 }
 
-/// Expands to a test of each case, in a module of its own.
+/// Expands to a test of each case, in its own module.
 #[macro_export]
 macro_rules! caps_conformance {
     ($world:path) => {
@@ -73,11 +73,12 @@ const START: i64 = 1_700_000_000 * SECOND;
 const ALICE: UserId = UserId(1);
 const BERTA: UserId = UserId(2);
 
-/// Wide enough that none of them refuses where a case is about another: a token a millisecond, and room for thousands.
+/// Limits wide enough that they refuse no mail of a case about another cap: one token per millisecond, and
+/// room for thousands.
 pub const WIDE: CapLimits =
     CapLimits { global_hour: 4_000_000, global_minute: 70_000, user_hour: 4_000_000, user_minute: 70_000, burst: 0.05 };
 
-/// Fills the buckets of `users` up to `now`, an hour after they were first asked for.
+/// Fills the buckets of `users` up to `now`, an hour after their first request.
 async fn filled(caps: &dyn Caps, users: &[UserId], now: i64) {
     let refused = caps.grant(Some(now - 3_600 * SECOND), &asks::of(users), &[]).await.unwrap();
     assert!(refused.iter().all(|grant| *grant != Grant::Granted), "{refused:?}");
@@ -137,7 +138,7 @@ pub async fn the_promised_instant_grants_and_the_one_before_refuses(world: &dyn 
             continue;
         };
         let promised = now + wait.as_micros() as i64;
-        // Waits are told in whole milliseconds, rounded up.
+        // Waits are in whole milliseconds, rounded up.
         assert_eq!(count(&*caps, promised - 1_000, 1).await, 0);
         assert_eq!(count(&*caps, promised, 1).await, 1);
         now = promised;
@@ -185,7 +186,7 @@ pub async fn without_a_time_the_services_own_is_used(world: &dyn CapsWorld) {
     let caps = world.caps(CapLimits { global_minute: 1, ..WIDE }).await;
     let refused = Grant::Refused { cap: CapKind::GlobalMinute, wait: Duration::from_secs(65) };
     assert_eq!(caps.grant(None, &asks::of(&[ALICE]), &[]).await.unwrap(), [refused], "its bucket is new");
-    // The service's own time is after 2023, so its bucket is one of the future.
+    // The service's own time is after 2023, so its bucket lies in the future.
     assert_eq!(caps.grant(Some(START), &asks::of(&[ALICE]), &[]).await.unwrap(), [refused]);
 }
 
@@ -199,7 +200,7 @@ pub async fn racing_callers_never_pass_the_limit(world: &dyn CapsWorld) {
         async move {
             let mut granted = Vec::new();
             for turn in 0..100 {
-                // Their clocks differ by up to a second and their questions overtake one another.
+                // The racers' clocks differ by up to a second, and their requests overtake each other.
                 let now = START + turn * 2 * SECOND + racer * SECOND / RACERS;
                 let answers = caps.grant(Some(now), &asks::of(&[ALICE, BERTA, ALICE]), &[]).await.unwrap();
                 granted.extend(answers.iter().filter(|answer| **answer == Grant::Granted).map(|_| now));

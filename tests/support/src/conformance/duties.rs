@@ -1,4 +1,4 @@
-//! The cases of the `MaintenanceStore` port.
+//! These are the conformance cases of the `MaintenanceStore` port.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,7 +12,7 @@ use warmup::{
     ports::{MaintenanceStore, PortError},
 };
 
-/// A row of the duties.
+/// A row of the maintenance jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub day: NaiveDate,
@@ -21,25 +21,25 @@ pub struct Row {
     pub finished: bool,
 }
 
-/// One implementation's world, with nothing in it.
+/// The world of one implementation, empty at first.
 #[async_trait]
 pub trait DutiesWorld: Send + Sync {
     fn duties(&self) -> Arc<dyn MaintenanceStore>;
-    /// Writes something of `kept` of that date, over and done with. Not for `Cleanups`.
+    /// Writes finished data of kind `kept` for that date. Not for `Cleanups`.
     async fn write(&self, kept: PruneTarget, day: NaiveDate);
     /// Writes a mailbox's day that is not closed.
     async fn write_open_day(&self, day: NaiveDate);
-    /// Writes a closed day of which a mail is on its way.
+    /// Writes a closed day with an in-flight mail.
     async fn write_flying_day(&self, day: NaiveDate);
-    /// The dates of what there is of `kept`, in order.
+    /// Returns the dates of the remaining data of kind `kept`, in order.
     async fn left(&self, kept: PruneTarget) -> Vec<NaiveDate>;
-    /// The rows of the duties, in order.
+    /// Returns the rows of the maintenance jobs, in order.
     async fn rows(&self) -> Vec<Row>;
-    /// The service is away from here on.
+    /// Stops the service from this call on.
     async fn go_away(&self);
 }
 
-/// Expands to a test of each case, in a module of its own.
+/// Expands to a test of each case, in its own module.
 #[macro_export]
 macro_rules! duties_conformance {
     ($world:path) => {
@@ -199,7 +199,7 @@ pub async fn a_record_that_is_away_is_unavailable_or_unknown(world: &dyn DutiesW
     let duties = world.duties();
     duties.finished(DAY).await.unwrap();
     world.go_away().await;
-    // Asked over a connection that breaks, nobody knows; asked anew, nothing has happened.
+    // A request over a connection that breaks has an unknown result; on a new connection it did not happen.
     let away = |error| matches!(error, PortError::Unavailable(_) | PortError::Unknown(_));
     assert!(duties.finished(DAY).await.is_err_and(away));
     assert!(duties.begin(&one(), DAY, now()).await.is_err_and(away));

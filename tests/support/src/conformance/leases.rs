@@ -1,4 +1,4 @@
-//! The cases of the `Leases` port.
+//! These are the conformance cases of the `Leases` port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,26 +9,26 @@ use warmup::{
     ports::{LeaseKey, Leases, PortError},
 };
 
-/// One set of leases, all free at first, and what may befall it.
+/// A set of leases, all free at first, and the faults of its service.
 #[async_trait]
 pub trait LeasesWorld: Send + Sync {
-    /// The world's leases.
+    /// Returns the world's leases.
     async fn leases(&self) -> Arc<dyn Leases>;
-    /// Time passes for the service, so that leases run out.
+    /// Lets time pass for the service, so that leases expire.
     async fn pass(&self, time: Duration);
-    /// Now by the service's clock, in microseconds since the epoch, give or take 5 s.
+    /// Returns the service's time in microseconds since 1970, within 5 s.
     async fn about_now(&self) -> i64;
-    /// Everything that the service kept is gone.
+    /// Deletes all data of the service.
     async fn lose(&self);
-    /// The service is away from here on.
+    /// Stops the service from this call on.
     async fn go_away(&self);
-    /// The service does what it is asked next, and the answer to that does not come back.
+    /// Lets the service run the next request and loses its answer.
     async fn lose_next_answer(&self);
-    /// Answers come back again.
+    /// Lets answers arrive again.
     async fn mend(&self);
 }
 
-/// Expands to a test of each case, in a module of its own.
+/// Expands to a test of each case, in its own module.
 #[macro_export]
 macro_rules! leases_conformance {
     ($world:path) => {
@@ -79,7 +79,7 @@ pub async fn exactly_one_of_many_racers_gets_a_lease(world: &dyn LeasesWorld) {
     let keys: Vec<LeaseKey> = (0..50).map(|shard| LeaseKey::Shard(ShardId(shard))).collect();
     let race = |racer: usize| {
         let (leases, mut keys) = (leases.clone(), keys.clone());
-        // Each begins elsewhere and asks for a few at a time, so that they meet.
+        // Each racer begins at another place and requests a few at a time, so that they collide.
         keys.rotate_left(racer * 3);
         async move {
             let owner = run();
@@ -189,7 +189,7 @@ pub async fn a_service_that_is_away_is_unavailable(world: &dyn LeasesWorld) {
 
 pub async fn a_lost_answer_is_unknown_and_the_lease_may_be_held(world: &dyn LeasesWorld) {
     let (leases, one, other) = (world.leases().await, run(), run());
-    // Asked before, so that the service knows the script and the next question is the one that counts.
+    // An earlier request loads the script, so that the next request is the one under test.
     leases.acquire(one, &[LeaseKey::Solo], TTL).await.unwrap();
     world.lose_next_answer().await;
     let error = leases.acquire(one, &[SHARD], TTL).await.unwrap_err();

@@ -1,7 +1,8 @@
-//! What every ledger must do, with the mailboxes that it reads: a case for each invariant and each refusal.
+//! These are the conformance cases of the ledger and of the planning store that it reads: a case for each
+//! invariant and each refusal.
 //!
-//! Every mailbox of a world stands in shard 0, owes what it is enrolled with from the first day on, and may send at any
-//! hour. The day is [`DAY`], noon.
+//! Every mailbox of a world is in shard 0, has its full quota from the first day on, and may send at any
+//! hour. The time is noon of [`DAY`].
 
 pub mod blame;
 pub mod breaker;
@@ -57,7 +58,7 @@ pub struct LogLine {
     pub partner: i64,
     pub status: String,
     pub reason: Option<String>,
-    /// The mail that it answers.
+    /// The mail that this reply answers.
     pub answers: Option<i64>,
 }
 
@@ -69,7 +70,7 @@ pub struct ReplyLine {
     pub reason: Option<String>,
 }
 
-/// How a mailbox stands.
+/// The state of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// `active`, `paused`, or `stopped` until the operator resumes it.
@@ -79,61 +80,62 @@ pub struct Standing {
     pub receive_reason: Option<String>,
 }
 
-/// One implementation's world.
+/// The world of one implementation.
 #[async_trait]
 pub trait LedgerWorld: Send + Sync {
     fn ledger(&self) -> Arc<dyn Ledger>;
     fn mailboxes(&self) -> Arc<dyn PlanningStore>;
-    /// Enrols mailbox `id` of `user` with this quota, on `mail.test`, in `domain`, for these weekdays (Monday lowest).
+    /// Enrols mailbox `id` of `user` with this quota on `mail.test`; `weekdays` are the bits of its days (Monday
+    /// lowest).
     async fn enrol(&self, id: i64, user: i64, quota: u16, domain: &str, weekdays: u8);
     async fn limit(&self, user: i64, limit: u32);
     async fn order(&self, running: bool);
     /// Pauses a mailbox as the operator does.
     async fn pause(&self, mailbox: i64);
     async fn set_quota(&self, mailbox: i64, quota: u16);
-    /// Lets a mailbox ramp so, after `grown` days that counted.
+    /// Sets the ramp of a mailbox, and the number of days that counted.
     async fn set_ramp(&self, mailbox: i64, ramp: Ramp, grown: u16);
-    /// Lets all flights be older by this.
+    /// Makes all in-flight mails older by this time.
     async fn age(&self, by: Duration);
     async fn day(&self, mailbox: i64, day: NaiveDate) -> DayCounts;
     async fn grown(&self, mailbox: i64) -> i64;
     async fn logs(&self) -> Vec<LogLine>;
-    /// In the order of the mails that they answer.
+    /// Returns the replies in the order of the mails that they answer.
     async fn replies(&self) -> Vec<ReplyLine>;
-    /// (mailbox, partner, round), in order.
+    /// Returns (mailbox, partner, round), in order.
     async fn pairs(&self) -> Vec<(i64, i64, i64)>;
     async fn in_flight(&self) -> usize;
     async fn standing(&self, mailbox: i64) -> Standing;
-    /// (kind, mailbox, reason), in order.
+    /// Returns (kind, mailbox, reason), in order.
     async fn events(&self) -> Vec<(String, Option<i64>, String)>;
-    /// (processed, sent, failed, uncertain, released, finished) of a batch.
+    /// Returns (processed, sent, failed, uncertain, released, finished) of a batch.
     async fn batch(&self, batch: i64) -> (i64, i64, i64, i64, i64, bool);
-    /// Lets a mailbox be verified or not.
+    /// Sets the verification of a mailbox.
     async fn set_verified(&self, mailbox: i64, is_verified: bool);
-    /// Lets a mailbox submit through another host.
+    /// Moves a mailbox to another mail host.
     async fn set_host(&self, mailbox: i64, host: &str);
-    /// Lets a mailbox submit to another port of its host, with STARTTLS.
+    /// Moves a mailbox to another port of its host, with STARTTLS.
     async fn set_starttls(&self, mailbox: i64, port: u16);
     /// Resumes a mailbox as the operator does.
     async fn resume(&self, mailbox: i64);
     /// Resumes a host's mailboxes as the operator does.
     async fn resume_host(&self, host: &str);
-    /// Keeps a copy of the record for `restore`.
+    /// Copies the database for `restore`.
     async fn backup(&self);
-    /// Sets the record back to the backup: what was committed since is lost, ids and epochs too.
+    /// Sets the database back to the backup: later commits are lost, including ids and epochs.
     async fn restore(&self);
-    /// The service is away from here on.
+    /// Stops the service from this call on.
     async fn go_away(&self);
-    /// The next statement is done and its answer lost.
+    /// Runs the next statement and loses its answer.
     async fn lose_next_answer(&self);
-    /// The next statement is lost on its way, and its caller learns no more than that.
+    /// Loses the next statement before the service; its caller knows only that no answer came.
     async fn lose_next_request(&self);
 }
 
 pub const DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date that exists");
 pub const SHARD: ShardId = ShardId(0);
 
-/// Noon of the day, a Tuesday.
+/// Returns noon of the day, a Tuesday.
 pub fn noon() -> DateTime<Utc> {
     DAY.and_hms_opt(12, 0, 0).expect("noon exists").and_utc()
 }
@@ -142,7 +144,7 @@ pub fn minutes(minutes: i64) -> TimeDelta {
     TimeDelta::minutes(minutes)
 }
 
-/// One worker's life on a world.
+/// One run of a worker on a world.
 pub struct Life<'a> {
     pub world: &'a dyn LedgerWorld,
     pub ledger: Arc<dyn Ledger>,
@@ -175,7 +177,7 @@ impl<'a> Life<'a> {
         self.ledger.reserve(&self.batch(asks)).await.unwrap()
     }
 
-    /// Reserves one mail that must go.
+    /// Reserves one mail, which must succeed.
     pub async fn fly(&self, ask: ReserveRequest) -> Flight {
         self.fly_at(noon(), ask).await
     }
@@ -187,7 +189,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Asks for one mail that must be refused.
+    /// Requests one mail, which must be refused.
     pub async fn refusal(&self, ask: ReserveRequest) -> Refusal {
         match self.reserve(vec![ask]).await.remove(0) {
             Reservation::Refused(refusal) => refusal,
@@ -203,7 +205,7 @@ impl<'a> Life<'a> {
         self.ledger.sweep(&self.sweep_of(run, running)).await.unwrap()
     }
 
-    /// A sweep of `run` over shard 0 of what is older than a minute.
+    /// Returns a sweep by `run` of shard 0, for mails older than a minute.
     pub fn sweep_of(&self, run: RunId, running: Vec<String>) -> SweepRequest {
         SweepRequest {
             worker: self.worker.clone(),
@@ -222,14 +224,14 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Lets the next day begin for everybody. Returns its noon.
+/// Starts the next day of all mailboxes. Returns its noon.
 pub async fn open_tomorrow(world: &dyn LedgerWorld) -> DateTime<Utc> {
     let tomorrow = noon() + TimeDelta::days(1);
     world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(tomorrow), tomorrow).await.unwrap();
     tomorrow
 }
 
-/// A mail of `mailbox` to the first of `partners` that will do, as its `attempts + 1`-th attempt.
+/// Returns a request of `mailbox` to the first usable one of `partners`, as its `attempts + 1`-th attempt.
 pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> ReserveRequest {
     ReserveRequest {
         mailbox: MailboxId(mailbox),
@@ -243,7 +245,7 @@ pub fn ask(mailbox: i64, attempts: u16, partners: &[i64]) -> ReserveRequest {
     }
 }
 
-/// The end of a flight without effects on anybody, and without a cooldown.
+/// Returns the settlement of a flight without effects and without a cooldown.
 pub fn end(flight: &Flight, fate: OutcomeKind) -> Settlement {
     let (reason, reply) = match fate {
         OutcomeKind::Sent => ("", Some(Reply { code: 250, enhanced: Some([2, 0, 0]), text: "ok".into() })),
@@ -276,14 +278,14 @@ pub async fn enrol(world: &dyn LedgerWorld, count: i64, quota: u16) {
     }
 }
 
-/// What must hold after anything, for one mailbox's day.
+/// Asserts the invariants of one mailbox's day, which hold after any history.
 pub async fn assert_true(world: &dyn LedgerWorld, mailbox: i64, in_flight: i64) {
     let day = world.day(mailbox, DAY).await;
     assert_eq!(day.reserved, day.sent + day.uncertain + in_flight, "reserved = sent + uncertain + in flight: {day:?}");
     assert!(day.reserved <= day.quota, "{day:?}");
     let logs = world.logs().await;
     let count = |status: &str, uncertain: bool| {
-        // A reply takes no place: one that nobody knows the end of counts as failed.
+        // A reply takes no quota slot: an uncertain reply counts as failed.
         let unknown = |row: &LogLine| row.reason.as_deref() == Some("uncertain") && row.answers.is_none();
         let of_it = |row: &&LogLine| row.mailbox == mailbox && row.status == status && unknown(row) == uncertain;
         logs.iter().filter(of_it).count() as i64
@@ -292,7 +294,7 @@ pub async fn assert_true(world: &dyn LedgerWorld, mailbox: i64, in_flight: i64) 
     assert_eq!((day.sent, day.replied, day.failed, day.uncertain), rows, "counters = rows");
 }
 
-/// The list of cases for one world: `ledger_conformance!(my_world);`.
+/// Expands to the list of cases for one world: `ledger_conformance!(my_world);`.
 #[macro_export]
 macro_rules! ledger_conformance {
     ($world:ident) => {

@@ -1,4 +1,4 @@
-//! The cases of the `MembershipStore` port.
+//! These are the conformance cases of the `MembershipStore` port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +15,14 @@ use warmup::{
 
 use super::leases::LeasesWorld;
 
-/// Leases and members of one service, all free and nobody at first.
+/// The leases and members of one service: at first all leases are free and there is no member.
 #[async_trait]
 pub trait MembersWorld: LeasesWorld {
-    /// The world's members.
+    /// Returns the world's members.
     async fn members(&self) -> Arc<dyn MembershipStore>;
 }
 
-/// Expands to a test of each case, in a module of its own.
+/// Expands to a test of each case, in its own module.
 #[macro_export]
 macro_rules! members_conformance {
     ($world:path) => {
@@ -65,7 +65,7 @@ fn shards(range: std::ops::Range<i32>) -> Vec<ShardId> {
     range.map(ShardId).collect()
 }
 
-/// A heartbeat of a worker that never took its seat.
+/// Sends a heartbeat of a worker that never took its exclusive lease.
 async fn beat(members: &dyn MembershipStore, run: RunId, id: &str, due: &[ShardId]) -> HeartbeatReply {
     members.heartbeat(run, &status(id), SEAT, due, TTL).await.unwrap()
 }
@@ -181,7 +181,7 @@ pub async fn four_thousand_leases_are_renewed_at_once(world: &dyn MembersWorld) 
     assert_eq!(pulse.still_held.iter().position(|kept| !kept), Some(4_096));
 }
 
-/// Has `owner` hold `shards` by leases that are extended, as a worker does.
+/// Makes `owner` hold `shards` with extended leases, as a worker does.
 async fn hold(members: &dyn MembershipStore, owner: RunId, shards: &[ShardId]) {
     beat(members, owner, "owner", &[]).await;
     members.claim(owner, shards, TTL).await.unwrap();
@@ -279,7 +279,7 @@ pub async fn of_many_that_beat_at_once_nobody_is_lost_and_nobody_renews_anothers
     let all = shards(0..64);
     let race = |racer: usize| {
         let (members, mut all) = (members.clone(), all.clone());
-        // Each begins elsewhere and asks for a few at a time, so that they meet.
+        // Each racer begins at another place and requests a few at a time, so that they collide.
         all.rotate_left(racer * 4);
         async move {
             let owner = run();
@@ -348,7 +348,7 @@ pub async fn a_service_that_is_away_says_so(world: &dyn MembersWorld) {
 
 pub async fn a_lost_answer_leaves_it_open(world: &dyn MembersWorld) {
     let (members, one) = (world.members().await, run());
-    // Asked before, so that the service knows the script and the next question is the one that counts.
+    // An earlier heartbeat loads the script, so that the next request is the one under test.
     beat(&*members, run(), "other", &[]).await;
     world.lose_next_answer().await;
     let error = members.heartbeat(one, &status("one"), SEAT, &[], TTL).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own.
+//! `Authority` is a certificate authority for a single test.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use rcgen::{
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-/// An authority whose certificate is a file for `WARMUP_TLS_CA_FILE`.
+/// A certificate authority; the file of its certificate suits `WARMUP_TLS_CA_FILE`.
 #[derive(Clone)]
 pub struct Authority(Arc<Inner>);
 
@@ -19,10 +19,10 @@ struct Inner {
 }
 
 impl Authority {
-    /// Makes an authority that nobody knows yet.
+    /// Creates an authority that no client trusts yet.
     pub fn new() -> Authority {
         let key = KeyPair::generate().expect("a key can be made");
-        // A name of its own: two of one name look like one that signs badly.
+        // Each authority has its own name: two with one name would look like one with bad signatures.
         let mut params = named(&format!("warmup test authority {}", Uuid::now_v7()));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -32,7 +32,7 @@ impl Authority {
         Authority(Arc::new(Inner { issuer: Issuer::new(params, key), file }))
     }
 
-    /// The PEM file of the authority's certificate. It lives as long as the authority.
+    /// Returns the PEM file of the authority's certificate. The file exists as long as the authority.
     pub fn file(&self) -> &Path {
         self.0.file.path()
     }
@@ -42,7 +42,7 @@ impl Authority {
         let key = KeyPair::generate().expect("a key can be made");
         let mut params = named(host);
         params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into().expect("a host name is ASCII"))];
-        // The nodes of a Redis Cluster show one another the same certificate as clients.
+        // The nodes of a Redis Cluster also use their certificate as clients of each other.
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.0.issuer).expect("the authority signs");
         (certificate.pem(), key.serialize_pem())

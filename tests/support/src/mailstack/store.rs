@@ -1,4 +1,4 @@
-//! What has arrived: Postfix' queue and Dovecot's Maildirs, read as files.
+//! This module reads the arrived mails from the files of Postfix' queue and Dovecot's Maildirs.
 
 use std::{fs, path::Path};
 
@@ -10,9 +10,9 @@ use crate::headers::{bare, header};
 pub struct Delivered {
     /// The envelope's sender (Return-Path).
     pub from: String,
-    /// The mailbox that it lies in.
+    /// The receiving mailbox.
     pub to: String,
-    /// Without angle brackets.
+    /// The Message-ID without angle brackets.
     pub message_id: String,
     pub text: String,
 }
@@ -21,19 +21,20 @@ pub struct Delivered {
 const QUEUES: [&str; 5] = ["maildrop", "incoming", "active", "deferred", "hold"];
 
 impl MailStack {
-    /// How many mails Postfix has accepted and not delivered yet. It lets go of a mail only when Dovecot has it.
+    /// Returns the number of mails that Postfix accepted and did not deliver yet. It removes a mail only
+    /// after Dovecot has it.
     pub fn queued(&self) -> usize {
         QUEUES.iter().map(|queue| files(&self.path().join("spool").join(queue)).len()).sum()
     }
 
-    /// Throws away what Postfix holds, and returns how many mails that were.
+    /// Deletes the mails that Postfix holds, and returns their number.
     pub fn throw_away_held(&self) -> usize {
         let held = files(&self.path().join("spool/hold"));
         held.iter().for_each(|mail| fs::remove_file(mail).expect("the folder is ours"));
         held.len()
     }
 
-    /// All mails in all mailboxes.
+    /// Returns all mails in all mailboxes.
     pub fn delivered(&self) -> Vec<Delivered> {
         let vmail = self.path().join("vmail");
         let mails = files(&vmail).into_iter().filter(|file| file.parent().is_some_and(is_mail_folder));
@@ -41,12 +42,12 @@ impl MailStack {
     }
 }
 
-/// A Maildir's `tmp` is not looked at: what lies there has not arrived.
+/// Returns true for the folders of arrived mails; mails in a Maildir's `tmp` have not arrived.
 fn is_mail_folder(folder: &Path) -> bool {
     folder.ends_with("Maildir/new") || folder.ends_with("Maildir/cur")
 }
 
-/// Reads a mail. `None` when it was moved meanwhile.
+/// Reads a mail. Returns `None` if it was moved meanwhile.
 fn read(vmail: &Path, file: &Path) -> Option<Delivered> {
     let text = String::from_utf8_lossy(&fs::read(file).ok()?).into_owned();
     let mut owner = file.strip_prefix(vmail).ok()?.iter().map(|part| part.to_string_lossy());

@@ -1,30 +1,31 @@
-//! What the servers are told. Everything that is not said here is the programs' own default.
+//! This module writes the configuration files of the servers. Every other setting has the program's default.
 
 use std::{collections::BTreeSet, path::Path};
 
 use super::{Accounts, Ports};
 
-/// Dovecot's passwd-file: who may log in.
+/// Returns Dovecot's passwd-file with the logins.
 pub(super) fn passwd(accounts: &Accounts) -> String {
     accounts.logins.iter().map(|(address, password)| format!("{address}:{{PLAIN}}{password}::::::\n")).collect()
 }
 
-/// Postfix' table of the domains that it delivers to.
+/// Returns Postfix' table of the domains to which it delivers.
 pub(super) fn domains(accounts: &Accounts) -> String {
     let addresses = accounts.logins.iter().map(|(address, _)| address);
     let domains: BTreeSet<&str> = addresses.filter_map(|address| Some(address.rsplit_once('@')?.1)).collect();
     domains.iter().map(|domain| format!("{domain} x\n")).collect()
 }
 
-/// Postfix' table of the addresses that it delivers to.
+/// Returns Postfix' table of the addresses to which it delivers.
 pub(super) fn mailboxes(accounts: &Accounts) -> String {
     let known = accounts.logins.iter().map(|(address, _)| address);
     let known = known.filter(|address| !accounts.unknown.contains(address));
     known.map(|address| format!("{address} x\n")).collect()
 }
 
-/// Dovecot 2.3: LMTP in, logins for Postfix, mails into Maildirs of `owner`. A failed login is logged and, unlike by
-/// default, neither slows down nor counts against the others from this address.
+/// Returns the configuration of Dovecot 2.3: LMTP input, logins for Postfix, and Maildirs of `owner`. It logs
+/// a failed login, and unlike the default neither delays it nor counts it against other logins from this
+/// address.
 pub(super) fn dovecot(dir: &Path, ports: Ports, (uid, gid): (u32, u32)) -> String {
     let (dir, lmtp) = (dir.display(), ports.lmtp);
     format!(
@@ -77,7 +78,8 @@ service auth {{
     )
 }
 
-/// Postfix: submission by AUTH only, to Dovecot by LMTP, and no way out of this machine.
+/// Returns the main configuration of Postfix: submission with AUTH only, delivery to Dovecot by LMTP, and no
+/// route out of this machine.
 pub(super) fn main_cf(dir: &Path, ports: Ports, daemons: &str) -> String {
     let (dir, lmtp) = (dir.display(), ports.lmtp);
     format!(
@@ -117,7 +119,7 @@ in_flow_delay = 0
     )
 }
 
-/// Postfix' services: the two ports, and what a mail passes on its way to LMTP.
+/// Returns the services of Postfix: the two ports, and the path of a mail to LMTP.
 pub(super) fn master_cf(ports: Ports) -> String {
     let Ports { starttls, tls, .. } = ports;
     format!(

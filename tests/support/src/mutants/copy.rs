@@ -1,4 +1,5 @@
-//! The copy of the tree that is damaged, in the build folder: Cargo finds its earlier work there the next time.
+//! `Copy` is the copy of the tree that is damaged. It is in the build folder, so that Cargo finds its earlier
+//! work there.
 
 use std::{
     collections::BTreeSet,
@@ -11,15 +12,15 @@ use anyhow::{Context, ensure};
 
 use super::Mutant;
 
-/// A copy of the tree as it is on disk now, also what is not committed yet.
+/// A copy of the tree on disk, including uncommitted changes.
 pub struct Copy {
     pub tree: PathBuf,
-    /// Its own build folder: the copy's damage must not reach the real one's.
+    /// The copy's own build folder, so that its damage does not reach the real one.
     pub target: PathBuf,
 }
 
 impl Copy {
-    /// Brings `target/mutants/tree` below `root` to the state of `root`. Files that are alike keep their times.
+    /// Updates `target/mutants/tree` below `root` to the state of `root`. Unchanged files keep their times.
     pub fn of(root: &Path) -> anyhow::Result<Copy> {
         let copy = Copy { tree: root.join("target/mutants/tree"), target: root.join("target/mutants/target") };
         let wanted = files_of(root)?;
@@ -30,7 +31,7 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Damages one file while `then` runs, and mends it whatever comes of that.
+    /// Damages one file while `then` runs, and always restores it.
     pub async fn damaged<T>(
         &self,
         mutant: &Mutant,
@@ -55,7 +56,7 @@ impl Copy {
     }
 }
 
-/// Lists what git knows or would take, and what of it is still there.
+/// Returns the existing files that git tracks or would add.
 fn files_of(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let output = Command::new("git").args(list).current_dir(root).output().context("git ls-files")?;

@@ -11,7 +11,7 @@ fn mutant(text: &str) -> Mutant {
     }
 }
 
-/// A tree with one guard, one test and this list.
+/// Creates a tree with one guard, one test and this list.
 fn tree(list: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for folder in ["src", "tests"] {

@@ -1,4 +1,4 @@
-//! One run of one test binary in the copy, and what to think of it.
+//! This module runs one test binary in the damaged copy and evaluates its results.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,25 +11,26 @@ use tokio::process::Command;
 
 use super::copy::Copy;
 
-/// A guard that is gone may leave a test waiting for ever.
+/// The longest run: without its guard a test may wait for ever.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
-/// The tests of one binary and whether each passed. Ignored ones are not among them.
+/// The tests of one binary, with true for a passed one. Ignored tests are excluded.
 pub type Results = BTreeMap<String, bool>;
 
 /// Builds `binary` (`lib` or the name of a file in `tests/`) in the copy and runs its tests whose path contains
 /// `filter`.
 ///
-/// Fails when it does not build, does not end, or dies without naming a failed test.
+/// Returns an error if the binary does not build, does not end, or dies without naming a failed test.
 pub async fn run(copy: &Copy, binary: &str, filter: &str) -> anyhow::Result<Results> {
-    // By its name, so that the toolchain is chosen here once, and not anew by each crate that brings a toolchain file.
+    // The plain name `cargo` chooses the toolchain once here, and not again for each crate with a toolchain
+    // file.
     let mut command = Command::new("cargo");
     command.args(["test", "--locked", "--package", "warmup", "--no-fail-fast"]);
     match binary {
         "lib" => command.arg("--lib"),
         other => command.args(["--test", other]),
     };
-    // Behind the dashes, where an empty one filters nothing.
+    // The filter follows the dashes, where an empty one filters nothing.
     command.args(["--", filter]);
     command.current_dir(&copy.tree).env("CARGO_TARGET_DIR", &copy.target).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(DEADLINE, command.output());
@@ -45,7 +46,7 @@ pub async fn run(copy: &Copy, binary: &str, filter: &str) -> anyhow::Result<Resu
     Ok(results)
 }
 
-/// Reads what libtest prints: `test path::of::name ... ok`, with ` - should panic` behind some names.
+/// Parses the output of libtest: `test path::of::name ... ok`, with ` - should panic` after some names.
 pub fn results(said: &str) -> Results {
     let read = |line: &str| {
         let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
@@ -59,7 +60,7 @@ pub fn results(said: &str) -> Results {
     said.lines().filter_map(read).collect()
 }
 
-/// Returns the `listed` tests that did not fail. Other tests may fail too: they hold the guard as well.
+/// Returns the `listed` tests that did not fail. Other tests may fail too, because they also check the guard.
 pub fn unnoticed_by(results: &Results, listed: &BTreeSet<String>) -> Vec<String> {
     let unnoticed = listed.iter().filter_map(|test| match results.get(test) {
         Some(true) => Some(format!("{test} passes all the same")),

@@ -1,13 +1,13 @@
-//! What a client says to Postgres, as far as a test must know it: which statement is being run.
+//! `Frontend` parses a client's messages to Postgres to find the running statement.
 //!
-//! A prepared statement's text travels once, in Parse; what runs it, Bind, only names it.
+//! The text of a prepared statement is sent once, in Parse. The message that runs it, Bind, only names it.
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 
 use std::collections::HashMap;
 
 const SSL_REQUEST: [u8; 4] = 80_877_103_i32.to_be_bytes();
 
-/// One client's half of a conversation.
+/// The client's half of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Frontend {
     pending: Vec<u8>,
@@ -16,7 +16,8 @@ pub(super) struct Frontend {
 }
 
 impl Frontend {
-    /// Takes the next bytes and returns the texts of the statements whose Bind, or whose simple Query, is now complete.
+    /// Reads the next bytes and returns the texts of the statements whose Bind, or whose simple Query, is now
+    /// complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<String> {
         self.pending.extend_from_slice(bytes);
         let mut run = Vec::new();
@@ -41,7 +42,7 @@ impl Frontend {
         run
     }
 
-    /// Takes a whole message with its type and length. The first ones have no type: they are passed over.
+    /// Takes a complete message with its type and length. The first messages have no type and are skipped.
     fn message(&mut self) -> Option<Vec<u8>> {
         let typed = usize::from(self.started);
         let length = self.pending.get(typed..typed + 4)?.try_into().map(u32::from_be_bytes).ok()? as usize;
@@ -57,7 +58,8 @@ impl Frontend {
     }
 }
 
-/// Says whether the server's bytes end in ReadyForQuery: the transaction is over and its answer complete.
+/// Returns true if the server's bytes end in ReadyForQuery: the transaction is over and its answer is
+/// complete.
 pub(super) fn is_ready_for_query(bytes: &[u8]) -> bool {
     bytes.len() >= 6 && bytes[bytes.len() - 6..bytes.len() - 1] == *b"Z\0\0\0\x05"
 }

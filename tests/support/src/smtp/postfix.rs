@@ -1,4 +1,5 @@
-//! Postfix's own `smtp-sink`: takes every mail and counts. A machine without it fails the test.
+//! `SmtpSink` runs Postfix's own `smtp-sink`, which accepts and counts every mail. A machine without it fails
+//! the test.
 
 use std::{
     fs::{File, Permissions},
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::headers::{bare, header};
 
-/// A running `smtp-sink` on 127.0.0.1. Killed when dropped.
+/// A running `smtp-sink` on 127.0.0.1. It is killed when dropped.
 pub struct SmtpSink {
     port: u16,
     child: Child,
@@ -22,25 +23,25 @@ pub struct SmtpSink {
     dumps: Option<TempDir>,
 }
 
-/// A mail that was taken.
+/// An accepted mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The envelope's sender and recipient.
     pub from: String,
     pub to: String,
-    /// Without angle brackets.
+    /// The Message-ID without angle brackets.
     pub message_id: String,
 }
 
 impl SmtpSink {
-    /// Starts one on a free port.
+    /// Starts a sink on a free port.
     ///
-    /// `smtp-sink` can't choose a port itself, so one that was free a moment ago is tried until it got one.
+    /// `smtp-sink` can't choose a port itself, so the function tries free ports until the sink gets one.
     pub async fn start() -> SmtpSink {
         SmtpSink::start_with(false).await
     }
 
-    /// Starts one that keeps the mails it takes, for `mails`.
+    /// Starts a sink that stores its accepted mails for `mails`.
     pub async fn keeping() -> SmtpSink {
         SmtpSink::start_with(true).await
     }
@@ -61,14 +62,15 @@ impl SmtpSink {
         self.port
     }
 
-    /// How many mails it has taken. It counts a mail before it answers to the dot.
+    /// Returns the number of accepted mails. The sink counts a mail before it answers the final dot.
     pub fn taken(&self) -> u64 {
         let text = std::fs::read_to_string(self.counters.path()).expect("the counters are a file of ours");
         let last = text.rsplit("mesg=").next().filter(|_| text.contains("mesg="));
         last.map_or(0, |count| count.trim().parse().expect("mesg= is followed by a number"))
     }
 
-    /// The mails that were taken, with their envelopes. It writes a mail before it answers to the dot.
+    /// Returns the accepted mails with their envelopes. The sink writes a mail before it answers the final
+    /// dot.
     pub fn mails(&self) -> Vec<Taken> {
         let dumps = self.dumps.as_ref().expect("only a sink that was started by `keeping` keeps mails");
         let files = std::fs::read_dir(dumps.path()).expect("the folder is ours");
@@ -82,7 +84,7 @@ impl SmtpSink {
         let counters = NamedTempFile::new().expect("a temporary file can be made");
         let stdout = File::create(counters.path()).expect("the temporary file can be written");
         let mut command = Command::new(program());
-        // Only root can become nobody, and only root must.
+        // Only root can switch to nobody, and only root must.
         if is_root() {
             command.args(["-u", "nobody"]);
         }
@@ -94,7 +96,8 @@ impl SmtpSink {
         SmtpSink { port, child, counters, dumps }
     }
 
-    /// Waits until it takes connections, or has ended because the port was taken meanwhile.
+    /// Waits until the sink accepts connections. Returns false if it ended because the port was taken
+    /// meanwhile.
     async fn listens(&mut self) -> bool {
         for _ in 0..1000 {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -110,7 +113,7 @@ impl SmtpSink {
 }
 
 impl Taken {
-    /// Reads a dump: the envelope in headers of smtp-sink's own, then the mail as it came.
+    /// Parses a dump: the envelope in smtp-sink's own header fields, then the mail as received.
     fn read(dump: &str) -> Taken {
         let value = |name| bare(header(dump, name));
         Taken { from: value("X-Mail-Args"), to: value("X-Rcpt-Args"), message_id: value("Message-ID") }
@@ -124,7 +127,7 @@ impl Drop for SmtpSink {
     }
 }
 
-/// A folder into which smtp-sink can write also as nobody.
+/// Creates a folder that smtp-sink can write to as nobody.
 fn dump_folder() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("the folder is ours");

@@ -1,4 +1,4 @@
-//! The cases of single mail hosts.
+//! These are the conformance cases of the caps of single mail hosts.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use warmup::{
 use super::{ALICE, CapsWorld, SECOND, START, WIDE, filled};
 use crate::asks;
 
-/// How long a connection lasts that nobody gives back.
+/// The lifetime of a connection slot that is not returned.
 const LASTS: Duration = Duration::from_secs(60);
 const LASTS_MICROS: i64 = 60 * SECOND;
 
@@ -29,12 +29,13 @@ async fn limited(world: &dyn CapsWorld, lines: &str) -> Arc<dyn Caps> {
     world.limited_caps(WIDE, HostCaps::of(&limits, WIDE.burst, LASTS).unwrap()).await
 }
 
-/// Mails of one user to one host.
+/// Returns requests of one user to one host.
 fn to(host: &str, mails: usize) -> Vec<CapRequest> {
     (0..mails).map(|_| asks::ask(ALICE, host)).collect()
 }
 
-/// Fills the buckets of a host up to `START`, a day and a night after it was first asked for, and ends what may be open.
+/// Fills the buckets of a host up to `START`, two days after its first request, and lets unknown connections
+/// end.
 async fn host_filled(caps: &dyn Caps, host: &str) {
     let refused = caps.grant(Some(START - 48 * 3_600 * SECOND), &to(host, 1), &[]).await.unwrap();
     assert_ne!(refused, [Grant::Granted]);
@@ -162,8 +163,8 @@ pub async fn racing_callers_never_open_too_many_connections(world: &dyn CapsWorl
         async move {
             let (mut most, mut held) = (0, Vec::new());
             for turn in 0..60 {
-                // One instant for all of a turn: whoever is behind the others' clocks is refused for that alone. And all
-                // within a connection's time, so that none ends by itself.
+                // One instant for a whole turn: a racer behind the others' clocks is refused for this reason
+                // alone. All turns are within a slot's lifetime, so that no slot expires.
                 let now = START + turn as i64 * SECOND / 2;
                 let mails = if (racer + turn).is_multiple_of(3) { Vec::new() } else { to("a.org", 2) };
                 let answers = caps.grant(Some(now), &mails, &held).await.unwrap();

@@ -1,4 +1,4 @@
-//! Whose word an answer is: what one owner's host says changes nothing that belongs to another owner.
+//! These cases check that the replies of one owner's host change nothing of another owner.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use super::{LedgerWorld, Life, SHARD, ask, end, minutes, noon};
 const HOUR: Penalty = Penalty::Pause(Duration::from_secs(3600));
 const LIAR: &str = "liar.test";
 
-/// Mailboxes 1 and 2 of user 1 on their own host, 3 of user 3 on a third one; 11 to 20 of user 2 on theirs.
+/// Enrols mailboxes 1 and 2 of user 1 on their own host, and mailbox 3 of user 3 on a third host. Mailboxes 11
+/// to 20 belong to user 2 and use the default host.
 async fn owners(world: &dyn LedgerWorld) -> Life<'_> {
     for (id, user, host) in [(1, 1, LIAR), (2, 1, LIAR), (3, 3, "third.test")] {
         world.enrol(id, user, 20, &format!("u{user}.test"), 127).await;
@@ -48,7 +49,7 @@ async fn answer_at(life: &Life<'_>, later: i64, asked: warmup::ports::ReserveReq
     life.ledger.reserve(&life.batch_at(noon() + minutes(later), vec![asked])).await.unwrap().remove(0)
 }
 
-/// Says whether the partner is left alone by everybody.
+/// Returns true if the partner receives from no mailbox.
 async fn is_excluded(world: &dyn LedgerWorld, partner: i64) -> bool {
     !world.standing(partner).await.receives
 }

@@ -1,5 +1,6 @@
-//! The login breakers: one for each owner and place, and one for a host that refuses mailboxes of several owners. The wrong
-//! passwords of one owner pause nobody else's mailboxes, and neither do the failures before AUTH.
+//! These cases check the login breakers: one per owner and login endpoint, and one for a host that refuses
+//! mailboxes of several owners. The wrong passwords of one owner pause no other owner's mailboxes, and
+//! neither do the failures before AUTH.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{
     standing::{MAILBOXES, at, candidates, failed, not_let_in, stopped, told},
 };
 
-/// Mailboxes 1 to 6 belong to user 1, 7 to 12 to user 2, the last one to user 3. All are at one host.
+/// Enrols mailboxes 1 to 6 of user 1, 7 to 12 of user 2, and the last one of user 3, all at one host.
 async fn two_owners(world: &dyn LedgerWorld) -> Life<'_> {
     for id in 1..=MAILBOXES {
         world.enrol(id, 1 + (id - 1) / 6, 5, &format!("d{}.test", id % 3), 127).await;
@@ -29,7 +30,7 @@ async fn fly(life: &Life<'_>, mailboxes: impl IntoIterator<Item = i64>) -> Vec<F
     flights
 }
 
-/// One more mail of `mailbox` that many minutes after noon.
+/// Reserves one more mail of `mailbox`, `minute` minutes after noon.
 async fn fly_again(life: &Life<'_>, mailbox: i64, minute: i64) -> Flight {
     let attempts = life.world.day(mailbox, DAY).await.attempts as u16;
     life.fly_at(noon() + minutes(minute), ask(mailbox, attempts, &[11, 12, MAILBOXES])).await

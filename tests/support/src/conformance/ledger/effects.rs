@@ -1,4 +1,4 @@
-//! Whom an answer concerns: the named side, with a reason and an event, and nobody else.
+//! These cases check that a reply affects the named side only, with a reason and an event.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ pub async fn an_operators_pause_is_not_shortened(world: &dyn LedgerWorld) {
     assert_eq!(answer_at(&life, 100_000, ask(1, 1, &[3])).await, Reservation::Refused(Refusal::SenderPaused));
 }
 
-/// I9: an event stands for a change, and every change has one.
+/// I9: every event records a change, and every change has an event.
 pub async fn what_changes_nothing_tells_nothing(world: &dyn LedgerWorld) {
     const MINUTE: Penalty = Penalty::Pause(Duration::from_secs(60));
     enrol(world, 4, 5).await;

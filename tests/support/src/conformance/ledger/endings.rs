@@ -1,4 +1,4 @@
-//! How flights end: each in exactly one row, or, unstarted, in none.
+//! These cases check that each flight ends in exactly one row, or in none if it was unstarted.
 
 use std::time::Duration;
 
@@ -233,7 +233,7 @@ pub async fn a_sweep_releases_what_its_own_run_never_started(world: &dyn LedgerW
     assert_true(world, 2, 0).await;
 }
 
-/// It came back with a database that was set back, say: it may have been sent.
+/// The mail may have been sent, for example if it returned with a database that was set back.
 pub async fn a_sweep_releases_nothing_that_its_own_run_does_not_know(world: &dyn LedgerWorld) {
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;
@@ -271,7 +271,8 @@ pub async fn a_sweep_leaves_other_shards_alone(world: &dyn LedgerWorld) {
     assert_eq!(world.in_flight().await, 1);
 }
 
-/// It was asked for when only the first mail was known, and held up until the second one was finished, but not settled.
+/// The sweep was requested when only the first mail was known, and delayed until the second one was finished
+/// but not settled.
 pub async fn a_sweep_that_comes_late_leaves_what_was_started_since_alone(world: &dyn LedgerWorld) {
     enrol(world, 4, 5).await;
     let life = Life::begin(world).await;

@@ -1,4 +1,4 @@
-//! Refusals and other failures in a row, without a success in between: they rest the sender, longer each time, and nobody else.
+//! These cases check that refusals and other failures in a row pause the sender only, longer each time.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ const FAILED: &str = "failed-in-a-row";
 /// The host of mailbox 1 alone.
 const OWN_HOST: &str = "own.test";
 
-/// Mailbox 1 writes to the others.
+/// Enrols the mailboxes; mailbox 1 writes to the others.
 async fn begin(world: &dyn LedgerWorld) -> Life<'_> {
     enrol(world, 12, 9).await;
     Life::begin(world).await
 }
 
-/// As a 554 that says nothing more.
+/// Returns a settlement like a 554 without further information.
 fn refused(flight: &Flight) -> Settlement {
     let mut settlement = end(flight, OutcomeKind::Refused);
     settlement.outcome.reason = "refused";
     settlement
 }
 
-/// As a 450 that the partner receives too much.
+/// Returns a settlement like a 450 that the partner receives too much.
 fn partner_refused(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Rcpt, "partner-busy");
@@ -37,7 +37,7 @@ fn partner_refused(flight: &Flight) -> Settlement {
     settlement
 }
 
-/// As a reply that rests the sender for four hours.
+/// Returns a settlement like a reply that pauses the sender for four hours.
 fn quota_exceeded(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     settlement.outcome.reason = "sender-quota-exceeded";
@@ -46,7 +46,7 @@ fn quota_exceeded(flight: &Flight) -> Settlement {
     settlement
 }
 
-/// As a host that breaks the connection before the greeting.
+/// Returns a settlement like a host that breaks the connection before the greeting.
 fn not_greeted(flight: &Flight) -> Settlement {
     let mut settlement = refused(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Greeting, "connection-lost");
@@ -54,7 +54,7 @@ fn not_greeted(flight: &Flight) -> Settlement {
     settlement
 }
 
-/// As a timeout at RCPT.
+/// Returns a settlement like a timeout at RCPT.
 fn unanswered(flight: &Flight) -> Settlement {
     let mut settlement = not_greeted(flight);
     (settlement.outcome.stage, settlement.outcome.reason) = (Stage::Rcpt, "timeout");
@@ -62,14 +62,14 @@ fn unanswered(flight: &Flight) -> Settlement {
     settlement
 }
 
-/// As a timeout after the final dot.
+/// Returns a settlement like a timeout after the final dot.
 fn uncertain(flight: &Flight) -> Settlement {
     let mut settlement = end(flight, OutcomeKind::Uncertain);
     settlement.outcome.effects.host = Some(Penalty::Stall);
     settlement
 }
 
-/// The next mail of mailbox 1, which ends so at this minute.
+/// Sends the next mail of mailbox 1, which `ends` settles at this minute.
 async fn mail(life: &Life<'_>, attempt: u16, minute: i64, ends: impl Fn(&Flight) -> Settlement) {
     mail_of(life, 1, attempt, minute, ends).await;
 }
@@ -103,7 +103,7 @@ fn rest_for_failures() -> (Option<i64>, String) {
     (Some(1), FAILED.to_owned())
 }
 
-/// Lets mailbox 1 fail so six times, and looks at its rests.
+/// Lets mailbox 1 fail six times as `ends` settles, and asserts its pauses.
 async fn assert_rests_for_failures(life: &Life<'_>, ends: impl Fn(&Flight) -> Settlement + Copy) {
     let mut minute = 0;
     for (attempt, rests) in [0, 0, 15, 60, 4 * 60, 24 * 60].into_iter().enumerate() {
@@ -270,7 +270,7 @@ pub async fn a_sender_that_fails_before_auth_rests_while_its_host_takes_other_ma
 
 pub async fn a_host_that_is_down_for_everybody_rests_no_sender_of_its_own(world: &dyn LedgerWorld) {
     let life = begin(world).await;
-    // Five failures pause the host for 5, then 15, then 60 minutes; nobody passes AUTH.
+    // Five failures pause the host for 5, then 15, then 60 minutes; no mail passes AUTH.
     let mut attempts = [0; 4];
     for (mailbox, minute) in [(1, 0), (2, 0), (1, 1), (2, 1), (3, 1)] {
         mail_of(&life, mailbox, attempts[mailbox as usize], minute, not_greeted).await;
@@ -278,7 +278,7 @@ pub async fn a_host_that_is_down_for_everybody_rests_no_sender_of_its_own(world:
     }
     for minute in [6, 21, 81, 141, 201, 261] {
         for mailbox in [1, 2, 3] {
-            // They were on their way when the pause began anew.
+            // These mails were in flight when the pause began again.
             let partner = (mailbox + i64::from(attempts[mailbox as usize])) % 12 + 1;
             let asked = ask(mailbox, attempts[mailbox as usize], &[partner]);
             let flight = life.fly_at(noon() + minutes(minute), asked).await;

@@ -1,4 +1,4 @@
-//! Racing callers, and each error of the port.
+//! These cases check racing callers, and each error of the port.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,8 @@ pub async fn one_of_many_racers_gets_the_last_place(world: &dyn LedgerWorld) {
     assert_eq!((won, life.day(1).await.reserved, world.pairs().await.len()), (1, 1, 1));
 }
 
-/// Eight racers, each with all mailboxes in an order of its own, settling what they got, until nothing is left.
+/// Eight racers request all mailboxes, each in its own order, and settle the reserved mails until nothing is
+/// left.
 pub async fn racers_on_overlapping_batches_pass_no_quota(world: &dyn LedgerWorld) {
     const MAILBOXES: i64 = 40;
     const QUOTA: u16 = 4;
@@ -40,7 +41,7 @@ pub async fn racers_on_overlapping_batches_pass_no_quota(world: &dyn LedgerWorld
                 for round in 0..12 {
                     let mut asks = Vec::new();
                     for mailbox in 1..=MAILBOXES {
-                        // Attempts are guessed: most guesses are stale, which is the point.
+                        // The attempts are guessed: most guesses are stale, on purpose.
                         let attempts = (round % 6) as u16;
                         let partners: Vec<i64> = (1..MAILBOXES).map(|n| (mailbox + n - 1) % MAILBOXES + 1).collect();
                         asks.push(ask(mailbox, attempts, &partners));
@@ -141,7 +142,8 @@ pub async fn a_settle_whose_answer_was_lost_is_repeated_without_harm(world: &dyn
     assert_true(world, 1, 0).await;
 }
 
-/// Settles and sweeps of the same flights at once: whoever comes first ends a flight, and only a late answer is certain.
+/// Settles and sweeps end the same flights at once: the first one ends a flight, and only a late answer is
+/// certain.
 pub async fn racing_ends_of_one_flight_write_one_row(world: &dyn LedgerWorld) {
     const MAILBOXES: i64 = 20;
     enrol(world, MAILBOXES, 1).await;

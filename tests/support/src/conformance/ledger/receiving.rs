@@ -1,4 +1,4 @@
-//! What a mailbox receives on its own day: its quota and a margin, whoever asks.
+//! These cases check the bound of received mails per day: the quota and a margin, for all senders together.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use warmup::{
 
 use super::{LedgerWorld, Life, ask, end, noon, open_tomorrow};
 
-/// The partner that everybody writes to, and how many mails it may receive a day.
+/// The partner to which all mailboxes write, and its quota.
 const PARTNER: i64 = 2;
 const QUOTA: u16 = 1;
 
@@ -23,7 +23,7 @@ fn bound() -> u16 {
     u16::try_from(receive_bound(QUOTA)).unwrap()
 }
 
-/// The partner, and `senders` who could flood it, from 11 on.
+/// Enrols the partner, and `senders` mailboxes from 11 on that could flood it.
 async fn crowd(world: &dyn LedgerWorld, senders: i64) {
     world.enrol(PARTNER, 1, QUOTA, "partner.test", 127).await;
     world.enrol(3, 1, QUOTA, "other.test", 127).await;
@@ -32,13 +32,13 @@ async fn crowd(world: &dyn LedgerWorld, senders: i64) {
     }
 }
 
-/// The n-th mail of a day to `partners`, which the pairs allow: each in a round of its own.
+/// Returns the n-th mail of a day to `partners`, which the pairs allow, because each has its own round.
 fn nth(sender: i64, attempts: u16, partners: &[i64]) -> ReserveRequest {
     let choice = |partner: &i64| PartnerOption { partner: MailboxId(*partner), round: attempts as i16 };
     ReserveRequest { choices: partners.iter().map(choice).collect(), ..ask(sender, attempts, &[]) }
 }
 
-/// Lets sender 11 send `count` mails to the partner, from its `first` attempt on, each ended so.
+/// Sends `count` mails of sender 11 to the partner, from its `first` attempt on, each with this outcome.
 async fn send(life: &Life<'_>, first: u16, count: u16, fate: OutcomeKind) {
     for attempts in first..first + count {
         let flight = life.fly(nth(11, attempts, &[PARTNER])).await;
@@ -73,9 +73,9 @@ pub async fn what_did_not_arrive_for_certain_is_given_back_to_its_partner(world:
     send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
     let last = bound() - 1;
     send(&life, last, 2, OutcomeKind::Refused).await;
-    // Two refusals in a row rest it.
+    // Two refusals in a row pause it.
     world.resume(11).await;
-    // None of these three is started, so each gives its attempt back too.
+    // None of these three mails is started, so each returns its attempt too.
     send(&life, last + 2, 1, OutcomeKind::Unstarted).await;
     let released = life.fly(nth(11, last + 2, &[PARTNER])).await;
     assert_eq!(life.ledger.release(life.run, &[released.message_id], noon()).await.unwrap(), 1);
@@ -137,7 +137,8 @@ pub async fn replies_are_not_counted_as_received(world: &dyn LedgerWorld) {
     crowd(world, 1).await;
     let life = Life::begin(world).await;
     send(&life, 0, bound() - 1, OutcomeKind::Sent).await;
-    // The partner writes to 3, which answers: neither concerns what the partner receives but the answer, which is none.
+    // The partner writes to 3, which answers: of these only the answer concerns the partner's received mails,
+    // and it does not count.
     let flight = life.fly(nth(PARTNER, 0, &[3])).await;
     let due = ReplyWindow { at: noon(), until: noon() + TimeDelta::hours(3) };
     life.settle(&[Settlement { reply: Some(due), ..end(&flight, OutcomeKind::Sent) }]).await;

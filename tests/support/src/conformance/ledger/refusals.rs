@@ -1,4 +1,4 @@
-//! What a reserve takes, and each reason for which it takes nothing.
+//! These cases check what a reserve takes, and each reason for which it takes nothing.
 
 use chrono::Days;
 use warmup::{
@@ -155,7 +155,7 @@ pub async fn twice_the_quota_in_attempts_is_the_end(world: &dyn LedgerWorld) {
         let flight = life.fly(ask(1, attempts, &[partner])).await;
         life.settle(&[end(&flight, OutcomeKind::Refused)]).await;
     }
-    // Two refusals in a row rest it.
+    // Two refusals in a row pause it.
     world.resume(1).await;
     assert_eq!(life.refusal(ask(1, 2, &[4])).await, Refusal::Stale);
     assert_true(world, 1, 0).await;
@@ -191,7 +191,7 @@ pub async fn a_users_daily_limit_is_kept_in_order_of_urgency(world: &dyn LedgerW
     world.enrol(5, 8, 5, "eight.test", 127).await;
     world.limit(7, 2).await;
     let life = Life::begin(world).await;
-    // A limit of 2, stretched 1.5 times: 3 mails.
+    // A limit of 2, multiplied by 1.5: 3 mails.
     let asks = vec![ask(3, 0, &[5]), ask(1, 0, &[5]), ask(4, 0, &[5]), ask(2, 0, &[5]), ask(5, 0, &[1])];
     let reserved: Vec<bool> =
         life.reserve(asks).await.iter().map(|answer| matches!(answer, Reservation::Reserved(_))).collect();
@@ -219,7 +219,7 @@ pub async fn a_limit_beyond_all_numbers_is_none(world: &dyn LedgerWorld) {
     Life::begin(world).await.fly(ask(1, 0, &[2])).await;
 }
 
-/// What a plan asks before it asks the caps.
+/// The plan reads this room before it requests grants from the caps.
 pub async fn the_room_of_a_daily_limit_is_what_a_reserve_would_still_grant(world: &dyn LedgerWorld) {
     for id in 1..=3 {
         world.enrol(id, 7, 5, "seven.test", 127).await;

@@ -1,4 +1,5 @@
-//! Replies: one answer a thread, by the partner, through the same reserve and settle, not counted against the quota.
+//! These cases check replies: one per thread, by the partner, through the usual reserve and settle, without
+//! using the quota.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use warmup::{
@@ -12,7 +13,7 @@ use warmup::{
 
 use super::{DAY, LedgerWorld, Life, ReplyLine, SHARD, ask, assert_true, end, enrol, minutes, noon};
 
-/// Due from noon on, for three hours.
+/// Returns a window of three hours from noon on.
 fn due() -> Option<ReplyWindow> {
     Some(ReplyWindow { at: noon(), until: noon() + TimeDelta::hours(3) })
 }
@@ -21,7 +22,7 @@ fn answered(flight: &Flight) -> Settlement {
     Settlement { reply: due(), ..end(flight, OutcomeKind::Sent) }
 }
 
-/// The answer to a mail that `partner` sent to `mailbox`.
+/// Returns the request for the answer of `mailbox` to a mail of `partner`.
 pub(super) fn answer(reply: i64, mailbox: i64, partner: i64) -> ReserveRequest {
     ReserveRequest {
         choices: vec![PartnerOption { partner: MailboxId(partner), round: 0 }],
@@ -31,7 +32,7 @@ pub(super) fn answer(reply: i64, mailbox: i64, partner: i64) -> ReserveRequest {
     }
 }
 
-/// Sends a mail from 1 to 2 that is to be answered, and returns its flight.
+/// Sends a mail from 1 to 2 that will be answered, and returns its flight.
 pub(super) async fn written(life: &Life<'_>) -> Flight {
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[answered(&flight)]).await;
@@ -89,7 +90,7 @@ pub async fn a_reply_is_one_row_and_takes_no_place_and_no_pair(world: &dyn Ledge
     enrol(world, 2, 1).await;
     let life = Life::begin(world).await;
     let mail = written(&life).await;
-    // Its quota is full, and its own pair with the same partner is used.
+    // Its quota is full, and its own pair with this partner is used.
     let own = life.fly(ask(2, 0, &[1])).await;
     life.settle(&[end(&own, OutcomeKind::Sent)]).await;
     let reply = life.fly(answer(mail.id.0, 2, 1)).await;
@@ -207,7 +208,7 @@ pub async fn half_the_quota_is_answered_a_day(world: &dyn LedgerWorld) {
     assert_eq!(life.refusal(answer(mails[2].0, 1, 4)).await, Refusal::QuotaFull);
     let last = world.replies().await.pop().unwrap();
     assert_eq!((last.state.as_str(), last.reason.as_deref()), ("lapsed", Some("reply-limit")));
-    // The quota itself is untouched.
+    // The quota itself is unchanged.
     life.fly(ask(1, 0, &[2])).await;
 }
 
@@ -269,7 +270,7 @@ pub async fn a_mailbox_cools_down_between_mails_and_replies(world: &dyn LedgerWo
 pub async fn a_reply_has_its_place_in_the_users_daily_limit(world: &dyn LedgerWorld) {
     world.enrol(1, 1, 6, "a.test", 127).await;
     world.enrol(2, 2, 6, "b.test", 127).await;
-    // 1.5 times.
+    // The limit is multiplied by 1.5.
     world.limit(2, 1).await;
     let life = Life::begin(world).await;
     let mail = written(&life).await;

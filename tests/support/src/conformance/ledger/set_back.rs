@@ -1,4 +1,5 @@
-//! A database that lost its last commits: results of mails that it does not know any more, and ids that repeat.
+//! These cases check a database that lost its last commits: it does not know the mails of some results, and
+//! its ids repeat.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{
     replies::{answer, only, written},
 };
 
-/// Mails of 1, 2, ... to the mailbox after each, one each.
+/// Reserves one mail of each mailbox 1, 2, ... to the next mailbox.
 async fn flights(life: &Life<'_>, count: i64) -> Vec<Flight> {
     let mut flights = Vec::new();
     for mailbox in 1..=count {

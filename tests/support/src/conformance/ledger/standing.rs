@@ -1,5 +1,5 @@
-//! What several answers lead to: a host's breaker, a host that keeps failing, a sender's strikes. Nobody is punished for
-//! what concerns all.
+//! These cases check the effects of several outcomes: a host's breaker, a failing host, a sender's strikes.
+//! No mailbox is penalised for a problem that affects all.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use warmup::{
 
 use super::{LedgerWorld, Life, SHARD, ask, assert_true, end, enrol, minutes, noon};
 
-/// Everybody writes to the last.
+/// The number of mailboxes; all write to the last one.
 pub(super) const MAILBOXES: i64 = 13;
 const HOST: &str = "mail.test";
 
@@ -32,7 +32,7 @@ fn answered(flight: &Flight, stage: Stage, reason: &'static str, effects: Effect
     settlement
 }
 
-/// As a 535.
+/// Returns a settlement like a 535.
 pub(super) fn not_let_in(flight: &Flight) -> Settlement {
     let effects = Effects { sender: Some(Penalty::Disable), ..Effects::default() };
     answered(flight, Stage::Auth, "auth-refused", effects)
@@ -43,7 +43,7 @@ pub(super) fn failed(flight: &Flight) -> Settlement {
     answered(flight, Stage::Connect, "host-unreachable", effects)
 }
 
-/// As a timeout at `stage`, after answers to all before it.
+/// Returns a settlement like a timeout at `stage`, after answers at all earlier steps.
 fn stalled(flight: &Flight, stage: Stage) -> Settlement {
     let effects = Effects { host: Some(Penalty::Stall), ..Effects::default() };
     let mut settlement = answered(flight, stage, "timeout", effects);
@@ -61,7 +61,7 @@ fn too_much(flight: &Flight) -> Settlement {
     answered(flight, Stage::Dot, "sender-rate", Effects { sender: Some(ease), ..Effects::default() })
 }
 
-/// A life in which mailboxes 1 to `flying` each have a mail on its way.
+/// Starts a run in which mailboxes 1 to `flying` each have an in-flight mail.
 async fn aloft(world: &dyn LedgerWorld, flying: i64) -> (Life<'_>, Vec<Flight>) {
     enrol(world, MAILBOXES, 5).await;
     let life = Life::begin(world).await;
@@ -82,12 +82,12 @@ pub(super) async fn stopped(world: &dyn LedgerWorld) -> Vec<i64> {
     stopped
 }
 
-/// Reasons of the events of a kind.
+/// Returns the reasons of the events of a kind.
 pub(super) async fn told(world: &dyn LedgerWorld, kind: &str) -> Vec<String> {
     world.events().await.into_iter().filter(|(of, ..)| of == kind).map(|(.., reason)| reason).collect()
 }
 
-/// Who would be planned that many minutes after noon.
+/// Returns the mailboxes that a plan would include `minute` minutes after noon.
 pub(super) async fn candidates(world: &dyn LedgerWorld, minute: i64) -> Vec<i64> {
     let now = noon() + minutes(minute);
     let mut candidates = world.mailboxes().candidates(&[SHARD], &LocalDates::at(now), now).await.unwrap();
@@ -220,7 +220,7 @@ pub async fn whom_a_breaker_disabled_comes_back_when_the_host_lets_one_in(world:
         life.settle(&[at(15 + n * 15, not_let_in(flight))]).await;
     }
     assert_eq!(stopped(world).await, [1, 2, 3, 4, 9], "9 for its own reason");
-    // It has moved.
+    // Mailbox 3 has moved to another host.
     world.set_host(3, "other.test").await;
     let flight = life.fly_at(noon() + minutes(180), ask(5, 1, &[12])).await;
     life.settle(&[at(181, end(&flight, OutcomeKind::Sent))]).await;
@@ -255,7 +255,7 @@ pub async fn a_stall_of_one_mailbox_rests_nobody_and_three_pause_their_host(worl
     assert_eq!(told(world, "sender-disabled").await, [""; 0]);
 }
 
-/// As a 421 at MAIL.
+/// Returns a settlement like a 421 at MAIL.
 fn in_trouble(flight: &Flight) -> Settlement {
     let effects = Effects { host: Some(Penalty::Stall), ..Effects::default() };
     answered(flight, Stage::Mail, "host-trouble", effects)
@@ -402,7 +402,8 @@ pub async fn a_failure_of_a_host_pauses_nobody_and_five_in_a_row_do(world: &dyn 
     assert_eq!(stopped(world).await, [0; 0]);
 }
 
-/// Two mails a round: one is sent, so that no two refusals are in a row, and the sender collects what `answer` says of the other.
+/// Sends two mails a round. One is sent, so that no two refusals are in a row; `answer` settles the other
+/// one.
 async fn collect(life: &Life<'_>, rounds: std::ops::Range<u16>, answer: fn(&Flight) -> Settlement) {
     for round in rounds {
         for (attempt, ends) in [(2 * round, sent as fn(&Flight) -> Settlement), (2 * round + 1, answer)] {
@@ -491,7 +492,8 @@ pub async fn what_nobody_pays_for_is_told_once_an_hour(world: &dyn LedgerWorld) 
     assert_eq!((stopped(world).await, candidates(world, 61).await.len()), (vec![], 13));
 }
 
-/// Each settles some of the wave at once; whoever is first, four pay and the fifth opens the breaker.
+/// Each racer settles some of the wave at once. In any order, four mailboxes are disabled and the fifth
+/// refusal opens the breaker.
 pub async fn racing_settles_of_a_wave_disable_four(world: &dyn LedgerWorld) {
     for wave in 0..6 {
         let ids: Vec<i64> = (1..=12).map(|n| wave * 100 + n).collect();

@@ -1,4 +1,4 @@
-//! What a tick reads and does: days turn, rosters are made.
+//! These cases check the reads and writes of a tick: the rollover of days, and the rosters.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ pub async fn a_day_that_is_today_again_is_opened_and_takes_its_growth_back(world
     let life = Life::begin(world).await;
     let flight = life.fly(ask(1, 0, &[2])).await;
     life.settle(&[end(&flight, OutcomeKind::Sent)]).await;
-    // A clock that runs 400 days ahead closes today, and is set right.
+    // A clock that runs 400 days ahead closes today, and is then corrected.
     let ahead = noon() + Days::new(400);
     assert_eq!(world.mailboxes().roll_over_days(&[SHARD], &LocalDates::at(ahead), ahead).await.unwrap(), 3);
     assert_eq!((world.grown(1).await, world.day(1, DAY).await.closed), (1, true));
@@ -68,7 +68,7 @@ pub async fn a_short_day_is_late_with_an_event(world: &dyn LedgerWorld) {
 
 pub async fn a_weekday_without_a_window_owes_nothing(world: &dyn LedgerWorld) {
     world.enrol(1, 1, 5, "a.test", 127).await;
-    // Every day but Tuesday.
+    // Every weekday except Tuesday.
     world.enrol(2, 1, 5, "a.test", 127 & !2).await;
     Life::begin(world).await;
     assert_eq!((world.day(1, DAY).await.quota, world.day(2, DAY).await.quota), (5, 0));
@@ -177,7 +177,7 @@ pub async fn racers_remake_a_roster_once(world: &dyn LedgerWorld) {
     assert_eq!(told, 1);
 }
 
-/// The roster of the day, where it has another version than `known`: the version, and who is in it.
+/// Returns the version and the members of the day's roster, if its version differs from `known`.
 async fn newer(world: &dyn LedgerWorld, known: Option<i32>) -> Option<(i32, Vec<i64>)> {
     let roster = world.mailboxes().roster(DAY, noon(), known).await.unwrap()?;
     let mut members: Vec<i64> = roster.members.iter().map(|member| member.mailbox.0).collect();
