@@ -1,4 +1,5 @@
-//! The fleet's order, its workers, and how near its caps are: from Postgres and from what every worker tells Redis.
+//! This module reads the fleet order, the workers and the use of the caps, from Postgres and from the workers' statuses
+//! in Redis.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-/// Why the fleet can't be told.
+/// A `LookError` states why the fleet's state is unknown.
 #[derive(Debug, Error)]
 pub enum LookError {
     #[error("the database did not answer: {0}")]
@@ -30,7 +31,7 @@ pub enum LookError {
     Redis(#[from] PortError),
 }
 
-/// Where all of it is read.
+/// `Sources` lists everything that the fleet's state is read from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     pub pool: &'a PgPool,
@@ -38,9 +39,9 @@ pub struct Sources<'a> {
     pub lookout: &'a RedisObserver,
     pub settings: &'a Settings,
     pub capacity: &'a CapacityCache,
-    /// The machine clock.
+    /// The time of the machine clock.
     pub machine: MachineTime,
-    /// The worker of this process.
+    /// The name of this process's worker.
     pub worker: &'a str,
 }
 
@@ -130,7 +131,7 @@ pub async fn control_status(
     Ok(ControlStatus { cron, workers, warnings: capacity.warnings(pool, settings, user, machine).await? })
 }
 
-/// The same, of what was counted already.
+/// Reads fleet and workers for an existing snapshot.
 pub(super) async fn control_of(
     sources: Sources<'_>,
     user: Option<UserId>,
@@ -174,7 +175,8 @@ fn of_fleet(pace: Throughput, settings: &Settings) -> RateLimit {
     }
 }
 
-/// By their days: batches are everybody's. A mailbox cools down for minutes, so it sent at most one in the last one.
+/// Estimates a user's use of the caps from the mailboxes' days, because batches belong to all users. A mailbox has a
+/// cooldown of minutes, so it sent at most one mail in the last minute.
 fn of_user(tally: &StatsSnapshot, active_sends: i64, settings: &Settings) -> RateLimit {
     RateLimit {
         hourly: Use { used: last_hour(tally) + active_sends, limit: settings.user_hourly_limit },
@@ -182,7 +184,7 @@ fn of_user(tally: &StatsSnapshot, active_sends: i64, settings: &Settings) -> Rat
     }
 }
 
-/// Estimates the mails of the last 60 minutes: this hour's, and of the one before the part that is not over.
+/// Estimates the mails of the last 60 minutes: those of this hour, and the remaining fraction of the previous hour.
 pub(super) fn last_hour(tally: &StatsSnapshot) -> i64 {
     let StatsSnapshot { as_of, totals, .. } = tally;
     let into = TimeDelta::minutes(as_of.minute().into()) + TimeDelta::seconds(as_of.second().into());

@@ -1,4 +1,4 @@
-//! The day in numbers, with its health, its batches, its best and those behind.
+//! `metrics` reads the numbers of the day: health, batches, the best mailboxes and those behind.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -108,7 +108,7 @@ pub struct Performer {
     pub current_streak: i64,
 }
 
-/// Reads the day of the mailboxes of `user`, or of all.
+/// Reads the metrics of the mailboxes of `user`, or of all.
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
     let tally = sources.census.current(user, now).await?;
@@ -149,7 +149,7 @@ async fn performers(pool: &PgPool, best: &[QuotaRow]) -> Result<Vec<Performer>, 
     Ok(best.iter().zip(performances).map(performer).collect())
 }
 
-/// Sums up those that are starting.
+/// Sums up the mailboxes that are starting.
 pub(super) fn starting(totals: &Totals) -> Starting {
     let sum = |count: fn(&WindowSums) -> i64| totals.windows.iter().map(count).sum();
     Starting {

@@ -1,4 +1,4 @@
-//! What mailboxes did over the days that are kept, beside their today.
+//! This module reports the mailboxes' results over the retained days, beside their today.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub struct Performance {
     pub current_streak: i64,
 }
 
-/// Returns the mailbox `id` of `user`, or of anybody, with where it stands; none where there is no such one.
+/// Returns performance and quota of the mailbox `id` of `user`, or of any user; `None` if it does not exist.
 pub async fn performance_of(
     pool: &PgPool,
     user: Option<UserId>,
@@ -47,8 +47,7 @@ pub async fn performance_of(
     Ok(performance.zip(row.map(|row| QuotaStatus::of(&row, now))))
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on, as they were counted last, and how many there
-/// are.
+/// Returns a page of the enabled mailboxes of `user`, or of all, from the last snapshot, and their total number.
 pub async fn performances(
     pool: &PgPool,
     census: &SnapshotCache,

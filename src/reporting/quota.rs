@@ -1,4 +1,4 @@
-//! Mailboxes against their quota today.
+//! This module compares mailboxes with their quota today.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub struct QuotaList {
     pub next_cursor: Option<String>,
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, if one is given.
+/// Returns a page of the enabled mailboxes of `user`, or of all, with `status`, if given.
 pub async fn quota_list(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -56,7 +56,7 @@ pub async fn quota_list(
     Ok(listed(pool, census, user, status, page, now).await?.0)
 }
 
-/// The page, and its rows as they were counted.
+/// Returns the page with its rows from the snapshot.
 pub(super) async fn listed(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -75,7 +75,7 @@ pub(super) async fn listed(
     Ok((QuotaList { total, quotas, next_cursor }, rows))
 }
 
-/// How many have `status`, or are switched on at all.
+/// Returns the number of mailboxes with `status`, or of all enabled ones.
 fn stand(totals: &Totals, status: Option<&str>) -> i64 {
     match status {
         None => totals.mailboxes,

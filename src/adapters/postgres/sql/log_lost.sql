@@ -5,9 +5,8 @@
 -- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[], $11 message_id text[], $12 mailbox bigint[],
 -- $13 partner bigint[], $14 user_id bigint[], $15 sender text[], $16 recipient text[], $17 subject text[],
 -- $18 round int[], $19 answers bigint[], $20 thread text[]: the Message-ID of the mail that a reply answers,
--- $21 worker text, $22 now timestamptz, $23 zone text[], $24 date[]: the zones where it is another date than in UTC, and which
--- $21 worker text, $22 now timestamptz, $23 zone text[], $24 date[]: the zones whose date differs from UTC, and their
--- dates
+-- $21 worker text, $22 now timestamptz,
+-- $23 zone text[], $24 date[]: the zones whose date differs from UTC, and their dates
 --
 -- Locks late_mails, mailbox_days, scheduled_replies, user_days, received_days, each by key. Schedules no reply and
 -- applies no penalty: the neighbouring mails are lost too, so a penalty would not rest on the whole evidence. Returns

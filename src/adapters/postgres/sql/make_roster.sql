@@ -1,5 +1,5 @@
--- Make roster: makes the roster of a day, if it does not exist. It follows `roster_members.sql`: $1 day date,
--- $2 now timestamptz.
+-- Make roster: makes the roster of a day, if it does not exist. It follows `roster_members.sql`.
+-- $1 day date, $2 now timestamptz
 --
 -- A second worker waits here for the first one's commit and then finds the roster.
 made AS (

@@ -1,12 +1,11 @@
 -- Refresh roster: rebuilds the roster of a day if it differs too much from the mailboxes that can receive. It counts
 -- changed members, owners and verifications, and rebuilds if more than one in $3 differs. It follows
--- `roster_members.sql`:
--- $1 day date, $2 now timestamptz, $3 int.
+-- `roster_members.sql`: $1 day date, $2 now timestamptz, $3 int.
 --
 -- Decides and rebuilds in one statement. Of two concurrent workers the second waits for the head's row and then finds a
--- version that it has not seen, so it rebuilds nothing. Members that stay keep their rows; the reader sorts them
--- itself. Returns one row: the version that this statement saw (NULL: no roster), the version that it made (NULL:
--- none), and whether the roster was outdated.
+-- version that it has not seen, so it rebuilds nothing. Members that stay keep their rows; the reader sorts them.
+-- Returns one row: the version that this statement saw (NULL: no roster), the version that it made (NULL: none), and
+-- whether the roster was outdated.
 stored AS (
     SELECT ctid AS place, position, mailbox_id, user_id, domain, quota, verified FROM roster WHERE day = $1
 ),

@@ -1,13 +1,13 @@
 -- Settle: the outcome of each flight.
 --
--- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[], $6 next_at
--- timestamptz[],
--- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[], $11 batch bigint[]
+-- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[],
+-- $6 next_at timestamptz[], $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
+-- $11 batch bigint[]
 -- $12..$15 sender_until, partner_until, host_until, domain_until text[] of timestamps: NULL for no pause, 'infinity'
 -- until the operator resumes
 -- $16 reply_due, $17 reply_until timestamptz[]: the time of the partner's reply, NULL for no reply
--- $18 mark text[]: the counted signal (domain/outcome/escalation.rs), or `reduced`; $19 let_in bool[]: the mail got
--- past AUTH
+-- $18 mark text[]: the counted signal (domain/outcome/escalation.rs), or `reduced`
+-- $19 let_in bool[]: the mail got past AUTH
 -- $20 trace text[]: its span, if tracing is on
 -- $21 answered int[]: the last step that its host answered, from AUTH on; $22 stalled int[]: the step without an answer
 -- $23 refused_share int (percent), $24 refusals_least, $25 refusals_most, $26 stalled_mailboxes int:

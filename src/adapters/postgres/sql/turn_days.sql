@@ -2,9 +2,8 @@
 -- is opened again and loses what its closing added to the ramp; a fenced today stays closed. Days after today that a
 -- clock ahead had opened are deleted, if nothing was started on them.
 --
--- $1 mailbox bigint[], $2 open date[] (an earlier day of the mailbox to close, or NULL; a mailbox may appear more than
--- once),
--- $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
+-- $1 mailbox bigint[], $2 open date[] (an earlier day of the mailbox to close, or NULL; a mailbox may appear more
+-- than once), $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
 -- Locks mailbox_days, then mailboxes, each by key. A closed day with at least half the quota sent raises the ramp; a
 -- day that fell short is `late`.
 WITH today AS (
