@@ -51,10 +51,10 @@ pub struct Sources<'a> {
 pub struct ControlStatus {
     #[serde(flatten)]
     pub cron: CronStatus,
-    /// By id. A user who is no admin is told none: they are everybody's.
+    /// The workers by id. A user who is no admin gets none, because workers serve all users.
     pub workers: Vec<WorkerStatus>,
     /// Settings that defeat their own purpose, and caps that cannot carry the enrolled mailboxes, each with the line to
-    /// set. A user who is no admin is told of the user's own caps only.
+    /// set. A user who is no admin gets only the warnings of the user's own caps.
     pub warnings: Vec<String>,
 }
 
@@ -62,48 +62,49 @@ pub struct ControlStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CronStatus {
-    /// The standing order.
+    /// The fleet order: true if the fleet may send.
     pub running: bool,
     /// The last tick of any worker.
     pub last_run_time: Option<DateTime<Utc>>,
-    /// Ticks that failed in a row: of the worker with the most.
+    /// The failed ticks in a row, of the worker with the most.
     pub consecutive_failures: u32,
     pub check_interval_minutes: u64,
     pub queue_status: QueueStatus,
     /// The worker of the pod that answers.
     pub worker_id: String,
-    /// The worker that does the daily duties; none between two.
+    /// The worker that runs the daily maintenance; none between two leaders.
     pub leader: Option<String>,
 }
 
-/// What is to be sent, and how near the caps are.
+/// The mails to send, and the use of the caps.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStatus {
-    /// Mailboxes that owe a mail until the next tick. Of a user who is no admin: theirs that are behind their plan.
+    /// Mailboxes that owe a mail until the next tick. For a user who is no admin: the user's mailboxes behind their
+    /// plan.
     pub queue_size: i64,
-    /// Mails and replies on their way.
+    /// Mails and replies in flight.
     pub active_sends: i64,
-    /// Whether anybody sends: the order allows it, and a worker is there.
+    /// True if the fleet sends: the fleet order allows it, and a worker runs.
     pub is_running: bool,
     pub rate_limit: RateLimit,
 }
 
-/// The caps of the fleet; of a user who is no admin, the user's own, with an estimate of what was used.
+/// The caps of the fleet; for a user who is no admin, the user's own caps with an estimated use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RateLimit {
     pub hourly: Use,
     pub minute: Use,
 }
 
-/// What was used of a cap.
+/// The use of a cap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Use {
     pub used: i64,
     pub limit: u32,
 }
 
-/// What a worker says of itself.
+/// The state that a worker reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {

@@ -21,18 +21,18 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DayCurve {
-    /// What is owed today.
+    /// The sum of today's quotas.
     pub quota: i64,
-    /// Mails that the plan wants to have gone by now.
+    /// Mails that the plan requires by now.
     pub planned_by_now: i64,
     pub sent_by_now: i64,
-    /// What the plan expects, a quarter of an hour apart, from the first window's start to the last one's end.
+    /// The planned mails, a quarter of an hour apart, from the first window's start to the last one's end.
     pub planned: Vec<CurvePoint>,
-    /// What went, until now: by batches; of a user who is no admin by the last two hours.
+    /// The sent mails until now, by batches; for a user who is no admin by the last two hours.
     pub sent: Vec<CurvePoint>,
 }
 
-/// How many mails there are by a moment.
+/// The number of mails by a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Reached)]
 pub struct CurvePoint {

@@ -92,10 +92,10 @@ pub struct MailboxDetail {
     pub enabled: bool,
     pub receives: bool,
     pub receive_reason: Option<String>,
-    /// When it receives again; none where it does, or only once it is resumed.
+    /// The time from which it receives again; absent if it receives now, or only after a resume.
     pub receives_from: Option<DateTime<Utc>>,
-    /// Why it exchanges mails with other owners' mailboxes: `admin`, `domain`, `code` or `earlier-release`; none if it is not
-    /// verified: then with its owner's only.
+    /// The reason why it exchanges mails with other owners' mailboxes: `admin`, `domain`, `code` or `earlier-release`.
+    /// Absent if it is not verified and exchanges mails only with its owner's mailboxes.
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
@@ -103,15 +103,15 @@ pub struct MailboxDetail {
     pub last_refusal: Option<LastRefusal>,
     pub in_flight: bool,
     pub sends_next_at: Option<DateTime<Utc>>,
-    /// Why then, or why not.
+    /// The reason for this time, or for its absence.
     pub because: String,
-    /// What to do so that it sends, where it does not by itself.
+    /// The action that makes it send; absent if it sends by itself.
     pub advice: Option<String>,
-    /// Mails that the plan wants to have gone by now; its day's whole quota once its window is nearly over.
+    /// Mails that the plan requires by now; the whole quota of its day once its window is nearly over.
     pub planned_by_now: u16,
-    /// Of those, neither sent nor uncertain nor in flight.
+    /// The part of these that is neither sent nor uncertain nor in flight.
     pub owed_now: u16,
-    /// Replies that it owes, and when the first of them falls due.
+    /// Replies that it owes; `repliesNextAt` is the time of the first one.
     pub replies_owed: i64,
     pub replies_next_at: Option<DateTime<Utc>>,
     pub last_days: Vec<DayStatus>,

@@ -22,16 +22,16 @@ use crate::{
 pub struct Performance {
     pub mailbox_id: i64,
     pub email: String,
-    /// Over the days that are kept (WARMUP_LOG_RETENTION_DAYS).
+    /// Mails sent on the retained days (WARMUP_LOG_RETENTION_DAYS).
     pub total_sent: i64,
-    /// Refused or uncertain.
+    /// Refused or uncertain mails on those days.
     pub total_failed: i64,
-    /// From the connection to the answer; none where nothing was timed yet.
+    /// The average time from the connection to the answer; absent if no mail was timed yet.
     pub avg_send_time_ms: Option<i64>,
     pub last_send_time: Option<DateTime<Utc>>,
-    /// Of today's quota, in percent.
+    /// The sent part of today's quota, in percent.
     pub quota_fill_rate: f64,
-    /// Days in a row on which all that was owed went out.
+    /// Days in a row on which the whole quota was sent.
     pub current_streak: i64,
 }
 

@@ -23,24 +23,24 @@ pub struct QuotaStatus {
     pub daily_quota: i32,
     pub sent_today: i32,
     pub remaining: i32,
-    /// 100 where nothing is owed.
+    /// The sent part of the quota; 100 for a quota of 0.
     pub percent_complete: f64,
     /// `complete`, `on-track`, `behind` (its plan asks for more by now) or `failing` (disabled, or its last three attempts
     /// failed).
     pub status: String,
-    /// Of today's window.
+    /// The rest of today's window, in hours.
     pub hours_remaining: f64,
 }
 
-/// A page of them.
+/// A page of mailboxes with their quotas.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaList {
-    /// How many there are on all pages.
+    /// The number of mailboxes on all pages.
     pub total: i64,
-    /// By id.
+    /// The mailboxes by id.
     pub quotas: Vec<QuotaStatus>,
-    /// Where the next page begins; none on the last one.
+    /// The beginning of the next page; absent on the last one.
     pub next_cursor: Option<String>,
 }
 

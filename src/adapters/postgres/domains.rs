@@ -13,9 +13,9 @@ use crate::domain::id::{MailboxId, UserId};
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedDomain {
     pub domain: String,
-    /// The user whose it is.
+    /// The user who owns the domain.
     pub user: String,
-    /// The admin who confirmed it.
+    /// The admin who confirmed the domain.
     pub verified_by: String,
     pub verified_at: DateTime<Utc>,
     /// The user's mailboxes in it.

@@ -204,23 +204,24 @@ pub async fn release(
         .await
 }
 
-/// A pause that stands, as it is listed.
+/// An active pause.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StandingPause {
     /// `host` or `domain`.
     pub scope: String,
-    /// The name of the host or the domain; a host that is paused for one owner is name:port, of a login breaker name:port/security.
+    /// The name of the host or the domain; name:port for a host that is paused for one owner, name:port/security for a
+    /// login breaker.
     pub key: String,
-    /// The owner for whom it is paused; none if it is paused for everybody.
+    /// The owner that the pause concerns; absent for all owners.
     pub user: Option<String>,
     pub reason: String,
     pub since: DateTime<Utc>,
-    /// Its end. A host whose breaker has opened then lets one mailbox at a time try.
+    /// The end of the pause. A host with an open breaker then lets one mailbox at a time try.
     pub until: DateTime<Utc>,
-    /// Its breaker has opened, and it has let no mailbox in since.
+    /// True if the host's breaker has opened, and no mailbox was let in since.
     pub probing: bool,
-    /// The mailboxes that wait for it: of an owner who asks, the owner's own.
+    /// The mailboxes that wait for the end; for an owner, only the owner's mailboxes.
     pub mailboxes: i64,
 }
 

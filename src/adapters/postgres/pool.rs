@@ -157,7 +157,7 @@ async fn is_alive(
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// The age of a last use below which a request's connection counts as alive.
 const IDLE: Duration = Duration::from_secs(1);
-/// The statement timeout of requests: nobody would wait longer for an answer.
+/// The statement timeout of requests: no person waits longer for an answer.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
 /// Returns a pool of at most `max` connections to `url` for API requests. Opens no connection yet.

@@ -8,19 +8,19 @@ use utoipa::ToSchema;
 use super::enrol::{self, Event};
 use crate::domain::{id::UserId, token::TokenHash};
 
-/// A token as it may be shown: all but itself.
+/// A token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
     pub id: i64,
-    /// Its user's address.
+    /// The address of the token's user.
     pub user: String,
-    /// Its user's role.
+    /// The role of the token's user.
     pub role: String,
     pub name: String,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
-    /// To the minute.
+    /// The time of the last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
 }

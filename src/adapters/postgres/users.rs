@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::enrol::{self, Event};
 use crate::domain::id::UserId;
 
-/// A user as it is stored.
+/// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
@@ -16,9 +16,9 @@ pub struct User {
     pub email: String,
     /// `admin` or `user`.
     pub role: String,
-    /// Mails a day over all its mailboxes; none where there is no limit.
+    /// Mails per day over all the user's mailboxes; absent without a limit.
     pub daily_limit: Option<i32>,
-    /// Its mailboxes that are not removed.
+    /// The user's mailboxes that are not removed.
     pub mailboxes: i64,
     pub created_at: DateTime<Utc>,
 }

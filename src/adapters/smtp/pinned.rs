@@ -1,4 +1,4 @@
-//! `PinnedVerifier` also trusts a server certificate that itself stands in the operator's file.
+//! `PinnedVerifier` also trusts a server certificate that is itself in the operator's file.
 //!
 //! webpki accepts a certificate of that file only as a root. A self-signed certificate with CA:TRUE, as `openssl req
 //! -x509` makes it, may be a root there and is still refused as the server's own certificate. An exact copy in the file

@@ -13,7 +13,7 @@ use crate::domain::outcome::Reply;
 
 const ZERO_WIDTH: char = '\u{200b}';
 
-/// A `Mechanism` is a supported SASL mechanism; the variants stand in the order of preference.
+/// A `Mechanism` is a supported SASL mechanism; the variants are in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mechanism {
     Plain,

@@ -36,7 +36,7 @@ pub enum Selection<'a> {
 pub struct LastRefusal {
     pub at: DateTime<Utc>,
     pub reason: String,
-    /// The SMTP step, the code and the words of the mail host, at most 500 characters; only admins read them.
+    /// The SMTP step, the code and the text of the mail host, at most 500 characters; only admins see it.
     pub text: Option<String>,
     /// Submissions that the mail host refused in a row, without a success in between.
     pub in_a_row: i16,

@@ -218,7 +218,7 @@ pub struct LogEntry {
     /// The sender's day for which it counts.
     pub day: NaiveDate,
     pub mailbox_id: i64,
-    /// None where the partner is somebody else's; so with `recipient` and `notes`.
+    /// Absent if the partner belongs to another user, like `recipient` and `notes`.
     pub partner_id: Option<i64>,
     pub sender: String,
     pub recipient: Option<String>,
@@ -231,7 +231,7 @@ pub struct LogEntry {
     pub enhanced_code: Option<String>,
     pub latency_ms: Option<i32>,
     pub worker_id: String,
-    /// The mail host's words.
+    /// The mail host's text.
     pub notes: Option<String>,
 }
 

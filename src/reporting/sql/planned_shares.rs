@@ -53,9 +53,9 @@ impl PlannedShares {
 }
 
 /// Expands to the WITH parts `clock`, from the parameters $1 to $6 and $10 to $12, and `judged`: all mailboxes on their
-/// own today at $7. It includes disabled mailboxes; the fleet's sums exclude them by `enabled`. On the day of its
-/// enrolment a mailbox is planned from then on, like in `domain::progress::planned_window`. A mailbox is `starting` if
-/// it may send only since $13 or later, by its own state or by the fleet's start.
+/// own today at $7. It includes mailboxes that are switched off; the fleet's sums exclude them by `enabled`. On the day
+/// of its enrolment a mailbox is planned from then on, like in `domain::progress::planned_window`. A mailbox is
+/// `starting` if it may send only since $13 or later, by its own state or by the fleet's start.
 ///
 /// All joins of many mailboxes are full joins, as in `sql/candidates.sql`: they run as a hash or merge join, whatever
 /// the planner estimates of tables that were never analysed.

@@ -230,7 +230,8 @@ pub async fn refresh(
 /// The age from which a quarter's sum is final: a batch settles within the hour. Later corrections appear in the days,
 /// and not in the curve.
 const BATCH_SETTLES: TimeDelta = TimeDelta::hours(1);
-/// The retention of the quarters of an hour: no day in any zone is further back.
+/// The largest age of the quarters of an hour that are summed up again: no day in any zone is further back. The
+/// statement deletes quarters after four days.
 const LINE_KEPT: TimeDelta = TimeDelta::days(3);
 
 /// Returns the time from which the quarters of an hour are summed up again.
