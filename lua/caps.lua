@@ -1,8 +1,8 @@
 #!lua
 -- Grants or refuses one token per mail of a batch, from every bucket that limits the mail. Those buckets are the hour
--- and minute of the fleet and of the user and, if the mail host is limited, the host's minute, hour and day. A mail to
--- a limited host also takes one of the host's connections. A mail takes all its tokens or none. A refusal skips only
--- that mail; the later mails of the batch go on. No token is ever returned. The script first releases the closed
+-- and minute of the fleet and of the user. For a limited mail host they include its minute, hour and day. A mail to a
+-- limited host also takes one of the host's connections. A mail takes all its tokens or none. A refusal skips only that
+-- mail; the later mails of the batch go on. No token is ever returned. The script first releases the closed
 -- connections. src/domain/caps.rs describes the model and shows why no rolling window exceeds its limit.
 --
 -- KEYS  1, 2         the buckets of the fleet's hour and minute

@@ -8,8 +8,8 @@ use crate::{
     reporting::sql::{self, ExpiredGrants, HinderedWorker, PausedPlace, RefusedResults},
 };
 
-/// Returns a sentence for each worker that does not do its part or has a slow Postgres, for each paused host and
-/// domain, and for results that the database refused.
+/// Returns a sentence for each worker that does not do its part or has a slow Postgres. Paused hosts and domains, and
+/// results that the database refused, get sentences too.
 pub(super) async fn troubles(
     pool: &PgPool,
     settings: &Settings,

@@ -1,6 +1,6 @@
 //! `PostgresMailboxes` reads the input of a tick and rolls over the mailboxes' days.
 //!
-//! Each statement reads about as many rows as a worker has mailboxes, a few times an hour, next to tables that fill and
+//! Each statement reads about as many rows as a worker has mailboxes, a few times an hour. Some of its tables fill and
 //! roll over within minutes. So Postgres plans each statement for its actual values and the present tables; no plan is
 //! cached.
 

@@ -1,8 +1,8 @@
 //! `begin` starts transactions that a vanishing caller can't leave open.
 //!
-//! sqlx registers a transaction once BEGIN was answered. A caller that is dropped before that (its worker stops, its
-//! client hangs up) would return a connection to the pool inside a transaction unknown to the pool. Later statements on
-//! that connection would be answered and never committed.
+//! sqlx registers a transaction once BEGIN was answered. A caller may be dropped before that: its worker stops, or its
+//! client hangs up. The connection would then return to the pool inside a transaction unknown to the pool. Later
+//! statements on that connection would be answered and never committed.
 
 use std::ops::{Deref, DerefMut};
 

@@ -13,8 +13,8 @@ use crate::ports::PortError;
 
 /// Translates an error of a command that may have been sent.
 ///
-/// Returns `Unavailable` if the server did nothing and may do it later, `Denied` if it refuses the credentials,
-/// `Permanent` if it never will, and `Unknown` if the answer was lost.
+/// Returns `Unavailable` if the server did nothing and may do it later, and `Denied` if it refuses the credentials.
+/// Returns `Permanent` if it never will do it, and `Unknown` if the answer was lost.
 pub fn classify(error: RedisError) -> PortError {
     match error.kind() {
         ErrorKind::Io if error.is_connection_refusal() => unavailable(error),

@@ -12,8 +12,8 @@
 //!   may hold several commands: their replies are read one after another, and only bytes after the last one are out of
 //!   turn.
 //! - *Final dot.* After `arm`, the write that ends in `CRLF.CRLF` is the final dot: dot stuffing keeps that sequence
-//!   out of every body. Before its first byte leaves, the host must have sent nothing that could pass for the reply to
-//!   the dot, and the send permit must be open. Otherwise the write fails and the dot never leaves.
+//!   out of every body. Before its first byte leaves, two conditions must hold: the host has sent nothing that could
+//!   pass for the reply to the dot, and the send permit is open. Otherwise the write fails and the dot never leaves.
 //! - *QUIT.* lettre sends its own QUIT when its EHLO fails. The transport refuses a QUIT until the dialogue parts. A
 //!   host that takes several commands gets QUIT together with the dot, in one write.
 
