@@ -75,9 +75,8 @@ local function before_keys(host)
   return 2 + 2 * users + 4 * (host - 1)
 end
 
--- Returns the bucket at now. A missing bucket, one of another run or generation, and one far in the future hold exactly
---       0.
--- If time moved back a little, nothing is added.
+-- Returns the bucket at now. A missing bucket, one of another run or generation, and one far in the future hold
+-- exactly 0. If time moved back a little, nothing is added.
 local function filled(key, capacity, token)
   local level, at, by = string.match(redis.call('GET', key) or '', '^(%d+) (%d+) (%x+)$')
   if by ~= writer or tonumber(at) - now > future then
@@ -94,8 +93,7 @@ local function wait_for(bucket)
 end
 
 -- Returns the connections of a host that may be open. If the key is missing or another run wrote it, the open
---       connections
--- are unknown. All may then be open, until the last of them has ended by itself.
+-- connections are unknown. All may then be open, until the last of them has ended by itself.
 local function opened(key, most)
   local by, from, list = string.match(redis.call('GET', key) or '', '^(%x+) (%d+)(.*)$')
   local open = { most = most, from = tonumber(from), slots = {} }

@@ -9,8 +9,7 @@
 --       6   a settled mail, any bytes; "" for none
 --       7   ttl, milliseconds
 -- Returns the merged mark: fence, flight, shards and epochs as text, and the settled mail. The worker's mark replaces
---       the
--- mark of another database and a mark from before a fence.
+-- the mark of another database and a mark from before a fence.
 
 local key, identity, ttl_ms = KEYS[1], ARGV[1], ARGV[7]
 local mine = { fence = ARGV[2], flight = ARGV[3], shards = ARGV[4], epochs = ARGV[5], settled = ARGV[6] }

@@ -33,7 +33,7 @@ use crate::{
     ports::{PortError, mailer::PasswordOpener},
 };
 
-/// The version of a value that is bound only to its purpose and mailbox, not to endpoints.
+/// The version of a value that is bound to its purpose and, if it is a password, to its mailbox, but to no endpoints.
 const PLACELESS: u8 = 1;
 /// The version of a value that is bound to the endpoints it may be sent to.
 const PLACED: u8 = 2;

@@ -46,7 +46,7 @@ pub async fn shortfalls(pool: &PgPool, settings: &Settings, user: Option<UserId>
 /// that makes a cap short, or short by half as much again.
 #[derive(Debug, Default)]
 pub(crate) struct CapacityWatch {
-    /// The number of enrolments at the last check.
+    /// The counter of enrolments at the last check.
     enrolments: Option<i64>,
     /// The sufficient values, by sentence without its numbers; 0 if no number suffices.
     logged: HashMap<String, u64>,

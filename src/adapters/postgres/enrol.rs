@@ -69,8 +69,8 @@ pub struct Event {
     pub detail: String,
 }
 
-/// Takes the enrolment lock for this transaction, and fixes the number of shards. Returns that number; 0 in a database
-/// that was never migrated by `warmup migrate`.
+/// Takes the enrolment lock for this transaction, and keeps the number of shards unchanged. Returns that number; 0 in a
+/// database that was never migrated by `warmup migrate`.
 pub async fn begin(connection: &mut PgConnection) -> Result<u16, sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup enrolment'))").execute(&mut *connection).await?;
     sqlx::query("SELECT pg_advisory_xact_lock_shared(hashtext('warmup shards'))").execute(&mut *connection).await?;

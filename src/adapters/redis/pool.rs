@@ -152,8 +152,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Stores the nodes of a cluster. If the server does not return them, the known ones stay; the next move reads them
-    /// again, or the next call if none are known.
+    /// Stores the nodes of a cluster. If the server does not return them, the known ones stay until the next move reads
+    /// them again. If the server does not answer at all, the next answered call reads them too.
     pub(super) async fn refresh_nodes(&self) {
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };

@@ -14,7 +14,7 @@
 //! - *Final dot.* After `arm`, the write that ends in `CRLF.CRLF` is the final dot: dot stuffing keeps that sequence
 //!   out of every body. Before its first byte leaves, two conditions must hold: the host has sent nothing that could
 //!   pass for the reply to the dot, and the send permit is open. Otherwise the write fails and the dot never leaves.
-//! - *QUIT.* lettre sends its own QUIT when its EHLO fails. The transport refuses a QUIT until the dialogue parts. A
+//! - *QUIT.* lettre sends its own QUIT when its EHLO fails. The transport refuses a QUIT until `part` is called. A
 //!   host that takes several commands gets QUIT together with the dot, in one write.
 
 use std::{

@@ -257,8 +257,7 @@ pub struct LogPageFilter {
 ///
 /// Each day is a table of its own. So the query reads a few days first, and more only while the page is not full.
 pub async fn log_page(pool: &PgPool, filter: &LogPageFilter, now: DateTime<Utc>) -> Result<Vec<LogEntry>, sqlx::Error> {
-    // A day differs by at most two dates from the UTC date of its rows, and a late answer corrects a row up to a day
-    // later.
+    // A day differs by at most two dates from the UTC date of its rows. A late answer corrects a row up to a day later.
     let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - Days::new(3));
     let last = filter.until.unwrap_or(now).date_naive() + Days::new(2);
     let mut before = filter.before.unwrap_or((last, i64::MAX));

@@ -1,4 +1,4 @@
--- Settle: the outcome of each flight.
+-- Settle: reads the outcome of each flight into `results`.
 --
 -- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[],
 -- $6 next_at timestamptz[], $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
