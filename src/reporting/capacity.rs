@@ -42,8 +42,8 @@ pub async fn shortfalls(pool: &PgPool, settings: &Settings, user: Option<UserId>
     })
 }
 
-/// A `CapacityWatch` logs each cap that cannot carry the enrolled mailboxes: at the start of a worker, and after each import
-/// that makes a cap short, or short by half as much again.
+/// A `CapacityWatch` logs each cap that cannot carry the enrolled mailboxes: at the start of a worker, and after each
+/// import that makes a cap short, or short by half as much again.
 #[derive(Debug, Default)]
 pub(crate) struct CapacityWatch {
     /// The counter of enrolments at the last check.

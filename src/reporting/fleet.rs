@@ -51,8 +51,8 @@ pub struct FleetStatus {
     pub slow_hosts: Vec<SlowHost>,
     /// The users who have reached their daily limit today, by address.
     pub users_at_limit: Vec<String>,
-    /// The problems that stop or slow the fleet. They are a database that refuses writes, workers that take no shards or
-    /// are silent, paused hosts, and a daily maintenance that does not end. They also are mailboxes with too few
+    /// The problems that stop or slow the fleet. They are a database that refuses writes, workers that take no shards
+    /// or are silent, paused hosts, and a daily maintenance that does not end. They also are mailboxes with too few
     /// partners, by name, and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
 }

@@ -25,8 +25,8 @@ pub struct QuotaStatus {
     pub remaining: i32,
     /// The sent part of the quota; 100 for a quota of 0.
     pub percent_complete: f64,
-    /// `complete`, `on-track`, `behind` (its plan asks for more by now) or `failing` (disabled, or its last three attempts
-    /// failed).
+    /// `complete`, `on-track`, `behind` (its plan asks for more by now) or `failing` (disabled, or its last three
+    /// attempts failed).
     pub status: String,
     /// The rest of today's window, in hours.
     pub hours_remaining: f64,

@@ -44,8 +44,8 @@ impl PostgresFence {
         PostgresFence { session: Session::new(pool.clone()), pool }
     }
 
-    /// Stops the fleet and raises ids and epochs beyond all earlier ones. Then settles in-flight mails as uncertain, and
-    /// closes today for every mailbox in its own zone.
+    /// Stops the fleet and raises ids and epochs beyond all earlier ones. Then settles in-flight mails as uncertain,
+    /// and closes today for every mailbox in its own zone.
     pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, PortError> {
         self.raise(by, now).await?;
         let uncertain = self.settle_flights(now).await?;

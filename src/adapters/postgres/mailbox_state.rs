@@ -1,8 +1,8 @@
 //! This module executes the operator's changes of mailbox states: pause, resume, remove. It also lists and ends pauses.
 //!
-//! Each change is one statement. The statement locks the mailboxes in the order of their ids, like the ledger. It checks
-//! the newest version of each row, changes the row, and writes an event for each change. Host and domain pauses come
-//! after the mailboxes, as in the ledger's lock order.
+//! Each change is one statement. The statement locks the mailboxes in the order of their ids, like the ledger. It
+//! checks the newest version of each row, changes the row, and writes an event for each change. Host and domain pauses
+//! come after the mailboxes, as in the ledger's lock order.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -51,9 +51,9 @@ const JUST_USED: Duration = Duration::from_millis(100);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The application name of workers' sessions; the next two are those of commands and of the API. A worker process
-/// serves the API through other sessions: `migrate` refuses to move shards while worker sessions exist, and the API does
-/// not use the shards. The API answers before its worker begins and after it ends, and is scraped every few seconds.
-/// Under the worker's name it could block a move of the shards needlessly.
+/// serves the API through other sessions: `migrate` refuses to move shards while worker sessions exist, and the API
+/// does not use the shards. The API answers before its worker begins and after it ends, and is scraped every few
+/// seconds. Under the worker's name it could block a move of the shards needlessly.
 pub(super) const WORKER: &str = "warmup";
 const COMMAND: &str = "warmup command";
 const API: &str = "warmup api";

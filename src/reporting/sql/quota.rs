@@ -124,7 +124,8 @@ struct One {
     enrolled_at: DateTime<Utc>,
 }
 
-/// Returns the mailbox `id` of `user`, or of any user, at `now`, even if it is switched off; `None` if it does not exist.
+/// Returns the mailbox `id` of `user`, or of any user, at `now`, even if it is switched off; `None` if it does not
+/// exist.
 pub async fn quota_of(
     pool: &PgPool,
     user: Option<UserId>,

@@ -1,8 +1,8 @@
 //! Builds the indexes of large tables while the fleet works.
 //!
-//! A migration runs in a transaction, and CREATE INDEX in a transaction blocks every writer until the whole table is read:
-//! minutes for the replies of 90 days. `build_indexes` runs CREATE INDEX CONCURRENTLY after the migrations instead. It is
-//! repeatable: an index that an interrupted build left invalid is dropped and built again.
+//! A migration runs in a transaction, and CREATE INDEX in a transaction blocks every writer until the whole table is
+//! read: minutes for the replies of 90 days. `build_indexes` runs CREATE INDEX CONCURRENTLY after the migrations
+//! instead. It is repeatable: an index that an interrupted build left invalid is dropped and built again.
 //!
 //! CREATE INDEX CONCURRENTLY waits for every older statement in the database. So pods that migrate together poll for
 //! the lock: a pod that waited for it inside a statement would block the build, and the build would block the pod.

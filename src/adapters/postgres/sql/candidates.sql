@@ -1,12 +1,13 @@
 -- Candidates: returns the mailboxes of some shards that may send now, each with its own today.
 --
--- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz, $5 date date[] (each one of $3)
+-- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz,
+-- $5 date date[] (each one of $3)
 --
 -- The rows are unordered: a sort here would take longer, and no row could be read meanwhile.
 --
--- A full join runs as a hash or merge join, whatever the planner estimates. Before the first ANALYZE the planner chooses a
--- nested loop for a left join here, and reads all days of the fleet once for each mailbox. COALESCE keeps the planner from
--- reducing the full join to a left join.
+-- A full join runs as a hash or merge join, whatever the planner estimates. Before the first ANALYZE the planner
+-- chooses a nested loop for a left join here, and reads all days of the fleet once for each mailbox. COALESCE keeps the
+-- planner from reducing the full join to a left join.
 --
 -- `probe` is the key of a host, or of one owner's login at a host, whose breaker is open and whose pause is over. The
 -- plan lets one mailbox of each key try, preferably one that has sent a mail before (domain/probe.rs). The common

@@ -1,8 +1,9 @@
 -- Log lost: writes the row of each result that has neither a flight nor a row, because the database lost its record of
 -- the mail. In one snapshot a reserved mail is in one of the two, unless its commit is gone.
 --
--- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[], $6 next_at timestamptz[],
--- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[], $11 message_id text[], $12 mailbox bigint[],
+-- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[],
+-- $6 next_at timestamptz[], $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
+-- $11 message_id text[], $12 mailbox bigint[],
 -- $13 partner bigint[], $14 user_id bigint[], $15 sender text[], $16 recipient text[], $17 subject text[],
 -- $18 round int[], $19 answers bigint[], $20 thread text[]: the Message-ID of the mail that a reply answers,
 -- $21 worker text, $22 now timestamptz,

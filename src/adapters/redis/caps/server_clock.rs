@@ -28,7 +28,8 @@ struct ServerReading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expectation {
     pub(super) micros: i64,
-    /// The generation that this caller knows. If the server has a later one, the change of its clock is handled already.
+    /// The generation that this caller knows. If the server has a later one, the change of its clock is handled
+    /// already.
     pub(super) generation: u64,
 }
 
