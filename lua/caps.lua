@@ -1,49 +1,51 @@
 #!lua
--- Asks for one token for each mail of a batch from all its buckets: of the fleet's hour and minute, of its user's hour
--- and minute, and, where its mail host is limited, of the host's rates, together with one of the host's connections. All
--- or none; a refusal skips that mail and not those behind it; no token is ever given back. First it takes back the
--- connections that were closed. The model, and why no rolling window passes its limit, is src/domain/caps.rs.
+-- Grants or refuses one token per mail of a batch, from every bucket that limits the mail. Those buckets are the hour
+-- and minute of the fleet and of the user. For a limited mail host they include its minute, hour and day. A mail to a
+-- limited host also takes one of the host's connections. A mail takes all its tokens or none. A refusal skips only that
+-- mail; the later mails of the batch go on. No token is ever returned. The script first releases the closed
+-- connections. src/domain/caps.rs describes the model and shows why no rolling window exceeds its limit.
 --
 -- KEYS  1, 2         the buckets of the fleet's hour and minute
 --       2u+1, 2u+2   the buckets of the hour and minute of the u-th distinct user of the batch, u = 1, 2, ... U
 --       then four for the h-th distinct limited host, h = 1, 2, ... H: the buckets of its minute, hour and day, and its
---                    connections. Those that it has no limit for are not touched.
+--                    connections. The script does not touch a bucket without a limit.
 --       the last     the generation of this server's clock
---       All in one slot, by one hash tag.
+--       All keys lie in one slot, by one hash tag.
 -- ARGV  1            now, microseconds since the epoch; or "" for this server's own TIME
---       2            how long a bucket is kept after its last use, milliseconds. One that is gone is cold, so any
---                    time is safe; a short one makes a rare sender wait.
---       3, 4         what a full bucket of the fleet's hour holds, and what one token is worth, microseconds of filling
---       5, 6 / 7, 8 / 9, 10    the same of the fleet's minute, a user's hour, a user's minute
+--       2            the time to live of a bucket after its last use, milliseconds. An expired bucket is cold, so any
+--                    value is safe; a short value makes a rare sender wait.
+--       3, 4         the capacity of the fleet's hour bucket, and the cost of one token, microseconds of filling
+--       5, 6 / 7, 8 / 9, 10    capacity and cost of the fleet's minute, a user's hour, a user's minute
 --       11, 12       U, H
---       13           how long a connection may be open that nobody gives back, microseconds
---       14           C, how many connections are given back
---       15           how far in the future of one caller another may have stored something, microseconds. What lies
---                    further was stored by a clock that has been set back since: it is cold.
---       16, 17, 18   the time that the caller expects this server to show, microseconds, the generation that it knows, and
---                    by how much the time may differ; "", "" and any when it expects none. If it differs by more and the
---                    generation is the latest, the clock was set: a new generation begins, in which all that was stored
---                    before is cold.
---       then seven for each host: what a full bucket of its minute holds and what a token is worth, the same of its hour
---                    and its day, and how many connections it has; 0, 0 or 0 where there is no limit
---       then two for each connection that is given back: its host h, and its name
---       then three for each mail, in the order of urgency: its user u, its host h or 0 when that has no limit, and the
---                    name that its connection has when it is granted: one that was never used, without blanks
--- Returns two integers a mail, in that order: 0, 0 when it is granted; otherwise in how many milliseconds (rounded up)
---       the slowest of its short buckets has a token, or a connection is free, and which that is: 1 and 2 the fleet's
---       hour and minute, 3 and 4 its user's, 5, 6 and 7 its host's minute, hour and day, 8 its host's connections. Then
---       two more: the time that this server took for now, microseconds, and the generation.
--- Stores in each bucket's key "level at writer": what the bucket holds at the instant `at`, microseconds, and which run of
---       which server wrote it, in which generation: the run_id alone in generation 0, as older workers write it. In a
---       connections key "writer from", and " name end" for each that may be open: when it ends by itself; before `from`
---       others may be open, of which nothing is known. In the last key "run_id generation". Every number stays an integer
---       below 2^53: the caller checks the sizes.
--- Fails, having changed nothing, when this server does not tell its run_id: without it, a bucket that came back with an
---       older copy of the data could not be told from a live one, and its tokens would be granted again.
+--       13           the time after which an unreleased connection counts as closed, microseconds
+--       14           C, the number of released connections
+--       15           the largest clock difference between two callers, microseconds. A stored time further in the
+--                    future comes from a clock that has been set back since: the bucket is cold.
+--       16, 17, 18   the server time that the caller expects, microseconds; the generation that the caller knows; and
+--                    the allowed deviation, microseconds. "", "" and any value if the caller expects no time. If the
+--                    deviation is larger and the generation is the latest, the clock was set: a new generation begins,
+--                    and everything stored before is cold.
+--       then seven for each host: capacity and token cost of its minute, of its hour and of its day, and the number of
+--                    its connections; 0, 0 or 0 means no limit
+--       then two for each released connection: its host h, and its name
+--       then three for each mail, in the order of urgency: its user u, its host h (0 if that host has no limit), and
+--                    the name of the connection if the mail is granted: a name without blanks that was never used
+-- Returns two integers per mail, in the order of the mails: 0, 0 for a grant. A refusal returns the milliseconds
+--       (rounded up) until the slowest exhausted bucket has a token or a connection is free, and the kind of that
+--       limit: 1 and 2 the fleet's hour and minute, 3 and 4 the user's, 5, 6 and 7 the host's minute, hour and day, 8
+--       the host's connections. Two more integers follow: the time that this server used as now, microseconds, and the
+--       generation.
+-- Stores in each bucket's key "level at writer": `level` is the content at the instant `at`, microseconds; `writer` is
+--       the server's run_id and the generation, or the run_id alone in generation 0, as older workers write it. A
+--       connections key stores "writer from", then " name end" for each connection that may be open, with its own end.
+--       Before `from` other, unknown connections may be open. The last key stores "run_id generation". Every number
+--       stays an integer below 2^53; the caller checks the sizes.
+-- Fails without a change if this server does not report its run_id. Without the run_id the script could not tell a live
+--       bucket from one in a restored older copy, and would grant its tokens again.
 
 local now, kept_ms = tonumber(ARGV[1]), ARGV[2]
 local users, hosts, lasts, closed = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
--- How many arguments stand before the first host, the first connection that is given back, and the first mail.
+-- The number of arguments before the first host, the first released connection, and the first mail.
 local before_hosts = 18
 local future, deviation = tonumber(ARGV[15]), tonumber(ARGV[18])
 local expected, known = tonumber(ARGV[16]), tonumber(ARGV[17])
@@ -60,7 +62,7 @@ if not run_id then
   return redis.error_reply('NORUNID this server hides its run_id in INFO: allow INFO, or use another Redis')
 end
 
--- Of a server that started anew nothing stored counts, so its generations begin anew too.
+-- A restarted server has a new run_id: nothing stored counts, so its generations begin at 0 again.
 local by, generation = string.match(redis.call('GET', KEYS[#KEYS]) or '', '^(%x+) (%d+)$')
 generation = by == run_id and tonumber(generation) or 0
 if expected and known == generation and math.abs(now - expected) > deviation then
@@ -68,13 +70,13 @@ if expected and known == generation and math.abs(now - expected) > deviation the
 end
 local writer = generation == 0 and run_id or run_id .. string.format('%08x', generation)
 
--- How many keys stand before the first of the h-th host.
+-- Returns the number of keys before the first key of the h-th host.
 local function before_keys(host)
   return 2 + 2 * users + 4 * (host - 1)
 end
 
--- A bucket that is not there, that another run or generation wrote, or that is far in the future holds exactly 0. A little
--- time that goes back adds nothing.
+-- Returns the bucket at now. A missing bucket, one of another run or generation, and one far in the future hold
+-- exactly 0. If time moved back a little, nothing is added.
 local function filled(key, capacity, token)
   local level, at, by = string.match(redis.call('GET', key) or '', '^(%d+) (%d+) (%x+)$')
   if by ~= writer or tonumber(at) - now > future then
@@ -85,13 +87,13 @@ local function filled(key, capacity, token)
   return { level = level, at = math.max(at, now), token = token }
 end
 
--- A bucket that is filled up to a later instant grants nothing before it: its tokens are not of this time.
+-- Returns the wait for one token, microseconds. A bucket filled to a later instant grants nothing before that instant.
 local function wait_for(bucket)
   return bucket.at - now + math.max(0, bucket.token - bucket.level)
 end
 
--- The connections of a host that may be open. Of what is not there, or what another run wrote, nothing is known: all may
--- be open, until the last of them has ended by itself.
+-- Returns the connections of a host that may be open. If the key is missing or another run wrote it, the open
+-- connections are unknown. All may then be open, until the last of them has ended by itself.
 local function opened(key, most)
   local by, from, list = string.match(redis.call('GET', key) or '', '^(%x+) (%d+)(.*)$')
   local open = { most = most, from = tonumber(from), slots = {} }
@@ -141,7 +143,7 @@ for host = 1, hosts do
   end
 end
 
--- The bucket of the n-th key, whose size and token are the arguments from `arg` on. Only what a mail needs is touched.
+-- Returns the bucket of the n-th key; its capacity and token cost begin at `arg`. Reads only buckets that a mail needs.
 local function bucket(n, arg)
   if not buckets[n] then
     buckets[n] = filled(KEYS[n], tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]))
@@ -149,7 +151,7 @@ local function bucket(n, arg)
   return buckets[n]
 end
 
--- The buckets that a mail needs a token of, by kind; nil where its host has no such limit.
+-- Returns the buckets that limit a mail, by kind; nil where its host has no such limit.
 local function needed(user, host)
   local all = { bucket(1, 3), bucket(2, 5), bucket(2 * user + 1, 7), bucket(2 * user + 2, 9) }
   for period = 1, host > 0 and 3 or 0 do
@@ -195,7 +197,7 @@ for arg = before_mails + 1, #ARGV, 3 do
   answers[#answers + 1] = cap
 end
 
--- Also after a refusal: a bucket that was not there must begin to fill. (%.0f, because Lua writes large numbers as 1e+15.)
+-- Runs also after a refusal: a missing bucket must begin to fill. (%.0f, because Lua writes large numbers as 1e+15.)
 for n, key in ipairs(KEYS) do
   local bucket = buckets[n]
   if bucket then

@@ -1,13 +1,13 @@
 #!lua
--- Takes each lease on a shard that is free, already the worker's, or a dead worker's, for ttl milliseconds from now. A
--- lease on a shard binds others only while its owner is a member, in whose time it is extended by heartbeat.lua beyond
--- the end of that time.
+-- Takes each free lease on a shard, and each lease of this worker or of a dead one, for ttl milliseconds from now. A
+-- shard lease binds other workers only while its owner is a member. heartbeat.lua extends shard leases beyond the end
+-- of the membership.
 --
 -- KEYS  1          the members, as in heartbeat.lua
---       2, 3, ...  the leases on shards. All in one slot by one hash tag.
+--       2, 3, ...  the leases on shards. All keys lie in one slot, by one hash tag.
 -- ARGV  1          the worker's run
 --       2          ttl, milliseconds, at least 1
--- Returns for each lease, in order: 1 when the worker holds it now, 0 when another does who lives.
+-- Returns for each lease, in order: 1 if the worker holds it now, 0 if another living worker does.
 
 local members, first_lease = KEYS[1], 2
 local run, ttl_ms = ARGV[1], ARGV[2]

@@ -1,36 +1,37 @@
 #!lua
--- One heartbeat of a worker: it stays a member for ttl milliseconds from now, with its status; its seat is extended to the
--- same end; each lease on a shard that is due is extended further, if the worker was a member until now and still holds
--- it; members whose time is over are dropped. A lease that ran out is not taken again: the worker may have been away for
--- long, and must read the shard's epoch before it asks anew. Nor is that of a worker whose own time was over: since then
--- claim.lua gives it to anybody. While members of one fleet live, nobody of another becomes one: two fleets would take
--- each other's leases.
+-- Records one heartbeat of a worker: its membership, its status and its exclusive lease last ttl milliseconds from now.
+-- Each due shard lease is extended further, if the worker was a member until now and still holds the lease. Expired
+-- members are removed. An expired lease is not taken again: the worker may have been away for long and must read the
+-- shard's epoch before it asks again. The leases of an expired member are not extended either: claim.lua may have given
+-- them to another worker. While members of one fleet live, no worker of another fleet becomes a member: two fleets
+-- would take each other's leases.
 --
--- KEYS  1          the members: a sorted set of runs, each with the end of its time, milliseconds since the epoch by this
---                  server's TIME
---       2          their statuses: a hash by run
+-- KEYS  1          the members: a sorted set of runs; the score is the end of the membership, milliseconds since the
+--                  epoch by this server's TIME
+--       2          the statuses of the members: a hash by run
 --       3          the identity of the fleet whose members they are
---       4          the worker's seat: a lease that ends with its membership
---       5, 6, ...  those of its leases on shards that are due. All in one slot by one hash tag.
--- ARGV  1          the worker's run, unlike any other's
+--       4          the worker's exclusive lease, which ends with its membership
+--       5, 6, ...  the worker's due leases on shards. All keys lie in one slot, by one hash tag.
+-- ARGV  1          the worker's run, which is unique
 --       2          ttl, milliseconds, at least 1
---       3          how long a lease on a shard is extended from now, milliseconds, at least ttl
---       4          its status, any bytes
---       5          the identity of its fleet; "" when it has none, then it goes with any
--- Returns four things: 1 when the worker was a member until now, else 0; 1 when it still held its seat, else 0; the places
---       of those due leases, from 1 on, that it may not act on any more: all when it was no member, else the free ones and
---       another's; and all members, each as its run, the end of its time, and its status.
--- The keys of the members end with the last of them.
--- Fails with OTHERFLEET, having changed nothing but dropped whose time is over, while members of another fleet live.
+--       3          the extension of a shard lease from now, milliseconds, at least ttl
+--       4          the worker's status, any bytes
+--       5          the identity of its fleet; "" for a worker without one, which may join any fleet
+-- Returns four values: 1 if the worker was a member until now, else 0; 1 if it still held its exclusive lease, else 0;
+--       the positions, from 1, of the due leases that it must no longer use (all of them if it was no member, else
+--       those that are free or another worker's); and all members, each as its run, the end of its membership, and its
+--       status.
+-- The keys of the members expire with the last member.
+-- Fails with OTHERFLEET while members of another fleet live, having only removed expired members.
 
--- So many leases are looked at together: a call takes some thousand arguments at most.
+-- The number of leases per MGET: one call takes a few thousand arguments at most.
 local at_once = 1000
 
 local members, statuses, fleet, seat, first_lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5
 local run, ttl_ms, lease_ms, status, identity = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
--- As text, once: a number that is handed to a command is written out in full each time.
+-- Formatted once as text: Redis formats a number again each time that a command gets it.
 local end_ms = string.format('%.0f', now_ms + ttl_ms)
 local lease_end_ms = string.format('%.0f', now_ms + lease_ms)
 
@@ -66,7 +67,7 @@ end
 redis.call('ZADD', members, end_ms, run)
 redis.call('HSET', statuses, run, status)
 
--- By their end, so the last one's is the latest.
+-- Sorted by their end, so the last member has the latest end.
 local living = redis.call('ZRANGE', members, 0, -1, 'WITHSCORES')
 local left_ms = string.format('%.0f', tonumber(living[#living]) - now_ms)
 redis.call('PEXPIRE', members, left_ms)

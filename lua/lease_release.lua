@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Gives back each lease that the owner still holds. One that another took meanwhile is left alone.
--- Also where memory is short: it only takes away.
+-- Releases each lease that the owner still holds. A lease that another owner has taken stays unchanged.
+-- Runs also when Redis is out of memory, because it only deletes.
 --
 -- KEYS     the leases, all in one slot by one hash tag
 -- ARGV  1  the owner's token
--- Returns for each key, in order: 1 when it was given back, 0 when it was free or another's.
+-- Returns for each key, in order: 1 if the lease was released, 0 if it was free or another owner's.
 
 local owner = ARGV[1]
 local released = {}

@@ -1,11 +1,11 @@
 #!lua
--- Extends each lease that the owner still holds to ttl milliseconds from now. One that ran out is not taken again: the
--- owner may have been away for long, and must read the shard's epoch before it asks anew.
+-- Extends each lease that the owner still holds to ttl milliseconds from now. An expired lease is not taken again: the
+-- owner may have been away for long and must read the shard's epoch before it asks again.
 --
 -- KEYS     the leases, all in one slot by one hash tag
 -- ARGV  1  the owner's token
 --       2  ttl, milliseconds, at least 1
--- Returns for each key, in order: 1 when it was still held, 0 when it was free or another's.
+-- Returns for each key, in order: 1 if the owner still held the lease, 0 if it was free or another owner's.
 
 local owner, ttl_ms = ARGV[1], ARGV[2]
 local held = {}

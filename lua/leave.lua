@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Ends the membership of one worker. Its leases are given back by lease_release.lua.
--- Also where memory is short: it only takes away.
+-- Ends the membership of one worker. lease_release.lua releases its leases.
+-- Runs also when Redis is out of memory, because it only deletes.
 --
 -- KEYS  1   the members, as in heartbeat.lua
---       2   their statuses. Both in one slot by one hash tag.
+--       2   their statuses. Both keys lie in one slot, by one hash tag.
 -- ARGV  1   the worker's run
--- Returns 1 when it was a member, else 0.
+-- Returns 1 if the worker was a member, else 0.
 
 local members, statuses, run = KEYS[1], KEYS[2], ARGV[1]
 redis.call('HDEL', statuses, run)

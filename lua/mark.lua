@@ -1,14 +1,15 @@
 #!lua
--- Merges one worker's mark of how far the database had come with the one that the fleet keeps here. The database itself
--- can't keep it: a database that is set back loses its own marks. A Redis that lost the mark only notices less.
+-- Merges one worker's mark, the progress of the database that it has seen, with the fleet's mark in Redis. The database
+-- can't store the mark itself: a database that is set back loses its own marks. If Redis loses the mark, the fleet only
+-- detects fewer set-backs.
 --
--- KEYS  1   the mark: a hash. It ends by itself when nobody has merged for ttl.
--- ARGV  1   the identity that a copy of the database has too
+-- KEYS  1   the mark: a hash. It expires if no worker merges for ttl.
+-- ARGV  1   the identity of the database, which a copy of the database has too
 --       2   the fence, 3 the highest flight id, 4 the number of shards, 5 the sum of their epochs: integers below 2^53
 --       6   a settled mail, any bytes; "" for none
 --       7   ttl, milliseconds
--- Returns the merged mark: fence, flight, shards, epochs as text, and the settled mail. The mark of another database, and
--- one from before a fence, is replaced.
+-- Returns the merged mark: fence, flight, shards and epochs as text, and the settled mail. The worker's mark replaces
+-- the mark of another database and a mark from before a fence.
 
 local key, identity, ttl_ms = KEYS[1], ARGV[1], ARGV[7]
 local mine = { fence = ARGV[2], flight = ARGV[3], shards = ARGV[4], epochs = ARGV[5], settled = ARGV[6] }

@@ -1,10 +1,10 @@
 #!lua flags=no-writes
--- Lists the members whose time is not over, and changes nothing.
+-- Lists the living members, and changes nothing.
 --
 -- KEYS  1   the members, as in heartbeat.lua
---       2   their statuses. Both in one slot by one hash tag.
+--       2   their statuses. Both keys lie in one slot, by one hash tag.
 -- ARGV      none
--- Returns all members, each as its run, the end of its time, milliseconds since the epoch, and its status.
+-- Returns all members, each as its run, the end of its membership, milliseconds since the epoch, and its status.
 
 local members, statuses = KEYS[1], KEYS[2]
 local time = redis.call('TIME')

@@ -1,12 +1,12 @@
 #!lua flags=no-writes
--- Finds what another program keeps under our names, and changes nothing. It sees the type, not the words: a text that is
--- not ours is found by whoever reads it.
+-- Finds keys of another program that have our names, and changes nothing. The script compares only the types. The
+-- readers of a text detect foreign content themselves.
 --
 -- KEYS  1          the members, as in heartbeat.lua: a sorted set
 --       2          their statuses: a hash
---       3, 4, ...  what is text: the fleet, leases, caps. All in one slot by one hash tag.
+--       3, 4, ...  the text keys: the fleet, leases, caps. All keys lie in one slot, by one hash tag.
 -- ARGV             none
--- Returns the keys that are of another type.
+-- Returns the keys that have another type.
 
 local found = {}
 local function look(key, ...)

@@ -1,4 +1,4 @@
-//! The read side: the state of mailboxes and fleet, as commands and API show it. It holds no secret.
+//! The read side: shows the state of mailboxes and fleet to commands and API. It reads no secret.
 
 mod address_cache;
 pub mod capacity;
@@ -35,7 +35,7 @@ pub use self::{
 };
 pub use crate::reporting::sql::{LogEntry, LogPageFilter, MailboxFilter, Page, log_page};
 
-/// Returns `part` of `whole` in percent, to two digits; 0 where there is no whole.
+/// Returns `part` of `whole` in percent, rounded to two decimals; 0 if `whole` is 0.
 fn percent(part: i64, whole: i64) -> f64 {
     if whole <= 0 { 0.0 } else { (part as f64 * 10_000.0 / whole as f64).round() / 100.0 }
 }

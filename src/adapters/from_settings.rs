@@ -1,4 +1,4 @@
-//! Makes the clients of Postgres, Redis and mail hosts from the settings.
+//! This module creates the clients of Postgres, Redis and mail hosts from the settings.
 
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use crate::{
     ports::{Clock, PortError},
 };
 
-/// Connects to a Postgres that answers.
+/// Connects to Postgres, and returns the pool once the server has answered.
 pub async fn database(settings: &Settings) -> anyhow::Result<PgPool> {
     Ok(pool::connect(settings.require_database()?, settings.db_pool).await?)
 }
 
-/// Makes a pool of connections to Redis, which may be away. The URL decides about TLS; the operator's roots are trusted too.
+/// Opens a pool of connections to Redis, which need not be reachable. The URL decides about TLS; the operator's roots
+/// are trusted too.
 pub fn redis(settings: &Settings, connections: usize) -> anyhow::Result<redis::Pool> {
     let (url, ca_file) = (settings.redis()?, settings.tls_ca_file.clone());
     let address = match redis::Address::of(url.current().expose_secret(), ca_file.as_deref()) {
@@ -36,7 +37,7 @@ pub fn redis(settings: &Settings, connections: usize) -> anyhow::Result<redis::P
     Ok(redis::Pool::open_fresh(address, is_from_file.then_some(reread), connections)?)
 }
 
-/// Returns how the SMTP client submits mails and tests mailboxes.
+/// Returns the configuration of the SMTP client.
 pub fn smtp(settings: &Settings) -> SmtpConfig {
     SmtpConfig {
         smtp_timeout: settings.smtp_timeout,
@@ -49,7 +50,7 @@ pub fn smtp(settings: &Settings) -> SmtpConfig {
     }
 }
 
-/// Returns the caps of a configuration.
+/// Returns the fleet and user caps of the settings.
 pub fn caps(settings: &Settings) -> CapLimits {
     CapLimits {
         global_hour: settings.global_hourly_limit,
@@ -60,7 +61,7 @@ pub fn caps(settings: &Settings) -> CapLimits {
     }
 }
 
-/// Makes the caps in Redis with all limits of a configuration, also those of single mail hosts.
+/// Creates the caps in Redis with all limits of the settings, also those of single mail hosts.
 pub fn limited_caps(settings: &Settings, redis: redis::Pool, clock: &Arc<dyn Clock>) -> anyhow::Result<RedisCaps> {
     let caps = RedisCaps::new(redis, &settings.redis_prefix, caps(settings)).context("caps")?;
     Ok(caps.with_clock(Arc::clone(clock)).with_hosts(host_caps(settings, &**clock)?))

@@ -1,4 +1,4 @@
-//! The record of everything that lasts, in Postgres. Longer SQL stands in files of its own under `postgres/sql`.
+//! The Postgres adapters store everything that must last. Longer SQL statements are files under `postgres/sql`.
 
 mod classify;
 pub mod counters;

@@ -1,8 +1,9 @@
-//! Redis: the caps, the leases, the members and the bell, each operation one script that Redis runs as one step.
+//! The Redis adapters implement caps, leases, members and notifications; Redis runs each operation as one atomic
+//! script.
 //!
-//! The scripts are in `lua/`, compiled into the binary, and called by their hash (EVALSHA); a server that does not know
-//! one yet answers NOSCRIPT, is given it, and is asked again. Nothing that must last is kept here: a Redis that comes
-//! back empty makes the fleet slow for a while and nothing else.
+//! The scripts are in `lua/`, compiled into the binary, and called by their hash (EVALSHA). A server that does not know
+//! a script answers NOSCRIPT; then the script is sent and called again. Redis stores nothing that must last: a Redis
+//! that comes back empty only slows the fleet for a while.
 
 mod address;
 mod caps;

@@ -1,18 +1,19 @@
-//! Passwords at rest: sealed under the master key, bound to the mailbox they belong to and to where they may be sent.
+//! A `Sealer` encrypts passwords under the master key, bound to their mailbox and to the endpoints that they may be
+//! sent to.
 //!
 //! ```text
-//! version 2 | key id 8 | nonce 24 | length 2 | places (JSON) | ciphertext and tag (XChaCha20-Poly1305)
+//! version 2 | key id 8 | nonce 24 | length 2 | endpoints (JSON) | ciphertext and tag (XChaCha20-Poly1305)
 //! version 1 | key id 8 | nonce 24 |                            ciphertext and tag
 //! ```
 //!
-//! The key id says under which key a value was sealed without saying anything about the key, so a wrong master key is
-//! told apart from a damaged value. The mailbox's id and the places are associated data: a sealed password that is copied
-//! into another mailbox's row does not open, and one whose row names another mail host than it was given for is not sent
-//! there, whoever changed the row. The nonce is random; 192 bits make a repeat no concern
+//! The key id identifies the key of a value and reveals nothing about it, so a wrong master key is distinct from a
+//! damaged value. The mailbox's id and the endpoints are associated data. A sealed password that is copied into another
+//! mailbox's row does not open. If a row names another mail host than the password was given for, the password is not
+//! sent there, whoever changed the row. The nonce is random; 192 bits make a repeat no concern
 //! (draft-irtf-cfrg-xchacha-03, section 3.1).
 //!
-//! Version 1 is what earlier releases sealed, and what the keyring's check value is still: it knows no places, and opens for
-//! any. A password becomes version 2 when it is given or sealed again, at the latest by `keys rotate`.
+//! Version 1 is the format of earlier releases, and still that of the keyring's check value: it holds no endpoints and
+//! opens for any. A password becomes version 2 when it is given or sealed again, at the latest by `keys rotate`.
 
 use std::{
     fmt,
@@ -32,23 +33,23 @@ use crate::{
     ports::{PortError, mailer::PasswordOpener},
 };
 
-/// Bound to nothing but what it is for.
+/// The version of a value that is bound to its purpose and, if it is a password, to its mailbox, but to no endpoints.
 const PLACELESS: u8 = 1;
-/// Bound to the places where it may be sent.
+/// The version of a value that is bound to the endpoints it may be sent to.
 const PLACED: u8 = 2;
 const NONCE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 1 + KeyId::BYTES + NONCE_BYTES;
 
-// What each use of the key is for, so that no value made for one purpose passes for another.
+// The purpose of each use of the key, so that a value made for one purpose is invalid for another.
 const KEY_ID_DOMAIN: &[u8] = b"warmup master key id, version 1";
 const PLACELESS_PASSWORD_DOMAIN: &[u8] = b"warmup mailbox password, version 1";
 const PASSWORD_DOMAIN: &[u8] = b"warmup mailbox password, version 2";
 const CHECK_DOMAIN: &[u8] = b"warmup keyring check, version 1";
 
-/// What the keyring's check value says when it is opened.
+/// The plain text of the keyring's check value.
 const CHECK_VALUE: &[u8] = b"this is the right master key";
 
-/// The public name of a master key: the first 8 bytes of a hash of it.
+/// A `KeyId` is the public name of a master key: the first 8 bytes of its hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KeyId::BYTES]);
 
@@ -62,17 +63,17 @@ impl KeyId {
         KeyId(id)
     }
 
-    /// Returns the id that these bytes are; `None` unless there are eight.
+    /// Returns the id with these bytes; `None` unless there are eight.
     pub fn from_bytes(bytes: &[u8]) -> Option<KeyId> {
         bytes.try_into().ok().map(KeyId)
     }
 
-    /// Returns the id that stands at the head of a sealed value; `None` where it is none.
+    /// Returns the id at the head of a sealed value; `None` if the value is too short.
     pub fn of_sealed(sealed: &[u8]) -> Option<KeyId> {
         KeyId::from_bytes(sealed.get(1..=KeyId::BYTES)?)
     }
 
-    /// The id as it is stored.
+    /// Returns the id in its stored form.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -90,37 +91,37 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Why a sealed value was not opened. Holds no secret.
+/// A `SealError` states why a sealed value was not opened. It holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SealError {
-    /// It was sealed under another master key.
+    /// The value was sealed under another master key.
     #[error(
         "sealed under master key {sealed_under}, but WARMUP_MASTER_KEY is {have}: start with the key it was sealed under"
     )]
     WrongKey { sealed_under: KeyId, have: KeyId },
-    /// Its bytes were changed, or it belongs to another mailbox.
+    /// The bytes were changed, or the value belongs to another mailbox.
     #[error("the sealed value was changed or belongs to another mailbox: import the mailbox again with its password")]
     Tampered,
-    /// It was given for another mail host, port or security than it shall be sent to.
+    /// The password was given for another mail host, port or security than the requested one.
     #[error(
         "the password was given for another mail host, port or security than the mailbox has now: if that is meant, give \
          the password again"
     )]
     Elsewhere,
-    /// It is no sealed value of a version that this release knows.
+    /// The value has no version that this release knows.
     #[error("not a sealed value ({0}): import the mailbox again with its password")]
     Malformed(&'static str),
 }
 
-/// What was sealed.
+/// An `Opened` is the content of a sealed value.
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub password: SecretString,
-    /// Where it may be sent; none of what an earlier release sealed.
+    /// The endpoints that the password may be sent to; `None` for a value of an earlier release.
     pub endpoints: Option<Vec<Endpoint>>,
 }
 
-/// Seals and opens under one master key, which a rotation may replace while it is shared.
+/// A `Sealer` seals and opens values under one master key, which a rotation may replace while the sealer is shared.
 pub struct Sealer(RwLock<Key>);
 
 #[derive(Clone)]
@@ -136,17 +137,17 @@ impl Key {
 }
 
 impl Sealer {
-    /// Makes a sealer of the 32 bytes of `WARMUP_MASTER_KEY`.
+    /// Creates a sealer from the 32 bytes of `WARMUP_MASTER_KEY`.
     pub fn new(key: &[u8; 32]) -> Sealer {
         Sealer(RwLock::new(Key::new(key)))
     }
 
-    /// The id of the key it works with.
+    /// Returns the id of the present key.
     pub fn key_id(&self) -> KeyId {
         self.key().id
     }
 
-    /// Works with another key from now on: the master key was rotated.
+    /// Replaces the key after a rotation of the master key.
     pub fn adopt(&self, key: &[u8; 32]) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Key::new(key);
     }
@@ -155,9 +156,9 @@ impl Sealer {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seals the password of `mailbox`, to be sent to `places` and nowhere else. Two seals of one password differ.
+    /// Seals the password of `mailbox`, to be sent only to `places`. Two seals of one password differ.
     ///
-    /// Panics where the operating system has no random numbers: nothing can be sealed safely there.
+    /// Panics if the operating system has no random numbers: nothing can be sealed safely then.
     pub fn seal(&self, mailbox: MailboxId, places: &[Endpoint], password: &SecretString) -> Vec<u8> {
         let places = serde_json::to_vec(places).expect("endpoints are JSON");
         let length = u16::try_from(places.len()).expect("two names of hosts are shorter than 64 KiB");
@@ -174,7 +175,7 @@ impl Sealer {
         }
     }
 
-    /// Opens the sealed password of `mailbox` for whoever seals it again: it is sent nowhere.
+    /// Opens the sealed password of `mailbox` for a caller that only seals it again: the password is not sent.
     pub fn inspect(&self, mailbox: MailboxId, sealed: &[u8]) -> Result<Opened, SealError> {
         let (version, body) = self.body(sealed)?;
         let (places, context, ciphertext) = match version {
@@ -195,7 +196,7 @@ impl Sealer {
         self.seal_bytes(PLACELESS, &[], CHECK_DOMAIN, CHECK_VALUE)
     }
 
-    /// Opens what [`Sealer::seal_check`] made, and says so where it cannot.
+    /// Opens a value of [`Sealer::seal_check`], and returns an error if that fails.
     pub fn open_check(&self, sealed: &[u8]) -> Result<(), SealError> {
         let (_, ciphertext) = self.body(sealed)?;
         match self.open_bytes(CHECK_DOMAIN, sealed, ciphertext)?.as_slice() {
@@ -204,7 +205,7 @@ impl Sealer {
         }
     }
 
-    /// `head` is what stands in the clear before the ciphertext; the context must hold it too.
+    /// Seals `secret`. `head` precedes the ciphertext in the clear; the context must contain it too.
     fn seal_bytes(&self, version: u8, head: &[u8], context: &[u8], secret: &[u8]) -> Vec<u8> {
         let nonce = XNonce::generate();
         let key = self.key();
@@ -215,7 +216,7 @@ impl Sealer {
         [&[version], key.id.as_bytes(), &nonce, head, &ciphertext].concat()
     }
 
-    /// Returns the version of a value that was sealed under this key, and what stands behind its nonce.
+    /// Returns the version of a value that was sealed under this key, and the bytes after its nonce.
     fn body<'a>(&self, sealed: &'a [u8]) -> Result<(u8, &'a [u8]), SealError> {
         let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or(SealError::Malformed("too short"))?;
         if ![PLACELESS, PLACED].contains(&head[0]) {
@@ -256,7 +257,7 @@ fn placeless_context(mailbox: MailboxId) -> Vec<u8> {
     [PLACELESS_PASSWORD_DOMAIN, &mailbox.0.to_be_bytes()].concat()
 }
 
-/// Splits the places, by their length, from the ciphertext.
+/// Splits the endpoints, by their length, from the ciphertext.
 fn split_places(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = body.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))

@@ -1,11 +1,11 @@
-//! The mailer over SMTP: lettre's connection, driven step by step over a stream that we open.
+//! `SmtpMailer` submits mails over SMTP. It drives lettre's connection step by step over a stream that it opens itself.
 //!
-//! lettre's own `send()` has no read time-outs, takes half a reply for a definite one, leaves Nagle on and waits in its
-//! QUIT for ever; `wire.rs` says what is watched instead. What each end of a dialogue means is decided in
-//! `domain::outcome`; here it is only brought about:
+//! lettre's own `send()` has no read time-outs, accepts half a reply as definite, leaves Nagle on and waits for its
+//! QUIT without a limit. `smtp/transport.rs` describes the checks that replace it. `domain::outcome` decides the
+//! meaning of each end of a dialogue; this module only produces the ends. The steps:
 //!
-//! gate -> seal -> message -> resolve, check, connect -> TLS -> greeting, EHLO -> AUTH -> MAIL -> RCPT -> DATA -> body
-//! -> gate -> dot -> reply -> verdict -> QUIT
+//! send permit -> password -> message -> resolve, check, connect -> TLS -> greeting, EHLO -> AUTH -> MAIL -> RCPT ->
+//! DATA -> body -> send permit -> final dot -> reply -> outcome -> QUIT
 
 mod address;
 mod capabilities;
@@ -63,26 +63,26 @@ use crate::{
     ports::{Clock, Mailer, PasswordOpener, SendPermit, SendReport, Submission},
 };
 
-/// How mails are submitted.
+/// The configuration of mail submission.
 #[derive(Clone, Debug)]
 pub struct SmtpConfig {
-    /// For each step; the reply to the final dot has twice as long.
+    /// The time limit of each step; the reply to the final dot has twice as long.
     pub smtp_timeout: Duration,
-    /// For the whole mail, shorter than the drain's deadline.
+    /// The time limit of the whole mail, shorter than the drain's deadline.
     pub mail_deadline: Duration,
-    /// Whether mailboxes with security `none` may send.
+    /// The permission for mailboxes with security `none` to send.
     pub allow_plaintext: bool,
-    /// Whether mail hosts may have private addresses.
+    /// The permission for mail hosts to have private addresses.
     pub allow_private_hosts: bool,
-    /// PEM file of further roots to trust.
+    /// The PEM file of additional trusted roots.
     pub tls_ca_file: Option<PathBuf>,
-    /// The name of the header that marks our mails.
+    /// The name of the header that marks warm-up mails.
     pub header: String,
-    /// The name for EHLO; the host's own where `None`.
+    /// The name for EHLO; this machine's own name if `None`.
     pub hello_name: Option<String>,
 }
 
-/// Why a mailer can't be made of its configuration.
+/// The reason why a configuration yields no mailer.
 #[derive(Debug, Error)]
 pub enum SetupError {
     #[error("WARMUP_TLS_CA_FILE {path}: {fault}; give a PEM file with at least one certificate", path = .path.display())]
@@ -97,7 +97,7 @@ pub enum SetupError {
     Tls(String),
 }
 
-/// Submits mails over SMTP.
+/// `SmtpMailer` submits mails over SMTP.
 pub struct SmtpMailer {
     terms: DialogueContext,
     header: String,
@@ -109,7 +109,7 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// Makes a mailer; reads the file of further roots.
+    /// Creates a mailer; reads the file of additional roots.
     pub fn new(
         config: SmtpConfig,
         opener: Arc<dyn PasswordOpener>,
@@ -139,7 +139,7 @@ impl SmtpMailer {
         })
     }
 
-    /// Does all that needs no connection, then the dialogue.
+    /// Performs every step that needs no connection, then runs the dialogue.
     async fn submit(
         &self,
         mail: &Submission,
@@ -196,7 +196,7 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// This host's name, where it has a full one.
+/// Returns this machine's name if it is a fully qualified one.
 fn full_host_name() -> Option<String> {
     match ClientId::default() {
         ClientId::Domain(name) if name.contains('.') => Some(name),

@@ -1,4 +1,4 @@
-//! The machine's own clock and dice: the only place where time and chance enter.
+//! The machine's own clock and random numbers: the only source of time and chance.
 
 mod clock;
 mod rng;

@@ -1,15 +1,16 @@
-//! What everybody's addresses are looked for in, where they are many: a copy of them in memory, as Postgres has them.
+//! `AddressCache` holds a copy of all addresses in memory, for searches in a large fleet.
 //!
 //! ```text
-//!   nobody changed a mailbox, nobody counted     the copy is as good as Postgres
-//!   everybody was counted again                  the copy is told, and taken anew beside
-//!   that was long ago, or somebody changed one   Postgres is asked, until the copy was taken anew: some tenths of a second
+//!   no change, no newer snapshot                the copy serves: it is as good as Postgres
+//!   a newer snapshot                            the copy serves, and a new copy is read in the background
+//!   a much newer snapshot, or a change since    Postgres serves until the new copy is read: some tenths of a second
 //! ```
 //!
-//! Both are written in Postgres (`census`), and read by each search: so whoever enrols or removes a mailbox on any pod, or by
-//! a command, finds it so on every pod, and whoever did it without a word (by hand, or died before the word) does after the
-//! next census. What is found is read from Postgres by id. An owner's own are not looked for in here: their index is short, and
-//! no copy says whose a mailbox is.
+//! Postgres stores the times of snapshot and change (table `census`), and each search reads them. So an enrolment or
+//! removal by any pod or command is visible on every pod at once. A change that was not marked (by hand, or by a
+//! process that died before the mark) becomes visible with the next snapshot. The found mailboxes are read from
+//! Postgres by id. A search of one owner's addresses does not use the copy: the owner's index is short, and the copy
+//! does not hold the owners.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,28 +22,28 @@ use crate::{
     reporting::sql::{self, SnapshotVersion},
 };
 
-/// A copy that is older than the last census by no more than this is told while the next is taken: by then two or three
-/// censuses are over, of which each search asks for a new copy.
+/// The largest lag of the copy behind the last snapshot at which it still serves while a new copy is read. In that time
+/// two or three snapshots are taken, and each search after one requests a new copy.
 const HOLDS: TimeDelta = TimeDelta::seconds(30);
-/// A copy that nobody looked into for so many rounds of the census is given up: ten minutes.
+/// The number of snapshot rounds without a search after which the copy is dropped: ten minutes.
 const ROUNDS: u32 = 60;
 
-/// The copy, and whoever takes the next one.
+/// `AddressCache` holds the copy and reads its successors.
 pub(super) struct AddressCache {
     pool: PgPool,
     kept: Arc<Mutex<Option<CachedIndex>>>,
-    /// One is enough, also when fifty requests find that it is time.
+    /// The lock of the reader: one suffices, also if fifty requests find a new copy due.
     taking: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct CachedIndex {
     edition: SnapshotVersion,
-    /// None where what Postgres has can't be kept so.
+    /// The index; `None` if it can't represent the addresses in Postgres.
     directory: Option<Arc<AddressIndex>>,
     rounds: u32,
 }
 
-/// What to do about the copy.
+/// A `CacheAction` decides between the copy and Postgres, and whether to read a new copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CacheAction {
     Tell,
@@ -55,7 +56,7 @@ impl AddressCache {
         AddressCache { pool, kept: Arc::default(), taking: Arc::default() }
     }
 
-    /// Returns the addresses as they were at `edition`, or later; none where they have to be looked for in Postgres.
+    /// Returns the addresses as of `edition` or later; `None` if the search must use Postgres.
     pub(super) fn at(&self, edition: SnapshotVersion) -> Option<Arc<AddressIndex>> {
         let (verdict, directory) = self.look(edition);
         if verdict != CacheAction::Tell {
@@ -64,7 +65,7 @@ impl AddressCache {
         directory.filter(|_| verdict != CacheAction::AskAndTake)
     }
 
-    /// Gives up what nobody looks into any more; called at each round of the census.
+    /// Drops a copy that no search uses; called at each snapshot round.
     pub(super) fn rest(&self) {
         let mut kept = locked(&self.kept);
         kept.iter_mut().for_each(|kept| kept.rounds += 1);
@@ -81,7 +82,7 @@ impl AddressCache {
         }
     }
 
-    /// Nobody waits for it, also not a stop.
+    /// Reads a new copy in the background. Neither a caller nor a shutdown waits for it.
     fn take_beside(&self) {
         let Ok(turn) = Arc::clone(&self.taking).try_lock_owned() else { return };
         let (pool, shelf) = (self.pool.clone(), Arc::clone(&self.kept));
@@ -101,7 +102,8 @@ impl CachedIndex {
     }
 }
 
-/// A change that is told later than the one after which the copy was taken may be missing in it.
+/// Returns the action for a copy of version `kept` and a search at `asked`. A change that was marked after the copy's
+/// own mark may be missing in the copy.
 fn verdict(kept: SnapshotVersion, asked: SnapshotVersion) -> CacheAction {
     let late = asked.taken_at - kept.taken_at;
     match () {

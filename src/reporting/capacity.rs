@@ -1,7 +1,7 @@
-//! Settings that cannot carry the enrolled mailboxes, for every place that shows them.
+//! This module finds the settings that cannot carry the enrolled mailboxes, for every place that shows them.
 //!
-//! The arithmetic is in `config/warnings/enrolled.rs`. Here are the enrolment, as the database has it, and a short memory
-//! for pages that ask every few seconds: the sums are read from all mailboxes.
+//! The arithmetic is in `config/warnings/enrolled.rs`. This module reads the enrolment from the database, and caches
+//! the result for pages that refresh every few seconds: the sums need all mailboxes.
 
 use std::{
     collections::HashMap,
@@ -20,10 +20,10 @@ use crate::{
     reporting::sql,
 };
 
-/// The age up to which a page is served an earlier answer. An enrolment shows within this time.
+/// The age up to which a page gets a cached answer. An enrolment shows within this time.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// Reads the enrolled mailboxes by owner; only those of `user` where one is given.
+/// Reads the enrolled mailboxes by owner; only those of `user`, if given.
 pub async fn enrolled(connection: &mut PgConnection, user: Option<UserId>) -> Result<EnrolledLoad, sqlx::Error> {
     let owners = sql::owners(connection, user).await?;
     let load = |of: sql::OfOwner| {
@@ -32,8 +32,8 @@ pub async fn enrolled(connection: &mut PgConnection, user: Option<UserId>) -> Re
     Ok(owners.into_iter().map(load).collect())
 }
 
-/// Returns a warning for each cap, and for the lanes, that cannot carry the enrolled mailboxes. Of the fleet's caps a user
-/// who is no admin is told nothing: `user` gets the warnings of the user's own caps.
+/// Returns a warning for each cap, and for the lanes, that cannot carry the enrolled mailboxes. A `user` gets only the
+/// warnings of the user's own caps, and none about the fleet's.
 pub async fn shortfalls(pool: &PgPool, settings: &Settings, user: Option<UserId>) -> Result<Vec<Warning>, sqlx::Error> {
     let enrolled = enrolled(&mut *pool.acquire().await?, user).await?;
     Ok(match user {
@@ -42,18 +42,18 @@ pub async fn shortfalls(pool: &PgPool, settings: &Settings, user: Option<UserId>
     })
 }
 
-/// A `CapacityWatch` logs each cap that cannot carry the enrolled mailboxes: at the start of a worker, and after each import
-/// that makes a cap short, or short by half as much again.
+/// A `CapacityWatch` logs each cap that cannot carry the enrolled mailboxes: at the start of a worker, and after each
+/// import that makes a cap short, or short by half as much again.
 #[derive(Debug, Default)]
 pub(crate) struct CapacityWatch {
-    /// What the last look found of the enrolments.
+    /// The counter of enrolments at the last check.
     enrolments: Option<i64>,
-    /// The values that would have done, by sentence without its numbers. 0 where no number would.
+    /// The sufficient values, by sentence without its numbers; 0 if no number suffices.
     logged: HashMap<String, u64>,
 }
 
 impl CapacityWatch {
-    /// Looks every 15 seconds whether mailboxes were enrolled, until `stop`.
+    /// Checks every 15 seconds whether mailboxes were enrolled, until `stop`.
     pub(crate) async fn run(
         mut self,
         pool: PgPool,
@@ -70,7 +70,7 @@ impl CapacityWatch {
         let _: Option<()> = stop.run_until_cancelled(watching).await;
     }
 
-    /// Compares the enrolled mailboxes with the caps, if some were enrolled since the last look.
+    /// Compares the enrolled mailboxes with the caps, if mailboxes were enrolled since the last check.
     pub(crate) async fn look(&mut self, pool: &PgPool, settings: &Settings) {
         if let Err(error) = self.try_look(pool, settings).await {
             tracing::debug!(%error, "the enrolled mailboxes could not be compared with the caps");
@@ -87,7 +87,7 @@ impl CapacityWatch {
         Ok(())
     }
 
-    /// Returns those of `short` that were not logged yet, or are short by half as much again, and remembers all.
+    /// Returns the warnings of `short` that were not logged yet, or whose shortage grew by half, and stores all.
     fn newly_short<'a>(&mut self, short: &'a [Warning]) -> Vec<&'a Warning> {
         let mut logged = HashMap::new();
         let mut new = Vec::new();
@@ -106,16 +106,16 @@ impl CapacityWatch {
     }
 }
 
-/// What was last found.
+/// An `Answer` is a cached result.
 #[derive(Clone, Debug)]
 struct Answer {
     at: MachineTime,
     warnings: Vec<String>,
-    /// How many of them are shortfalls.
+    /// The number of shortfalls among the warnings.
     short: usize,
 }
 
-/// The last answers, by user; without one for admins.
+/// `CapacityCache` caches the last answers by user; the key `None` is the admins' answer.
 #[derive(Debug, Default)]
 pub struct CapacityCache(Mutex<HashMap<Option<UserId>, Answer>>);
 
@@ -132,7 +132,7 @@ impl CapacityCache {
         Ok(self.answer(pool, settings, user, now).await?.warnings)
     }
 
-    /// Returns how many caps, lanes and limits of mail hosts cannot carry the enrolled mailboxes.
+    /// Returns the number of caps, lanes and mail host limits that cannot carry the enrolled mailboxes.
     pub async fn short(&self, pool: &PgPool, settings: &Settings, now: MachineTime) -> Result<usize, sqlx::Error> {
         Ok(self.answer(pool, settings, None, now).await?.short)
     }
@@ -157,7 +157,7 @@ impl CapacityCache {
         Ok(answer)
     }
 
-    /// Forgets all answers: the enrolment has changed.
+    /// Clears all answers after a change of the enrolment.
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

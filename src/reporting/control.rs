@@ -1,4 +1,5 @@
-//! The fleet's order, its workers, and how near its caps are: from Postgres and from what every worker tells Redis.
+//! This module reads the fleet order, the workers and the use of the caps, from Postgres and from the workers' statuses
+//! in Redis.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-/// Why the fleet can't be told.
+/// A `LookError` states why the fleet's state is unknown.
 #[derive(Debug, Error)]
 pub enum LookError {
     #[error("the database did not answer: {0}")]
@@ -30,7 +31,7 @@ pub enum LookError {
     Redis(#[from] PortError),
 }
 
-/// Where all of it is read.
+/// `Sources` lists everything that the fleet's state is read from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     pub pool: &'a PgPool,
@@ -38,9 +39,9 @@ pub struct Sources<'a> {
     pub lookout: &'a RedisObserver,
     pub settings: &'a Settings,
     pub capacity: &'a CapacityCache,
-    /// The machine clock.
+    /// The time of the machine clock.
     pub machine: MachineTime,
-    /// The worker of this process.
+    /// The name of this process's worker.
     pub worker: &'a str,
 }
 
@@ -50,10 +51,10 @@ pub struct Sources<'a> {
 pub struct ControlStatus {
     #[serde(flatten)]
     pub cron: CronStatus,
-    /// By id. A user who is no admin is told none: they are everybody's.
+    /// The workers by id. A user who is no admin gets none, because workers serve all users.
     pub workers: Vec<WorkerStatus>,
     /// Settings that defeat their own purpose, and caps that cannot carry the enrolled mailboxes, each with the line to
-    /// set. A user who is no admin is told of the user's own caps only.
+    /// set. A user who is no admin gets only the warnings of the user's own caps.
     pub warnings: Vec<String>,
 }
 
@@ -61,48 +62,49 @@ pub struct ControlStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CronStatus {
-    /// The standing order.
+    /// The fleet order: true if the fleet may send.
     pub running: bool,
     /// The last tick of any worker.
     pub last_run_time: Option<DateTime<Utc>>,
-    /// Ticks that failed in a row: of the worker with the most.
+    /// The failed ticks in a row, of the worker with the most.
     pub consecutive_failures: u32,
     pub check_interval_minutes: u64,
     pub queue_status: QueueStatus,
     /// The worker of the pod that answers.
     pub worker_id: String,
-    /// The worker that does the daily duties; none between two.
+    /// The worker that runs the daily maintenance; none between two leaders.
     pub leader: Option<String>,
 }
 
-/// What is to be sent, and how near the caps are.
+/// The mails to send, and the use of the caps.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStatus {
-    /// Mailboxes that owe a mail until the next tick. Of a user who is no admin: theirs that are behind their plan.
+    /// Mailboxes that owe a mail until the next tick. For a user who is no admin: the user's mailboxes behind their
+    /// plan.
     pub queue_size: i64,
-    /// Mails and replies on their way.
+    /// Mails and replies in flight.
     pub active_sends: i64,
-    /// Whether anybody sends: the order allows it, and a worker is there.
+    /// True if the fleet sends: the fleet order allows it, and a worker runs.
     pub is_running: bool,
     pub rate_limit: RateLimit,
 }
 
-/// The caps of the fleet; of a user who is no admin, the user's own, with an estimate of what was used.
+/// The caps of the fleet; for a user who is no admin, the user's own caps with an estimated use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RateLimit {
     pub hourly: Use,
     pub minute: Use,
 }
 
-/// What was used of a cap.
+/// The use of a cap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Use {
     pub used: i64,
     pub limit: u32,
 }
 
-/// What a worker says of itself.
+/// The state that a worker reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
@@ -130,7 +132,7 @@ pub async fn control_status(
     Ok(ControlStatus { cron, workers, warnings: capacity.warnings(pool, settings, user, machine).await? })
 }
 
-/// The same, of what was counted already.
+/// Reads fleet and workers for an existing snapshot.
 pub(super) async fn control_of(
     sources: Sources<'_>,
     user: Option<UserId>,
@@ -174,7 +176,8 @@ fn of_fleet(pace: Throughput, settings: &Settings) -> RateLimit {
     }
 }
 
-/// By their days: batches are everybody's. A mailbox cools down for minutes, so it sent at most one in the last one.
+/// Estimates a user's use of the caps from the mailboxes' days, because batches belong to all users. A mailbox has a
+/// cooldown of minutes, so it sent at most one mail in the last minute.
 fn of_user(tally: &StatsSnapshot, active_sends: i64, settings: &Settings) -> RateLimit {
     RateLimit {
         hourly: Use { used: last_hour(tally) + active_sends, limit: settings.user_hourly_limit },
@@ -182,7 +185,7 @@ fn of_user(tally: &StatsSnapshot, active_sends: i64, settings: &Settings) -> Rat
     }
 }
 
-/// Estimates the mails of the last 60 minutes: this hour's, and of the one before the part that is not over.
+/// Estimates the mails of the last 60 minutes: those of this hour, and the remaining fraction of the previous hour.
 pub(super) fn last_hour(tally: &StatsSnapshot) -> i64 {
     let StatsSnapshot { as_of, totals, .. } = tally;
     let into = TimeDelta::minutes(as_of.minute().into()) + TimeDelta::seconds(as_of.second().into());

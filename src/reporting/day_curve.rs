@@ -1,4 +1,4 @@
-//! The day as a line: what the plan expects by each moment, and what went.
+//! `day_curve` computes the day as a curve: the mails that the plan expects by each moment, and the mails sent.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::Serialize;
@@ -21,18 +21,18 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DayCurve {
-    /// What is owed today.
+    /// The sum of today's quotas.
     pub quota: i64,
-    /// Mails that the plan wants to have gone by now.
+    /// Mails that the plan requires by now.
     pub planned_by_now: i64,
     pub sent_by_now: i64,
-    /// What the plan expects, a quarter of an hour apart, from the first window's start to the last one's end.
+    /// The planned mails, a quarter of an hour apart, from the first window's start to the last one's end.
     pub planned: Vec<CurvePoint>,
-    /// What went, until now: by batches; of a user who is no admin by the last two hours.
+    /// The sent mails until now, by batches; for a user who is no admin by the last two hours.
     pub sent: Vec<CurvePoint>,
 }
 
-/// How many mails there are by a moment.
+/// The number of mails by a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Reached)]
 pub struct CurvePoint {
@@ -40,14 +40,14 @@ pub struct CurvePoint {
     pub mails: i64,
 }
 
-/// Reads the day of the mailboxes of `user`, or of all.
+/// Reads the curve of the mailboxes of `user`, or of all.
 pub async fn day_curve(
     pool: &PgPool,
     census: &SnapshotCache,
     user: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<DayCurve, sqlx::Error> {
-    // What was sent is of the census's instant, so what is planned is too.
+    // The sent mails are of the snapshot's instant, so the planned ones are too.
     let StatsSnapshot { as_of: now, totals, .. } = census.current(user, now).await?;
     let windows = totals.windows;
     let cohorts: Vec<Cohort> = windows.iter().filter_map(cohort).collect();
@@ -78,7 +78,7 @@ async fn quarters(pool: &PgPool, begins: DateTime<Utc>, now: DateTime<Utc>) -> R
     Ok(quarters.into_iter().map(went).collect())
 }
 
-/// What went in this hour and in the one before.
+/// Returns the mails sent in this hour and in the previous one.
 fn hours(windows: &[WindowSums], now: DateTime<Utc>) -> Vec<SentCount> {
     const HOUR: TimeDelta = TimeDelta::hours(1);
     let into = TimeDelta::minutes(now.minute().into()) + TimeDelta::seconds(now.second().into());
@@ -90,20 +90,20 @@ fn hours(windows: &[WindowSums], now: DateTime<Utc>) -> Vec<SentCount> {
     ]
 }
 
-/// Mails that went in a span.
+/// A `SentCount` is the number of mails sent in a span.
 struct SentCount {
     span: Span,
     mails: i64,
 }
 
-/// Counts back from what is known for certain: what was sent until now, less what went since. A batch may have been another
-/// day's for some zone; so nothing falls below 0, and nothing is told before `begins`.
+/// Counts back from a certain number: the mails sent until now, minus those sent since each moment. A batch may belong
+/// to another day in some zone. So the curve never falls below 0, and begins at `begins`.
 fn backwards(sent: i64, went: &[SentCount], begins: DateTime<Utc>, now: DateTime<Utc>) -> Vec<CurvePoint> {
     let mut left = sent;
     let mut reached = vec![CurvePoint { at: now, mails: sent }];
     let told = |went: &&SentCount| went.mails > 0 && went.span.start >= begins && went.span.start < now;
     for SentCount { span, mails } in went.iter().rev().filter(told) {
-        // Where nothing went for a while the line is level.
+        // Without mails the curve is level.
         if span.end < reached[reached.len() - 1].at {
             reached.push(CurvePoint { at: span.end, mails: left });
         }

@@ -1,8 +1,8 @@
-//! Events in the words of a person.
+//! `describe` renders events as text for a person.
 
 pub use crate::reporting::sql::{Asked, Event, EventFilter, event_page, events, kinds};
 
-/// What each kind of event is in words. A kind that is not in here is shown as it is.
+/// The text of each kind of event. A kind without an entry is shown as it is.
 const WORDS: &[(&str, &str)] = &[
     ("mailbox-enrolled", "enrolled"),
     ("mailbox-changed", "changed"),
@@ -55,10 +55,10 @@ const WORDS: &[(&str, &str)] = &[
     ("credentials-refused", "a worker stopped: its credentials were refused for minutes"),
 ];
 
-/// What an operator gives as reason when he gives none; it says nothing.
+/// The default reason of the operator, which carries no information.
 const SILENT: [&str; 1] = [crate::domain::mailbox::OPERATOR];
 
-/// Returns what happened, in one line without the time: to whom, what, why.
+/// Returns the event in one line without its time: the subject, the change, the reason.
 pub fn describe(event: &Event) -> String {
     let words = WORDS.iter().find(|(kind, _)| *kind == event.kind).map_or(event.kind.as_str(), |(_, words)| words);
     let whose = event.mailbox.as_deref().or(event.user.as_deref());

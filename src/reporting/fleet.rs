@@ -1,4 +1,4 @@
-//! The whole fleet today: the sum of each mailbox's own today.
+//! `fleet_status` reads the state of the whole fleet today: the sum of each mailbox's own today.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -15,69 +15,69 @@ use crate::{
     },
 };
 
-/// How many batches are shown.
+/// The number of batches shown.
 const BATCHES_SHOWN: i64 = 5;
 
 /// The warning while the database refuses writes.
 pub const READ_ONLY: &str = "the database is read-only, so no mail can start: check that DATABASE_URL leads to the primary \
                          and that default_transaction_read_only is off; sending resumes by itself";
-/// The daily maintenance takes minutes: a day and two hours after the last one, it is late. The alert WarmupDutiesNotRun says so
-/// at the same time.
+/// The age of the last daily maintenance from which it is late: it takes minutes and runs once a day, plus two hours.
+/// The alert WarmupDutiesNotRun fires at the same age.
 const MAINTENANCE_LATE: TimeDelta = TimeDelta::hours(26);
 
-/// How the fleet stands.
+/// `FleetStatus` describes the state of the fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetStatus {
-    /// The standing order: whether the fleet may send.
+    /// The fleet order: true if the fleet may send.
     pub running: bool,
     pub ordered_by: Option<String>,
-    /// All that are enrolled and not removed.
+    /// The number of enrolled mailboxes that are not removed.
     pub mailboxes: i64,
-    /// Those that may send: neither switched off nor paused nor disabled.
+    /// The number of mailboxes that may send: neither switched off nor paused nor disabled.
     pub enabled: i64,
     pub off: i64,
     pub paused: i64,
     pub disabled: i64,
-    /// Those that are not verified: they receive from their owner's mailboxes only.
+    /// The number of unverified mailboxes, which receive only from their owner's mailboxes.
     pub unverified: i64,
-    /// The addresses of the first three of those.
+    /// The addresses of the first three unverified mailboxes.
     pub unverified_examples: Vec<String>,
     pub today: TodayStatus,
     pub in_flight: i64,
     pub shards: Vec<ShardOwner>,
     pub last_batches: Vec<Batch>,
-    /// Mail hosts that do not answer in time, by name: few mails are sent to each at once.
+    /// The mail hosts that do not answer in time, by name: each gets few mails at once.
     pub slow_hosts: Vec<SlowHost>,
-    /// Users who have reached their daily limit today, by address.
+    /// The users who have reached their daily limit today, by address.
     pub users_at_limit: Vec<String>,
-    /// What stops or slows the fleet: a database that refuses writes, workers that take no shards or are silent, paused hosts, a
-    /// daily maintenance that does not end, mailboxes with too few partners, by name, and caps that cannot carry the enrolled
-    /// mailboxes.
+    /// The problems that stop or slow the fleet. They are a database that refuses writes, workers that take no shards
+    /// or are silent, paused hosts, and a daily maintenance that does not end. They also are mailboxes with too few
+    /// partners, by name, and caps that cannot carry the enrolled mailboxes.
     pub warnings: Vec<String>,
 }
 
-/// Each mailbox's own today, summed up.
+/// `TodayStatus` sums up each mailbox's own today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TodayStatus {
-    /// Of the mailboxes that may send.
+    /// The quota of the mailboxes that may send.
     pub quota: i64,
     pub sent: i64,
     pub failed: i64,
     pub uncertain: i64,
     pub replied: i64,
-    /// Mailboxes that sent their whole quota.
+    /// The number of mailboxes that sent their whole quota.
     pub complete: i64,
-    /// Mailboxes that sent less than their plan asks for by now.
+    /// The number of mailboxes that sent less than their plan requires by now.
     pub behind: i64,
-    /// Mailboxes that are disabled, or whose last three attempts failed.
+    /// The number of mailboxes that are disabled, or whose last three attempts failed.
     pub failing: i64,
-    /// Mailboxes that were enrolled, resumed or started less than one cooldown ago: their first mail is on its way.
+    /// The number of mailboxes that were enrolled, resumed or started less than one cooldown ago.
     pub starting: i64,
 }
 
-/// A mail host that does not answer in time.
+/// A `SlowHost` is a mail host that does not answer in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlowHost {
@@ -85,16 +85,16 @@ pub struct SlowHost {
     pub since: DateTime<Utc>,
 }
 
-/// How many shards a worker owned last.
+/// A `ShardOwner` is a worker with the number of shards that it owned last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardOwner {
-    /// None for shards that nobody owned yet.
+    /// The worker; `None` for shards that no worker has owned yet.
     pub worker_id: Option<String>,
     pub shards: i64,
 }
 
-/// Reads how the fleet stands at `now`, and compares its enrolment with the caps of `settings`.
+/// Reads the state of the fleet at `now`, and compares its enrolment with the caps of `settings`.
 pub async fn fleet_status(
     pool: &PgPool,
     census: &SnapshotCache,

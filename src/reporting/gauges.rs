@@ -1,4 +1,4 @@
-//! The fleet in a few numbers, for what watches it.
+//! `fleet_gauges` reads the fleet's metrics for monitoring.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -10,7 +10,8 @@ use crate::{
     reporting::{snapshot::SnapshotCache, sql},
 };
 
-/// Reads the fleet's gauges: from Postgres alone. `caps_short` is how many caps cannot carry the enrolled mailboxes.
+/// Reads the fleet's gauges from Postgres alone. `caps_short` is the number of caps that cannot carry the enrolled
+/// mailboxes.
 pub async fn fleet_gauges(
     pool: &PgPool,
     census: &SnapshotCache,

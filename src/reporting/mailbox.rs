@@ -1,4 +1,4 @@
-//! One mailbox: its standing in words, its today, when it sends next.
+//! This module describes mailboxes: the state as text, today's counters, and the time of the next mail.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -24,15 +24,15 @@ use crate::{
     },
 };
 
-/// How many days `mailbox show` looks back.
+/// The number of past days that `mailbox show` shows.
 const DAYS_SHOWN: i64 = 7;
-/// How many of its last events it tells.
+/// The number of last events that `mailbox show` shows.
 const EVENTS_SHOWN: i64 = 10;
 
-/// What is told of a mailbox to which nobody else can be written; behind it stands how many others there are.
+/// The text for a mailbox without a possible partner; the number of other mailboxes follows it.
 pub(super) const ALONE: &str = "no partner can receive";
 
-/// Stands before the words of a mail host in the detail of an event.
+/// The text before a mail host's reply in the detail of an event.
 const LAST_RESULT: &str = "last result: ";
 
 /// A mailbox in a list.
@@ -92,10 +92,10 @@ pub struct MailboxDetail {
     pub enabled: bool,
     pub receives: bool,
     pub receive_reason: Option<String>,
-    /// When it receives again; none where it does, or only once it is resumed.
+    /// The time from which it receives again; absent if it receives now, or only after a resume.
     pub receives_from: Option<DateTime<Utc>>,
-    /// Why it exchanges mails with other owners' mailboxes: `admin`, `domain`, `code` or `earlier-release`; none if it is not
-    /// verified: then with its owner's only.
+    /// The reason why it exchanges mails with other owners' mailboxes: `admin`, `domain`, `code` or `earlier-release`.
+    /// Absent if it is not verified and exchanges mails only with its owner's mailboxes.
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
@@ -103,15 +103,15 @@ pub struct MailboxDetail {
     pub last_refusal: Option<LastRefusal>,
     pub in_flight: bool,
     pub sends_next_at: Option<DateTime<Utc>>,
-    /// Why then, or why not.
+    /// The reason for this time, or for its absence.
     pub because: String,
-    /// What to do so that it sends, where it does not by itself.
+    /// The action that makes it send; absent if it sends by itself.
     pub advice: Option<String>,
-    /// Mails that the plan wants to have gone by now; its day's whole quota once its window is nearly over.
+    /// Mails that the plan requires by now; the whole quota of its day once its window is nearly over.
     pub planned_by_now: u16,
-    /// Of those, neither sent nor uncertain nor in flight.
+    /// The part of these that is neither sent nor uncertain nor in flight.
     pub owed_now: u16,
-    /// Replies that it owes, and when the first of them falls due.
+    /// Replies that it owes; `repliesNextAt` is the time of the first one.
     pub replies_owed: i64,
     pub replies_next_at: Option<DateTime<Utc>>,
     pub last_days: Vec<DayStatus>,
@@ -125,7 +125,7 @@ pub async fn mailbox_statuses(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<M
     Ok(mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect())
 }
 
-/// Returns the mailboxes that `filter` means, ordered by id.
+/// Returns the mailboxes that match `filter`, ordered by id.
 pub async fn mailbox_statuses_of(
     pool: &PgPool,
     filter: &Filter,
@@ -137,7 +137,7 @@ pub async fn mailbox_statuses_of(
     Ok(mailboxes.iter().map(|mailbox| MailboxStatus::of(mailbox, now)).collect())
 }
 
-/// Returns how many mailboxes `filter` lets pass, and a page of them, ordered by id.
+/// Returns the number of mailboxes that match `filter`, and a page of them, ordered by id.
 pub async fn mailbox_page(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -173,7 +173,7 @@ async fn page_ids(
     Ok((total, sql::mailbox_ids(pool, filter, page, now).await?))
 }
 
-/// What is looked for among everybody's addresses; none where the filter asks for what stands only in Postgres, or nothing.
+/// Returns the search among all addresses; `None` if the filter needs Postgres, or is empty.
 fn wanted(filter: &MailboxFilter) -> Option<AddressQuery<'_>> {
     let MailboxFilter { owner, user, host, domain, state, search } = filter;
     let is_theirs = owner.is_some() || user.is_some() || state.is_some();
@@ -186,7 +186,7 @@ fn wanted(filter: &MailboxFilter) -> Option<AddressQuery<'_>> {
     })
 }
 
-/// How many there are, where they were counted by nothing else than what the filter asks for.
+/// Returns the number of mailboxes, if the snapshot has counted exactly what the filter selects.
 fn counted(totals: &Totals, filter: &MailboxFilter) -> Option<i64> {
     let MailboxFilter { user, host, domain, search, .. } = filter;
     if [user, host, domain, search].into_iter().any(Option::is_some) {
@@ -207,8 +207,8 @@ pub async fn mailbox_id(pool: &PgPool, email: &str) -> Result<Option<i64>, sqlx:
     Ok(sql::mailbox_id(pool, Selection::Email(email.trim())).await?.map(|id| id.0))
 }
 
-/// Returns everything about the mailbox `id` of `owner`, or of anybody; none where there is no such one. An owner is told
-/// neither how many others there are nor what a mail host said: it may name others.
+/// Returns everything about the mailbox `id` of `owner`, or of any user; `None` if it does not exist. An owner sees
+/// neither the number of other mailboxes nor the text of a mail host, which may name others.
 pub async fn mailbox_detail_of(
     pool: &PgPool,
     owner: Option<UserId>,
@@ -232,7 +232,7 @@ pub async fn mailbox_detail_of(
     Ok(Some(detail))
 }
 
-/// Takes the words of a mail host out of an event.
+/// Removes a mail host's reply text from an event.
 fn hide_words(event: &mut Event) {
     let words = if event.kind == "mail-alert" { Some(0) } else { event.detail.find(LAST_RESULT) };
     if let Some(place) = words {
@@ -241,8 +241,8 @@ fn hide_words(event: &mut Event) {
     }
 }
 
-/// Returns everything about one mailbox; none where there is no such one. The active hours and how far a user's own daily
-/// limit may be stretched are settings.
+/// Returns everything about one mailbox; `None` if it does not exist. Two settings matter: the active hours, and the
+/// factor by which a user's own daily limit may be exceeded.
 pub async fn mailbox_detail(
     pool: &PgPool,
     selection: Selection<'_>,
@@ -268,7 +268,7 @@ pub async fn mailbox_detail(
     Ok(Some(MailboxDetail { last_events, replies_owed, replies_next_at, ..detail }))
 }
 
-/// Returns why no worker sends for a mailbox, if none does.
+/// Returns the reason why no worker sends for a mailbox; `None` if one does.
 fn without_owner(attendance: &Attendance) -> Option<&'static str> {
     match (attendance.working, attendance.owner_state.as_deref()) {
         (0, _) => Some("no worker runs"),

@@ -1,4 +1,4 @@
-//! Whether a mailbox may send, and what else its outlook rests on.
+//! `MailboxState` decides whether a mailbox may send; `facts` collects the input for the time of its next mail.
 
 use chrono::{DateTime, Days, Utc};
 
@@ -12,7 +12,7 @@ use crate::{
     reporting::sql::{MailboxView, Partners},
 };
 
-/// Whether a mailbox may send, as one word with its reason and its end.
+/// A `MailboxState` is one word for the permission to send, with its reason and its end.
 pub(super) struct MailboxState {
     pub(super) state: &'static str,
     pub(super) reason: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct MailboxState {
     whose: Whose,
 }
 
-/// Whose pause it is.
+/// `Whose` names the paused entity.
 enum Whose {
     Mailbox,
     Host,
@@ -51,7 +51,7 @@ impl MailboxState {
         standing("active", None, None)
     }
 
-    /// What to do so that it sends again, where it does not by itself.
+    /// Returns the action that makes the mailbox send again; `None` if it returns by itself.
     pub(super) fn advice(&self, mailbox: &MailboxView) -> Option<String> {
         let (scope, key) = match self.whose {
             Whose::Mailbox if mailbox.returns_with_host => {
@@ -76,9 +76,9 @@ impl MailboxState {
     }
 }
 
-/// What is known of a mailbox beside itself.
+/// Returns the input for the time of a mailbox's next mail.
 ///
-/// A user's own daily limit may be stretched `daily_cap` times (`WARMUP_USER_DAILY_CAP`).
+/// A user's own daily limit may be exceeded by the factor `daily_cap` (`WARMUP_USER_DAILY_CAP`).
 pub(super) fn facts(
     mailbox: &MailboxView,
     stopped: Option<&str>,
@@ -145,7 +145,7 @@ fn closed_until_tomorrow(mailbox: &MailboxView) -> Option<Pause> {
     })
 }
 
-/// The rest of a day whose owner's daily limit is reached.
+/// Returns the pause until the end of the day, if the owner's daily limit is reached.
 fn owner_at_limit(mailbox: &MailboxView, daily_cap: f64) -> Option<Pause> {
     let (limit, reserved) = mailbox.owner_limit?;
     let most = (f64::from(limit) * daily_cap).floor();

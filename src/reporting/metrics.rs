@@ -1,4 +1,4 @@
-//! The day in numbers, with its health, its batches, its best and those behind.
+//! `metrics` reads the numbers of the day: health, batches, the best mailboxes and those behind.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub struct Metrics {
     pub cron: CronStatus,
     pub system: SystemMetrics,
     pub quota_status: QuotaCounts,
-    /// The last 20, the newest first. A user who is no admin is told none: batches are everybody's.
+    /// The last 20 batches, the newest first. A user who is no admin gets none, because batches serve all users.
     pub batch_history: Vec<BatchStatus>,
     pub performance_summary: Summary,
 }
@@ -40,27 +40,27 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemMetrics {
-    /// Those that are switched on.
+    /// Mailboxes that are switched on.
     pub total_mailboxes: i64,
-    /// Those that sent today.
+    /// Mailboxes that sent today.
     pub active_mailboxes: i64,
     pub total_sent_today: i64,
     pub total_replied_today: i64,
     pub total_failed_today: i64,
     pub total_uncertain_today: i64,
-    /// Refused or uncertain, of all attempts, in percent.
+    /// Refused or uncertain mails in percent of all attempts.
     pub failure_rate: f64,
-    /// Milliseconds, of the batches of the last hour.
+    /// Average duration of the last hour's batches, milliseconds.
     pub avg_batch_duration: i64,
-    /// Mails sent in the last 60 minutes; of a user who is no admin an estimate.
+    /// Mails sent in the last 60 minutes; an estimate for a user who is no admin.
     pub throughput_per_hour: i64,
-    /// Mailboxes that sent all, of those that owe something, in percent.
+    /// Mailboxes that sent their whole quota, in percent of those with a quota today.
     pub quota_completion_rate: f64,
     pub system_health: Health,
     pub health_reason: String,
 }
 
-/// How many mailboxes stand how.
+/// The number of mailboxes by quota status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaCounts {
@@ -77,17 +77,17 @@ pub struct BatchStatus {
     pub id: i64,
     pub worker_id: String,
     pub started_at: DateTime<Utc>,
-    /// None while it runs.
+    /// Absent while the batch runs.
     pub duration_ms: Option<i64>,
     pub processed: i16,
     pub sent: i16,
-    /// Refused or uncertain.
+    /// Refused or uncertain mails.
     pub failed: i16,
-    /// Sent, of those that ended, in percent.
+    /// Sent mails in percent of those that ended.
     pub success_rate: f64,
 }
 
-/// The best, those behind, and the last batches.
+/// The best mailboxes, those behind, and the last batches.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -97,7 +97,7 @@ pub struct Summary {
     pub recent_batches: Vec<BatchStatus>,
 }
 
-/// One of the best.
+/// One of the best mailboxes.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Performer {
@@ -108,7 +108,7 @@ pub struct Performer {
     pub current_streak: i64,
 }
 
-/// Reads the day of the mailboxes of `user`, or of all.
+/// Reads the metrics of the mailboxes of `user`, or of all.
 pub async fn metrics(sources: Sources<'_>, user: Option<UserId>, now: DateTime<Utc>) -> Result<Metrics, LookError> {
     let pool = sources.pool;
     let tally = sources.census.current(user, now).await?;
@@ -149,7 +149,7 @@ async fn performers(pool: &PgPool, best: &[QuotaRow]) -> Result<Vec<Performer>, 
     Ok(best.iter().zip(performances).map(performer).collect())
 }
 
-/// Sums up those that are starting.
+/// Sums up the mailboxes that are starting.
 pub(super) fn starting(totals: &Totals) -> Starting {
     let sum = |count: fn(&WindowSums) -> i64| totals.windows.iter().map(count).sum();
     Starting {

@@ -1,4 +1,4 @@
-//! When the fleet sends next.
+//! `next_mail_at` predicts the time of the fleet's next mail.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -12,7 +12,7 @@ use crate::{
     reporting::sql::{self, Partners, Selection},
 };
 
-/// Returns when the first of all mailboxes sends next; none where no mailbox will, as things are.
+/// Returns the time at which the first mailbox sends next; `None` if no mailbox will send in the present state.
 pub async fn next_mail_at(
     pool: &PgPool,
     active: Window,
@@ -21,7 +21,7 @@ pub async fn next_mail_at(
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     let mailboxes = sql::mailboxes(pool, Selection::All, now).await?;
     let stopped = sql::stop_reason(pool).await?;
-    // Of a mailbox that takes part; one that does not is blocked anyway.
+    // Counted for a mailbox that takes part; any other one is blocked anyway.
     let others = sql::members(&mut *pool.acquire().await?).await?.len().saturating_sub(1) as i64;
     let partners = Partners { enrolled: others, receiving: others, open: others };
     let outlooks =

@@ -1,4 +1,4 @@
-//! What mailboxes did over the days that are kept, beside their today.
+//! This module reports the mailboxes' results over the retained days, beside their today.
 
 use std::collections::HashMap;
 
@@ -22,20 +22,20 @@ use crate::{
 pub struct Performance {
     pub mailbox_id: i64,
     pub email: String,
-    /// Over the days that are kept (WARMUP_LOG_RETENTION_DAYS).
+    /// Mails sent on the retained days (WARMUP_LOG_RETENTION_DAYS).
     pub total_sent: i64,
-    /// Refused or uncertain.
+    /// Refused or uncertain mails on those days.
     pub total_failed: i64,
-    /// From the connection to the answer; none where nothing was timed yet.
+    /// The average time from the connection to the answer; absent if no mail was timed yet.
     pub avg_send_time_ms: Option<i64>,
     pub last_send_time: Option<DateTime<Utc>>,
-    /// Of today's quota, in percent.
+    /// The sent part of today's quota, in percent.
     pub quota_fill_rate: f64,
-    /// Days in a row on which all that was owed went out.
+    /// Days in a row on which the whole quota was sent.
     pub current_streak: i64,
 }
 
-/// Returns the mailbox `id` of `user`, or of anybody, with where it stands; none where there is no such one.
+/// Returns performance and quota of the mailbox `id` of `user`, or of any user; `None` if it does not exist.
 pub async fn performance_of(
     pool: &PgPool,
     user: Option<UserId>,
@@ -47,8 +47,7 @@ pub async fn performance_of(
     Ok(performance.zip(row.map(|row| QuotaStatus::of(&row, now))))
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on, as they were counted last, and how many there
-/// are.
+/// Returns a page of the enabled mailboxes of `user`, or of all, from the last snapshot, and their total number.
 pub async fn performances(
     pool: &PgPool,
     census: &SnapshotCache,

@@ -1,4 +1,4 @@
-//! Mailboxes against their quota today.
+//! This module compares mailboxes with their quota today.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -23,28 +23,28 @@ pub struct QuotaStatus {
     pub daily_quota: i32,
     pub sent_today: i32,
     pub remaining: i32,
-    /// 100 where nothing is owed.
+    /// The sent part of the quota; 100 for a quota of 0.
     pub percent_complete: f64,
-    /// `complete`, `on-track`, `behind` (its plan asks for more by now) or `failing` (disabled, or its last three attempts
-    /// failed).
+    /// `complete`, `on-track`, `behind` (its plan asks for more by now) or `failing` (disabled, or its last three
+    /// attempts failed).
     pub status: String,
-    /// Of today's window.
+    /// The rest of today's window, in hours.
     pub hours_remaining: f64,
 }
 
-/// A page of them.
+/// A page of mailboxes with their quotas.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaList {
-    /// How many there are on all pages.
+    /// The number of mailboxes on all pages.
     pub total: i64,
-    /// By id.
+    /// The mailboxes by id.
     pub quotas: Vec<QuotaStatus>,
-    /// Where the next page begins; none on the last one.
+    /// The beginning of the next page; absent on the last one.
     pub next_cursor: Option<String>,
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, if one is given.
+/// Returns a page of the enabled mailboxes of `user`, or of all, with `status`, if given.
 pub async fn quota_list(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -56,7 +56,7 @@ pub async fn quota_list(
     Ok(listed(pool, census, user, status, page, now).await?.0)
 }
 
-/// The page, and its rows as they were counted.
+/// Returns the page with its rows from the snapshot.
 pub(super) async fn listed(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -75,7 +75,7 @@ pub(super) async fn listed(
     Ok((QuotaList { total, quotas, next_cursor }, rows))
 }
 
-/// How many have `status`, or are switched on at all.
+/// Returns the number of mailboxes with `status`, or of all enabled ones.
 fn stand(totals: &Totals, status: Option<&str>) -> i64 {
     match status {
         None => totals.mailboxes,

@@ -1,4 +1,4 @@
-//! Mailboxes against their quota today that somebody looks for.
+//! `quotas_found` compares mailboxes with their quota today, for a search by address.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -17,7 +17,7 @@ use crate::{
 
 pub use crate::reporting::sql::QuotaSearch;
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on and so.
+/// Returns a page of the enabled mailboxes of `user`, or of all, that match `looked`.
 pub async fn quotas_found(
     pool: &PgPool,
     census: &SnapshotCache,
@@ -26,7 +26,7 @@ pub async fn quotas_found(
     page: Page,
     now: DateTime<Utc>,
 ) -> Result<QuotaList, sqlx::Error> {
-    // Whatever it says is of the same instant as the census.
+    // The result must be of the snapshot's instant.
     let lately = census.current(user, now).await?;
     let (now, one_more) = (lately.as_of, Page { limit: page.limit + 1, ..page });
     let directory = match user {

@@ -1,19 +1,19 @@
-//! When everybody is counted again: what is told of many mailboxes is told as it was counted last (`src/reporting/sql/snapshot.rs`), and
-//! whoever asks for it when that is too long ago has them counted.
+//! `SnapshotCache` serves numbers about many mailboxes from the last statistics snapshot, and refreshes the snapshot
+//! when it is due (`reporting/sql/snapshot.rs`).
 //!
 //! ```text
-//!   counted a moment ago             told
-//!   a small fleet                    counted while one waits: milliseconds
-//!   a large one, a while ago         told, and counted beside
-//!   a large one, long ago or never   counted while one waits
+//!   a recent snapshot                        served
+//!   a small fleet                            refreshed while the caller waits: milliseconds
+//!   a large fleet, an outdated snapshot      served, and refreshed in the background
+//!   a large fleet, very outdated or none     refreshed while the caller waits
 //! ```
 //!
-//! So of a small fleet everything is told as it is, of a large one as it was ten times as long ago as a census takes: some
-//! seconds. What was counted lies in Postgres, where every pod reads it; they take turns. Nobody need be there to count for
-//! others: with no worker and no leader the answers are as good.
+//! So the numbers of a small fleet are current, and those of a large one lag by ten times the duration of a refresh:
+//! some seconds. The snapshot is in Postgres, where every pod reads it; the pods refresh it in turn. The refresh needs
+//! neither a worker nor a leader.
 //!
-//! A pod that answers has everybody counted also when nobody asks (`keep`), so that whoever asks after a pause waits for no
-//! census, and the history of who fell behind has no gaps.
+//! A serving pod refreshes the snapshot also without callers (`keep`). So the first caller after a quiet time does not
+//! wait for a refresh, and the history of mailboxes that fell behind has no gaps.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,45 +29,45 @@ use crate::{
     reporting::sql::{self, Age, IfBusy, SnapshotRow, SnapshotVersion, Throughput, Totals},
 };
 
-/// Mailboxes that are counted within some milliseconds.
+/// The largest small fleet, in mailboxes: it is counted within some milliseconds.
 const SMALL: i64 = 2_000;
-/// However many ask, a small fleet is counted four times a second.
+/// The validity of a small fleet's snapshot: it is refreshed four times a second at most.
 const SMALL_HOLDS: Duration = Duration::from_millis(250);
-/// Counting takes a tenth of one connection's time at most; what is told is never older than the longest of these, and than
-/// one census more.
+/// The validity of a large fleet's snapshot as a multiple of its duration, within the limits below. So refreshing takes
+/// at most a tenth of one connection's time, and no number is older than the upper limit plus one refresh.
 const HOLDS_TIMES: i64 = 10;
 const LARGE_HOLDS_MS: (i64, i64) = (1_000, 10_000);
-/// Nobody was counted for so long: the first who asks then is not told what was.
+/// The age beyond its validity from which a snapshot is not served; the caller waits for a new one.
 const LONG_AGO: Duration = Duration::from_secs(20);
 
-/// A pod looks so often whether it is time; well before what was counted is too long ago to be told.
+/// The interval at which a pod checks whether a refresh is due: well below `LONG_AGO`.
 const KEPT_EVERY: Duration = Duration::from_secs(10);
 
-/// What was counted, of one user or of all.
+/// A `StatsSnapshot` holds the numbers of one user or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
-    /// The instant of the day clock at which all of it was so.
+    /// The instant of all numbers, by the day clock.
     pub as_of: DateTime<Utc>,
     edition: SnapshotVersion,
-    /// Mailboxes of all users.
+    /// The number of mailboxes of all users.
     enrolled: i64,
     pub totals: Totals,
-    /// Of the whole fleet.
+    /// The throughput of the whole fleet.
     pub pace: Throughput,
 }
 
-/// Has everybody counted when that is due.
+/// `SnapshotCache` serves the last snapshot and refreshes it when it is due.
 pub struct SnapshotCache {
     pool: PgPool,
-    /// `WARMUP_MAILBOX_COOLDOWN_MAX_MS`: as long as that a mailbox that was enrolled, resumed or started is *starting*.
+    /// `WARMUP_MAILBOX_COOLDOWN_MAX_MS`: the time for which an enrolled, resumed or started mailbox is *starting*.
     cooldown: TimeDelta,
     directories: AddressCache,
-    /// One is enough, also when fifty requests find that it is time.
+    /// The lock of the refresh: one suffices, also if fifty requests find it due.
     taking: Arc<Mutex<()>>,
     waits: bool,
 }
 
-/// What to do about the last census.
+/// A `SnapshotAction` decides whether the last snapshot is served and refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SnapshotAction {
     Serve,
@@ -76,12 +76,12 @@ enum SnapshotAction {
 }
 
 impl SnapshotCache {
-    /// For those who ask often, and are answered at once.
+    /// Creates a cache for frequent callers, who get an answer at once.
     pub fn for_requests(pool: PgPool, cooldown: Duration) -> SnapshotCache {
         SnapshotCache::new(pool, cooldown, false)
     }
 
-    /// For a person who asks once: a small fleet is counted at that moment.
+    /// Creates a cache for a person who asks once: a small fleet is counted at that moment.
     pub fn for_commands(pool: PgPool, cooldown: Duration) -> SnapshotCache {
         SnapshotCache::new(pool, cooldown, true)
     }
@@ -91,7 +91,7 @@ impl SnapshotCache {
         SnapshotCache { directories: AddressCache::new(pool.clone()), pool, cooldown, taking: Arc::default(), waits }
     }
 
-    /// Returns what was counted of `user`, or of all, lately; `now` is the day clock's.
+    /// Returns the recent numbers of `user`, or of all; `now` is the day clock's.
     pub async fn current(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<StatsSnapshot, sqlx::Error> {
         let last = sql::counted(&self.pool, user).await?;
         match (self.verdict(last.as_ref()), last) {
@@ -104,18 +104,18 @@ impl SnapshotCache {
         }
     }
 
-    /// Returns everybody's addresses, in which nothing is missing that was enrolled before the snapshot `lately` was counted; none where
-    /// Postgres has to be asked: of a small fleet, and until they are there.
+    /// Returns the index of all addresses, which contains every mailbox enrolled before the snapshot `lately`. Returns
+    /// `None` if the search must use Postgres: in a small fleet, and until the index is read.
     pub fn directory(&self, lately: &StatsSnapshot) -> Option<Arc<AddressIndex>> {
         (lately.enrolled > SMALL).then(|| self.directories.at(lately.edition)).flatten()
     }
 
-    /// Notes that what was counted has just been changed by whoever asks next.
+    /// Marks the snapshot as outdated after a change, so that the next caller gets new numbers.
     pub async fn invalidate(&self) {
         mark(&self.pool).await;
     }
 
-    /// Has everybody counted while nobody asks, until `stop`. Never fails: whoever asks is told what is wrong.
+    /// Refreshes the snapshot without callers, until `stop`. Never fails: an error reaches the next caller.
     pub async fn keep(&self, clock: &dyn Clock, stop: &CancellationToken) {
         let keeping = async {
             loop {
@@ -126,7 +126,7 @@ impl SnapshotCache {
                 }
             }
         };
-        // What is being counted then is given up: what was not committed never was.
+        // A shutdown cancels a running refresh; that is safe, because the transaction rolls back.
         let _: Option<()> = stop.run_until_cancelled(keeping).await;
     }
 
@@ -142,10 +142,10 @@ impl SnapshotCache {
 
     async fn count(&self, user: Option<UserId>, now: DateTime<Utc>) -> Result<StatsSnapshot, sqlx::Error> {
         let turn = Arc::clone(&self.taking).lock_owned().await;
-        // Whoever had the turn before us may have done it.
+        // The previous holder of the lock may have refreshed the snapshot.
         let last = sql::counted(&self.pool, user).await?;
         if self.verdict(last.as_ref()) == SnapshotAction::Refresh {
-            // Whoever asked may be gone before the end; those who wait behind them want it too.
+            // A separate task, because the caller may leave early, and later callers wait for the refresh too.
             let (pool, cooldown) = (self.pool.clone(), self.cooldown);
             let taking = tokio::spawn(async move {
                 let taken = sql::refresh(&pool, now, cooldown, IfBusy::Wait).await;
@@ -161,7 +161,8 @@ impl SnapshotCache {
         counted.map(StatsSnapshot::from).ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Nobody waits for it, also not a stop: what was not committed never was.
+    /// Refreshes in the background. Neither a caller nor a shutdown waits for it. Cancelling is safe: the transaction
+    /// rolls back.
     fn count_beside(&self, now: DateTime<Utc>) {
         let Ok(turn) = Arc::clone(&self.taking).try_lock_owned() else { return };
         let (pool, cooldown) = (self.pool.clone(), self.cooldown);
@@ -176,7 +177,7 @@ impl SnapshotCache {
     fn verdict(&self, last: Option<&SnapshotRow>) -> SnapshotAction {
         let Some(SnapshotRow { age, .. }) = last else { return SnapshotAction::Refresh };
         let (is_small, holds_ms) = (age.enrolled <= SMALL, self.holds_ms(age));
-        // A clock that was put back makes an age of less than nothing.
+        // A clock that was set back makes the age negative.
         match (0..holds_ms).contains(&age.age_ms) && !age.is_marked {
             true => SnapshotAction::Serve,
             false if is_small || self.waits => SnapshotAction::Refresh,
@@ -194,14 +195,14 @@ impl SnapshotCache {
     }
 }
 
-/// Notes that something was changed that is counted, or that somebody looks for: for whoever asks next, on any pod.
+/// Marks the snapshot as outdated after a change of counted or searchable data, for the next caller on any pod.
 pub async fn mark(pool: &PgPool) {
     if let Err(error) = sql::mark(pool).await {
         tracing::warn!(%error, "a change shows in the numbers only when they are counted again");
     }
 }
 
-/// Says whether Postgres refuses to write: the last count is then all there is.
+/// Returns whether Postgres refuses to write; then only the last snapshot is available.
 pub fn is_read_only(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "25006")
 }

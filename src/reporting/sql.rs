@@ -1,5 +1,5 @@
-//! What people ask the database: how the mailboxes and the fleet stand. Nothing here is on the path of a mail, and no
-//! answer holds a sealed password.
+//! This module queries the state of mailboxes and fleet for people. No mail waits for these queries, and no result
+//! holds a sealed password.
 
 mod alerts;
 mod day;
@@ -58,18 +58,19 @@ use crate::domain::{
     time::LocalDates,
 };
 
-/// How many others there are to write to. Counted only where nobody can be: one that can is all that a mail needs.
+/// `Partners` counts the possible partners of a mailbox. Exact numbers matter only if there is no partner: a mail needs
+/// just one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Partners {
-    /// That take part, also while they are paused: at least so many.
+    /// The mailboxes that take part, including paused ones; a lower bound.
     pub enrolled: i64,
-    /// Of those, that can be written to now: at least so many.
+    /// Those that can receive now; a lower bound.
     pub receiving: i64,
-    /// Of those, that have not received all that they may today: at least so many.
+    /// Those that can receive more mails today; a lower bound.
     pub open: i64,
 }
 
-/// Looks for partners that `mailbox` has at `now`.
+/// Counts the possible partners of `mailbox` at `now`.
 pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> Result<Partners, sqlx::Error> {
     const PARTNERS: &str = "
         WITH own AS MATERIALIZED (
@@ -111,7 +112,7 @@ pub async fn partners(pool: &PgPool, mailbox: MailboxId, now: DateTime<Utc>) -> 
         .await
 }
 
-/// Returns the mailboxes that take part in the pairing, with the quota that each will have when it is warmed up.
+/// Returns the mailboxes that take part in the pairing, each with its quota after the ramp.
 pub async fn members(connection: &mut PgConnection) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, m.daily_max, m.verified_by IS NOT NULL FROM mailboxes m JOIN users u ON u.id = m.user_id
@@ -120,7 +121,7 @@ pub async fn members(connection: &mut PgConnection) -> Result<Vec<PoolMember>, s
     Ok(rows.into_iter().map(member).collect())
 }
 
-/// Returns the same, as they were counted last, with the quota that each has today.
+/// Returns the mailboxes that take part in the pairing, from the last snapshot, each with its quota today.
 pub async fn owing_members(pool: &PgPool) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, s.quota::smallint, m.verified_by IS NOT NULL
@@ -130,7 +131,7 @@ pub async fn owing_members(pool: &PgPool) -> Result<Vec<PoolMember>, sqlx::Error
     Ok(rows.into_iter().map(member).collect())
 }
 
-/// Returns those of `members` that belong to `user`.
+/// Returns the mailboxes of `user` that take part in the pairing, each with its quota after the ramp.
 pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<PoolMember>, sqlx::Error> {
     const MEMBERS: &str = "
         SELECT m.email, u.email, m.domain, m.daily_max, m.verified_by IS NOT NULL FROM mailboxes m JOIN users u ON u.id = m.user_id
@@ -139,7 +140,7 @@ pub async fn members_of(connection: &mut PgConnection, user: UserId) -> Result<V
     Ok(rows.into_iter().map(member).collect())
 }
 
-/// Address, owner, domain, quota, whether it is verified.
+/// A row of address, owner, domain, quota, and whether the mailbox is verified.
 type Pairing = (String, String, String, i16, bool);
 
 fn member((email, owner, domain, quota, verified): Pairing) -> PoolMember {

@@ -1,4 +1,4 @@
-//! What holds up a part of the fleet, in sentences for `warmup status`: what it is, and what ends it.
+//! `troubles` describes the problems of parts of the fleet for `warmup status`: the problem, and the way to end it.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -8,8 +8,8 @@ use crate::{
     reporting::sql::{self, ExpiredGrants, HinderedWorker, PausedPlace, RefusedResults},
 };
 
-/// Returns a sentence for each worker that does not do its part or that Postgres answers too late, for each paused host and
-/// domain, and for results that the database refused.
+/// Returns a sentence for each worker that does not do its part or has a slow Postgres. Paused hosts and domains, and
+/// results that the database refused, get sentences too.
 pub(super) async fn troubles(
     pool: &PgPool,
     settings: &Settings,

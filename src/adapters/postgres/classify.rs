@@ -1,11 +1,12 @@
-//! What a Postgres error means for whoever asked.
+//! `classify` maps a Postgres error to the `PortError` that tells a caller how to react.
 
 use crate::ports::PortError;
 
-/// Sorts an error that came while a statement was under way.
+/// Classifies an error that occurred while a statement ran.
 ///
-/// A statement that the server reports as failed was rolled back, so nothing happened. A connection that broke leaves
-/// the commit unknown, whoever says that it broke: the network, the server's own crash, or a pooler between (class 08). SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// A statement that the server reports as failed was rolled back, so nothing happened. A broken connection leaves the
+/// commit unknown, whether the network, a crash of the server, or a pooler in between (class 08) reports it.
+/// SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn classify(error: sqlx::Error) -> PortError {
     let text = error.to_string();
     match &error {
@@ -26,9 +27,9 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
     match code {
         // Deadlock, serialization failure, and a unique key that a concurrent statement took first.
         "40P01" | "40001" | "23505" => PortError::Conflict(text),
-        // The server answers: its statement_timeout ended this statement, or somebody cancelled it.
+        // The server answers: its statement_timeout ended this statement, or an operator cancelled it.
         "57014" => PortError::Slow(text),
-        // A wait for a lock that ended rolls back; so does a server that is shutting down, starting or full.
+        // A lock timeout rolls back; so does a server that shuts down, starts or is full.
         "55P03" | "57P01" | "57P03" => PortError::Unavailable(text),
         // A crash, or a connection lost behind a pooler, may have come after the commit.
         "40003" | "57P02" => PortError::Unknown(text),
@@ -36,7 +37,7 @@ fn by_sqlstate(code: &str, text: String) -> PortError {
         // A standby, a server whose default is read-only, or a full disk.
         "25006" | "53100" => PortError::Unwritable(text),
         _ if code.starts_with("53") || code.starts_with("58") => PortError::Unavailable(text),
-        // Only while a connection is made: nothing was sent yet.
+        // Occurs only while a connection is opened, so nothing was sent yet.
         _ if code.starts_with("28") => PortError::Denied(format!("{text} (SQLSTATE {code})")),
         _ => PortError::Permanent(format!("{text} (SQLSTATE {code})")),
     }

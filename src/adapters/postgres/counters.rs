@@ -1,34 +1,34 @@
-//! What Postgres counts of itself, and how the sums of a whole database stand to each other: for benches.
+//! This module reads Postgres's statement counters and the ledger totals of a database, for the benchmarks.
 
 use sqlx::PgPool;
 
-/// How often a statement ran since Postgres began to count, by its text.
+/// `StatementCalls` holds the number of calls of a statement since Postgres began to count, by its text.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct StatementCalls {
     pub text: String,
     pub calls: i64,
 }
 
-/// The sums of the ledger of a database in which nothing happens: of all its mailboxes, and of the log from a moment on.
+/// `LedgerTotals` sums the ledger of an idle database: all its mailboxes, and the log from a mark on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct LedgerTotals {
-    /// Rows of the log since then.
+    /// The rows of the log with status SENT since the mark; the next two fields count from the mark too.
     pub sent_rows: i64,
     pub failed_rows: i64,
     pub message_ids: i64,
-    /// Of the mailboxes' days.
+    /// The sum over the days of all mailboxes, like the next two fields.
     pub sent: i64,
     pub failed: i64,
     pub uncertain: i64,
-    /// Places that are taken, by mails that are neither sent nor uncertain.
+    /// The quota slots of mails that are neither sent nor uncertain.
     pub open_places: i64,
     pub in_flight: i64,
 }
 
-/// Reads how often each statement of this database ran, those of other functions within not; none where Postgres does not
-/// count (the extension `pg_stat_statements`, which has to be loaded at its start).
+/// Returns the number of calls of each top-level statement of this database. Returns `None` if Postgres does not count:
+/// the extension `pg_stat_statements` must be loaded at the server's start.
 pub async fn ran(pool: &PgPool) -> Option<Vec<StatementCalls>> {
-    // A database of our own may have it made; somebody else's has it or has not.
+    // Succeeds in a benchmark's own database; elsewhere the extension exists or not.
     let _ = sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(pool).await;
     const READ: &str = "
         SELECT s.query AS text, sum(s.calls)::bigint AS calls FROM pg_stat_statements s
@@ -37,12 +37,12 @@ pub async fn ran(pool: &PgPool) -> Option<Vec<StatementCalls>> {
     sqlx::query_as(READ).fetch_all(pool).await.ok()
 }
 
-/// Marks this moment in the log: rows of mails that are reserved later have a greater id.
+/// Marks this moment in the log: mails that are reserved later have a greater id.
 pub async fn mark(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT nextval('flight_ids')").fetch_one(pool).await
 }
 
-/// Reads the sums, those of the log since a `mark`.
+/// Returns the totals, those of the log since `mark`.
 pub async fn sums(pool: &PgPool, mark: i64) -> Result<LedgerTotals, sqlx::Error> {
     const READ: &str = "
         WITH rows AS (

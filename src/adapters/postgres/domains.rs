@@ -1,4 +1,4 @@
-//! Domains that an admin has confirmed to belong to a user, and the mailboxes that are verified by it.
+//! This module stores the domains that an admin has confirmed for a user, and verifies the user's mailboxes in them.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,16 +13,16 @@ use crate::domain::id::{MailboxId, UserId};
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedDomain {
     pub domain: String,
-    /// The user whose it is.
+    /// The user who owns the domain.
     pub user: String,
-    /// The admin who confirmed it.
+    /// The admin who confirmed the domain.
     pub verified_by: String,
     pub verified_at: DateTime<Utc>,
     /// The user's mailboxes in it.
     pub mailboxes: i64,
 }
 
-/// Returns the confirmed domains of `owner`, or of everybody, ordered by domain and user.
+/// Returns the confirmed domains of `owner`, or of all users, ordered by domain and user.
 pub async fn verified_domains(pool: &PgPool, owner: Option<UserId>) -> Result<Vec<VerifiedDomain>, sqlx::Error> {
     const DOMAINS: &str = "
         SELECT v.domain, u.email AS user, v.verified_by, v.verified_at, (
@@ -40,8 +40,8 @@ pub async fn user(connection: &mut PgConnection, email: &str) -> Result<Option<U
     Ok(found.fetch_optional(connection).await?.map(UserId))
 }
 
-/// Confirms that `domain` belongs to `user`, and verifies the user's mailboxes in it, with an event each. Returns those that
-/// were not verified before.
+/// Confirms that `domain` belongs to `user`, and verifies the user's mailboxes in it, with one event each. Returns the
+/// mailboxes that were not verified before.
 pub async fn verify(
     connection: &mut PgConnection,
     user: UserId,
@@ -70,8 +70,8 @@ pub async fn verify(
     changed(connection, VERIFY, (user, domain, by, now)).await
 }
 
-/// Takes the confirmation of `domain` back: the user's mailboxes that were verified by it are verified no more. Returns
-/// them; none where it was not confirmed.
+/// Revokes the confirmation of `domain` and the verification of the mailboxes that it had verified. Returns those
+/// mailboxes, or `None` if the domain was not confirmed.
 pub async fn revoke(
     connection: &mut PgConnection,
     user: UserId,

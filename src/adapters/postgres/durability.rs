@@ -1,10 +1,10 @@
-//! Looks at whether the server keeps what it committed: what a crash or a failover loses may be sent again.
+//! `durability_warnings` checks whether the server keeps its commits: a mail whose commit is lost may be sent again.
 
 use sqlx::{PgPool, Row};
 
 /// Returns a warning for each setting by which this server may lose commits.
 pub async fn durability_warnings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
-    // A user without the right to see standbys sees rows without a state: of those nothing is said.
+    // A user without the right to see standbys sees rows without a state: the query ignores those.
     const LOOK: &str = "
         SELECT current_setting('fsync') = 'off' AS no_fsync,
                -- What other sessions have: a worker's own wait for the disk.

@@ -1,7 +1,7 @@
-//! Enrolment in the database: what is stored of mailboxes, and many of them written in few statements.
+//! This module enrols mailboxes in the database: it reads stored mailboxes, and writes many of them in few statements.
 //!
-//! All of an import is one transaction under one advisory lock. Rows of mailboxes are locked only while they are being
-//! written, in the order of their ids, as every statement of the ledger locks them.
+//! An import is one transaction under one advisory lock. Rows of mailboxes are locked only while they are written, in
+//! the order of their ids, like in every statement of the ledger.
 
 mod arrays;
 mod statistics;
@@ -22,43 +22,44 @@ use crate::domain::{
     time::{Schedule, Weekdays, Window},
 };
 
-/// A mailbox as it is stored.
+/// A `StoredMailbox` is a mailbox as the database stores it.
 #[derive(Clone, Debug)]
 pub struct StoredMailbox {
     pub id: MailboxId,
     pub user: UserId,
     pub profile: Profile,
-    /// None once it was removed.
+    /// The sealed password; `None` for a removed mailbox.
     pub sealed_password: Option<Vec<u8>>,
     pub state: String,
     pub reason: Option<String>,
-    /// Why it receives from other owners; none if it is not verified.
+    /// The reason why the mailbox receives from other owners; `None` if it is not verified.
     pub verified_by: Option<String>,
 }
 
 impl StoredMailbox {
-    /// Says whether it was removed: only its log is kept, and its settings.
+    /// Returns whether the mailbox was removed: only its log and its settings remain.
     pub fn is_removed(&self) -> bool {
         self.state == "removed"
     }
 }
 
-/// A mailbox to be written.
+/// A `MailboxWrite` is a mailbox to write.
 #[derive(Clone, Debug)]
 pub struct MailboxWrite {
     pub id: MailboxId,
     pub user: UserId,
     pub profile: Profile,
-    /// None leaves the stored one.
+    /// The new sealed password; `None` keeps the stored one.
     pub sealed_password: Option<Vec<u8>>,
-    /// What it logs in with was changed: where its old access had disabled it, or it rests for failures in a row, it becomes
-    /// active again.
+    /// True if the access data changed. A mailbox that its old access had disabled, or that is paused for failures in a
+    /// row, then becomes active again.
     pub new_access: bool,
-    /// Why it receives from other owners from now on; none leaves that to what is stored, and to the user's confirmed domains.
+    /// The reason why the mailbox receives from other owners from now on. `None` leaves that to the stored value, and
+    /// to the user's confirmed domains.
     pub verified_by: Option<&'static str>,
 }
 
-/// Something that changed, for `events`.
+/// An `Event` is a change to record in `events`.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub kind: &'static str,
@@ -68,7 +69,7 @@ pub struct Event {
     pub detail: String,
 }
 
-/// Makes this transaction the only one that enrols, and keeps the number of shards as it is. Returns that number; 0 in a
+/// Takes the enrolment lock for this transaction, and keeps the number of shards unchanged. Returns that number; 0 in a
 /// database that was never migrated by `warmup migrate`.
 pub async fn begin(connection: &mut PgConnection) -> Result<u16, sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup enrolment'))").execute(&mut *connection).await?;
@@ -156,7 +157,7 @@ impl StoredRow {
     }
 }
 
-/// Reads a schedule from its columns. Returns `Decode` for a zone that this release does not know.
+/// Reads a schedule from its columns. Returns `Decode` for a time zone that this release does not know.
 pub(crate) fn schedule(zone: &str, start: i16, end: i16, days: i16) -> Result<Schedule, sqlx::Error> {
     let unknown =
         |what: &str| sqlx::Error::Decode(format!("{what} in table mailboxes is unknown to this release").into());
@@ -176,8 +177,8 @@ pub(crate) fn endpoint(host: String, port: i32, security: &str) -> Result<Endpoi
     })
 }
 
-/// Returns the ids of the users `emails` (lower case), of which those that did not exist are made. The second answer
-/// names those.
+/// Returns the ids of the users `emails` (lower case), and creates the missing ones. The second value names the created
+/// users.
 pub async fn users(
     connection: &mut PgConnection,
     emails: &[String],
@@ -190,14 +191,14 @@ pub async fn users(
     Ok((found.into_iter().map(|(email, id)| (email, UserId(id))).collect(), made))
 }
 
-/// Returns how many mailboxes of `user` are not removed.
+/// Returns the number of mailboxes of `user` that are not removed.
 pub async fn enrolled_of(connection: &mut PgConnection, user: UserId) -> Result<usize, sqlx::Error> {
     const COUNT: &str = "SELECT count(*) FROM mailboxes WHERE user_id = $1 AND state <> 'removed'";
     let count: i64 = sqlx::query_scalar(COUNT).bind(user.0).fetch_one(connection).await?;
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
-/// Draws ids for `count` new mailboxes, in ascending order: the password is sealed with the id before the row is there.
+/// Draws ids for `count` new mailboxes, in ascending order: the password is sealed with the id before the row exists.
 pub async fn draw_ids(connection: &mut PgConnection, count: usize) -> Result<Vec<MailboxId>, sqlx::Error> {
     const DRAW: &str = "
         SELECT nextval(pg_get_serial_sequence('mailboxes', 'id')) FROM generate_series(1, $1)";
@@ -206,7 +207,7 @@ pub async fn draw_ids(connection: &mut PgConnection, count: usize) -> Result<Vec
     Ok(ids.into_iter().map(MailboxId).collect())
 }
 
-/// Writes new mailboxes, spread over `shards`.
+/// Inserts new mailboxes, spread over `shards`.
 pub async fn insert(
     connection: &mut PgConnection,
     entries: &[MailboxWrite],
@@ -216,7 +217,7 @@ pub async fn insert(
     Arrays::of(entries, shards).bind_to(sqlx::query(INSERT).bind(now)).execute(connection).await.map(drop)
 }
 
-/// The mailboxes of [`Arrays`], which are the parameters from the second on, as rows.
+/// Expands to the mailboxes of [`Arrays`] as rows; they are the parameters from the second on.
 macro_rules! new_mailboxes {
     () => {
         "unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[],
@@ -250,8 +251,8 @@ const INSERT: &str = concat!(
     SELECT count(*) FROM written"
 );
 
-/// Writes what is known of mailboxes over what was stored. The entries stand in the order of their ids. Returns those
-/// that became active again: the removed ones, and those whose old access had disabled them.
+/// Writes `entries`, ordered by id, over the stored mailboxes. Returns the mailboxes that became active again: removed
+/// ones, and those that their old access had disabled.
 pub async fn update(
     connection: &mut PgConnection,
     entries: &[MailboxWrite],
@@ -303,7 +304,7 @@ const UPDATE: &str = concat!(
     SELECT id FROM written WHERE reactivate ORDER BY id"
 );
 
-/// Writes events.
+/// Inserts events.
 pub async fn record(connection: &mut PgConnection, events: &[Event], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     const RECORD: &str = "
         INSERT INTO events (at, kind, mailbox_id, user_id, reason, detail)

@@ -1,6 +1,7 @@
-//! Fences a database that was set back: what was sent and lost can't be known, so today is over for every mailbox.
+//! `PostgresFence` fences a database that was set back: the mails sent and lost are unknown, so today ends for every
+//! mailbox.
 //!
-//! The steps are committed one by one and each is repeatable; the fleet stays stopped until all are done.
+//! Each step is its own transaction and repeatable; the fleet stays stopped until all steps are done.
 
 use std::time::Duration;
 
@@ -19,31 +20,31 @@ use crate::{
     ports::{Ledger, PortError, SweepRequest},
 };
 
-/// What a fence did.
+/// `Fenced` reports the result of a fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fenced {
-    /// Mails that were in flight: they may have been sent, and are uncertain now.
+    /// The number of in-flight mails that became uncertain: they may have been sent.
     pub uncertain: u64,
-    /// Mailboxes whose today is closed.
+    /// The number of mailboxes whose today is closed.
     pub closed: i64,
-    /// Replies that were due or waited: their threads may have been answered.
+    /// The number of due or waiting replies that lapsed: their threads may have been answered.
     pub lapsed: i64,
 }
 
-/// Fences the database.
+/// `PostgresFence` fences the database.
 pub struct PostgresFence {
     pool: PgPool,
     session: Session,
 }
 
 impl PostgresFence {
-    /// Works through `pool`.
+    /// Creates a fence that works through `pool`.
     pub fn new(pool: PgPool) -> PostgresFence {
         PostgresFence { session: Session::new(pool.clone()), pool }
     }
 
-    /// Stops the fleet, raises ids and epochs beyond all that were ever handed out, settles what is in flight as uncertain,
+    /// Stops the fleet and raises ids and epochs beyond all earlier ones. Then settles in-flight mails as uncertain,
     /// and closes today for every mailbox in its own zone.
     pub async fn fence(&self, by: &str, now: DateTime<Utc>) -> Result<Fenced, PortError> {
         self.raise(by, now).await?;
@@ -62,7 +63,7 @@ impl PostgresFence {
         Ok(Fenced { uncertain, closed, lapsed })
     }
 
-    /// No reserve is done after this: the order forbids it, and the epochs have passed.
+    /// Stops the fleet and raises the epochs. No reserve succeeds after this: the fleet order and the epochs refuse it.
     async fn raise(&self, by: &str, now: DateTime<Utc>) -> Result<(), PortError> {
         let build = || sqlx::query(include_str!("sql/fence.sql")).bind(by.to_owned()).bind(now);
         self.session.row(build).await.map(drop)

@@ -1,15 +1,15 @@
-//! Which fleet a database is: what its workers show one another, so that two fleets never share what is one fleet's.
+//! `identity` identifies the fleet of a database. Workers compare identities, so that two fleets never share leases.
 //!
-//! The uuid of the migration is in every copy of the database: staging restored from production, say. So the identity also
-//! names the database within its cluster and, where the user may ask for it, the cluster. Only a copy of a whole cluster,
-//! disk by disk, can't be told from what it was made of.
+//! The uuid of the migration is in every copy of the database, for example in a staging database restored from
+//! production. So the identity also names the database within its cluster and, if the user may read it, the cluster.
+//! Only a copy of a whole cluster, disk by disk, has the identity of its original.
 
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use crate::domain::id::FleetId;
 
-/// Returns the fleet's identity. It stays the same as long as the database stays where it is, also over a failover to a
+/// Returns the fleet's identity. It is stable as long as the database stays in its cluster, also over a failover to a
 /// physical standby.
 pub async fn identity(pool: &PgPool) -> Result<FleetId, sqlx::Error> {
     const DATABASE: &str = "
@@ -20,7 +20,7 @@ pub async fn identity(pool: &PgPool) -> Result<FleetId, sqlx::Error> {
     Ok(FleetId(format!("{identity}/{cluster}/{database}")))
 }
 
-/// The number that initdb gave the cluster; 0 where the server does not tell our user.
+/// Returns the cluster's number from initdb; 0 if our user may not read it.
 async fn cluster(pool: &PgPool) -> Result<i64, sqlx::Error> {
     match sqlx::query_scalar("SELECT system_identifier FROM pg_control_system()").fetch_one(pool).await {
         Err(sqlx::Error::Database(_)) => Ok(0),

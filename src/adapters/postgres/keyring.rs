@@ -1,5 +1,5 @@
-//! A sealed known value in the database, so that a wrong master key is found at the start, by itself, instead of at
-//! the first password of each mailbox. It disables nobody.
+//! `check` verifies the master key with a sealed known value in the database. A wrong key is found at the start, and
+//! not at the first password of each mailbox, so it disables no mailbox.
 
 mod rotate;
 
@@ -12,7 +12,7 @@ pub use self::rotate::{RotateError, Rotated, rotate};
 use super::transaction;
 use crate::adapters::seal::{KeyId, SealError, Sealer};
 
-/// Why the master key was not accepted.
+/// A `KeyringError` states why the master key was not accepted.
 #[derive(Debug, Error)]
 pub enum KeyringError {
     /// The database's passwords were sealed under another key.
@@ -21,7 +21,7 @@ pub enum KeyringError {
          {given}; set the key that belongs to this database, or use another database. Nothing was changed"
     )]
     OtherKey { stored: String, given: KeyId },
-    /// The check value of this very key does not open.
+    /// The check value of this key does not open.
     #[error(
         "the check value of master key {given} in table `keyring` was damaged ({fault}); restore that row from a backup"
     )]
@@ -31,7 +31,7 @@ pub enum KeyringError {
     Database(#[from] sqlx::Error),
 }
 
-/// Whether the key had been seen before.
+/// `Known` states whether the database already had the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     /// The database had a check value of this key, and it opened.
@@ -40,9 +40,9 @@ pub enum Known {
     FromNow,
 }
 
-/// Checks that `sealer` works with the key of this database; a database without one takes this key as its own.
+/// Checks that `sealer` works with the key of this database; a database without a key stores this one.
 ///
-/// Returns `OtherKey` with both key ids when the database belongs to another key.
+/// Returns `OtherKey` with both key ids if the database belongs to another key.
 pub async fn check(pool: &PgPool, sealer: &Sealer) -> Result<Known, KeyringError> {
     let mut transaction = transaction::begin(pool).await?;
     let known = check_in(&mut transaction, sealer).await?;
@@ -50,12 +50,12 @@ pub async fn check(pool: &PgPool, sealer: &Sealer) -> Result<Known, KeyringError
     Ok(known)
 }
 
-/// The same within the caller's transaction: rolled back with it.
+/// Performs `check` within the caller's transaction.
 pub async fn check_in(connection: &mut PgConnection, sealer: &Sealer) -> Result<Known, KeyringError> {
     if judge(&ring(connection).await?, sealer)? {
         return Ok(Known::Before);
     }
-    // Two first starters with different keys: the second must see what the first stored. Only first ones wait here.
+    // Two first starts may have different keys: the second must see the key of the first. Only first starts wait here.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup keyring'))").execute(&mut *connection).await?;
     if judge(&ring(connection).await?, sealer)? {
         return Ok(Known::Before);
@@ -68,10 +68,10 @@ pub async fn check_in(connection: &mut PgConnection, sealer: &Sealer) -> Result<
     Ok(Known::FromNow)
 }
 
-/// For the answer to one look at the keyring, by whoever looks again and again.
+/// The time limit of one read of the keyring by a periodic check.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Says whether `key` is still this database's. False once it was rotated away.
+/// Returns whether `key` still belongs to this database; false after a rotation to another key.
 pub async fn holds(pool: &PgPool, key: KeyId) -> Result<bool, sqlx::Error> {
     let held = sqlx::query_scalar("SELECT EXISTS (SELECT FROM keyring WHERE key_id = $1)").bind(key.as_bytes());
     let silent = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
@@ -82,7 +82,7 @@ async fn ring(connection: &mut PgConnection) -> Result<Vec<(Vec<u8>, Vec<u8>)>, 
     sqlx::query_as("SELECT key_id, sealed FROM keyring ORDER BY created_at").fetch_all(connection).await
 }
 
-/// Says whether the key is in the `ring`; false only where that is empty.
+/// Returns whether the key is in the `ring`; false only if the ring is empty.
 fn judge(ring: &[(Vec<u8>, Vec<u8>)], sealer: &Sealer) -> Result<bool, KeyringError> {
     let given = sealer.key_id();
     if let Some((_, sealed)) = ring.iter().find(|(key_id, _)| key_id == given.as_bytes()) {

@@ -1,4 +1,4 @@
-//! The ledger in Postgres: one statement an operation. What each does stands at the head of its SQL file.
+//! `PostgresLedger` implements the ledger with one statement per operation. The head of each SQL file is its contract.
 
 mod reserve;
 mod settle;
@@ -20,23 +20,25 @@ use crate::{
     },
 };
 
-/// Days for which `logs` has partitions ahead, so that a fleet that runs on without its leader still writes.
+/// The number of days ahead for which `logs` has partitions, so that a fleet without a leader still writes.
 const PARTITIONS_AHEAD: u64 = 14;
 
-/// A mail may settle after its day ended, also in the zone furthest behind.
+/// The number of days behind: a mail may settle after its day ended, also in the westernmost zone.
 const PARTITIONS_BEHIND: u64 = 3;
 
-/// The record of every mail.
+/// `PostgresLedger` records every mail.
 #[derive(Clone, Debug)]
 pub struct PostgresLedger {
     session: Session,
-    /// For what heartbeat and loop wait for. What is written afterwards may take its time: a repeat costs more than it.
+    /// The session of statements that heartbeat and loop wait for. Settling uses the patient session: a repeat would
+    /// cost more than the wait.
     brief: Session,
     user_daily_cap: f64,
 }
 
 impl PostgresLedger {
-    /// Writes through `pool`; a user's own daily limit may be stretched `user_daily_cap` times.
+    /// Creates a ledger that writes through `pool`; a user's daily limit may be exceeded by the factor
+    /// `user_daily_cap`.
     pub fn new(pool: PgPool, user_daily_cap: f64) -> PostgresLedger {
         PostgresLedger { session: Session::new(pool.clone()), brief: Session::brief(pool), user_daily_cap }
     }
@@ -100,7 +102,7 @@ impl Ledger for PostgresLedger {
 
     async fn daily_room(&self, users: &[UserId], days: &[NaiveDate]) -> Result<Vec<UserDay>, PortError> {
         let users: Vec<i64> = users.iter().map(|user| user.0).collect();
-        // Planned for the values at hand: there may be one user or many.
+        // Planned for the actual values: there may be one user or many.
         let build = || {
             sqlx::query(include_str!("sql/daily_room.sql"))
                 .persistent(false)
@@ -152,7 +154,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn settle(&self, worker: &WorkerId, results: &[Settlement]) -> Result<u64, PortError> {
-        // Only a database that was set back hands an id out twice. A statement tells its results apart by their ids.
+        // Only a database that was set back assigns an id twice. One statement distinguishes its results by their ids.
         if let Some((last, others)) = results.split_last().filter(|_| settle::repeats_an_id(results)) {
             let changed = self.settle(worker, others).await?;
             return Ok(changed + self.settle(worker, std::slice::from_ref(last)).await?);
@@ -163,8 +165,8 @@ impl Ledger for PostgresLedger {
         if changed >= results.len() as u64 {
             return Ok(changed);
         }
-        // What is missing was swept, maybe while we waited for its lock: only a snapshot that is younger shows its row.
-        // What was settled before is left alone by both.
+        // A missing flight was swept, perhaps while this statement waited for its lock: only a younger snapshot shows
+        // its row. Both statements leave earlier settlements alone.
         let row = self.session.row(|| settle::settle_late(results)).await?;
         settle::warn(&row)?;
         Ok(changed + settle::count(&row, "changed")?)

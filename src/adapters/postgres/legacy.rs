@@ -1,8 +1,8 @@
-//! The older system's database as it is found: read in one snapshot, never written.
+//! `Old` reads the database of the older system in one snapshot, and never writes to it.
 //!
-//! Its tables are known by name only, so every value comes as text: a number, a boolean, an uuid or a varchar are told
-//! apart by whoever reads them. A column that is not there reads as NULL, and whether that matters is the reader's
-//! affair. Instants come in UTC and in ISO 8601, whatever the server is set to.
+//! Only the names of its tables and columns are known, so every value is read as text: the importer distinguishes
+//! numbers, booleans, uuids and varchars. A missing column reads as NULL, and the importer decides whether that
+//! matters. Instants come in UTC and ISO 8601, whatever the server's settings are.
 
 pub mod past;
 
@@ -10,12 +10,12 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction, postgres::PgR
 
 use super::transaction;
 
-/// A table of the older schema, and what is read of it.
+/// A `Table` names a table of the older schema and the columns to read.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
     pub columns: &'static [&'static str],
-    /// Those without which nothing of it can be understood.
+    /// The columns without which no row can be understood.
     pub required: &'static [&'static str],
 }
 
@@ -44,7 +44,7 @@ pub const ACCOUNTS: Table = Table {
     required: &["email", "app_password", "smtp_host", "smtp_port"],
 };
 
-/// The first six tell a row from others: they are what it is ordered by.
+/// The log. Its first six columns distinguish the rows, so they define the order of reading.
 pub const LOGS: Table = Table {
     name: "logs",
     columns: &["timestamp", "sender_id", "recipient_id", "sender", "recipient", "subject", "status", "notes"],
@@ -57,17 +57,17 @@ pub const SEND_TEMPLATES: Table =
 pub const REPLY_TEMPLATES: Table =
     Table { name: "reply_templates", columns: &["id", "body", "content", "text"], required: &[] };
 
-/// A row of the older system.
+/// An `OldRow` is a row of the older system.
 #[derive(Debug)]
 pub struct OldRow {
-    /// Counted from 1, in the order in which the table was read.
+    /// The position of the row from 1, in the order of reading.
     pub place: u64,
     columns: &'static [&'static str],
     cells: Vec<Option<String>>,
 }
 
 impl OldRow {
-    /// Returns what stands in `column`; none where that is NULL, blank, or no column of the table.
+    /// Returns the value of `column`; `None` if it is NULL, blank, or no column of the table.
     pub fn get(&self, column: &str) -> Option<&str> {
         let place = self.columns.iter().position(|name| *name == column)?;
         self.cells[place].as_deref().filter(|text| !text.trim().is_empty())
@@ -79,16 +79,16 @@ impl OldRow {
     }
 }
 
-/// The older database in one snapshot.
+/// `Old` is the older database in one snapshot.
 #[derive(Debug)]
 pub struct Old {
     transaction: Transaction<'static, Postgres>,
 }
 
 impl Old {
-    /// Begins to read.
+    /// Begins the snapshot.
     pub async fn open(pool: &PgPool) -> Result<Old, sqlx::Error> {
-        // A row that a policy hides must not be missed in silence: with row_security off it is an error.
+        // A row hidden by a policy must not be missed silently: with row_security off it is an error.
         const SNAPSHOT: &str = "
             SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
@@ -98,13 +98,13 @@ impl Old {
         Ok(Old { transaction })
     }
 
-    /// Says whether this is a database of this system, not of the older one.
+    /// Returns whether this is a database of this system, and not of the older one.
     pub async fn is_ours(&mut self) -> Result<bool, sqlx::Error> {
         const OURS: &str = "SELECT to_regclass('mailbox_days') IS NOT NULL AND to_regclass('mailboxes') IS NOT NULL";
         sqlx::query_scalar(OURS).fetch_one(&mut *self.transaction).await
     }
 
-    /// Returns the columns that `table` has; none where there is no such table.
+    /// Returns the existing columns of `table`; none if the table does not exist.
     pub async fn columns(&mut self, table: &Table) -> Result<Vec<String>, sqlx::Error> {
         const COLUMNS: &str = "
             SELECT attname::text FROM pg_attribute
@@ -112,7 +112,7 @@ impl Old {
         sqlx::query_scalar(COLUMNS).bind(table.name).fetch_all(&mut *self.transaction).await
     }
 
-    /// Returns all rows of a table, by their id where it has one; none where it is not there.
+    /// Returns all rows of a table, ordered by id if it has one; none if the table does not exist.
     pub async fn rows(&mut self, table: &Table) -> Result<Vec<OldRow>, sqlx::Error> {
         let found = self.columns(table).await?;
         if found.is_empty() {
@@ -124,8 +124,8 @@ impl Old {
         (1..).zip(rows).map(|(place, row)| old_row(table, place, &row)).collect()
     }
 
-    /// Returns how many rows the log has, and begins to read it by the order of its first six columns. None where there
-    /// is no log that can be read.
+    /// Opens a cursor on the log, ordered by its first six columns, and returns the number of its rows. Returns `None`
+    /// if there is no readable log.
     pub async fn open_log(&mut self) -> Result<Option<u64>, sqlx::Error> {
         let found = self.columns(&LOGS).await?;
         if !LOGS.required.iter().all(|wanted| found.iter().any(|name| name == wanted)) {
@@ -137,7 +137,7 @@ impl Old {
         Ok(Some(rows.unsigned_abs()))
     }
 
-    /// Returns the next rows of the log, of which `before` were read; none at its end.
+    /// Returns the next rows of the log after the `before` rows read so far; none at its end.
     pub async fn next_of_log(&mut self, before: u64) -> Result<Vec<OldRow>, sqlx::Error> {
         let rows = sqlx::query("FETCH FORWARD 2000 FROM past").fetch_all(&mut *self.transaction).await?;
         (before + 1..).zip(rows).map(|(place, row)| old_row(&LOGS, place, &row)).collect()

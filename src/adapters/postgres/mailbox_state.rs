@@ -1,8 +1,8 @@
-//! Orders of the operator that change whether mailboxes take part: pause, resume, remove.
+//! This module executes the operator's changes of mailbox states: pause, resume, remove. It also lists and ends pauses.
 //!
-//! Each is one statement: it locks the mailboxes in the order of their ids, as the ledger does, looks at each again on its
-//! newest version, changes what the order changes, and writes an event for each change. Host and domain pauses come after
-//! the mailboxes, as in the ledger's order of locks.
+//! Each change is one statement. The statement locks the mailboxes in the order of their ids, like the ledger. It
+//! checks the newest version of each row, changes the row, and writes an event for each change. Host and domain pauses
+//! come after the mailboxes, as in the ledger's lock order.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{MailboxId, UserId};
 
-/// Which mailboxes are meant; what is set must all hold. Addresses, hosts and domains in lower case.
+/// A `Filter` selects mailboxes; all fields that are set must match. Addresses, hosts and domains are in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     pub emails: Option<Vec<String>>,
@@ -19,13 +19,13 @@ pub struct Filter {
     pub user: Option<String>,
     pub domain: Option<String>,
     pub host: Option<String>,
-    /// Why it is paused, disabled or excluded from receiving.
+    /// The reason why the mailbox is paused, disabled or excluded from receiving.
     pub reason: Option<String>,
-    /// Whether the removed ones are meant too.
+    /// True if removed mailboxes are included.
     pub removed: bool,
 }
 
-/// A mailbox that was found.
+/// A `MailboxMatch` is a mailbox that a filter selected.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct MailboxMatch {
     pub id: i64,
@@ -41,32 +41,32 @@ pub struct MailboxMatch {
     pub user_id: i64,
 }
 
-/// A host or a domain that is paused, for everybody or for one owner.
+/// An `ActivePause` is the pause of a host or a domain, for all owners or for one.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct ActivePause {
-    /// `host` or `domain`.
+    /// The scope: `host` or `domain`.
     pub scope: String,
-    /// A host that is paused for one owner is name:port, of a login breaker name:port/security.
+    /// The paused name. A host that is paused for one owner is name:port; a login breaker's host is name:port/security.
     pub key: String,
     pub reason: String,
     pub until: DateTime<Utc>,
-    /// The owner for whom it is paused; none for everybody.
+    /// The owner that the pause concerns; `None` for all owners.
     pub user_id: Option<i64>,
     pub user: Option<String>,
 }
 
-/// What becomes of the mailboxes.
+/// A `Change` is a change of mailbox state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Neither sends nor receives, until it is resumed.
+    /// The mailbox neither sends nor receives until the operator resumes it.
     Pause,
-    /// Sends and receives again, whatever had stopped it.
+    /// The mailbox sends and receives again, whatever had stopped it.
     Resume,
-    /// Its secret is erased; its row, log and counters stay.
+    /// The password is erased; row, log and counters remain.
     Remove,
 }
 
-/// Returns the mailboxes that `filter` means, ordered by id.
+/// Returns the mailboxes that match `filter`, ordered by id.
 pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<MailboxMatch>, sqlx::Error> {
     const FIND: &str = "
         SELECT m.id, m.email, m.state, m.reason, m.paused_until, m.receives, m.smtp_host, m.smtp_port, m.smtp_security,
@@ -91,7 +91,7 @@ pub async fn find(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<
         .await
 }
 
-/// Makes `change` of `mailboxes`, for `reason`. Returns those that it changed, ordered by id.
+/// Applies `change` to `mailboxes`, with `reason`. Returns the changed mailboxes, ordered by id.
 pub async fn change(
     connection: &mut PgConnection,
     change: Change,
@@ -110,8 +110,8 @@ pub async fn change(
     Ok(changed.into_iter().map(MailboxId).collect())
 }
 
-/// Returns the hosts and domains that are paused at `now`: those named, or all where neither is. Of a domain that is paused for
-/// everybody a worker of the previous release has written the row; only such workers obey it.
+/// Returns the pauses of hosts and domains at `now`: the named ones, or all if neither is named. A domain pause for all
+/// owners was written by a worker of the previous release; only such workers obey it.
 pub async fn held(
     connection: &mut PgConnection,
     host: Option<&str>,
@@ -137,7 +137,7 @@ pub async fn held(
     sqlx::query_as(HELD).bind(host).bind(domain).bind(now).fetch_all(connection).await
 }
 
-/// Ends the pauses `held`, for `reason`, with an event each. Returns those that were still there.
+/// Ends the pauses `held`, with `reason` and one event each. Returns the pauses that still existed.
 pub async fn release(
     connection: &mut PgConnection,
     held: &[ActivePause],
@@ -204,27 +204,28 @@ pub async fn release(
         .await
 }
 
-/// A pause that stands, as it is listed.
+/// An active pause.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StandingPause {
     /// `host` or `domain`.
     pub scope: String,
-    /// The name of the host or the domain; a host that is paused for one owner is name:port, of a login breaker name:port/security.
+    /// The name of the host or the domain; name:port for a host that is paused for one owner, name:port/security for a
+    /// login breaker.
     pub key: String,
-    /// The owner for whom it is paused; none if it is paused for everybody.
+    /// The owner that the pause concerns; absent for all owners.
     pub user: Option<String>,
     pub reason: String,
     pub since: DateTime<Utc>,
-    /// Its end. A host whose breaker has opened then lets one mailbox at a time try.
+    /// The end of the pause. A host with an open breaker then lets one mailbox at a time try.
     pub until: DateTime<Utc>,
-    /// Its breaker has opened, and it has let no mailbox in since.
+    /// True if the host's breaker has opened, and no mailbox was let in since.
     pub probing: bool,
-    /// The mailboxes that wait for it: of an owner who asks, the owner's own.
+    /// The mailboxes that wait for the end; for an owner, only the owner's mailboxes.
     pub mailboxes: i64,
 }
 
-/// Returns the pauses that stand at `now`: all of them, or those that concern mailboxes of `owner`.
+/// Returns the pauses at `now`: all of them, or those that concern mailboxes of `owner`.
 pub async fn standing_pauses(
     pool: &PgPool,
     owner: Option<UserId>,

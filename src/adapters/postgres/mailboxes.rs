@@ -1,7 +1,8 @@
-//! What a tick reads, from Postgres.
+//! `PostgresMailboxes` reads the input of a tick and rolls over the mailboxes' days.
 //!
-//! Its statements are about as many rows as a worker has mailboxes, a few times an hour, beside tables that fill and turn
-//! within minutes: each is planned for the values at hand and the tables as they are, and no plan is kept.
+//! Each statement reads about as many rows as a worker has mailboxes, a few times an hour. Some of its tables fill and
+//! roll over within minutes. So Postgres plans each statement for its actual values and the present tables; no plan is
+//! cached.
 
 mod rows;
 
@@ -21,27 +22,27 @@ use crate::{
     ports::{PlanningStore, PortError, Roster},
 };
 
-/// Mailboxes whose days turn in one statement, which is one transaction: some tenths of a second.
+/// The number of mailboxes whose days roll over in one statement and transaction, which takes some tenths of a second.
 const TURNED_AT_ONCE: usize = 5_000;
 
-/// The same of the first one. Before a fleet's first day their table is empty, so the planner has it read from end to end
-/// for each mailbox of the statement that fills it; after so many it is too large for that.
+/// The number of mailboxes in the first such statement. Before a fleet's first day the table is empty, so the planner
+/// reads it from end to end for each mailbox; after this many rows it is too large for such a plan.
 const TURNED_FIRST: usize = 500;
 
-/// The enrolled mailboxes.
+/// `PostgresMailboxes` reads the enrolled mailboxes.
 #[derive(Clone, Debug)]
 pub struct PostgresMailboxes {
     session: Session,
 }
 
 impl PostgresMailboxes {
-    /// Reads through `pool`.
+    /// Creates a reader that works through `pool`.
     pub fn new(pool: PgPool) -> PostgresMailboxes {
         PostgresMailboxes { session: Session::new(pool) }
     }
 
-    /// Returns the mailboxes of `shards` whose days may have to be turned, in order, each with an earlier day that is open,
-    /// if there is one; with several as often.
+    /// Returns the mailboxes of `shards` whose days may have to roll over, ordered by id. Each has an open earlier day,
+    /// if any; a mailbox with several such days appears once per day.
     async fn unturned(&self, shards: &[ShardId], todays: &LocalDates) -> Result<Vec<Unturned>, PortError> {
         let shards = numbers(shards);
         let build = || {
@@ -53,7 +54,7 @@ impl PostgresMailboxes {
         self.session.read(build, |row| unturned(&row).map_err(classify)).await
     }
 
-    /// Turns the days of some mailboxes and returns how many closed.
+    /// Rolls over the days of some mailboxes and returns the number of closed days.
     async fn turn(&self, some: &[Unturned], todays: &LocalDates, now: DateTime<Utc>) -> Result<u64, PortError> {
         let (ids, open): (Vec<i64>, Vec<Option<NaiveDate>>) = some.iter().copied().unzip();
         let build = || {
@@ -68,8 +69,8 @@ impl PostgresMailboxes {
         Ok(closed.unsigned_abs())
     }
 
-    /// Remakes the roster of `day` where it is outdated. Returns the version that stands then: none where nobody has made
-    /// the roster.
+    /// Rebuilds the roster of `day` if it is outdated. Returns its version afterwards, or `Missing` if no worker has
+    /// made the roster.
     async fn refresh_roster(&self, day: NaiveDate, now: DateTime<Utc>) -> Result<Standing, PortError> {
         let build = || planned_anew(REFRESH_ROSTER).bind(day).bind(now).bind(REMADE_AT_ONE_IN as i32);
         let row = self.session.row(build).await?;
@@ -78,13 +79,13 @@ impl PostgresMailboxes {
         let outdated: bool = row.try_get(2).map_err(classify)?;
         Ok(match (made.or(seen), outdated && made.is_none()) {
             (None, _) => Standing::Missing,
-            // Another worker was faster.
+            // Another worker rebuilt it first.
             (Some(_), true) => Standing::Newer,
             (Some(version), false) => Standing::At(version),
         })
     }
 
-    /// Reads the roster of `day`, head and members at one instant.
+    /// Reads the roster of `day`, head and members in one snapshot.
     async fn read_roster(&self, day: NaiveDate) -> Result<Option<Roster>, PortError> {
         const READ: &str = "
             SELECT m.mailbox_id, m.user_id, m.domain, m.quota, m.verified, r.version
@@ -104,7 +105,7 @@ impl PostgresMailboxes {
 
 #[async_trait]
 impl PlanningStore for PostgresMailboxes {
-    /// Turns them by and by: should this be cut short, the next tick finds the others.
+    /// Rolls over the days in portions: if the call is cut short, the next tick finds the rest.
     async fn roll_over_days(
         &self,
         shards: &[ShardId],
@@ -113,7 +114,7 @@ impl PlanningStore for PostgresMailboxes {
     ) -> Result<u64, PortError> {
         let unturned = self.unturned(shards, todays).await?;
         if shards.is_empty() {
-            // Who asks for none wants to know whether all that can be asked.
+            // A call without shards only checks that the statements work.
             return self.turn(&unturned, todays, now).await;
         }
         let (mut rest, mut most, mut closed) = (&unturned[..], TURNED_FIRST, 0);
@@ -174,28 +175,28 @@ impl PlanningStore for PostgresMailboxes {
     }
 }
 
-/// What became of a roster that was looked at.
+/// The state of a roster after a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Missing,
     /// This version is the newest.
     At(i32),
-    /// Another one was made meanwhile.
+    /// Another worker made a newer version meanwhile.
     Newer,
 }
 
 const MAKE_ROSTER: &str = concat!(include_str!("sql/roster_members.sql"), include_str!("sql/make_roster.sql"));
 const REFRESH_ROSTER: &str = concat!(include_str!("sql/roster_members.sql"), include_str!("sql/refresh_roster.sql"));
 
-/// A mailbox, and an earlier day of it that is open.
+/// The id of a mailbox, and an open earlier day of it.
 type Unturned = (i64, Option<NaiveDate>);
 
 fn unturned(row: &PgRow) -> Result<Unturned, sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// How many of the first rows are taken together: `most`, and the others of the last one's mailbox, whose days close
-/// together.
+/// Returns the number of leading rows to take together: `most`, plus the other rows of the last mailbox, whose days
+/// close together.
 fn whole_mailboxes(rows: &[Unturned], most: usize) -> usize {
     let last = rows.get(most - 1).map(|last| last.0);
     rows.partition_point(|row| last.is_none_or(|last| row.0 <= last))

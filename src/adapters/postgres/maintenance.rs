@@ -1,4 +1,5 @@
-//! The daily duties in Postgres: the row of each date, and deletes in steps that nobody waits for.
+//! `PostgresDuties` stores the progress of the daily maintenance, and deletes old rows in steps that block no
+//! statement.
 
 mod partitions;
 mod step;
@@ -19,20 +20,20 @@ use crate::{
     ports::{MaintenanceStore, PortError, PruneReport},
 };
 
-/// Rows that one statement takes away: well below its time-out, also on a slow disk.
+/// The number of rows that one statement deletes: far below its time-out, also on a slow disk.
 const STEP: i64 = 10_000;
 
-/// The record of the daily duties.
+/// `PostgresDuties` records the daily maintenance and prunes old rows.
 #[derive(Clone, Debug)]
 pub struct PostgresDuties {
     pool: PgPool,
     session: Session,
-    /// For what is asked before each renewal of the leadership.
+    /// The session of the read before each renewal of the leadership.
     brief: Session,
 }
 
 impl PostgresDuties {
-    /// Works through `pool`, and for the log's partitions by a connection of its own.
+    /// Creates a store that works through `pool`, and through a connection of its own for the log's partitions.
     pub fn new(pool: PgPool) -> PostgresDuties {
         PostgresDuties { session: Session::new(pool.clone()), brief: Session::brief(pool.clone()), pool }
     }
@@ -81,7 +82,7 @@ impl MaintenanceStore for PostgresDuties {
     }
 }
 
-/// $1 the date, $2 worker, $3 now. No row when the date is finished.
+/// The statement that begins a date: $1 the date, $2 worker, $3 now. Returns no row if the date is finished.
 const BEGIN: &str = "
     WITH missed AS (
         INSERT INTO cleanups (day, covered_by, worker_id, started_at)
@@ -94,15 +95,15 @@ const BEGIN: &str = "
     WHERE cleanups.finished_at IS NULL
     RETURNING done";
 
-/// The statement that takes away a step's worth of what is older than $1, at most $2 rows, and tells how many. Rows that
-/// somebody has locked are left for the next time. Dates of instants are UTC's.
+/// Returns the statement that deletes at most $2 rows older than $1, and returns their number. Locked rows stay until
+/// the next time. Dates of instants are in UTC.
 ///
-/// Each statement takes the oldest rows first, in the order of an index, so it reads what it deletes and no more (`step.rs`).
-/// `pauses`, `partner_refusals`, `owner_pauses` and `cleanups` are small and need none.
+/// Each statement takes the oldest rows first, in the order of an index, so it reads only the rows that it deletes
+/// (`step.rs`). `pauses`, `partner_refusals`, `owner_pauses` and `cleanups` are small and need no index.
 fn statement(kept: PruneTarget) -> Option<&'static str> {
     Some(match kept {
         PruneTarget::Logs => return None,
-        // A day that is not closed yet, or of which a mail is on its way, is somebody's still.
+        // A day that is not closed, or that has a mail in flight, is still in use.
         PruneTarget::MailboxDays => {
             "WITH old AS (
                 SELECT d.ctid FROM mailbox_days d
@@ -131,7 +132,7 @@ fn statement(kept: PruneTarget) -> Option<&'static str> {
              gone AS (DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        // The members go first: a roster that lost its head would be made anew.
+        // The members go first: a roster without its head would be made again.
         PruneTarget::Rosters => {
             "WITH old AS (SELECT ctid FROM roster WHERE day < $1 ORDER BY day, position LIMIT $2 FOR UPDATE SKIP LOCKED),
              members AS (DELETE FROM roster WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1),
@@ -144,7 +145,7 @@ fn statement(kept: PruneTarget) -> Option<&'static str> {
              gone AS (DELETE FROM user_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1)
              SELECT count(*) FROM gone"
         }
-        // With them what each mailbox received, which is of no use after its day.
+        // Also deletes the counts of received mails, which are useless after their day.
         PruneTarget::Pairs => {
             "WITH old AS (SELECT ctid FROM pairs WHERE day < $1
                           ORDER BY day, mailbox_id, partner_id, round LIMIT $2 FOR UPDATE SKIP LOCKED),

@@ -1,8 +1,9 @@
-//! Brings the database to this release and keeps its standing parts: a row for each shard, a log partition for each day.
+//! `migrate` brings the database to this release and creates its permanent parts: a row per shard, a log partition per
+//! day.
 //!
-//! The number of shards may change between releases of the settings. Then every mailbox, and every mail in flight, is
-//! moved to its new shard in one transaction that first takes all shards' rows and raises their epochs. Workers must be
-//! down for it; one that nobody sees loses its shards at once, because its reserves find an epoch that has passed.
+//! The number of shards may change with the settings. Then one transaction moves every mailbox and every in-flight mail
+//! to its new shard; it first locks all shard rows and raises their epochs. Workers must be stopped for it. A worker
+//! that goes unnoticed loses its shards at once, because its reserves find an old epoch.
 
 mod indexes;
 
@@ -17,32 +18,33 @@ use crate::domain::{id::MailboxId, shard::shard_of};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// Partitions are made this far ahead: a fleet whose leader is away keeps its log for two weeks.
+/// The number of days ahead for which partitions are made: a fleet without a leader has a log for two weeks.
 const DAYS_AHEAD: u64 = 14;
-/// A mailbox's day can be one behind the UTC date, and what ends in its night one more.
+/// The number of days behind: a mailbox's day can be one behind the UTC date, and a mail may end in its following
+/// night.
 const DAYS_BEHIND: u64 = 2;
-/// Rows in one statement.
+/// The number of rows per statement.
 const CHUNK: usize = 5_000;
 
-/// Why the database was not brought to this release.
+/// A `MigrateError` states why the database was not brought to this release.
 #[derive(Debug, Error)]
 pub enum MigrateError {
-    /// sqlx found that a migration that was applied is not the one of this release.
+    /// An applied migration differs from the one in this release, as sqlx reports.
     #[error("the database was migrated by another release: {0}; use the release that it belongs to, or a newer one")]
     Foreign(String),
-    /// A migration did not go through; its transaction was rolled back.
+    /// A migration failed; its transaction was rolled back.
     #[error("a migration failed and was rolled back: {0}")]
     Failed(String),
-    /// Nothing was written.
+    /// The database has an unsuitable encoding; nothing was written.
     #[error(transparent)]
     Encoding(#[from] EncodingError),
-    /// A worker is connected, which counts the shards as they were.
+    /// A connected worker uses the old number of shards.
     #[error(
         "the database has {found} shards and WARMUP_SHARDS says {wanted}: stop all workers before the number is changed; \
          Postgres has {sessions} sessions of workers"
     )]
     Working { found: i64, wanted: u16, sessions: i64 },
-    /// An index could not be built beside the running fleet. What was done so far stays.
+    /// An index could not be built beside the running fleet. The finished parts remain.
     #[error("index {name} was not built: {error}; run `warmup migrate` again")]
     Index { name: &'static str, error: sqlx::Error },
     /// The database did not answer.
@@ -50,7 +52,8 @@ pub enum MigrateError {
     Database(#[from] sqlx::Error),
 }
 
-/// The database is not UTF-8. Mail hosts answer in any language; a row that the encoding can't hold is refused for good.
+/// An `EncodingError` reports a database that is not UTF-8. Mail hosts answer in any language; a row that the encoding
+/// can't hold is rejected for good.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "the database {database} has the encoding {encoding}, and warmup needs UTF8. An encoding can't be changed: create a new \
@@ -62,8 +65,8 @@ pub struct EncodingError {
     pub encoding: String,
 }
 
-/// Checks that the database can hold whatever a mail host says. It writes nothing. A worker asks this at its start; the
-/// commands work on any encoding, so that a fleet in such a database can be looked at and moved.
+/// Checks that the database can hold any text of a mail host, without writing. A worker checks this at its start. The
+/// commands work on any encoding, so that a fleet in such a database can be examined and moved.
 pub async fn check_encoding(pool: &PgPool) -> Result<(), SchemaError> {
     Ok(encoding(&mut *pool.acquire().await?).await??)
 }
@@ -74,28 +77,28 @@ async fn encoding(connection: &mut PgConnection) -> Result<Result<(), EncodingEr
     Ok(if encoding == "UTF8" { Ok(()) } else { Err(EncodingError { database, encoding }) })
 }
 
-/// What `migrate` did.
+/// `Migrated` reports the result of `migrate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Migrated {
     /// The newest migration of this release.
     pub version: i64,
-    /// How many migrations were applied now.
+    /// The number of migrations that were applied.
     pub applied: usize,
-    /// Log partitions that were made now.
+    /// The number of log partitions that were made.
     pub partitions: i32,
-    /// Indexes that were built now.
+    /// The number of indexes that were built.
     pub indexes: usize,
-    /// The number of shards before, where it was another.
+    /// The number of shards before, if it changed.
     pub shards_before: Option<i64>,
-    /// Mailboxes that moved to another shard.
+    /// The number of mailboxes that moved to another shard.
     pub moved: usize,
 }
 
-/// Brings the database to this release, to `shards` shards, and makes its log partitions around `now`. Repeatable, and
-/// safe to run from several pods at once.
+/// Brings the database to this release and to `shards` shards, and makes its log partitions around `now`. Repeatable,
+/// and safe to run from several pods at once.
 pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<Migrated, MigrateError> {
-    // A connection of its own: a migration may take longer than a statement should, and so may waiting for another pod.
+    // Uses its own connection: a migration, or the wait for another pod, may outlast the statement timeout.
     let mut connection = pool.acquire().await?.detach();
     sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
     encoding(&mut connection).await??;
@@ -109,7 +112,7 @@ pub async fn migrate(pool: &PgPool, shards: u16, now: DateTime<Utc>) -> Result<M
     Ok(Migrated { version: newest(), applied, partitions, indexes, shards_before, moved })
 }
 
-/// Makes the log partitions from two days before `today` (UTC) to 14 days after. Returns how many were missing.
+/// Makes the log partitions from two days before `today` (UTC) to 14 days after. Returns the number of new ones.
 pub async fn ensure_log_partitions(pool: &PgPool, today: NaiveDate) -> Result<i32, sqlx::Error> {
     partitions_around(&mut *pool.acquire().await?, today).await
 }
@@ -134,7 +137,7 @@ fn explain(error: sqlx::migrate::MigrateError) -> MigrateError {
     }
 }
 
-/// Why this release must not work on the database.
+/// A `SchemaError` states why this release must not work on the database.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     #[error("the database has no tables of warmup yet: run `warmup migrate`")]
@@ -159,7 +162,7 @@ pub enum SchemaError {
     Database(#[from] sqlx::Error),
 }
 
-/// Says whether this release may work on the database as it is.
+/// Checks whether this release may work on the present schema.
 pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     let applied = applied(&mut *pool.acquire().await?).await?;
     let known = newest();
@@ -180,7 +183,7 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     Ok(())
 }
 
-/// Says whether the database has as many shards as the settings say. A worker asks this at its start.
+/// Checks that the database has the number of shards of the settings. A worker checks this at its start.
 pub async fn check_shards(pool: &PgPool, shards: u16) -> Result<(), SchemaError> {
     match sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(pool).await? {
         found if found == i64::from(shards) => Ok(()),
@@ -192,7 +195,7 @@ fn newest() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// The migrations that the database has seen: version, whether it went through, checksum; in order.
+/// Returns the applied migrations in order: version, success, checksum.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, bool, Vec<u8>)>, sqlx::Error> {
     let exists: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
@@ -204,11 +207,11 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, bool, Vec<u8
         .await
 }
 
-/// Makes exactly `shards` rows, and moves the mailboxes where that is another number than before. Returns the number
-/// before, where there was another, and how many mailboxes moved.
+/// Creates exactly `shards` shard rows, and moves the mailboxes if the number changed. Returns the number before, if it
+/// changed, and the number of moved mailboxes.
 async fn ensure_shards(connection: &mut PgConnection, shards: u16) -> Result<(Option<i64>, usize), MigrateError> {
     let mut transaction = connection.begin().await?;
-    // Imports give new mailboxes their shard under the shared side of this lock.
+    // Imports assign shards to new mailboxes under the shared side of this lock.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup shards'))").execute(&mut *transaction).await?;
     let before: i64 = sqlx::query_scalar("SELECT count(*) FROM shards").fetch_one(&mut *transaction).await?;
     if before == i64::from(shards) {
@@ -218,7 +221,7 @@ async fn ensure_shards(connection: &mut PgConnection, shards: u16) -> Result<(Op
     if before > 0 && sessions > 0 {
         return Err(MigrateError::Working { found: before, wanted: shards, sessions });
     }
-    // All rows in key order, as a reserve takes them; the raised epoch shuts out whoever computed with the old number.
+    // Locks all rows in key order, like a reserve; the raised epoch refuses every worker with the old number of shards.
     sqlx::query("SELECT 1 FROM shards ORDER BY shard FOR UPDATE").execute(&mut *transaction).await?;
     sqlx::query(RAISE_ALL).execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM shards WHERE shard >= $1").bind(i32::from(shards)).execute(&mut *transaction).await?;
@@ -246,14 +249,14 @@ async fn move_mailboxes(connection: &mut PgConnection, shards: u16) -> Result<us
     Ok(moved.len())
 }
 
-// A worker asks at every heartbeat, a minute apart at most: what was silent for longer is a session whose other end is
-// gone without a word.
+// A worker queries at every heartbeat, at least once a minute: a session that is idle for longer belongs to a dead
+// worker.
 const WORKING: &str = "
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = $1
       AND (state <> 'idle' OR state_change > now() - interval '2 minutes')";
 
-// One epoch above all: a shard that is removed here and made again later must not meet an epoch it once had.
+// One epoch above all: a shard that is removed now and created again later must not have an epoch from before.
 const RAISE_ALL: &str = "UPDATE shards SET epoch = (SELECT max(epoch) FROM shards) + 1, worker_id = NULL";
 
 const FILL_UP: &str = "

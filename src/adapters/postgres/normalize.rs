@@ -1,4 +1,5 @@
-//! The one-time repair of an older system's `logs`, by the same text that psql runs: `migrations/normalize-log-status.sql`.
+//! `normalize` repairs an older system's `logs` once, with the SQL that psql runs too:
+//! `migrations/normalize-log-status.sql`.
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -6,54 +7,54 @@ use thiserror::Error;
 
 use super::transaction;
 
-/// The file for psql; what stands between its two marks is ours too.
+/// The file for psql; this module runs the part between its two marks.
 const FILE: &str = include_str!("../../../migrations/normalize-log-status.sql");
 const BEGINS: &str = "-- [the repair]\n";
 const ENDS: &str = "-- [end of the repair]\n";
 
-/// SQLSTATEs of the repair's own sentences begin so; `WU001` lists unknown values.
+/// The prefix of the repair's own SQLSTATEs; `WU001` lists unknown values.
 const OURS: &str = "WU";
 
-/// Why nothing was changed.
+/// A `NormalizeError` states why nothing was changed.
 #[derive(Debug, Error)]
 pub enum NormalizeError {
-    /// The repair says itself what is wrong and what to do.
+    /// The repair refused; its message explains the cause and the remedy.
     #[error("{0}")]
     Refused(String),
-    /// Postgres did not do it.
+    /// Postgres failed.
     #[error("nothing was changed, Postgres says: {0}")]
     Database(#[from] sqlx::Error),
 }
 
-/// What the repair did.
+/// `Normalized` reports the result of the repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Normalized {
-    /// The values as they were stored, those that were unknown first.
+    /// The stored values, unknown ones first.
     pub before: Vec<Stored>,
-    /// Rows of each status afterwards: SENT, REPLIED, FAILED.
+    /// The number of rows of each status afterwards: SENT, REPLIED, FAILED.
     pub after: Vec<(String, i64)>,
-    /// Rows that were written.
+    /// The number of rows that were written.
     pub changed: i64,
-    /// Constraints that were dropped and added.
+    /// The constraints that were dropped and added.
     pub notes: Vec<String>,
 }
 
-/// A value as it was stored.
+/// A `Stored` is a value as it was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stored {
-    /// In quotes, with escapes for what can't be seen.
+    /// The value in quotes, with escapes for invisible characters.
     pub stored: String,
     pub becomes: String,
     pub rows: i64,
 }
 
-/// Repairs `table` in one transaction, in which nobody else uses it; values that are none of the three statuses become
-/// `unknown_as`. Repeatable: what is right is not written.
+/// Repairs `table` in one transaction that locks out all others; values beyond the three statuses become `unknown_as`.
+/// Repeatable: correct rows are not written.
 ///
-/// Returns `Refused` with the list of unknown values when `unknown_as` is not given, and for anything that is not an
-/// older system's log; nothing is changed then.
+/// Returns `Refused` with the list of unknown values if `unknown_as` is `None`, and for any table that is not an older
+/// system's log; nothing is changed then.
 pub async fn normalize(pool: &PgPool, table: &str, unknown_as: Option<&str>) -> Result<Normalized, NormalizeError> {
     let mut transaction = transaction::begin(pool).await?;
     sqlx::query("SELECT set_config('warmup.table', $1, true), set_config('warmup.unknown_as', $2, true)")
@@ -86,7 +87,7 @@ fn repair() -> &'static str {
         .expect("the file has both marks: a test reads it")
 }
 
-/// The repair's own errors with detail and hint; of Postgres's others what they say.
+/// Adds detail and hint to the repair's own errors; returns other errors of Postgres as they are.
 fn explain(error: sqlx::Error) -> NormalizeError {
     let sqlx::Error::Database(database) = &error else { return error.into() };
     if !database.code().is_some_and(|code| code.starts_with(OURS)) {

@@ -1,4 +1,4 @@
-//! The fleet's standing order in Postgres: one row, and an event for each change.
+//! `PostgresOrders` stores the fleet order in Postgres: one row, and an event for each change.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,19 +10,19 @@ use crate::{
     ports::{FleetControl, PortError},
 };
 
-/// The standing order.
+/// `PostgresOrders` reads and changes the fleet order.
 #[derive(Clone, Debug)]
 pub struct PostgresOrders {
     session: Session,
 }
 
 impl PostgresOrders {
-    /// Reads through `pool`.
+    /// Creates a store that works through `pool`.
     pub fn new(pool: PgPool) -> PostgresOrders {
         PostgresOrders { session: Session::brief(pool) }
     }
 
-    /// Orders the fleet to run or to stop. Returns whether that changed anything.
+    /// Orders the fleet to run or to stop. Returns whether the order changed.
     pub async fn order(&self, running: bool, by: &str, now: DateTime<Utc>) -> Result<bool, PortError> {
         const ORDER: &str = "
             WITH changed AS (
@@ -41,8 +41,8 @@ impl PostgresOrders {
         Ok(changed > 0)
     }
 
-    /// Starts the fleet on a database that was fenced since it was set back. Returns false, and changes nothing, if it was
-    /// not fenced, or if a mailbox was enrolled since.
+    /// Starts the fleet on a database that was fenced after a set-back. Returns false, and changes nothing, if the
+    /// database was not fenced, or if a mailbox was enrolled since.
     pub async fn start_fenced(&self, by: &str, now: DateTime<Utc>) -> Result<bool, PortError> {
         const START: &str = "
             WITH started AS (
@@ -68,7 +68,7 @@ impl PostgresOrders {
         Ok(started > 0)
     }
 
-    /// Returns how a set-back of the database showed that no start after a fence has ended; `None` while all is well.
+    /// Returns the evidence of a set-back that no start after a fence has ended yet; `None` without a set-back.
     pub async fn set_back(&self) -> Result<Option<String>, PortError> {
         const SET_BACK: &str = "SELECT CASE WHEN set_back_at IS NOT NULL THEN set_back END FROM fleet_orders";
         self.session.row(|| sqlx::query(SET_BACK)).await?.try_get(0).map_err(classify)
@@ -83,7 +83,7 @@ impl FleetControl for PostgresOrders {
     }
 
     async fn plan_requests(&self) -> Result<Vec<(ShardId, i64)>, PortError> {
-        // A worker that was cut off for longer has missed a tick, and plans all.
+        // A worker that was cut off for longer has missed a tick, and then plans all its mailboxes.
         const REQUESTS: &str = "
             SELECT shard, requests FROM plan_requests WHERE requested_at > clock_timestamp() - interval '10 minutes'";
         let rows = self.session.rows(|| sqlx::query(REQUESTS)).await?;

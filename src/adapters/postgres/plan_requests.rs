@@ -1,12 +1,12 @@
-//! Requests to plan mailboxes before the next tick. They are rows of the transaction that makes the mailboxes able to send, so
-//! none is lost and none is seen too early.
+//! This module requests the planning of mailboxes before the next tick. The requests are rows of the transaction that
+//! enables the mailboxes, so none is lost and none is visible too early.
 
 use sqlx::{PgConnection, PgPool};
 
 use crate::domain::id::MailboxId;
 
-/// Asks the workers to plan the shards of `mailboxes`. The last statement of a transaction: until its end nobody else can ask
-/// for the same shards.
+/// Requests the planning of the shards of `mailboxes`. It must be the last statement of a transaction: until its end no
+/// other transaction can request the same shards.
 pub async fn request(connection: &mut PgConnection, mailboxes: &[MailboxId]) -> Result<(), sqlx::Error> {
     const REQUEST: &str = "
         INSERT INTO plan_requests AS p (shard, requested_at)
@@ -19,7 +19,7 @@ pub async fn request(connection: &mut PgConnection, mailboxes: &[MailboxId]) -> 
     sqlx::query(REQUEST).bind(ids).execute(connection).await.map(drop)
 }
 
-/// Returns a number that changes whenever mailboxes were enrolled, switched on or resumed.
+/// Returns a number that changes whenever mailboxes are enrolled, enabled or resumed.
 pub async fn count(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT COALESCE(sum(requests), 0)::bigint FROM plan_requests").fetch_one(pool).await
 }

@@ -1,8 +1,8 @@
-//! The way to Postgres: a pool whose sessions cannot hang for ever, and errors that never show the URL's password.
+//! This module opens pools of Postgres connections whose waits all end; its errors never show the URL's password.
 //!
-//! A server that vanishes without a word (its host died, a firewall forgot us) breaks no connection: whoever uses one
-//! waits. So each wait has an end here or in `session.rs`, and all ends together are shorter than the lease and two
-//! heartbeats in which sending goes on after an outage.
+//! A server that vanishes silently (its machine died, a firewall dropped the connection) breaks no connection: a
+//! statement just waits. So each wait has a limit here or in `session.rs`. All limits together are shorter than the
+//! lease and two heartbeats, the time after which sending continues after an outage.
 
 use std::{
     io,
@@ -21,82 +21,84 @@ use sqlx::{
 };
 use thiserror::Error;
 
-/// Longer than any statement takes on a sound database, also a large import's.
+/// The statement timeout of commands: longer than any statement takes on a healthy database, also that of a large
+/// import.
 const STATEMENT_TIMEOUT: &str = "30s";
-/// The same of a worker, whose statements are about its own shards; shorter than the patience of whoever waits
-/// (`session.rs`).
+/// The statement timeout of a worker, whose statements concern only its own shards; shorter than the wait in
+/// `session.rs`.
 const WORKER_STATEMENT_TIMEOUT: &str = "15s";
-/// How long a worker's statement waits for a lock. A reserve that waits longer than 3 s is thrown away in any case, and
-/// while it waits it holds the rows of its shards: should its worker die, nobody else could own them so long.
+/// The limit of a worker's wait for a lock. A reserve that waits longer than 3 s is discarded anyway, and while it
+/// waits it holds the rows of its shards. If its worker died, no other worker could own them for that time.
 const WORKER_LOCK_TIMEOUT: &str = "5s";
-/// Memory for each sort or join of a worker's statement, where it needs it: a tick that reads a million mailboxes joins them
-/// with their days in 59 MB (Postgres 15; 6 MB for 100,000). With Postgres's 4 MB that goes through files.
+/// The memory for each sort or join of a worker's statement: a tick of a million mailboxes joins them with their days
+/// in 59 MB (Postgres 15; 6 MB for 100,000). With Postgres's 4 MB the join goes through files.
 const WORKER_WORK_MEM: &str = "64MB";
-/// A transaction that forgot to go on keeps its locks no longer than this.
+/// The limit of a transaction that makes no progress and keeps its locks.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "60s";
-/// Waits for the own disk at each commit where the server's default does not: a commit that a crash can lose would be a mail
-/// that is sent again. A stronger default stays.
+/// Makes each commit wait for the local disk if the server's default does not: a mail whose commit a crash loses is
+/// sent again. A stronger default stays.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
-/// For the first connection to be made.
+/// The time limit of the first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a connection to become free, to be found alive, and to be made: a heartbeat's time by default.
+/// The time limit to get a connection, check that it is alive, or open it: a heartbeat's time by default.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that was used within this time is taken for alive: the pool has asked it when it was put back. Should its
-/// server vanish just then, the statement is as one that was under way.
+/// The age of a last use below which a connection counts as alive: the pool has pinged it when it was returned. If the
+/// server vanishes just then, the statement fails like one that was running.
 const JUST_USED: Duration = Duration::from_millis(100);
-/// For the answer to a PING on a connection that lay idle. Each silence in a row halves it, so that a pool of dead ones is
-/// cleared within one `ACQUIRE_TIMEOUT`.
+/// The time limit of a PING on an idle connection. Each failure in a row halves it, so that a pool of dead connections
+/// is cleared within one `ACQUIRE_TIMEOUT`.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the sessions of workers are called, those of commands, and those of the API. A worker answers the API in the same
-/// process, and yet by other sessions: `migrate` takes those of workers for somebody who counts the shards, and the API
-/// counts none. It answers before its worker has begun and after it has ended, and is scraped every few seconds; under
-/// the worker's name such a process could hold up a move of the shards for nothing.
+/// The application name of workers' sessions; the next two are those of commands and of the API. A worker process
+/// serves the API through other sessions: `migrate` refuses to move shards while worker sessions exist, and the API
+/// does not use the shards. The API answers before its worker begins and after it ends, and is scraped every few
+/// seconds. Under the worker's name it could block a move of the shards needlessly.
 pub(super) const WORKER: &str = "warmup";
 const COMMAND: &str = "warmup command";
 const API: &str = "warmup api";
 
-/// Why there is no connection. Names the server, never the password.
+/// A `ConnectError` states why there is no connection. It names the server, never the password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The URL is none.
+    /// `DATABASE_URL` is no Postgres URL.
     #[error(
         "DATABASE_URL cannot be read: write postgres://user:password@host:5432/database, with special characters of the password percent-encoded"
     )]
     Url,
-    /// The server was not reached, or has no room or time for us now.
+    /// The server was not reached, or has no capacity now.
     #[error("Postgres at {server} cannot be reached: {fault}; check DATABASE_URL and that the server runs")]
     Unreachable { server: String, fault: String },
-    /// The server was reached, and will not have us.
+    /// The server was reached and refuses the access.
     #[error("Postgres at {server} refuses: {fault}; check user, password and database in DATABASE_URL")]
     Refused { server: String, fault: String },
 }
 
 impl ConnectError {
-    /// Says whether asking again later may help.
+    /// Returns whether a later attempt may succeed.
     pub fn passes(&self) -> bool {
         matches!(self, ConnectError::Unreachable { .. })
     }
 }
 
-/// Connects to `url` and returns a pool of at most `max` connections, after one of them was really made.
+/// Connects to `url` and returns a pool of at most `max` connections, after one connection was opened.
 ///
-/// Returns `Url` for what is no Postgres URL, `Unreachable` when the server does not answer within ten seconds or is
-/// starting, stopping or full, and `Refused` with its own words when it knows no such user, password or database.
+/// Returns `Url` for an invalid Postgres URL, and `Unreachable` if the server does not answer within ten seconds or is
+/// starting, stopping or full. Returns `Refused` with the server's message if it rejects the user, password or
+/// database.
 pub async fn connect(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
     open(options(url)?, max).await
 }
 
-/// The same for a worker: under the name by which Postgres shows that one is there, and with statements that wait less
-/// long, for locks and for their own end.
+/// Connects a worker: with the application name by which `migrate` detects workers, and with shorter limits for
+/// statements and locks.
 pub async fn connect_worker(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
     open(worker_options(url)?, max).await
 }
 
-/// Lets the pool of a worker make its new connections with `url`. Those that are open stay.
+/// Makes the pool of a worker open its new connections with `url`. Open connections stay.
 ///
-/// Returns `Url` for what is no Postgres URL.
+/// Returns `Url` for an invalid Postgres URL.
 pub fn renew_worker(pool: &PgPool, url: &SecretString) -> Result<(), ConnectError> {
     pool.set_connect_options(worker_options(url)?);
     Ok(())
@@ -112,13 +114,13 @@ fn worker_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> 
 }
 
 async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectError> {
-    // The pool would hide the cause behind a time-out: the first connection is made by hand.
+    // The pool would hide the cause behind a time-out, so the first connection is opened directly.
     probe(&options).await?;
     let silences = Arc::new(AtomicU32::new(0));
     let pool = PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // Instead of the pool's own PING, which would wait for ever.
+        // Replaced by `is_alive`: the pool's own PING would wait without a limit.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(DURABLE).await.map(drop) }))
         .before_acquire(move |connection, meta| {
@@ -127,8 +129,8 @@ async fn open(options: PgConnectOptions, max: u32) -> Result<PgPool, ConnectErro
     Ok(pool.connect_lazy_with(options))
 }
 
-/// Says whether the server still answers on a connection, which it is not asked where that was `just_used`. An error breaks
-/// it off without a goodbye.
+/// Returns whether the server still answers on this connection. Skips the PING if `just_used` is true. An error closes
+/// the connection without a farewell message.
 async fn is_alive(
     connection: &mut PgConnection,
     just_used: bool,
@@ -150,16 +152,17 @@ async fn is_alive(
     }
 }
 
-/// For a request to get a connection: longer than any queue before a server that answers, shorter than a person waits.
+/// The time limit of a request to get a connection: longer than any queue before a healthy server, shorter than a
+/// person waits.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was used within this time is taken for alive.
+/// The age of a last use below which a request's connection counts as alive.
 const IDLE: Duration = Duration::from_secs(1);
-/// For a statement of a request: one that takes longer would not be waited for.
+/// The statement timeout of requests: no person waits longer for an answer.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
-/// Returns a pool of at most `max` connections to `url` for what the API is asked. Connects to nothing yet.
+/// Returns a pool of at most `max` connections to `url` for API requests. Opens no connection yet.
 ///
-/// Returns `Url` for what is no Postgres URL.
+/// Returns `Url` for an invalid Postgres URL.
 pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError> {
     let options = request_options(url)?;
     let silences = Arc::new(AtomicU32::new(0));
@@ -174,31 +177,31 @@ pub fn for_requests(url: &SecretString, max: u32) -> Result<PgPool, ConnectError
     Ok(pool.connect_lazy_with(options))
 }
 
-/// Lets a pool of `for_requests` make its new connections with `url`. Those that are open stay.
+/// Makes a pool of `for_requests` open its new connections with `url`. Open connections stay.
 ///
-/// Returns `Url` for what is no Postgres URL.
+/// Returns `Url` for an invalid Postgres URL.
 pub fn renew_requests(pool: &PgPool, url: &SecretString) -> Result<(), ConnectError> {
     pool.set_connect_options(request_options(url)?);
     Ok(())
 }
 
 fn request_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
-    // Each of them asks for another selection: a plan that were good for any would be good for none.
-    // Whoever asks is one of many at once.
+    // Requests select differently, so a generic plan would suit none of them.
+    // Each request is one of many at once, so parallel workers would not help.
     let habits = [("plan_cache_mode", "force_custom_plan"), ("max_parallel_workers_per_gather", "0")];
     let limits = [("statement_timeout", REQUEST_STATEMENT_TIMEOUT)];
     Ok(options(url)?.application_name(API).options(limits).options(habits))
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
-    // The parser's own error may quote the URL: it is not passed on.
+    // The parser's own error may quote the URL, so it is dropped.
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ConnectError::Url)?;
     Ok(options
         .application_name(COMMAND)
         .options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-            // Of a tick's statements it took most of the time, and of none it saves any: they are long, and soon done.
+            // The statements of a tick are long and run briefly: JIT took most of their time and saved none.
             ("jit", "off"),
         ])
         .disable_statement_logging())
@@ -221,7 +224,7 @@ async fn probe(options: &PgConnectOptions) -> Result<(), ConnectError> {
     }
 }
 
-/// The SQLSTATE classes of an access that was refused, and of a database that does not exist.
+/// Returns whether the error has an SQLSTATE class of a refused access or of a missing database.
 fn refuses(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code.starts_with("42"))

@@ -1,4 +1,4 @@
-//! One statement on one connection, with patience and the one kind of repeat that is always safe.
+//! A `Session` runs one statement on one connection, with a time limit and the one kind of repeat that is always safe.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use sqlx::{
 use super::classify::classify;
 use crate::ports::PortError;
 
-/// The statements a deadlock's victim may cost; each was rolled back whole.
+/// The attempts of a statement that a deadlock cancels; each attempt was rolled back completely.
 const REPEATS: usize = 8;
 
-/// Longer than the server's own `statement_timeout` for a worker (15 s), so that this one only speaks when the network is
-/// gone.
+/// The time limit of a statement: longer than a worker's `statement_timeout` on the server (15 s), so that it only
+/// expires when the network fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// For statements on a handful of rows by their keys, whose only long wait is for a lock. Longer than that may take (5 s).
-/// The heartbeat or a reserve is nearly always under way, so when the server vanishes and comes back this is what its
-/// return costs.
+/// The time limit of statements on a few rows by key, whose only long wait is for a lock; longer than the lock timeout
+/// (5 s). A heartbeat or a reserve is nearly always running, so this limit determines the delay after the server
+/// vanishes and comes back.
 const BRIEF: Duration = Duration::from_secs(10);
 
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 
-/// Runs statements, each its own transaction.
+/// A `Session` runs statements, each as its own transaction.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pool: PgPool,
@@ -38,7 +38,7 @@ impl Session {
         Session { pool, patience: PATIENCE }
     }
 
-    /// One whose statements look at a handful of rows by their keys.
+    /// Creates a session for statements that read a few rows by key.
     pub(super) fn brief(pool: PgPool) -> Session {
         Session { pool, patience: BRIEF }
     }
@@ -46,12 +46,13 @@ impl Session {
     /// Runs the statement that `build` makes and returns its rows. Repeats it after a deadlock, a serialization failure
     /// or a lost race for a unique key.
     ///
-    /// Returns `Unavailable` when it did not happen, `Unknown` when the answer was lost.
+    /// Returns `Unavailable` if the statement did not run, and `Unknown` if its answer was lost.
     pub(super) async fn rows(&self, build: impl Fn() -> Statement) -> Result<Vec<PgRow>, PortError> {
         self.read(build, Ok).await
     }
 
-    /// The same for rows by the hundred thousand: each is made by `decode` what it is held as, when it comes.
+    /// Runs a statement like `rows`, but decodes each row as it arrives, which saves memory for results of 100,000
+    /// rows.
     pub(super) async fn read<T: Send>(
         &self,
         build: impl Fn() -> Statement,
@@ -81,7 +82,7 @@ impl Session {
         statement: Statement,
         decode: &mut (impl FnMut(PgRow) -> Result<T, PortError> + Send),
     ) -> Result<Vec<T>, PortError> {
-        // Nothing has been sent before there is a connection, whatever the error.
+        // Without a connection nothing has been sent, whatever the error is.
         let mut connection = self.pool.acquire().await.map_err(|error| match classify(error) {
             PortError::Unknown(text) => PortError::Unavailable(text),
             other => other,
@@ -97,7 +98,7 @@ impl Session {
         match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => answer,
             Err(_) => {
-                // Its answer may still come: it must not meet the next statement.
+                // The answer may still arrive: it must not meet the next statement.
                 drop(connection.detach());
                 Err(PortError::Unknown(format!("no answer within {} s", self.patience.as_secs())))
             }

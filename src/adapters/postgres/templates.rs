@@ -1,4 +1,4 @@
-//! The operator's own texts in the database, so that every worker of a fleet uses the same.
+//! This module stores the operator's own templates in the database, so that every worker of a fleet uses them.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::content::{Kind, Source};
 
-/// Returns the stored templates, in the order of the file that they came from.
+/// Returns the stored templates, in the order of their source file.
 pub async fn stored(pool: &PgPool) -> Result<Vec<Source>, sqlx::Error> {
     const READ: &str = "SELECT kind, subject, body FROM templates ORDER BY kind, position";
     let rows: Vec<(String, Option<String>, String)> = sqlx::query_as(READ).fetch_all(pool).await?;
@@ -21,7 +21,8 @@ fn read_kind(word: &str) -> Result<Kind, sqlx::Error> {
     Kind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(unknown)
 }
 
-/// Stores `sources` in the place of all that were stored, and records it. Without any, the built-in ones are used again.
+/// Replaces all stored templates by `sources`, and records an event. If `sources` is empty, the built-in templates
+/// apply.
 pub async fn replace(
     pool: &PgPool,
     sources: &[Source],
@@ -29,7 +30,7 @@ pub async fn replace(
     reason: &'static str,
 ) -> Result<(), sqlx::Error> {
     let mut transaction = transaction::begin(pool).await?;
-    // Of two imports at once one comes after the other, and whoever reads meanwhile sees the old ones, whole.
+    // Serializes concurrent imports; a concurrent reader sees the old set completely.
     sqlx::query("LOCK TABLE templates IN SHARE ROW EXCLUSIVE MODE").execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM templates").execute(&mut *transaction).await?;
     insert(&mut transaction, sources, now).await?;

@@ -1,4 +1,4 @@
-//! Bearer tokens of the API, by their hash.
+//! This module stores the bearer tokens of the API by their hash.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,24 +8,24 @@ use utoipa::ToSchema;
 use super::enrol::{self, Event};
 use crate::domain::{id::UserId, token::TokenHash};
 
-/// A token as it may be shown: all but itself.
+/// A token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
     pub id: i64,
-    /// Its user's address.
+    /// The address of the token's user.
     pub user: String,
-    /// Its user's role.
+    /// The role of the token's user.
     pub role: String,
     pub name: String,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
-    /// To the minute.
+    /// The time of the last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Whom a token speaks for.
+/// A `Holder` is the user that a token authenticates.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Holder {
     pub token: i64,
@@ -35,7 +35,7 @@ pub struct Holder {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// Stores a token of the user `email` (any case) by its hash, with an event. None where there is no such user.
+/// Stores a token of the user `email` (any case) by its hash, with an event. Returns `None` if there is no such user.
 pub async fn add(
     connection: &mut PgConnection,
     email: &str,
@@ -64,7 +64,7 @@ pub async fn add(
     Ok(Some(made.token))
 }
 
-/// Returns the tokens of `user`, or of everybody, by id.
+/// Returns the tokens of `user`, or of all users, ordered by id.
 pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     const ALL: &str = "
         SELECT t.id, u.email AS user, u.role, t.name, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
@@ -73,7 +73,7 @@ pub async fn all(pool: &PgPool, user: Option<UserId>) -> Result<Vec<Token>, sqlx
     sqlx::query_as(ALL).bind(user.map(|user| user.0)).fetch_all(pool).await
 }
 
-/// Returns the first `limit` of them with an id greater than `after`.
+/// Returns the first `limit` tokens of `user`, or of all users, with an id greater than `after`.
 pub async fn page(
     pool: &PgPool,
     user: Option<UserId>,
@@ -87,7 +87,7 @@ pub async fn page(
     sqlx::query_as(PAGE).bind(user.map(|user| user.0)).bind(after).bind(limit).fetch_all(pool).await
 }
 
-/// Returns the tokens `ids` of `user`, or of everybody, by id, locked until the transaction ends.
+/// Returns the tokens `ids` of `user`, or of all users, ordered by id and locked until the transaction ends.
 pub async fn lock(connection: &mut PgConnection, ids: &[i64], user: Option<UserId>) -> Result<Vec<Token>, sqlx::Error> {
     const LOCK: &str = "
         SELECT t.id, u.email AS user, u.role, t.name, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
@@ -96,7 +96,7 @@ pub async fn lock(connection: &mut PgConnection, ids: &[i64], user: Option<UserI
     sqlx::query_as(LOCK).bind(ids).bind(user.map(|user| user.0)).fetch_all(connection).await
 }
 
-/// Revokes those of the tokens `ids` that are not revoked yet, with an event each.
+/// Revokes the tokens `ids` that are not revoked yet, with one event each.
 pub async fn revoke(connection: &mut PgConnection, ids: &[i64], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     const REVOKE: &str = "
         WITH gone AS (UPDATE tokens SET revoked_at = $2 WHERE id = ANY ($1) AND revoked_at IS NULL RETURNING *)
@@ -106,7 +106,8 @@ pub async fn revoke(connection: &mut PgConnection, ids: &[i64], now: DateTime<Ut
     tell(connection, "token-revoked", &gone, now).await
 }
 
-/// Returns whom the token with this hash speaks for at `now`; none where there is no such one, or not any more.
+/// Returns the user that the token with this hash authenticates at `now`; `None` if the token is unknown, revoked or
+/// expired.
 pub async fn holder(pool: &PgPool, hash: &TokenHash, now: DateTime<Utc>) -> Result<Option<Holder>, sqlx::Error> {
     const HOLDER: &str = "
         SELECT t.id AS token, u.id AS user_id, u.email, u.role, t.last_used_at
@@ -115,9 +116,9 @@ pub async fn holder(pool: &PgPool, hash: &TokenHash, now: DateTime<Utc>) -> Resu
     sqlx::query_as(HOLDER).bind(hash.as_bytes().as_slice()).bind(now).fetch_optional(pool).await
 }
 
-/// Notes that a token was used.
+/// Records the use of a token.
 pub async fn used(pool: &PgPool, token: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    // Of fifty requests that find it is time, one writes; whoever waited for it finds it done, or does not wait at all.
+    // Of fifty requests that want to record a use, one writes; the others skip the locked row.
     const USED: &str = "
         UPDATE tokens SET last_used_at = GREATEST(last_used_at, $2)
         WHERE id = (SELECT id FROM tokens WHERE id = $1 FOR UPDATE SKIP LOCKED)";

@@ -1,15 +1,15 @@
-//! Transactions that a caller who vanishes can't leave open.
+//! `begin` starts transactions that a vanishing caller can't leave open.
 //!
-//! sqlx takes a transaction for open once BEGIN was answered. A caller that is dropped before that (its worker stops, its client
-//! hangs up) would put a connection back into the pool inside of a transaction of which the pool knows nothing. Whatever runs
-//! on that connection later would be answered and never committed.
+//! sqlx registers a transaction once BEGIN was answered. A caller may be dropped before that: its worker stops, or its
+//! client hangs up. The connection would then return to the pool inside a transaction unknown to the pool. Later
+//! statements on that connection would be answered and never committed.
 
 use std::ops::{Deref, DerefMut};
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 
-/// Begins a transaction on a connection of `pool`. It is rolled back unless it is committed, also when the caller is dropped
-/// while it begins: a task of its own takes the answer.
+/// Begins a transaction on a connection of `pool`. The transaction is rolled back unless it is committed, also if the
+/// caller is dropped during BEGIN: a separate task receives the answer.
 ///
 /// Returns the errors of sqlx's `Pool::begin`.
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
@@ -17,8 +17,8 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx
     tokio::spawn(async move { pool.begin().await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// A connection of a pool that is closed when it is dropped, unless it was put back: an unfinished statement or transaction
-/// ends with it.
+/// A `ClosedOnDrop` is a pooled connection that closes on drop, unless it was put back: an unfinished statement or
+/// transaction ends with it.
 pub(super) struct ClosedOnDrop(Option<PoolConnection<Postgres>>);
 
 impl ClosedOnDrop {
@@ -26,7 +26,7 @@ impl ClosedOnDrop {
         ClosedOnDrop(Some(connection))
     }
 
-    /// Puts the connection back into its pool.
+    /// Returns the connection to its pool.
     pub(super) fn put_back(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! The owners of mailboxes.
+//! This module stores the users, who own mailboxes.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::enrol::{self, Event};
 use crate::domain::id::UserId;
 
-/// A user as it is stored.
+/// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
@@ -16,9 +16,9 @@ pub struct User {
     pub email: String,
     /// `admin` or `user`.
     pub role: String,
-    /// Mails a day over all its mailboxes; none where there is no limit.
+    /// Mails per day over all the user's mailboxes; absent without a limit.
     pub daily_limit: Option<i32>,
-    /// Its mailboxes that are not removed.
+    /// The user's mailboxes that are not removed.
     pub mailboxes: i64,
     pub created_at: DateTime<Utc>,
 }
@@ -32,8 +32,8 @@ pub async fn all(pool: &PgPool) -> Result<Vec<User>, sqlx::Error> {
     sqlx::query_as(ALL).fetch_all(pool).await
 }
 
-/// Returns the first `limit` users with an id greater than `after`: all of them, or only `user`; by id. How many mailboxes
-/// they have is told as it was counted last.
+/// Returns the first `limit` users with an id greater than `after`, ordered by id: all users, or only `user`. The
+/// number of their mailboxes comes from the last statistics snapshot.
 pub async fn page(
     pool: &PgPool,
     user: Option<UserId>,
@@ -47,7 +47,7 @@ pub async fn page(
     sqlx::query_as(PAGE).bind(user.map(|user| user.0)).bind(after).bind(limit).fetch_all(pool).await
 }
 
-/// Makes a user; none where the address (any case) is one already.
+/// Creates a user; returns `None` if the address (any case) exists already.
 pub async fn add(
     connection: &mut PgConnection,
     email: &str,
@@ -70,8 +70,8 @@ pub async fn add(
     Ok(Some(UserId(id)))
 }
 
-/// Returns the users `emails` (lower case), locked until the transaction ends, together with every admin: so that two
-/// commands can't take away each the other's last one.
+/// Returns the users `emails` (lower case) and all admins, locked until the transaction ends. The lock on the admins
+/// keeps two commands from removing the last two of them.
 pub async fn lock(connection: &mut PgConnection, emails: &[String]) -> Result<Vec<User>, sqlx::Error> {
     const LOCK: &str = "
         SELECT u.id, u.email, u.role, u.daily_limit, u.created_at, 0::bigint AS mailboxes
@@ -79,7 +79,7 @@ pub async fn lock(connection: &mut PgConnection, emails: &[String]) -> Result<Ve
     sqlx::query_as(LOCK).bind(emails).fetch_all(connection).await
 }
 
-/// Writes role and limit of a user that is locked, with an event that says what changed.
+/// Writes role and limit of a locked user, with an event that describes the changes.
 pub async fn write(
     connection: &mut PgConnection,
     user: &User,
@@ -98,7 +98,8 @@ pub async fn write(
     tell(connection, "user-changed", user.id, changes, now).await
 }
 
-/// The days of a user are counted only where it has a limit: a new one must know what went out today before it.
+/// Counts the mails of the user's open days. Days are counted only for users with a limit, so a new limit needs this
+/// count.
 async fn count_today(connection: &mut PgConnection, user: i64) -> Result<(), sqlx::Error> {
     const COUNT: &str = "
         INSERT INTO user_days AS ud (user_id, day, reserved)

@@ -1,6 +1,6 @@
-//! The codes that verify mailboxes, as they are stored: a hash, its end, the wrong entries that are left, and the mailbox of
-//! the operator that it went out through. And the events of verification, which every statement that writes
-//! `mailboxes.verified_by` shares.
+//! This module stores the codes that verify mailboxes. A row holds the hash, its expiry, the remaining attempts, and
+//! the operator's mailbox that sent the code. The module also defines the verification events, which every statement
+//! that writes `mailboxes.verified_by` shares.
 
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use crate::domain::{
     verification::{CODE_ATTEMPTS, CODE_LIFETIME, CODES_REMEMBERED},
 };
 
-/// Returns a part of a WITH list that records the event of each changed `mailboxes.verified_by`. The part before it is named
-/// `written` and returns `(id, user_id, domain, was, verified_by)` of each row, where `was` is the value before; `$at` is the
-/// parameter of the instant. Every statement that writes the column has this part: `tests/house/verified.rs`.
+/// Expands to a part of a WITH list that records an event for each change of `mailboxes.verified_by`. The part before
+/// it is named `written` and returns `(id, user_id, domain, was, verified_by)` of each row, where `was` is the value
+/// before. `$at` is the parameter of the instant. `tests/house/verified.rs` checks that every statement that writes the
+/// column has it.
 macro_rules! verification_events {
     ($at:literal) => {
         concat!(
@@ -33,7 +34,7 @@ macro_rules! verification_events {
 }
 pub(in crate::adapters::postgres) use verification_events;
 
-/// A mailbox that a code is for.
+/// A `VerifiableMailbox` is a mailbox that a code may verify.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct VerifiableMailbox {
     pub id: i64,
@@ -45,34 +46,34 @@ pub struct VerifiableMailbox {
     pub verified_by: Option<String>,
 }
 
-/// The newest code of a mailbox.
+/// A `StoredCode` is the newest code of a mailbox.
 #[derive(Clone, Debug, FromRow)]
 pub struct StoredCode {
     pub id: i64,
     pub user_id: i64,
-    /// None once it was entered, or if its mail was refused.
+    /// The hash of the code; `None` once the code was entered, or if its mail was refused.
     pub code_hash: Option<Vec<u8>>,
     pub expires_at: DateTime<Utc>,
     pub attempts_left: i16,
 }
 
-/// A mailbox of the operator that a code can go out through.
+/// A `CodeSender` is a mailbox of the operator that can send a code.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct CodeSender {
     pub id: i64,
     pub user_id: i64,
     pub email: String,
-    /// Neither is a mail of it on its way, nor does it cool down.
+    /// True if no mail of the mailbox is in flight and its cooldown is over.
     pub is_free: bool,
 }
 
-/// Makes this transaction the only one that sends or checks a code, so that two requests can't pass one bound together.
+/// Takes the verification lock for this transaction, so that two requests can't exceed a limit together.
 pub async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('warmup verification'))";
     sqlx::query(LOCK).execute(connection).await.map(drop)
 }
 
-/// Returns the mailbox if there is one, and if it is `owner`'s where an owner is named.
+/// Returns the mailbox if it exists and, if `owner` is given, belongs to that owner.
 pub async fn mailbox(
     connection: &mut PgConnection,
     mailbox: MailboxId,
@@ -85,9 +86,9 @@ pub async fn mailbox(
     sqlx::query_as(MAILBOX).bind(mailbox.0).bind(owner.map(|owner| owner.0)).fetch_optional(connection).await
 }
 
-/// Returns when codes were sent to the mailbox's inbox, and for mailboxes of the user: the latest first. An inbox is an
-/// address without its `+tag`, so neither another tag nor another owner gets it more codes; a removed mailbox keeps its row,
-/// so an enrolment anew does neither. Deletes what is too old to count.
+/// Returns the times of the codes sent to the mailbox's inbox, and of those sent for mailboxes of the user, latest
+/// first. An inbox is an address without its `+tag`, so another tag or owner allows no more codes for it. A removed
+/// mailbox keeps its row, so a new enrolment does not either. Deletes codes that are too old to count.
 pub async fn sent_codes(
     connection: &mut PgConnection,
     mailbox: i64,
@@ -106,9 +107,9 @@ pub async fn sent_codes(
     sqlx::query_as(SENT).bind(mailbox).bind(user).fetch_one(connection).await
 }
 
-/// Returns the operator's mailbox that a code for a mailbox of `owner` goes out through: an enabled one that belongs to an
-/// admin and not to `owner`, so that `owner` controls neither the mailbox nor the choice of its mail host. A free one comes
-/// first, and of those the one that sent no code for the longest time. None if there is no such mailbox.
+/// Returns the operator's mailbox that sends a code for a mailbox of `owner`. It is enabled and belongs to an admin
+/// other than `owner`, so that `owner` controls neither the mailbox nor the choice of its mail host. A free mailbox
+/// comes first, then the one whose last code is the oldest. Returns `None` if there is no such mailbox.
 pub async fn sender(
     connection: &mut PgConnection,
     owner: i64,
@@ -144,8 +145,8 @@ pub async fn sender(
     sqlx::query_as(SENDER).bind(owner).bind(now).bind(cooldown.as_secs_f64()).fetch_optional(connection).await
 }
 
-/// Stores a new code of a mailbox, which replaces the one before, and lets its sender cool down as a mail does. The event says
-/// that the code is about to be sent. Returns its id.
+/// Stores a new code of a mailbox, which replaces the previous one, and starts the cooldown of its sender. The event
+/// announces that the code is about to be sent. Returns the code's id.
 pub async fn add(
     connection: &mut PgConnection,
     mailbox: &VerifiableMailbox,
@@ -175,7 +176,8 @@ pub async fn add(
         .await
 }
 
-/// Forgets a code of which no mail went out, with an event: it counts in no bound, and the one before it is valid again.
+/// Deletes a code whose mail was not sent, with an event: it counts against no limit, and the previous code is valid
+/// again.
 pub async fn forget(
     connection: &mut PgConnection,
     code: i64,
@@ -189,7 +191,7 @@ pub async fn forget(
     sqlx::query(FORGET).bind(code).bind(reason).bind(now).execute(connection).await.map(drop)
 }
 
-/// Notes how the mail of a code ended, with an event that holds `words` of the server; a code whose mail was refused is void.
+/// Records the outcome of a code's mail, with an event that quotes the server; a refused mail voids its code.
 pub async fn note_outcome(
     connection: &mut PgConnection,
     code: i64,
@@ -216,7 +218,7 @@ pub async fn newest_code(connection: &mut PgConnection, mailbox: i64) -> Result<
     sqlx::query_as(NEWEST).bind(mailbox).fetch_optional(connection).await
 }
 
-/// Notes that a wrong code was entered, with an event once no attempt is left. Returns the attempts that are left.
+/// Records a wrong entry, with an event once no attempt is left. Returns the remaining attempts.
 pub async fn note_wrong_entry(
     connection: &mut PgConnection,
     mailbox: &VerifiableMailbox,
@@ -233,8 +235,8 @@ pub async fn note_wrong_entry(
     sqlx::query_scalar(NOTE).bind(code).bind(mailbox.id).bind(mailbox.user_id).bind(now).fetch_one(connection).await
 }
 
-/// Verifies the mailbox by its code, which can't be entered again, with an event. Returns false if the mailbox was removed,
-/// changed its owner, or was verified meanwhile.
+/// Verifies the mailbox by its code, which can't be entered again, with an event. Returns false if the mailbox was
+/// removed, changed its owner, or was verified meanwhile.
 pub async fn verify(
     connection: &mut PgConnection,
     mailbox: &VerifiableMailbox,

@@ -1,7 +1,7 @@
-//! Where Redis is and how it is spoken to: REDIS_URL, with the roots that its certificate is checked against.
+//! An `Address` combines REDIS_URL with the roots that Redis's certificate is checked against.
 //!
-//! The library takes either the public roots or those that it is given. `WARMUP_TLS_CA_FILE` promises both, so where it
-//! is set the public ones are given too, as whole certificates.
+//! The library uses either the public roots or those that it is given. `WARMUP_TLS_CA_FILE` promises both, so if it is
+//! set, the public roots are given too, as whole certificates.
 
 use std::{fmt, path::Path};
 
@@ -11,14 +11,14 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 use crate::ports::PortError;
 
-/// One server's address, with the credentials and the roots. Neither is ever shown.
+/// An `Address` is one server's address with credentials and roots, neither of which is ever shown.
 #[derive(Clone)]
 pub struct Address(ConnectionInfo);
 
 impl Address {
-    /// Reads `url`, and further roots for its certificate from `ca_file`.
+    /// Parses `url`, and reads additional roots for its certificate from `ca_file`.
     ///
-    /// Returns `Permanent` when either can't be used. The URL may hold a password and is never part of an error.
+    /// Returns `Permanent` if either can't be used. The URL may hold a password and is never part of an error.
     pub fn of(url: &str, ca_file: Option<&Path>) -> Result<Address, PortError> {
         let info = url.into_connection_info().map_err(|_| {
             PortError::Permanent(
@@ -41,7 +41,7 @@ impl Address {
         self.0.clone()
     }
 
-    /// Another node of the same cluster: the same credentials, TLS and roots.
+    /// Returns the address of another node of the cluster, with unchanged credentials, TLS and roots.
     pub(super) fn at(&self, to_host: &str, to_port: u16) -> Address {
         let addr = match self.0.addr().clone() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
@@ -52,7 +52,7 @@ impl Address {
         Address(self.0.clone().set_addr(addr))
     }
 
-    /// Host and port; none of a socket in a folder.
+    /// Returns host and port; `None` for a Unix socket.
     pub(super) fn place(&self) -> Option<(&str, u16)> {
         match self.0.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => Some((host, *port)),
@@ -64,14 +64,14 @@ impl Address {
         matches!(self.0.addr(), ConnectionAddr::TcpTls { .. })
     }
 
-    /// The same server, spoken to without TLS and without telling it who we are.
+    /// Returns the address of this server without TLS and without credentials.
     pub(super) fn plain(&self) -> Address {
         let Some((host, port)) = self.place() else { return self.clone() };
         let addr = ConnectionAddr::Tcp(host.to_owned(), port);
         Address(self.0.clone().set_addr(addr).set_redis_settings(RedisConnectionInfo::default()))
     }
 
-    /// The same server, spoken to with TLS, without telling it who we are.
+    /// Returns the address of this server with TLS and without credentials.
     pub(super) fn encrypted(&self) -> Address {
         let Some((host, port)) = self.place() else { return self.clone() };
         let addr = ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure: false, tls_params: None };
@@ -79,7 +79,7 @@ impl Address {
     }
 }
 
-/// The address without its credentials.
+/// Shows the address without its credentials.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.addr().fmt(f)
@@ -92,7 +92,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The same address, whose certificate may come from a public root or one in the file at `path`.
+/// Returns the address with trust in the public roots and in those of the file at `path`.
 fn trusting(info: ConnectionInfo, path: &Path) -> Result<ConnectionInfo, PortError> {
     let unusable = |fault: String| {
         PortError::Permanent(format!(

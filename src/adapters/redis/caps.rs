@@ -1,4 +1,4 @@
-//! The caps in Redis: one EVALSHA of `lua/caps.lua` for a batch.
+//! `RedisCaps` implements the caps with one EVALSHA of `lua/caps.lua` per batch.
 
 mod distinct;
 mod server_clock;
@@ -27,11 +27,11 @@ use crate::{
     ports::{Caps, Clock, PortError},
 };
 
-/// How long a bucket stays after its last use. A full one that expires would make a user wait that writes once a week,
-/// so it is longer than a week; deleted users leave nothing behind for longer than that.
+/// The time to live of a bucket after its last use. A user who sends once a week would wait if a full bucket expired,
+/// so it is longer than a week. A deleted user's buckets last no longer.
 const KEPT: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
-/// The token buckets in Redis.
+/// `RedisCaps` stores the token buckets in Redis.
 pub struct RedisCaps {
     pool: Pool,
     keys: Keys,
@@ -42,26 +42,26 @@ pub struct RedisCaps {
 }
 
 impl RedisCaps {
-    /// Uses the buckets under `prefix` with these limits. No host is limited.
+    /// Creates the caps with these limits and the buckets under `prefix`. No host is limited.
     ///
-    /// Returns an error when a limit can't be counted exactly in the script's numbers.
+    /// Returns an error if the script's numbers can't count a limit exactly.
     pub fn new(pool: Pool, prefix: &str, limits: CapLimits) -> Result<RedisCaps, CapOutOfRange> {
         let script = Script::new(include_str!("../../../lua/caps.lua"));
         let (keys, rates) = (Keys::new(prefix), Rates::of(&limits)?);
         Ok(RedisCaps { pool, keys, rates, hosts: HostCaps::default(), script, server_clock: None })
     }
 
-    /// Notices by this machine clock when the server's clock is set.
+    /// Adds a machine clock that detects a change of the server's clock.
     pub fn with_clock(self, machine: Arc<dyn Clock>) -> RedisCaps {
         RedisCaps { server_clock: Some(ServerClock::new(machine)), ..self }
     }
 
-    /// Limits hosts too.
+    /// Adds limits for hosts.
     pub fn with_hosts(self, hosts: HostCaps) -> RedisCaps {
         RedisCaps { hosts, ..self }
     }
 
-    /// The keys and arguments as the head of the script lists them.
+    /// Builds the call with the keys and arguments in the order of the script's head.
     fn invocation(
         &self,
         now: Option<i64>,
@@ -108,7 +108,7 @@ impl RedisCaps {
         call
     }
 
-    /// Returns how far in the future a bucket may lie, scaled with the clock that the caps count in.
+    /// Returns how far in the future a bucket may lie, in microseconds, scaled with the clock of the caps.
     fn future_micros(&self) -> u64 {
         let future = Duration::from_micros(FUTURE_MICROS.unsigned_abs());
         let scaled = self.server_clock.as_ref().map_or(future, |clock| clock.span(future));
@@ -116,7 +116,7 @@ impl RedisCaps {
     }
 }
 
-/// The seven arguments of a host.
+/// Adds the seven arguments of a host.
 fn limits(call: &mut ScriptInvocation<'_>, rates: &HostRates) {
     for (_, rate) in rates.iter() {
         let (capacity, token) = rate.map_or((0, 0), |rate| (rate.capacity_micros(), rate.token_micros()));
@@ -139,7 +139,7 @@ impl Caps for RedisCaps {
             return Ok(Vec::new());
         }
         let clock = self.server_clock.as_ref().filter(|_| now.is_none());
-        // The last one, because a Redis whose keys moved gets the question twice.
+        // Only the last call counts, because a Redis whose keys moved is called twice.
         let last_question: Mutex<Option<(MachineTime, Option<Expectation>)>> = Mutex::default();
         let build = || {
             let question = clock.map(|clock| {

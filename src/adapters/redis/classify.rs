@@ -1,7 +1,7 @@
-//! What an error of the Redis library means for the caller.
+//! `classify` maps an error of the Redis library to the `PortError` that tells a caller how to react.
 //!
-//! The one question is whether the server may have done what it was asked. An answer that is an error says that it did
-//! not; a connection that fell silent says nothing.
+//! The only question is whether the server may have executed the command. An error reply proves that it did not; a
+//! silent connection proves nothing.
 
 use std::{error::Error, fmt::Display, io, sync::Arc};
 
@@ -13,8 +13,8 @@ use crate::ports::PortError;
 
 /// Translates an error of a command that may have been sent.
 ///
-/// Returns `Unavailable` when the server did nothing and may do it later, `Denied` when it refuses the credentials,
-/// `Permanent` when it never will, and `Unknown` when the answer was lost.
+/// Returns `Unavailable` if the server did nothing and may do it later, and `Denied` if it refuses the credentials.
+/// Returns `Permanent` if it never will do it, and `Unknown` if the answer was lost.
 pub fn classify(error: RedisError) -> PortError {
     match error.kind() {
         ErrorKind::Io if error.is_connection_refusal() => unavailable(error),
@@ -28,10 +28,10 @@ pub fn classify(error: RedisError) -> PortError {
     }
 }
 
-/// Translates an error that came before anything was sent: whatever the network did, nothing happened.
+/// Translates an error that occurred before anything was sent: whatever the network did, nothing happened.
 ///
-/// Returns `Permanent` also where the server at `at` can't be trusted, or does not trust us, because asking again does
-/// not change its certificate.
+/// Returns `Permanent` also if the server at `at` can't be trusted, or does not trust us, because a repeat does not
+/// change its certificate.
 pub(super) fn classify_unsent(at: &Address, error: RedisError) -> PortError {
     if let Some(fault) = tls_fault(&error) {
         return PortError::Permanent(of_tls(at, fault));
@@ -48,12 +48,12 @@ pub(super) fn classify_unsent(at: &Address, error: RedisError) -> PortError {
     }
 }
 
-/// Says whether the server is a replica now, which does not write.
+/// Returns whether the server is a replica now and refuses writes.
 pub(super) fn is_read_only(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// What TLS itself found wrong.
+/// Returns the TLS error inside `error`, if any.
 pub(super) fn tls_fault(error: &RedisError) -> Option<&rustls::Error> {
     let source = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
     source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
@@ -83,11 +83,11 @@ fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
             PortError::Permanent(format!("{}; docs/REDIS.md lists what the user of REDIS_URL needs", says(error)))
         }
         ServerErrorKind::CrossSlot => PortError::Permanent(says(error)),
-        // A connection without credentials may send ten arguments, and a script has more: this comes instead of NOAUTH.
+        // A connection without credentials may send ten arguments, and a script has more: this error replaces NOAUTH.
         ServerErrorKind::ResponseError if says(&error).contains("unauthenticated multibulk") => {
             PortError::Denied(format!("{}; put the user and the password into REDIS_URL", says(error)))
         }
-        // The catch-all "ERR": a request that the server can't serve, but for this one, which passes.
+        // The generic "ERR" means a request that the server can't serve, except for this temporary one.
         ServerErrorKind::ResponseError if !says(&error).contains("max number of clients") => {
             PortError::Permanent(says(error))
         }
@@ -95,7 +95,7 @@ fn of_server(kind: ServerErrorKind, error: RedisError) -> PortError {
     }
 }
 
-/// The codes that the library has no kind for. One that we do not know is a refusal too: nothing was done.
+/// Translates the codes for which the library has no kind. An unknown code is a refusal too: nothing was done.
 fn of_code(error: RedisError) -> PortError {
     match error.code().unwrap_or_default() {
         "NOAUTH" | "WRONGPASS" => {
@@ -132,7 +132,7 @@ mod tests {
         RedisError::from(io::Error::from(kind))
     }
 
-    /// As the parser makes it of a reply: a code that it knows becomes a kind, any other an extension.
+    /// Returns an error as the parser makes it from a reply: a known code becomes a kind, any other an extension.
     fn reply(text: &str) -> RedisError {
         let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
         value.extract_error().unwrap_err()

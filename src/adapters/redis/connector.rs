@@ -1,4 +1,4 @@
-//! Makes connections to Redis: each with the credentials that REDIS_URL, or its file, has at that moment.
+//! A `Connector` opens connections to Redis, each with the credentials that REDIS_URL or its file has at that moment.
 
 use std::{
     fmt,
@@ -13,10 +13,10 @@ use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnectio
 
 use super::address::Address;
 
-/// Returns the address as its file has it now; none where that is unusable.
+/// A `Reread` returns the address that the file holds now; `None` if it is unusable.
 pub type Reread = Arc<dyn Fn() -> Option<Address> + Send + Sync>;
 
-/// Where addresses come from: REDIS_URL as it was at the start, and its file.
+/// A `Source` provides addresses: REDIS_URL as it was at the start, and its file.
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) first: Address,
@@ -24,8 +24,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Returns the address of `node` for the next connection. The server of REDIS_URL goes wherever the file says; another
-    /// node of its cluster stays where it is, and has the credentials of the file.
+    /// Returns the address of `node` for the next connection. The server of REDIS_URL moves to the address in the file.
+    /// Another node of its cluster keeps its place and takes the credentials of the file.
     pub(super) fn fresh(&self, node: &Address) -> Address {
         let Some(named) = self.reread.as_ref().and_then(|reread| reread()) else { return node.clone() };
         match node.place().filter(|place| Some(*place) != self.first.place()) {
@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-/// Makes and checks connections to one node.
+/// A `Connector` opens and checks connections to one node.
 pub(super) struct Connector {
     address: Address,
     source: Source,
@@ -61,10 +61,10 @@ impl managed::Manager for Connector {
         self.client()?.get_multiplexed_async_connection_with_config(&self.config).await
     }
 
-    /// Asks on a connection that lay idle whether it still leads to a server that answers what was just asked.
+    /// Checks that an idle connection still leads to a server, and that the server answers this very PING.
     async fn recycle(&self, connection: &mut MultiplexedConnection, _: &Metrics) -> RecycleResult<RedisError> {
         let number = self.pings.fetch_add(1, Ordering::Relaxed).to_string();
-        // A connection is never given out with another's WATCH on it.
+        // A reused connection must not carry a WATCH of its previous user.
         let mut asked = redis::Pipeline::with_capacity(2);
         asked.cmd("UNWATCH").ignore().cmd("PING").arg(&number);
         let (answer,): (String,) = asked.query_async(connection).await?;

@@ -1,85 +1,85 @@
-//! Every key that we use in Redis, built in one place. All carry one hash tag, the prefix in braces, so that a script
-//! may touch several of them on a Redis Cluster too, and two fleets with different prefixes can share a server.
+//! `Keys` builds every key that the fleet uses in Redis. All keys carry one hash tag, the prefix in braces. So a script
+//! may use several of them on a Redis Cluster too, and two fleets with different prefixes can share a server.
 
 use crate::{
     domain::{caps::CapKind, id::UserId},
     ports::LeaseKey,
 };
 
-/// The keys of one fleet.
+/// `Keys` builds the keys of one fleet.
 #[derive(Clone, Debug)]
 pub struct Keys {
     tag: String,
 }
 
 impl Keys {
-    /// Builds keys under `prefix` (`WARMUP_REDIS_PREFIX`).
+    /// Creates keys under `prefix` (`WARMUP_REDIS_PREFIX`).
     pub fn new(prefix: &str) -> Keys {
         Keys { tag: format!("{{{prefix}}}") }
     }
 
-    /// What all keys match, as an ACL writes it.
+    /// Returns the pattern that all keys match, in ACL syntax.
     pub fn pattern(&self) -> String {
         format!("~{}:*", self.tag)
     }
 
-    /// The bucket of a cap of the whole fleet.
+    /// Returns the key of a fleet cap's bucket.
     pub fn fleet_cap(&self, kind: CapKind) -> String {
         format!("{}:cap:{}", self.tag, kind.as_str())
     }
 
-    /// The bucket of a cap of one user.
+    /// Returns the key of a user cap's bucket.
     pub fn user_cap(&self, kind: CapKind, user: UserId) -> String {
         format!("{}:cap:{}:{user}", self.tag, kind.as_str())
     }
 
-    /// The bucket of a cap of one mail host, or its connections.
+    /// Returns the key of a mail host's bucket, or of its connections.
     pub fn host_cap(&self, kind: CapKind, host: &str) -> String {
         format!("{}:cap:{}:{host}", self.tag, kind.as_str())
     }
 
-    /// The generation of the server's clock, for the caps.
+    /// Returns the key of the generation of the server's clock, for the caps.
     pub fn cap_clock(&self) -> String {
         format!("{}:cap:clock", self.tag)
     }
 
-    /// The channel on which the fleet is told of orders.
+    /// Returns the channel of the fleet's notifications.
     pub fn bell(&self) -> String {
         format!("{}:bell", self.tag)
     }
 
-    /// The lease on `key`.
+    /// Returns the key of the lease `key`.
     pub fn lease(&self, key: LeaseKey) -> String {
         match key {
             LeaseKey::Solo => format!("{}:lease:solo", self.tag),
             LeaseKey::Leader => format!("{}:lease:leader", self.tag),
-            // A heartbeat names thousands: in one piece, where `format!` would grow them.
+            // A heartbeat builds thousands of these: `concat` allocates once, `format!` would grow the string.
             LeaseKey::Shard(shard) => [&self.tag, ":lease:shard:", &shard.to_string()].concat(),
             LeaseKey::Name(hash) => format!("{}:lease:name:{hash:016x}", self.tag),
         }
     }
 
-    /// Whose members they are: the identity of their fleet.
+    /// Returns the key of the identity of the members' fleet.
     pub fn fleet(&self) -> String {
         format!("{}:fleet", self.tag)
     }
 
-    /// What the start-up check writes to and takes away again.
+    /// Returns the key that the start-up check writes and deletes.
     pub fn trial(&self) -> String {
         format!("{}:trial", self.tag)
     }
 
-    /// How far the database had come.
+    /// Returns the key of the mark of the database's progress.
     pub fn mark(&self) -> String {
         format!("{}:mark", self.tag)
     }
 
-    /// The live workers, by the end of their time.
+    /// Returns the key of the living workers, sorted by the end of their membership.
     pub fn members(&self) -> String {
         format!("{}:members", self.tag)
     }
 
-    /// What each live worker says of itself.
+    /// Returns the key of the living workers' statuses.
     pub fn statuses(&self) -> String {
         format!("{}:statuses", self.tag)
     }

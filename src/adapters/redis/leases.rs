@@ -1,4 +1,5 @@
-//! The leases in Redis: a key each, whose value is the owner's run and whose expiry is the lease's end.
+//! `RedisLeases` implements the leases: a key per lease, whose value is the owner's run and whose expiry is the lease's
+//! end.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
     ports::{LeaseKey, Leases, PortError},
 };
 
-/// Leases in Redis.
+/// `RedisLeases` stores leases in Redis.
 pub struct RedisLeases {
     pool: Pool,
     keys: Keys,
@@ -21,7 +22,7 @@ pub struct RedisLeases {
 }
 
 impl RedisLeases {
-    /// Uses the leases under `prefix`.
+    /// Creates the leases under `prefix`.
     pub fn new(pool: Pool, prefix: &str) -> RedisLeases {
         RedisLeases {
             pool,
@@ -32,7 +33,7 @@ impl RedisLeases {
         }
     }
 
-    /// Runs `script` over `keys` at once. No keys, no call.
+    /// Runs `script` on all `keys` in one call; without keys there is no call.
     async fn on_each(
         &self,
         script: &Script,
@@ -55,7 +56,7 @@ impl RedisLeases {
     }
 }
 
-/// Redis refuses an expiry of 0.
+/// Returns `ttl` in milliseconds, at least 1: Redis refuses an expiry of 0.
 pub(super) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,5 +1,5 @@
-//! The members in Redis: a sorted set of runs by the end of their time, and a hash of what each says of itself, packed as
-//! a MessagePack map with names.
+//! `RedisMembers` implements the membership: a sorted set of runs by the end of their membership, and a hash of their
+//! statuses, packed as MessagePack maps with names.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,10 +16,11 @@ use crate::{
     ports::{HeartbeatReply, LeaseKey, Member, MemberStatus, MembershipStore, PortError},
 };
 
-/// How long the mark of the database outlives the last worker: longer than any backup is kept that one would restore.
+/// The time for which the mark of the database outlives the last worker: longer than the age of any backup worth
+/// restoring.
 const MARK_LASTS: Duration = Duration::from_secs(400 * 24 * 3_600);
 
-/// Members in Redis.
+/// `RedisMembers` stores the members in Redis.
 pub struct RedisMembers {
     pool: Pool,
     keys: Keys,
@@ -30,11 +31,11 @@ pub struct RedisMembers {
     mark: Script,
 }
 
-/// A member as the scripts return it: its run, the end of its time, its status.
+/// A member as the scripts return it: its run, the end of its membership in ms since the epoch, its status.
 type Told = (String, i64, Vec<u8>);
 
 impl RedisMembers {
-    /// Uses the members under `prefix`.
+    /// Creates the members under `prefix`.
     pub fn new(pool: Pool, prefix: &str) -> RedisMembers {
         RedisMembers {
             pool,
@@ -114,7 +115,8 @@ fn packed(status: &MemberStatus) -> Result<Vec<u8>, PortError> {
     rmp_serde::to_vec_named(status).map_err(|error| PortError::Permanent(format!("a status can't be packed: {error}")))
 }
 
-/// A status that can't be read still says that somebody lives; one whose name is no run is not a worker's.
+/// Decodes members. An unreadable status still proves that a worker lives; an entry whose name is no run is not a
+/// worker.
 pub(super) fn listed(told: Vec<Told>) -> Vec<Member> {
     let member = |(run, until, status): Told| {
         let run = RunId(run.parse().ok()?);

@@ -1,4 +1,4 @@
-//! The bell over Redis pub/sub: a connection of its own that listens, and a PUBLISH that rings.
+//! `RedisNotifier` sends notifications by PUBLISH and receives them on its own pub/sub connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::ports::{
     fleet_control::{Bell, Notification},
 };
 
-/// How long the line stays cut before another is laid; machine clock.
+/// The wait before a failed subscription is opened again; machine clock.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// After how long a silence the line is asked whether it still leads anywhere: one that died without a word is as silent as
-/// one on which nobody rings. Machine clock.
+/// The silence after which the subscription is pinged: a dead connection is as silent as one without notifications.
+/// Machine clock.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// The bell of the fleet under one prefix.
+/// A `RedisNotifier` sends and receives the notifications of the fleet under one prefix.
 pub struct RedisNotifier {
     pool: Pool,
     channel: String,
@@ -37,8 +37,8 @@ pub struct RedisNotifier {
     line: Mutex<Option<Subscription>>,
 }
 
-/// A connection that listens, and word of whether the fleet's keys are still where it leads. Any node of a cluster passes
-/// on what any other is told; one that has left it does not.
+/// A `Subscription` is a listening connection, and a watch on the node of the fleet's keys. Any node of a cluster
+/// forwards the messages of the others; a node that has left the cluster does not.
 struct Subscription {
     asking: PubSubSink,
     listening: PubSubStream,
@@ -46,7 +46,7 @@ struct Subscription {
 }
 
 impl RedisNotifier {
-    /// Listens and rings where `pool` leads, without connecting yet.
+    /// Creates a notifier on the node of `pool`, without connecting yet.
     pub fn new(pool: Pool, prefix: &str, clock: Arc<dyn Clock>) -> RedisNotifier {
         RedisNotifier { pool, channel: Keys::new(prefix).bell(), clock, line: Mutex::default() }
     }
@@ -57,7 +57,7 @@ impl RedisNotifier {
         Ok(Subscription { asking, listening, moves })
     }
 
-    /// Lays a line, or waits a moment before the next attempt.
+    /// Opens a subscription, or waits a moment before the next attempt.
     async fn lay(&self) -> Option<Subscription> {
         let node = self.pool.node();
         match timeout(pool::CALL_TIMEOUT, self.listen()).await {
@@ -72,7 +72,7 @@ impl RedisNotifier {
 }
 
 impl Subscription {
-    /// The next message; `None` when the line is of no more use.
+    /// Returns the next message; `None` if the subscription is broken.
     async fn next(&mut self, clock: &dyn Clock) -> Option<Msg> {
         loop {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! Who lives and who leads, for those who only look.
+//! `RedisObserver` reads the living workers and the leader; it never writes.
 
 use redis::Script;
 
@@ -8,7 +8,7 @@ use crate::{
     ports::{LeaseKey, Member, PortError},
 };
 
-/// Looks, and changes nothing.
+/// `RedisObserver` reads members and leases.
 pub struct RedisObserver {
     pool: Pool,
     keys: Keys,
@@ -16,7 +16,7 @@ pub struct RedisObserver {
 }
 
 impl RedisObserver {
-    /// Looks at the fleet under `prefix`.
+    /// Creates an observer of the fleet under `prefix`.
     pub fn new(pool: Pool, prefix: &str) -> RedisObserver {
         let members = Script::new(include_str!("../../../lua/members.lua"));
         RedisObserver { pool, keys: Keys::new(prefix), members }
@@ -29,7 +29,7 @@ impl RedisObserver {
         Ok(members::listed(pool::run(&self.pool, &call).await?))
     }
 
-    /// Returns which run holds a lease; none where nobody does.
+    /// Returns the run that holds a lease; `None` for a free lease.
     pub async fn holder(&self, lease: LeaseKey) -> Result<Option<RunId>, PortError> {
         let held: Option<String> = pool::query(&self.pool, redis::cmd("GET").arg(self.keys.lease(lease))).await?;
         Ok(held.and_then(|run| run.parse().ok()).map(RunId))

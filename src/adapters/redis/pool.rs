@@ -1,8 +1,9 @@
-//! Connections to Redis, and the one way to use them: take one, ask, give it back, each within its time.
+//! A `Pool` of connections to Redis runs commands and scripts: it takes a connection, calls, and returns it, each in
+//! time.
 //!
-//! On a cluster all our keys lie in one slot, so one node is all that we speak to. Any node is told of at first; the one
-//! that owns the slot says so, or another says MOVED and where to: nothing was done then, so the same is asked there.
-//! A node that is away is replaced by what the others say: first the one of REDIS_URL, then those that were seen last.
+//! On a cluster all our keys lie in one slot, so the pool uses one node. It starts with any node. A node that does not
+//! own the slot answers MOVED with the owner; it did nothing then, so the call is repeated there. An unreachable node
+//! is replaced by the next known one: first that of REDIS_URL, then the nodes that were last seen.
 
 use std::{
     fmt,
@@ -32,21 +33,22 @@ use super::{
 };
 use crate::ports::PortError;
 
-/// How long getting a connection, and then an answer, may take. Every operation of ours takes well under a millisecond;
-/// a grant older than 3 s is thrown away and a heartbeat comes every 5 s, so a later answer would be of no use.
+/// The time limit to get a connection, and then of an answer. Every operation takes well under a millisecond. A grant
+/// older than 3 s is discarded and a heartbeat comes every 5 s, so a later answer would be useless.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection that lay idle may take to answer a PING before another is tried. One whose other end vanished
-/// without a word must not use up the whole time for a call.
+/// The time limit of a PING on an idle connection before another connection is tried. A connection whose other end
+/// vanished must not use up the whole time of a call.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often one call goes on to another node: from one that is away to one that knows, and from there to the owner.
+/// The number of nodes that one call may move to: from an unreachable one to one that knows the owner, and to the
+/// owner.
 const MOVES: usize = 3;
 
 /// A connection of the pool.
 type Connection = Object<Connector>;
 
-/// Connections to the node that has our keys.
+/// A `Pool` holds connections to the node that has our keys.
 #[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
@@ -57,24 +59,24 @@ impl fmt::Debug for Pool {
 }
 
 struct Shared {
-    /// As REDIS_URL says.
+    /// The addresses: REDIS_URL, and its file.
     source: Source,
     size: usize,
     node: watch::Sender<Node>,
-    /// The nodes of the cluster that were seen last; none without one.
+    /// The nodes of the cluster that were last seen; none without a cluster.
     others: Mutex<Vec<Address>>,
-    /// Whether they were asked for: by `check`, or by whoever uses the pool first, where nobody waits for Redis to start.
+    /// True once the nodes were read: by `check`, or by the first call if the process does not wait for Redis to start.
     looked: AtomicBool,
 }
 
-/// The node that is spoken to.
+/// A `Node` is the node that the pool uses.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
     connections: deadpool::managed::Pool<Connector>,
 }
 
-/// What is asked.
+/// A `Question` is a call to Redis.
 #[derive(Clone, Copy)]
 enum Question<'a> {
     Command(&'a Cmd),
@@ -83,10 +85,10 @@ enum Question<'a> {
     Built(&'a (dyn Fn() -> ScriptInvocation<'a> + Sync)),
 }
 
-/// Opens a pool of at most `size` connections to `url`, without connecting yet. Certificates must come from a public
+/// Opens a pool of at most `size` connections to `url`, without connecting yet. Certificates must chain to a public
 /// root.
 ///
-/// Returns `Permanent` when the URL can't be used. The URL may hold a password and is never part of an error.
+/// Returns `Permanent` if the URL can't be used. The URL may hold a password and is never part of an error.
 pub fn open(url: &str, size: usize) -> Result<Pool, PortError> {
     Pool::open(Address::of(url, None)?, size)
 }
@@ -97,7 +99,7 @@ impl Pool {
         Pool::open_fresh(address, None, size)
     }
 
-    /// Opens a pool whose every new connection asks `reread` for the credentials first. Connections that are open stay.
+    /// Opens a pool that reads the credentials by `reread` before each new connection. Open connections stay.
     pub fn open_fresh(address: Address, reread: Option<Reread>, size: usize) -> Result<Pool, PortError> {
         let source = Source { first: address.clone(), reread };
         let node = watch::Sender::new(Node::open(address, source.clone(), size)?);
@@ -105,7 +107,7 @@ impl Pool {
         Ok(Pool(Arc::new(Shared { source, size, node, others, looked })))
     }
 
-    /// Says how many connections there are.
+    /// Returns the number of connections.
     pub fn size(&self) -> usize {
         self.node().connections.status().size
     }
@@ -114,19 +116,19 @@ impl Pool {
         self.0.node.borrow().clone()
     }
 
-    /// Tells whenever another node is spoken to.
+    /// Returns a watch that changes whenever the pool moves to another node.
     pub(super) fn moves(&self) -> watch::Receiver<Node> {
         self.0.node.subscribe()
     }
 
-    /// A connection of its own that listens to `channel`.
+    /// Opens a separate connection that listens to `channel`.
     pub(super) async fn listen(&self, channel: &str) -> RedisResult<PubSub> {
         let mut line = self.0.source.fresh(&self.node().address).client()?.get_async_pubsub().await?;
         line.subscribe(channel).await?;
         Ok(line)
     }
 
-    /// Speaks to `address` from now on, unless somebody went on from `node` already.
+    /// Moves the pool to `address`, unless another call has already moved it away from `node`.
     fn go_on(&self, node: &Node, address: Address) -> Result<bool, PortError> {
         let next = Node::open(address, self.0.source.clone(), self.0.size)?;
         Ok(self.0.node.send_if_modified(|current| {
@@ -138,7 +140,7 @@ impl Pool {
         }))
     }
 
-    /// Goes to the node that a MOVED names, and asks it who else there is.
+    /// Moves to the node that a MOVED names, and reads the nodes of the cluster from it.
     async fn follow(&self, node: &Node, moved: &str) -> Result<(), PortError> {
         let Some((host, port)) = place(moved, node.address.place()) else {
             return Err(PortError::Unavailable(format!("Redis: our keys moved to `{moved}`, which is no address")));
@@ -150,8 +152,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Remembers the nodes of a cluster. Where they are not told, those known are kept: it is asked again at each move, and
-    /// at the next answer where there was none.
+    /// Stores the nodes of a cluster. If the server does not return them, the known ones stay until the next move reads
+    /// them again. If the server does not answer at all, the next answered call reads them too.
     pub(super) async fn refresh_nodes(&self) {
         let node = self.node();
         let Ok(mut connection) = connection(&node).await else { return };
@@ -166,7 +168,7 @@ impl Pool {
         }
     }
 
-    /// Goes on from a node that is away to the next that is known. False without a cluster: there is no other.
+    /// Moves from an unreachable node to the next known one. Returns false without a cluster: there is no other node.
     pub(super) fn leave(&self, node: &Node) -> bool {
         let others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let first = &self.0.source.first;
@@ -181,10 +183,10 @@ impl Pool {
 
 impl Node {
     fn open(address: Address, source: Source, size: usize) -> Result<Node, PortError> {
-        // The library would give up on an answer after half a second; here each call as a whole has its time.
+        // The library would give up on an answer after half a second; here each call as a whole has a limit.
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CALL_TIMEOUT)).set_response_timeout(None);
         let unusable = |error: String| PortError::Permanent(format!("the pool of connections to Redis: {error}"));
-        // An address that no client takes is found here, not at the first connection.
+        // Detects an unusable address here, and not at the first connection.
         address.client().map_err(|error| unusable(error.to_string()))?;
         let connections = deadpool::managed::Pool::builder(Connector::new(address.clone(), source, config))
             .max_size(size.max(1))
@@ -211,13 +213,13 @@ pub(super) async fn query<T: FromRedisValue>(pool: &Pool, command: &Cmd) -> Resu
     ask(pool, Question::Command(command)).await?.map_err(classify)
 }
 
-/// Runs one script by its hash; only a server that does not know it yet is sent its text.
+/// Runs one script by its hash; only a server that does not know the script gets its text.
 pub(super) async fn run<T: FromRedisValue>(pool: &Pool, script: &ScriptInvocation<'_>) -> Result<T, PortError> {
     ask(pool, Question::Script(script)).await?.map_err(classify)
 }
 
-/// Runs the script that `build` makes. It is built once there is a connection: what it says of the time is not old by the wait
-/// for one.
+/// Runs the script that `build` makes. It is built once there is a connection, so that its time is not outdated by the
+/// wait for one.
 pub(super) async fn run_built<'a, T: FromRedisValue>(
     pool: &Pool,
     build: &'a (dyn Fn() -> ScriptInvocation<'a> + Sync),
@@ -225,12 +227,12 @@ pub(super) async fn run_built<'a, T: FromRedisValue>(
     ask(pool, Question::Built(build)).await?.map_err(classify)
 }
 
-/// Runs one command and returns the server's own error, when it answers with one.
+/// Runs one command and returns the server's own error, if the server answers with one.
 pub(super) async fn try_query<T: FromRedisValue>(pool: &Pool, command: &Cmd) -> Result<RedisResult<T>, PortError> {
     ask(pool, Question::Command(command)).await
 }
 
-/// Asks where our keys are. The error inside is the server's; the other says that none answered.
+/// Runs a call on the node of our keys. The inner error is the server's; the outer one means that no server answered.
 async fn ask<T: FromRedisValue>(pool: &Pool, question: Question<'_>) -> Result<RedisResult<T>, PortError> {
     let mut moves = 0..MOVES;
     loop {
@@ -257,7 +259,7 @@ async fn ask<T: FromRedisValue>(pool: &Pool, question: Question<'_>) -> Result<R
     }
 }
 
-/// Where the server says that our keys are, if it says so.
+/// Returns the new place of our keys if the server answered MOVED.
 fn moved<T>(answer: &Result<RedisResult<T>, Elapsed>) -> Option<String> {
     match answer {
         Ok(Err(error)) if error.code() == Some("MOVED") => error.redirect_node().map(|(to, _)| to.to_owned()),
@@ -265,7 +267,7 @@ fn moved<T>(answer: &Result<RedisResult<T>, Elapsed>) -> Option<String> {
     }
 }
 
-/// Reads `host:port`. Without a host it is the one that was asked (a node that does not know its own address).
+/// Parses `host:port`. An empty host means the queried server, for a node that does not know its own address.
 fn place(text: &str, asked: Option<(&str, u16)>) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = match host.trim_start_matches('[').trim_end_matches(']') {
@@ -275,7 +277,8 @@ fn place(text: &str, asked: Option<(&str, u16)>) -> Option<(String, u16)> {
     Some((host.to_owned(), port.parse().ok()?))
 }
 
-/// The distinct nodes in an answer to CLUSTER SLOTS: each entry is two slots, then nodes as host, port, and more.
+/// Returns the distinct nodes in an answer to CLUSTER SLOTS: each entry is two slots, then nodes as host, port, and
+/// more.
 fn nodes(slots: &[Vec<Value>], asked: Option<(&str, u16)>) -> Vec<(String, u16)> {
     let told = slots.iter().flat_map(|entry| entry.iter().skip(2));
     let mut nodes: Vec<(String, u16)> = told
@@ -291,8 +294,8 @@ fn nodes(slots: &[Vec<Value>], asked: Option<(&str, u16)>) -> Vec<(String, u16)>
     nodes
 }
 
-/// Takes a connection on which a PING was just answered, so that one that broke while it lay idle is found before
-/// anything is asked on it: nothing happened then, and the caller need not wonder.
+/// Takes a connection that has just answered a PING. A connection that broke while it was idle is thus found before
+/// anything is sent on it, and the caller knows that nothing happened.
 async fn connection(node: &Node) -> Result<Connection, PortError> {
     let at = &node.address;
     match timeout(CALL_TIMEOUT, node.connections.get()).await {
@@ -303,8 +306,8 @@ async fn connection(node: &Node) -> Result<Connection, PortError> {
     }
 }
 
-/// Sorts what came of a call. A connection that fell silent is not given back: nobody else shall wait for it. Nor are
-/// those to a master that became a replica: its name may lead to the new one by now.
+/// Handles the end of a call. A connection that fell silent is not returned to the pool, so that no other call waits
+/// for it. Nor are connections to a master that became a replica: its name may lead to the new master by now.
 fn settle<T>(
     node: &Node,
     connection: Connection,

@@ -1,8 +1,9 @@
-//! The look at a Redis before a worker relies on it: that it is a master, new enough, that its user may do all we do, and
-//! that nobody else uses our names. Every right that is missing is told at once, before anything is sent.
+//! `check` examines a Redis before a worker relies on it. The server must be a master and new enough, grant every right
+//! that we need, and hold no foreign keys under our names. It reports all missing rights together, before anything is
+//! sent.
 //!
-//! Rights are tried, not read: each command runs once on a key of its own, which is gone afterwards. What a server forbids,
-//! renames or hides shows in the same way, and no further right is needed to find out.
+//! Rights are tried, not read: each command runs once on a trial key, which is deleted afterwards. That detects
+//! commands that a server forbids, renames or hides, and needs no further right.
 
 use redis::{Cmd, RedisError, RedisResult, Script, Value, cmd};
 use tokio::time::timeout;
@@ -17,27 +18,28 @@ use crate::{
     ports::{LeaseKey, PortError},
 };
 
-/// The first release with scripts that declare themselves by `#!lua`, and are then refused as a whole before they run,
-/// not in the middle, where memory is short or the server is a replica.
+/// The first release with scripts that declare themselves by `#!lua`. If memory is short or the server is a replica,
+/// Redis refuses such a script as a whole before it runs, not in the middle.
 const OLDEST_VERSION: (u32, u32) = (7, 0);
 
-/// The commands that we run or our scripts do. With PING and UNWATCH the pool looks at a connection that lay idle.
+/// The commands that we or our scripts run. The pool checks an idle connection with PING and UNWATCH.
 const COMMANDS: &str = "+evalsha +script|load +get +mget +set +del +pexpire +pexpireat +zadd +zrem +zscore +zrange +hget \
                         +hset +hdel +time +info +ping +unwatch +publish +subscribe";
 
-/// And on a cluster, to find the other nodes.
+/// The command that finds the other nodes of a cluster.
 const ON_A_CLUSTER: &str = "+cluster|slots";
 
-/// The rule for ACL SETUSER that suffices for a fleet under `prefix`; `cluster` where the server is part of one.
+/// Returns the ACL SETUSER rule that suffices for a fleet under `prefix`; `cluster` if the server is part of a cluster.
 pub fn acl_rule(prefix: &str, cluster: bool) -> String {
     let keys = Keys::new(prefix);
     let rule = format!("{} &{} -@all {COMMANDS}", keys.pattern(), keys.bell());
     if cluster { format!("{rule} {ON_A_CLUSTER}") } else { rule }
 }
 
-/// Looks at the Redis that `pool` leads to, for a fleet of `shards` under `prefix`. Returns what is to be warned of.
+/// Checks the Redis of `pool` for a fleet of `shards` under `prefix`, and returns warnings.
 ///
-/// Returns `Unavailable` or `Unknown` when none answers now, `Permanent` when this one will never do, with what to do.
+/// Returns `Unavailable` or `Unknown` if no server answers now, and `Permanent` with a remedy if this one is
+/// unsuitable.
 pub async fn check(pool: &Pool, prefix: &str, shards: u16) -> Result<Vec<String>, PortError> {
     let told = server_info(pool).await?;
     if let Some(told) = &told {
@@ -57,17 +59,17 @@ pub async fn check(pool: &Pool, prefix: &str, shards: u16) -> Result<Vec<String>
         pool.refresh_nodes().await;
     }
     check_foreign_keys(pool, &Keys::new(prefix), shards).await?;
-    // Asked again: on a cluster it may be another node by now.
+    // Read again: on a cluster it may be another node by now.
     Ok(server_info(pool).await?.as_deref().and_then(eviction).into_iter().collect())
 }
 
-/// Checks that a Redis answers, and that it is new enough.
+/// Checks that a Redis answers and is new enough.
 pub async fn check_version(pool: &Pool) -> Result<(), PortError> {
     let told: String = pool::query(pool, cmd("INFO").arg("server")).await?;
     new_enough(&told)
 }
 
-/// What the server says of itself; `None` when the user may not ask.
+/// Returns the server's INFO text; `None` if the user has no right to it.
 async fn server_info(pool: &Pool) -> Result<Option<String>, PortError> {
     match pool::try_query::<String>(pool, &cmd("INFO")).await {
         Ok(Ok(told)) => Ok(Some(told)),
@@ -77,7 +79,7 @@ async fn server_info(pool: &Pool) -> Result<Option<String>, PortError> {
     }
 }
 
-/// Where nothing sensible came back: whether the other side speaks TLS and we do not, or the other way round.
+/// Returns the cause of a meaningless answer: the server speaks TLS and we do not, or the other way round.
 async fn mistaken(pool: &Pool) -> Option<PortError> {
     let at = pool.node().address;
     at.place()?;
@@ -123,7 +125,7 @@ fn new_enough(told: &str) -> Result<(), PortError> {
     )))
 }
 
-/// A replica of a cluster says where its master is; any other does not write.
+/// Rejects a Sentinel, and a replica outside a cluster. A replica in a cluster names its master.
 fn a_master(told: &str) -> Result<(), PortError> {
     let mode = field(told, "redis_mode");
     if mode == Some("sentinel") {
@@ -143,7 +145,8 @@ fn a_master(told: &str) -> Result<(), PortError> {
     )))
 }
 
-/// Eviction loses leases and buckets, which is safe and slow. All our keys expire, so `volatile-*` takes them too.
+/// Returns a warning if the server evicts keys. Eviction loses leases and buckets, which is safe and slow. All our keys
+/// expire, so `volatile-*` evicts them too.
 fn eviction(told: &str) -> Option<String> {
     let policy = field(told, "maxmemory_policy").filter(|policy| *policy != "noeviction")?;
     field(told, "maxmemory").filter(|limit| *limit != "0")?;
@@ -153,7 +156,7 @@ fn eviction(told: &str) -> Option<String> {
     ))
 }
 
-/// Tries every command once. Returns what is not allowed, each once, in words for the operator.
+/// Tries every command once. Returns each missing right once, as text for the operator.
 async fn missing_rights(pool: &Pool, keys: &Keys, cluster: bool) -> Result<Vec<String>, PortError> {
     let mut missing: Vec<String> = Vec::new();
     let mut lacks = |what: String| {
@@ -181,7 +184,7 @@ async fn missing_rights(pool: &Pool, keys: &Keys, cluster: bool) -> Result<Vec<S
     Ok(missing)
 }
 
-/// Each command with harmless arguments. What the members' commands leave behind ends by itself.
+/// Returns each command with harmless arguments. The keys that the members' commands leave behind expire by themselves.
 fn trials(trial: &str, bell: &str, cluster: bool) -> Vec<Cmd> {
     let of = |words: &[&str]| {
         let mut command = cmd(words[0]);
@@ -210,7 +213,7 @@ fn trials(trial: &str, bell: &str, cluster: bool) -> Vec<Cmd> {
         of(&["HDEL", trial, "one"]),
         of(&["SCRIPT", "LOAD", "#!lua\nreturn 1"]),
         of(&["EVALSHA", script.get_hash(), "1", trial]),
-        // A word that no worker knows.
+        // A message that no worker knows.
         of(&["PUBLISH", bell, "hello"]),
     ];
     if cluster {
@@ -219,7 +222,7 @@ fn trials(trial: &str, bell: &str, cluster: bool) -> Vec<Cmd> {
     all
 }
 
-/// The command's name, with its first argument where that is a part of it.
+/// Returns the command's name, with its first argument if that is a part of the name.
 fn name(command: &Cmd) -> String {
     let mut words = command.args_iter().filter_map(|arg| match arg {
         redis::Arg::Simple(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -237,7 +240,8 @@ fn is_forbidden(error: &RedisError) -> bool {
     error.code() == Some("NOPERM") || unknown
 }
 
-/// What an error says is not allowed: the command, the keys or the channel. Nothing where it says something else.
+/// Returns the missing right that an error reports: the command, the keys or the channel. Returns `None` for other
+/// errors.
 fn lacks_of(error: &RedisError, command: &str, keys: &Keys) -> Option<String> {
     if !is_forbidden(error) {
         return None;
@@ -250,7 +254,7 @@ fn lacks_of(error: &RedisError, command: &str, keys: &Keys) -> Option<String> {
     })
 }
 
-/// Looks whether another program keeps something under our names.
+/// Checks that no other program has keys under our names.
 async fn check_foreign_keys(pool: &Pool, keys: &Keys, shards: u16) -> Result<(), PortError> {
     let script = Script::new(include_str!("../../../lua/strangers.lua"));
     let mut call = script.key(keys.members());

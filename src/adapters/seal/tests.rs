@@ -1,4 +1,4 @@
-//! What opens, for whom, and what does not.
+//! These tests check which sealed values open, for which mailbox and endpoint.
 
 use super::*;
 use crate::domain::mailbox::Security;
@@ -18,7 +18,7 @@ fn sealed() -> Vec<u8> {
     Sealer::new(&KEY).seal(MailboxId(41), &[smtp()], &CANARY.into())
 }
 
-/// As releases sealed it that knew no places.
+/// Returns a password as sealed by releases without endpoints.
 fn placeless() -> Vec<u8> {
     Sealer::new(&KEY).seal_bytes(PLACELESS, &[], &placeless_context(MailboxId(41)), CANARY.as_bytes())
 }

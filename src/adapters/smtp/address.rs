@@ -1,11 +1,11 @@
-//! Which addresses a mail host may have. A name that resolves into the private network would let whoever enrols a
-//! mailbox make the workers speak to what stands beside them.
+//! `is_public` decides which addresses a mail host may have. A name that resolves into the private network would let a
+//! user who enrols a mailbox direct the workers at the machines beside them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ip_network::{Ipv4Network, Ipv6Network};
 
-/// Says whether `ip` is a public unicast address, looking through the ways of writing an IPv4 address as an IPv6 one.
+/// Returns whether `ip` is a public unicast address. An IPv4 address embedded in an IPv6 address is judged as IPv4.
 pub(super) fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -21,13 +21,13 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    // Teredo (2001::/32) and local NAT64 (64:ff9b:1::/48) lead to addresses that can't be read off.
+    // Teredo (2001::/32) and local NAT64 (64:ff9b:1::/48) hide the target address, so they are never public.
     let segments = ip.segments();
     let tunnel = segments[..2] == [0x2001, 0] || segments[..3] == [0x64, 0xff9b, 1];
     !tunnel && Ipv6Network::new(ip, 128).is_ok_and(|network| network.is_unicast_global())
 }
 
-/// The IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056) or IPv4-compatible (RFC 4291) address.
+/// Returns the IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056) or IPv4-compatible (RFC 4291) address.
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = ip.octets();
     let v4 = |at: usize| Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]);

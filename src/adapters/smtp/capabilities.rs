@@ -1,26 +1,26 @@
-//! What a host offers: the lines of its reply to EHLO, each a keyword and what belongs to it (RFC 5321 section 4.1.1.1).
-//! The first should be its name; hosts are let in that leave it out.
+//! `Capabilities` parses a host's reply to EHLO: one keyword with its parameters per line (RFC 5321 section 4.1.1.1).
+//! The first line should be the host's name; hosts that omit the name are accepted.
 
 use super::sasl::Mechanism;
 
-/// To take TLS on this connection (RFC 3207).
+/// The keyword of a host that accepts TLS on this connection (RFC 3207).
 pub(super) const STARTTLS: &str = "STARTTLS";
 
-/// To take several commands at once (RFC 2920).
+/// The keyword of a host that accepts several commands at once (RFC 2920).
 pub(super) const PIPELINING: &str = "PIPELINING";
 
-/// To take addresses and headers that are not ASCII (RFC 6531).
+/// The keyword of a host that accepts addresses and headers beyond ASCII (RFC 6531).
 pub(super) const SMTPUTF8: &str = "SMTPUTF8";
 
 const AUTH: &str = "AUTH";
 
-/// How hosts wrote AUTH before it was a standard; some write only this.
+/// The spelling of AUTH from before its standard; some hosts write only this one.
 const OLD_AUTH: &str = "AUTH=";
 
 pub(super) struct Capabilities(String);
 
 impl Capabilities {
-    /// Reads the whole reply to EHLO.
+    /// Parses the complete reply to EHLO.
     pub(super) fn of(reply: &[u8]) -> Capabilities {
         Capabilities(String::from_utf8_lossy(reply).into_owned())
     }
@@ -29,7 +29,7 @@ impl Capabilities {
         self.of_keyword(keyword).next().is_some()
     }
 
-    /// Returns the mechanisms of ours that the host offers (RFC 4954), the one to try first at the front.
+    /// Returns the supported mechanisms that the host offers (RFC 4954), in the order of preference.
     pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
         let new: Vec<&str> = self.of_keyword(AUTH).flatten().collect();
         let old = self.lines().filter_map(|line| {
@@ -41,7 +41,7 @@ impl Capabilities {
         Mechanism::ALL.into_iter().filter(is_offered).collect()
     }
 
-    /// The words after `keyword`, for each of its lines.
+    /// Returns the words after `keyword`, for each line with that keyword.
     fn of_keyword(&self, keyword: &str) -> impl Iterator<Item = impl Iterator<Item = &str>> {
         self.lines().filter_map(move |line| {
             let mut words = line.split_ascii_whitespace();
@@ -49,7 +49,7 @@ impl Capabilities {
         })
     }
 
-    /// The lines without their code.
+    /// Returns the lines without their reply code.
     fn lines(&self) -> impl Iterator<Item = &str> {
         self.0.lines().filter_map(|line| line.get(4..))
     }

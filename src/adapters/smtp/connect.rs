@@ -1,5 +1,6 @@
-//! From a host name to a socket: resolved once, checked, and exactly a checked address connected to. Resolving again
-//! at the connect would let a name change its mind after the check.
+//! `resolve` and `open` lead from a host name to a socket. The name is resolved once, its addresses are checked, and
+//! only a checked address is connected to. A second resolution at the connect could return another address after the
+//! check.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,9 +9,9 @@ use tokio::net::TcpStream;
 use super::{address::is_public, resolver::Resolver};
 use crate::domain::{lease::MachineTime, outcome::classify::DialogueEnd};
 
-/// Returns the addresses of a mail host that may be connected to, in the resolver's order.
+/// Returns the permitted addresses of a mail host, in the resolver's order.
 ///
-/// Returns `Lost` when there is none, `PrivateHost` when all are private and `allow_private` is false.
+/// Returns `Lost` if there is no address, and `PrivateHost` if all are private and `allow_private` is false.
 pub(super) async fn resolve(
     resolver: &Resolver,
     (host, port): (&str, u16),
@@ -29,8 +30,8 @@ pub(super) async fn resolve(
     }
 }
 
-/// Connects to `address`, with Nagle off: body and final dot are two writes, and with Nagle the second waits for the
-/// host's delayed acknowledgement of the first, 40 ms for each mail.
+/// Connects to `address` with Nagle off. Body and final dot are two writes; with Nagle the second one waits for the
+/// host's delayed acknowledgement of the first, 40 ms per mail.
 pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, DialogueEnd> {
     let lost = |error: std::io::Error| DialogueEnd::Lost(format!("{address}: {error}"));
     let stream = TcpStream::connect(address).await.map_err(lost)?;

@@ -1,8 +1,9 @@
-//! One mail's dialogue, reply by reply, so that the stage of every fault is known.
+//! A `Dialogue` conducts the SMTP dialogue of one mail, reply by reply, so that the stage of every failure is known.
 //!
-//! The library writes; what was answered is read off the wire (`wire.rs`). Each step either lets the dialogue go on
-//! or ends it with the evidence that `judge` needs; the stage stands in `self.stage` by then. `dialogue/opening.rs` leads to a
-//! host that takes a mail, `dialogue/envelope.rs` names sender and recipient; here stand the body, the dot and the goodbye.
+//! lettre writes the commands; `transport.rs` reads the replies from the stream. Each step lets the dialogue continue
+//! or ends it with a `DialogueEnd` for `classify_outcome`; `self.stage` is set by then. `dialogue/opening.rs` connects
+//! and logs in, and `dialogue/envelope.rs` sends sender and recipient. This file holds the body, the final dot and
+//! QUIT.
 
 mod envelope;
 mod opening;
@@ -34,20 +35,20 @@ use crate::{
     ports::SendPermit,
 };
 
-/// What the server may take for its reply to the dot, in steps: it may be checking the mail (RFC 5321 section
-/// 4.5.3.2.6 grants it ten minutes, against two to five for other commands).
+/// The limit of the reply to the final dot, in steps: the server may be checking the mail. RFC 5321 section 4.5.3.2.6
+/// grants this reply ten minutes, against two to five for other commands.
 const FINAL_REPLY_STEPS: u32 = 2;
 
-/// What comes after the verdict, the replies that are left and QUIT, has a time of its own.
+/// The time limit of the remaining replies and QUIT, after the outcome is known.
 const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a dialogue needs to know of the world.
+/// A `DialogueContext` holds what all dialogues of a mailer share.
 pub(super) struct DialogueContext {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) resolver: Resolver,
     pub(super) memory: HostMemory,
     pub(super) allow_private: bool,
-    /// What we are called; nothing where that is no full name.
+    /// The name for EHLO; `None` if this machine has no fully qualified name.
     pub(super) hello: Option<String>,
 }
 
@@ -58,13 +59,13 @@ pub(super) struct Dialogue<'a> {
     pub(super) patience: Timeouts,
     pub(super) gate: &'a SendPermit,
     pub(super) stage: Stage,
-    /// For a dialogue that a person looks at.
+    /// The transcript of a dialogue that a person reads.
     pub(super) trace: Option<Transcript>,
-    /// What went well so far.
+    /// The completed steps so far.
     pub(super) steps: Vec<CompletedStep>,
     started: MachineTime,
     line: Option<SmtpSession>,
-    /// Whether the host gets several commands in one packet.
+    /// True if the host gets several commands in one packet.
     pipelines: bool,
 }
 
@@ -104,8 +105,8 @@ impl<'a> Dialogue<'a> {
         Ok(reply)
     }
 
-    /// Goes as far as a mail from `address` to itself can go without being one: RSET stands where DATA would, and everything
-    /// before it is what a mail does.
+    /// Tests a login with a mail from `address` to itself, without sending one. RSET replaces DATA; every step before
+    /// it is that of a mail.
     pub(super) async fn test_login(
         &mut self,
         login: Option<&Login<'_>>,
@@ -116,10 +117,10 @@ impl<'a> Dialogue<'a> {
         self.reach(login, &envelope, &Command::new(Stage::Rcpt, "rset", Rset, is_2yz)).await
     }
 
-    /// Says goodbye where there is somebody to say it to. Changes nothing.
+    /// Sends QUIT if the host still takes commands. Changes nothing in the outcome.
     ///
-    /// What was given after a refused command is answered before that. A host that asks for a body now gets neither it nor
-    /// a QUIT that would be a line of it.
+    /// Before QUIT, the replies to the pipelined commands after a refused one are read. A host that now asks for a body
+    /// gets neither the body nor a QUIT, which would be a line of the body.
     pub(super) async fn part(mut self, outcome: &Outcome) {
         let listens = outcome.reply.as_ref().is_some_and(|reply| reply.code != 421);
         if let Some(line) = self.line.as_mut().filter(|line| listens && line.wire.takes_commands()) {
@@ -135,7 +136,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Notes what the host does other than it says, and logs it once.
+    /// Stores a deviation of the host from its announcement, and logs a new one once.
     fn learn(&self, fact: HostFact) {
         let (memory, now) = (&self.terms.memory, self.patience.clock.machine());
         if !memory.has(self.endpoint, fact, now) {
@@ -152,7 +153,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Writes body and dot and waits for the answer. From the moment the write of the dot begins the stage is `Dot`.
+    /// Writes body and final dot and waits for the reply. Once the write of the dot begins, the stage is `Dot`.
     async fn body(&mut self, bytes: &[u8]) -> Result<Reply, DialogueEnd> {
         let SmtpSession { wire, connection, .. } = self.line.as_mut().ok_or_else(gone)?;
         wire.arm(self.gate.clone(), self.pipelines);

@@ -1,8 +1,8 @@
-//! `HostMemory` holds what mail hosts do other than they say, so that each mail does not find it out anew.
+//! `HostMemory` stores deviations of mail hosts from their announcements, so that not every mail discovers them again.
 //!
-//! A fact is kept for one endpoint: host name, port and security. What the host of one mailbox does never changes how
-//! another host is spoken to. Facts only change the order or the size of steps, so a wrong one costs time and no mail.
-//! Each is forgotten after a while: a host that was mended is spoken to in the usual way again.
+//! A fact belongs to one endpoint: host name, port and security. The behaviour of one mailbox's host never changes the
+//! treatment of another host. Facts only change the order or the size of steps, so a wrong fact costs time and no mail.
+//! Each fact expires: a repaired host is treated in the usual way again.
 
 use std::{
     collections::HashMap,
@@ -15,26 +15,28 @@ use std::{
 use super::sasl::Mechanism;
 use crate::domain::{lease::MachineTime, mailbox::Endpoint};
 
-/// Hosts of which something is known at most; the one that was noted first goes when there are more.
+/// The largest number of hosts with facts; beyond it the host with the oldest facts is removed.
 const HOSTS: usize = 1_024;
 
-/// Facts of one host at most: more than mechanisms and addresses that are tried.
+/// The largest number of facts of one host: more than the mechanisms and addresses that are tried.
 const FACTS: usize = 24;
 
-/// A refused mechanism and dropped commands come from the host's software, which seldom changes within a working day.
+/// The lifetime of a fact about software, which seldom changes within a working day: refused mechanism, dropped
+/// commands.
 const SOFTWARE_LASTS: Duration = Duration::from_hours(6);
 
-/// A dead address costs a quarter of a second, and outages end within minutes (RFC 8305 section 4 allows either order).
+/// The lifetime of a dead address. It costs a quarter of a second, and outages end within minutes (RFC 8305 section 4
+/// allows either order).
 const ADDRESS_LASTS: Duration = Duration::from_mins(10);
 
-/// Something that a host does.
+/// A `HostFact` is an observed behaviour of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum HostFact {
-    /// It offers this mechanism and refuses it.
+    /// The host offers this mechanism and refuses it.
     RefusesMechanism(Mechanism),
-    /// It offers PIPELINING and does not answer all commands of one packet.
+    /// The host offers PIPELINING and does not answer all commands of one packet.
     TakesOneCommand,
-    /// A connection to this address of it failed, or another address was faster.
+    /// A connection to this address of the host failed, or another address was faster.
     DeadAddress(IpAddr),
 }
 
@@ -47,7 +49,7 @@ impl HostFact {
     }
 }
 
-/// Completes "the mail host".
+/// The text completes a sentence that begins with "the mail host".
 impl fmt::Display for HostFact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,14 +64,14 @@ impl fmt::Display for HostFact {
     }
 }
 
-/// See the module.
+/// `HostMemory` stores the facts of all endpoints, shared by all dialogues.
 #[derive(Debug, Default)]
 pub(super) struct HostMemory {
     hosts: Mutex<HashMap<Endpoint, HashMap<HostFact, MachineTime>>>,
 }
 
 impl HostMemory {
-    /// Notes a fact of a host at `now`.
+    /// Stores a fact of a host, observed at `now`.
     pub(super) fn note(&self, endpoint: &Endpoint, fact: HostFact, now: MachineTime) {
         let mut hosts = self.lock();
         if !hosts.contains_key(endpoint) && hosts.len() >= HOSTS {
@@ -82,14 +84,14 @@ impl HostMemory {
         }
     }
 
-    /// Says whether a fact of a host was noted and still counts at `now`.
+    /// Returns whether a fact of a host is stored and still valid at `now`.
     pub(super) fn has(&self, endpoint: &Endpoint, fact: HostFact, now: MachineTime) -> bool {
         let hosts = self.lock();
         let noted = hosts.get(endpoint).and_then(|facts| facts.get(&fact));
         noted.is_some_and(|noted| now.since(*noted) < fact.lasts())
     }
 
-    /// Forgets a fact that is not so any longer.
+    /// Removes a fact that no longer holds.
     pub(super) fn forget(&self, endpoint: &Endpoint, fact: HostFact) {
         let mut hosts = self.lock();
         if let Some(facts) = hosts.get_mut(endpoint) {
@@ -101,12 +103,12 @@ impl HostMemory {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, HashMap<HostFact, MachineTime>>> {
-        // Poisoned only by a panic between two plain writes; at worst a fact is found out again.
+        // Poisoned only by a panic between two plain writes; at worst a fact is discovered again.
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Forgets the host whose last fact is the oldest.
+/// Removes the host whose newest fact is the oldest.
 fn forget_one(hosts: &mut HashMap<Endpoint, HashMap<HostFact, MachineTime>>) {
     let oldest = hosts.iter().min_by_key(|(_, facts)| facts.values().max().copied());
     if let Some(endpoint) = oldest.map(|(endpoint, _)| endpoint.clone()) {

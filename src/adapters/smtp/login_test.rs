@@ -1,7 +1,9 @@
-//! A mailbox tried out: everything that sending does, up to RCPT to itself and RSET. Never DATA, so never a mail.
+//! `SmtpMailer::test_login` tests a mailbox: it performs each step of a mail up to RCPT to itself, then RSET. It never
+//! sends DATA, so it never sends a mail.
 //!
-//! It goes through the same dialogue, address check, TLS rules and judgement as a mail: what passes here, sends; what
-//! fails here would have failed there, for the reason that is told. Nothing is written: a test punishes nobody.
+//! The test uses the dialogue, address check, TLS rules and classification of a mail. A mailbox that passes can send; a
+//! mailbox that fails would have failed to send for the reported reason. Nothing is written, so a test causes no
+//! penalty.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +29,7 @@ use crate::{
     ports::SendPermit,
 };
 
-/// A mailbox that is to be tried out.
+/// A `Candidate` is a mailbox whose login is to be tested.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub mailbox: MailboxId,
@@ -37,19 +39,19 @@ pub struct Candidate {
     pub sealed_password: Vec<u8>,
 }
 
-/// How it went.
+/// A `LoginTest` is the result of a test.
 #[derive(Clone, Debug)]
 pub struct LoginTest {
-    /// The steps that went well.
+    /// The completed steps.
     pub steps: Vec<Step>,
-    /// What the first that did not would mean for a mail.
+    /// The outcome that the first failed step would have for a mail.
     pub fault: Option<Outcome>,
-    /// The time of that one.
+    /// The duration of the failed step.
     pub last: Duration,
 }
 
 impl SmtpMailer {
-    /// Tries `candidate` out, always within the whole mail's deadline.
+    /// Tests the login of `candidate`, always within the deadline of a whole mail.
     pub async fn test_login(&self, candidate: &Candidate, gate: &SendPermit) -> LoginTest {
         let patience = Timeouts {
             clock: Arc::clone(&self.clock),
@@ -82,7 +84,7 @@ impl SmtpMailer {
         if candidate.endpoint.security == Security::None && !self.allow_plaintext {
             return Err(DialogueEnd::PlaintextRefused);
         }
-        // Who tries it out wants to know what is there now.
+        // The tester wants the current addresses, not cached ones.
         self.terms.resolver.forget(&candidate.endpoint.host);
         let opened = self.opener.open(candidate.mailbox, &candidate.endpoint, &candidate.sealed_password);
         let password = secret.insert(opened.map_err(|_| DialogueEnd::SealBroken)?);

@@ -1,6 +1,6 @@
-//! The RFC 5322 message of a mail: text and the same as HTML (RFC 2046 section 5.1.4), names, subject and bodies encoded by
-//! mail-builder (RFC 2047, RFC 2045). Control characters end here, and with them any way to add a header; and what could be
-//! read as two addresses, or can't be folded, is refused.
+//! `compose` builds the RFC 5322 message of a mail: its text as plain text and as HTML (RFC 2046 section 5.1.4). The
+//! library mail-builder encodes names, subject and bodies (RFC 2047, RFC 2045). This module removes control characters,
+//! and with them every way to add a header. It rejects text that could be read as two addresses or can't be folded.
 
 use lettre::{Address, address::AddressError};
 use mail_builder::{
@@ -18,10 +18,10 @@ use crate::{
     ports::{Participant, Submission},
 };
 
-/// A Message-ID can't be folded, and a line ends at 998 octets (RFC 5322 section 2.1.1).
+/// The longest Message-ID, in bytes: it can't be folded, and a line ends at 998 octets (RFC 5322 section 2.1.1).
 const LONGEST_ID: usize = 900;
 
-/// A message as it goes over the wire, with its envelope.
+/// An `EncodedMessage` is a message as it goes over the wire, with its envelope.
 pub(super) struct EncodedMessage {
     pub(super) from: Address,
     pub(super) to: Address,
@@ -29,7 +29,7 @@ pub(super) struct EncodedMessage {
 }
 
 impl EncodedMessage {
-    /// Says whether the host has to know SMTPUTF8 (RFC 6531) to take it.
+    /// Returns whether the host must support SMTPUTF8 (RFC 6531) to accept the message.
     pub(super) fn needs_utf8(&self) -> bool {
         !self.bytes.is_ascii()
             || !AsRef::<str>::as_ref(&self.from).is_ascii()
@@ -37,9 +37,9 @@ impl EncodedMessage {
     }
 }
 
-/// Makes the message of `mail`, marked by `header` so that filters on both ends can tell it from other mail.
+/// Builds the message of `mail`, marked by `header` so that filters on both ends can distinguish it from other mail.
 ///
-/// Returns `Unsendable` when an address or a Message-ID is none.
+/// Returns `Unsendable` if an address or the Message-ID is invalid.
 pub(super) fn compose(mail: &Submission, header: &str) -> Result<EncodedMessage, DialogueEnd> {
     let (sender, recipient) = (&mail.flight.sender, &mail.flight.recipient);
     let mut message = MessageBuilder::new()
@@ -59,8 +59,8 @@ pub(super) fn compose(mail: &Submission, header: &str) -> Result<EncodedMessage,
     Ok(EncodedMessage { from: address(sender)?, to: address(recipient)?, bytes })
 }
 
-/// The two forms of the text, the better one last. Their boundary is made from the Message-ID: the same mail is the same
-/// bytes, and no template can know it.
+/// Returns the two forms of the text, the richer one last. The Message-ID determines their boundary: the same mail
+/// always has the same bytes, and no template can contain the boundary.
 fn parts(mail: &Submission) -> MimePart<'static> {
     let digest = Sha256::digest(mail.flight.message_id.as_bytes());
     let number = digest[..16].iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
@@ -70,13 +70,13 @@ fn parts(mail: &Submission) -> MimePart<'static> {
     MimePart::new(kind, vec![MimePart::new("text/plain", text), MimePart::new("text/html", page)])
 }
 
-/// A text of a header. ASCII stays as it is and is folded at its spaces (RFC 5322 section 2.2.3); the library would make
-/// encoded words (RFC 2047) of it once it is longer than a line.
+/// Returns a header value of `text`. ASCII stays as it is and is folded at its spaces (RFC 5322 section 2.2.3);
+/// mail-builder would turn an ASCII text longer than a line into encoded words (RFC 2047).
 fn words(text: String) -> HeaderType<'static> {
     if text.is_ascii() { Raw::new(text).into() } else { Text::new(text).into() }
 }
 
-/// A display name with its address. An ASCII name is a quoted string, which is folded as any text is.
+/// Returns a display name with its address. An ASCII name is a quoted string, which is folded like any text.
 fn named(party: &Participant) -> HeaderType<'_> {
     let name = one_line(&party.display_name);
     if name.is_empty() {
@@ -89,8 +89,8 @@ fn named(party: &Participant) -> HeaderType<'_> {
     Raw::new(format!("\"{quoted}\" <{}>", party.email)).into()
 }
 
-/// The address for the envelope. A quoted local part (RFC 5322 section 3.4.1) that holds what parts addresses in a list
-/// would be two to some who read it.
+/// Returns the address for the envelope. Rejects a quoted local part (RFC 5322 section 3.4.1) with characters that
+/// separate addresses in a list: some readers would take it for two addresses.
 fn address(party: &Participant) -> Result<Address, DialogueEnd> {
     let unsendable = |why: &str| DialogueEnd::Unsendable(format!("{:?} is no address: {why}", party.email));
     let address: Address = party.email.parse().map_err(|error: AddressError| unsendable(&error.to_string()))?;
@@ -101,7 +101,7 @@ fn address(party: &Participant) -> Result<Address, DialogueEnd> {
     }
 }
 
-/// A Message-ID must come back as it went out: nothing in it is replaced or encoded.
+/// Checks a Message-ID, which must come back unchanged: nothing in it is replaced or encoded.
 fn message_id(id: &str) -> Result<&str, DialogueEnd> {
     let legal = |byte: u8| byte.is_ascii_graphic() && !b"<>".contains(&byte);
     match !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(legal) {

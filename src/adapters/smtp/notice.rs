@@ -1,5 +1,5 @@
-//! A mail for a person: one text, without the header that marks warm-up mails, so that no filter puts it aside. It goes
-//! through the same dialogue, address check, TLS rules and judgement as every mail.
+//! `SmtpMailer::send_notice` sends a mail to a person: one text, without the header of warm-up mails, so that no filter
+//! sorts it out. It uses the dialogue, address check, TLS rules and classification of every mail.
 
 use std::sync::Arc;
 
@@ -28,23 +28,23 @@ use crate::{
     ports::SendPermit,
 };
 
-/// A mail for a person.
+/// A `Notice` is a mail to a person.
 #[derive(Clone, Debug)]
 pub struct Notice {
     pub sender: Candidate,
-    /// As recipients see the sender; may be empty.
+    /// The sender's display name; may be empty.
     pub sender_name: String,
     pub recipient: String,
-    /// Without angle brackets.
+    /// The Message-ID without angle brackets.
     pub message_id: String,
     pub subject: String,
     pub text: SecretString,
-    /// The `Date` header.
+    /// The value of the `Date` header.
     pub date: DateTime<Utc>,
 }
 
 impl SmtpMailer {
-    /// Submits `notice` once and returns the verdict, always within the whole mail's deadline.
+    /// Submits `notice` once and returns the outcome, always within the deadline of a whole mail.
     pub async fn send_notice(&self, notice: &Notice, gate: &SendPermit) -> Outcome {
         let patience = Timeouts {
             clock: Arc::clone(&self.clock),
@@ -102,7 +102,7 @@ fn letter(notice: &Notice) -> Result<EncodedMessage, DialogueEnd> {
         .header("Subject", Text::new(one_line(&notice.subject)))
         .date(notice.date.timestamp())
         .message_id(notice.message_id.as_str())
-        // RFC 3834 section 5: an automatic reply to it would reach the operator's mailbox.
+        // RFC 3834 section 5: prevents automatic replies, which would reach the operator's mailbox.
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .text_body(secrecy::ExposeSecret::expose_secret(&notice.text))
         .write_to(&mut bytes)

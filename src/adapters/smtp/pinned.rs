@@ -1,8 +1,8 @@
-//! A verifier that also trusts a server certificate that stands itself in the operator's file.
+//! `PinnedVerifier` also trusts a server certificate that is itself in the operator's file.
 //!
-//! webpki takes a certificate of the file for a root only. A self-signed certificate that says CA:TRUE, as `openssl req
-//! -x509` makes it, may be a root there and still not be the server's own. An exact copy of it in the file is the operator's
-//! word for it: then only its time and its names are checked.
+//! webpki accepts a certificate of that file only as a root. A self-signed certificate with CA:TRUE, as `openssl req
+//! -x509` makes it, may be a root there and is still refused as the server's own certificate. An exact copy in the file
+//! states that the operator trusts it: then only its validity period and its names are checked.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-/// See the module.
+/// `PinnedVerifier` accepts an exact copy of a pinned certificate and leaves all others to the usual verification.
 #[derive(Debug)]
 pub(super) struct PinnedVerifier {
-    /// The usual verification, by roots.
+    /// The usual verifier, which checks the chain up to a root.
     by_roots: Arc<WebPkiServerVerifier>,
     /// The certificates of the operator's file.
     pinned: Vec<CertificateDer<'static>>,
@@ -74,9 +74,10 @@ impl ServerCertVerifier for PinnedVerifier {
     }
 }
 
-/// Says whether a certificate was refused for what it is in a chain. webpki looks at its time first, so then it is in time.
+/// Returns whether a certificate was refused for its role in a chain. webpki checks the validity period first, so then
+/// the period is fine.
 fn is_about_roots(error: &Error) -> bool {
-    // `Other` is where rustls puts "a certificate of an authority is used as a server's".
+    // `Other` is rustls's error for a certificate of an authority that is used as a server's.
     matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
 }
 
@@ -89,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// A self-signed certificate of an authority for `mail.test`, valid for the years from `first` until before `last`.
+    /// Returns a self-signed certificate of an authority for `mail.test`, valid from year `first` until before `last`.
     fn authority(first: i32, last: i32) -> CertificateDer<'static> {
         let mut params = CertificateParams::new(["mail.test".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -103,7 +104,7 @@ mod tests {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let by_roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let verifier = PinnedVerifier::new(by_roots, vec![file.clone()]);
-        // The middle of 2026.
+        // The middle of 2026, in seconds since 1970.
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_782_000_000));
         verifier.verify_server_cert(server, &[], &name.try_into().unwrap(), &[], now).map(drop)
     }

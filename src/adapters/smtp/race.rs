@@ -1,8 +1,8 @@
-//! A race of connection attempts to the addresses of one host (RFC 8305, "Happy Eyeballs"): a dead address costs a quarter
-//! of a second and never a mail.
+//! `run` races connection attempts to the addresses of one host (RFC 8305, "Happy Eyeballs"). A dead address costs a
+//! quarter of a second and never a mail.
 //!
 //! ```text
-//!   order    families take turns, the resolver's first one begins; addresses that lately failed come last
+//!   order    the families alternate, beginning with that of the resolver's first address; dead addresses come last
 //!   start    the next attempt starts 250 ms after the last one, or as soon as one fails
 //!   end      the first connection wins; the other attempts are dropped
 //! ```
@@ -17,18 +17,18 @@ use crate::domain::outcome::classify::DialogueEnd;
 /// The "Connection Attempt Delay" that RFC 8305 section 5 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Addresses that are tried for one mail: more than any mail host has, and four seconds of attempts.
+/// The largest number of addresses tried per mail: more than any mail host has, and four seconds of attempts.
 const MOST_ADDRESSES: usize = 16;
 
-/// The end of a race.
+/// A `Winner` is the result of a race.
 pub(super) struct Winner<T> {
     pub(super) connection: T,
     pub(super) address: SocketAddr,
-    /// The addresses that had started before it.
+    /// The addresses whose attempts started before the winner's.
     pub(super) losers: Vec<SocketAddr>,
 }
 
-/// Returns `addresses` in the order in which they are tried.
+/// Returns `addresses` in the order of their attempts.
 pub(super) fn order(addresses: &[SocketAddr], is_dead: impl Fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
@@ -37,13 +37,13 @@ pub(super) fn order(addresses: &[SocketAddr], is_dead: impl Fn(&SocketAddr) -> b
     for place in 0..first.len().max(second.len()) {
         ordered.extend(first.get(place).into_iter().chain(second.get(place)).copied());
     }
-    // Stable: within both halves the families go on taking turns.
+    // The sort is stable: within both halves the families still alternate.
     ordered.sort_by_key(is_dead);
     ordered.truncate(MOST_ADDRESSES);
     ordered
 }
 
-/// Opens a connection to the first of `addresses` that answers. Returns the last error when none does.
+/// Opens a connection to the first of `addresses` that answers. Returns the last error if none answers.
 pub(super) async fn run<T, F>(
     addresses: Vec<SocketAddr>,
     open: impl Fn(SocketAddr) -> F,
@@ -91,7 +91,7 @@ mod tests {
         text.split(' ').map(|address| address.parse().unwrap()).collect()
     }
 
-    /// A listener whose queue is full: a connection to it is neither made nor refused. The streams fill the queue.
+    /// Returns a listener whose queue is full: it neither accepts nor refuses a connection. The streams fill the queue.
     async fn dead_address() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! A host may repeat what it was told. The password, plain or as AUTH sends it, never gets into a reply's text.
+//! `redact` removes the password from an outcome, plain and as AUTH sends it. A host may repeat a command in its reply.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret, SecretString};
@@ -8,7 +8,7 @@ use crate::domain::outcome::Outcome;
 
 const REDACTED: &str = "[redacted]";
 
-/// Removes `password`, in every form in which AUTH PLAIN and AUTH LOGIN carry it, from what a person will read.
+/// Removes `password` from the texts of `outcome`, in every form in which AUTH PLAIN and AUTH LOGIN send it.
 pub(super) fn redact(outcome: &mut Outcome, username: &str, password: &SecretString) {
     let forms = forms(username, password);
     remove(&mut outcome.note, &forms);
@@ -17,7 +17,7 @@ pub(super) fn redact(outcome: &mut Outcome, username: &str, password: &SecretStr
     }
 }
 
-/// Removes `password` from `text`, in any of those forms.
+/// Removes `password` from `text`, in every form in which AUTH PLAIN and AUTH LOGIN send it.
 pub(super) fn redact_text(text: &mut String, username: &str, password: &SecretString) {
     remove(text, &forms(username, password));
 }

@@ -1,8 +1,8 @@
-//! When is a reply complete? Decided here, from the raw bytes, and not by the client library: the verdict on a mail
-//! hangs on it.
+//! `read` decides from the raw bytes when a reply is complete. The outcome of a mail depends on this decision, so the
+//! client library does not make it.
 //!
-//! RFC 5321 section 4.2: lines of `ddd-text CRLF`, then one of `ddd SP text CRLF` or `ddd CRLF`, all with the same
-//! code, whose first digit is 2 to 5. Half of one is no reply, whatever its digits say.
+//! RFC 5321 section 4.2: a reply has lines of `ddd-text CRLF`, then one of `ddd SP text CRLF` or `ddd CRLF`, all with
+//! one code, whose first digit is 2 to 5. Half a reply is no reply, whatever its digits say.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,22 @@ use memchr::memchr_iter;
 
 use crate::domain::outcome::Reply;
 
-/// What the bytes read so far amount to.
+/// A `Reading` classifies the bytes read so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Not yet a whole reply.
+    /// The bytes are not yet a complete reply.
     Partial,
-    /// A whole reply, and how many of the bytes it takes.
+    /// The bytes begin with a complete reply of `length` bytes.
     Complete { reply: Reply, length: usize },
-    /// No reply, however much more comes.
+    /// The bytes can't become a reply.
     Garbled(String),
 }
 
-/// More than any server has to say, and a bound on what one may make us remember.
+/// The largest reply in bytes: longer than that of any real server, and a bound on the memory that a server can take.
 const MAX_REPLY_BYTES: usize = 100_000;
 
-/// How much of a garbled line goes into a note: more than AUTH says, for a password that a host repeats is redacted whole.
+/// The length of the excerpt of a garbled line, in characters. It exceeds any AUTH line, so that a password that a host
+/// repeats is redacted as a whole.
 const EXCERPT_CHARS: usize = 2_000;
 
 /// Reads the first reply in `bytes`.
@@ -49,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     if bytes.len() > MAX_REPLY_BYTES { garbled(rest) } else { Reading::Partial }
 }
 
-/// Splits a line into its code, whether it is the last one, and its text.
+/// Splits a line into its code, the mark of the last line, and its text.
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     if !digits.iter().all(u8::is_ascii_digit) || !(b'2'..=b'5').contains(&digits[0]) {
@@ -64,7 +65,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// Adds the text of one more line, without its enhanced code; of these the first counts.
+/// Appends the text of one more line without its enhanced code; the first enhanced code counts.
 fn add(reply: &mut Reply, text: &[u8]) {
     let text = clean(text);
     let (enhanced, text) = match enhanced(reply.code, &text) {
@@ -78,7 +79,7 @@ fn add(reply: &mut Reply, text: &[u8]) {
     reply.text.push_str(text);
 }
 
-/// The enhanced code at the head of a text, where its class agrees with the reply's (RFC 2034 section 4).
+/// Returns the enhanced code at the head of a text if its class agrees with the reply's (RFC 2034 section 4).
 fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
@@ -89,7 +90,7 @@ fn enhanced(code: u16, text: &str) -> Option<([u16; 3], &str)> {
     (parts.next().is_none() && enhanced[0] == code / 100).then_some((enhanced, rest.trim_start()))
 }
 
-/// Text for logs: what is not UTF-8 or is a control character is replaced.
+/// Returns a text for logs: replaces control characters and invalid UTF-8.
 fn clean(text: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(text) {
         Cow::Borrowed(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => text.trim().into(),

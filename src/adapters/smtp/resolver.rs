@@ -1,7 +1,7 @@
-//! The addresses of mail hosts, asked for once in [`FRESH`] and not for each mail: a worker's mailboxes share few hosts.
+//! `Resolver` caches the addresses of mail hosts for [`FRESH`], because a worker's mailboxes share few hosts.
 //!
-//! What is kept is what the system's resolver said. Whether it may be connected to is decided for each mail
-//! (`connect.rs`), and an answer that led to nobody is forgotten.
+//! The cache stores the answers of the system's resolver. `connect.rs` decides for each mail whether an address may be
+//! connected to. An answer whose addresses all fail is removed.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use tokio::net::lookup_host;
 
 use crate::domain::lease::MachineTime;
 
-/// How long an answer is used; the system's resolver doesn't tell its time to live. Machine clock.
+/// The lifetime of an answer, by the machine clock; the system's resolver does not report its time to live.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// What the system's resolver said lately.
+/// `Resolver` stores the recent answers of the system's resolver.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
     answers: Mutex<HashMap<String, CachedAddresses>>,
@@ -31,14 +31,14 @@ struct CachedAddresses {
 }
 
 impl Resolver {
-    /// A resolver that has heard at `asked` that `host` is at `addresses`.
+    /// Returns a resolver with one cached answer: at `asked`, `host` was at `addresses`.
     #[cfg(test)]
     pub(super) fn told(host: &str, addresses: &[IpAddr], asked: MachineTime) -> Resolver {
         let answer = CachedAddresses { addresses: addresses.to_vec(), asked };
         Resolver { answers: Mutex::new(HashMap::from([(host.to_owned(), answer)])) }
     }
 
-    /// Returns the addresses of `host`, in the resolver's order; none of an answer that is empty.
+    /// Returns the addresses of `host`, in the resolver's order; an empty list if the answer is empty.
     pub(super) async fn addresses(&self, host: &str, now: MachineTime) -> io::Result<Vec<IpAddr>> {
         if let Some(known) = self.known(host, now) {
             return Ok(known);
@@ -50,7 +50,7 @@ impl Resolver {
         Ok(addresses)
     }
 
-    /// Forgets what was said of `host`: whoever needs it next asks again.
+    /// Removes the cached answer of `host`; the next caller resolves it again.
     pub(super) fn forget(&self, host: &str) {
         self.lock().remove(host);
     }
@@ -60,7 +60,7 @@ impl Resolver {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, CachedAddresses>> {
-        // Poisoned only by a panic between two plain writes; the map is whole.
+        // Poisoned only by a panic between two plain writes; the map stays consistent.
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,7 +79,7 @@ mod tests {
         MachineTime(Duration::from_secs(seconds))
     }
 
-    /// A resolver that has heard at second 100 that this host has moved.
+    /// Returns a resolver that cached another address of this host at second 100.
     fn moved() -> (Resolver, IpAddr) {
         let elsewhere = "192.0.2.1".parse().unwrap();
         (Resolver::told("127.0.0.1", &[elsewhere], at(100)), elsewhere)

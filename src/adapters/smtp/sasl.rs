@@ -1,7 +1,6 @@
-//! The login of a mailbox and the SASL mechanisms that carry it: PLAIN (RFC 4616) and LOGIN
-//! (draft-murchison-sasl-login).
+//! `Login` answers the challenges of the SASL mechanisms PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login).
 //!
-//! The answers go by their order and not by the text of the challenges. LOGIN asks for the user name first and for the
+//! The position of a challenge determines the answer, not its text. LOGIN asks for the user name first and for the
 //! password second; hosts write `Username:`, `user`, nothing at all, or text that is not base64.
 
 use std::borrow::Cow;
@@ -14,7 +13,7 @@ use crate::domain::outcome::Reply;
 
 const ZERO_WIDTH: char = '\u{200b}';
 
-/// A mechanism of ours, in the order in which they are tried.
+/// A `Mechanism` is a supported SASL mechanism; the variants are in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mechanism {
     Plain,
@@ -24,7 +23,7 @@ pub(super) enum Mechanism {
 impl Mechanism {
     pub(super) const ALL: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
-    /// Its name in the reply to EHLO.
+    /// Returns the mechanism's name in the reply to EHLO.
     pub(super) fn name(self) -> &'static str {
         match self {
             Mechanism::Plain => "PLAIN",
@@ -33,14 +32,14 @@ impl Mechanism {
     }
 }
 
-/// The user name and the password of a mailbox.
+/// A `Login` holds the user name and the password of a mailbox.
 pub(super) struct Login<'a> {
     username: &'a str,
     password: &'a SecretString,
 }
 
 impl<'a> Login<'a> {
-    /// Returns `None` for a mailbox without user name or password: it submits without AUTH.
+    /// Returns `None` for a mailbox without user name or password, which submits without AUTH.
     pub(super) fn new(username: &'a str, password: &'a SecretString) -> Option<Login<'a>> {
         let has_both = !username.is_empty() && !password.expose_secret().is_empty();
         has_both.then_some(Login { username, password })
@@ -54,9 +53,9 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// Returns the line that answers the challenge number `place`, from 0; `None` where nothing is left to say.
+    /// Returns the line that answers challenge number `place`, from 0; `None` if no answer is left.
     ///
-    /// PLAIN has no challenge. A host that has one did not take the response that came with the command.
+    /// PLAIN has no challenge. A host that sends one did not read the response that came with the command.
     pub(super) fn answer(&self, mechanism: Mechanism, place: usize) -> Option<String> {
         let answer = match (mechanism, place) {
             (Mechanism::Plain, 0) => self.plain(),
@@ -72,15 +71,15 @@ impl<'a> Login<'a> {
     }
 }
 
-/// Returns what PLAIN says for a prepared user name and password.
+/// Returns the PLAIN response for a prepared user name and password.
 pub(super) fn plain_response(username: &str, password: &str) -> String {
     BASE64_STANDARD.encode(format!("\0{username}\0{password}"))
 }
 
-/// Prepares a user name or a password by SASLprep (RFC 4013), as RFC 4616 section 2 asks: a no-break space becomes a space,
-/// and what has no width goes. Text that SASLprep refuses stays as it is: some hosts compare bytes.
+/// Prepares a user name or a password by SASLprep (RFC 4013), as RFC 4616 section 2 requires. A no-break space becomes
+/// a space, and zero-width characters are removed. Text that SASLprep rejects stays as it is: some hosts compare bytes.
 pub(super) fn prepare(text: &str) -> Cow<'_, str> {
-    // RFC 3454 lists it as a space (C.1.2) and as nothing (B.1). It comes from pages that are copied from, so it is nothing.
+    // RFC 3454 lists it as a space (C.1.2) and as nothing (B.1). It comes from copied web pages, so nothing is right.
     let seen: Cow<'_, str> = if text.contains(ZERO_WIDTH) { text.replace(ZERO_WIDTH, "").into() } else { text.into() };
     match saslprep(&seen).map(Cow::into_owned) {
         Ok(prepared) if !prepared.is_empty() => Cow::Owned(prepared),
@@ -88,7 +87,7 @@ pub(super) fn prepare(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Says whether `reply` refuses the mechanism of an AUTH command, and not the login (RFC 4954 sections 4 and 6).
+/// Returns whether `reply` refuses the mechanism of an AUTH command, and not the login (RFC 4954 sections 4 and 6).
 pub(super) fn is_mechanism_refused(reply: &Reply) -> bool {
     let is_unknown = matches!(reply.code, 502 | 503 | 504 | 553);
     is_unknown || matches!(reply.enhanced, Some([5, 5 | 7, 4]))

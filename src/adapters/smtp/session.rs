@@ -1,5 +1,5 @@
-//! An open connection on which commands can be given: the library that writes them, the wire on which their replies are
-//! read, and what the host offers.
+//! An `SmtpSession` is an open connection that is ready for commands: lettre's connection, which writes the commands,
+//! the transport, which reads the replies, and the host's capabilities.
 
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::outcome::{Reply, classify::DialogueEnd};
 
-/// The reply that asks for the next line of a login (RFC 4954 section 4).
+/// The reply code that asks for the next line of a login (RFC 4954 section 4).
 const CHALLENGE: u16 = 334;
 
 pub(super) struct SmtpSession {
@@ -20,16 +20,16 @@ pub(super) struct SmtpSession {
 }
 
 impl SmtpSession {
-    /// Writes `text`, where there is any, and waits for the next reply.
+    /// Writes `text`, if any, and waits for the next reply.
     pub(super) async fn ask(&mut self, text: Option<String>) -> Result<Reply, DialogueEnd> {
         if let Some(text) = text {
-            // Whether it could be written is seen from what can be read.
+            // A failed write shows itself in the read that follows.
             let _ = self.connection.command(text).await;
         }
         self.wire.reply().await
     }
 
-    /// Logs in by `mechanism`, as far as we have answers, and returns the last reply.
+    /// Logs in by `mechanism` until no answer is left, and returns the last reply.
     pub(super) async fn log_in(&mut self, login: &Login<'_>, mechanism: Mechanism) -> Result<Reply, DialogueEnd> {
         let mut reply = self.ask(Some(login.command(mechanism))).await?;
         let mut place = 0;

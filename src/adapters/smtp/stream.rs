@@ -1,4 +1,4 @@
-//! What the bytes travel on: TCP, or TLS over it.
+//! An `SmtpStream` carries the bytes of a session: TCP, or TLS over TCP.
 
 use std::{
     io,

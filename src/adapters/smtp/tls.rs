@@ -1,5 +1,5 @@
-//! TLS to a mail host: the public roots and the operator's own, the name of the host, and nothing less. A
-//! certificate of the operator's file may also be the server's own (`pinned.rs`).
+//! `client_config` and `handshake` set up TLS to a mail host. A certificate must chain to a public root or one of the
+//! operator's, and name the host. A certificate of the operator's file may also be the server's own (`pinned.rs`).
 
 use std::{path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{SetupError, pinned::PinnedVerifier, tls_tickets::TlsTicketCache};
 use crate::domain::outcome::classify::DialogueEnd;
 
-/// Makes the one client configuration that all connections share.
+/// Builds the one client configuration that all connections share.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SetupError> {
     let setup = |error: &dyn std::error::Error| SetupError::Tls(error.to_string());
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -33,7 +33,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     Ok(Arc::new(config))
 }
 
-/// Adds the certificates of a file, and returns them.
+/// Adds the certificates of a file to `roots`, and returns them.
 fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
     let unreadable = |fault: String| SetupError::CaFile { path: path.to_owned(), fault };
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
@@ -48,7 +48,7 @@ fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDe
     Ok(certificates)
 }
 
-/// Speaks TLS on `stream` with the host called `host`, and checks that it is that host.
+/// Performs the TLS handshake on `stream`, and verifies that the certificate belongs to `host`.
 pub(super) async fn handshake(
     config: Arc<ClientConfig>,
     host: &str,
@@ -59,7 +59,7 @@ pub(super) async fn handshake(
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| classify(&error))
 }
 
-/// A certificate that does not hold is another matter than a handshake that broke off.
+/// Maps a handshake error to its end: a bad certificate is distinct from a broken handshake.
 fn classify(error: &std::io::Error) -> DialogueEnd {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(fault @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {

@@ -1,7 +1,8 @@
-//! TLS sessions to take up again, shared by all connections to a host: they spare both sides the certificates.
+//! `TlsTicketCache` stores TLS sessions for resumption, shared by all connections to a host. Resumption saves both
+//! sides the certificates.
 //!
-//! A TLS 1.3 ticket is good for one connection (RFC 8446 appendix C.4), and a batch opens as many at once as it has mails.
-//! The library keeps eight for each host, so most of a batch would find none; everything else is left to it.
+//! A TLS 1.3 ticket is good for one connection (RFC 8446 appendix C.4), and a batch opens one connection per mail at
+//! once. rustls stores eight tickets per host, so most of a batch would find none. The rest is left to rustls.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,16 +16,17 @@ use rustls::{
     pki_types::ServerName,
 };
 
-/// Hosts whose sessions are kept; the first that came goes when there are more.
+/// The largest number of hosts with tickets; beyond it the host that was added first is removed.
 const HOSTS: usize = 256;
 
-/// Tickets of a host: more than lanes that are likely to begin at once. Some kilobytes each, with the host's certificates.
+/// The largest number of tickets per host: more than lanes that are likely to begin at once. A ticket takes some
+/// kilobytes with the host's certificates.
 const TICKETS: usize = 64;
 
-/// What `ClientSessionMemoryCache` counts for each of its hosts.
+/// The number of sessions that `ClientSessionMemoryCache` counts for each of its hosts.
 const SESSIONS_A_HOST: usize = 8;
 
-/// The sessions of all hosts.
+/// `TlsTicketCache` stores the TLS sessions of all hosts.
 pub(super) struct TlsTicketCache {
     others: ClientSessionMemoryCache,
     tickets: Mutex<Tickets>,
@@ -33,7 +35,7 @@ pub(super) struct TlsTicketCache {
 #[derive(Default)]
 struct Tickets {
     of: HashMap<ServerName<'static>, VecDeque<Tls13ClientSessionValue>>,
-    /// Hosts as they came.
+    /// The hosts in the order of their arrival.
     came: VecDeque<ServerName<'static>>,
 }
 
@@ -45,7 +47,7 @@ impl Default for TlsTicketCache {
 
 impl TlsTicketCache {
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
-        // Poisoned only by a panic between two plain writes; at worst a session is not taken up again.
+        // Poisoned only by a panic between two plain writes; at worst a session is not resumed.
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,7 +101,7 @@ impl ClientSessionStore for TlsTicketCache {
     }
 }
 
-/// Without the sessions, which are secrets.
+/// Omits the sessions, which are secrets.
 impl fmt::Debug for TlsTicketCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").finish_non_exhaustive()
@@ -135,7 +137,7 @@ mod tests {
         }
     }
 
-    /// Shakes hands with the host as far as its tickets have come, and says how it went.
+    /// Performs the handshake, reads the host's tickets, and returns the kind of the handshake.
     fn converse(mut client: ClientConnection, host: &Identity) -> Option<HandshakeKind> {
         let mut server = ServerConnection::new(Arc::clone(host.acceptor.config())).unwrap();
         while client.wants_write() || server.wants_write() {

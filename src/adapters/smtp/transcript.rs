@@ -1,4 +1,4 @@
-//! What a person sees of a dialogue: each step that went well, with its answer and its time.
+//! `Transcript` records the completed steps of a dialogue for a person: each with its reply and its duration.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,18 +7,18 @@ use crate::{
     ports::Clock,
 };
 
-/// One step that went well.
+/// A `Step` is a completed step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// `connect`, `tls`, `greeting`, or a command's verb in lower case.
+    /// The name of the step: `connect`, `tls`, `greeting`, or a command's verb in lower case.
     pub step: String,
     pub code: Option<u16>,
-    /// The address, the TLS version, or the server's words.
+    /// The address, the TLS version, or the server's text.
     pub text: String,
     pub took: Duration,
 }
 
-/// The steps so far.
+/// `Transcript` collects the completed steps so far.
 pub(super) struct Transcript {
     clock: Arc<dyn Clock>,
     last: MachineTime,
@@ -35,7 +35,7 @@ impl Transcript {
         self.steps.push(Step { step: step.to_owned(), code: reply.map(|reply| reply.code), text, took });
     }
 
-    /// The time since the last step.
+    /// Returns the time since the last step, and starts the next one.
     pub(super) fn lap(&mut self) -> Duration {
         let now = self.clock.machine();
         let took = now.since(self.last);

@@ -1,21 +1,21 @@
-//! The stream under the client library and above TLS. Everything a verdict rests on is seen here.
+//! `Transport` is the stream below the client library and above TLS. It observes everything that an outcome depends on.
 //!
 //! ```text
-//!   lettre ──commands, body, dot──▶ ┌──────┐ ──▶ TLS ──▶ TCP (Nagle off)
-//!          ◀──made-up replies────── │ Wire │ ◀──replies──
-//!                                   └──────┘
+//!   lettre ──commands, body, dot──▶ ┌───────────┐ ──▶ TLS ──▶ TCP (Nagle off)
+//!          ◀──synthetic replies──── │ Transport │ ◀──replies──
+//!                                   └───────────┘
 //!   the dialogue asks it: which reply is complete? has the final dot begun?
 //! ```
 //!
-//! - *Replies* are read for the dialogue alone, by our own rule (`reply.rs`): the library takes half of one for a definite
-//!   one, and stumbles over text that is not UTF-8. So it hears a made-up `250` to all that it writes, at once, and one for
-//!   a greeting. What was written may be several commands: then their replies are taken one after another, and only after
-//!   the last is anything more out of turn.
-//! - *The dot.* Once the dialogue has armed the wire, the write that ends in `CRLF.CRLF` is the final dot: dot
-//!   stuffing keeps that sequence out of every body. Before its first byte the host must have said nothing that could be
-//!   taken for the reply to it, and the gate is asked. Where either forbids it the write fails, and the dot never leaves.
-//! - *No QUIT but ours.* The library sends one when its EHLO fails. Until the dialogue parts, a QUIT is refused here. A host
-//!   that takes several commands gets it with the dot, in one write.
+//! - *Replies* go to the dialogue alone, by the rule in `reply.rs`. lettre accepts half a reply as definite and fails
+//!   on text that is not UTF-8. So lettre reads a synthetic `250` after each write and a synthetic greeting. One write
+//!   may hold several commands: their replies are read one after another, and only bytes after the last one are out of
+//!   turn.
+//! - *Final dot.* After `arm`, the write that ends in `CRLF.CRLF` is the final dot: dot stuffing keeps that sequence
+//!   out of every body. Before its first byte leaves, two conditions must hold: the host has sent nothing that could
+//!   pass for the reply to the dot, and the send permit is open. Otherwise the write fails and the dot never leaves.
+//! - *QUIT.* lettre sends its own QUIT when its EHLO fails. The transport refuses a QUIT until `part` is called. A
+//!   host that takes several commands gets QUIT together with the dot, in one write.
 
 use std::{
     fmt, io,
@@ -45,45 +45,45 @@ use tokio_rustls::client::TlsStream;
 const MADE_UP: &[u8] = b"250 wire\r\n";
 const OUT_OF_TURN: &str = "the host spoke out of turn";
 const FINAL_DOT: &[u8] = b"\r\n.\r\n";
-/// May stand behind the end of a body, as the last command (RFC 2920 section 3.1).
+/// The QUIT command, which may follow the end of a body as the last command (RFC 2920 section 3.1).
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// A body of more bytes does not wait for its final dot.
+/// The limit of a held body, in bytes: a larger body does not wait for its final dot.
 const MOST_HELD: usize = 16 * 1024;
 
-/// Where the final dot is.
+/// The state of the final dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dot {
-    /// Not asked for yet.
+    /// The dot has not been written yet.
     Ahead,
-    /// Its write has begun: nothing but a complete reply is definite any more.
+    /// The write of the dot has begun: from now on only a complete reply is definite.
     Begun,
-    /// The gate was closed, or the host spoke or left before it; it never left.
+    /// The dot never left: the send permit was closed, or the host sent bytes or closed before it.
     Withheld,
 }
 
 struct State {
-    /// `None` once STARTTLS has taken it out.
+    /// The open stream; `None` once STARTTLS has taken it out.
     link: Option<SmtpStream>,
-    /// What the library hears next.
+    /// The synthetic reply that lettre reads next.
     made_up: &'static [u8],
     reply: Vec<u8>,
-    /// How many of the commands that were given together have no reply that anybody has asked for.
+    /// The number of pipelined commands whose replies have not been read.
     unanswered: usize,
     gate: Option<SendPermit>,
     dot: Dot,
-    /// Whether the final dot takes the QUIT along.
+    /// True if QUIT goes out together with the final dot.
     quits: bool,
-    /// What goes out with the next flush.
+    /// The bytes that go out with the next flush.
     held: Vec<u8>,
-    /// Whether it is a body that is small enough to go out with its final dot.
+    /// True if `held` is a body that is small enough to go out with its final dot.
     waits: bool,
     parting: bool,
-    /// The first fault of the connection: later reads only say "closed".
+    /// The first failure of the connection: later reads only report "closed".
     fault: Option<String>,
 }
 
-/// One end is the library's, its clone the dialogue's.
+/// A `Transport` is shared: one clone belongs to lettre, the other to the dialogue.
 #[derive(Clone)]
 pub(super) struct Transport {
     state: Arc<Mutex<State>>,
@@ -91,12 +91,12 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// A wire over TCP as it is.
+    /// Returns a transport over plain TCP.
     pub(super) fn plain(stream: TcpStream) -> Transport {
         Transport::new(SmtpStream::Plain(stream))
     }
 
-    /// A wire over TLS.
+    /// Returns a transport over TLS.
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Transport {
         Transport::new(SmtpStream::Tls(Box::new(stream)))
     }
@@ -118,30 +118,31 @@ impl Transport {
         Transport { state: Arc::new(Mutex::new(state)), dot_begun: Arc::new(Notify::new()) }
     }
 
-    /// Returns the address of our end.
+    /// Returns the local address of the connection.
     pub(super) fn local_ip(&self) -> Result<IpAddr, DialogueEnd> {
         let local = self.state().link().and_then(|link| link.tcp().local_addr());
         local.map(|local| local.ip()).map_err(|error| DialogueEnd::Lost(error.to_string()))
     }
 
-    /// Says that what is written next is so many commands, each with a reply of its own.
+    /// Announces that the next write holds `commands` commands, each with its own reply.
     pub(super) fn expect(&self, commands: usize) {
         self.state().unanswered = commands;
     }
 
-    /// Returns how many commands were given whose replies nobody has asked for.
+    /// Returns the number of pipelined commands whose replies have not been read.
     pub(super) fn unanswered(&self) -> usize {
         self.state().unanswered
     }
 
-    /// Returns what the host offers, by the reply to EHLO that was just read.
+    /// Returns the host's capabilities from the EHLO reply that was just read.
     pub(super) fn offers(&self) -> Capabilities {
         Capabilities::of(&self.state().reply)
     }
 
-    /// Waits for the complete reply to what was written last; of several, for the next one.
+    /// Waits for the complete reply to the last write; of several replies, for the next one.
     ///
-    /// Bytes after the last are a fault while the dialogue goes on: the host answers what was not asked.
+    /// Bytes after the last reply are an error while the dialogue goes on: the host answers a command that was not
+    /// sent.
     pub(super) async fn reply(&self) -> Result<Reply, DialogueEnd> {
         loop {
             if let Some(answer) = self.state().answer() {
@@ -151,20 +152,20 @@ impl Transport {
         }
     }
 
-    /// From now on a write that ends in the final dot asks `gate` first, and takes a QUIT along where it `quits`. What comes
-    /// before it waits for it, if it fits: so both are one write.
+    /// Arms the final dot: from now on its write checks `gate` first, and adds a QUIT if `quits` is true. A small body
+    /// waits for the dot, so that both are one write.
     pub(super) fn arm(&self, gate: SendPermit, quits: bool) {
         let mut state = self.state();
         (state.gate, state.quits) = (Some(gate), quits);
     }
 
-    /// Says whether the host takes commands now, and not the lines of a body.
+    /// Returns whether the host expects commands now, and not the lines of a body.
     pub(super) fn takes_commands(&self) -> bool {
         let state = self.state();
         state.gate.is_none() || state.dot == Dot::Begun
     }
 
-    /// Says whether the write of the final dot has begun.
+    /// Returns whether the write of the final dot has begun.
     pub(super) fn has_dot_begun(&self) -> bool {
         self.state().dot == Dot::Begun
     }
@@ -174,12 +175,12 @@ impl Transport {
         self.dot_begun.notified().await;
     }
 
-    /// Lets a QUIT through. Says whether one is still to be given.
+    /// Permits a QUIT. Returns whether QUIT must still be sent.
     pub(super) fn part(&self) -> bool {
         !std::mem::replace(&mut self.state().parting, true)
     }
 
-    /// Takes the TCP stream out, for TLS to go between. Whatever was read ahead stays behind.
+    /// Takes the TCP stream out, so that TLS can wrap it. Bytes that were read ahead are dropped.
     pub(super) fn take_tcp(&self) -> Option<TcpStream> {
         match self.state().link.take() {
             Some(SmtpStream::Plain(stream)) => Some(stream),
@@ -188,13 +189,13 @@ impl Transport {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere left nothing half done here: nothing that could panic stands between two writes.
+        // A panic elsewhere leaves this state consistent: nothing between two writes can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// The answer so far, or `None` while more has to be read.
+    /// Returns the answer so far, or `None` if more bytes are needed.
     fn answer(&mut self) -> Option<Result<Reply, DialogueEnd>> {
         if self.dot == Dot::Withheld {
             return Some(self.withheld());
@@ -217,7 +218,7 @@ impl State {
         }
     }
 
-    /// Why the dot never left. What the host said before it can be a refusal, and nothing else.
+    /// Returns the reason why the dot never left. A reply that came before the dot can only be a refusal.
     fn withheld(&self) -> Result<Reply, DialogueEnd> {
         if let Some(fault) = &self.fault {
             return Err(DialogueEnd::Lost(fault.clone()));
@@ -256,7 +257,7 @@ impl State {
         self.link.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Decides about a write before any of its bytes leave.
+    /// Admits or refuses a write before any of its bytes leave.
     fn admit(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
         if !self.parting && bytes == QUIT {
             return Err(io::ErrorKind::PermissionDenied.into());
@@ -321,7 +322,7 @@ impl AsyncWrite for Transport {
         Pin::new(state.link()?).poll_flush(cx)
     }
 
-    /// Nobody ends the connection but the dialogue, which drops it.
+    /// Does nothing: only the dialogue ends the connection, by dropping it.
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -347,7 +348,7 @@ mod tests {
 
     use super::*;
 
-    /// A wire and its other end, with as little room between them as the system allows.
+    /// Returns a transport and its other end, with the smallest socket buffers that the system allows.
     async fn narrow() -> (Transport, TcpStream) {
         let socket = || {
             let socket = TcpSocket::new_v4().unwrap();

@@ -1,4 +1,4 @@
-//! Time from the system, at its own pace or with the day clock scaled for a demo.
+//! `SystemClock` reads the system's time, at its own pace or with the day clock scaled for a demo.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{domain::lease::MachineTime, ports::Clock};
 
-/// A machine that was suspended notices within this time that the wall clock has moved on.
+/// The time within which a machine that was suspended notices that the wall clock has moved on.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The system's clocks.
+/// `SystemClock` provides the system's clocks.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     scale: Option<Scale>,
@@ -25,17 +25,17 @@ struct Scale {
 }
 
 impl SystemClock {
-    /// The real day at its own pace.
+    /// Returns a clock of the real day at its own pace.
     pub fn real() -> SystemClock {
         SystemClock { scale: None }
     }
 
-    /// A day clock that shows `day` now and runs `speed` times as fast as the machine's.
+    /// Returns a day clock that shows `day` now and runs `speed` times as fast as the machine's.
     pub fn scaled(day: DateTime<Utc>, speed: f64) -> SystemClock {
         SystemClock { scale: Some(Scale { day, machine: boot_time(), speed }) }
     }
 
-    /// How long the machine takes until the day clock has moved by `day`.
+    /// Returns the machine time until the day clock has moved by `day`.
     fn machine_time(&self, day: TimeDelta) -> Duration {
         let day = day.to_std().unwrap_or_default();
         match &self.scale {
@@ -89,11 +89,11 @@ fn wall_time() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// Time since boot, which goes on in suspend where the system has such a clock.
+/// Returns the time since boot, which includes suspended time if the system has such a clock.
 fn boot_time() -> MachineTime {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
-    // macOS and the BSDs: their monotonic clock is the best that is offered.
+    // macOS and the BSDs: their monotonic clock is the best available.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const CLOCK: ClockId = ClockId::Monotonic;
     let time = clock_gettime(CLOCK);

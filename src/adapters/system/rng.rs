@@ -1,4 +1,4 @@
-//! Dice: one stream for each purpose and key, all from one seed.
+//! `SeededRng` generates random numbers: one stream per purpose and key, all from one seed.
 
 use std::{
     collections::HashMap,
@@ -10,22 +10,23 @@ use uuid::Uuid;
 
 use crate::ports::{Entropy, entropy::Purpose};
 
-/// Seeded dice. With the same seed every stream rolls the same numbers, in whatever order streams are asked.
+/// A `SeededRng` returns reproducible numbers: with one seed, every stream yields its numbers in whatever order streams
+/// are used.
 pub struct SeededRng {
     seed: [u8; 32],
     rolled: Mutex<HashMap<(u8, u64), u64>>,
 }
 
-/// The stream that unique ids come from, beside those of [`Purpose`].
+/// The stream of unique ids, beside those of [`Purpose`].
 const IDS: u8 = u8::MAX;
 
 impl SeededRng {
-    /// Dice whose seed nobody knows.
+    /// Returns a generator with an unknown seed.
     pub fn random() -> SeededRng {
         SeededRng::new(rand::random())
     }
 
-    /// Dice that roll the same every time.
+    /// Returns a generator that yields the same numbers in every run.
     pub fn seeded(seed: u64) -> SeededRng {
         SeededRng::new(Sha256::digest(seed.to_be_bytes()).into())
     }
@@ -34,7 +35,7 @@ impl SeededRng {
         SeededRng { seed, rolled: Mutex::default() }
     }
 
-    /// 128 bits that nobody can tell from random ones who does not know the seed: SHA-256 of seed, stream, key and place.
+    /// Returns 128 bits that look random to anyone without the seed: SHA-256 of seed, stream, key and position.
     fn next(&self, stream: u8, key: u64) -> u128 {
         let place = {
             let mut rolled = self.rolled.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,23 +1,24 @@
-//! Whose quota is in danger: a mailbox that falls far behind its plan, or fails, is told as an event when a census finds it so,
-//! and once more when it is over.
+//! `alerts` detects mailboxes whose quota is in danger. It records an event when a snapshot finds that a mailbox falls
+//! far behind its plan, or fails, and another event when that is over.
 //!
 //! ```text
-//!   nothing ── two mails and a fifth of the quota too few, not yet told today ──▶ behind   (quota-behind)
-//!   nothing, behind ── disabled, or three failures in a row, not yet told today ─▶ failing  (quota-failing)
-//!   behind, failing ── neither any more ─────────────────────────────────────────▶ nothing  (quota-recovered)
+//!   none ── behind by two mails and a fifth of the quota, no event today ────▶ behind   (quota-behind)
+//!   none, behind ── disabled, or three failures in a row, no event today ────▶ failing  (quota-failing)
+//!   behind, failing ── neither ──────────────────────────────────────────────▶ none     (quota-recovered)
 //! ```
 //!
-//! Why so little is told: a mailbox is a mail short between any two of its mails, and an outage makes all of them fall behind
-//! together. So being behind ends only once the plan is caught up with, each kind begins once a day for each mailbox, and of
-//! one owner's that turn in the same census the first are told by name and the others in one event. 100,000 mailboxes of 1,000
-//! owners in an outage are so 21,000 events, and not one in each census.
+//! The events are few for a reason: a mailbox is one mail behind between any two of its mails, and an outage makes all
+//! mailboxes fall behind together. So an alert ends only once the mailbox has caught up with its plan, and each kind
+//! begins once a day per mailbox. If many mailboxes of one owner change in one snapshot, the first 20 get events and
+//! one event counts the others. So 100,000 mailboxes of 1,000 owners cause 21,000 events in an outage, and not one each
+//! per snapshot.
 //!
-//! A mailbox that is *starting*, because it was enrolled, resumed or started less than a cooldown ago, does not fall behind yet.
+//! A *starting* mailbox, enrolled, resumed or started less than a cooldown ago, does not fall behind yet.
 //!
-//! What an operator has switched off or paused without an end owes nothing: its alert ends as `set-aside`.
+//! A mailbox that the operator has switched off or paused without an end owes nothing: its alert ends as `set-aside`.
 
-/// `judged` with what was known and told (`was`), and what is told from now on (`alert`); the events of those that turned;
-/// and how many an alert is out for, for each user. $7 now.
+/// Expands to parts of a WITH list after `judged`: the previous alert of each mailbox (`was`) and the new one
+/// (`alert`), the events of the changes, and the number of alerts for each user. $7 now.
 macro_rules! alerts {
     () => {
         "

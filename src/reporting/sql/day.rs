@@ -1,10 +1,10 @@
-//! What the batches sent when.
+//! `quarters` reads the mails sent in each quarter of an hour.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-/// Returns the mails that were sent in each quarter of an hour from `since` until `now`, by their batches, as they were counted
-/// last; those without any are left out.
+/// Returns the mails sent in each quarter of an hour from `since` until `now`, by their batches, from the last
+/// snapshot. Quarters without mails are missing.
 pub async fn quarters(
     pool: &PgPool,
     since: DateTime<Utc>,

@@ -1,15 +1,15 @@
-//! All addresses at once, with what else they are chosen by, for whoever looks for a part of one.
+//! `directory` reads all addresses together, with the other columns of an address search.
 
 use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
 
 use super::snapshot::SnapshotVersion;
 use crate::domain::address_index::{AddressIndex, IndexedMailbox, QuotaState};
 
-/// Returns the addresses of all mailboxes but the removed ones, as they are now, with how each was judged by the last census,
-/// and which one that was; none where there never was one. A directory is missing where an address or a host has a line
-/// break in it, which nobody can enrol.
+/// Returns the addresses of all mailboxes that are not removed, each with its status in the last snapshot, and the
+/// version of that snapshot. Returns `None` without a snapshot. The inner value is `None` if an address or a host
+/// contains a line break, which enrolment rejects.
 pub async fn directory(pool: &PgPool) -> Result<Option<(SnapshotVersion, Option<AddressIndex>)>, sqlx::Error> {
-    // Columns, each in one piece: a row for each mailbox would take three times as long.
+    // One value per column: one row per mailbox would take three times as long.
     const DIRECTORY: &str = r"
         SELECT c.taken_at, nullif(c.marked_at, '-infinity') AS marked_at, columns.*
         FROM census c, (

@@ -1,11 +1,11 @@
-//! What happened, as it was recorded.
+//! This module reads the recorded events.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 
-/// Something that happened.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -21,17 +21,17 @@ pub struct Event {
     pub detail: String,
 }
 
-/// Which events are asked for; what is set must all hold.
+/// `Asked` selects events; all fields that are set must match.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub mailbox: Option<i64>,
     pub kind: Option<String>,
     pub since: Option<DateTime<Utc>>,
-    /// The newest that fit.
+    /// The largest number of events: the newest ones.
     pub limit: i64,
 }
 
-/// Returns the newest events that fit, the newest last.
+/// Returns the newest events that match, the newest last.
 pub async fn events(pool: &PgPool, asked: &Asked) -> Result<Vec<Event>, sqlx::Error> {
     const EVENTS: &str = "
         SELECT e.id, e.at, e.kind, m.email AS mailbox, u.email AS user, e.worker_id, e.reason, e.detail
@@ -49,7 +49,7 @@ pub async fn events(pool: &PgPool, asked: &Asked) -> Result<Vec<Event>, sqlx::Er
     query.fetch_all(pool).await
 }
 
-/// Returns every kind of event that was recorded.
+/// Returns every recorded kind of event.
 pub async fn kinds(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT DISTINCT kind FROM events ORDER BY kind").fetch_all(pool).await
 }

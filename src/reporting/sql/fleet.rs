@@ -1,4 +1,4 @@
-//! The fleet as the database knows it.
+//! This module reads the state of the fleet from the database.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,20 +6,20 @@ use sqlx::{FromRow, PgPool};
 
 use crate::domain::{id::UserId, time::LocalDates};
 
-/// What the database knows of the fleet.
+/// `Fleet` is the fleet's state in the database.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// What was ordered, by whom.
+    /// The fleet order, and the name of the person who gave it.
     pub running: bool,
     pub ordered_by: Option<String>,
     pub in_flight: i64,
-    /// Workers with the number of shards that each owned last; none for shards that nobody ever owned.
+    /// The workers with the number of shards that each owned last; `None` for shards that no worker has owned.
     pub shards: Vec<(Option<String>, i64)>,
-    /// The latest first.
+    /// The last batches, the latest first.
     pub batches: Vec<Batch>,
 }
 
-/// Mails that were reserved together.
+/// A `Batch` is a group of mails that were reserved together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
@@ -54,7 +54,7 @@ pub async fn server_time(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::Error> {
     sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
 }
 
-/// Returns the mail hosts that do not answer some worker in time, by name, and since when.
+/// Returns the mail hosts that do not answer some worker in time, by name, with the beginning of the problem.
 pub async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<(String, DateTime<Utc>)>, sqlx::Error> {
     const SLOW: &str = "
         SELECT host, min(since) FROM slow_hosts WHERE seen_at > $1 - interval '1 hour' GROUP BY host ORDER BY host";
@@ -62,7 +62,7 @@ pub async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<(String
 }
 
 /// Returns the users, by address, whose daily limit is used up on the today of one of their mailboxes. The limit may be
-/// stretched `daily_cap` times (`WARMUP_USER_DAILY_CAP`).
+/// exceeded by the factor `daily_cap` (`WARMUP_USER_DAILY_CAP`).
 pub async fn users_at_limit(pool: &PgPool, daily_cap: f64, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     const REACHED: &str = "
         SELECT DISTINCT u.email
@@ -79,7 +79,7 @@ pub async fn users_at_limit(pool: &PgPool, daily_cap: f64, now: DateTime<Utc>) -
     sqlx::query_scalar(REACHED).bind(todays.zones).bind(todays.days).bind(daily_cap).fetch_all(pool).await
 }
 
-/// Says whether the standing order is to send, and counts what is on its way: of `user`, or of all.
+/// Returns the fleet order, and the number of in-flight mails of `user`, or of all.
 pub async fn order(pool: &PgPool, user: Option<UserId>) -> Result<(bool, i64), sqlx::Error> {
     const ORDER: &str = "
         SELECT running, (SELECT count(*) FROM in_flight WHERE $1::bigint IS NULL OR user_id = $1)
@@ -87,17 +87,17 @@ pub async fn order(pool: &PgPool, user: Option<UserId>) -> Result<(bool, i64), s
     sqlx::query_as(ORDER).bind(user.map(|user| user.0)).fetch_one(pool).await
 }
 
-/// Says whether the database refuses to write: it is a standby, or transactions are read-only by default.
+/// Returns whether the database refuses writes: it is a standby, or transactions are read-only by default.
 pub async fn is_read_only(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean").fetch_one(pool).await
 }
 
-/// Says whether the fleet is stopped because the database was set back.
+/// Returns whether the fleet is stopped because the database was set back.
 pub async fn is_set_back(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT set_back_at IS NOT NULL FROM fleet_orders WHERE id = 1").fetch_one(pool).await
 }
 
-/// Returns why nothing is sent, for an owner's eyes: the standing order. `None` while the fleet may send.
+/// Returns the fleet order as the reason why nothing is sent, in a text for owners; `None` while the fleet may send.
 pub async fn stop_reason(pool: &PgPool) -> Result<Option<&'static str>, sqlx::Error> {
     const ORDER: &str = "SELECT running, set_back_at IS NOT NULL FROM fleet_orders WHERE id = 1";
     Ok(match sqlx::query_as(ORDER).fetch_one(pool).await? {

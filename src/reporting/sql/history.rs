@@ -1,24 +1,25 @@
-//! What mailboxes did over the days that are kept.
+//! `histories` sums up the mailboxes' results over the retained days.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgPool};
 
-/// A mailbox's days, summed up.
+/// A `History` sums up the days of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct History {
     pub mailbox_id: i64,
     pub sent: i64,
-    /// Refused or uncertain.
+    /// The number of refused or uncertain mails.
     pub failed: i64,
-    /// What the mails took that were sent, and how many of them were timed.
+    /// The total latency of the sent mails in ms; `timed` is the number of mails with a latency.
     pub latency_ms: i64,
     pub timed: i64,
     pub last_sent_at: Option<DateTime<Utc>>,
-    /// Days in a row, up to now, on which it sent all that it owed; a day on which it owed nothing breaks no row.
+    /// The number of days in a row, up to now, on which the mailbox sent its whole quota; a day without a quota does
+    /// not break the row.
     pub streak: i64,
 }
 
-/// Returns the history of these mailboxes, each with the date that it has today; none of one that never had a day.
+/// Returns the history of these mailboxes, each given with its date today. A mailbox without a day has none.
 pub async fn histories(pool: &PgPool, mailboxes: &[(i64, NaiveDate)]) -> Result<Vec<History>, sqlx::Error> {
     const HISTORIES: &str = "
         WITH asked AS (SELECT * FROM unnest($1::bigint[], $2::date[]) AS asked (id, today)),

@@ -1,14 +1,14 @@
-//! What the mailboxes on each mail host owe.
+//! `hosts` sums up the mailboxes on each mail host.
 
 use sqlx::{FromRow, PgConnection};
 
-/// The mailboxes of one host that take part.
+/// An `OnHost` counts the mailboxes of one host that take part.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct OnHost {
-    /// In lower case.
+    /// The host in lower case.
     pub host: String,
     pub mailboxes: i64,
-    /// The sum of what each will owe a day when it is warmed up.
+    /// The sum of their daily quotas after the ramp.
     pub quota: i64,
 }
 

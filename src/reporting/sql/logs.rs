@@ -1,31 +1,31 @@
-//! The log, as people ask for it.
+//! `logs` reads the log for the commands.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 
-/// Which rows are asked for; what is not given is not looked at.
+/// A `LogFilter` selects rows of the log; only fields that are set restrict it.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
-    /// An address, in any case: of the sender or of the recipient.
+    /// An address, in any case, of the sender or of the recipient.
     pub mailbox: Option<String>,
-    /// SENT, REPLIED or FAILED.
+    /// The status: SENT, REPLIED or FAILED.
     pub status: Option<String>,
     pub reason: Option<String>,
-    /// When it happened: from the first instant on, and before the second.
+    /// The beginning of the time range, inclusive; `until` is its end, exclusive.
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
-    /// At most so many, the latest.
+    /// The largest number of rows: the latest ones.
     pub limit: i64,
 }
 
-/// A row of the log.
+/// A `LogView` is a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[serde(rename_all = "camelCase")]
 pub struct LogView {
     pub id: i64,
     pub at: DateTime<Utc>,
-    /// The sender's day for which it counts.
+    /// The sender's day that the mail counts for.
     pub day: NaiveDate,
     pub mailbox_id: i64,
     pub partner_id: i64,
@@ -42,8 +42,8 @@ pub struct LogView {
     pub notes: Option<String>,
 }
 
-// The day is not asked for, but it bounds the instants: so only the partitions of the time asked for are read. It can be
-// two dates off their UTC date, and a late answer corrects its row up to a day after that.
+// The filter has no day, but a condition on the day limits the read to the partitions of the requested time. The day
+// can differ from its UTC date by two dates, and a late answer corrects its row up to a day later.
 const LATEST: &str = "
     SELECT * FROM (
         SELECT id, at, day, mailbox_id, partner_id, sender, recipient, subject, message_id, status, reason, smtp_code,
@@ -55,7 +55,7 @@ const LATEST: &str = "
         ORDER BY at DESC, id DESC LIMIT $8
     ) AS latest ORDER BY at, id";
 
-/// Reads the latest rows that `filter` lets pass, the newest last.
+/// Reads the latest rows that match `filter`, the newest last.
 pub async fn logs(pool: &PgPool, filter: &LogFilter) -> Result<Vec<LogView>, sqlx::Error> {
     let (since, until) = (filter.since.unwrap_or(DateTime::UNIX_EPOCH), filter.until.unwrap_or(FAR));
     sqlx::query_as(LATEST)
@@ -71,7 +71,7 @@ pub async fn logs(pool: &PgPool, filter: &LogFilter) -> Result<Vec<LogView>, sql
         .await
 }
 
-/// Later than any row.
+/// A time later than any row.
 const FAR: DateTime<Utc> = NaiveDate::from_ymd_opt(9999, 1, 1)
     .expect("a date that exists")
     .and_hms_opt(0, 0, 0)

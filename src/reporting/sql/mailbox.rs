@@ -1,4 +1,4 @@
-//! Mailboxes as they stand on their own today.
+//! This module reads mailboxes with the counters of their own today.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,15 +18,15 @@ use crate::{
     },
 };
 
-/// Which mailboxes are asked for.
+/// A `Selection` chooses mailboxes.
 #[derive(Clone, Copy, Debug)]
 pub enum Selection<'a> {
-    /// All but the removed ones.
+    /// All mailboxes that are not removed.
     All,
-    /// These, the removed ones too.
+    /// The mailboxes with these ids, including removed ones.
     Ids(&'a [i64]),
     Id(MailboxId),
-    /// In any case.
+    /// The mailbox with this address, in any case.
     Email(&'a str),
 }
 
@@ -36,7 +36,7 @@ pub enum Selection<'a> {
 pub struct LastRefusal {
     pub at: DateTime<Utc>,
     pub reason: String,
-    /// The SMTP step, the code and the words of the mail host, at most 500 characters; only admins read them.
+    /// The SMTP step, the code and the text of the mail host, at most 500 characters; only admins see it.
     pub text: Option<String>,
     /// Submissions that the mail host refused in a row, without a success in between.
     pub in_a_row: i16,
@@ -44,7 +44,7 @@ pub struct LastRefusal {
     pub failures_in_a_row: i16,
 }
 
-/// Everything about a mailbox but its password.
+/// A `MailboxView` holds everything about a mailbox except its password.
 #[derive(Clone, Debug)]
 pub struct MailboxView {
     pub id: MailboxId,
@@ -54,7 +54,7 @@ pub struct MailboxView {
     pub domain: String,
     pub display_name: String,
     pub username: String,
-    /// Under which master key the password is sealed; none once it was removed.
+    /// The id of the master key that sealed the password; `None` for a removed mailbox.
     pub key_id: Option<Vec<u8>>,
     pub smtp: Endpoint,
     pub imap: Option<Endpoint>,
@@ -70,28 +70,29 @@ pub struct MailboxView {
     pub receives: bool,
     pub receive_reason: Option<String>,
     pub receive_until: Option<DateTime<Utc>>,
-    /// Why it exchanges mails with other owners' mailboxes; none if it is not verified: then with its owner's only.
+    /// The reason why the mailbox exchanges mails with other owners' mailboxes; `None` if it is unverified and uses
+    /// only its owner's.
     pub verified_by: Option<String>,
     pub enrolled_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub last_refusal: Option<LastRefusal>,
-    /// Why, and until when, its mail host or its domain is left alone.
+    /// The reason and the end of the pause of its mail host.
     pub host_pause: Option<(String, DateTime<Utc>)>,
-    /// Its mail host's breaker is open, so `host_pause` has no end: one mailbox at a time tries.
+    /// True if its mail host's breaker is open, so that `host_pause` has no end: one mailbox at a time probes it.
     pub is_host_probing: bool,
-    /// That breaker disabled it, so it returns once the host lets a mailbox in.
+    /// True if that breaker disabled the mailbox: it returns once the host lets a mailbox in.
     pub returns_with_host: bool,
     pub domain_pause: Option<(String, DateTime<Utc>)>,
-    /// Since when its mail host does not answer in time, as some worker sees it.
+    /// The time since which its mail host does not answer some worker in time.
     pub host_slow_since: Option<DateTime<Utc>>,
-    /// The daily limit of its owner, if there is one, and what was reserved of it on the mailbox's date.
+    /// The daily limit of its owner, if any, and the part that is reserved on the mailbox's date.
     pub owner_limit: Option<(i32, i32)>,
     pub in_flight: bool,
-    /// Its own date; its counters are all 0, and its quota what the ramp says, before the first reservation.
+    /// The mailbox's own date. Before the first reservation its counters are 0, and its quota follows the ramp.
     pub today: Day,
 }
 
-/// A mailbox's day.
+/// A `Day` holds a mailbox's counters of one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Day {
     pub day: NaiveDate,
@@ -105,16 +106,16 @@ pub struct Day {
     pub next_at: Option<DateTime<Utc>>,
     pub last_sent_at: Option<DateTime<Utc>>,
     pub reason: Option<String>,
-    /// Read of today only.
+    /// True for a closed day; read only for today.
     #[sqlx(default)]
     pub closed: bool,
 }
 
-/// Of so many the days are read at once.
+/// The number of mailboxes whose days are read in one statement.
 const DAYS_AT_ONCE: usize = 2_000;
 
-/// Returns the mailboxes of `selection` as they stand at `now`, ordered by id; without those of a zone that this release does
-/// not know. They are read by key, one table after the other: to plan how all are best joined would take longer than that.
+/// Returns the mailboxes of `selection` at `now`, ordered by id, except those of a zone that this release does not
+/// know. The tables are read by key, one after the other: planning a join of all would take longer than that.
 pub async fn mailboxes(
     pool: &PgPool,
     selection: Selection<'_>,
@@ -137,7 +138,7 @@ pub async fn mailboxes(
     Ok(views)
 }
 
-/// What is asked for nothing of folds away when it is planned.
+/// The query of mailboxes. The planner removes the conditions of parameters that are NULL.
 const MAILBOXES: &str = "
     SELECT m.id, m.user_id, (SELECT u.email FROM users u WHERE u.id = m.user_id) AS user_email,
            (SELECT u.daily_limit FROM users u WHERE u.id = m.user_id) AS owner_limit, m.email, m.domain, m.display_name,
@@ -153,8 +154,8 @@ const MAILBOXES: &str = "
                ELSE m.state <> 'removed' END
     ORDER BY m.id";
 
-/// The hosts that are paused for everybody, by name, and the owners' logins whose breaker is open, by `login_key`; and the
-/// hosts (name:port) and domains that are paused for one owner.
+/// `Pauses` holds the hosts that are paused for all owners, by name, and the logins whose breaker is open, by
+/// `login_key`. It also holds the hosts (name:port) and domains that are paused for one owner.
 struct Pauses {
     hosts: HashMap<String, PlacePause>,
     of_owners: HashMap<(i64, String, String), ReasonAndEnd>,
@@ -192,12 +193,12 @@ impl Pauses {
     }
 }
 
-/// Returns the mail hosts that do not answer some worker in time, and since when.
+/// Returns the mail hosts that do not answer some worker in time, each with the beginning of the problem.
 async fn slow_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>, sqlx::Error> {
     Ok(super::slow_hosts(pool, now).await?.into_iter().collect())
 }
 
-/// Reads what was reserved of the owners' daily limits, where they have any.
+/// Reads the reserved part of the owners' daily limits, for owners with a limit.
 async fn count_against_limits(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx::Error> {
     const RESERVED: &str = "SELECT user_id, day, reserved FROM user_days WHERE user_id = ANY ($1) AND day = ANY ($2)";
     let limited = mailboxes.iter().filter(|mailbox| mailbox.owner_limit.is_some());
@@ -217,7 +218,7 @@ async fn count_against_limits(pool: &PgPool, mailboxes: &mut [MailboxView]) -> R
     Ok(())
 }
 
-/// A day that has a row.
+/// A `Begun` is a day that has a row.
 #[derive(FromRow)]
 struct Begun {
     mailbox_id: i64,
@@ -225,7 +226,7 @@ struct Begun {
     day: Day,
 }
 
-/// Reads the days of `mailboxes`, which come by id, where they have begun.
+/// Reads the days of `mailboxes`, which are ordered by id, as far as the days have begun.
 async fn begin(pool: &PgPool, mailboxes: &mut [MailboxView]) -> Result<(), sqlx::Error> {
     const DAYS: &str = "
         SELECT d.mailbox_id, d.day, d.quota, d.reserved, d.sent, d.failed, d.uncertain, d.replied, d.attempts, d.next_at,
@@ -288,7 +289,7 @@ struct Flat {
 }
 
 impl Flat {
-    /// None where the zone is not known.
+    /// Returns the view of the row; `None` if its time zone is unknown.
     fn view(
         self,
         pauses: &Pauses,
@@ -363,7 +364,7 @@ impl Flat {
     }
 }
 
-/// Returns the id of one mailbox, a removed one too; none where there is no such one.
+/// Returns the id of one mailbox, also of a removed one; `None` if it does not exist.
 pub async fn mailbox_id(pool: &PgPool, selection: Selection<'_>) -> Result<Option<MailboxId>, sqlx::Error> {
     let (id, email) = match selection {
         Selection::Id(id) => (Some(id.0), None),

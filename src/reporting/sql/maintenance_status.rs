@@ -1,18 +1,18 @@
-//! What keeps the fleet going beside its mails, for what watches it.
+//! `upkeep` reads the progress of the maintenance, for monitoring.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
-/// What is counted on by all workers together.
+/// `Upkeep` holds the facts that all workers share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Upkeep {
-    /// All that there are, whoever holds them.
+    /// The number of all shards, whether owned or not.
     pub shards: i64,
-    /// When a date's duties were last finished.
+    /// The time at which the maintenance of a date was last finished.
     pub duties_done: Option<DateTime<Utc>>,
 }
 
-/// Reads it.
+/// Reads the number of shards and the end of the last maintenance.
 pub async fn upkeep(pool: &PgPool) -> Result<Upkeep, sqlx::Error> {
     const UPKEEP: &str = "
         SELECT (SELECT count(*) FROM shards) AS shards, 

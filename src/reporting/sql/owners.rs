@@ -1,20 +1,20 @@
-//! What the mailboxes of each owner will owe a day, for the arithmetic of the caps.
+//! `owners` sums up the daily quotas of each owner's mailboxes, for the arithmetic of the caps.
 
 use sqlx::{FromRow, PgConnection};
 
 use crate::domain::id::UserId;
 
-/// The mailboxes of one owner that take part.
+/// An `OfOwner` counts the mailboxes of one owner that take part.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct OfOwner {
     /// The owner's address.
     pub owner: String,
     pub mailboxes: i64,
-    /// The sum of what each will owe a day when it is warmed up.
+    /// The sum of their daily quotas after the ramp.
     pub quota: i64,
 }
 
-/// Returns the owners with mailboxes that take part, by name; only `user` where one is given.
+/// Returns the owners with mailboxes that take part, by name; only `user`, if given.
 pub async fn owners(connection: &mut PgConnection, user: Option<UserId>) -> Result<Vec<OfOwner>, sqlx::Error> {
     const OWNERS: &str = "
         SELECT u.email AS owner, of_user.mailboxes, of_user.quota

@@ -1,4 +1,4 @@
-//! Lists of which there may be many: mailboxes, users, events and the log, a page at a time and of one owner or of all.
+//! This module reads long lists page by page, of one owner or of all: mailboxes, events and the log.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
@@ -8,22 +8,23 @@ use utoipa::ToSchema;
 use super::{events::Event, quota::Page};
 use crate::{adapters::postgres::transaction, domain::id::UserId};
 
-/// Which mailboxes are asked for; what is set must all hold.
+/// A `MailboxFilter` selects mailboxes; all fields that are set must match.
 #[derive(Clone, Debug, Default)]
 pub struct MailboxFilter {
-    /// The owner: whose they must be.
+    /// The owner of the mailboxes.
     pub owner: Option<UserId>,
-    /// Addresses of an owner, of a mail host and a domain, in lower case.
+    /// The address of the owner in lower case; `host` and `domain` are in lower case too.
     pub user: Option<String>,
     pub host: Option<String>,
     pub domain: Option<String>,
-    /// `active`, `off`, `paused`, `disabled` or `removed`; the removed ones are listed only so.
+    /// The state: `active`, `off`, `paused`, `disabled` or `removed`; removed mailboxes are listed only by this state.
     pub state: Option<String>,
     /// A part of the address, in any case.
     pub search: Option<String>,
 }
 
-/// What is asked for nothing of folds away when it is planned (`pool::for_requests`), and an index is left.
+/// Expands to the FROM and WHERE clauses of a `MailboxFilter`. The planner removes the conditions of NULL parameters
+/// (`pool::for_requests`), so that an index remains.
 macro_rules! filtered_mailboxes {
     () => {
         "
@@ -51,15 +52,15 @@ macro_rules! filtered_mailboxes {
     };
 }
 
-/// Counts the mailboxes that `filter` lets pass.
+/// Counts the mailboxes that match `filter`.
 pub async fn count_mailboxes(pool: &PgPool, filter: &MailboxFilter, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     filtered(COUNT, filter, held(pool, now).await?, now).fetch_one(pool).await
 }
 
 const COUNT: &str = concat!("SELECT count(*)", filtered_mailboxes!());
 
-/// Returns how many mailboxes `filter` lets pass, which looks for a part of the address, and the ids of a page of them. All
-/// addresses are read for it, mostly once, and from an index of them alone.
+/// Returns the number of mailboxes that match `filter`, which contains a part of an address, and the ids of a page of
+/// them. It reads all addresses, usually once, from an index of addresses alone.
 pub async fn found_mailboxes(
     pool: &PgPool,
     filter: &MailboxFilter,
@@ -69,7 +70,8 @@ pub async fn found_mailboxes(
     const FEW: &str = concat!("SELECT m.id", filtered_mailboxes!(), "LIMIT $10");
     let held = held(pool, now).await?;
     let mut transaction = transaction::begin(pool).await?;
-    // By its costs, which don't know what lies in memory, the index is about as good as the table; it is five times as fast.
+    // The planner's costs ignore what is in memory, and rate index and table about equal; the index is five times as
+    // fast.
     sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *transaction).await?;
     let few = filtered(FEW, filter, held.clone(), now).bind(FOUND_AT_ONCE + 1).fetch_all(&mut *transaction).await?;
     if let Some(all) = in_order(few) {
@@ -80,16 +82,16 @@ pub async fn found_mailboxes(
     Ok((total, mailbox_ids(pool, filter, page, now).await?))
 }
 
-/// So many are found at once; where more fit, a page of them is near.
+/// The number of matches that are read together; with more matches, a page of them is found quickly.
 pub(super) const FOUND_AT_ONCE: i64 = 5_000;
 
-/// Orders what was found; none where it is more than [`FOUND_AT_ONCE`].
+/// Returns the ids in order; `None` if there are more than [`FOUND_AT_ONCE`].
 pub(super) fn in_order(mut found: Vec<i64>) -> Option<Vec<i64>> {
     found.sort_unstable();
     (found.len() as i64 <= FOUND_AT_ONCE).then_some(found)
 }
 
-/// Returns the ids of a page of the mailboxes that `filter` lets pass.
+/// Returns the ids of a page of the mailboxes that match `filter`.
 pub async fn mailbox_ids(
     pool: &PgPool,
     filter: &MailboxFilter,
@@ -106,8 +108,8 @@ pub async fn mailbox_ids(
 
 type Asking<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
 
-/// The hosts that are paused for everybody; and what is paused for one owner, as the user's id and the host or domain, or as a
-/// `login_key`.
+/// Returns the hosts that are paused for all owners, and the pauses of one owner: the user's id with host or domain, or
+/// a `login_key`.
 async fn held(pool: &PgPool, now: DateTime<Utc>) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
     const HELD: &str = "
         SELECT ARRAY(SELECT key FROM pauses WHERE scope = 'host' AND (until > $1 OR probing)),
@@ -134,31 +136,32 @@ fn filtered<'q>(
         .bind(of_owners)
 }
 
-/// Says whether the mailbox `id` is enrolled and one of `owner`, or of anybody.
+/// Returns whether the mailbox `id` exists and belongs to `owner`, or to any user.
 pub async fn owns(pool: &PgPool, owner: Option<UserId>, id: i64) -> Result<bool, sqlx::Error> {
     const OWNS: &str = "SELECT EXISTS (SELECT FROM mailboxes WHERE id = $1 AND ($2::bigint IS NULL OR user_id = $2))";
     sqlx::query_scalar(OWNS).bind(id).bind(owner.map(|owner| owner.0)).fetch_one(pool).await
 }
 
-/// Which events are asked for; what is set must all hold.
+/// An `EventFilter` selects events; all fields that are set must match.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Only what happened to this user and its mailboxes.
+    /// The user whose events, and whose mailboxes' events, are selected.
     pub owner: Option<UserId>,
-    /// Whether those are some hundred at most.
+    /// True if the owner has some hundred mailboxes at most.
     pub owns_few: bool,
     pub mailbox: Option<i64>,
     pub kind: Option<String>,
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
     pub limit: i64,
-    /// Only those before the one with this id.
+    /// The id before which the page begins.
     pub before: Option<i64>,
 }
 
-/// Returns a page of events, the newest first. An owner is not told the words of a mail host: they may name others.
+/// Returns a page of events, the newest first. An owner does not see the text of a mail host, which may name others.
 pub async fn event_page(pool: &PgPool, filter: &EventFilter) -> Result<Vec<Event>, sqlx::Error> {
-    // Of a few mailboxes each one's own last events are read, of more all events until there are enough of theirs.
+    // For few mailboxes, the query reads each mailbox's last events; for more, it reads all events until enough are the
+    // owner's.
     const THEIRS: &str = "
         WITH theirs AS (SELECT id, email FROM mailboxes WHERE user_id = $1 AND ($2::bigint IS NULL OR id = $2))
         SELECT e.id, e.at, e.kind, e.mailbox, u.email AS user, e.worker_id, e.reason,
@@ -215,7 +218,7 @@ pub struct LogEntry {
     /// The sender's day for which it counts.
     pub day: NaiveDate,
     pub mailbox_id: i64,
-    /// None where the partner is somebody else's; so with `recipient` and `notes`.
+    /// Absent if the partner belongs to another user, like `recipient` and `notes`.
     pub partner_id: Option<i64>,
     pub sender: String,
     pub recipient: Option<String>,
@@ -228,33 +231,33 @@ pub struct LogEntry {
     pub enhanced_code: Option<String>,
     pub latency_ms: Option<i32>,
     pub worker_id: String,
-    /// The mail host's words.
+    /// The mail host's text.
     pub notes: Option<String>,
 }
 
-/// Which rows of the log are asked for; what is set must all hold.
+/// A `LogPageFilter` selects rows of the log; all fields that are set must match.
 #[derive(Clone, Debug, Default)]
 pub struct LogPageFilter {
-    /// Only what this user's mailboxes sent.
+    /// The user whose mailboxes sent the mails.
     pub owner: Option<UserId>,
-    /// The sender.
+    /// The sender's mailbox.
     pub mailbox: Option<i64>,
-    /// SENT, REPLIED or FAILED.
+    /// The status: SENT, REPLIED or FAILED.
     pub status: Option<String>,
     pub reason: Option<String>,
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
     pub limit: i64,
-    /// Only those before the one of this day with this id.
+    /// The day and the id before which the page begins.
     pub before: Option<(NaiveDate, i64)>,
 }
 
-/// Returns a page of the log, the newest days and reservations first. What names a mailbox of somebody else's is left out
-/// of what an owner is told.
+/// Returns a page of the log, the newest days and reservations first. Columns that name another user's mailbox are
+/// hidden from an owner.
 ///
-/// Each day is a table of its own: so a few days are asked first, and more only as long as the page is not full.
+/// Each day is a table of its own. So the query reads a few days first, and more only while the page is not full.
 pub async fn log_page(pool: &PgPool, filter: &LogPageFilter, now: DateTime<Utc>) -> Result<Vec<LogEntry>, sqlx::Error> {
-    // A day is at most two dates off the date of its rows in UTC, and a late answer corrects a row up to a day later.
+    // A day differs by at most two dates from the UTC date of its rows. A late answer corrects a row up to a day later.
     let first = filter.since.map_or(EARLIEST, |since| since.date_naive() - Days::new(3));
     let last = filter.until.unwrap_or(now).date_naive() + Days::new(2);
     let mut before = filter.before.unwrap_or((last, i64::MAX));
@@ -270,8 +273,8 @@ pub async fn log_page(pool: &PgPool, filter: &LogPageFilter, now: DateTime<Utc>)
     Ok(rows)
 }
 
-/// The rows of the days from `from` on that come before the one of this day with this id. By the keys of the partitions'
-/// indices: no page reads or sorts more than itself.
+/// Returns the rows from day `from` on that come before the row of this day and id. It uses the keys of the partitions'
+/// indexes, so no page reads or sorts more than itself.
 async fn log_days(
     pool: &PgPool,
     filter: &LogPageFilter,
@@ -308,8 +311,8 @@ async fn log_days(
         .await
 }
 
-/// Earlier than any row.
+/// A date earlier than any row.
 const EARLIEST: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date that exists");
 
-/// How many days are asked at first, then, and in the end: all there are.
+/// The number of days read first, then, and finally: all days.
 const DAYS_AT_ONCE: [u64; 3] = [3, 30, 1_000_000];

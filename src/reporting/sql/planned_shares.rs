@@ -1,5 +1,5 @@
-//! Where each kind of day stands: the statements that judge mailboxes against their plan are told it, so that Postgres's
-//! own zone database is never asked, and what they say is what the worker plans by.
+//! `PlannedShares` computes the planned share of each time zone and window, for the statements that compare mailboxes
+//! with their plan. So Postgres's own zone database is never used, and the statements agree with the worker's plan.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
@@ -9,31 +9,31 @@ use crate::domain::{
     time::{Window, today},
 };
 
-/// For each zone and window that a mailbox has: its today, and how much of the quota should have gone by now.
+/// `PlannedShares` holds a row per zone and window of any mailbox: its today, and the share of the quota due by now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PlannedShares {
     pub(super) zones: Vec<String>,
     pub(super) starts: Vec<i16>,
     pub(super) ends: Vec<i16>,
     pub(super) days: Vec<NaiveDate>,
-    /// The share of the quota, as a fraction: `part` of `whole` microseconds.
+    /// The numerator of the share in microseconds; `wholes` holds the denominator.
     pub(super) parts: Vec<i64>,
     pub(super) wholes: Vec<i64>,
-    /// When the window opens and closes, and when the day ends.
+    /// The instant at which the window opens; `closes` and `midnights` hold the ends of window and day.
     pub(super) opens: Vec<DateTime<Utc>>,
     pub(super) closes: Vec<DateTime<Utc>>,
     pub(super) midnights: Vec<DateTime<Utc>>,
 }
 
 impl PlannedShares {
-    /// Reads which zones and windows there are, and computes where they stand at `now`.
+    /// Reads the zones and windows of all mailboxes, and computes their shares at `now`.
     pub(super) async fn at(pool: &PgPool, now: DateTime<Utc>) -> Result<PlannedShares, sqlx::Error> {
         const SCHEDULES: &str = "
             SELECT DISTINCT timezone, window_start, window_end FROM mailboxes WHERE state <> 'removed'";
         let schedules: Vec<(String, i16, i16)> = sqlx::query_as(SCHEDULES).fetch_all(pool).await?;
         let mut clocks = PlannedShares::default();
         for (name, start, end) in schedules {
-            // What this release does not know it plans nothing for.
+            // This release plans nothing for a zone or window that it does not know.
             let (Ok(zone), Some(window)) = (name.parse(), Window::new(start as u16, end as u16)) else { continue };
             let day = today(zone, now);
             let span = window.on(zone, day);
@@ -52,13 +52,13 @@ impl PlannedShares {
     }
 }
 
-/// The clocks as the parameters $1 to $6 and $10 to $12, and all mailboxes as `judged`: each as it stands on its own today
-/// at $7. Those switched off are there; what judges the fleet leaves them out by `enabled`. On the day of its enrolment a
-/// mailbox is planned from then on, as `domain::progress::planned_window` has it. It is `starting` where it may send since $13
-/// or later, by its own word or by the fleet's start.
+/// Expands to the WITH parts `clock`, from the parameters $1 to $6 and $10 to $12, and `judged`: all mailboxes on their
+/// own today at $7. It includes mailboxes that are switched off; the fleet's sums exclude them by `enabled`. On the day
+/// of its enrolment a mailbox is planned from then on, like in `domain::progress::planned_window`. A mailbox is
+/// `starting` if it may send only since $13 or later, by its own state or by the fleet's start.
 ///
-/// All joins of many mailboxes are full joins, as in `sql/candidates.sql`: they run as a hash or merge join whatever the
-/// planner estimates of tables that were never analysed.
+/// All joins of many mailboxes are full joins, as in `sql/candidates.sql`: they run as a hash or merge join, whatever
+/// the planner estimates of tables that were never analysed.
 macro_rules! judged {
     () => {
         "

@@ -1,4 +1,5 @@
-//! Mailboxes against their quota today: many of them as they were counted last, one as it stands now.
+//! This module compares mailboxes with their quota today: many of them from the last snapshot, one at the present
+//! moment.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgPool};
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 
-/// A mailbox against its quota.
+/// A `QuotaRow` compares a mailbox with its quota.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct QuotaRow {
     pub id: i64,
@@ -20,22 +21,22 @@ pub struct QuotaRow {
     pub day: NaiveDate,
     pub quota: i32,
     pub sent: i32,
-    /// `complete`, `on-track`, `behind` or `failing`.
+    /// The status: `complete`, `on-track`, `behind` or `failing`.
     pub status: String,
     pub opens: DateTime<Utc>,
     pub closes: DateTime<Utc>,
 }
 
-/// A page of a list.
+/// A `Page` is a page of a list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page {
     pub limit: i64,
-    /// Only what has a greater id.
+    /// The id after which the page begins.
     pub after: Option<i64>,
 }
 
 impl Page {
-    /// Returns how many ids there are, which come in their order, and those of this page.
+    /// Returns the number of ids, which must be in order, and the ids of this page.
     pub fn cut(&self, ids: impl Iterator<Item = i64>) -> (i64, Vec<i64>) {
         let limit = usize::try_from(self.limit).unwrap_or_default();
         ids.fold((0, Vec::new()), |(total, mut page), id| {
@@ -46,14 +47,14 @@ impl Page {
         })
     }
 
-    /// Cuts this page out of all ids, in their order.
+    /// Returns the ids of this page from all ids, which must be in order.
     pub fn of(&self, ids: &[i64]) -> Vec<i64> {
         let later = ids.iter().copied().filter(|id| self.after.is_none_or(|after| *id > after));
         later.take(usize::try_from(self.limit).unwrap_or_default()).collect()
     }
 }
 
-/// What the last census kept of a mailbox, with what says when its day is.
+/// A `Kept` is a mailbox's row in the last snapshot, with the schedule that locates its day.
 #[derive(FromRow)]
 struct Kept {
     id: i64,
@@ -67,7 +68,7 @@ struct Kept {
     window_end: i16,
 }
 
-/// Returns a page of the mailboxes of `user`, or of all, that are switched on and have `status`, as they were counted last.
+/// Returns a page of the enabled mailboxes of `user`, or of all, with `status`, from the last snapshot.
 pub async fn quotas(
     pool: &PgPool,
     user: Option<UserId>,
@@ -85,7 +86,7 @@ pub async fn quotas(
     told(rows.fetch_all(pool).await?)
 }
 
-/// Returns the mailboxes `ids` in their order, as they were counted last.
+/// Returns the mailboxes `ids` in their order, from the last snapshot.
 pub async fn quotas_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<QuotaRow>, sqlx::Error> {
     const ROWS: &str = "
         SELECT s.mailbox_id AS id, m.email, s.day, s.quota, s.sent, s.status, m.timezone, m.window_start, m.window_end
@@ -109,7 +110,7 @@ impl Kept {
     }
 }
 
-/// What says how one mailbox stands: as `judged` reads it.
+/// A `One` holds the columns that determine the status of one mailbox, like those of `judged`.
 #[derive(FromRow)]
 struct One {
     email: String,
@@ -117,14 +118,14 @@ struct One {
     window_start: i16,
     window_end: i16,
     days: i16,
-    /// What the ramp gives on a day that has not begun.
+    /// The quota by the ramp on a day that has not begun.
     ramp: i32,
     disabled: bool,
     enrolled_at: DateTime<Utc>,
 }
 
-/// Returns the mailbox `id` of `user`, or of anybody, as it stands at `now`, also one that is switched off; none where
-/// there is no such one.
+/// Returns the mailbox `id` of `user`, or of any user, at `now`, even if it is switched off; `None` if it does not
+/// exist.
 pub async fn quota_of(
     pool: &PgPool,
     user: Option<UserId>,

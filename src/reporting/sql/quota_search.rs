@@ -1,4 +1,4 @@
-//! Mailboxes against their quota that somebody looks for by a part of their address.
+//! `quotas_found` searches mailboxes by a part of their address, and compares them with their quota.
 
 use sqlx::PgPool;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::domain::id::UserId;
 
-/// What is looked for.
+/// A `QuotaSearch` describes the search.
 #[derive(Clone, Copy, Debug)]
 pub struct QuotaSearch<'a> {
     /// A part of the address, in any case.
     pub part: &'a str,
-    /// `complete`, `on-track`, `behind` or `failing`; none for all.
+    /// The status `complete`, `on-track`, `behind` or `failing`; `None` for all.
     pub status: Option<&'a str>,
 }
 
@@ -25,8 +25,8 @@ macro_rules! found {
     };
 }
 
-/// Returns how many mailboxes of `user`, or of all, are so, and a page of them, by id, as they were counted last. All
-/// addresses are read for it, and mostly once.
+/// Returns the number of matching mailboxes of `user`, or of all, and a page of them by id, from the last snapshot. The
+/// search reads all addresses, and usually once.
 pub async fn quotas_found(
     pool: &PgPool,
     user: Option<UserId>,

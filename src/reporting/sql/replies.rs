@@ -1,15 +1,15 @@
-//! The replies that a mailbox owes.
+//! `owed_replies` counts the replies that a mailbox owes.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
 use crate::domain::id::MailboxId;
 
-/// What a mailbox is still to answer.
+/// `Owed` counts the replies that a mailbox still owes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Owed {
     pub replies: i64,
-    /// When the first of them falls due; it goes at the next tick, once the mailbox is cool.
+    /// The time at which the first reply falls due; it goes at the next tick after the mailbox's cooldown.
     pub first_due_at: Option<DateTime<Utc>>,
 }
 

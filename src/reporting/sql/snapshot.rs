@@ -1,9 +1,11 @@
-//! A census: every mailbox is judged against its plan at one instant, and what comes of it is stored, with sums for each
-//! user. Whatever is told of many mailboxes is read from the last one, so all of it is of the same instant, on every pod.
+//! `refresh` takes a statistics snapshot: it compares every mailbox with its plan at one instant, and stores the result
+//! with sums for each user. Every number about many mailboxes comes from the last snapshot, so all are of one instant,
+//! on every pod.
 //!
-//! Whoever has fallen far behind or fails since the last one, or is well again, is told as an event (`src/reporting/sql/alerts.rs`).
+//! A mailbox that has fallen far behind or fails since the last snapshot, or has recovered, causes an event
+//! (`reporting/sql/alerts.rs`).
 //!
-//! A census reads what settlements write and locks none of it. Only what has changed is written.
+//! A snapshot reads the rows that settlements write, and locks none of them. It writes only changed rows.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
@@ -21,68 +23,68 @@ use crate::{
     },
 };
 
-/// Each mailbox's own today, summed up.
+/// `Totals` sums up each mailbox's own today.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Totals {
-    /// Those that are not removed; and of them those that may send, that are switched off, and that are paused, they or
-    /// their host or domain, or disabled.
+    /// The number of mailboxes that are not removed. The next four fields count those that may send, are switched off,
+    /// are paused (or their host or domain is), or are disabled.
     pub enrolled: i64,
     pub may_send: i64,
     pub off: i64,
     pub paused: i64,
     pub disabled: i64,
-    /// Today's quotas of those that may send.
+    /// The sum of today's quotas of the mailboxes that may send.
     pub owed: i64,
-    /// Those that are switched on.
+    /// The number of enabled mailboxes.
     pub mailboxes: i64,
-    /// Those that sent today.
+    /// The number of mailboxes that sent today.
     pub active: i64,
     pub sent: i64,
     pub replied: i64,
     pub failed: i64,
     pub uncertain: i64,
-    /// Those switched on that owe something today, and those of them that sent it all.
+    /// The number of enabled mailboxes with a quota today; `filled` counts those that sent all of it.
     pub owing: i64,
     pub filled: i64,
-    /// Whole mails that the plan wants to have gone by now, of those that take part.
+    /// The whole mails that the plan requires by now, of the mailboxes that take part.
     pub planned: i64,
     pub complete: i64,
     pub on_track: i64,
     pub behind: i64,
     pub failing: i64,
-    /// Mails sent in this hour so far, and in the one before.
+    /// The mails sent in this hour so far; `hour_before` counts those of the previous hour.
     pub hour_sent: i64,
     pub hour_before: i64,
-    /// Mailboxes whose last mail went within the last minute.
+    /// The number of mailboxes whose last mail went within the last minute.
     pub minute_sent: i64,
-    /// The mailboxes that are furthest behind their plan, and the fullest of those that sent.
+    /// The mailboxes furthest behind their plan; `best` lists the fullest of those that sent.
     pub furthest: Vec<i64>,
     pub best: Vec<i64>,
-    /// The same by windows.
+    /// The sums by window.
     pub windows: Vec<WindowSums>,
-    /// Mailboxes that an alert is out for: far behind their plan, or failing.
+    /// The number of mailboxes with an alert: far behind their plan, or failing.
     pub alarmed: i64,
 }
 
-/// Mailboxes whose windows are the same span of the same day.
+/// `WindowSums` sums up the mailboxes whose windows are one span of one day.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct WindowSums {
     pub timezone: String,
-    /// Minutes of the day.
+    /// The start and the end of the window, in minutes of the day.
     pub window_start: u16,
     pub window_end: u16,
     pub day: NaiveDate,
-    /// What those owe that take part.
+    /// The quota of the mailboxes that take part.
     pub quota: i64,
-    /// What all of them sent that day, in this hour, and in the one before.
+    /// The mails of all these mailboxes on that day; the next two fields count this hour and the previous one.
     pub sent: i64,
     pub hour_sent: i64,
     pub hour_before: i64,
-    /// Of mailboxes that were enrolled on that day, within its window: from when on they are planned, to the minute.
+    /// The start of the plan, to the minute, for mailboxes that were enrolled on that day within its window.
     #[serde(default)]
     pub planned_from: Option<DateTime<Utc>>,
-    /// Mailboxes that owe something and may send only since less than a cooldown; what they sent, and what the plan wants to
-    /// have gone of them by now.
+    /// The number of mailboxes with a quota that may send only since less than a cooldown. The next two fields hold the
+    /// mails that they sent, and the mails that the plan requires of them by now.
     #[serde(default)]
     pub starting: i64,
     #[serde(default)]
@@ -92,8 +94,8 @@ pub struct WindowSums {
 }
 
 impl WindowSums {
-    /// When the window is, or what is left of it to those who were enrolled within it; none of a zone that this release does
-    /// not know.
+    /// Returns the span of the window, or the rest of it for mailboxes that were enrolled within it. Returns `None` for
+    /// a zone that this release does not know.
     pub fn span(&self) -> Option<Span> {
         let zone = self.timezone.parse().ok()?;
         let span = Window::new(self.window_start, self.window_end)?.on(zone, self.day);
@@ -102,39 +104,40 @@ impl WindowSums {
     }
 }
 
-/// What was begun lately.
+/// `Throughput` counts recent mails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Throughput {
-    /// Mails and replies that were granted in the last hour and in the last minute, without those given back unopened.
+    /// The mails and replies granted in the last hour, without unused returned ones; `minute_used` counts the last
+    /// minute.
     pub hour_used: i64,
     pub minute_used: i64,
-    /// Mails that were sent, of the last hour's.
+    /// The mails sent, among those of the last hour.
     pub hour_sent: i64,
-    /// Milliseconds from the start of a batch to its last end, of the last hour's.
+    /// The average time from the start of a batch to its last end in ms, of the last hour's batches.
     pub batch_ms: i64,
 }
 
-/// How far the last census can be relied on.
+/// `Age` states how current the last snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Age {
     pub age_ms: i64,
     pub took_ms: i64,
-    /// Somebody changed since then what was counted.
+    /// True if counted data changed since the snapshot.
     pub is_marked: bool,
-    /// How many mailboxes were counted.
+    /// The number of counted mailboxes.
     pub enrolled: i64,
 }
 
-/// Which census it was, and when what it counted was changed last: all that what is kept of a fleet depends on. Both are by
-/// the database's own clock.
+/// A `SnapshotVersion` identifies a snapshot and the last change of counted data, by the database's clock. Every cache
+/// of fleet data depends on these two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct SnapshotVersion {
     pub taken_at: DateTime<Utc>,
-    /// None where that was never told.
+    /// The time of the last marked change; `None` without one.
     pub marked_at: Option<DateTime<Utc>>,
 }
 
-/// What the last census found.
+/// A `SnapshotRow` is the result of the last snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct SnapshotRow {
     pub as_of: DateTime<Utc>,
@@ -144,12 +147,12 @@ pub struct SnapshotRow {
     pub age: Age,
     #[sqlx(flatten)]
     pub pace: Throughput,
-    /// None of a user without a mailbox.
+    /// The sums; `None` for a user without a mailbox.
     #[sqlx(json(nullable))]
     pub totals: Option<Totals>,
 }
 
-/// Returns what the last census found of `user`, or of all; none where there never was one.
+/// Returns the last snapshot of `user`, or of all; `None` if there is none yet.
 pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<SnapshotRow>, sqlx::Error> {
     const COUNTED: &str = "
         SELECT c.as_of, c.taken_at, nullif(c.marked_at, '-infinity') AS marked_at,
@@ -160,21 +163,21 @@ pub async fn counted(pool: &PgPool, user: Option<UserId>) -> Result<Option<Snaps
     sqlx::query_as(COUNTED).bind(user.map_or(0, |user| user.0)).fetch_optional(pool).await
 }
 
-/// Notes that something which was counted has just been changed, so that whoever asks next is told of it.
+/// Marks a change of counted data, so that the next caller gets new numbers.
 pub async fn mark(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE census SET marked_at = clock_timestamp()").execute(pool).await.map(drop)
 }
 
-/// What `refresh` does where somebody else is at it.
+/// `IfBusy` decides what `refresh` does while another process takes a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfBusy {
-    /// It leaves it to them.
+    /// Returns at once.
     Skip,
-    /// It waits for their end, and takes another one only where theirs is older than the asking.
+    /// Waits for the other snapshot, and takes another one only if the other began before the request.
     Wait,
 }
 
-/// Counts everybody as they stand at `now`, where a mailbox is starting until it has had a `cooldown`'s time, unless somebody else just did.
+/// Takes a snapshot at `now`, unless another process just took one. A mailbox is starting for the time of `cooldown`.
 pub async fn refresh(
     pool: &PgPool,
     now: DateTime<Utc>,
@@ -224,22 +227,25 @@ pub async fn refresh(
     transaction.commit().await
 }
 
-/// A batch settles within the hour; what a late answer corrects after that is in the days, and not in the line.
+/// The age from which a quarter's sum is final: a batch settles within the hour. Later corrections appear in the days,
+/// and not in the curve.
 const BATCH_SETTLES: TimeDelta = TimeDelta::hours(1);
-/// For how long the quarters of an hour are kept: no day in any zone is longer ago.
+/// The largest age of the quarters of an hour that are summed up again: no day in any zone is further back. The
+/// statement deletes quarters after four days.
 const LINE_KEPT: TimeDelta = TimeDelta::days(3);
 
-/// Returns from when on the quarters of an hour are summed up again.
+/// Returns the time from which the quarters of an hour are summed up again.
 async fn summed_since(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<DateTime<Utc>, sqlx::Error> {
     let last: Option<DateTime<Utc>> = sqlx::query_scalar("SELECT as_of FROM census").fetch_optional(connection).await?;
     let oldest = now - LINE_KEPT;
     Ok(last.map_or(oldest, |last| (last.min(now) - BATCH_SETTLES).max(oldest)))
 }
 
-/// How many of the best, and of those furthest behind, are named.
+/// The number of listed mailboxes: the best, and the furthest behind.
 const LISTED: i32 = 10;
 
-/// $7 now, $8 how many of each list, $9 from when on batches are summed up again; the others are the clocks'.
+/// The statement of the snapshot: $7 now, $8 the length of each list, $9 the time from which batches are summed up
+/// again; the other parameters are those of `PlannedShares`.
 const CENSUS: &str = concat!(
     judged!(),
     alerts!(),

@@ -1,5 +1,5 @@
-//! What holds up a part of the fleet while the rest goes on: hosts and domains that are paused, workers that
-//! take no shards, and results that the database refused.
+//! This module reads the problems that affect a part of the fleet: paused hosts and domains, workers that take no
+//! shards, and results that the database refused.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use sqlx::{FromRow, PgPool};
 
 use crate::domain::{id::ShardId, outcome::blame::REFUSES_PARTNERS};
 
-/// A mail host or a domain whose mailboxes wait.
+/// A `PausedPlace` is a mail host or a domain whose mailboxes wait.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct PausedPlace {
-    /// `host` or `domain`.
+    /// The scope: `host` or `domain`.
     pub scope: String,
     pub key: String,
-    /// The owner for whom it is paused; none for everybody.
+    /// The owner that the pause concerns; `None` for all owners.
     pub user: Option<String>,
     pub reason: String,
     pub until: DateTime<Utc>,
-    /// Its breaker is open: once `until` has passed, one mailbox at a time tries.
+    /// True if its breaker is open: after `until` one mailbox at a time probes it.
     pub probing: bool,
-    /// Mailboxes that its breaker disabled: they return with it.
+    /// The number of mailboxes that its breaker disabled: they return with the host.
     pub returning: i64,
 }
 
-/// Returns the hosts and domains that are paused at `now`, or try one mailbox at a time.
+/// Returns the hosts and domains that are paused at `now`, or that one mailbox at a time probes.
 pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<PausedPlace>, sqlx::Error> {
     const PAUSED: &str = "
         SELECT p.scope, p.key, NULL::text AS user, p.reason, p.until, p.probing, (
@@ -48,7 +48,7 @@ pub async fn paused_places(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Paus
     sqlx::query_as(PAUSED).bind(now).fetch_all(pool).await
 }
 
-/// Returns how many mail hosts are paused at `now`, for everybody or for one owner, or try one mailbox at a time.
+/// Returns the number of mail hosts that are paused at `now`, for all owners or for one, or that are probed.
 pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     const COUNT: &str = "
         SELECT count(DISTINCT host) FROM (
@@ -60,14 +60,15 @@ pub async fn paused_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx
     sqlx::query_scalar(COUNT).bind(now).fetch_one(pool).await
 }
 
-/// Returns how many mail hosts rest at `now` because they refused most of their partners, counted per owner.
+/// Returns the number of mail hosts that are paused at `now` because they refused most of their partners, counted per
+/// owner.
 pub async fn suspected_hosts(pool: &PgPool, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     const COUNT: &str = "
         SELECT count(*) FROM owner_pauses WHERE scope = 'host' AND reason = $2 AND until > $1";
     sqlx::query_scalar(COUNT).bind(now).bind(REFUSES_PARTNERS).fetch_one(pool).await
 }
 
-/// Mailboxes that receive from their owner's mailboxes only.
+/// `UnverifiedMailboxes` counts the mailboxes that receive only from their owner's mailboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct UnverifiedMailboxes {
     pub count: i64,
@@ -75,7 +76,7 @@ pub struct UnverifiedMailboxes {
     pub examples: Vec<String>,
 }
 
-/// Reads the mailboxes that are not verified, but for the removed ones.
+/// Reads the unverified mailboxes, except the removed ones.
 pub async fn unverified_mailboxes(pool: &PgPool) -> Result<UnverifiedMailboxes, sqlx::Error> {
     const UNVERIFIED: &str = "
         SELECT (SELECT count(*) FROM mailboxes WHERE verified_by IS NULL AND state <> 'removed') AS count,
@@ -84,15 +85,15 @@ pub async fn unverified_mailboxes(pool: &PgPool) -> Result<UnverifiedMailboxes, 
     sqlx::query_as(UNVERIFIED).fetch_one(pool).await
 }
 
-/// A worker that does not do its part, as its last heartbeat has it.
+/// A `HinderedWorker` is a worker that does not do its part, according to its last heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct HinderedWorker {
     pub worker_id: String,
-    /// `clock-off`, `replaced` or `benched`; of a silent worker anything.
+    /// The state: `clock-off`, `replaced` or `benched`; any state for a silent worker.
     pub state: String,
-    /// The database's clock.
+    /// The time of the last heartbeat by the database's clock.
     pub beat_at: DateTime<Utc>,
-    /// No heartbeat was written for two lease times, and it did not stop in order.
+    /// True if the worker wrote no heartbeat for two lease times and did not stop in order.
     pub is_silent: bool,
 }
 
@@ -109,15 +110,15 @@ pub async fn hindered_workers(pool: &PgPool, lease_ttl: Duration) -> Result<Vec<
     sqlx::query_as(HINDERED).bind(lease_ttl.as_secs_f64()).fetch_all(pool).await
 }
 
-/// A worker for which Postgres is too slow.
+/// An `ExpiredGrants` is a worker for which Postgres is too slow.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct ExpiredGrants {
     pub worker_id: String,
-    /// When a heartbeat last told of new ones, by the database's clock.
+    /// The time of the last heartbeat that reported new expired grants, by the database's clock.
     pub at: DateTime<Utc>,
 }
 
-/// Returns the workers that threw grants away in the last ten minutes, at most 20, by name.
+/// Returns the workers that discarded grants in the last ten minutes, at most 20, by name.
 pub async fn expired_grants(pool: &PgPool) -> Result<Vec<ExpiredGrants>, sqlx::Error> {
     const EXPIRED: &str = "
         SELECT worker_id, grants_expired_at AS at FROM worker_heartbeats
@@ -126,19 +127,19 @@ pub async fn expired_grants(pool: &PgPool) -> Result<Vec<ExpiredGrants>, sqlx::E
     sqlx::query_as(EXPIRED).fetch_all(pool).await
 }
 
-/// What the workers say of one shard.
+/// `Attendance` holds the workers' state that concerns one shard.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Attendance {
-    /// Workers that wrote a heartbeat lately and did not stop.
+    /// The number of workers that wrote a heartbeat recently and did not stop.
     pub working: i64,
-    /// The state of the one among them that has the shard; `None` if none has it.
+    /// The state of the worker that owns the shard; `None` if no such worker does.
     pub owner_state: Option<String>,
 }
 
-/// Longer than two heartbeats may be apart, whatever `WARMUP_HEARTBEAT_MS` is.
+/// The age of a recent heartbeat: longer than two heartbeat intervals, whatever `WARMUP_HEARTBEAT_MS` is.
 const LATELY: Duration = Duration::from_secs(180);
 
-/// Returns which workers are there, and what the one that has `shard` says of itself.
+/// Returns the number of running workers, and the state of the worker that owns `shard`.
 pub async fn attendance(pool: &PgPool, shard: ShardId) -> Result<Attendance, sqlx::Error> {
     const READ: &str = "
         WITH working AS (
@@ -150,7 +151,7 @@ pub async fn attendance(pool: &PgPool, shard: ShardId) -> Result<Attendance, sql
     sqlx::query_as(READ).bind(shard.0).bind(LATELY.as_secs_f64()).fetch_one(pool).await
 }
 
-/// Returns when the last worker wrote a heartbeat, if none did lately: `Some(None)` if no worker ever did.
+/// Returns the time of the last heartbeat if no worker runs now; `Some(None)` if no worker ever ran.
 pub async fn without_worker(pool: &PgPool) -> Result<Option<Option<DateTime<Utc>>>, sqlx::Error> {
     const READ: &str = "
         SELECT max(beat_at),
@@ -161,7 +162,7 @@ pub async fn without_worker(pool: &PgPool) -> Result<Option<Option<DateTime<Utc>
     Ok((!works).then_some(last))
 }
 
-/// What became of results that the database refused.
+/// `RefusedResults` counts results that the database refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct RefusedResults {
     /// Results of the last 24 hours that were written in a reduced form.

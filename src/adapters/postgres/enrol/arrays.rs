@@ -1,11 +1,11 @@
-//! Mailboxes as columns: one array a column, for `unnest`.
+//! `Arrays` holds mailboxes as columns: one array per column, for `unnest`.
 
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use super::MailboxWrite;
 use crate::domain::shard::shard_of;
 
-/// The columns in the order in which the statements name them.
+/// `Arrays` holds the columns in the order in which the statements name them.
 #[derive(Default)]
 pub(super) struct Arrays {
     id: Vec<i64>,

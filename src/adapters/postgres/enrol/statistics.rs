@@ -1,13 +1,13 @@
-//! Refreshes what the planner knows of the mailboxes after a large import: a worker reads them within the second, autovacuum
-//! analyses them within the minute.
+//! `analyze` refreshes the planner's statistics after a large import: a worker reads the new mailboxes within a second,
+//! and autovacuum would analyse them within a minute.
 
 use sqlx::PgPool;
 
-/// Mailboxes of one import from which on the statistics are refreshed. Fewer are read quickly by any plan.
+/// The size of an import, in mailboxes, from which the statistics are refreshed. Any plan reads fewer quickly.
 const LARGE: usize = 1_000;
 
-/// Analyses the tables that an import of `written` mailboxes filled, if it is large. A failure only costs time, until
-/// autovacuum does the same: it is logged.
+/// Analyses the tables that an import of `written` mailboxes filled, if the import is large. A failure only costs time
+/// until autovacuum analyses them, so it is only logged.
 pub async fn analyze(pool: &PgPool, written: usize) {
     const ANALYZE: &str = "ANALYZE users, mailboxes, events";
     if written < LARGE {

@@ -1,16 +1,17 @@
-//! Another master key: every password sealed anew, and the keyring's own value, in one transaction.
+//! `rotate` replaces the master key: it seals every password and the keyring's check value again, in one transaction.
 //!
 //! ```text
 //! lock enrolment ─▶ is the old key this database's? ─▶ each password: open under the old, seal under the new
-//!     any that does not open: nothing is changed, all are named
-//!     otherwise: the keyring holds the new key only, an event, commit
+//!     any password does not open: nothing is changed, all such mailboxes are named
+//!     otherwise: the keyring holds only the new key, an event, commit
 //! ```
 //!
-//! What an earlier release had sealed without places is bound to its row's here (`adapters/seal.rs`).
+//! A password that an earlier release sealed without endpoints is bound to the endpoints of its row
+//! (`adapters/seal.rs`).
 //!
-//! Whoever still has the old key afterwards can open nothing and disables nobody: a worker notices within a heartbeat and
-//! stops in order (`app::keywatch`), a command and a start are refused by the keyring's check. Imports wait on the
-//! enrolment lock and then meet that check, so none can store a password under the old key.
+//! A process with the old key can open nothing afterwards and disables no mailbox. A worker notices the rotation within
+//! a heartbeat and shuts down in order (`app/key_rotation_watch.rs`); the keyring check refuses a command and a start.
+//! Imports wait for the enrolment lock and then fail that check, so none can store a password under the old key.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -28,17 +29,17 @@ use crate::{
     domain::{id::MailboxId, mailbox::Endpoint},
 };
 
-/// Passwords in one statement.
+/// The number of passwords per statement.
 const CHUNK: i64 = 2_000;
-/// Mailboxes that an error names before it counts the rest.
+/// The number of mailboxes that an error names before it counts the rest.
 const NAMED: usize = 10;
 
-/// Why the key was not rotated.
+/// A `RotateError` states why the key was not rotated.
 #[derive(Debug, Error)]
 pub enum RotateError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
-    /// Old and new are one.
+    /// The old and the new key are the same.
     #[error("the new key is the one that the database has already; nothing was changed")]
     SameKey,
     /// Some passwords do not open under the old key.
@@ -57,7 +58,7 @@ pub enum RotateError {
     Unknown(sqlx::Error),
 }
 
-/// What a rotation did.
+/// `Rotated` reports the result of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotated {
     pub passwords: usize,
@@ -65,9 +66,9 @@ pub struct Rotated {
     pub to: KeyId,
 }
 
-/// Seals everything that is sealed under `old` under `new` instead. All of it, or nothing.
+/// Seals everything that is sealed under `old` under `new` instead: all of it, or nothing.
 ///
-/// Returns `Unknown` only when nobody knows which of the two happened.
+/// Returns `Unknown` only if it is unclear whether the commit succeeded.
 pub async fn rotate(pool: &PgPool, old: &Sealer, new: &Sealer, now: DateTime<Utc>) -> Result<Rotated, RotateError> {
     if old.key_id() == new.key_id() {
         return Err(RotateError::SameKey);
@@ -89,7 +90,7 @@ pub async fn rotate(pool: &PgPool, old: &Sealer, new: &Sealer, now: DateTime<Utc
     Ok(Rotated { passwords, from: old.key_id(), to: new.key_id() })
 }
 
-/// Seals all passwords anew, in the order of their ids, as every statement locks mailboxes.
+/// Seals all passwords again, in the order of their ids, which is the lock order of mailboxes.
 async fn reseal(connection: &mut PgConnection, old: &Sealer, new: &Sealer) -> Result<usize, RotateError> {
     const READ: &str = "
         SELECT id, email, sealed_password, smtp_host, smtp_port, smtp_security, imap_host, imap_port, imap_security
@@ -120,7 +121,7 @@ async fn reseal(connection: &mut PgConnection, old: &Sealer, new: &Sealer) -> Re
     if unopened.is_empty() { Ok(done) } else { Err(RotateError::Unopened(unopened)) }
 }
 
-/// A password, and where its mailbox's row has it sent.
+/// A `Sealed` is a sealed password with the endpoints of its mailbox's row.
 #[derive(FromRow)]
 struct Sealed {
     id: i64,
@@ -135,7 +136,8 @@ struct Sealed {
 }
 
 impl Sealed {
-    /// Seals it anew to be sent to where it was given for: the row is believed only of what an earlier release sealed.
+    /// Seals the password under `new` for its sealed endpoints. The row's endpoints count only for a password of an
+    /// earlier release, which has none sealed.
     fn under(&self, new: &Sealer, opened: Opened) -> Result<Vec<u8>, sqlx::Error> {
         let places = opened.endpoints.map_or_else(|| self.places(), Ok)?;
         Ok(new.seal(MailboxId(self.id), &places, &opened.password))

@@ -1,4 +1,4 @@
-//! The reserve's arrays out, its rows in.
+//! This module binds the arrays of a reserve and reads its rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -52,7 +52,7 @@ fn column<T>(asks: &[ReserveRequest], of: impl Fn(&ReserveRequest) -> T) -> Vec<
     asks.iter().map(of).collect()
 }
 
-/// Reads an answer for each ask, in order.
+/// Reads one reservation per request, in order.
 pub(super) fn reservations(batch: &ReserveBatch, rows: &[PgRow]) -> Result<Vec<Reservation>, PortError> {
     let mut by_place = HashMap::new();
     for row in rows {
@@ -66,11 +66,11 @@ pub(super) fn reservations(batch: &ReserveBatch, rows: &[PgRow]) -> Result<Vec<R
     (0..).zip(&batch.asks).map(answer).collect()
 }
 
-/// The places in users' days that refused mails have taken, by user and day.
+/// The slots in users' days that refused mails have taken, by user and day.
 pub(super) type LostPlaces = BTreeMap<(UserId, NaiveDate), i32>;
 
-/// Counts the mails that took a place in their user's day and were refused all the same: another reserve took the last mail
-/// that their partner may receive.
+/// Counts the mails that took a slot in their user's day and were refused afterwards: another reserve took the last
+/// mail that their partner may receive.
 pub(super) fn lost_places(batch: &ReserveBatch, rows: &[PgRow]) -> Result<LostPlaces, sqlx::Error> {
     let mut lost = LostPlaces::new();
     for row in rows {
@@ -83,7 +83,7 @@ pub(super) fn lost_places(batch: &ReserveBatch, rows: &[PgRow]) -> Result<LostPl
     Ok(lost)
 }
 
-/// Builds the statement that gives places back.
+/// Builds the statement that returns slots.
 pub(super) fn return_places(lost: &LostPlaces) -> Statement {
     sqlx::query(include_str!("../sql/return_places.sql"))
         .bind(lost.keys().map(|(user, _)| user.0).collect::<Vec<_>>())

@@ -1,6 +1,6 @@
-//! The ways in which a flight ends: three heads that say which flights and how, and one body that closes them. Only a
-//! settle can come late, and looks for that in a statement of its own: it reads the log, and a plan that is good for any
-//! day opens the partitions of all.
+//! This module builds the statements that end in-flight mails: three heads select the flights and their ends, and one
+//! body closes them. Only a settle can be late. Its correction is a separate statement, because it reads the log: a
+//! plan for any day would open the partitions of all days.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -61,12 +61,12 @@ pub(super) fn sweep(sweep: &SweepRequest) -> Statement {
         .bind(sweep.unstarted.clone())
 }
 
-/// Ends the flights of `results` that are still open.
+/// Builds the statement that ends the flights of `results` that are still open.
 pub(super) fn settle(results: &[Settlement]) -> Statement {
     bound(sqlx::query(SETTLE), results)
 }
 
-/// The same, and corrects the uncertain rows of those that were swept.
+/// Builds the statement that ends open flights and corrects the uncertain rows of swept ones.
 pub(super) fn settle_late(results: &[Settlement]) -> Statement {
     bound(sqlx::query(SETTLE_LATE), results)
 }
@@ -100,7 +100,7 @@ fn bound(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(FAILING_MAILBOXES as i32)
 }
 
-/// Binds how each mail ended: $1 to $10 of a statement about results.
+/// Binds the end of each mail: $1 to $10 of a statement about results.
 fn ended(statement: Statement, results: &[Settlement]) -> Statement {
     statement
         .bind(column(results, |r| r.flight.0))
@@ -115,14 +115,15 @@ fn ended(statement: Statement, results: &[Settlement]) -> Statement {
         .bind(column(results, notes))
 }
 
-/// Logs once what concerns many mailboxes: the statement that changed it tells of it, so no other worker does.
+/// Logs warnings about changes that concern many mailboxes. Only the statement that made the change returns them, so no
+/// other worker logs them.
 pub(super) fn warn(row: &PgRow) -> Result<(), PortError> {
     let warnings: Vec<String> = row.try_get("warnings").map_err(classify)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(())
 }
 
-/// Writes the rows of `results` that the database has lost.
+/// Builds the statement that writes the rows of `results` that the database has lost.
 pub(super) fn log_lost(worker: &WorkerId, results: &[Settlement], now: DateTime<Utc>) -> Statement {
     let elsewhere = LocalDates::off_utc(now);
     ended(sqlx::query(include_str!("../sql/log_lost.sql")), results)
@@ -157,7 +158,7 @@ fn column<T>(results: &[Settlement], of: impl Fn(&Settlement) -> T) -> Vec<T> {
     results.iter().map(of).collect()
 }
 
-/// The word by which a late answer finds the row that it may correct.
+/// The reason code by which a late answer finds the row that it may correct.
 const UNCERTAIN: &str = "uncertain";
 
 fn reason(result: &Settlement) -> Option<String> {
@@ -170,13 +171,13 @@ fn reason(result: &Settlement) -> Option<String> {
 
 fn notes(result: &Settlement) -> Option<String> {
     let Outcome { stage, note, .. } = &result.outcome;
-    // A host's words reach logs and terminals: they hold no control character.
+    // A host's text reaches logs and terminals, so it must hold no control character.
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let words = || note.chars().map(printable).take(NOTE_CHARS).collect::<String>();
     (!note.is_empty()).then(|| format!("{}: {}", stage.as_str(), words()))
 }
 
-/// More than any server has to say that is worth reading; a reply may have 100,000 bytes.
+/// The length of a note in characters: longer than any useful text of a server; a reply may have 100,000 bytes.
 const NOTE_CHARS: usize = 4_000;
 
 fn mark(result: &Settlement) -> Option<&'static str> {
@@ -186,19 +187,19 @@ fn mark(result: &Settlement) -> Option<&'static str> {
     }
 }
 
-/// A result that was reduced carries no more than its row and the counters need.
+/// Returns the target of a refusal that counts. A reduced result carries only what its row and the counters need.
 fn refused(result: &Settlement) -> Option<&'static str> {
     let target = result.outcome.refusal_target().filter(|_| !result.is_reduced);
     target.map(RefusalTarget::as_str)
 }
 
-/// From AUTH on: what a host answered before says nothing about a mail.
+/// Returns the last answered step, from AUTH on: earlier answers of a host say nothing about a mail.
 fn answered(result: &Settlement) -> Option<i32> {
     let step = result.outcome.answered().filter(|step| *step >= Stage::Auth && !result.is_reduced);
     step.map(Stage::rank)
 }
 
-/// When a measure ends, as Postgres reads a timestamptz: `infinity` where only the operator ends it.
+/// Returns the end of a penalty as text for a timestamptz: `infinity` if only the operator ends it.
 fn end_of(measure: Penalty, at: DateTime<Utc>) -> Option<String> {
     let end = match measure {
         Penalty::Strike | Penalty::Stall => return None,

@@ -1,41 +1,41 @@
-//! An older system's mails, written into the log, with days that count them.
+//! This module writes an older system's mails into the log, with days that count them.
 //!
 //! ```text
-//! mails of one read ─▶ without those that are here ─▶ without days that this system counts ─▶ logs ─▶ mailbox_days
+//! mails of one read ─▶ skip imported mails ─▶ skip days that this system counts ─▶ logs ─▶ mailbox_days
 //! ```
 //!
-//! A day of the past has closed counters equal to its rows, as every day has; they are computed from the rows in the
-//! transaction that wrote them, so that mails of one day may come in several. Such a day is told by its reason,
-//! `imported`. A day that this system counted is never touched: its counters say what *it* did.
+//! A past day has closed counters that equal its rows, like every day. The transaction that writes the rows computes
+//! the counters from them, so that mails of one day may come in several transactions. The reason `imported` marks such
+//! a day. A day that this system counted is never touched: its counters describe the mails of this system.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
-/// What stands in `logs.worker_id` of such a mail.
+/// The value of `logs.worker_id` of such a mail.
 const WORKER: &str = "legacy";
 
-/// A mail of the older system, as it is written.
+/// A `PastMail` is a mail of the older system in the form to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastMail {
     pub at: DateTime<Utc>,
-    /// The date then in its sender's time zone.
+    /// The date of `at` in the sender's time zone.
     pub day: NaiveDate,
-    /// 0 in a dry run, where its sender is not enrolled yet.
+    /// The sender's id; 0 in a dry run if the sender is not enrolled yet.
     pub mailbox: i64,
-    /// 0 where the recipient is not enrolled.
+    /// The recipient's id; 0 if the recipient is not enrolled.
     pub partner: i64,
     pub sender: String,
     pub recipient: String,
     pub subject: String,
-    /// Made of the row, so that the same row is found again.
+    /// The Message-ID, derived from the row, so that the row is recognised in a later import.
     pub message_id: String,
     pub status: &'static str,
     pub notes: Option<String>,
 }
 
-/// Where a mailbox is in this system: its id, and the name of its time zone.
+/// A `Home` locates a mailbox in this system: its id, and the name of its time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     pub id: i64,
@@ -49,14 +49,14 @@ pub async fn homes(connection: &mut PgConnection) -> Result<HashMap<String, Home
     Ok(rows.into_iter().map(|(email, id, zone)| (email, Home { id, zone })).collect())
 }
 
-/// Makes this transaction the only one that imports a past, so that two at once write no mail twice.
+/// Takes the import lock for this transaction, so that two imports write no mail twice.
 pub async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warmup legacy'))").execute(connection).await.map(drop)
 }
 
 /// Returns the Message-IDs of those `mails` that were imported before.
 pub async fn known(connection: &mut PgConnection, mails: &[PastMail]) -> Result<HashSet<String>, sqlx::Error> {
-    // A day to either side: a mailbox may have moved to another time zone since.
+    // Searches a day to either side: a mailbox may have moved to another time zone since.
     const KNOWN: &str = "
         SELECT message_id FROM logs
         WHERE day BETWEEN $1::date - 1 AND $2::date + 1 AND worker_id = $3 AND message_id = ANY ($4)";
@@ -86,7 +86,7 @@ pub async fn counted(
     Ok(found.into_iter().collect())
 }
 
-/// Writes `mails` and the counters of their days. Returns how many days of mailboxes those are.
+/// Writes `mails` and the counters of their days. Returns the number of these days of mailboxes.
 pub async fn write(connection: &mut PgConnection, mails: &[PastMail]) -> Result<u64, sqlx::Error> {
     sqlx::query("SELECT ensure_log_partitions($1, $2)")
         .bind(mails.iter().map(|mail| mail.day).min())
@@ -118,7 +118,8 @@ pub async fn write(connection: &mut PgConnection, mails: &[PastMail]) -> Result<
     count(connection, mails).await
 }
 
-/// What the older system planned is not known: a day's quota is what went out on it.
+/// Writes the counters of the days. The older system's plan is unknown: a day's quota is the number of mails sent on
+/// it.
 async fn count(connection: &mut PgConnection, mails: &[PastMail]) -> Result<u64, sqlx::Error> {
     const COUNT: &str = "
         INSERT INTO mailbox_days AS d (mailbox_id, day, quota, reserved, sent, failed, replied, attempts, last_sent_at,
@@ -140,11 +141,11 @@ async fn count(connection: &mut PgConnection, mails: &[PastMail]) -> Result<u64,
     sqlx::query(COUNT).bind(mailboxes).bind(days).execute(connection).await.map(|done| done.rows_affected())
 }
 
-/// A mailbox that was set to where it stood on its ramp.
+/// A mailbox whose ramp was set: mailbox, user, days.
 pub type Grown = (i64, i64, i16);
 
-/// Sets how many days count for the ramps of mailboxes (their addresses in lower case) of which this system has counted
-/// none. Returns which, each with its user and its days, by id.
+/// Sets the number of ramp days of mailboxes (addresses in lower case) of which this system has counted no day. Returns
+/// the changed mailboxes, each with its user and its days, ordered by id.
 pub async fn grow(connection: &mut PgConnection, ramps: &[(String, u16)]) -> Result<Vec<Grown>, sqlx::Error> {
     const GROW: &str = "
         WITH old AS MATERIALIZED (

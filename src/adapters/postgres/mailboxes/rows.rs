@@ -1,5 +1,5 @@
-//! What a row of a tick's statements says. There are as many as a worker has mailboxes, so they are read by place and not
-//! by name, and what many of them have in common is held once.
+//! This module decodes the rows of a tick's statements. There are as many as a worker has mailboxes, so columns are
+//! read by position and not by name, and common strings are stored once.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     ports::PortError,
 };
 
-/// Words that many rows have: hosts, domains.
+/// A `StringInterner` stores strings that many rows share once: hosts, domains.
 #[derive(Debug, Default)]
 pub(super) struct StringInterner(HashSet<Arc<str>>);
 
@@ -34,7 +34,8 @@ impl StringInterner {
         new
     }
 
-    /// The word in lower case, which nearly all are: Postgres took a third of a statement to make it of each.
+    /// Returns the string in lower case. Nearly all are already; `lower` in Postgres took a third of a statement's
+    /// time.
     fn lowered(&mut self, word: &str) -> Arc<str> {
         match word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
             true => self.shared(word),
@@ -43,7 +44,7 @@ impl StringInterner {
     }
 }
 
-/// The columns of a row, from the first on.
+/// `Columns` reads the columns of a row in order.
 struct Columns<'r> {
     row: &'r PgRow,
     next: usize,
@@ -60,7 +61,7 @@ impl<'r> Columns<'r> {
         Ok(value)
     }
 
-    /// A smallint that the schema keeps from being negative.
+    /// Reads a smallint that the schema keeps from being negative.
     fn small(&mut self) -> Result<u16, PortError> {
         let (at, value) = (self.next, self.next::<i16>()?);
         u16::try_from(value).map_err(|_| PortError::Permanent(format!("{} is negative", self.row.column(at).name())))
@@ -74,7 +75,7 @@ impl<'r> Columns<'r> {
         Ok(words.lowered(self.next()?))
     }
 
-    /// A key and whether the mailbox was let in before, both NULL for most.
+    /// Reads the probe key and whether the mailbox was let in before; both are NULL for most mailboxes.
     fn probe(&mut self, words: &mut StringInterner) -> Result<Option<Probe>, PortError> {
         let (key, was_let_in): (Option<&str>, Option<bool>) = (self.next()?, self.next()?);
         Ok(key.map(|key| Probe { key: words.shared(key), was_let_in: was_let_in.unwrap_or_default() }))
@@ -89,7 +90,7 @@ fn wrong(what: &str) -> PortError {
     PortError::Permanent(format!("a mailbox has {what}"))
 }
 
-/// By `candidates.sql`.
+/// Decodes a row of `candidates.sql`.
 pub(super) fn candidate(row: &PgRow, todays: &LocalDates, words: &mut StringInterner) -> Result<Candidate, PortError> {
     let mut columns = Columns::of(row);
     let (id, user, shard) = (MailboxId(columns.next()?), UserId(columns.next()?), ShardId(columns.next()?));
@@ -119,7 +120,7 @@ pub(super) fn candidate(row: &PgRow, todays: &LocalDates, words: &mut StringInte
     })
 }
 
-/// By `due_replies.sql`.
+/// Decodes a row of `due_replies.sql`.
 pub(super) fn due_reply(row: &PgRow, words: &mut StringInterner) -> Result<DueReply, PortError> {
     let mut columns = Columns::of(row);
     Ok(DueReply {
@@ -139,7 +140,7 @@ pub(super) fn due_reply(row: &PgRow, words: &mut StringInterner) -> Result<DueRe
     })
 }
 
-/// A mailbox of a roster.
+/// Decodes a mailbox of a roster.
 pub(super) fn member(row: &PgRow, words: &mut StringInterner) -> Result<RosterEntry, PortError> {
     let mut columns = Columns::of(row);
     Ok(RosterEntry {

@@ -1,13 +1,13 @@
-//! Old days of the log leave as whole partitions, while it is read and written.
+//! `retire` removes old days of the log as whole partitions, while the log is read and written.
 //!
 //! ```text
-//!   attached ──DETACH CONCURRENTLY──▶ pending ──(who used the log before is done)──▶ detached ──DROP──▶ gone
-//!                    └── killed, or somebody's transaction takes too long: FINALIZE goes on from here
+//!   attached ──DETACH CONCURRENTLY──▶ pending ──(earlier users of the log finish)──▶ detached ──DROP──▶ gone
+//!                    └── killed, or another transaction takes too long: FINALIZE continues from here
 //! ```
 //!
-//! *Why concurrently*: a plain DETACH or DROP takes the whole of `logs` for itself, so behind one report that is left
-//! open every settle would wait. *Why a lock time-out*: the wait for that report is ours alone, but it must end; the next
-//! attempt finishes what is pending. Postgres lets one partition be pending at a time, so that one goes first.
+//! *Why concurrently*: a plain DETACH or DROP locks all of `logs`, so every settle would wait behind one open report.
+//! *Why a lock time-out*: only `retire` waits for that report, but its wait must end; the next attempt finishes a
+//! pending partition. Postgres permits one pending partition at a time, so that one goes first.
 
 use std::time::Duration;
 
@@ -19,14 +19,15 @@ use crate::{
     ports::{PortError, PruneReport},
 };
 
-/// How long one step waits for those who use the log.
+/// The limit of one step's wait for the users of the log.
 const LOCK_TIMEOUT: &str = "2s";
 
-/// For one partition: longer than the server's own time-outs, so that this one only speaks when the network is gone.
+/// The time limit of one partition: longer than the server's own time-outs, so that it only expires when the network
+/// fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Every partition to take away, pending ones first, whatever their age: they are in the way of the others. What is
-/// detached already has no parent; it is ours by its name and its columns.
+/// The query of every partition to remove, pending ones first, whatever their age: they block the others. A detached
+/// partition has no parent; its name and its columns identify it.
 const OLD: &str = "
     SELECT c.relname::text, CASE WHEN i.inhrelid IS NULL THEN 'detached' WHEN i.inhdetachpending THEN 'pending' ELSE 'attached' END,
            c.relname < 'logs_' || to_char($1::date, 'YYYYMMDD') AS old
@@ -39,15 +40,15 @@ const OLD: &str = "
       AND (i.inhdetachpending IS TRUE OR c.relname < 'logs_' || to_char($1::date, 'YYYYMMDD'))
     ORDER BY i.inhdetachpending IS NOT TRUE, i.inhrelid IS NOT NULL, c.relname";
 
-/// Takes away the first partition that is older than `before`. Repeatable, whatever was done of it.
+/// Removes the first partition that is older than `before`. Repeatable after an interruption at any point.
 pub(super) async fn retire(pool: &PgPool, before: NaiveDate) -> Result<PruneReport, PortError> {
-    // A connection of its own: the time-outs must not stay behind on one of the pool's.
+    // Uses its own connection: the time-outs must not stay behind on a pooled one.
     let options =
         (*pool.connect_options()).clone().options([("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", "60s")]);
     let retiring = async {
         let mut connection = options.connect().await.map_err(|error| PortError::Unavailable(error.to_string()))?;
         let answer = retire_first(&mut connection, before).await;
-        // Nothing is lost with a goodbye that does not arrive.
+        // A failed close loses nothing.
         drop(connection.close().await);
         answer.map_err(classify)
     };
@@ -70,7 +71,7 @@ async fn retire_first(connection: &mut PgConnection, before: NaiveDate) -> Resul
     Ok(PruneReport { gone: u64::from(*old_enough), more: old.len() > 1 })
 }
 
-/// One statement by the simple protocol: a concurrent DETACH refuses to be part of a transaction.
+/// Runs one statement by the simple protocol: a concurrent DETACH refuses to be part of a transaction.
 async fn run(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
     // The name matched a pattern of lower-case letters, an underscore and digits.
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)

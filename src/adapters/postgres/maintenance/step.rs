@@ -1,8 +1,8 @@
-//! One step of a deletion, planned for its index.
+//! `delete` runs one step of a deletion, planned for its index.
 //!
-//! A maintenance job deletes the oldest rows of a table in steps. The planner knows little of the oldest rows: its statistics
-//! are of the days that are kept. It would rather read and sort a small table than follow the index, and pay for all that is
-//! kept at each step. So a step is a short transaction in which the planner may only use the index in its order.
+//! A maintenance job deletes the oldest rows of a table in steps. The planner's statistics describe the retained days,
+//! not the oldest rows. It would rather read and sort a small table than follow the index, and pay for all retained
+//! rows at each step. So a step is a short transaction in which the planner may only use the index in its order.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::{
     ports::PortError,
 };
 
-/// For one step: longer than the server's own `statement_timeout` for a worker (15 s).
+/// The time limit of one step: longer than a worker's `statement_timeout` on the server (15 s).
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const ONLY_BY_INDEX: &str = "
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
            set_config('enable_sort', 'off', true)";
 
-/// Runs `statement`, which deletes at most `most` rows that are older than `before`, and returns how many it deleted.
+/// Runs `statement`, which deletes at most `most` rows that are older than `before`, and returns their number.
 ///
-/// Returns `Unavailable` when nothing was deleted, `Unknown` when the answer was lost.
+/// Returns `Unavailable` if nothing was deleted, and `Unknown` if the answer was lost.
 pub(super) async fn delete(
     pool: &PgPool,
     statement: &'static str,

@@ -1,5 +1,5 @@
--- Whose word the answers are, and for whom it counts (domain/outcome/blame.rs): behind `results`, `flights` and `corrected`,
--- before the body. Only reads.
+-- Blame: decides which refusals count against a partner, and for which owners (domain/outcome/blame.rs). It follows
+-- `results`, `flights` and `corrected`, and precedes the body. Only reads.
 ends AS (
     SELECT flight, mailbox_id, partner_id, fate FROM (
         SELECT id AS flight, mailbox_id, partner_id, fate FROM flights
@@ -7,7 +7,7 @@ ends AS (
         SELECT flight, mailbox_id, partner_id, fate FROM corrected
     ) AS both_kinds
 ),
--- By arrays, so that mailboxes are read by key however many the planner expects.
+-- Through arrays, so that the planner reads mailboxes by key, whatever number it expects.
 accusing AS MATERIALIZED (
     SELECT e.flight, e.mailbox_id, e.partner_id, r.day, r.at, COALESCE(r.reason, '') AS reason, r.smtp_code,
            r.partner_until AS said_until, r.domain_until
@@ -19,7 +19,8 @@ accusers AS MATERIALIZED (
     FROM mailboxes
     WHERE id = ANY (ARRAY(SELECT mailbox_id FROM accusing UNION SELECT partner_id FROM accusing))
 ),
--- Without a reply it is our own finding; else the word of the partner's own host, of its owner's, or of somebody else's.
+-- A refusal without a reply is our own finding. Otherwise the reply comes from the partner's own host, from another
+-- host of its owner, or from another owner's host.
 blamed AS MATERIALIZED (
     SELECT a.flight, a.partner_id, a.day, a.at, a.reason, a.said_until, s.user_id, s.host, s.name, s.port,
            a.smtp_code IS NOT NULL AS is_told,
@@ -35,7 +36,7 @@ voices AS MATERIALIZED (
     SELECT partner_id, user_id, at, said_until FROM partner_refusals
     WHERE partner_id = ANY (ARRAY(SELECT partner_id FROM blamed WHERE NOT is_own))
 ),
--- What counts for everybody: a refusal that does not pass within the hour, on a word that is enough.
+-- A refusal counts for all owners if it lasts more than an hour and comes from a sufficient source.
 convicted AS MATERIALIZED (
     SELECT b.flight, b.partner_id, b.reason, b.at, CASE
                WHEN b.said_until < b.at + interval '1 hour' THEN NULL
@@ -47,7 +48,7 @@ convicted AS MATERIALIZED (
                ) END AS receives_until
     FROM blamed b
 ),
--- Hosts that refuse more partners than they took mails for: those of one owner, by what that owner's mails met there.
+-- Hosts that refuse more partners than they took mails for, per owner: counts only that owner's mails.
 suspects AS MATERIALIZED (
     SELECT met.user_id, met.host, met.at, met.flight, refusals.n AS refused, taken.n AS taken
     FROM (

@@ -1,16 +1,17 @@
--- The mailboxes of some shards that may send now, each with its own today.
+-- Candidates: returns the mailboxes of some shards that may send now, each with its own today.
 --
--- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz, $5 date date[] (each one of $3)
+-- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone), $4 now timestamptz,
+-- $5 date date[] (each one of $3)
 --
--- In any order: to sort them here would take longer, and nothing of them could be read meanwhile.
+-- The rows are unordered: a sort here would take longer, and no row could be read meanwhile.
 --
--- A full join runs as a hash or merge join, whatever the planner estimates. Before the first ANALYZE the planner chooses a
--- nested loop for a left join here, and reads all days of the fleet once for each mailbox. COALESCE keeps the planner from
--- reducing the full join to a left join.
+-- A full join runs as a hash or merge join, whatever the planner estimates. Before the first ANALYZE the planner
+-- chooses a nested loop for a left join here, and reads all days of the fleet once for each mailbox. COALESCE keeps the
+-- planner from reducing the full join to a left join.
 --
--- Of a host whose breaker is open, or of one owner's login at a host, `probe` is the key once the pause is over: the plan lets
--- one of the mailboxes with the same key try, rather one that has sent a mail before (domain/probe.rs). The common breaker of
--- the host comes first.
+-- `probe` is the key of a host, or of one owner's login at a host, whose breaker is open and whose pause is over. The
+-- plan lets one mailbox of each key try, preferably one that has sent a mail before (domain/probe.rs). The common
+-- breaker of the host comes first.
 WITH able AS (
     SELECT m.*, CASE
                WHEN NOT EXISTS (SELECT FROM pauses WHERE probing) THEN NULL
@@ -25,7 +26,7 @@ WITH able AS (
       AND m.enabled
       AND (m.state = 'active' OR (m.state = 'paused' AND m.paused_until <= $4))
       AND lower(m.smtp_host) NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'host')
-      -- The owner first: of most owners no key is made.
+      -- The owner first, so that few owners need the key.
       AND (m.user_id NOT IN (SELECT user_id FROM pauses WHERE until > $4 AND scope = 'login')
            OR login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security)
               NOT IN (SELECT key FROM pauses WHERE until > $4 AND scope = 'login'))
@@ -43,7 +44,7 @@ SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.verified_by IS NOT NUL
        m.ramp_start, m.ramp_step, m.daily_max, m.grown, COALESCE(d.reserved, 0::smallint), COALESCE(d.sent, 0::smallint),
        COALESCE(d.attempts, 0::smallint), d.next_at, d.last_sent_at, m.enrolled_at,
        COALESCE(d.failed_in_row, 0::smallint), m.probe,
-       -- By this order only the primary key finds it, whatever the planner estimates.
+       -- Only the primary key yields this order, whatever the planner estimates.
        CASE WHEN m.probe IS NOT NULL THEN COALESCE((
            SELECT true FROM mailbox_days p
            WHERE p.mailbox_id = m.id AND p.sent + p.replied > 0 ORDER BY p.mailbox_id, p.day DESC LIMIT 1
@@ -51,5 +52,5 @@ SELECT m.id, m.user_id, m.shard, m.domain, m.smtp_host, m.verified_by IS NOT NUL
 FROM zoned m
 FULL JOIN (SELECT * FROM mailbox_days WHERE day = ANY ($5::date[])) AS d ON d.mailbox_id = m.id AND d.day = m.today
 WHERE COALESCE(m.id IS NOT NULL, false)
-  -- A today that is closed was fenced: all that is asked of it would be refused, and take tokens from the caps.
+  -- A closed today was fenced: every request for it would be refused, and take tokens from the caps.
   AND NOT COALESCE(d.closed, false)

@@ -1,8 +1,10 @@
--- The one way in which a flight ends, whatever ended it: behind `results`, `flights` and `corrected`.
+-- Close: ends in-flight mails, the common body of settle, release and sweep. It follows `results`, `flights` and
+-- `corrected`.
 --
--- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, scheduled_replies, mailboxes,
--- pauses, partner_refusals, owner_pauses, user_days, received_days, batches. Postgres runs what nobody reads last to first, so each lock asks for the one before it (`count(*) >= 0`).
--- Repeatable: a flight that is gone and whose row is not uncertain is left alone.
+-- Locks in the order of the schema's head, each kind by key: in_flight, logs, mailbox_days, scheduled_replies,
+-- mailboxes, pauses, partner_refusals, owner_pauses, user_days, received_days, batches. Postgres runs unreferenced
+-- parts from last to first, so each lock reads the part before it (`count(*) >= 0`).
+-- Repeatable: a flight that is gone and whose row is not uncertain stays unchanged.
 gone AS (
     DELETE FROM in_flight USING flights WHERE in_flight.id = flights.id
     RETURNING in_flight.id
@@ -23,8 +25,7 @@ unused AS (
     WHERE f.fate = 'unstarted' AND f.answers IS NULL AND pairs.day = f.day AND pairs.mailbox_id = f.mailbox_id
       AND pairs.partner_id = f.partner_id AND pairs.round = f.round
 ),
--- A reply takes no place of the quota, so one that nobody knows the end of is a failed one in the counters: `uncertain` is
--- a part of `reserved`.
+-- A reply takes no quota slot, so an uncertain reply counts as failed: the counter `uncertain` is a part of `reserved`.
 moves AS (
     SELECT mailbox_id, day, sum((mail AND fate = 'sent')::int)::int AS sent,
            sum((NOT mail AND fate = 'sent')::int)::int AS replied,
@@ -76,7 +77,7 @@ counted AS (
     JOIN days ON days.mailbox_id = moves.mailbox_id AND days.day = moves.day
     WHERE d.mailbox_id = moves.mailbox_id AND d.day = moves.day
 ),
--- The threads that these replies answer: one that was never started may be answered by another attempt, no other.
+-- The threads that these replies answer. Another attempt may answer a thread only if this reply was never started.
 answering AS (
     SELECT e.answers AS id, e.fate, r.reason, e.at
     FROM (
@@ -104,7 +105,7 @@ answered AS (
     JOIN threads ON threads.id = a.id
     WHERE s.id = a.id
 ),
--- What the dice asked for. Never an answer to an answer.
+-- The replies that the random choice asked for. A reply never gets a reply.
 asked AS (
     INSERT INTO scheduled_replies (id, mailbox_id, partner_id, due_at, until, message_id, subject, trace)
     SELECT e.flight, e.partner_id, e.mailbox_id, r.reply_due, r.reply_until, e.message_id, e.subject,
@@ -119,7 +120,7 @@ asked AS (
     ORDER BY e.flight
     ON CONFLICT DO NOTHING
 ),
--- Whom the answers concern. A mailbox can be one mail's sender and another one's partner: one row, one update.
+-- The effects on each mailbox. A mailbox can be the sender of one mail and the partner of another: one row, one update.
 marks AS MATERIALIZED (
     SELECT id, max(sends_until) AS sends_until, max(receives_until) AS receives_until,
            (array_agg(reason ORDER BY sends_until DESC NULLS LAST, flight) FILTER (WHERE sends))[1] AS sends_reason,
@@ -137,9 +138,9 @@ marks AS MATERIALIZED (
     ) AS each
     GROUP BY id
 ),
--- Failures in a row (domain/outcome/refusals.rs): of each sender those since its last mail that was taken, and the last one that
--- was not. A mail that is taken ends a count; senders that have none are not locked for it. Only one mail of a mailbox is on its
--- way at a time, so our snapshot shows the count, unless an answer comes late.
+-- Failures in a row (domain/outcome/refusals.rs), per sender: the failures since its last sent mail, and the last
+-- failure. A sent mail ends a count; senders without a count are not locked for it. A mailbox has only one mail in
+-- flight, so our snapshot shows the count, unless an answer comes late.
 refused_senders AS MATERIALIZED (
     SELECT mailbox_id AS id, max(at) AS at, bool_or(fate = 'sent') AS is_taken,
            array_agg(at ORDER BY at, flight) FILTER (WHERE counts) AS times,
@@ -164,9 +165,9 @@ refused_senders AS MATERIALIZED (
         WHERE m.id = ANY (ARRAY(SELECT mailbox_id FROM ends WHERE ends.fate = 'sent')) AND (m.refusals > 0 OR m.failures > 0)
     )
 ),
--- What the answers say about hosts as a whole, and about the logins of one owner at one host, port and security: a row each.
--- A failure before AUTH pauses the owner's mailboxes at that port and security. The host counts it per port, security and owner.
--- Refused before the last one that was let in is refused for its own reason; where the breaker is open, nobody is.
+-- The evidence about whole hosts, and about one owner's logins at one host, port and security: a row each. A failure
+-- before AUTH pauses the owner's mailboxes at that port and security. The host counts it per port, security and owner.
+-- A refusal before the last successful login has the mailbox's own cause; while the breaker is open, no refusal has.
 said AS MATERIALIZED (
     SELECT heard.*, is_refused AND (last_in < at) IS NOT FALSE AS shut_out,
            stalled IS NOT NULL AND (stalled > answered_since) IS NOT FALSE AS stalls
@@ -193,8 +194,8 @@ said AS MATERIALIZED (
         ) AS each
     ) AS heard
 ),
--- Of a host or login that shut somebody out or did not answer: who tried lately, as many as can matter, and how many mailboxes
--- the host has. Each kind of the two is found by an index of its own.
+-- For each host or login that refused a login or did not answer: the mailboxes that tried lately, as many as can
+-- matter, and the number of the host's mailboxes. Each of the two kinds is found by its own index.
 neighbours AS MATERIALIZED (
     SELECT asked.scope, asked.key,
            ARRAY(
@@ -254,7 +255,8 @@ pressed AS MATERIALIZED (
     CROSS JOIN rules
     LEFT JOIN neighbours n ON n.scope = whole.scope AND n.key = whole.key
 ),
--- Whom a breaker had disabled, where somebody was let in now: as our snapshot shows it, looked at again under the locks.
+-- The mailboxes that a breaker had disabled, if a login succeeded there now: from our snapshot, checked again under the
+-- locks.
 returning_ones AS MATERIALIZED (
     SELECT refused.key::bigint AS id, max(pressed.at) AS at
     FROM pauses p
@@ -272,8 +274,8 @@ touched AS MATERIALIZED (
     WHERE id NOT IN (SELECT id FROM marks)
     GROUP BY id
 ),
--- These mailboxes as they stand under our lock, each with its strikes before and after. By an array, so that they are read by key
--- however many the planner expects.
+-- These mailboxes as they are under our lock, each with its strikes before and after. Read through an array, so that
+-- the planner uses the key, whatever number it expects.
 boxes AS MATERIALIZED (
     SELECT marks.*, m.state, m.refusals, m.failures, m.reason AS stopped_for, lower(m.smtp_host) AS host,
            login_key(m.user_id, m.smtp_host, m.smtp_port, m.smtp_security) AS login, m.paused_until, m.receives, m.receive_until,
@@ -288,9 +290,9 @@ boxes AS MATERIALIZED (
     ORDER BY m.id
     FOR UPDATE OF m
 ),
--- The row that is inserted is that of a host or a login of which nothing was known; `p` is the newest version of what
--- was, also when somebody else wrote it since our snapshot: so no two statements count past what opens a breaker. Of
--- the refusals that open the breaker of a host, one owner gives at most half. A bounded number of each owner's is stored.
+-- An inserted row belongs to a host or login without a row before. `p` is the newest version of an existing row, also
+-- if another statement wrote it since our snapshot: so no two statements count past the threshold of a breaker. Of the
+-- refusals that open the breaker of a host, one owner contributes at most half. A bounded number per owner is stored.
 held AS (
     INSERT INTO pauses AS p (scope, key, reason, since, until, flight, failures, refused, stalled, probing, user_id, failing, probes)
     SELECT scope, key, reason, at,
@@ -364,7 +366,8 @@ held AS (
         LATERAL (SELECT p.until > new.at AS open) AS was,
         LATERAL (
             SELECT COALESCE(jsonb_object_agg(id, step), '{}') AS stalled, count(*) AS n FROM (
-                -- The first of each owner goes before the second of any: one owner's leave no other's out.
+                -- The first mailbox of each owner comes before the second of any, so one owner's mailboxes displace no
+                -- other owner's.
                 SELECT id, step FROM (
                     SELECT id, step, rank, row_number() OVER (
                         PARTITION BY (SELECT m.user_id FROM mailboxes m WHERE m.id = all_of_them.id::bigint)
@@ -385,8 +388,8 @@ held AS (
             SELECT count(DISTINCT m.user_id) AS n FROM mailboxes m
             WHERE m.id = ANY (ARRAY(SELECT jsonb_object_keys(silent.stalled)::bigint))
         ) AS blaming,
-        -- Five failures at one port and security, of two owners, and nobody was let in since: the host pauses for everybody.
-        -- Each further pause needs failures of two owners again. Failures during a pause do not count.
+        -- Five failures at one port and security, of two owners, without a successful login since: the host pauses for
+        -- all owners. Each further pause needs failures of two owners again. Failures during a pause do not count.
         LATERAL (
             SELECT COALESCE(jsonb_object_agg(counter, times), '{}') AS failing,
                    COALESCE(bool_or(is_new AND owners >= 2 AND (times_in_all >= 5 OR p.failures >= 5)), false) AS by_several
@@ -404,8 +407,8 @@ held AS (
                 WINDOW endpoint AS (PARTITION BY regexp_replace(counter, '/[0-9]+$', ''))
             ) AS by_endpoint
         ) AS shared,
-        -- So many mailboxes without an answer are as five failures, unless they are one user's at a host that others share;
-        -- where there are fewer, each counts once all met it.
+        -- `stalled_mailboxes` mailboxes without an answer count as five failures, unless all belong to one user of a
+        -- shared host. On a host with fewer mailboxes, each stall counts once all of them stalled.
         LATERAL (
             SELECT CASE WHEN shared.by_several THEN 5 WHEN new.stalls = 0 THEN new.failures
                         WHEN silent.n >= new.stalled_mailboxes AND blaming.n >= new.owners THEN 5
@@ -413,12 +416,13 @@ held AS (
                         ELSE new.failures END AS n
         ) AS counted,
         LATERAL (
-            -- Five of them pause; after that each one that comes when its pause is over makes the next one longer.
+            -- Five failures start a pause; afterwards each failure outside a pause makes the next pause longer.
             SELECT CASE WHEN counted.n = 0 OR was.open THEN p.failures
                         WHEN p.failures >= 5 THEN LEAST(p.failures + 1, 7)
                         ELSE LEAST(p.failures + counted.n, 5) END AS n
         ) AS fails,
-        -- Whom it has refused since it let one in: the earlier ones, then the new ones as far as the breaker needs them.
+        -- The mailboxes refused since the last successful login: the earlier ones, then as many new ones as the breaker
+        -- needs.
         LATERAL (
             SELECT COALESCE(jsonb_object_agg(key, COALESCE(new.refused -> key, value)), '{}') AS refused, count(*) AS n
             FROM (
@@ -435,7 +439,7 @@ held AS (
                 UNION SELECT jsonb_object_keys(new.refused)::bigint
             ) AS all_of_them
         ) AS opens,
-        -- An earlier one that is refused again comes after the other earlier ones: it too can open the breaker.
+        -- An earlier mailbox that is refused again comes after the other earlier ones: it too can open the breaker.
         LATERAL (
             SELECT CASE WHEN p.probing THEN p.refused ELSE COALESCE(jsonb_object_agg(mailbox_id, at), '{}') END AS refused,
                    p.probing OR COALESCE(bool_or(is_enough), false) AS probing
@@ -462,7 +466,7 @@ held AS (
             ) AS first_few
             WHERE CASE WHEN is_enough THEN nth = 1 ELSE of_owner <= 10 * new.refusals_most END
         ) AS shuts,
-        -- Each mail that an open breaker lets try and that is refused makes the next pause longer.
+        -- Each refused probe of an open breaker makes the next pause longer.
         LATERAL (
             SELECT again.is_longer, CASE WHEN NOT shuts.probing THEN 0 WHEN NOT p.probing THEN 1
                                          WHEN again.is_longer THEN LEAST(p.probes + 1, 3) ELSE p.probes END AS probes
@@ -481,8 +485,8 @@ held AS (
        OR EXCLUDED.failing <> '{}'
     RETURNING p.scope, p.key, p.reason, p.until, p.flight, p.failures, p.refused, p.probing, p.user_id
 ),
--- Hosts and logins that are down for all their mailboxes: paused for failures in a row, nobody let in since, and several
--- mailboxes failed.
+-- Hosts and logins that are down for all their mailboxes: paused for failures in a row, no successful login since, and
+-- several mailboxes failed.
 down AS MATERIALIZED (
     SELECT held.scope, held.key
     FROM held
@@ -503,7 +507,8 @@ down AS MATERIALIZED (
                WHERE held.key IN (b.host, b.login) LIMIT failing_mailboxes)
           ) AS failing) >= failing_mailboxes
 ),
--- Not let in, and not disabled for it: a breaker was open, or opens with this one. Somebody must be left to try.
+-- Refused mailboxes that are not disabled: a breaker was open, or opens with this refusal. A mailbox must be left to
+-- probe.
 spared AS (
     SELECT said.mailbox_id
     FROM said
@@ -517,8 +522,8 @@ spared AS (
                ORDER BY last.at DESC, last.mailbox_id DESC LIMIT 1
            ))
 ),
--- Who was let in ends what had paused its host, and who was answered what was counted against it. A row that another
--- statement holds is left to the next one: whoever waited here, after all other locks, could wait for somebody who waits for us.
+-- A successful login ends the pause of its host, and an answer ends the stalls counted against it. A row that another
+-- statement has locked is left to the next settlement: a wait here, after all other locks, could deadlock.
 mending AS MATERIALIZED (
     SELECT p.scope, p.key, p.reason, p.user_id, pressed.at, pressed.let_in, pressed.last_in, pressed.answered,
            pressed.let_in AND (p.probing OR p.failures >= 5) AS ended,
@@ -550,7 +555,7 @@ mended AS (
     FROM mending
     WHERE p.scope = mending.scope AND p.key = mending.key
 ),
--- Which partners a host refused: it gets no more mail for them for a while, whoever else writes to them.
+-- The partners that a host refused: the host gets no more mail for them for a while, whoever the sender is.
 refusing AS (
     INSERT INTO partner_refusals AS p (partner_id, host, user_id, reason, at, until, said_until)
     SELECT partner_id, host, user_id, (array_agg(reason ORDER BY said_until DESC, flight))[1], max(at),
@@ -563,7 +568,7 @@ refusing AS (
     SET reason = EXCLUDED.reason, at = EXCLUDED.at, until = GREATEST(p.until, EXCLUDED.until), said_until = EXCLUDED.said_until
     RETURNING p.partner_id, p.host, p.user_id, p.reason, p.at, p.until
 ),
--- Domains, and hosts that refuse most of their partners: they rest for their owner alone.
+-- Domains, and hosts that refuse most of their partners: they pause for their owner alone.
 resting AS (
     INSERT INTO owner_pauses AS p (user_id, scope, key, reason, since, until, flight)
     SELECT user_id, scope, key, reason, at, until, flight FROM (
@@ -583,11 +588,11 @@ resting AS (
                      WHEN p.times = 0 THEN EXCLUDED.since + interval '4 hours' ELSE EXCLUDED.since + interval '24 hours' END,
         flight = EXCLUDED.flight,
         times = CASE WHEN p.scope = 'domain' OR p.until < EXCLUDED.since - interval '24 hours' THEN 0 ELSE LEAST(p.times + 1, 2) END
-    -- Those on their way when a host's pause began do not lengthen it.
+    -- Mails in flight at the beginning of a host's pause do not lengthen it.
     WHERE CASE p.scope WHEN 'host' THEN p.until <= EXCLUDED.since ELSE p.until < EXCLUDED.until END
     RETURNING p.user_id, p.scope, p.key, p.reason, p.until, p.flight
 ),
--- An owner is told of the owner's own; that a host refused somebody else's mailbox only admins are told.
+-- An owner gets only the owner's own events; only admins get the event that a host refused another user's mailbox.
 owners_told AS (
     INSERT INTO events (at, kind, user_id, reason, detail)
     SELECT a.at, 'domain-paused', r.user_id, r.reason, r.key || ' until ' || r.until
@@ -604,8 +609,8 @@ owners_told AS (
       AND EXISTS (SELECT FROM blamed b WHERE b.partner_id = r.partner_id AND b.host = r.host AND b.user_id = r.user_id AND NOT b.is_own)
     RETURNING kind, reason, detail
 ),
--- Only what ends later than what is there changes anything: neither a disabling, nor the operator's own pause (one
--- without an end), nor a longer one is touched, and an event is told exactly when something changed.
+-- Only an end later than the present one changes anything: a disabling, the operator's own pause (without an end) and a
+-- longer pause stay unchanged. An event is written exactly when something changed.
 rulings AS MATERIALIZED (
     SELECT b.id, b.at, b.receives_reason, b.receives_until, rested.until AS sends_until, b.quota,
            CASE WHEN repeated.failed_until > GREATEST(repeated.refused_until, own.until, '-infinity') THEN 'failed-in-a-row'
@@ -683,7 +688,7 @@ marked AS (
       AND (stops OR excluded OR eased OR returns OR r.failed_at IS NOT NULL
            OR (m.strikes, m.struck_at, m.refusals, m.failures) IS DISTINCT FROM (r.strikes, r.struck_at, r.refusals, r.failures))
 ),
--- Once an hour for each owner, host and reason.
+-- One alert per hour for each owner, host and reason.
 alerts AS (
     SELECT DISTINCT ON (m.user_id, lower(m.smtp_host), r.reason) r.reason, e.mailbox_id, r.at, COALESCE(left(r.notes, 500), '') AS notes
     FROM ends e
@@ -732,8 +737,8 @@ told AS (
     FROM ends e JOIN results r ON r.flight = e.flight WHERE r.mark = 'reduced'
     RETURNING at, kind, mailbox_id, reason, detail, user_id
 ),
--- A late refusal gives nothing back to the user's day: whether it took a place there went with its flight. So a limit
--- errs on the side of fewer.
+-- A late refusal returns no slot of the user's day, because the record of that slot was deleted with its flight. So a
+-- limit errs on the side of fewer mails.
 user_moves AS (
     SELECT user_id, day, count(*)::int AS given_back
     FROM flights
@@ -755,7 +760,8 @@ user_counted AS (
     JOIN user_rows ON user_rows.user_id = user_moves.user_id AND user_rows.day = user_moves.day
     WHERE ud.user_id = user_moves.user_id AND ud.day = user_moves.day
 ),
--- A mail that did not arrive for certain counts for nothing at its partner. A late refusal does: its flight is gone.
+-- A mail that definitely did not arrive does not count for its partner. A late refusal still counts: its flight is
+-- gone.
 receive_moves AS (
     SELECT partner_day, partner_id, count(*)::int AS given_back
     FROM flights
@@ -814,7 +820,7 @@ SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM corrected) AS changed
        ARRAY(SELECT kind || ': ' || detail || ' (' || reason || COALESCE(', user ' || user_id, '') || ')' FROM told
              WHERE kind IN ('host-paused', 'host-recovered'))
        || ARRAY(SELECT kind || ': ' || detail || ' (' || reason || ')' FROM owners_told)
-       -- Each mailbox that is disabled, and the first refusal of its kind within a day.
+       -- Each disabled mailbox, and the first refusal of its kind within a day.
        || ARRAY(SELECT format('%s: mailbox %s, %s (%s)', kind, mailbox_id, detail, reason) FROM (
               SELECT told.*, row_number() OVER (PARTITION BY kind, reason ORDER BY mailbox_id) AS place FROM told
               WHERE kind IN ('sender-disabled', 'sender-paused', 'mail-alert')

@@ -1,6 +1,6 @@
--- What is left of the daily limits of some users on some days. A user without a limit is not in the answer.
+-- Daily room: returns the rest of the daily limits of some users on some days. A user without a limit has no row.
 --
--- $1 user_id bigint[], $2 day date[], $3 user_daily_cap float8: how far a user's own limit may be stretched
+-- $1 user_id bigint[], $2 day date[], $3 user_daily_cap float8: the factor by which a user's own limit may be exceeded
 SELECT u.id, asked.day,
        GREATEST(LEAST(floor(u.daily_limit * $3::float8), 2147483647)::int - COALESCE(ud.reserved, 0), 0) AS room
 FROM users u

@@ -1,5 +1,5 @@
--- The answers that some shards owe before the next tick. Those whose time has passed lapse. A mail, not a reply, tries
--- whether a host whose breaker has opened lets anybody in again.
+-- Due replies: returns the replies of some shards that fall due before the next tick, and lapses the expired ones. An
+-- open breaker is probed by a mail, never by a reply.
 --
 -- $1 shard int[], $2 now timestamptz (day clock), $3 before timestamptz
 WITH late AS MATERIALIZED (
@@ -18,7 +18,7 @@ lapsed AS (
 )
 SELECT s.id, s.mailbox_id, m.user_id, m.shard, m.domain, m.smtp_host, m.timezone, s.partner_id, s.message_id, s.subject, s.due_at,
        s.until, s.trace,
-       -- By this order only the primary key finds the last day, whatever the planner estimates.
+       -- Only the primary key finds the last day in this order, whatever the planner estimates.
        (SELECT CASE d.mailbox_id WHEN m.id THEN d.next_at END FROM mailbox_days d
         WHERE d.mailbox_id <= m.id ORDER BY d.mailbox_id DESC, d.day DESC LIMIT 1) AS next_at
 FROM scheduled_replies s

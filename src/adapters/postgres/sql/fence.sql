@@ -1,8 +1,8 @@
--- Fence, first step: stop the fleet, and raise epochs and flight ids. $1 by text, $2 now timestamptz.
+-- Fence, first step: stops the fleet, and raises epochs and flight ids. $1 by text, $2 now timestamptz.
 --
--- The numbers come from the server's clock, so a fence of a database that has lost an earlier fence is beyond that one too:
--- a fence is the seconds since 1970, an id a million times as many. A fleet hands out fewer than a million ids a second, and
--- 2^53, which the API's JSON can hold, is reached in the year 2255.
+-- The numbers come from the server's clock, so the fence of a database that has lost an earlier fence exceeds that one
+-- too. A fence is the number of seconds since 1970, a flight id a million times that. A fleet assigns fewer than a
+-- million ids per second, and the ids reach 2^53, the limit of the API's JSON, in the year 2255.
 -- Locks shards by key.
 WITH clock AS (
     SELECT extract(epoch FROM clock_timestamp())::bigint AS seconds

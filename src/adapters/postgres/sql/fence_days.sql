@@ -1,7 +1,7 @@
--- Fence, last step: close today for every mailbox in its own zone, and let the replies lapse that wait: what was sent today
--- and lost is not known. $1 zone text[], $2 day date[] (the date in each zone), $3 now timestamptz, $4 by text,
--- $5 int: the mails that a mailbox may receive on its own day beyond its quota. What was received today and lost is not known
--- either, so the day counts as full.
+-- Fence, last step: closes today for every mailbox in its own zone, and lapses the waiting replies. The mails sent
+-- today and lost are unknown. The mails received today and lost are unknown too, so the day counts as full.
+-- $1 zone text[], $2 day date[] (the date in each zone), $3 now timestamptz, $4 by text,
+-- $5 int: the number of mails that a mailbox may receive on its own day beyond its quota
 -- Locks mailbox_days, scheduled_replies, received_days, each by key.
 WITH today AS (
     SELECT * FROM unnest($1::text[], $2::date[]) AS today (zone, day)

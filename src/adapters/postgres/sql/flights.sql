@@ -1,4 +1,4 @@
--- Which of the `results` still stand in in_flight: the first locks of a closing, by key.
+-- The `results` that are still in in_flight: the first locks of a closing, by key.
 flights AS MATERIALIZED (
     SELECT f.*, r.fate, r.next_at, r.at
     FROM in_flight f

@@ -1,8 +1,8 @@
--- Heartbeat: prove that this worker can write, and read the epochs of its shards.
+-- Heartbeat: proves that this worker can write, and reads the epochs of its shards.
 -- $1 worker text, $2 run uuid, $3 shard int[], $4 refused_since timestamptz or NULL, $5 now timestamptz: day clock,
--- $6 clock_off text or NULL: by how much, $7 state text: what the worker says of itself,
+-- $6 clock_off text or NULL: the deviation of the clock, $7 state text: the state that the worker reports,
 -- $8 kind text and $9 reason text of the event about a change of its state, or NULL,
--- $10 grants_expired bigint: grants that this run has thrown away so far.
+-- $10 grants_expired bigint: the number of grants that this run has discarded so far.
 -- Returns one row: the epochs in order (fewer if a shard is unknown), and the database's clock.
 -- Locks: only the worker's own row, and stale rows that no other transaction has locked.
 WITH beaten AS (
@@ -11,7 +11,7 @@ WITH beaten AS (
     ON CONFLICT (worker_id) DO UPDATE
     SET run = EXCLUDED.run, beat_at = EXCLUDED.beat_at, state = EXCLUDED.state, grants_expired = EXCLUDED.grants_expired,
         grants_expired_at = CASE
-            -- Another run counts from 0.
+            -- A new run counts from 0.
             WHEN EXCLUDED.grants_expired > CASE WHEN beat.run = EXCLUDED.run THEN beat.grants_expired ELSE 0 END
             THEN EXCLUDED.beat_at ELSE beat.grants_expired_at END
 ),
@@ -27,7 +27,7 @@ told AS (
     WHERE $4::timestamptz IS NOT NULL
 ),
 clock_told AS (
-    -- By the database's clock: the worker's own is in doubt.
+    -- By the database's clock, because the worker's own clock is in doubt.
     INSERT INTO events (at, kind, worker_id, reason, detail)
     SELECT clock_timestamp(), 'clock-off', $1, 'clock', $6::text
     WHERE $6::text IS NOT NULL

@@ -1,5 +1,6 @@
--- A late definite answer corrects its own uncertain row. $2 day date[]: those of the results, once more as a condition,
--- so that only their partitions are planned and locked. Each of ninety days' would take three entries of the lock table.
+-- Late: a late definite answer corrects its own uncertain row. $2 day date[]: the days of the results, repeated as a
+-- condition, so that only their partitions are planned and locked. Ninety days' partitions would take three entries of
+-- the lock table each.
 doubtful AS MATERIALIZED (
     SELECT l.id, l.day
     FROM logs l

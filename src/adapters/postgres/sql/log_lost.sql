@@ -1,14 +1,17 @@
--- Log lost: writes the row of each result that has neither a flight nor a row, because the database lost what it knew of
--- the mail. In one snapshot a mail that was reserved is in one of the two, unless its commit is gone.
+-- Log lost: writes the row of each result that has neither a flight nor a row, because the database lost its record of
+-- the mail. In one snapshot a reserved mail is in one of the two, unless its commit is gone.
 --
--- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[], $6 next_at timestamptz[],
--- $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[], $11 message_id text[], $12 mailbox bigint[],
+-- $1 flight bigint[], $2 day date[], $3 fate text[], $4 at timestamptz[], $5 latency_ms int[],
+-- $6 next_at timestamptz[], $7 reason text[], $8 smtp_code int[], $9 enhanced text[], $10 notes text[],
+-- $11 message_id text[], $12 mailbox bigint[],
 -- $13 partner bigint[], $14 user_id bigint[], $15 sender text[], $16 recipient text[], $17 subject text[],
 -- $18 round int[], $19 answers bigint[], $20 thread text[]: the Message-ID of the mail that a reply answers,
--- $21 worker text, $22 now timestamptz, $23 zone text[], $24 date[]: the zones where it is another date than in UTC, and which
+-- $21 worker text, $22 now timestamptz,
+-- $23 zone text[], $24 date[]: the zones whose date differs from UTC, and their dates
 --
--- Locks late_mails, mailbox_days, scheduled_replies, user_days, received_days, each by key. Schedules no reply and takes no measure: the
--- mail's neighbours in time are lost too, so neither would be judged by the whole. Returns how many rows it wrote.
+-- Locks late_mails, mailbox_days, scheduled_replies, user_days, received_days, each by key. Schedules no reply and
+-- applies no penalty: the neighbouring mails are lost too, so a penalty would not rest on the whole evidence. Returns
+-- the number of written rows.
 WITH asked AS MATERIALIZED (
     SELECT *
     FROM unnest($1::bigint[], $2::date[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::text[],
@@ -70,8 +73,8 @@ used AS (
     ORDER BY day, mailbox_id, partner_id, round
     ON CONFLICT DO NOTHING
 ),
--- A thread that waits again must not be answered twice. Ids repeat in a database that lost some: the Message-ID of the
--- answered mail tells whether this is its thread. A claimed one ends with the flight that claimed it.
+-- A thread that waits again must not be answered twice. Ids repeat in a database that lost some, so the Message-ID of
+-- the answered mail identifies the thread. A claimed thread ends with the flight that claimed it.
 threads AS MATERIALIZED (
     SELECT s.id, mails.message_id, mails.fate, mails.reason, mails.at
     FROM scheduled_replies s
@@ -94,7 +97,7 @@ written AS (
            CASE WHEN m.fate <> 'sent' THEN 'FAILED' WHEN m.mail THEN 'SENT' ELSE 'REPLIED' END, m.reason, m.smtp_code,
            m.enhanced, m.latency_ms, $21,
            concat_ws('; ', 'written late: the database had lost this mail', m.notes),
-           -- Of a thread that is lost too, only that it was one is known.
+           -- A reply to a lost thread keeps only the fact that it was a reply.
            CASE WHEN NOT m.mail THEN COALESCE((SELECT id FROM threads WHERE threads.message_id = m.message_id), 0) END
     FROM mails m
 ),
@@ -111,7 +114,7 @@ user_counted AS (
     ON CONFLICT (user_id, day) DO UPDATE SET reserved = ud.reserved + EXCLUDED.reserved
     RETURNING ud.user_id
 ),
--- The partner has received it, or may have: on the day that is its own today. The reserve compares no other with the bound.
+-- The partner has or may have received the mail: counted on its own today, the only day that a reserve checks.
 received AS (
     INSERT INTO received_days AS rd (day, mailbox_id, received)
     SELECT COALESCE(elsewhere.day, ($22::timestamptz AT TIME ZONE 'UTC')::date), partner.id, count(*)

@@ -1,6 +1,7 @@
--- Make the roster of a day, if nobody has. Behind `roster_members.sql`: $1 day date, $2 now timestamptz.
+-- Make roster: makes the roster of a day, if it does not exist. It follows `roster_members.sql`.
+-- $1 day date, $2 now timestamptz
 --
--- A second asker waits here for the first one's commit and then finds it made.
+-- A second worker waits here for the first one's commit and then finds the roster.
 made AS (
     INSERT INTO rosters (day, made_at) VALUES ($1, $2) ON CONFLICT DO NOTHING
     RETURNING day

@@ -1,5 +1,5 @@
--- The mail hosts that one worker finds slow, in place of those that it found before, with an event for each host that was
--- not slow to any worker, and for each that is slow to none any more. Locks slow_hosts by key, and nothing else.
+-- Note slow hosts: replaces the mail hosts that one worker found slow. Writes an event for each host that becomes slow
+-- for a first worker, and for each that is slow for no worker now. Locks slow_hosts by key, and nothing else.
 --
 -- $1 worker text, $2 host text[] (in order), $3 now timestamptz (day clock)
 WITH fresh AS MATERIALIZED (

@@ -1,6 +1,6 @@
--- Pause mailboxes until somebody resumes them. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
+-- Pause: pauses mailboxes until the operator resumes them. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
 --
--- A disabled mailbox stays disabled: its reason must not be lost.
+-- A disabled mailbox stays disabled, so that its reason is not lost.
 WITH old AS MATERIALIZED (
     SELECT id, user_id, state, reason
     FROM mailboxes

@@ -1,5 +1,5 @@
--- Raise the epoch of shards that nobody raised since we read it. $1 worker text, $2 shard int[], $3 epoch bigint[].
--- Returns the new epoch of each, in order; NULL where somebody was first.
+-- Raise: raises the epoch of each shard whose epoch is still the one that we read. $1 worker text, $2 shard int[],
+-- $3 epoch bigint[]. Returns the new epochs in order; NULL if another worker was first.
 WITH asked AS (
     SELECT * FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY AS asked (shard, epoch, place)
 ),

@@ -1,15 +1,15 @@
--- Remake the roster of a day where the mailboxes that can receive, their owners or who of them is verified are others by more
--- than one in $3. Behind
+-- Refresh roster: rebuilds the roster of a day if it differs too much from the mailboxes that can receive. It counts
+-- changed members, owners and verifications, and rebuilds if more than one in $3 differs. It follows
 -- `roster_members.sql`: $1 day date, $2 now timestamptz, $3 int.
 --
--- Decides and remakes in one statement. Of two askers at once the second waits for the head's row and then finds a version
--- that it has not seen, so it remakes nothing. The members that stay keep their rows; a reader orders them by itself.
--- Returns one row: the version that this statement saw (NULL: nobody has made the roster), the one that it made (NULL: none),
--- and whether the roster was outdated.
+-- Decides and rebuilds in one statement. Of two concurrent workers the second waits for the head's row and then finds a
+-- version that it has not seen, so it rebuilds nothing. Members that stay keep their rows; the reader sorts them.
+-- Returns one row: the version that this statement saw (NULL: no roster), the version that it made (NULL: none), and
+-- whether the roster was outdated.
 stored AS (
     SELECT ctid AS place, position, mailbox_id, user_id, domain, quota, verified FROM roster WHERE day = $1
 ),
--- A full join again: the planner knows nothing of rows that were written a moment ago.
+-- A full join again: the planner has no statistics of rows that were just written.
 faced AS MATERIALIZED (
     SELECT stored.place, stored.position, members.id, members.user_id, members.domain, members.quota, members.verified,
            (stored.user_id, stored.domain, stored.quota, stored.verified)
@@ -35,8 +35,8 @@ head AS MATERIALIZED (
     WHERE r.day = $1 AND r.version = seen.version AND drift.changed * $3::int > drift.larger
     RETURNING r.version
 ),
--- By their places, which the version of the head protects: for a day that began after the last ANALYZE the planner expects one
--- row, and would read all members once for each row of the roster.
+-- By row addresses, which the version of the head protects. For a day that began after the last ANALYZE the planner
+-- expects one row, and would read all members once for each row of the roster.
 dropped AS (
     DELETE FROM roster WHERE ctid = ANY (ARRAY(SELECT faced.place FROM faced, head WHERE faced.id IS NULL))
 ),

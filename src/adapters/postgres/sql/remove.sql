@@ -1,4 +1,4 @@
--- Remove mailboxes: the secret is erased, the row, its log and its counters stay. What is in flight still settles.
+-- Remove: erases the password of mailboxes; the row, its log and its counters remain. In-flight mails still settle.
 -- $1 mailbox bigint[], $2 reason text, $3 now timestamptz
 WITH old AS MATERIALIZED (
     SELECT id, user_id, state, reason

@@ -1,17 +1,17 @@
--- Reserve: a place in the day's quota, a pair and a flight for each mail that may go; for a reply its thread instead of
--- the first two. One statement, one transaction. Locks shards, mailbox_days, scheduled_replies, user_days, received_days,
+-- Reserve: takes a quota slot, a pair and a flight for each mail that may go; for a reply, its thread instead of slot
+-- and pair. One statement, one transaction. Locks shards, mailbox_days, scheduled_replies, user_days, received_days,
 -- each by key.
 --
 -- $1 worker text, $2 run uuid, $3 now timestamptz (day clock)
--- $4 shards int[], $5 epochs bigint[]: what this worker owns
+-- $4 shards int[], $5 epochs bigint[]: the shards that this worker owns
 -- $6 n int[] (place in the batch, from 0), $7 mailbox bigint[], $8 shard int[], $9 day date[], $10 attempts int[],
--- $11 message_id text[], $12 subject text[]: the asks, in order of urgency
--- $13 n int[], $14 partner bigint[], $15 round int[]: the choices of each ask, best first
--- $16 user_daily_cap float8: how far a user's own limit may be stretched
--- $17 answers bigint[]: the scheduled replies that the asks are, NULL for mails
--- $18 zone text[], $19 date[]: the zones where it is another date than in UTC, and which
--- $20 int: the mails that a mailbox may receive on its own day beyond its quota
--- Returns a row for each ask: n, and either the flight or `refusal`, and whether a refused mail has taken a place in its
+-- $11 message_id text[], $12 subject text[]: the requests, in order of urgency
+-- $13 n int[], $14 partner bigint[], $15 round int[]: the partner options of each request, best first
+-- $16 user_daily_cap float8: the factor by which a user's own limit may be exceeded
+-- $17 answers bigint[]: the scheduled replies of the requests, NULL for mails
+-- $18 zone text[], $19 date[]: the zones whose date differs from UTC, and their dates
+-- $20 int: the number of mails that a mailbox may receive on its own day beyond its quota
+-- Returns a row per request: n, either the flight or `refusal`, and whether a refused mail has taken a slot in its
 -- user's day.
 WITH asks AS MATERIALIZED (
     SELECT * FROM unnest($6::int[], $7::bigint[], $8::int[], $9::date[], $10::int[], $11::text[], $12::text[],
@@ -22,7 +22,7 @@ choices AS MATERIALIZED (
     SELECT * FROM unnest($13::int[], $14::bigint[], $15::int[]) WITH ORDINALITY
         AS choice (n, partner_id, round, rank)
 ),
--- The fence: a shard whose epoch has passed is not in here, and one that is can't be raised until we commit.
+-- The fence: this excludes a shard with an outdated epoch, and locks the others, so no epoch can rise until we commit.
 owned AS MATERIALIZED (
     SELECT shards.shard, shards.epoch
     FROM shards
@@ -51,7 +51,7 @@ senders AS MATERIALIZED (
     FROM mailboxes m
     WHERE m.id = ANY ($7::bigint[])
 ),
--- The conditions are looked at again on the newest version of each row once its lock is ours.
+-- Postgres checks the conditions again on the newest version of each row, once we hold its lock.
 days AS MATERIALIZED (
     SELECT d.mailbox_id, d.day, asks.n, asks.answers, senders.quota, senders.user_id, senders.verified,
            senders.host
@@ -76,7 +76,7 @@ days AS MATERIALIZED (
     ORDER BY d.mailbox_id, d.day
     FOR UPDATE OF d
 ),
--- The threads of the replies: whoever claimed one before us, it is not in here.
+-- The threads of the replies, without those that another transaction claimed before us.
 threads AS MATERIALIZED (
     SELECT s.id
     FROM scheduled_replies s
@@ -93,9 +93,9 @@ elsewhere AS MATERIALIZED (
 ),
 -- No other statement uses a pair of a day that this one has locked. A reserve that committed after our snapshot raised
 -- `attempts`. Only its release lowers `attempts` again, and deletes the pair with it. A mail that is in flight in our
--- snapshot refuses the ask above. So equal `attempts` mean that `pairs` is as our snapshot shows it.
--- A partner that has received all that it may on its own day is taken only if all other choices have too; the ask is then
--- refused for that.
+-- snapshot refuses the request above. So equal `attempts` mean that `pairs` is as our snapshot shows it.
+-- A partner that is full on its own day is taken only if all other options are full too; the request is then refused
+-- for that reason.
 chosen AS MATERIALIZED (
     SELECT DISTINCT ON (days.n) days.n, days.mailbox_id, days.day, days.quota, days.answers, days.user_id,
            partner.id AS partner_id, choices.round, partner.email AS recipient, partner.display_name AS recipient_name,
@@ -118,13 +118,13 @@ chosen AS MATERIALIZED (
       AND partner.enabled
       AND (partner.state = 'active' OR (partner.state = 'paused' AND partner.paused_until <= $3))
       AND (partner.receives OR partner.receive_until <= $3)
-      -- Mailboxes of two owners only if both are verified.
+      -- Mailboxes of two owners exchange mails only if both are verified.
       AND (partner.user_id = days.user_id OR (days.verified AND partner.verified_by IS NOT NULL))
-      -- Nor one that the sender's host has refused. A scalar, so that the row is looked up by its key.
+      -- Excludes a partner that the sender's host has refused. A scalar, so that the row is looked up by its key.
       AND COALESCE((SELECT max(r.until) FROM partner_refusals r
                     WHERE r.partner_id = choices.partner_id AND r.host = days.host), '-infinity') <= $3
       AND (days.answers IS NULL OR days.answers IN (SELECT id FROM threads))
-      -- OR, so that the pair is looked up by its whole key; as a join all pairs of the day would be read for each choice.
+      -- OR, so that the pair is looked up by its whole key; a join would read all pairs of the day for each option.
       AND (days.answers IS NOT NULL OR NOT EXISTS (
           SELECT FROM pairs
           WHERE pairs.day = days.day AND pairs.mailbox_id = days.mailbox_id
@@ -132,7 +132,7 @@ chosen AS MATERIALIZED (
       ))
     ORDER BY days.n, days.answers IS NULL AND own.most <= seats.taken, choices.rank
 ),
--- Of several mails to one partner the most urgent.
+-- If one partner gets several mails, the most urgent ones fit.
 seated AS MATERIALIZED (
     SELECT * FROM (
         SELECT chosen.*, row_number() OVER (PARTITION BY chosen.partner_day, chosen.partner_id ORDER BY chosen.n) AS seat
@@ -145,7 +145,7 @@ limits AS (
     FROM users
     WHERE daily_limit IS NOT NULL AND id IN (SELECT user_id FROM senders)
 ),
--- How many of a user's mails still fit into its day; the row is locked and raised in the same step.
+-- The number of a user's mails that still fit into its day; the row is locked and raised in one step.
 user_grants AS (
     INSERT INTO user_days AS ud (user_id, day, reserved, granted, reached_at)
     SELECT seated.user_id, seated.day, LEAST(count(*), limits.most), LEAST(count(*), limits.most),
@@ -162,7 +162,7 @@ user_grants AS (
             WHEN ud.reserved + EXCLUDED.granted >= (SELECT most FROM limits WHERE id = ud.user_id) THEN now() END)
     RETURNING ud.user_id, ud.day, ud.granted, ud.reached_at
 ),
--- The last mail that fits is told, once a day: by the statement whose own instant `reached_at` is.
+-- The last mail that fits causes an event, once a day: in the statement whose own instant `reached_at` is.
 limits_reached AS (
     INSERT INTO events (at, kind, user_id, reason, detail)
     SELECT $3, 'user-limit-reached', g.user_id, 'user-daily-limit', format('%s mails and replies on %s', limits.most, g.day)
@@ -180,9 +180,9 @@ within_limits AS MATERIALIZED (
     ) AS ranked
     WHERE NOT limited OR place <= granted
 ),
--- What each partner may still receive; the row is locked and raised in the same step, so that no two statements pass the
--- bound. Where another one was faster, `lost_place` tells it: the caller gives the place in the user's day back
--- (return_places.sql), because a statement changes a row only once.
+-- The number of mails that each partner may still receive; the row is locked and raised in one step, so that no two
+-- statements exceed the limit. If another statement was faster, `lost_place` reports the slot in the user's day. The
+-- caller returns it (return_places.sql), because a statement changes a row only once.
 receive_grants AS (
     INSERT INTO received_days AS rd (day, mailbox_id, received, granted)
     SELECT partner_day, partner_id, count(*), count(*)
@@ -274,7 +274,7 @@ verdicts AS MATERIALIZED (
     LEFT JOIN within_limits ON within_limits.n = asks.n
     LEFT JOIN flights ON flights.message_id = asks.message_id
 ),
--- A reply that is due and can't be sent is not made up for: it is claimed or it lapses.
+-- A due reply that can't be sent is not caught up on: it is claimed or it lapses.
 claimed AS (
     UPDATE scheduled_replies s
     SET state = CASE WHEN v.refusal IS NULL THEN 'claimed' ELSE 'lapsed' END,

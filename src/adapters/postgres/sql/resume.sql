@@ -1,6 +1,7 @@
--- Let mailboxes send and receive again. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
+-- Resume: lets mailboxes send and receive again. $1 mailbox bigint[], $2 reason text, $3 now timestamptz
 --
--- What their owners' own mails met at them is forgotten with it; what other owners' hosts said of them passes by itself.
+-- Deletes the refusals that the owners' own mails met at these mailboxes; refusals by other owners' hosts expire by
+-- themselves.
 WITH old AS MATERIALIZED (
     SELECT id, user_id, state, reason, receives, receive_reason
     FROM mailboxes

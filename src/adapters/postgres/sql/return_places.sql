@@ -1,5 +1,5 @@
--- Return places: lowers the counters of users' days by the mails that a reserve counted and then refused, because another
--- reserve took the last mail that their partner may receive.
+-- Return places: lowers the counters of users' days by the mails that a reserve counted and then refused, because
+-- another reserve took the last mail that their partner may receive.
 -- $1 user_id bigint[], $2 day date[], $3 places int[]
 -- Locks user_days by key. Not repeatable.
 WITH given AS (

@@ -1,10 +1,10 @@
--- The mailboxes of a day's roster, as they are now. $1 day date, $2 now timestamptz.
+-- Roster members: returns the mailboxes of a day's roster, as they are now. $1 day date, $2 now timestamptz.
 --
--- Earlier days that are not closed yet already count for the ramp, as they will once their owner turns them. Those are few
--- and have an index; a mailbox's own days are as many as are kept.
+-- Earlier days that are not closed yet already count for the ramp, as they will once the owner of the shard closes
+-- them. Such days are few and have an index; a mailbox's own days are as many as retention leaves.
 --
--- A full join is one by hash or by merge: when a day has just begun the planner takes its open days to be as few as there
--- were, and by any other would go through all of them for each mailbox. Who is only among those has no quota.
+-- A full join runs as a hash or merge join. When a day has just begun, the planner expects as few open days as before;
+-- any other join would read all of them for each mailbox. A row that comes only from the open days has no quota.
 WITH growing AS MATERIALIZED (
     SELECT mailbox_id, count(*) AS days
     FROM mailbox_days

@@ -1,9 +1,9 @@
--- Sweep: flights of our shards that nobody works on any more: they may have arrived, nobody knows. Only those of $7 are
--- released, at any age: this run knows that it never started them. A flight of this run that is in neither list came back
--- with a database that was set back, so it may have been sent.
+-- Sweep: ends the flights of our shards that no run works on: they may have been sent, so they become uncertain. Only
+-- those of $7 are released, at any age: this run knows that it never started them. A flight of this run that is in
+-- neither list came back with a database that was set back, so it may have been sent.
 --
--- $1 run uuid, $2 shard int[], $3 running text[] (Message-IDs), $4 older_than interval, $5 now timestamptz, $6 newest
--- bigint: of this run's own, those after it are not judged, for $3 may be older than they are, $7 unstarted text[]
+-- $1 run uuid, $2 shard int[], $3 running text[] (Message-IDs), $4 older_than interval, $5 now timestamptz,
+-- $6 newest bigint: later flights of this run are skipped, because $3 may be older than they are, $7 unstarted text[]
 WITH results AS MATERIALIZED (
     SELECT id AS flight, day, CASE WHEN unstarted THEN 'unstarted' ELSE 'uncertain' END AS fate, $5::timestamptz AS at,
            NULL::int AS latency_ms, NULL::timestamptz AS next_at,
@@ -19,7 +19,7 @@ WITH results AS MATERIALIZED (
            AND NOT (run = $1 AND (message_id = ANY ($3::text[]) OR id > $6))
            AND reserved_at < clock_timestamp() - $4::interval)
 ),
--- Nothing is counted against anybody here.
+-- A sweep counts against no mailbox, host or domain.
 rules AS (
     SELECT NULL::int AS refused_share, NULL::int AS refusals_least, NULL::int AS refusals_most, NULL::int AS stalled_mailboxes,
            NULL::int[] AS sender_pauses, NULL::int[] AS pair_pauses, NULL::int[] AS host_pauses,

@@ -1,10 +1,11 @@
--- Turn the days of some mailboxes: close each one's earlier days, once, and open its today. A today that was closed, by a
--- clock that ran ahead, is opened again and takes back what its closing added to the ramp; not one that a fence closed.
--- Days after today that a clock ahead had opened go, if nothing was started on them.
+-- Roll over days: closes each mailbox's earlier days, once, and opens its today. A today that a clock ahead had closed
+-- is opened again and loses what its closing added to the ramp; a fenced today stays closed. Days after today that a
+-- clock ahead had opened are deleted, if nothing was started on them.
 --
--- $1 mailbox bigint[], $2 open date[] (an earlier day of it that is to be closed, or NULL; a mailbox may be there more than
--- once), $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
--- Locks mailbox_days, then mailboxes, each by key. A closed day of which at least half the quota was sent raises the ramp; one that fell short is `late`.
+-- $1 mailbox bigint[], $2 open date[] (an earlier day of the mailbox to close, or NULL; a mailbox may appear more
+-- than once), $3 zone text[], $4 day date[] (the date in each zone), $5 now timestamptz
+-- Locks mailbox_days, then mailboxes, each by key. A closed day with at least half the quota sent raises the ramp; a
+-- day that fell short is `late`.
 WITH today AS (
     SELECT * FROM unnest($3::text[], $4::date[]) AS today (zone, day)
 ),
@@ -21,7 +22,7 @@ asked AS MATERIALIZED (
     FROM unnest($1::bigint[], $2::date[]) AS open (mailbox_id, day)
     JOIN mine ON mine.id = open.mailbox_id AND mine.day > open.day
 ),
--- Today was closed by a clock that ran ahead.
+-- A clock ahead had closed today.
 closed_today AS MATERIALIZED (
     SELECT d.mailbox_id, d.day
     FROM mine
@@ -40,8 +41,8 @@ keys AS MATERIALIZED (
         WHERE d.mailbox_id = closed_today.mailbox_id AND d.day > closed_today.day
     ) AS later
 ),
--- All days that change, in one order. By their keys: the index of open days would be read from end to end for each group of
--- mailboxes.
+-- All days that change, in one order. By their keys: the planner would otherwise read the whole index of open days for
+-- each group of mailboxes.
 locked AS MATERIALIZED (
     SELECT d.mailbox_id, d.day, d.grew, mine.day AS today
     FROM keys
@@ -115,7 +116,7 @@ opened AS (
            COALESCE(before.failed_in_row, 0)
     FROM mine
     LEFT JOIN grew ON grew.id = mine.id
-    -- By this order only the primary key finds the day, whatever the planner estimates.
+    -- Only the primary key finds the day in this order, whatever the planner estimates.
     LEFT JOIN LATERAL (
         SELECT CASE d.mailbox_id WHEN mine.id THEN d.failed_in_row END AS failed_in_row FROM mailbox_days d
         WHERE (d.mailbox_id, d.day) < (mine.id, mine.day) ORDER BY d.mailbox_id DESC, d.day DESC LIMIT 1

@@ -1,9 +1,10 @@
--- The mailboxes of some shards whose days may have to be turned, each with an earlier day of it that is still open, or NULL.
+-- Days to roll over: returns the mailboxes of some shards whose days may have to roll over, each with an open earlier
+-- day, or NULL.
 --
 -- $1 shard int[], $2 zone text[], $3 day date[] (the date in each zone)
 --
--- A full join is one by hash or by merge, whatever the planner believes of days that were just opened or closed: nothing
--- else is sure to read them once, and not once for each mailbox.
+-- A full join runs as a hash or merge join, whatever the planner expects of days that were just opened or closed. Only
+-- that reads the days once, and not once per mailbox.
 WITH today AS MATERIALIZED (
     SELECT zone, day, 1 << (extract(isodow FROM day)::int - 1) AS weekday
     FROM unnest($2::text[], $3::date[]) AS today (zone, day)

@@ -1,8 +1,9 @@
-//! What several mails of a batch have in common, once: the script is told each user and host by its place.
+//! `Distinct` lists the users and hosts of a batch once each, so that the script gets each by its position.
 
 use std::{collections::HashMap, hash::Hash};
 
-/// The distinct values of a sequence, and for each of its members the place of its value, from 1; 0 of `None`.
+/// `Distinct` holds the distinct values of a sequence, and for each member the position of its value from 1; 0 for
+/// `None`.
 pub(super) struct Distinct<T> {
     pub(super) values: Vec<T>,
     pub(super) places: Vec<usize>,

@@ -1,4 +1,5 @@
-//! The envelope of a mail: MAIL and RCPT, with DATA or RSET after them, in one packet where the host takes that.
+//! `reach` and `give` send the envelope of a mail: MAIL and RCPT, then DATA or RSET. A host that supports pipelining
+//! gets them in one packet.
 
 use std::fmt::Display;
 
@@ -20,15 +21,15 @@ use crate::{
     domain::outcome::{Reply, Stage, classify::DialogueEnd},
 };
 
-/// The addresses of a mail.
+/// An `Envelope` holds the addresses of a mail.
 pub(super) struct Envelope<'a> {
     pub(super) from: &'a Address,
     pub(super) to: &'a Address,
-    /// Whether the host must know SMTPUTF8.
+    /// True if the host must support SMTPUTF8.
     pub(super) needs_utf8: bool,
 }
 
-/// A command and what it is good for.
+/// A `Command` is a command with its stage and the reply codes that it accepts.
 pub(super) struct Command {
     stage: Stage,
     verb: &'static str,
@@ -43,10 +44,11 @@ impl Command {
 }
 
 impl Dialogue<'_> {
-    /// Opens a connection and gives the envelope and `last`. Returns the reply to `last`.
+    /// Opens a connection, sends the envelope and `last`, and returns the reply to `last`.
     ///
-    /// A host that offers PIPELINING and does not answer all commands of the packet gets a second connection and one command
-    /// at a time. No dot was written by then, so the host has discarded the first attempt (RFC 5321 section 4.1.1.4).
+    /// A host that offers PIPELINING and does not answer all commands of the packet gets a second connection and one
+    /// command at a time. No dot was written by then, so the host has discarded the first attempt (RFC 5321 section
+    /// 4.1.1.4).
     pub(super) async fn reach(
         &mut self,
         login: Option<&Login<'_>>,
@@ -95,7 +97,7 @@ impl Dialogue<'_> {
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
-    /// Gives `commands` in one write, and returns the reply to the last, or the first refusal.
+    /// Sends `commands` in one write, and returns the reply to the last one, or the first refusal.
     pub(super) async fn give(&mut self, commands: &[&Command]) -> Result<Reply, DialogueEnd> {
         self.line()?.wire.expect(commands.len());
         let mut text = Some(commands.iter().map(|command| command.text.as_str()).collect::<String>());
@@ -115,8 +117,8 @@ impl Dialogue<'_> {
     }
 }
 
-/// Says whether the end of a pipelined envelope may come from the pipelining itself: a command was not answered, or the host
-/// refuses their order. A lost connection is not among it: it has a meaning of its own.
+/// Returns whether pipelining itself may have ended a pipelined envelope: a command was not answered, or the host
+/// refused the order of the commands. A lost connection does not count: it has its own meaning.
 fn is_pipelining_broken(stage: Stage, evidence: &DialogueEnd) -> bool {
     match evidence {
         DialogueEnd::Timeout => matches!(stage, Stage::Rcpt | Stage::Data),

@@ -1,4 +1,4 @@
-//! The way to a host that takes a mail: connection, TLS, greeting, EHLO, login.
+//! `open` brings a dialogue to the point where a mail can begin: connection, TLS, greeting, EHLO, login.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -28,7 +28,7 @@ use crate::{
 };
 
 impl Dialogue<'_> {
-    /// Brings the dialogue to where a mail can begin.
+    /// Opens the connection and logs in, if `login` is given.
     pub(super) async fn open(&mut self, login: Option<&Login<'_>>) -> Result<(), DialogueEnd> {
         let tcp = self.connect().await?;
         self.secure(tcp).await?;
@@ -55,14 +55,14 @@ impl Dialogue<'_> {
             }
             Err(DialogueEnd::Cancelled) => Err(DialogueEnd::Cancelled),
             Ok(Err(lost)) | Err(lost) => {
-                // No address answers: the host may have moved.
+                // No address answers: the host may have moved, so the next mail resolves its name again.
                 resolver.forget(&endpoint.host);
                 Err(lost)
             }
         }
     }
 
-    /// Brings the connection to where commands can be given: TLS as the mailbox asks for it, greeting, EHLO.
+    /// Prepares the connection for commands: TLS as the mailbox requires it, greeting, EHLO.
     async fn secure(&mut self, tcp: TcpStream) -> Result<(), DialogueEnd> {
         match self.endpoint.security {
             Security::Tls => {
@@ -88,8 +88,8 @@ impl Dialogue<'_> {
         Ok(Transport::tls(stream))
     }
 
-    /// Asks for TLS and takes the stream back. The wire goes, and with it whatever was sent along in plain text: nothing
-    /// said before TLS counts after it (RFC 3207 section 4.2).
+    /// Sends STARTTLS and returns the TCP stream. The transport is dropped, and with it every byte that followed in
+    /// plain text: nothing received before TLS counts after it (RFC 3207 section 4.2).
     async fn starttls(&mut self) -> Result<TcpStream, DialogueEnd> {
         self.stage = Stage::Tls;
         if !self.line()?.offers.has(STARTTLS) {
@@ -99,7 +99,8 @@ impl Dialogue<'_> {
         self.line.take().and_then(|line| line.wire.take_tcp()).ok_or_else(gone)
     }
 
-    /// A port that speaks TLS from the start waits for our first word, as we wait for its greeting.
+    /// Reads the greeting in plain text. Silence usually means a port for implicit TLS, which waits for the client's
+    /// first bytes.
     async fn greet_in_plain(&mut self, tcp: TcpStream) -> Result<(), DialogueEnd> {
         let greeted = self.greet(Transport::plain(tcp)).await;
         let is_silent = matches!(greeted, Err(DialogueEnd::Timeout)) && !self.has_greeted();
@@ -120,7 +121,7 @@ impl Dialogue<'_> {
         self.stage = Stage::Greeting;
         let name = self.client_id(&wire)?;
         let answer = {
-            // Large: not to be moved about.
+            // Pinned, because this future is large and must not be moved.
             let opening = pin!(async {
                 let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &name).await;
                 (opened, wire.reply().await)
@@ -140,7 +141,7 @@ impl Dialogue<'_> {
         }
     }
 
-    /// The name to say: the one that is set, else the address (RFC 5321 section 4.1.4).
+    /// Returns the name for EHLO: the configured one, else the address (RFC 5321 section 4.1.4).
     fn client_id(&self, wire: &Transport) -> Result<ClientId, DialogueEnd> {
         if let Some(name) = &self.terms.hello {
             return Ok(ClientId::Domain(name.clone()));
@@ -151,7 +152,7 @@ impl Dialogue<'_> {
         })
     }
 
-    /// Logs in by the first mechanism that the host does not refuse. One that it refused lately is tried last.
+    /// Logs in by the first mechanism that the host does not refuse. A recently refused mechanism is tried last.
     async fn authenticate(&mut self, login: &Login<'_>) -> Result<(), DialogueEnd> {
         self.stage = Stage::Auth;
         let (memory, endpoint, now) = (&self.terms.memory, self.endpoint, self.patience.clock.machine());
@@ -166,7 +167,8 @@ impl Dialogue<'_> {
             if !is_refused {
                 break;
             }
-            // Before the next one: a host may close after its refusal, and then its next mail begins with another mechanism.
+            // Stored before the next attempt: a host may close after its refusal, and then its next mail begins with
+            // another mechanism.
             self.learn(HostFact::RefusesMechanism(mechanism));
         }
         let reply = last?;
@@ -196,7 +198,8 @@ mod tests {
         ports::{Clock, SendPermit},
     };
 
-    /// A host on a free port of 127.0.0.1 whose name leads to `addresses`, for dialogues that share what they learn.
+    /// A `World` is a host on a free port of 127.0.0.1 whose name leads to `addresses`, for dialogues with a shared
+    /// memory.
     struct World {
         clock: Arc<SystemClock>,
         terms: DialogueContext,

@@ -1,4 +1,5 @@
-//! Whatever stands in a mail, a third party's parser finds exactly the fields that we meant.
+//! These tests parse composed mails with another library: it must find exactly the intended fields, whatever the mail
+//! holds.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use mail_parser::{Message as Parsed, MessageParser, MimeHeaders};
@@ -60,7 +61,7 @@ fn fields(message: &Parsed) -> Vec<String> {
     message.headers().iter().map(|header| header.name().to_owned()).collect()
 }
 
-/// The lines of the head and of the whole, as RFC 5322 section 2.1.1 wants them.
+/// Asserts that the lines of the head and of the whole message satisfy RFC 5322 section 2.1.1.
 fn assert_lines(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap();
     assert!(text.is_ascii() && !text.replace("\r\n", "").contains(['\r', '\n', '\0']), "{text:?}");
@@ -139,7 +140,7 @@ fn an_id_that_is_none_is_not_sent_wherever_it_stands() {
     }
 }
 
-/// The lines of the field `name`, unfolded (RFC 5322 section 2.2.3), and the longest of them as it stands.
+/// Returns the unfolded lines of the field `name` (RFC 5322 section 2.2.3), and the length of the longest line.
 fn field(bytes: &[u8], name: &str) -> (String, usize) {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let mut lines = text.split("\r\n").skip_while(|line| !line.starts_with(&format!("{name}: ")));
@@ -178,7 +179,7 @@ fn text_that_is_not_ascii_is_encoded() {
     assert_eq!(field(&bytes, "To").0, "To: \"Ben\" <ben@two.test>");
 }
 
-/// What somebody would try who wants a header of his own, and anything else.
+/// Generates texts of an attacker who tries to add a header, and arbitrary texts.
 fn evil() -> impl Strategy<Value = String> {
     let bait = prop_oneof![
         Just("\r\nBcc: eve@evil.test".to_owned()),
