@@ -75,7 +75,8 @@ async fn four_workers_share_and_a_kill_a_stop_and_a_newcomer_double_and_lose_not
         .fetch_one(database.pool())
         .await
         .unwrap();
-    assert!(uncertain <= 4, "{uncertain} uncertain of the four lanes of the worker that was killed");
+    // Each of the four lanes may have four mails between reserve and settle when the worker is killed.
+    assert!(uncertain <= 16, "{uncertain} uncertain of the four lanes of the worker that was killed");
     println!("{} at the host, {uncertain} uncertain", host.taken());
 }
 
