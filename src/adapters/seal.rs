@@ -9,7 +9,7 @@
 //! The key id identifies the key of a value and reveals nothing about it, so a wrong master key is distinct from a
 //! damaged value. The mailbox's id and the endpoints are associated data. A sealed password that is copied into another
 //! mailbox's row does not open. If a row names another mail host than the password was given for, the password is not
-//! sent there, whoever changed the row. The nonce is random; 192 bits make a repeat no concern
+//! sent there, even after a direct change of the row. The nonce is random; 192 bits make a repeat no concern
 //! (draft-irtf-cfrg-xchacha-03, section 3.1).
 //!
 //! Version 1 is the format of earlier releases, and still that of the keyring's check value: it holds no endpoints and

@@ -78,6 +78,6 @@ pub(super) async fn list(
     };
     let mut events = event_page(&desk.database, &filter).await?;
     let next_cursor = pagination::cut(&mut events, limit, |event| event.id.to_string());
-    let told = |event: Event| EventView { text: event_text::describe(&event), event };
-    Ok(front.answer(EventList { events: events.into_iter().map(told).collect(), next_cursor }))
+    let view = |event: Event| EventView { text: event_text::describe(&event), event };
+    Ok(front.answer(EventList { events: events.into_iter().map(view).collect(), next_cursor }))
 }

@@ -109,10 +109,10 @@ async fn work(
     let census = SnapshotCache::for_commands(local.database().clone(), settings.mailbox_cooldown_max);
     let status = fleet_status(local.database(), &census, settings, now).await?;
     let next = next_mail_at(local.database(), settings.active_hours, settings.user_daily_cap, now).await?;
-    let told = summary::render(local, &status, next, now, is_usual);
+    let summary = summary::render(local, &status, next, now, is_usual);
     let announce = |listeners: &Listeners| {
         let dashboard = listeners.api.local_addr().map(|http| dashboard::address(http, token.as_ref()));
-        if let Err(error) = dashboard.and_then(|address| session::print(&summary::with_dashboard(&told, &address))) {
+        if let Err(error) = dashboard.and_then(|address| session::print(&summary::with_dashboard(&summary, &address))) {
             tracing::warn!(%error, "how things are can't be printed");
         }
     };

@@ -555,7 +555,7 @@ mended AS (
     FROM mending
     WHERE p.scope = mending.scope AND p.key = mending.key
 ),
--- The partners that a host refused: the host gets no more mail for them for a while, whoever the sender is.
+-- The partners that a host refused: the host gets no more mail for them for a while, from any sender.
 refusing AS (
     INSERT INTO partner_refusals AS p (partner_id, host, user_id, reason, at, until, said_until)
     SELECT partner_id, host, user_id, (array_agg(reason ORDER BY said_until DESC, flight))[1], max(at),
